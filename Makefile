@@ -1,0 +1,42 @@
+# `make` alone says what there is. Every target installs what it needs first, which takes no time once it is done.
+
+SHELL := /bin/sh
+export UV_PYTHON_DOWNLOADS := never
+
+BIN := .venv/bin
+READY := .venv/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help up demo test check format bench clean
+
+help: ## what there is to make
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+up: $(READY) ## run everything on this machine, until Ctrl-C
+	@exec $(BIN)/python -m deploy.local up
+
+demo: $(READY) ## play the main job end to end and check it
+	@exec $(BIN)/python -m deploy.demo
+
+test: $(READY) ## all tests
+	@exec $(BIN)/pytest -n 2 $(TESTS)
+
+check: $(READY) ## format, lint, types, import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/basedpyright
+	@$(BIN)/lint-imports
+
+format: $(READY) ## put the code in its format
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+bench: $(READY) ## measure; takes minutes
+	@exec $(BIN)/python -m bench
+
+clean: ## remove what was installed and built, never the data
+	rm -rf .venv .dure dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(READY): uv.lock pyproject.toml deploy/local/install
+	@deploy/local/install
+	@touch $@

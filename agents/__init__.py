@@ -1,0 +1,1 @@
+"""The node agent: NVML to snapshot to report and /metrics."""

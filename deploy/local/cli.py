@@ -1,0 +1,32 @@
+"""The `dure` CLI, called as an admin would call it."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from deploy.local import commands
+from deploy.local.processes import TREE, Processes
+
+PROGRAM = Path(sys.executable).with_name("dure")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cli:
+    """`dure` with the admin token of this run."""
+
+    processes: Processes
+    ending: Event
+
+    def __call__(self, *arguments: str) -> Any:
+        """What `dure ... --json` answers. Raises CannotStart with what it complains of, and Ended."""
+        token = self.processes.folder.admin_token.read_text().strip()
+        environ = self.processes.environ({"DURE_SERVER": self.processes.server, "DURE_TOKEN": token})
+        printed = commands.run([str(PROGRAM), *arguments, "--json"], environ=environ, folder=TREE, ending=self.ending)
+        return json.loads(printed)
+
+    def names(self, noun: str) -> list[str]:
+        """The names that `dure <noun> list` shows."""
+        return [found["name"] for found in self("list" if noun == "" else noun, "list")]

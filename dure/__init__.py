@@ -1,0 +1,1 @@
+"""Dure: time-boxed GPU leases with a promised start."""

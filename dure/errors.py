@@ -1,0 +1,287 @@
+"""Every problem Dure answers with. Codes are permanent: never renamed, never given another meaning.
+
+A class is a code, an HTTP status and a title (the first line of its docstring). An instance adds the sentence for the
+person who reads it, the fields at fault and the numbers. The same classes are raised by the allocator and, from the
+answer, by `dure.Client`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from dure.wire.leases import Decision
+from dure.wire.problems import FieldError, Problem
+
+
+class DureError(Exception):
+    """Something is wrong on our side."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        errors: Sequence[FieldError] = (),
+        numbers: Mapping[str, int | str] | None = None,
+        decision: Decision | None = None,
+        lease: str | None = None,
+        request_id: str | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        self.detail = detail or self.title()
+        self.errors = list(errors)
+        self.numbers = dict(numbers or {})
+        self.decision = decision
+        self.lease = lease
+        self.request_id = request_id
+        self.retry_after_s = retry_after_s
+        super().__init__(self.detail)
+
+    @classmethod
+    def title(cls) -> str:
+        return (cls.__doc__ or cls.code).splitlines()[0]
+
+    def problem(self, request_id: str | None = None) -> Problem:
+        """The RFC 9457 body of this error."""
+        return Problem(
+            type=f"/v1/problems/{self.code}",
+            title=self.title(),
+            status=self.status,
+            detail=self.detail,
+            code=self.code,
+            request_id=request_id or self.request_id,
+            errors=self.errors,
+            numbers=self.numbers,
+            decision=self.decision,
+            lease=self.lease,
+        )
+
+
+# --- the request ------------------------------------------------------------------------------------------------
+
+
+class Malformed(DureError):
+    """The body is not what its content type says."""
+
+    code, status = "malformed", 400
+
+
+class InvalidRequest(DureError):
+    """Some fields are wrong; each is named with what would be right."""
+
+    code, status = "invalid_request", 422
+
+
+class WindowInPast(DureError):
+    """The time asked for is already over."""
+
+    code, status = "window_in_past", 422
+
+
+class BeyondHorizon(DureError):
+    """The time asked for is further ahead than the calendar reaches."""
+
+    code, status = "beyond_horizon", 422
+
+
+class TooLarge(DureError):
+    """The request is larger than we take."""
+
+    code, status = "too_large", 413
+
+
+class UnsupportedMediaType(DureError):
+    """The content type or encoding is not one we read."""
+
+    code, status = "unsupported_media_type", 415
+
+
+class MethodNotAllowed(DureError):
+    """This address does not take that method."""
+
+    code, status = "method_not_allowed", 405
+
+
+class IdempotencyKeyReused(DureError):
+    """This Idempotency-Key was used before with another request."""
+
+    code, status = "idempotency_key_reused", 422
+
+
+class RequestInProgress(DureError):
+    """A request with this Idempotency-Key is still being answered."""
+
+    code, status = "request_in_progress", 409
+
+
+class BadCursor(DureError):
+    """The cursor is not one of ours; start again without it."""
+
+    code, status = "bad_cursor", 422
+
+
+# --- who asks ---------------------------------------------------------------------------------------------------
+
+
+class TokenMissing(DureError):
+    """Send a token: `Authorization: Bearer <token>`."""
+
+    code, status = "token_missing", 401
+
+
+class TokenInvalid(DureError):
+    """This token is not known here."""
+
+    code, status = "token_invalid", 401
+
+
+class TokenRevoked(DureError):
+    """This token was revoked."""
+
+    code, status = "token_revoked", 401
+
+
+class TokenExpired(DureError):
+    """This token has expired."""
+
+    code, status = "token_expired", 401
+
+
+class Forbidden(DureError):
+    """This token's role may not do that."""
+
+    code, status = "forbidden", 403
+
+
+class WrongNode(DureError):
+    """A node reports for itself alone."""
+
+    code, status = "wrong_node", 403
+
+
+# --- what is named ----------------------------------------------------------------------------------------------
+
+
+class NotFound(DureError):
+    """Nothing is at this address."""
+
+    code, status = "not_found", 404
+
+
+class UnknownCompany(NotFound):
+    """There is no such company."""
+
+    code = "unknown_company"
+
+
+class UnknownPool(NotFound):
+    """There is no such pool."""
+
+    code = "unknown_pool"
+
+
+class UnknownNode(NotFound):
+    """There is no such node."""
+
+    code = "unknown_node"
+
+
+class UnknownLease(NotFound):
+    """There is no such lease, or it is another company's."""
+
+    code = "unknown_lease"
+
+
+class UnknownToken(NotFound):
+    """There is no such token."""
+
+    code = "unknown_token"
+
+
+class AlreadyExists(DureError):
+    """The name is taken."""
+
+    code, status = "already_exists", 409
+
+
+class WrongState(DureError):
+    """The lease's state does not allow that."""
+
+    code, status = "wrong_state", 409
+
+
+class GpuClaimed(DureError):
+    """A GPU of this report belongs to another node."""
+
+    code, status = "gpu_claimed", 409
+
+
+class StaleReport(DureError):
+    """A later report of this agent was taken already."""
+
+    code, status = "stale_report", 409
+
+
+# --- refusals: an ask that was decided against; the decision is stored and its id is in the answer -----------------
+
+
+class Refused(DureError):
+    """The ask was refused; the numbers say why and what would work."""
+
+    code, status = "refused", 409
+
+
+class NeverFits(Refused):
+    """The pool could not hold this shape even if it were empty."""
+
+    code = "never_fits"
+
+
+class QuotaExceeded(Refused):
+    """The shape is larger than the company's quota in this pool."""
+
+    code = "quota_exceeded"
+
+
+class NoStartInWindow(Refused):
+    """No start in the window asked for fits, and the ask did not want to wait in the queue."""
+
+    code = "no_start_in_window"
+
+
+# --- our side ---------------------------------------------------------------------------------------------------
+
+
+class Unavailable(DureError):
+    """The database cannot be reached; nothing was written. Try again shortly."""
+
+    code, status = "unavailable", 503
+
+
+class Unreachable(DureError):
+    """The server could not be reached. Raised by the client alone."""
+
+    code, status = "unreachable", 503
+
+
+def _subclasses(root: type[DureError]) -> list[type[DureError]]:
+    return [root] + [found for sub in root.__subclasses__() for found in _subclasses(sub)]
+
+
+CODES: Mapping[str, type[DureError]] = {cls.code: cls for cls in _subclasses(DureError)}
+"""Every permanent code and its class."""
+
+
+def from_problem(problem: Problem, *, retry_after_s: int | None = None) -> DureError:
+    """The exception a problem answer stands for; an unknown code becomes a plain `DureError` that keeps the sentence."""
+    cls = CODES.get(problem.code, DureError)
+    return cls(
+        problem.detail,
+        errors=problem.errors,
+        numbers=problem.numbers,
+        decision=problem.decision,
+        lease=problem.lease,
+        request_id=problem.request_id,
+        retry_after_s=retry_after_s,
+    )

@@ -1,0 +1,138 @@
+"""Pools, nodes, GPUs and the calendar: what exists and when it is free."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from dure.wire.values import (
+    CompanyName,
+    GpuUuid,
+    Instant,
+    Label,
+    LeaseState,
+    NodeName,
+    PoolName,
+    Wire,
+)
+
+
+class GpuState(StrEnum):
+    """Where a GPU stands now; each GPU is in exactly one of these."""
+
+    FREE = "free"
+    LEASED = "leased"
+    CLEANING = "cleaning"
+    """Its lease is over, its gap is running, and it is not proved empty yet."""
+    QUARANTINED = "quarantined"
+    """Its gap is over and it is still not proved empty; it is granted to nobody."""
+    UNHEALTHY = "unhealthy"
+    UNKNOWN = "unknown"
+    """Its node's agent is silent."""
+    UNPOOLED = "unpooled"
+
+
+class NodeState(StrEnum):
+    ENROLLED = "enrolled"
+    """Has a token and has never reported."""
+    OK = "ok"
+    UNKNOWN = "unknown"
+    """Silent for three report intervals: no new starts, running leases untouched."""
+
+
+class PoolCreate(Wire):
+    name: PoolName
+    product: Label
+    """The NVML product name that makes a GPU belong here, for example `NVIDIA H100 80GB HBM3`."""
+    gap_s: Annotated[int, Field(ge=1, le=86_400, strict=True)] = 30
+    """Seconds after a lease for cleaning and proof of empty; at least two report intervals. Not charged."""
+    grace_s: Annotated[int, Field(ge=0, le=3600, strict=True)] = 30
+    """Seconds before a lease's end at which it becomes `ending`."""
+    empty_memory_bytes: Annotated[int, Field(ge=0, le=1 << 40, strict=True)] = 1 << 30
+    """A GPU with no process and at most this much memory in use is empty."""
+
+
+class Pool(Wire):
+    name: PoolName
+    product: str
+    gap_s: int
+    grace_s: int
+    empty_memory_bytes: int
+    created_at: Instant
+    generation: int
+    """Counts the decisions and changes of this pool."""
+    nodes: int
+    gpus: dict[GpuState, int]
+    queued: int
+    """Asks waiting in the queue."""
+
+
+class NodeEnroll(Wire):
+    name: NodeName
+
+
+class Gpu(Wire):
+    uuid: GpuUuid
+    index: int
+    product: str
+    pool: PoolName | None
+    state: GpuState
+    lease: str | None
+    memory_total_bytes: int | None
+    memory_used_bytes: int | None
+    utilization_percent: int | None
+    power_milliwatts: int | None
+    temperature_celsius: int | None
+    processes: int | None
+    health: str
+
+
+class Node(Wire):
+    name: NodeName
+    state: NodeState
+    enrolled_at: Instant
+    last_report_at: Instant | None
+    silent_s: int | None
+    """Whole seconds since the last report."""
+    clock_offset_s: int | None
+    """How far the node's own clock is ahead of ours; it never decides anything."""
+    agent_version: str | None
+    driver_version: str | None
+    gpus: list[Gpu]
+
+
+class FreeStep(Wire):
+    """From `at` on, `free` GPUs are free, until the next step."""
+
+    at: Instant
+    free: int
+
+
+class NodeCalendar(Wire):
+    node: NodeName
+    state: NodeState
+    capacity: int
+    steps: list[FreeStep]
+
+
+class Booking(Wire):
+    """A lease in the calendar. Of other companies' leases a company sees times and sizes, not names."""
+
+    lease: str | None
+    company: CompanyName | None
+    state: LeaseState
+    starts_at: Instant
+    ends_at: Instant
+    blocks_until: Instant
+    gpus: int
+
+
+class Calendar(Wire):
+    """The pool over `[since, until)`."""
+
+    pool: PoolName
+    since: Instant
+    until: Instant
+    capacity: int
+    nodes: list[NodeCalendar]
+    bookings: list[Booking]

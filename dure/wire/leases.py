@@ -1,0 +1,139 @@
+"""Asks and leases: what a startup sends and what it gets back."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from dure.wire.values import (
+    HORIZON_S,
+    CompanyName,
+    EndCause,
+    GpuUuid,
+    Instant,
+    Label,
+    LeaseState,
+    NodeName,
+    Outcome,
+    PoolName,
+    Purpose,
+    Seconds,
+    Shape,
+    Tier,
+    Wire,
+)
+
+
+class Ask(Wire):
+    """A request for GPUs for a time.
+
+    Without `start` it means as soon as possible. With `start` alone the lease starts at exactly that time; with
+    `start_by` too, anywhere in `[start, start_by]`; `start_by` alone is as soon as possible but not later.
+    """
+
+    pool: PoolName
+    shape: Shape
+    duration_s: Annotated[int, Field(ge=1, le=HORIZON_S, strict=True)]
+    start: Instant | None = None
+    start_by: Instant | None = None
+    tier: Tier = "reserved"
+    purpose: Purpose = "training"
+    queue: bool = True
+    """What cannot be promised now waits in the queue; false asks for a refusal instead."""
+    name: Label | None = None
+    """The startup's own word for it, shown in lists."""
+    company: CompanyName | None = None
+    """For admins, who ask in a company's name; a company's own token implies it."""
+
+
+class Decision(Wire):
+    """Why an ask was granted, queued or refused: a permanent code, the numbers, and what would work."""
+
+    id: str | None
+    """None for a dry run, which stores nothing."""
+    at: Instant
+    outcome: Outcome
+    code: str
+    detail: str
+    """One sentence for a person, with the numbers and what to do next."""
+    numbers: dict[str, int | str]
+    """The same numbers for a program; times are RFC 3339."""
+    policy_version: str
+
+
+class NodeShare(Wire):
+    """How many GPUs of a node a lease's placement takes."""
+
+    node: NodeName
+    gpus: int
+
+
+class HeldGpu(Wire):
+    """A GPU that an active lease holds, or that is still being proved empty after it (`proved_empty_at` null)."""
+
+    uuid: GpuUuid
+    node: NodeName
+    proved_empty_at: Instant | None
+
+
+class Lease(Wire):
+    """The grant of a shape for `[starts_at, ends_at)`, and everything that became of it."""
+
+    id: str
+    company: CompanyName
+    pool: PoolName
+    name: str | None
+    shape: Shape
+    duration_s: int
+    tier: Tier
+    purpose: Purpose
+    state: LeaseState
+    asked_at: Instant
+    start: Instant | None
+    start_by: Instant | None
+    promised_start: Instant | None
+    """The latest start; null while queued."""
+    starts_at: Instant | None
+    ends_at: Instant | None
+    """The end of the box; never changed by a release."""
+    stops_at: Instant | None
+    """When the lease stops: `ends_at`, or earlier once it was released or revoked."""
+    started_at: Instant | None
+    ended_at: Instant | None
+    end_cause: EndCause | None
+    late_start_s: Seconds | None
+    """Whole seconds the start came after `promised_start`; null until it started."""
+    late_cause: str | None
+    placement: list[NodeShare]
+    gpus: list[HeldGpu]
+    decision: Decision
+
+
+class Quote(Wire):
+    """The answer to an ask with `dry_run`: what would be decided now. Nothing is stored or held."""
+
+    decision: Decision
+    promised_start: Instant | None
+    starts_at: Instant | None
+    ends_at: Instant | None
+    placement: list[NodeShare]
+
+
+class LeaseEvent(Wire):
+    """One thing that happened to a lease, in order of `seq`."""
+
+    seq: int
+    lease: str
+    at: Instant
+    event: str
+    state: LeaseState
+    cause: str | None
+    detail: dict[str, int | str | None]
+
+
+class EndPreview(Wire):
+    """The answer to a release or a cancel with `dry_run`: what it would do."""
+
+    lease: str
+    state: LeaseState
+    stops_at: Instant | None
+    refund_gpu_seconds: int

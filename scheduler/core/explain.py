@@ -1,0 +1,144 @@
+"""A verdict in words and in numbers, the same wherever it is shown. Decides nothing and looks nothing up."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from scheduler.core.model import Ask, Code, Gang, Numbers, Promise, Queued, Refusal, Shape, Total, Verdict
+
+INSTANTS = frozenset({"earliest_start"})
+"""The numbers that are instants."""
+
+
+def wire_numbers(verdict: Verdict) -> dict[str, int | str]:
+    """The verdict's numbers with its instants as RFC 3339 times in UTC."""
+    return {
+        name: _time(number) if name in INSTANTS and isinstance(number, int) else number
+        for name, number in verdict.numbers.items()
+    }
+
+
+def sentence(verdict: Verdict, ask: Ask) -> str:
+    """One sentence for a person: what happens, by which numbers, and what to do next. Times are RFC 3339 in UTC."""
+    match verdict:
+        case Promise():
+            return _promised(verdict, ask)
+        case Queued():
+            return _queued(verdict, ask)
+        case Refusal(code=Code.QUOTA_EXCEEDED):
+            return _over_quota(verdict.numbers, ask)
+        case Refusal(code=Code.NEVER_FITS):
+            return _never_fits(verdict.numbers, ask)
+        case Refusal():
+            return _no_start(verdict.numbers, ask)
+
+
+def _promised(promise: Promise, ask: Ask) -> str:
+    shape, start, end = _shape(ask.shape), _time(promise.start), _time(promise.end)
+    nodes = _counted(len(promise.placement), "node")
+    match promise.code:
+        case Code.STARTS_NOW:
+            return f"{shape} on {nodes} from now, {start}, until {end}."
+        case Code.STARTS_AS_ASKED:
+            return f"{shape} on {nodes} from {start}, as asked, until {end}."
+        case _:
+            wait = _span(int(promise.numbers["wait_s"]))
+            why = _full(promise.numbers, ask)
+            return f"{shape} on {nodes} from {start} at the latest, in {wait}, until {end}; before that, {why}."
+
+
+def _queued(queued: Queued, ask: Ask) -> str:
+    numbers = {**queued.numbers, "waits_for": "quota" if queued.code is Code.WAITS_FOR_QUOTA else "capacity"}
+    return (
+        f"{_shape(ask.shape)} for {_span(ask.duration_s)} wait in the queue: no start {_window(ask)} fits, because "
+        f"{_full(numbers, ask)}; it is decided again whenever a lease ends, so wait, or cancel it and ask for less."
+    )
+
+
+def _no_start(numbers: Numbers, ask: Ask) -> str:
+    options: list[str] = []
+    if "earliest_start" in numbers:
+        options.append(f"start it at {_time(int(numbers['earliest_start']))}")
+    if "largest_gpus_now" in numbers:
+        options.append(f"ask for at most {_largest(int(numbers['largest_gpus_now']), ask)} then")
+    if "longest_s_now" in numbers:
+        options.append(f"ask for at most {_span(int(numbers['longest_s_now']))} then")
+    options.append("let it wait in the queue")
+    return (
+        f"No start {_window(ask)} fits {_shape(ask.shape)} for {_span(ask.duration_s)}, because {_full(numbers, ask)}: "
+        f"{', or '.join(options)}."
+    )
+
+
+def _over_quota(numbers: Numbers, ask: Ask) -> str:
+    largest, advice = int(numbers["largest_gpus"]), ""
+    if largest:
+        advice = f"ask for at most {_largest(largest, ask)}, or "
+    elif isinstance(ask.shape, Gang) and ask.shape.gpus_per_node > 1 and numbers["limit_gpus"]:
+        advice = "ask for fewer GPUs on each node, or "
+    return (
+        f"{_shape(ask.shape)} are more than {ask.company}'s quota of {_counted(numbers['limit_gpus'], 'GPU')} in pool "
+        f"{ask.pool}, of which it holds {numbers['held_gpus']} now: {advice}have an admin raise the quota."
+    )
+
+
+def _never_fits(numbers: Numbers, ask: Ask) -> str:
+    largest = int(numbers["largest_gpus"])
+    has = f"it has {_counted(numbers['pool_gpus'], 'GPU')} on {_counted(numbers['nodes'], 'node')}"
+    if largest:
+        advice = f"ask for at most {_largest(largest, ask)}"
+    elif numbers["largest_gpus_per_node"]:
+        has += f", at most {numbers['largest_gpus_per_node']} on one"
+        advice = "ask for fewer GPUs on each node"
+    else:
+        advice = "ask in another pool"
+    return f"Pool {ask.pool} never holds {_shape(ask.shape)}: {has}, so {advice}."
+
+
+def _largest(gpus: int, ask: Ask) -> str:
+    """So many GPUs, in the kind of shape that was asked for."""
+    shape = ask.shape
+    return _shape(replace(shape, nodes=gpus // shape.gpus_per_node) if isinstance(shape, Gang) else Total(gpus=gpus))
+
+
+def _full(numbers: Numbers, ask: Ask) -> str:
+    """Why it does not fit, as a clause."""
+    if numbers["waits_for"] == "quota":
+        return (
+            f"{ask.company}'s quota of {_counted(numbers['limit_gpus'], 'GPU')} is taken by its other leases "
+            f"({numbers['held_gpus']} held now)"
+        )
+    return (
+        f"pool {ask.pool} is too full ({numbers['free_gpus_now']} of {_counted(numbers['pool_gpus'], 'GPU')} free now)"
+    )
+
+
+def _window(ask: Ask) -> str:
+    if ask.start is None:
+        return "within the booking horizon" if ask.start_by is None else f"up to {_time(ask.start_by)}"
+    if ask.start_by is None or ask.start_by == ask.start:
+        return f"at {_time(ask.start)}"
+    return f"between {_time(ask.start)} and {_time(ask.start_by)}"
+
+
+def _shape(shape: Shape) -> str:
+    if isinstance(shape, Gang):
+        return f"{_counted(shape.nodes, 'node')} x {_counted(shape.gpus_per_node, 'GPU')}"
+    return _counted(shape.gpus, "GPU")
+
+
+def _counted(count: int | str, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _time(instant: int) -> str:
+    return datetime.fromtimestamp(instant, tz=UTC).isoformat().replace("+00:00", "Z")
+
+
+def _span(seconds: int) -> str:
+    """Exact, in the largest units it has: `1 d 2 h`, `5 min 10 s`."""
+    parts: list[str] = []
+    for name, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {name}")
+    return " ".join(parts) or "0 s"

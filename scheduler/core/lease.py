@@ -1,0 +1,107 @@
+"""The states of a lease: the one table of transitions, the one function that moves a lease, and what a box comes to.
+
+Says nothing of whether something fits, and writes nothing down: whoever moves a lease records the cause.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from scheduler.core.model import Cause, Instant, Lease, Promise, State
+
+NEXT: Mapping[State, frozenset[State]] = {
+    State.ASKED: frozenset({State.REFUSED, State.QUEUED, State.SCHEDULED}),
+    State.REFUSED: frozenset(),
+    State.QUEUED: frozenset({State.SCHEDULED, State.CANCELLED, State.EXPIRED}),
+    State.SCHEDULED: frozenset({State.ACTIVE, State.CANCELLED, State.QUEUED, State.ENDED}),
+    State.ACTIVE: frozenset({State.ENDING}),
+    State.ENDING: frozenset({State.ENDED}),
+    State.ENDED: frozenset(),
+    State.CANCELLED: frozenset(),
+    State.EXPIRED: frozenset(),
+}
+"""Where a lease may go from each state."""
+
+
+class IllegalTransition(Exception):
+    """A lease was to go where its state does not lead."""
+
+    def __init__(self, state: State, to: State) -> None:
+        self.state = state
+        self.to = to
+        super().__init__(f"a lease that is {state} does not become {to}")
+
+
+def advance(lease: Lease, to: State, cause: Cause, now: Instant) -> Lease:
+    """The lease after it moved to `to`; raises `IllegalTransition` where the table has no such way.
+
+    The first cause of an end is kept. A lease that stops before it started stops at its `starts_at`, so that its whole
+    box is returned and nothing of it is charged. One that goes back to the queue loses its slot and its promise.
+    """
+    moved = _moved(lease, to)
+    match to:
+        case State.ACTIVE:
+            return replace(moved, started_at=now)
+        case State.ENDING:
+            stops_at = lease.stops_at if cause is Cause.EXPIRED else _stopped(lease, now)
+            return replace(moved, end_cause=lease.end_cause or cause, stops_at=stops_at)
+        case State.ENDED:
+            stops_at = lease.starts_at if lease.state is State.SCHEDULED else lease.stops_at
+            return replace(moved, end_cause=lease.end_cause or cause, stops_at=stops_at, ended_at=now)
+        case State.CANCELLED:
+            return replace(moved, stops_at=lease.starts_at)
+        case State.QUEUED:
+            return replace(moved, promised_start=None, starts_at=None, ends_at=None, stops_at=None, placement=())
+        case _:
+            return moved
+
+
+def schedule(lease: Lease, promise: Promise) -> Lease:
+    """The lease with the promise's slot and placement, `scheduled`; raises `IllegalTransition` as `advance` does."""
+    return replace(
+        _moved(lease, State.SCHEDULED),
+        promised_start=promise.start,
+        starts_at=promise.start,
+        ends_at=promise.end,
+        stops_at=promise.end,
+        placement=promise.placement,
+    )
+
+
+def _moved(lease: Lease, to: State) -> Lease:
+    if to not in NEXT[lease.state]:
+        raise IllegalTransition(lease.state, to)
+    return replace(lease, state=to)
+
+
+def _stopped(lease: Lease, now: Instant) -> Instant | None:
+    """When a lease that is stopped now stops: inside its box, whatever the clock says."""
+    if lease.starts_at is None or lease.stops_at is None:
+        return lease.stops_at
+    return max(lease.starts_at, min(lease.stops_at, now))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """What became of a box, in GPU-seconds: had by the company, lost to a late start, returned by an early stop."""
+
+    delivered: int
+    lost: int
+    returned: int
+
+
+def charge(lease: Lease) -> Charge:
+    """The parts of a stopped lease's box; none is negative and together they are the box, whatever its instants say.
+
+    One that never started delivered nothing. One without a slot has an empty box.
+    """
+    if lease.starts_at is None or lease.ends_at is None:
+        return Charge(delivered=0, lost=0, returned=0)
+    ends_at = max(lease.starts_at, lease.ends_at)
+    stopped = min(max(lease.starts_at, ends_at if lease.stops_at is None else lease.stops_at), ends_at)
+    started = min(max(lease.starts_at, stopped if lease.started_at is None else lease.started_at), stopped)
+    gpus = lease.shape.gpus
+    return Charge(
+        delivered=gpus * (stopped - started),
+        lost=gpus * (started - lease.starts_at),
+        returned=gpus * (ends_at - stopped),
+    )

@@ -1,0 +1,31 @@
+"""The audit log: who did what to what, when, and what it was before and after. The processes cannot change it."""
+
+from typing import Any
+
+from sqlmodel import Session
+
+from scheduler.store.tables import Audit
+
+
+def record(
+    session: Session,
+    *,
+    actor: object,
+    action: str,
+    subject: str,
+    at: float,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    request_id: str | None = None,
+) -> None:
+    """Writes one line of the audit log in the caller's transaction."""
+    row = Audit(
+        at=int(at),
+        actor=str(actor),
+        action=action,
+        subject=subject,
+        before=before,
+        after=after,
+        request_id=request_id,
+    )
+    session.add(row)

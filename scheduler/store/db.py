@@ -1,0 +1,101 @@
+"""The connection to PostgreSQL: transactions, snapshots, and what its absence looks like to everybody else.
+
+Every connection takes the role `dure_app`, which may not change what is append-only. The role is made by the migrations.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from psycopg import errors as pg
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlmodel import Session
+
+from dure.errors import Unavailable
+
+__all__ = ["APP_ROLE", "EDGE_CHANNEL", "Database", "Session", "engine_url"]
+
+APP_ROLE = "dure_app"
+"""The role of the processes, as opposed to that of the migrations."""
+
+EDGE_CHANNEL = "dure_edge"
+"""NOTIFY channel: something changed that the loop may want to act on at once."""
+
+SCHEMA_HEAD = "20261124_first"
+"""The migration that this code needs; `check` compares it with the database's."""
+
+_CONNECT_TIMEOUT_S = 3
+_AWAY = (pg.OperationalError, pg.InterfaceError)
+
+
+def engine_url(url: str) -> URL:
+    """A libpq-style `postgresql://` URL as SQLAlchemy and psycopg want it."""
+    return make_url(url).set(drivername="postgresql+psycopg")
+
+
+class Database:
+    """A pool of connections as `dure_app`."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self.url = url
+        self._engine = create_engine(
+            engine_url(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=5,
+            pool_use_lifo=True,
+            connect_args={
+                "connect_timeout": _CONNECT_TIMEOUT_S,
+                "options": f"-c role={APP_ROLE} -c timezone=UTC -c lock_timeout=10s -c statement_timeout=30s",
+            },
+        )
+        self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    @contextmanager
+    def begin(self) -> Iterator[Session]:
+        """One READ COMMITTED transaction; commits at the end, rolls back on any exception.
+
+        Raises Unavailable when the database cannot be reached or does not answer in time.
+        """
+        with _away_is_unavailable(), Session(self._engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """A read-only look at one instant. Raises Unavailable like `begin`."""
+        with _away_is_unavailable(), Session(self._snapshots, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def check(self) -> None:
+        """Raises Unavailable, saying why, unless the database answers and has the schema this code needs."""
+        with self.snapshot() as session:
+            if session.connection().execute(text("SELECT to_regclass('alembic_version')")).scalar() is None:
+                raise Unavailable("the database has no schema yet; run `python -m scheduler migrate`")
+            found = session.connection().execute(text("SELECT version_num FROM alembic_version")).scalar()
+            if found != SCHEMA_HEAD:
+                raise Unavailable(f"the database has schema {found}, this code needs {SCHEMA_HEAD}; run the migrations")
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+@contextmanager
+def _away_is_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except PoolTimeout as error:
+        raise Unavailable("all database connections are busy; try again shortly", retry_after_s=1) from error
+    except DBAPIError as error:
+        if error.connection_invalidated or _is_away(error):
+            raise Unavailable("the database cannot be reached; nothing was written", retry_after_s=2) from error
+        raise
+
+
+def _is_away(error: DBAPIError) -> bool:
+    cause: Any = error.orig
+    if isinstance(cause, (pg.LockNotAvailable, pg.QueryCanceled, pg.DeadlockDetected)):
+        return True  # the transaction is gone whole; asking again is safe
+    return isinstance(error, (OperationalError, InterfaceError)) and isinstance(cause, _AWAY)

@@ -1,0 +1,118 @@
+"""What nodes can give to pools. Every change of capacity goes through here, under the locks of the pools it touches."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import update
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Session, col, func, select
+
+from dure.wire import GpuReading
+from scheduler.store import edges, generation
+from scheduler.store.tables import Gpu, Node, Pool, PoolNode
+
+
+def adopt(session: Session, pool: Pool) -> None:
+    """Takes GPUs of the pool's product that belong to no pool yet into the new pool."""
+    mine = col(Gpu.product) == pool.product
+    session.connection().execute(
+        update(Gpu).where(mine, col(Gpu.pool).is_(None)).values(pool=pool.name).execution_options(synchronize_session=False)
+    )
+    nodes = session.exec(select(Gpu.node).where(col(Gpu.pool) == pool.name).distinct()).all()
+    recount(session, pools=[pool.name], nodes=nodes)
+
+
+def report_gpus(session: Session, node: str, readings: Sequence[GpuReading]) -> None:
+    """Writes which GPUs the node has and how they are; their pools follow from their products."""
+    products = {reading.product for reading in readings}
+    by_product = {
+        product: name for product, name in session.exec(select(Pool.product, Pool.name).where(col(Pool.product).in_(products)))
+    }
+    before = session.exec(select(Gpu.pool).where(col(Gpu.node) == node, col(Gpu.pool).is_not(None)).distinct()).all()
+    touched = sorted({*by_product.values(), *(pool for pool in before if pool is not None)})
+    generation.lock_all(session, touched)
+    _write(session, node, readings, by_product)
+    recount(session, pools=touched, nodes=[node])
+
+
+def set_node_state(session: Session, node: str, state: str) -> None:
+    """Marks a node `ok` or `unknown`; what it can give to its pools follows."""
+    touched = session.exec(select(PoolNode.pool).where(col(PoolNode.node) == node).order_by(col(PoolNode.pool))).all()
+    generation.lock_all(session, touched)
+    session.connection().execute(
+        update(Node).where(col(Node.name) == node).values(state=state).execution_options(synchronize_session=False)
+    )
+    recount(session, pools=touched, nodes=[node])
+
+
+def set_quarantine(session: Session, uuids: Iterable[str], *, quarantined: bool) -> None:
+    """Takes GPUs that are not proved empty out of their pools, or gives them back."""
+    wanted = list(uuids)
+    found = session.exec(select(Gpu.pool, Gpu.node).where(col(Gpu.uuid).in_(wanted)).distinct()).all()
+    touched = sorted({pool for pool, _ in found if pool is not None})
+    generation.lock_all(session, touched)
+    session.connection().execute(
+        update(Gpu)
+        .where(col(Gpu.uuid).in_(wanted))
+        .values(quarantined=quarantined)
+        .execution_options(synchronize_session=False)
+    )
+    recount(session, pools=touched, nodes=sorted({node for _, node in found}))
+
+
+def recount(session: Session, *, pools: Sequence[str], nodes: Sequence[str]) -> None:
+    """Counts again what `nodes` can give to `pools` (locked by the caller) and tells the loop."""
+    for pool in pools:
+        number = generation.bump(session, pool)
+        rows = [_counted(session, pool, node, number) for node in nodes]
+        if rows:
+            statement = insert(PoolNode).values(rows)
+            changed = {name: statement.excluded[name] for name in ("capacity", "nominal", "open", "generation")}
+            session.connection().execute(
+                statement.on_conflict_do_update(index_elements=["pool", "node"], set_=changed)
+            )
+        edges.notify(session, pool)
+
+
+def _counted(session: Session, pool: str, node: str, number: int) -> dict[str, object]:
+    ours = (col(Gpu.pool) == pool) & (col(Gpu.node) == node) & col(Gpu.present)
+    sound = ours & (col(Gpu.health) == "ok") & ~col(Gpu.quarantined)
+    nominal = session.exec(select(func.count()).select_from(Gpu).where(ours)).one()
+    capacity = session.exec(select(func.count()).select_from(Gpu).where(sound)).one()
+    state = session.exec(select(Node.state).where(col(Node.name) == node)).one()
+    return {
+        "pool": pool,
+        "node": node,
+        "capacity": capacity,
+        "nominal": nominal,
+        "open": state == "ok",
+        "generation": number,
+    }
+
+
+def _write(session: Session, node: str, readings: Sequence[GpuReading], by_product: dict[str, str]) -> None:
+    here = [reading.uuid for reading in readings]
+    session.connection().execute(
+        update(Gpu)
+        .where(col(Gpu.node) == node, col(Gpu.uuid).not_in(here))
+        .values(present=False)
+        .execution_options(synchronize_session=False)
+    )
+    if not readings:
+        return
+    statement = insert(Gpu).values(
+        [
+            {
+                "uuid": reading.uuid,
+                "node": node,
+                "index": reading.index,
+                "product": reading.product,
+                "pool": by_product.get(reading.product),
+                "health": reading.health,
+                "present": True,
+                "quarantined": False,
+            }
+            for reading in readings
+        ]
+    )
+    changed = {name: statement.excluded[name] for name in ("node", "index", "product", "pool", "health", "present")}
+    session.connection().execute(statement.on_conflict_do_update(index_elements=["uuid"], set_=changed))

@@ -1,0 +1,63 @@
+"""Where each GPU stands now: free, leased, cleaning, quarantined, unhealthy, unknown or unpooled."""
+
+from collections.abc import Sequence
+
+from sqlmodel import Session, col, select
+
+from dure.wire import GpuState
+from scheduler.store.tables import Allocation, Gpu, Lease, Node
+
+
+def states(
+    session: Session, *, now: float, pool: str | None = None, node: str | None = None
+) -> list[tuple[Gpu, GpuState, str | None]]:
+    """Every present GPU with its state and the lease that holds it, by node and index."""
+    query = (
+        select(Gpu, Node.state, Allocation.lease, Allocation.ended_at)
+        .join(Node, col(Node.name) == col(Gpu.node))
+        .outerjoin(Allocation, (col(Allocation.gpu) == col(Gpu.uuid)) & col(Allocation.closed_at).is_(None))
+        .where(col(Gpu.present))
+        .order_by(col(Gpu.node), col(Gpu.index))
+    )
+    if pool is not None:
+        query = query.where(col(Gpu.pool) == pool)
+    if node is not None:
+        query = query.where(col(Gpu.node) == node)
+    return [(gpu, _state(gpu, at_node, lease, ended), lease) for gpu, at_node, lease, ended in session.exec(query)]
+
+
+def _state(gpu: Gpu, node_state: str, lease: str | None, ended_at: int | None) -> GpuState:
+    if gpu.pool is None:
+        return GpuState.UNPOOLED
+    if lease is not None and ended_at is None:
+        return GpuState.LEASED
+    if gpu.quarantined:
+        return GpuState.QUARANTINED
+    if gpu.health != "ok":
+        return GpuState.UNHEALTHY
+    if node_state != "ok":
+        return GpuState.UNKNOWN
+    return GpuState.CLEANING if lease is not None else GpuState.FREE
+
+
+def grantable(session: Session, pool: str, nodes: Sequence[str]) -> dict[str, list[str]]:
+    """Per node, the GPUs that a lease can be given now, by index: healthy, proved empty, on a node that reports."""
+    live = select(Allocation.gpu).where(col(Allocation.closed_at).is_(None))
+    query = (
+        select(Gpu.node, Gpu.uuid)
+        .join(Node, col(Node.name) == col(Gpu.node))
+        .where(
+            col(Gpu.pool) == pool,
+            col(Gpu.node).in_(nodes),
+            col(Node.state) == "ok",
+            col(Gpu.present),
+            col(Gpu.health) == "ok",
+            ~col(Gpu.quarantined),
+            col(Gpu.uuid).not_in(live),
+        )
+        .order_by(col(Gpu.node), col(Gpu.index))
+    )
+    found: dict[str, list[str]] = {}
+    for node, uuid in session.exec(query):
+        found.setdefault(node, []).append(uuid)
+    return found

@@ -1,0 +1,89 @@
+"""Nodes: enrolled by an admin, known through their agents' reports."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from dure import wire
+from dure.errors import AlreadyExists, UnknownNode
+from scheduler.actor import Actor
+from scheduler.store import audit, gpus, pages, tokens
+from scheduler.store.tables import Gpu, Node
+from scheduler.store.times import to_wire
+
+
+def enroll(
+    session: Session, body: wire.NodeEnroll, *, actor: Actor, now: float, renew: bool = False
+) -> wire.IssuedToken:
+    """Makes the node and its token; `renew` revokes an enrolled node's tokens and makes a new one.
+
+    Raises AlreadyExists for an enrolled node without `renew`.
+    """
+    found = session.get(Node, body.name)
+    if found is not None and not renew:
+        raise AlreadyExists(f"node {body.name} is enrolled already; `dure node enroll {body.name} --renew` makes a new token")
+    if found is None:
+        session.add(Node(name=body.name, enrolled_at=int(now)))
+        session.flush()
+    tokens.revoke_of_node(session, body.name, actor=actor, now=now)
+    audit.record(session, actor=actor, action="node.enroll", subject=body.name, at=now, after={"renew": renew})
+    return tokens.issue(session, wire.TokenIssue(role=wire.Role.NODE, node=body.name), actor=actor, now=now)
+
+
+def row(session: Session, name: str) -> Node:
+    """Raises UnknownNode."""
+    found = session.get(Node, name)
+    if found is None:
+        raise UnknownNode(f"there is no node {name}; an admin adds it with `dure node enroll {name}`")
+    return found
+
+
+def get(session: Session, name: str, *, now: float) -> wire.Node:
+    """Raises UnknownNode."""
+    return _wire(row(session, name), gpus.states(session, now=now, node=name), now)
+
+
+def page(session: Session, *, after: str | None, limit: int, now: float) -> wire.Page[wire.Node]:
+    """By name."""
+    query = select(Node).where(col(Node.name) > (after or "")).order_by(col(Node.name)).limit(limit + 1)
+    rows = session.exec(query).all()
+    return pages.page(
+        rows,
+        limit,
+        wire=lambda found: _wire(found, gpus.states(session, now=now, node=found.name), now),
+        key=lambda found: found.name,
+    )
+
+
+def _wire(found: Node, states: Iterable[tuple[Gpu, wire.GpuState, str | None]], now: float) -> wire.Node:
+    readings = {reading["uuid"]: reading for reading in found.reading or []}
+    return wire.Node(
+        name=found.name,
+        state=wire.NodeState(found.state),
+        enrolled_at=to_wire(found.enrolled_at),
+        last_report_at=None if found.last_report_at is None else to_wire(int(found.last_report_at)),
+        silent_s=None if found.last_report_at is None else max(0, int(now - found.last_report_at)),
+        clock_offset_s=found.clock_offset_s,
+        agent_version=found.agent_version,
+        driver_version=found.driver_version,
+        gpus=[_gpu(gpu, state, lease, readings.get(gpu.uuid, {})) for gpu, state, lease in states],
+    )
+
+
+def _gpu(gpu: Gpu, state: wire.GpuState, lease: str | None, reading: dict[str, Any]) -> wire.Gpu:
+    return wire.Gpu(
+        uuid=gpu.uuid,
+        index=gpu.index,
+        product=gpu.product,
+        pool=gpu.pool,
+        state=state,
+        lease=lease,
+        memory_total_bytes=reading.get("memory_total_bytes"),
+        memory_used_bytes=reading.get("memory_used_bytes"),
+        utilization_percent=reading.get("utilization_percent"),
+        power_milliwatts=reading.get("power_milliwatts"),
+        temperature_celsius=reading.get("temperature_celsius"),
+        processes=reading.get("processes"),
+        health=gpu.health,
+    )

@@ -1,0 +1,73 @@
+"""Pools: interchangeable GPUs of one product."""
+
+from collections import Counter
+
+from sqlmodel import Session, col, func, select
+
+from dure import wire
+from dure.errors import AlreadyExists
+from scheduler.actor import Actor
+from scheduler.store import audit, fleet, generation, gpus, pages
+from scheduler.store.tables import Lease, Pool, PoolNode
+from scheduler.store.times import to_wire
+
+
+def add(session: Session, body: wire.PoolCreate, *, actor: Actor, now: float) -> wire.Pool:
+    """GPUs of the product that are already reported join at once. Raises AlreadyExists."""
+    if session.get(Pool, body.name) is not None:
+        raise AlreadyExists(f"pool {body.name} exists already")
+    taken = session.exec(select(Pool).where(col(Pool.product) == body.product)).first()
+    if taken is not None:
+        raise AlreadyExists(f"product {body.product!r} is pool {taken.name} already; a product belongs to one pool")
+    row = Pool(**body.model_dump(), created_at=int(now))
+    session.add(row)
+    session.flush()
+    fleet.adopt(session, row)
+    audit.record(session, actor=actor, action="pool.add", subject=body.name, at=now, after=body.model_dump())
+    return _wire(session, row, now)
+
+
+def row(session: Session, name: str) -> Pool:
+    """Raises UnknownPool."""
+    found = session.get(Pool, name)
+    if found is None:
+        raise generation.unknown(name)
+    return found
+
+
+def names(session: Session) -> list[str]:
+    return list(session.exec(select(Pool.name).order_by(col(Pool.name))).all())
+
+
+def get(session: Session, name: str, *, now: float) -> wire.Pool:
+    """Raises UnknownPool."""
+    return _wire(session, row(session, name), now)
+
+
+def page(session: Session, *, after: str | None, limit: int, now: float) -> wire.Page[wire.Pool]:
+    """By name."""
+    query = select(Pool).where(col(Pool.name) > (after or "")).order_by(col(Pool.name)).limit(limit + 1)
+    rows = session.exec(query).all()
+    return pages.page(rows, limit, wire=lambda found: _wire(session, found, now), key=lambda found: found.name)
+
+
+def _wire(session: Session, found: Pool, now: float) -> wire.Pool:
+    states = Counter(state for _, state, _ in gpus.states(session, now=now, pool=found.name))
+    nodes = session.exec(
+        select(func.count()).select_from(PoolNode).where(col(PoolNode.pool) == found.name, col(PoolNode.nominal) > 0)
+    ).one()
+    queued = session.exec(
+        select(func.count()).select_from(Lease).where(col(Lease.pool) == found.name, col(Lease.state) == "queued")
+    ).one()
+    return wire.Pool(
+        name=found.name,
+        product=found.product,
+        gap_s=found.gap_s,
+        grace_s=found.grace_s,
+        empty_memory_bytes=found.empty_memory_bytes,
+        created_at=to_wire(found.created_at),
+        generation=found.generation,
+        nodes=nodes,
+        gpus={state: states[state] for state in wire.GpuState if state is not wire.GpuState.UNPOOLED},
+        queued=queued,
+    )

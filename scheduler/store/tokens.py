@@ -1,0 +1,92 @@
+"""Bearer tokens. Only a hash is kept: 256 bits of chance need no slow hash, and a look-up is one index probe."""
+
+import hashlib
+import secrets
+
+from sqlmodel import Session, col, select
+
+from dure import wire
+from dure.errors import TokenExpired, TokenInvalid, TokenRevoked, UnknownNode, UnknownToken
+from scheduler.actor import Actor
+from scheduler.ids import new_id
+from scheduler.store import audit, companies, pages
+from scheduler.store.tables import Node, Token
+from scheduler.store.times import from_wire, to_wire
+
+
+def issue(session: Session, body: wire.TokenIssue, *, actor: object, now: float) -> wire.IssuedToken:
+    """Makes a token; the secret is in this answer and nowhere else. Raises UnknownCompany, UnknownNode."""
+    if body.company is not None:
+        companies.row(session, body.company)
+    if body.node is not None and session.get(Node, body.node) is None:
+        raise UnknownNode(f"there is no node {body.node}; an admin adds it with `dure node enroll {body.node}`")
+    secret = f"dure_{secrets.token_urlsafe(32)}"
+    row = Token(
+        id=new_id("tok", now),
+        secret_sha256=_hash(secret),
+        role=body.role,
+        company=body.company,
+        node=body.node,
+        label=body.label,
+        created_at=int(now),
+        expires_at=from_wire(body.expires_at),
+    )
+    session.add(row)
+    audit.record(
+        session, actor=actor, action="token.issue", subject=row.id, at=now, after=body.model_dump(mode="json")
+    )
+    return wire.IssuedToken(token=_wire(row), secret=secret)
+
+
+def authenticate(session: Session, secret: str, now: float) -> Actor:
+    """Who holds this secret. Raises TokenInvalid, TokenRevoked, TokenExpired."""
+    row = session.exec(select(Token).where(col(Token.secret_sha256) == _hash(secret))).one_or_none()
+    if row is None:
+        raise TokenInvalid("this token is not known here; ask an admin for one: `dure token issue`")
+    if row.revoked_at is not None:
+        raise TokenRevoked(f"token {row.id} was revoked; ask an admin for another: `dure token issue`")
+    if row.expires_at is not None and row.expires_at <= now:
+        raise TokenExpired(f"token {row.id} expired at {to_wire(row.expires_at).isoformat()}; ask an admin for another")
+    return Actor(role=wire.Role(row.role), token=row.id, company=row.company, node=row.node)
+
+
+def revoke(session: Session, token_id: str, *, actor: Actor, now: float) -> wire.Token:
+    """Ends a token at once; revoking it again changes nothing. Raises UnknownToken."""
+    row = session.exec(select(Token).where(col(Token.id) == token_id).with_for_update()).one_or_none()
+    if row is None:
+        raise UnknownToken(f"there is no token {token_id}; `dure token list` shows those there are")
+    if row.revoked_at is None:
+        row.revoked_at = int(now)
+        session.add(row)
+        audit.record(session, actor=actor, action="token.revoke", subject=row.id, at=now)
+    return _wire(row)
+
+
+def revoke_of_node(session: Session, node: str, *, actor: Actor, now: float) -> None:
+    """Ends every token of a node."""
+    query = select(Token.id).where(col(Token.node) == node, col(Token.revoked_at).is_(None))
+    for token_id in session.exec(query).all():
+        revoke(session, token_id, actor=actor, now=now)
+
+
+def page(session: Session, *, after: str | None, limit: int) -> wire.Page[wire.Token]:
+    """By id, so oldest first."""
+    query = select(Token).where(col(Token.id) > (after or "")).order_by(col(Token.id)).limit(limit + 1)
+    return pages.page(session.exec(query).all(), limit, wire=_wire, key=lambda row: row.id)
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _wire(row: Token) -> wire.Token:
+    return wire.Token(
+        id=row.id,
+        role=wire.Role(row.role),
+        company=row.company,
+        node=row.node,
+        label=row.label,
+        created_at=to_wire(row.created_at),
+        expires_at=to_wire(row.expires_at),
+        revoked_at=to_wire(row.revoked_at),
+    )
