@@ -3,6 +3,13 @@
 SHELL := /bin/sh
 export UV_PYTHON_DOWNLOADS := never
 
+# Trust what the machine trusts, where it says so: behind a company's proxy uv's own list does not do. Two names, of uv's
+# newer and older versions.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt),)
+export UV_SYSTEM_CERTS ?= true
+export UV_NATIVE_TLS ?= true
+endif
+
 BIN := .venv/bin
 READY := .venv/installed
 

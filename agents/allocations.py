@@ -4,7 +4,7 @@ The agent learns both from nowhere else. Times here are of two kinds: `at` is th
 everything in an allocation is the allocator's time. The node's own wall clock has no say.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Set
 from dataclasses import dataclass
 
 from dure.wire import NodeAllocation
@@ -32,7 +32,7 @@ class Allocations:
         """Allocations that are over and wait for the proof that their GPU is empty."""
         return frozenset(item.allocation for item in self.items if item.ended)
 
-    def running(self, at: float) -> Mapping[str, NodeAllocation]:
+    def running(self, at: float) -> dict[str, NodeAllocation]:
         """GPU to the allocation that holds it at `at`. Past `stops_at` none does, told or not."""
         now = self.server_time(at)
         return {
@@ -47,7 +47,5 @@ class Allocations:
         return {
             item.gpu
             for item in self.items
-            if item.ended
-            or now - item.starts_at.timestamp() <= within_s
-            or item.stops_at.timestamp() - now <= within_s
+            if item.ended or now - item.starts_at.timestamp() <= within_s or item.stops_at.timestamp() - now <= within_s
         }

@@ -1,19 +1,19 @@
 """What a simulated fleet is and what befalls it: a small TOML or JSON file. Read once, when the agent starts.
 
-    seed = 7
-    product = "NVIDIA H100 80GB HBM3"
-    gpus = 8
+seed = 7
+product = "NVIDIA H100 80GB HBM3"
+gpus = 8
 
-    [[nodes]]           # only those that differ
-    name = "node-2"
-    gpus = 4
+[[nodes]]           # only those that differ
+name = "node-2"
+gpus = 4
 
-    [[faults]]          # GPU 2 of node-2 is lost from the 30th second on, for a minute
-    node = "node-2"
-    kind = "lost"
-    gpu = 2
-    at_s = 30
-    for_s = 60
+[[faults]]          # GPU 2 of node-2 is lost from the 30th second on, for a minute
+node = "node-2"
+kind = "lost"
+gpu = 2
+at_s = 30
+for_s = 60
 """
 
 import json

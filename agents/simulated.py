@@ -8,7 +8,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import Callable, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agents.allocations import Allocations
 from agents.curves import IDLE, Curve, Load
@@ -126,7 +126,6 @@ class SimulatedDriver:
         if gpu.dirty_until is not None and now >= gpu.dirty_until and not self._failing("zombie", gpu.index):
             gpu.dirty_until = None
         load = self._load(gpu, now)
-        watts = self._watts(load)
         self._draw(gpu, now, load)
         known = GpuSnapshot(
             uuid=gpu.uuid,
@@ -138,16 +137,13 @@ class SimulatedDriver:
             return without_readings(known, health="unhealthy", reason="the GPU is lost")
         xid = self._xid(gpu)
         health, reason = judge(last_fatal_xid=xid if xid in FATAL_XIDS else None, trouble=None)
-        return GpuSnapshot(
-            uuid=known.uuid,
-            index=known.index,
-            product=known.product,
+        return replace(
+            known,
             health=health,
             health_reason=reason,
             utilization_percent=load.utilization_percent,
-            memory_total_bytes=known.memory_total_bytes,
             memory_used_bytes=self._memory(load),
-            power_milliwatts=watts * 1000,
+            power_milliwatts=self._watts(load) * 1000,
             energy_millijoules=int(gpu.energy_millijoules),
             temperature_celsius=30 + load.utilization_percent * 45 // 100,
             ecc_uncorrected=0,
@@ -171,10 +167,8 @@ class SimulatedDriver:
         return min(total, floor + int(load.memory_ratio * (total - floor)))
 
     def _watts(self, load: Load) -> int:
-        return self._scenario.idle_watts + self._range() * load.utilization_percent // 100
-
-    def _range(self) -> int:
-        return max(0, self._scenario.full_watts - self._scenario.idle_watts)
+        idle, full = self._scenario.idle_watts, self._scenario.full_watts
+        return idle + max(0, full - idle) * load.utilization_percent // 100
 
     def _draw(self, gpu: _Gpu, now: float, load: Load) -> None:
         """Energy since the last reading, at the power that reading showed."""

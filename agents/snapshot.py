@@ -4,9 +4,11 @@ Nothing here reads a device. A value that cannot be had is None, which is unknow
 an entry that says so.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
+
+from agents.allocations import Allocations
 
 Health = Literal["ok", "suspect", "unhealthy"]
 HEALTHS: tuple[Health, ...] = ("ok", "suspect", "unhealthy")
@@ -50,6 +52,22 @@ class Snapshot:
     def but(self, change: Callable[[GpuSnapshot], GpuSnapshot]) -> "Snapshot":
         """The same snapshot with every GPU changed."""
         return replace(self, gpus=tuple(change(gpu) for gpu in self.gpus))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A snapshot, the monotonic second at which its reading began, and what the agent knew before it began.
+
+    `wall` is the node's own clock at about that time, for people alone.
+    """
+
+    snapshot: Snapshot
+    at: float
+    wall: float
+    allocations: Allocations
+
+    def gpus(self) -> Mapping[str, GpuSnapshot]:
+        return {gpu.uuid: gpu for gpu in self.snapshot.gpus}
 
 
 def without_readings(gpu: GpuSnapshot, *, health: Health, reason: str) -> GpuSnapshot:

@@ -5,24 +5,11 @@ as neither busy nor idle; nobody saw it. Exact to the sampling interval.
 """
 
 import threading
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
-from agents.allocations import Allocations
-from agents.snapshot import GpuSnapshot, Snapshot
+from agents.snapshot import GpuSnapshot, Sample
 from dure.wire import AllocationUsage
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """A snapshot, the monotonic second at which its reading began, and what the agent knew before it began."""
-
-    snapshot: Snapshot
-    at: float
-    allocations: Allocations
-
-    def gpus(self) -> Mapping[str, GpuSnapshot]:
-        return {gpu.uuid: gpu for gpu in self.snapshot.gpus}
 
 
 @dataclass(slots=True)

@@ -24,7 +24,9 @@ def read(settings: type[S], environ: Mapping[str, str], *, prefix: str, shared: 
 
     Raises SettingError for a variable with our prefix that is no setting, and for a value that does not fit.
     """
-    names = {f"DURE_{name.upper()}" if name in shared else f"{prefix}{name.upper()}": name for name in settings.model_fields}
+    names = {
+        f"DURE_{name.upper()}" if name in shared else f"{prefix}{name.upper()}": name for name in settings.model_fields
+    }
     _refuse_unknown(environ, names, prefix)
     try:
         return settings(**{field: environ[name] for name, field in names.items() if name in environ})

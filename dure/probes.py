@@ -67,7 +67,7 @@ def _server(host: str) -> type[ThreadingHTTPServer]:
         def server_bind(self) -> None:
             # HTTPServer's own also looks the host's name up, which waits on DNS where there is none.
             socketserver.TCPServer.server_bind(self)
-            self.server_name, self.server_port = self.server_address[0], self.server_address[1]
+            self.server_name, self.server_port = host, self.socket.getsockname()[1]
 
     return Server
 

@@ -5,23 +5,25 @@ The API calls it for people, the loop for time; nothing else changes a lease but
 """
 
 import math
-from dataclasses import replace
 
 from dure import wire
-from dure.errors import BeyondHorizon, Forbidden, InvalidRequest, WindowInPast, WrongState
-from dure.wire import FieldError
-from scheduler.actor import SCHEDULER, Actor
+from dure.errors import WrongState
+from scheduler import asks
+from scheduler.actor import Actor
 from scheduler.core.book import Book
 from scheduler.core.decide import decide
 from scheduler.core.lease import advance, charge, schedule
-from scheduler.core.model import Ask, Cause, CompanyId, Gang, Instant, LeaseId, PoolId, Promise, Refusal, State, Total, Verdict
+from scheduler.core.model import Ask, Cause, CompanyId, Instant, PoolId, Promise, Refusal, State, Verdict
 from scheduler.core.model import Lease as CoreLease
 from scheduler.ids import new_id
-from scheduler.store import audit, companies, edges, generation, leases, ledger, quotas, records
-from scheduler.store.books import HORIZON_S, POLICY_VERSION, Books
+from scheduler.store import audit, edges, generation, leases, ledger, quotas, records
+from scheduler.store.books import POLICY_VERSION, Books
 from scheduler.store.db import Session
 from scheduler.store.tables import Lease, PlacementRow
-from scheduler.store.times import from_wire, to_wire
+from scheduler.store.times import to_wire
+
+SOON_S = 2
+"""The loop wakes every second anyway; only a start sooner than this is worth waking it for."""
 
 
 class Service:
@@ -37,7 +39,7 @@ class Service:
 
         Raises UnknownCompany, UnknownPool, Forbidden, InvalidRequest, WindowInPast, BeyondHorizon; then nothing is stored.
         """
-        ask = _parsed(session, body, actor, now)
+        ask = asks.parsed(session, body, actor, now)
         at = Instant(math.ceil(now))
         book = self.books.locked(session, ask.pool, at)
         verdict = decide(book, quotas.limit(session, ask.company, ask.pool), ask, at)
@@ -54,13 +56,14 @@ class Service:
             after={**body.model_dump(mode="json"), "state": row.state},
             request_id=request_id,
         )
-        edges.notify(session, ask.pool)
+        if row.starts_at is not None and row.starts_at <= now + SOON_S:
+            edges.notify(session, ask.pool)
         session.flush()
         return leases.to_wires(session, [row])[0]
 
     def quote(self, session: Session, body: wire.Ask, *, actor: Actor, now: float) -> wire.Quote:
         """What `ask` would decide now; nothing is stored. Raises what `ask` raises."""
-        ask = _parsed(session, body, actor, now)
+        ask = asks.parsed(session, body, actor, now)
         at = Instant(math.ceil(now))
         book = self.books.seen(session, ask.pool, at)
         verdict = decide(book, quotas.limit(session, ask.company, ask.pool), ask, at)
@@ -115,7 +118,9 @@ class Service:
         if lease.state not in (State.QUEUED, State.SCHEDULED):
             raise WrongState(_not_cancellable(row), numbers={"state": row.state})
         leases.update_row(
-            row, advance(lease, State.CANCELLED, Cause.CANCELLED, Instant(int(now))), generation=generation.bump(session, row.pool)
+            row,
+            advance(lease, State.CANCELLED, Cause.CANCELLED, Instant(int(now))),
+            generation=generation.bump(session, row.pool),
         )
         if lease.state is State.SCHEDULED:
             entry = ledger.Entry(
@@ -150,56 +155,6 @@ def _box(row: Lease) -> int:
     return row.total_gpus * row.duration_s
 
 
-def _parsed(session: Session, body: wire.Ask, actor: Actor, now: float) -> Ask:
-    company = _company(session, body, actor)
-    shape = body.shape
-    ask = Ask(
-        company=CompanyId(company),
-        pool=PoolId(body.pool),
-        shape=Total(gpus=shape.gpus) if shape.gpus is not None else _gang(shape),
-        duration_s=body.duration_s,
-        start=from_wire(body.start),
-        start_by=from_wire(body.start_by),
-        queue=body.queue,
-    )
-    _check_window(ask, now)
-    return ask
-
-
-def _gang(shape: wire.Shape) -> Gang:
-    return Gang(nodes=shape.nodes or 0, gpus_per_node=shape.gpus_per_node or 0)
-
-
-def _company(session: Session, body: wire.Ask, actor: Actor) -> str:
-    if actor.company is not None:
-        if body.company not in (None, actor.company):
-            raise Forbidden(f"this token asks for {actor.company} alone, not for {body.company}")
-        return actor.company
-    if body.company is None:
-        error = FieldError(field="company", message='an admin says for whom it asks, for example "company": "acme"')
-        raise InvalidRequest("company: an admin says for whom it asks", errors=[error])
-    return companies.row(session, body.company).name
-
-
-def _check_window(ask: Ask, now: float) -> None:
-    if ask.start is not None and ask.start_by is not None and ask.start_by < ask.start:
-        message = f"start_by {_rfc(ask.start_by)} is before start {_rfc(ask.start)}; give a later start_by or an earlier start"
-        raise InvalidRequest(message, errors=[FieldError(field="start_by", message=message)])
-    last = ask.start_by if ask.start_by is not None else ask.start
-    field = "start_by" if ask.start_by is not None else "start"
-    numbers = {"now": _rfc(int(now)), "horizon_end": _rfc(int(now) + HORIZON_S)}
-    if last is not None and last < int(now):
-        message = f"{field} {_rfc(last)} is past; it is {_rfc(int(now))} now. Leave it out to start as soon as possible"
-        raise WindowInPast(message, errors=[FieldError(field=field, message=message)], numbers=numbers)
-    if ask.start is not None and ask.start + ask.duration_s > now + HORIZON_S:
-        message = f"the lease would end after the calendar's {HORIZON_S // 86400} days; start and end before {numbers['horizon_end']}"
-        raise BeyondHorizon(message, errors=[FieldError(field="start", message=message)], numbers=numbers)
-
-
-def _rfc(instant: int) -> str:
-    return to_wire(instant).isoformat().replace("+00:00", "Z")
-
-
 def _decided(
     session: Session, verdict: Verdict, ask: Ask, lease: str, pool: str, now: float, request_id: str | None
 ) -> str:
@@ -217,9 +172,7 @@ def _decided(
     return row.id
 
 
-def _asked(
-    session: Session, body: wire.Ask, ask: Ask, verdict: Verdict, now: float, request_id: str | None
-) -> Lease:
+def _asked(session: Session, body: wire.Ask, ask: Ask, verdict: Verdict, now: float, request_id: str | None) -> Lease:
     lease_id = new_id("lea", now)
     state = State.REFUSED if isinstance(verdict, Refusal) else State.QUEUED
     row = Lease(

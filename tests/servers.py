@@ -102,9 +102,10 @@ def folder(name: str) -> Iterator[Path]:
 def sweep() -> None:
     """Ends and removes what test processes that were killed left in /tmp."""
     for left in Path("/tmp").glob(f"{PREFIX}*"):
-        if left.stat().st_uid != os.geteuid() or not (left / "owner").exists():
-            continue
-        with contextlib.suppress(CannotStart, FileNotFoundError):
+        # Held, gone meanwhile, or another user's: none of it is ours to sweep.
+        with contextlib.suppress(CannotStart, OSError):
+            if left.stat().st_uid != os.geteuid() or not (left / "owner").exists():
+                continue
             lock = Lock(left / "owner", held="{pid}").take()
             _end_all_under(left)
             shutil.rmtree(left, ignore_errors=True)

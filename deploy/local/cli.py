@@ -24,9 +24,9 @@ class Cli:
         """What `dure ... --json` answers. Raises CannotStart with what it complains of, and Ended."""
         token = self.processes.folder.admin_token.read_text().strip()
         environ = self.processes.environ({"DURE_SERVER": self.processes.server, "DURE_TOKEN": token})
-        printed = commands.run([str(PROGRAM), *arguments, "--json"], environ=environ, folder=TREE, ending=self.ending)
-        return json.loads(printed)
+        command = [str(PROGRAM), *arguments, "--json"]
+        return json.loads(commands.run(command, environ=environ, folder=TREE, ending=self.ending))
 
-    def names(self, noun: str) -> list[str]:
+    def names(self, noun: str) -> set[str]:
         """The names that `dure <noun> list` shows."""
-        return [found["name"] for found in self("list" if noun == "" else noun, "list")]
+        return {found["name"] for found in self(noun, "list")}

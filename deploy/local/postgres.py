@@ -25,6 +25,10 @@ SUPERUSER = "postgres"
 STOPS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0))
 """Fast, then immediate, then without asking; each with the seconds it may take."""
 
+LOOK_S = 0.05
+
+STILL_ATTACHED = "pre-existing shared memory block"
+
 LONGEST_SOCKET = 103
 """Characters of a socket's path that every Unix we run on takes."""
 
@@ -48,6 +52,7 @@ class Embedded:
         self._engine = engine
         self._options = dict(options or {})
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_from = 0
         self._lock = Lock(folder / "lock", held=f"process {{pid}} already runs a PostgreSQL on {folder}")
 
     @property
@@ -68,13 +73,17 @@ class Embedded:
 
         Raises CannotStart with the end of the server's log.
         """
-        self.launch()
         deadline = time.monotonic() + timeout_s
+        self.launch()
         while not self.ready():
-            if self.exited() is not None or time.monotonic() > deadline:
+            if self.exited() is not None and STILL_ATTACHED in self._said():
+                # The workers of a server that was killed end by themselves, a moment after it.
+                time.sleep(LOOK_S)
+                self.launch()
+            elif self.exited() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise CannotStart(f"PostgreSQL did not start:\n{tail(self.log)}")
-            time.sleep(0.05)
+                raise CannotStart(f"PostgreSQL did not start:\n{self._said()}")
+            time.sleep(LOOK_S)
 
     def launch(self) -> None:
         """Starts the server's process without waiting for it. Raises CannotStart."""
@@ -83,6 +92,7 @@ class Embedded:
         engine = self._prepare()
         self._end_leftover()
         with self.log.open("ab") as log:
+            self._log_from = log.tell()
             self._process = subprocess.Popen(
                 [str(engine.bin / "postgres"), "-D", str(self._data), *self._arguments()],
                 stdin=subprocess.DEVNULL,
@@ -177,6 +187,12 @@ class Embedded:
         # The number went to another process since; PostgreSQL would take that one for itself and refuse.
         for stale in (self._data / "postmaster.pid", self._socket / ".s.PGSQL.5432.lock"):
             stale.unlink(missing_ok=True)
+
+    def _said(self) -> str:
+        """What the server logged since it was launched last."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_from)
+            return log.read().decode(errors="replace").strip()
 
     def _pid_file(self) -> list[str]:
         try:

@@ -1,5 +1,6 @@
 """How each of the real processes is run: its command, its environment and its log. Nothing here imports them."""
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -13,6 +14,9 @@ from deploy.local.settings import LocalSettings
 
 TREE = Path(__file__).resolve().parents[2]
 """The root of the source tree, where `python -m api` finds the api."""
+
+PRODUCT = "NVIDIA H100 80GB HBM3"
+"""What the simulated GPUs say they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +58,20 @@ class Processes:
             "DURE_AGENT_SAMPLE_S": str(settings.sample_s),
             "DURE_AGENT_HOST": HOST,
             "DURE_AGENT_PORT": str(self.agent_port(node)),
+            "DURE_AGENT_SCENARIO": str(self._scenario()),
         }
-        if settings.scenario:
-            environ["DURE_AGENT_SCENARIO"] = str(settings.scenario.resolve())
         return self._child(f"agent-{node}", "agents", environ)
 
     def agent_port(self, node: str) -> int:
         return self.settings.agent_port + self.settings.node_names.index(node)
+
+    def _scenario(self) -> Path:
+        """The file that says what the simulated nodes are: the one that was set, or one made from the other settings."""
+        if self.settings.scenario:
+            return self.settings.scenario.expanduser().absolute()
+        made = self.folder.root / "scenario.json"
+        made.write_text(json.dumps({"product": PRODUCT, "gpus": self.settings.gpus}))
+        return made
 
     def _child(self, name: str, package: str, environ: Mapping[str, str]) -> Child:
         command = (sys.executable, "-m", package)

@@ -1,7 +1,7 @@
 """Brings everything up in order, keeps it alive, and takes it down in the opposite order with nothing left running.
 
 It knows processes, ports and files; it must not know what a lease is. What it asks of the running server, it asks
-through the `dure` CLI (see `setup`).
+through the `dure` CLI.
 """
 
 import logging
@@ -11,8 +11,9 @@ import time
 from collections.abc import Sequence
 from threading import Event
 
-from deploy.local import commands, greeting, leftovers, ports, readiness, setup
+from deploy.local import commands, enrolment, example, greeting, leftovers, ports, readiness
 from deploy.local.children import Child, Part, Watch
+from deploy.local.cli import Cli
 from deploy.local.commands import Ended
 from deploy.local.folder import Folder
 from deploy.local.locks import Lock
@@ -71,12 +72,15 @@ class Supervisor:
             commands.run(command, environ=processes.environ(), folder=TREE, ending=self._ending)
         self._launch([processes.api(), processes.scheduler()])
         self._await([self._settings.api_port, self._settings.scheduler_port])
-        setup.prepare(processes, self._ending)
+        dure = Cli(processes=processes, ending=self._ending)
+        if self._settings.example:
+            example.make(dure, self._folder)
+        enrolment.enrol(dure, self._folder, self._settings.node_names)
         self._launch([processes.agent(node) for node in self._settings.node_names])
         self._await([processes.agent_port(node) for node in self._settings.node_names])
         self._ready = True
         self._record()
-        greeting.show(processes)
+        print(greeting.text(processes, with_example=example.is_there(dure, self._folder)), flush=True)
 
     def _database(self) -> str:
         if self._settings.database_url:

@@ -154,7 +154,9 @@ def _resized(shape: Shape, size: int) -> Shape:
 
 def _most(fits: Callable[[int], bool], highest: int) -> int:
     """The most of `1..highest` that fits, where less always fits too; 0 if nothing does."""
-    low, high = 0, highest
+    if highest < 1 or not fits(1):
+        return 0
+    low, high = 1, highest
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fits(middle) else (low, middle - 1)

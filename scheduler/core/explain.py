@@ -34,22 +34,23 @@ def sentence(verdict: Verdict, ask: Ask) -> str:
 
 def _promised(promise: Promise, ask: Ask) -> str:
     shape, start, end = _shape(ask.shape), _time(promise.start), _time(promise.end)
-    nodes = _counted(len(promise.placement), "node")
+    if isinstance(ask.shape, Total):
+        shape += f" on {_counted(len(promise.placement), 'node')}"
     match promise.code:
         case Code.STARTS_NOW:
-            return f"{shape} on {nodes} from now, {start}, until {end}."
+            return f"{shape} from now, {start}, until {end}."
         case Code.STARTS_AS_ASKED:
-            return f"{shape} on {nodes} from {start}, as asked, until {end}."
+            return f"{shape} from {start}, as asked, until {end}."
         case _:
             wait = _span(int(promise.numbers["wait_s"]))
             why = _full(promise.numbers, ask)
-            return f"{shape} on {nodes} from {start} at the latest, in {wait}, until {end}; before that, {why}."
+            return f"{shape} from {start} at the latest, in {wait}, until {end}; before that, {why}."
 
 
 def _queued(queued: Queued, ask: Ask) -> str:
     numbers = {**queued.numbers, "waits_for": "quota" if queued.code is Code.WAITS_FOR_QUOTA else "capacity"}
     return (
-        f"{_shape(ask.shape)} for {_span(ask.duration_s)} wait in the queue: no start {_window(ask)} fits, because "
+        f"Queued: no start {_window(ask)} fits {_shape(ask.shape)} for {_span(ask.duration_s)}, because "
         f"{_full(numbers, ask)}; it is decided again whenever a lease ends, so wait, or cancel it and ask for less."
     )
 
@@ -76,8 +77,8 @@ def _over_quota(numbers: Numbers, ask: Ask) -> str:
     elif isinstance(ask.shape, Gang) and ask.shape.gpus_per_node > 1 and numbers["limit_gpus"]:
         advice = "ask for fewer GPUs on each node, or "
     return (
-        f"{_shape(ask.shape)} are more than {ask.company}'s quota of {_counted(numbers['limit_gpus'], 'GPU')} in pool "
-        f"{ask.pool}, of which it holds {numbers['held_gpus']} now: {advice}have an admin raise the quota."
+        f"{ask.company}'s quota of {_counted(numbers['limit_gpus'], 'GPU')} in pool {ask.pool}, of which it holds "
+        f"{numbers['held_gpus']} now, is less than {_shape(ask.shape)}: {advice}have an admin raise the quota."
     )
 
 

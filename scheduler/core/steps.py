@@ -65,9 +65,9 @@ class Steps:
 
     def since(self, instant: int) -> "Steps":
         """The same from `instant` on, with its value there held for all time before."""
-        first = bisect_right(self.times, instant) - 1
-        if first <= 0:
+        if len(self.times) == 1 or self.times[1] > instant:
             return self
+        first = bisect_right(self.times, instant) - 1
         return Steps(times=(0, *self.times[first + 1 :]), values=self.values[first:])
 
     def starts(self, level: int, length: int, lo: int, hi: int) -> list[tuple[int, int]]:

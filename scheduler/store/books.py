@@ -61,6 +61,11 @@ class Books:
                 self._held[pool] = (number, book)
 
 
+def fresh(session: Session, pool: str, now: Instant) -> Book:
+    """The book read anew, for who keeps no copy. Raises UnknownPool."""
+    return Books().seen(session, pool, now)
+
+
 def _loaded(session: Session, pool: Pool, now: Instant) -> Book:
     policy = Policy(version=POLICY_VERSION, horizon_s=HORIZON_S, gap_s=pool.gap_s)
     blocks = col(tables.Lease.state).in_((*BOOKED, "ended")) & (col(tables.Lease.stops_at) > now - pool.gap_s)

@@ -15,7 +15,10 @@ def adopt(session: Session, pool: Pool) -> None:
     """Takes GPUs of the pool's product that belong to no pool yet into the new pool."""
     mine = col(Gpu.product) == pool.product
     session.connection().execute(
-        update(Gpu).where(mine, col(Gpu.pool).is_(None)).values(pool=pool.name).execution_options(synchronize_session=False)
+        update(Gpu)
+        .where(mine, col(Gpu.pool).is_(None))
+        .values(pool=pool.name)
+        .execution_options(synchronize_session=False)
     )
     nodes = session.exec(select(Gpu.node).where(col(Gpu.pool) == pool.name).distinct()).all()
     recount(session, pools=[pool.name], nodes=nodes)
@@ -24,13 +27,12 @@ def adopt(session: Session, pool: Pool) -> None:
 def report_gpus(session: Session, node: str, readings: Sequence[GpuReading]) -> None:
     """Writes which GPUs the node has and how they are; their pools follow from their products."""
     products = {reading.product for reading in readings}
-    by_product = {
-        product: name for product, name in session.exec(select(Pool.product, Pool.name).where(col(Pool.product).in_(products)))
-    }
+    by_product = dict(session.exec(select(Pool.product, Pool.name).where(col(Pool.product).in_(products))).all())
     before = session.exec(select(Gpu.pool).where(col(Gpu.node) == node, col(Gpu.pool).is_not(None)).distinct()).all()
     touched = sorted({*by_product.values(), *(pool for pool in before if pool is not None)})
     generation.lock_all(session, touched)
     _write(session, node, readings, by_product)
+    _set_state(session, node, "ok")
     recount(session, pools=touched, nodes=[node])
 
 
@@ -38,9 +40,7 @@ def set_node_state(session: Session, node: str, state: str) -> None:
     """Marks a node `ok` or `unknown`; what it can give to its pools follows."""
     touched = session.exec(select(PoolNode.pool).where(col(PoolNode.node) == node).order_by(col(PoolNode.pool))).all()
     generation.lock_all(session, touched)
-    session.connection().execute(
-        update(Node).where(col(Node.name) == node).values(state=state).execution_options(synchronize_session=False)
-    )
+    _set_state(session, node, state)
     recount(session, pools=touched, nodes=[node])
 
 
@@ -67,10 +67,14 @@ def recount(session: Session, *, pools: Sequence[str], nodes: Sequence[str]) -> 
         if rows:
             statement = insert(PoolNode).values(rows)
             changed = {name: statement.excluded[name] for name in ("capacity", "nominal", "open", "generation")}
-            session.connection().execute(
-                statement.on_conflict_do_update(index_elements=["pool", "node"], set_=changed)
-            )
+            session.connection().execute(statement.on_conflict_do_update(index_elements=["pool", "node"], set_=changed))
         edges.notify(session, pool)
+
+
+def _set_state(session: Session, node: str, state: str) -> None:
+    session.connection().execute(
+        update(Node).where(col(Node.name) == node).values(state=state).execution_options(synchronize_session=False)
+    )
 
 
 def _counted(session: Session, pool: str, node: str, number: int) -> dict[str, object]:

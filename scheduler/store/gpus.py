@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from sqlmodel import Session, col, select
 
 from dure.wire import GpuState
-from scheduler.store.tables import Allocation, Gpu, Lease, Node
+from scheduler.store.tables import Allocation, Gpu, Node
 
 
 def states(
-    session: Session, *, now: float, pool: str | None = None, node: str | None = None
+    session: Session, *, pool: str | None = None, node: str | None = None
 ) -> list[tuple[Gpu, GpuState, str | None]]:
     """Every present GPU with its state and the lease that holds it, by node and index."""
     query = (

@@ -32,7 +32,9 @@ def claim(session: Session, *, principal: str, key: str, fingerprint: str, now: 
         return None
     found = session.get_one(IdempotentAnswer, (principal, key))
     if found.fingerprint != fingerprint:
-        raise IdempotencyKeyReused("this Idempotency-Key was used with another request; use a new key for a new request")
+        raise IdempotencyKeyReused(
+            "this Idempotency-Key was used with another request; use a new key for a new request"
+        )
     if found.status is None or found.body is None:
         raise RuntimeError("an idempotent answer was committed without its status")
     return Stored(status=found.status, body=found.body)
@@ -42,7 +44,10 @@ def keep(session: Session, *, principal: str, key: str, status: int, body: bytes
     """Stores the answer under a key claimed in this transaction."""
     mine = (col(IdempotentAnswer.principal) == principal) & (col(IdempotentAnswer.key) == key)
     session.connection().execute(
-        update(IdempotentAnswer).where(mine).values(status=status, body=body).execution_options(synchronize_session=False)
+        update(IdempotentAnswer)
+        .where(mine)
+        .values(status=status, body=body)
+        .execution_options(synchronize_session=False)
     )
 
 

@@ -22,7 +22,9 @@ def enroll(
     """
     found = session.get(Node, body.name)
     if found is not None and not renew:
-        raise AlreadyExists(f"node {body.name} is enrolled already; `dure node enroll {body.name} --renew` makes a new token")
+        raise AlreadyExists(
+            f"node {body.name} is enrolled already; `dure node enroll {body.name} --renew` makes a new token"
+        )
     if found is None:
         session.add(Node(name=body.name, enrolled_at=int(now)))
         session.flush()
@@ -41,7 +43,7 @@ def row(session: Session, name: str) -> Node:
 
 def get(session: Session, name: str, *, now: float) -> wire.Node:
     """Raises UnknownNode."""
-    return _wire(row(session, name), gpus.states(session, now=now, node=name), now)
+    return _wire(row(session, name), gpus.states(session, node=name), now)
 
 
 def page(session: Session, *, after: str | None, limit: int, now: float) -> wire.Page[wire.Node]:
@@ -51,7 +53,7 @@ def page(session: Session, *, after: str | None, limit: int, now: float) -> wire
     return pages.page(
         rows,
         limit,
-        wire=lambda found: _wire(found, gpus.states(session, now=now, node=found.name), now),
+        wire=lambda found: _wire(found, gpus.states(session, node=found.name), now),
         key=lambda found: found.name,
     )
 

@@ -24,7 +24,7 @@ def add(session: Session, body: wire.PoolCreate, *, actor: Actor, now: float) ->
     session.flush()
     fleet.adopt(session, row)
     audit.record(session, actor=actor, action="pool.add", subject=body.name, at=now, after=body.model_dump())
-    return _wire(session, row, now)
+    return _wire(session, row)
 
 
 def row(session: Session, name: str) -> Pool:
@@ -39,20 +39,20 @@ def names(session: Session) -> list[str]:
     return list(session.exec(select(Pool.name).order_by(col(Pool.name))).all())
 
 
-def get(session: Session, name: str, *, now: float) -> wire.Pool:
+def get(session: Session, name: str) -> wire.Pool:
     """Raises UnknownPool."""
-    return _wire(session, row(session, name), now)
+    return _wire(session, row(session, name))
 
 
-def page(session: Session, *, after: str | None, limit: int, now: float) -> wire.Page[wire.Pool]:
+def page(session: Session, *, after: str | None, limit: int) -> wire.Page[wire.Pool]:
     """By name."""
     query = select(Pool).where(col(Pool.name) > (after or "")).order_by(col(Pool.name)).limit(limit + 1)
     rows = session.exec(query).all()
-    return pages.page(rows, limit, wire=lambda found: _wire(session, found, now), key=lambda found: found.name)
+    return pages.page(rows, limit, wire=lambda found: _wire(session, found), key=lambda found: found.name)
 
 
-def _wire(session: Session, found: Pool, now: float) -> wire.Pool:
-    states = Counter(state for _, state, _ in gpus.states(session, now=now, pool=found.name))
+def _wire(session: Session, found: Pool) -> wire.Pool:
+    states = Counter(state for _, state, _ in gpus.states(session, pool=found.name))
     nodes = session.exec(
         select(func.count()).select_from(PoolNode).where(col(PoolNode.pool) == found.name, col(PoolNode.nominal) > 0)
     ).one()

@@ -16,9 +16,7 @@ def limit(session: Session, company: str, pool: str) -> int:
     return 0 if found is None else found.gpus
 
 
-def put(
-    session: Session, company: str, pool: str, body: wire.QuotaSet, *, actor: Actor, now: float
-) -> wire.Quota:
+def put(session: Session, company: str, pool: str, body: wire.QuotaSet, *, actor: Actor, now: float) -> wire.Quota:
     """Sets the quota; promises already given stay. Raises UnknownCompany, UnknownPool."""
     companies.row(session, company)
     generation.lock(session, pool)
@@ -67,4 +65,3 @@ def _wire(session: Session, row: Quota, now: float) -> wire.Quota:
         held_gpus=steps.at(int(now)),
         booked_gpus=max(steps.since(int(now)).values),
     )
-

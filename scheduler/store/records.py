@@ -44,6 +44,11 @@ def decision(
     return row
 
 
+def code(session: Session, lease: Lease) -> str:
+    """The code of the lease's newest decision."""
+    return session.get_one(Decision, lease.decision).code
+
+
 def outcome(verdict: Verdict) -> wire.Outcome:
     match verdict:
         case Promise():
@@ -84,9 +89,7 @@ def event(
 ) -> None:
     """Writes down one thing that happened to a lease, with the state it left it in."""
     session.add(
-        LeaseEvent(
-            lease=lease.id, at=int(at), event=event, state=lease.state, cause=cause, detail=dict(detail or {})
-        )
+        LeaseEvent(lease=lease.id, at=int(at), event=event, state=lease.state, cause=cause, detail=dict(detail or {}))
     )
 
 

@@ -1,6 +1,9 @@
 """The tables, and nothing else. They do not validate (SQLModel tables never do): the store writes them, the database
 checks them. Instants are whole Unix seconds in Python and `timestamptz` in the database."""
 
+# SQLModel declares `__tablename__` in a way that no plain string satisfies.
+# pyright: reportIncompatibleVariableOverride=false
+
 from datetime import UTC, datetime
 from typing import Any
 
@@ -119,9 +122,7 @@ class Node(SQLModel, table=True):
     name: str = Field(sa_column=_key())
     state: str = Field(default="enrolled", sa_column=_text())
     enrolled_at: int = Field(sa_column=_at())
-    last_report_at: float | None = Field(
-        default=None, sa_column=Column(ExactEpoch, nullable=True, index=True)
-    )
+    last_report_at: float | None = Field(default=None, sa_column=Column(ExactEpoch, nullable=True, index=True))
     silent_after_s: int | None = Field(default=None, sa_column=_int(null=True))
     boot: str | None = Field(default=None, sa_column=_text(null=True))
     seq: int | None = Field(default=None, sa_column=_big(null=True))
@@ -201,7 +202,9 @@ class Lease(SQLModel, table=True):
 
     __table_args__ = (
         CheckConstraint(f"state IN ({_STATES})", name="state"),
-        CheckConstraint("(gpus IS NULL) <> (nodes IS NULL) AND (nodes IS NULL) = (gpus_per_node IS NULL)", name="shape"),
+        CheckConstraint(
+            "(gpus IS NULL) <> (nodes IS NULL) AND (nodes IS NULL) = (gpus_per_node IS NULL)", name="shape"
+        ),
         CheckConstraint("total_gpus = coalesce(gpus, nodes * gpus_per_node) AND total_gpus > 0", name="total"),
         CheckConstraint(
             "state NOT IN ('scheduled', 'active', 'ending', 'ended') OR (promised_start IS NOT NULL"
@@ -380,5 +383,11 @@ class Leader(SQLModel, table=True):
     took_over_at: int | None = Field(default=None, sa_column=_at(null=True))
 
 
-APPEND_ONLY = ("decision", "ledger_entry", "lease_event", "audit")
-"""Tables in which the processes' role may insert and read, never change or remove."""
+class Receiving(SQLModel, table=True):
+    """One row: since when API replicas have been there to take reports, and when one last said so."""
+
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    since: float = Field(sa_column=Column(ExactEpoch, nullable=False))
+    alive_at: float = Field(sa_column=Column(ExactEpoch, nullable=False))

@@ -32,9 +32,7 @@ def issue(session: Session, body: wire.TokenIssue, *, actor: object, now: float)
         expires_at=from_wire(body.expires_at),
     )
     session.add(row)
-    audit.record(
-        session, actor=actor, action="token.issue", subject=row.id, at=now, after=body.model_dump(mode="json")
-    )
+    audit.record(session, actor=actor, action="token.issue", subject=row.id, at=now, after=body.model_dump(mode="json"))
     return wire.IssuedToken(token=_wire(row), secret=secret)
 
 

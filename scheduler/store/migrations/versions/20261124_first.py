@@ -31,6 +31,7 @@ def upgrade() -> None:
     _tables()
     _rights()
     op.execute("INSERT INTO leader (id, epoch) VALUES (1, 0)")
+    op.execute("INSERT INTO receiving (id, since, alive_at) VALUES (1, 'epoch', 'epoch')")
 
 
 def _tables() -> None:
@@ -118,6 +119,14 @@ def _tables() -> None:
         sa.CheckConstraint("gap_s >= 1", name="ck_pool_gap"),
         sa.PrimaryKeyConstraint("name", name="pk_pool"),
         sa.UniqueConstraint("product", name="uq_pool_product"),
+    )
+    op.create_table(
+        "receiving",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("alive_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("id = 1", name="ck_receiving_one_row"),
+        sa.PrimaryKeyConstraint("id", name="pk_receiving"),
     )
     op.create_table(
         "account",
@@ -356,7 +365,7 @@ def _rights() -> None:
     op.execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO dure_app")
     op.execute(f"GRANT INSERT ON {', '.join(APPEND_ONLY)} TO dure_app")
     op.execute(f"GRANT INSERT, UPDATE, DELETE ON {', '.join(CHANGEABLE)} TO dure_app")
-    op.execute("GRANT UPDATE ON leader TO dure_app")
+    op.execute("GRANT UPDATE ON leader, receiving TO dure_app")
 
 
 def downgrade() -> None:

@@ -10,6 +10,7 @@ import psutil
 import psycopg
 import pytest
 
+from deploy.local import ending
 from deploy.local import engine as engines
 from deploy.local.engine import Engine
 from deploy.local.postgres import Embedded
@@ -39,9 +40,10 @@ def run(server: Embedded, statement: str) -> list[tuple[object, ...]]:
 
 
 def kill(server: Embedded) -> None:
-    assert server.pid is not None
-    os.kill(server.pid, signal.SIGKILL)
-    os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
+    pid = server.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
 def test_what_was_written_is_there_after_a_stop_and_a_start(server: Embedded) -> None:
@@ -94,12 +96,12 @@ def test_a_server_whose_owner_was_killed_is_ended_by_the_next_start(folder: Path
         os._exit(0)
     os.waitpid(child, 0)
     left = int((folder / "data" / "postmaster.pid").read_text().split()[0])
-    assert psutil.pid_exists(left)
+    orphan = psutil.Process(left)
     server = Embedded(folder)
     server.start()
     assert server.pid != left
     server.stop()
-    assert not psutil.pid_exists(left)
+    assert not ending.is_alive(orphan)
 
 
 def test_a_pid_file_whose_number_went_to_another_process_is_no_hindrance(server: Embedded) -> None:

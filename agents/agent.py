@@ -1,0 +1,96 @@
+"""One node's agent, put together: a sampler and a reporter, each on a thread of its own, and the probes beside them."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
+
+import httpx
+
+from agents import exporter
+from agents.credential import Credential
+from agents.driver import Driver
+from agents.exporter import AgentCollector
+from agents.report import Identity, Reporter, new_boot
+from agents.sampler import Sampler
+from agents.settings import Settings
+from agents.uplink import Uplink
+from dure import probes
+from dure.probes import Answer
+
+log = logging.getLogger(__name__)
+
+LEAVE_S = 5.0
+"""How long a stopping agent waits for its last report, and for a call that hangs in the driver."""
+
+
+class Agent:
+    def __init__(self, settings: Settings, driver: Driver, *, node: str, credential: Credential, version: str) -> None:
+        self._node = node
+        self._settings = settings
+        self._driver = driver
+        self._stop = threading.Event()
+        self._endings: SimpleQueue[bool] = SimpleQueue()
+        self._client = httpx.Client(base_url=settings.server)
+        self._sampler = Sampler(driver, sample_s=settings.sample_s)
+        self._reporter = Reporter(
+            self._sampler,
+            Uplink(self._client, node=node, credential=credential, monotonic=time.monotonic, now=time.time),
+            identity=Identity(boot=new_boot(), agent_version=version),
+            interval_s=settings.interval_s,
+        )
+        self._collector = AgentCollector(self._sampler, self._reporter, node=node, version=version)
+
+    def stop(self) -> None:
+        """Ends `run`; may be called from a signal handler, where no lock may be taken."""
+        self._endings.put(True)
+
+    def run(self) -> bool:
+        """Works until `stop`; false if a thread died. Raises OSError if the port is taken."""
+        routes = {
+            "/metrics": exporter.route(self._collector),
+            "/healthz": lambda: probes.text(200, "ok"),
+            "/readyz": self._readyz,
+        }
+        served = probes.serve(self._settings.port, host=self._settings.host, routes=routes)
+        threads = [self._thread("sampler", self._sampler.run), self._thread("reporter", self._reporter.run)]
+        about = {"action": "agent.started", "server": self._settings.server, "port": served.port}
+        log.info("the agent of %s started", self._node, extra=about)
+        well = self._endings.get()
+        self._stop.set()
+        self._sampler.wake()
+        self._reporter.wake()
+        until = time.monotonic() + LEAVE_S
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        served.close()
+        self._client.close()
+        # A driver that hangs in its own thread would hang in ours too; the process ends without it.
+        if not any(thread.is_alive() for thread in threads):
+            self._driver.close()
+        log.info("the agent stopped", extra={"action": "agent.stopped"})
+        return well
+
+    def _thread(self, name: str, work: Callable[[threading.Event], None]) -> threading.Thread:
+        def guarded() -> None:
+            try:
+                work(self._stop)
+            except Exception:
+                log.critical("the %s died", name, exc_info=True, extra={"action": "agent.died", "part": name})
+                self._endings.put(False)
+
+        thread = threading.Thread(target=guarded, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _readyz(self) -> Answer:
+        """Ready: the GPUs answer, and the newest report was taken."""
+        silent_s = self._sampler.silent_s
+        if self._sampler.newest is None:
+            return probes.text(503, "the GPUs have not answered yet")
+        if silent_s is not None:
+            return probes.text(503, f"the GPUs have not answered for {silent_s:.0f} s")
+        if self._reporter.trouble is not None:
+            return probes.text(503, f"the newest report was not taken: {self._reporter.trouble}")
+        return probes.text(200, "ready") if self._reporter.last_ok_at else probes.text(503, "no report was taken yet")

@@ -1,0 +1,58 @@
+"""From a sample to the report that goes over the wire. No value is made up: what cannot be sent is null."""
+
+import logging
+from typing import Any
+
+from pydantic import ValidationError
+
+from agents.snapshot import GpuSnapshot, Sample
+from dure.wire import AllocationUsage, GpuReading, Report
+
+log = logging.getLogger(__name__)
+
+MAX_GPUS = 1024
+MAX_ALLOCATIONS = 4096
+MAX_TEXT = 200
+
+SENT = tuple(name for name in GpuReading.model_fields if name not in ("uuid", "index", "product"))
+
+
+def report(
+    sample: Sample,
+    usage: list[AllocationUsage],
+    *,
+    boot: str,
+    seq: int,
+    sent_at: float,
+    interval_s: float,
+    agent_version: str,
+) -> Report:
+    """The readings of this sample with the allocations it knew to be over; `sent_at` is the node's own clock."""
+    readings = [reading for gpu in sample.snapshot.gpus[:MAX_GPUS] if (reading := _reading(gpu)) is not None]
+    version = sample.snapshot.driver_version
+    return Report(
+        boot=boot,
+        seq=seq,
+        sent_at=sent_at,
+        interval_s=interval_s,
+        agent_version=agent_version[:MAX_TEXT],
+        driver_version=None if version is None else version[:MAX_TEXT],
+        gpus=readings,
+        knew_ended=sorted(sample.allocations.ended())[:MAX_ALLOCATIONS],
+        usage=usage[:MAX_ALLOCATIONS],
+    )
+
+
+def _reading(gpu: GpuSnapshot) -> GpuReading | None:
+    """The GPU's reading. A value outside what the wire takes is unknown; a GPU that cannot be named is left out."""
+    values: dict[str, Any] = {name: getattr(gpu, name) for name in SENT}
+    values["health_reason"] = None if gpu.health_reason is None else gpu.health_reason[:MAX_TEXT]
+    identity = {"uuid": gpu.uuid, "index": gpu.index, "product": gpu.product}
+    try:
+        return GpuReading(**identity, **values)
+    except ValidationError as error:
+        wrong = {str(each["loc"][0]) for each in error.errors()}
+    log.error("GPU %s reads as nonsense: %s", gpu.uuid, sorted(wrong), extra={"action": "reading.nonsense"})
+    if wrong & identity.keys():
+        return None
+    return GpuReading(**identity, **{name: value for name, value in values.items() if name not in wrong})

@@ -1,0 +1,156 @@
+"""Samples the driver on a thread of its own and keeps the newest snapshot, for report and /metrics alike.
+
+Nothing else calls the driver. A call that hangs there stops this thread alone: the others go on with a view that says
+that the GPUs do not answer, and since when. Nothing here speaks HTTP.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Set
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from agents.allocations import Allocations
+from agents.driver import Driver, DriverError
+from agents.snapshot import GpuSnapshot, Sample, Snapshot, without_readings
+from agents.totals import Totals
+
+log = logging.getLogger(__name__)
+
+EDGE_S = 15.0
+"""Processes are asked for this long after a lease began and before it stops."""
+
+STALE_SAMPLES = 3
+"""So many sampling intervals without an answer, and what was read before is no longer said."""
+
+LEAST_STALE_S = 2.0
+
+
+class Sampler:
+    """`step` takes one sample; `run` takes one every `sample_s`, and one at once when the allocations change."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        *,
+        sample_s: float,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._driver = driver
+        self._sample_s = sample_s
+        self._monotonic = monotonic
+        self._now = now
+        self._listener: Callable[[], object] = lambda: None
+        self._stale_s = max(LEAST_STALE_S, STALE_SAMPLES * sample_s)
+        self.totals = Totals(longest_gap_s=self._stale_s)
+        self._allocations = Allocations()
+        self._followed: Allocations | None = None
+        self._newest: Sample | None = None
+        self._trouble: str | None = None
+        self._wake = threading.Event()
+
+    @property
+    def allocations(self) -> Allocations:
+        return self._allocations
+
+    @property
+    def newest(self) -> Sample | None:
+        """The newest sample there is, however old."""
+        return self._newest
+
+    @property
+    def silent_s(self) -> float | None:
+        """Seconds since the driver last answered, once that is too long; None before the first answer."""
+        return None if self._newest is None else self._silent_s(self._newest)
+
+    def follow(self, allocations: Allocations) -> None:
+        """Takes what an answer said. Every sample that begins from now on was taken knowing it."""
+        changed = allocations.items != self._allocations.items
+        self._allocations = allocations
+        if changed:
+            self._wake.set()
+
+    def tell(self, listener: Callable[[], object]) -> None:
+        """Calls `listener` after every sample, on the sampler's thread."""
+        self._listener = listener
+
+    def step(self) -> None:
+        """Takes one sample. An error of the driver leaves the newest one to grow old."""
+        before = self._newest
+        # In this order: a sample may only claim to know what was known before its reading began.
+        allocations = self._allocations
+        at = self._monotonic()
+        try:
+            if allocations is not self._followed:
+                self._driver.follow(allocations)
+                self._followed = allocations
+            snapshot = self._driver.read(processes_of=self._asked(before, allocations, at))
+        except DriverError as error:
+            self._failed(str(error))
+            return
+        self._trouble = None
+        self._newest = Sample(snapshot=snapshot, at=at, wall=self._now(), allocations=allocations)
+        if before is not None:
+            self.totals.add(before, self._newest)
+        else:
+            self._say_what_is_seen(snapshot)
+        self._listener()
+
+    def view(self) -> Sample | None:
+        """What can be said now: the newest sample or, once it is too old, the GPUs as not answering. None before the
+        first sample."""
+        newest = self._newest
+        if newest is None or self._silent_s(newest) is None:
+            return newest
+        since = datetime.fromtimestamp(int(newest.wall), UTC).isoformat()
+        reason = f"no answer from the driver since {since}" + (f": {self._trouble}" if self._trouble else "")
+        # Nothing was read, so it is no proof of anything: it claims to know of no allocation's end.
+        return replace(
+            newest, snapshot=newest.snapshot.but(lambda gpu: _unanswered(gpu, reason)), allocations=Allocations()
+        )
+
+    def run(self, stop: threading.Event) -> None:
+        """Samples until `stop` is set; `wake` it then."""
+        due = self._monotonic()
+        while not stop.is_set():
+            self.step()
+            due = self._after(due)
+            self._wake.wait(max(0.0, due - self._monotonic()))
+            self._wake.clear()
+
+    def _after(self, due: float) -> float:
+        """The next due time, on the grid of the first: neither a slow call nor an early sample shifts those to come."""
+        late = self._monotonic() - due
+        return due if late < 0 else due + self._sample_s * (late // self._sample_s + 1)
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def _asked(self, before: Sample | None, allocations: Allocations, at: float) -> Set[str] | None:
+        """Whose processes to ask for: everybody's once, then only where a lease begins or ends."""
+        return None if before is None else allocations.near_an_edge(at, within_s=EDGE_S)
+
+    def _silent_s(self, newest: Sample) -> float | None:
+        age = self._monotonic() - newest.at
+        return age if age > self._stale_s else None
+
+    def _say_what_is_seen(self, snapshot: Snapshot) -> None:
+        about = {"action": "sample.first", "gpus": len(snapshot.gpus), "sees_processes": snapshot.sees_processes}
+        log.info("%d GPUs, driver %s", len(snapshot.gpus), snapshot.driver_version, extra=about)
+        if not snapshot.sees_processes:
+            log.warning(
+                "the host's processes are hidden, so no GPU can be proved empty after a lease: run with hostPID",
+                extra={"action": "processes.unavailable"},
+            )
+
+    def _failed(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            log.error("the GPUs cannot be read: %s", trouble, extra={"action": "sample.failed"})
+        self._trouble = trouble
+
+
+def _unanswered(gpu: GpuSnapshot, reason: str) -> GpuSnapshot:
+    health = "unhealthy" if gpu.health == "unhealthy" else "suspect"
+    return without_readings(gpu, health=health, reason=reason)

@@ -1,0 +1,243 @@
+"""The HTTP client of the API: a method for each route, in wire types. Decides nothing and keeps nothing.
+
+    with dure.Client("http://127.0.0.1:8470", token) as client:
+        lease = client.ask(wire.Ask(pool="h100-80gb", shape=wire.Shape(gpus=8), duration_s=7200))
+
+Every method raises the classes of `dure.errors`: what the server answered, or Unreachable. What is safe to repeat is
+repeated with back-off: reads, PUT, DELETE, and POST under an Idempotency-Key, which the client makes for each call.
+"""
+
+import gzip
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from dure import errors, wire
+from dure.http import Connection, Params
+
+B = TypeVar("B", bound=BaseModel)
+W = TypeVar("W", bound=wire.Wire)
+
+PAGE_SIZE = 200
+"""The most that the API gives in one page."""
+
+
+class Client:
+    """One server, one token. Close it, or use it in a `with`. Not for several threads at once."""
+
+    def __init__(
+        self,
+        server: str,
+        token: str,
+        *,
+        timeout_s: float = 10,
+        retries: int = 4,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._connection = Connection(
+            server, token, timeout_s=timeout_s, retries=retries, transport=transport, sleep=sleep
+        )
+
+    @property
+    def server(self) -> str:
+        return self._connection.server
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- companies, quotas, tokens -------------------------------------------------------------------------------
+
+    def add_company(self, body: wire.CompanyCreate) -> wire.Company:
+        return self._post("/v1/companies", body, wire.Company)
+
+    def companies(self) -> Iterator[wire.Company]:
+        return self._items("/v1/companies", wire.Page[wire.Company])
+
+    def company(self, name: str) -> wire.Company:
+        return self._get(f"/v1/companies/{_segment(name)}", wire.Company)
+
+    def set_quota(self, company: str, pool: str, body: wire.QuotaSet) -> wire.Quota:
+        path = f"/v1/companies/{_segment(company)}/quotas/{_segment(pool)}"
+        return self._parsed(self._connection.send("PUT", path, **_json(body), repeatable=True), wire.Quota)
+
+    def quotas(self, company: str) -> Iterator[wire.Quota]:
+        return self._items(f"/v1/companies/{_segment(company)}/quotas", wire.Page[wire.Quota])
+
+    def issue_token(self, body: wire.TokenIssue) -> wire.IssuedToken:
+        return self._post("/v1/tokens", body, wire.IssuedToken)
+
+    def tokens(self) -> Iterator[wire.Token]:
+        return self._items("/v1/tokens", wire.Page[wire.Token])
+
+    def revoke_token(self, token_id: str) -> wire.Token:
+        path = f"/v1/tokens/{_segment(token_id)}"
+        return self._parsed(self._connection.send("DELETE", path, repeatable=True), wire.Token)
+
+    # --- pools, nodes ----------------------------------------------------------------------------------------------
+
+    def add_pool(self, body: wire.PoolCreate) -> wire.Pool:
+        return self._post("/v1/pools", body, wire.Pool)
+
+    def pools(self) -> Iterator[wire.Pool]:
+        return self._items("/v1/pools", wire.Page[wire.Pool])
+
+    def pool(self, name: str) -> wire.Pool:
+        return self._get(f"/v1/pools/{_segment(name)}", wire.Pool)
+
+    def enroll_node(self, body: wire.NodeEnroll, *, renew: bool = False) -> wire.IssuedToken:
+        """Enrols the node and makes its token; `renew` revokes the tokens of one that is enrolled and makes another."""
+        return self._post("/v1/nodes", body, wire.IssuedToken, params={"renew": "true"} if renew else None)
+
+    def nodes(self) -> Iterator[wire.Node]:
+        return self._items("/v1/nodes", wire.Page[wire.Node])
+
+    def node(self, name: str) -> wire.Node:
+        return self._get(f"/v1/nodes/{_segment(name)}", wire.Node)
+
+    def report(self, node: str, body: wire.Report) -> wire.ReportAnswer:
+        """Sends a node's report, compressed. Never repeated: the next report says it all again."""
+        answer = self._connection.send(
+            "POST",
+            f"/v1/nodes/{_segment(node)}/reports",
+            content=gzip.compress(body.model_dump_json(exclude_none=True).encode(), mtime=0),
+            headers={"Content-Type": "application/json", "Content-Encoding": "gzip"},
+            repeatable=False,
+        )
+        return self._parsed(answer, wire.ReportAnswer)
+
+    # --- leases ----------------------------------------------------------------------------------------------------
+
+    def ask(self, body: wire.Ask, *, idempotency_key: str | None = None) -> wire.Lease:
+        """The lease, scheduled or queued. Raises Refused, with the stored decision and the lease's id.
+
+        The same key with the same ask gives the same lease again, also from another process.
+        """
+        return self._post("/v1/leases", body, wire.Lease, key=idempotency_key)
+
+    def quote(self, body: wire.Ask) -> wire.Quote:
+        """What would be decided now, a refusal too. Nothing is stored or held."""
+        return self._dry("/v1/leases", wire.Quote, body)
+
+    def leases(
+        self,
+        *,
+        company: str | None = None,
+        pool: str | None = None,
+        states: Iterable[wire.LeaseState] = (),
+        page_size: int = PAGE_SIZE,
+    ) -> Iterator[wire.Lease]:
+        """Newest first."""
+        found = {"company": company, "pool": pool, "state": [str(state) for state in states]}
+        return self._items("/v1/leases", wire.Page[wire.Lease], params=found, page_size=page_size)
+
+    def lease(self, lease_id: str) -> wire.Lease:
+        return self._get(f"/v1/leases/{_segment(lease_id)}", wire.Lease)
+
+    def lease_events(self, lease_id: str) -> Iterator[wire.LeaseEvent]:
+        """Oldest first."""
+        return self._items(f"/v1/leases/{_segment(lease_id)}/events", wire.Page[wire.LeaseEvent])
+
+    def release(self, lease_id: str) -> wire.Lease:
+        """Ends an active lease now."""
+        return self._post(f"/v1/leases/{_segment(lease_id)}/release", None, wire.Lease)
+
+    def preview_release(self, lease_id: str) -> wire.EndPreview:
+        return self._dry(f"/v1/leases/{_segment(lease_id)}/release", wire.EndPreview)
+
+    def cancel(self, lease_id: str) -> wire.Lease:
+        """Gives up a queued or scheduled lease."""
+        return self._post(f"/v1/leases/{_segment(lease_id)}/cancel", None, wire.Lease)
+
+    def preview_cancel(self, lease_id: str) -> wire.EndPreview:
+        return self._dry(f"/v1/leases/{_segment(lease_id)}/cancel", wire.EndPreview)
+
+    # --- the pool over time, and what was used -------------------------------------------------------------------------
+
+    def calendar(self, pool: str, *, since: datetime | None = None, until: datetime | None = None) -> wire.Calendar:
+        """The pool over `[since, until)`; the server's defaults are now and 24 hours later."""
+        return self._get("/v1/calendar", wire.Calendar, {"pool": pool, "since": _time(since), "until": _time(until)})
+
+    def usage(
+        self, *, since: datetime | None = None, until: datetime | None = None, company: str | None = None
+    ) -> wire.Usage:
+        """GPU-seconds by company and pool over `[since, until)`; the server's defaults are the last 30 days."""
+        return self._get("/v1/usage", wire.Usage, {"since": _time(since), "until": _time(until), "company": company})
+
+    # --- how they are sent ---------------------------------------------------------------------------------------------
+
+    def _get(self, path: str, answer: type[B], params: Params | None = None) -> B:
+        return self._parsed(self._connection.send("GET", path, params=params, repeatable=True), answer)
+
+    def _post(
+        self,
+        path: str,
+        body: wire.Wire | None,
+        answer: type[B],
+        *,
+        params: Params | None = None,
+        key: str | None = None,
+    ) -> B:
+        sent = _json(body, {"Idempotency-Key": key or uuid.uuid4().hex})
+        return self._parsed(self._connection.send("POST", path, params=params, **sent, repeatable=True), answer)
+
+    def _dry(self, path: str, answer: type[B], body: wire.Wire | None = None) -> B:
+        params = {"dry_run": "true"}
+        return self._parsed(self._connection.send("POST", path, params=params, **_json(body), repeatable=True), answer)
+
+    def _items(
+        self, path: str, page: type[wire.Page[W]], *, params: Params | None = None, page_size: int = PAGE_SIZE
+    ) -> Iterator[W]:
+        cursor = None
+        while True:
+            found = self._get(path, page, {**(params or {}), "limit": page_size, "cursor": cursor})
+            yield from found.items
+            if found.next_cursor is None:
+                return
+            if found.next_cursor == cursor:
+                raise errors.DureError(f"{self.server} answers {path} with the same page for ever")
+            cursor = found.next_cursor
+
+    def _parsed(self, body: bytes, answer: type[B]) -> B:
+        try:
+            # A newer server may say more than this client knows.
+            return answer.model_validate_json(body, extra="ignore")
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the body"
+            raise errors.DureError(
+                f"{self.server} answered what this client cannot read as {answer.__name__} ({where}: {first['msg']}); "
+                "one of the two is newer than the other: upgrade dure"
+            ) from error
+
+
+def _json(body: wire.Wire | None, headers: dict[str, str] | None = None) -> dict[str, bytes | dict[str, str]]:
+    if body is None:
+        return {"headers": headers or {}}
+    content = body.model_dump_json(exclude_none=True).encode()
+    return {"content": content, "headers": {"Content-Type": "application/json", **(headers or {})}}
+
+
+def _segment(name: str) -> str:
+    if name.strip(".") == "":
+        raise errors.NotFound(f"{name!r} is no name")
+    return quote(name, safe="")
+
+
+def _time(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

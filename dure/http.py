@@ -1,0 +1,164 @@
+"""One request to the API: sent, repeated where that is safe, and answered with a body or an exception of `dure.errors`.
+
+Knows HTTP and no route; `dure.client` knows the routes.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Self
+
+import httpx
+from pydantic import ValidationError
+
+from dure import errors
+from dure.wire.problems import Problem
+
+REPEATED = frozenset({429, 502, 503, 504})
+"""Statuses that pass by themselves."""
+
+LONGEST_WAIT_S = 60
+"""A server that wants us to wait longer than this is not waited for: the caller gets the error and its Retry-After."""
+
+_FIRST_WAIT_S, _LAST_WAIT_S = 0.2, 5.0
+
+Params = Mapping[str, str | int | list[str] | None]
+
+
+class Connection:
+    """A server and a token. Sends at most `1 + retries` times; `sleep` takes seconds."""
+
+    def __init__(
+        self,
+        server: str,
+        token: str,
+        *,
+        timeout_s: float,
+        retries: int,
+        transport: httpx.BaseTransport | None,
+        sleep: Callable[[float], None],
+    ) -> None:
+        self.server = server.rstrip("/")
+        self._timeout_s = timeout_s
+        self._retries = retries
+        self._sleep = sleep
+        self._http = httpx.Client(
+            base_url=self.server,
+            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            timeout=timeout_s,
+            transport=transport,
+        )
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool,
+    ) -> bytes:
+        """The body of a 2xx answer. Raises DureError: the server's problem, Unavailable or Unreachable."""
+        given = {name: value for name, value in (params or {}).items() if value is not None}
+        request = self._http.build_request(method, path, params=given, content=content, headers=headers)
+        left = self._retries if repeatable else 0
+        attempt = 0
+        while True:
+            try:
+                return self._once(request, again=attempt > 0)
+            except _Passing as passing:
+                wait = max(_pause(attempt), passing.retry_after_s)
+                if attempt >= left or wait > LONGEST_WAIT_S:
+                    raise passing.error from passing.__cause__
+                self._sleep(wait)
+                attempt += 1
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _once(self, request: httpx.Request, *, again: bool) -> bytes:
+        try:
+            answer = self._http.send(request)
+        except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.DecodingError) as error:
+            raise self._unreachable(str(error)) from error
+        except httpx.TimeoutException as error:
+            raise _Passing(self._unreachable(f"no answer within {self._timeout_s:g} s")) from error
+        except httpx.TransportError as error:
+            raise _Passing(self._unreachable(str(error) or type(error).__name__)) from error
+        if answer.is_success:
+            return self._body(answer)
+        error = self._problem(answer)
+        # Our own first try may still be at work under the same Idempotency-Key; its answer is the one we want.
+        if answer.status_code in REPEATED or (again and isinstance(error, errors.RequestInProgress)):
+            raise _Passing(error)
+        raise error
+
+    def _body(self, answer: httpx.Response) -> bytes:
+        if "json" not in answer.headers.get("content-type", ""):
+            raise self._stranger(answer)
+        return answer.content
+
+    def _problem(self, answer: httpx.Response) -> errors.DureError:
+        retry_after_s = _retry_after_s(answer)
+        try:
+            problem = Problem.model_validate_json(answer.content, extra="ignore")
+        except ValidationError:
+            if answer.status_code in REPEATED:
+                said = f"{self.server} answers {answer.status_code} {answer.reason_phrase}; try again shortly"
+                return errors.Unavailable(said, retry_after_s=retry_after_s)
+            return self._stranger(answer)
+        return errors.from_problem(problem, retry_after_s=retry_after_s)
+
+    def _stranger(self, answer: httpx.Response) -> errors.Unreachable:
+        kind = answer.headers.get("content-type", "no content type").partition(";")[0]
+        where = f", to {answer.headers['location']}" if answer.has_redirect_location else ""
+        return errors.Unreachable(
+            f"{self.server} answers, but not as a Dure API does (HTTP {answer.status_code}, {kind}{where}): check the address"
+        )
+
+    def _unreachable(self, why: str) -> errors.Unreachable:
+        return errors.Unreachable(
+            f"{self.server} cannot be reached ({why}): check the address, that the API runs there "
+            f"({self.server}/healthz answers), and that no proxy or firewall is between"
+        )
+
+
+class _Passing(Exception):
+    """An error that may be gone the next time."""
+
+    def __init__(self, error: errors.DureError) -> None:
+        self.error = error
+        self.retry_after_s = error.retry_after_s or 0
+        super().__init__(str(error))
+
+
+def _pause(attempt: int) -> float:
+    """Seconds before the next try: doubled each time, and spread so that clients do not come back together."""
+    return min(_LAST_WAIT_S, _FIRST_WAIT_S * 2**attempt) * random.uniform(0.5, 1.0)
+
+
+def _retry_after_s(answer: httpx.Response) -> int | None:
+    """Retry-After in seconds; a date is measured by the answer's own Date, not by this machine's clock."""
+    said = answer.headers.get("retry-after", "").strip()
+    if said.isascii() and said.isdigit():
+        return int(said[:9])
+    try:
+        until, at = parsedate_to_datetime(said), parsedate_to_datetime(answer.headers.get("date", ""))
+    except ValueError:
+        return None
+    return max(0, int((_aware(until) - _aware(at)).total_seconds()))
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,62 @@
+"""An ask as it came over the wire becomes an ask as it is decided; what contradicts itself or the time is refused here."""
+
+from dure import wire
+from dure.errors import BeyondHorizon, Forbidden, InvalidRequest, WindowInPast
+from dure.wire import FieldError
+from scheduler.actor import Actor
+from scheduler.core.model import Ask, CompanyId, Gang, PoolId, Total
+from scheduler.store import companies
+from scheduler.store.books import HORIZON_S
+from scheduler.store.db import Session
+from scheduler.store.times import from_wire, to_wire
+
+
+def parsed(session: Session, body: wire.Ask, actor: Actor, now: float) -> Ask:
+    """The ask as it is decided. Raises UnknownCompany, Forbidden, InvalidRequest, WindowInPast, BeyondHorizon."""
+    company = _company(session, body, actor)
+    shape = body.shape
+    ask = Ask(
+        company=CompanyId(company),
+        pool=PoolId(body.pool),
+        shape=Total(gpus=shape.gpus) if shape.gpus is not None else _gang(shape),
+        duration_s=body.duration_s,
+        start=from_wire(body.start),
+        start_by=from_wire(body.start_by),
+        queue=body.queue,
+    )
+    _check_window(ask, now)
+    return ask
+
+
+def _gang(shape: wire.Shape) -> Gang:
+    return Gang(nodes=shape.nodes or 0, gpus_per_node=shape.gpus_per_node or 0)
+
+
+def _company(session: Session, body: wire.Ask, actor: Actor) -> str:
+    if actor.company is not None:
+        if body.company not in (None, actor.company):
+            raise Forbidden(f"this token asks for {actor.company} alone, not for {body.company}")
+        return actor.company
+    if body.company is None:
+        error = FieldError(field="company", message='an admin says for whom it asks, for example "company": "acme"')
+        raise InvalidRequest("company: an admin says for whom it asks", errors=[error])
+    return companies.row(session, body.company).name
+
+
+def _check_window(ask: Ask, now: float) -> None:
+    if ask.start is not None and ask.start_by is not None and ask.start_by < ask.start:
+        message = f"start_by {_rfc(ask.start_by)} is before start {_rfc(ask.start)}; give a later start_by or an earlier start"
+        raise InvalidRequest(message, errors=[FieldError(field="start_by", message=message)])
+    last = ask.start_by if ask.start_by is not None else ask.start
+    field = "start_by" if ask.start_by is not None else "start"
+    numbers = {"now": _rfc(int(now)), "horizon_end": _rfc(int(now) + HORIZON_S)}
+    if last is not None and last < int(now):
+        message = f"{field} {_rfc(last)} is past; it is {_rfc(int(now))} now. Leave it out to start as soon as possible"
+        raise WindowInPast(message, errors=[FieldError(field=field, message=message)], numbers=numbers)
+    if ask.start is not None and ask.start + ask.duration_s > now + HORIZON_S:
+        message = f"the lease would end after the calendar's {HORIZON_S // 86400} days; start and end before {numbers['horizon_end']}"
+        raise BeyondHorizon(message, errors=[FieldError(field="start", message=message)], numbers=numbers)
+
+
+def _rfc(instant: int) -> str:
+    return to_wire(instant).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,29 @@
+"""Housekeeping, all of it, in APScheduler. What time does to leases is the loop's."""
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from scheduler.clock import DatabaseClock
+from scheduler.loop import Loop
+from scheduler.store import idempotency
+from scheduler.store.db import Database
+
+
+def schedule(db: Database, clock: DatabaseClock, loop: Loop) -> BackgroundScheduler:
+    """A started scheduler of every job. A run that comes late still runs: nothing here is worth dropping."""
+    jobs = BackgroundScheduler(
+        timezone="UTC", job_defaults={"misfire_grace_time": None, "max_instances": 1, "coalesce": True}
+    )
+    jobs.add_job(clock.resync, "interval", id="clock_resync", seconds=10, jitter=1)
+    jobs.add_job(
+        lambda: forget_answers(db, loop, clock.now()), "interval", id="forget_idempotent_answers", minutes=10, jitter=30
+    )
+    jobs.start()
+    return jobs
+
+
+def forget_answers(db: Database, loop: Loop, now: float) -> int:
+    """Removes idempotent answers older than a day; only the leader does."""
+    if not loop.leads:
+        return 0
+    with db.begin() as session:
+        return idempotency.forget(session, now=now)

@@ -1,0 +1,172 @@
+"""The loop: waits for the lead, then sleeps to the next edge and does what is due, from durable rows.
+
+`tick` is one turn of everything. It is safe to do again at any time: after a crash the next leader does what is left.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import psycopg
+import structlog
+
+from dure.errors import Unavailable
+from scheduler.clock import DatabaseClock
+from scheduler.metrics import Counters
+from scheduler.service import Service
+from scheduler.store.books import Books
+from scheduler.store.db import Database, Session
+from scheduler.store.leader import Deposed, Lead, fence
+from scheduler.turns import edges, queue, silence, starts, stops
+
+R = TypeVar("R")
+log = structlog.get_logger()
+
+RETRY_S = 1.0
+"""Between tries to reach a database that is away, or to take a lead that another has."""
+
+PULL_AGAIN_S = 60.0
+"""How often the queue is decided again though nothing changed: the horizon moves on."""
+
+
+class Loop:
+    """One scheduler's loop; `run` returns after `stop`."""
+
+    def __init__(self, db: Database, clock: DatabaseClock, counters: Counters, *, wake_s: float = 1.0) -> None:
+        self.db, self.clock, self.counters, self.wake_s = db, clock, counters, wake_s
+        self.service = Service(Books())
+        self.lead: Lead | None = None
+        self.leading = starts.Leading(since=0.0, away="scheduler_away")
+        self._pulled: dict[str, tuple[int, float]] = {}
+        self._away = "scheduler_away"
+        self._stop = threading.Event()
+
+    @property
+    def leads(self) -> bool:
+        return self.lead is not None and self.lead.epoch is not None
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def run(self) -> None:
+        """Leads whenever it can, until stopped. What the database's absence interrupts is tried again."""
+        while not self._stop.is_set():
+            try:
+                self._serve()
+            except (psycopg.Error, Unavailable) as error:
+                self._away = "database_away"
+                log.warning("the database is away", action="database_away", error=str(error).strip())
+            except Deposed as error:
+                self._away = "scheduler_away"
+                log.warning("another scheduler leads", action="deposed", error=str(error))
+            finally:
+                self._resign()
+            self._stop.wait(RETRY_S)
+
+    def _serve(self) -> None:
+        self.db.check()
+        self.lead = Lead(self.db.url)
+        while not self._stop.is_set():
+            if self.lead.try_take():
+                self._take_over()
+                while not self._stop.is_set():
+                    self._turn(self.lead)
+            else:
+                self.lead.ping()
+                self._stop.wait(RETRY_S)
+
+    def _take_over(self) -> None:
+        assert self.lead is not None
+        self.clock.resync()
+        self.leading = starts.Leading(since=self.clock.now(), away=self._away)
+        self.counters.leads(True)
+        log.info("this scheduler leads", action="take_over", epoch=self.lead.epoch)
+
+    def _turn(self, lead: Lead) -> None:
+        began = self.clock.now()
+        self.tick()
+        lead.ping()
+        edge = self._committed(lambda session: edges.next_edge(session, now=began))
+        self.counters.turned(began, took_s=self.clock.now() - began)
+        lead.wait(min(self.wake_s, (edge if edge is not None else float("inf")) - self.clock.now()))
+
+    def _resign(self) -> None:
+        self.counters.leads(False)
+        self._pulled.clear()
+        if self.lead is not None:
+            self.lead.close()
+            self.lead = None
+
+    def tick(self) -> None:
+        """Everything that is due now: ends before starts, so that what one gives the other can take."""
+        for due in self._due():
+            if due.endings or due.stops:
+                self._ends(due.pool)
+        self._committed(self._quarantine)
+        self._committed(self._silence)
+        for due in self._due():
+            if due.starts:
+                self._starts(due.pool)
+            if due.expiries:
+                self._expire(due.pool)
+            if due.queued:
+                self._pull(due)
+
+    def _due(self) -> list[edges.Due]:
+        with self.db.snapshot() as session:
+            return edges.due(session, now=self.clock.now())
+
+    def _ends(self, pool: str) -> None:
+        if self.clock.stepped:
+            log.error("the clock stepped; leases are not ended", action="clock_stepped", step_s=self.clock.step_s)
+            return
+        while self._committed(lambda session: stops.begin_ending(session, pool, now=self.clock.now())):
+            pass
+        more = True
+        while more:
+            stopped, more = self._committed(lambda session: stops.stop_due(session, pool, now=self.clock.now()))
+            for lease in stopped:
+                self.counters.stopped(lease)
+                log.info("lease ended", action="lease_end", lease=lease.lease, late_s=round(lease.late_s, 3))
+
+    def _starts(self, pool: str) -> None:
+        after: str | None = ""
+        while after is not None:
+            started, after = self._committed(self._start_batch(pool, after))
+            for lease in started:
+                self.counters.started(lease)
+                log.info("lease started", action="lease_start", lease=lease.lease, late_s=round(lease.late_s, 3))
+
+    def _start_batch(self, pool: str, after: str) -> Callable[[Session], tuple[list[starts.Started], str | None]]:
+        return lambda session: starts.start_due(session, pool, now=self.clock.now(), lead=self.leading, after=after)
+
+    def _expire(self, pool: str) -> None:
+        for lease in self._committed(lambda session: queue.expire(session, pool, now=self.clock.now())):
+            log.info("queued ask expired", action="queue_expire", lease=lease)
+
+    def _pull(self, due: edges.Due) -> None:
+        """Decides the queue again when the pool changed since it last was, and now and then as the horizon moves on."""
+        now = self.clock.now()
+        number, at = self._pulled.get(due.pool, (-1, 0.0))
+        if number == due.generation and now - at < PULL_AGAIN_S:
+            return
+        for pulled in self._committed(lambda session: queue.pull(session, self.service, due.pool, now=now)):
+            self.counters.pulled(pulled)
+            log.info("queued ask promised", action="queue_promise", lease=pulled.lease)
+        self._pulled[due.pool] = (due.generation, now)
+
+    def _quarantine(self, session: Session) -> None:
+        for gpu in stops.quarantine_unproved(session, now=self.clock.now()):
+            log.error("a GPU is not proved empty", action="gpu_quarantine", gpu=gpu)
+
+    def _silence(self, session: Session) -> None:
+        for node in silence.mark_silent(session, now=self.clock.now()):
+            log.warning("a node is silent", action="node_silent", node=node)
+
+    def _committed(self, work: Callable[[Session], R]) -> R:
+        """Does `work` in one transaction that commits only if this scheduler still leads."""
+        assert self.lead is not None
+        assert self.lead.epoch is not None
+        with self.db.begin() as session:
+            fence(session, self.lead.epoch)
+            return work(session)

@@ -1,0 +1,131 @@
+"""The scheduler's metrics. State is collected from one database snapshot at scrape time, so no series outlives what it
+speaks of; only events are counted here. Fleet, lease and ledger series come from the leading scheduler alone.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from dure.errors import Unavailable
+from dure.wire import Outcome
+from scheduler.store.db import Database
+from scheduler.store.snapshot import FleetSnapshot, read
+from scheduler.turns.queue import Pulled
+from scheduler.turns.starts import Started
+from scheduler.turns.stops import Stopped
+
+LATENESS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300)
+
+
+class Counters:
+    """What the loop counts as it goes."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._start_lateness = Histogram(
+            "dure_lease_start_lateness_seconds",
+            "Seconds that leases started after their promise.",
+            ["pool"],
+            buckets=LATENESS_S,
+            registry=registry,
+        )
+        self._end_lateness = Histogram(
+            "dure_lease_end_lateness_seconds",
+            "Seconds that leases ended after their end.",
+            ["pool"],
+            buckets=LATENESS_S,
+            registry=registry,
+        )
+        self._decisions = Counter(
+            "dure_decisions",
+            "Decisions about asks, by outcome and code.",
+            ["pool", "outcome", "code"],
+            registry=registry,
+        )
+        self._turn = Histogram(
+            "dure_loop_turn_duration_seconds", "Seconds that one turn of the loop took.", registry=registry
+        )
+        self._last = Gauge(
+            "dure_loop_last_turn_timestamp_seconds", "When the last turn of the loop began.", registry=registry
+        )
+        self._leader = Gauge("dure_leader", "1 on the scheduler that leads.", registry=registry)
+        self.leading = False
+        self.last_turn = 0.0
+
+    def leads(self, leads: bool) -> None:
+        self.leading = leads
+        self._leader.set(1 if leads else 0)
+
+    def turned(self, began: float, *, took_s: float) -> None:
+        self.last_turn = began
+        self._last.set(began)
+        self._turn.observe(took_s)
+
+    def started(self, lease: Started) -> None:
+        self._start_lateness.labels(lease.pool).observe(lease.late_s)
+
+    def stopped(self, lease: Stopped) -> None:
+        self._end_lateness.labels(lease.pool).observe(lease.late_s)
+
+    def pulled(self, pulled: Pulled) -> None:
+        self._decisions.labels(pulled.pool, Outcome.SCHEDULED.value, pulled.code).inc()
+
+
+class FleetCollector(Collector):
+    """Fleet, lease and ledger series, while `leads()` says so."""
+
+    def __init__(self, db: Database, now: Callable[[], float], leads: Callable[[], bool]) -> None:
+        self._db, self._now, self._leads = db, now, leads
+
+    def collect(self) -> Iterator[Metric]:
+        if not self._leads():
+            return
+        try:
+            with self._db.snapshot() as session:
+                snapshot = read(session, now=self._now())
+        except Unavailable:
+            yield _gauge("dure_database_up", "1 while the database answers.", [], [((), 0)])
+            return
+        yield _gauge("dure_database_up", "1 while the database answers.", [], [((), 1)])
+        yield from _series(snapshot, self._now())
+
+
+def _series(snapshot: FleetSnapshot, now: float) -> Iterator[Metric]:
+    yield _gauge("dure_gpus", "GPUs by pool and state.", ["pool", "state"], snapshot.gpus.items())
+    yield _gauge("dure_leases", "Leases by pool and state.", ["pool", "state"], snapshot.leases.items())
+    yield _gauge("dure_quota_gpus", "GPUs a company may hold at once.", ["company", "pool"], snapshot.quotas.items())
+    yield _gauge(
+        "dure_leases_overdue", "Active leases past their end, by pool.", ["pool"], _keyed(snapshot.overdue.items())
+    )
+    yield _gauge(
+        "dure_agent_last_report_timestamp_seconds",
+        "When a node last reported.",
+        ["node"],
+        _keyed(snapshot.heard.items()),
+    )
+    ages = ((node, max(0.0, now - at)) for node, at in snapshot.heard.items())
+    yield _gauge("dure_agent_report_age_seconds", "Seconds since a node last reported.", ["node"], _keyed(ages))
+    yield _gauge(
+        "dure_ledger_committed_gpu_seconds",
+        "GPU-seconds committed by promises that are not settled.",
+        ["company", "pool"],
+        snapshot.committed.items(),
+    )
+    used = CounterMetricFamily(
+        "dure_lease_gpu_seconds", "GPU-seconds leased, used and lost by us.", labels=["company", "pool", "kind"]
+    )
+    for (company, pool, kind), value in sorted(snapshot.used.items()):
+        used.add_metric([company, pool, kind], value)
+    yield used
+
+
+def _keyed(items: Iterable[tuple[str, float]]) -> Iterator[tuple[tuple[str], float]]:
+    return (((key,), value) for key, value in items)
+
+
+def _gauge(name: str, about: str, labels: list[str], items: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
+    family = GaugeMetricFamily(name, about, labels=labels)
+    for key, value in sorted(items):
+        family.add_metric(list(key), value)
+    return family

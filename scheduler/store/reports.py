@@ -1,0 +1,172 @@
+"""Reports of node agents: what they say of GPUs and use is taken in, and the answer says what the node holds.
+
+A report never touches a pool's row unless the fleet changed: a GPU came, went or changed its health, a silent node is
+back, or a quarantined GPU is proved empty.
+"""
+
+import math
+
+from sqlalchemy import bindparam, text, update
+from sqlmodel import Session, col, select
+
+from dure import wire
+from dure.errors import GpuClaimed, InvalidRequest, StaleReport
+from dure.wire import FieldError
+from scheduler.store import edges, fleet, nodes
+from scheduler.store.tables import Allocation, Gpu, Lease, Node, Pool
+from scheduler.store.times import to_wire
+
+SILENT_INTERVALS = 3
+SILENT_AT_LEAST_S = 5
+"""A node is silent after three of its own intervals, and not before five seconds."""
+
+
+def take(session: Session, node: str, report: wire.Report, *, now: float) -> wire.ReportAnswer:
+    """Takes in one report; the same one again changes nothing.
+
+    Raises UnknownNode, StaleReport, GpuClaimed, InvalidRequest.
+    """
+    row = nodes.row(session, node)
+    _check(session, row, report)
+    if row.state != "ok" or _fleet_changed(session, node, report):
+        fleet.report_gpus(session, node, report.gpus)
+    _write_node(session, row, report, now)
+    _write_usage(session, node, report)
+    _close_proved(session, node, report, now)
+    return wire.ReportAnswer(server_time=now, seq=report.seq, allocations=_held(session, node))
+
+
+def _check(session: Session, row: Node, report: wire.Report) -> None:
+    if row.boot == report.boot and row.seq is not None and report.seq < row.seq:
+        raise StaleReport(f"report {row.seq} of this agent was taken already; {report.seq} is older")
+    uuids = [reading.uuid for reading in report.gpus]
+    if len(set(uuids)) != len(uuids):
+        raise _invalid("gpus", "a GPU is named twice")
+    for index, use in enumerate(report.usage):
+        if use.busy_ms > use.sampled_ms:
+            raise _invalid(f"usage.{index}.busy_ms", f"busy {use.busy_ms} ms of {use.sampled_ms} ms sampled")
+    elsewhere = select(Gpu).where(col(Gpu.uuid).in_(uuids), col(Gpu.node) != row.name, col(Gpu.present))
+    claimed = session.exec(elsewhere).first()
+    if claimed is not None:
+        raise GpuClaimed(f"GPU {claimed.uuid} is reported by node {claimed.node}; one GPU is on one node")
+
+
+def _invalid(field: str, message: str) -> InvalidRequest:
+    return InvalidRequest(f"{field}: {message}", errors=[FieldError(field=field, message=message)])
+
+
+def _fleet_changed(session: Session, node: str, report: wire.Report) -> bool:
+    known = {
+        (gpu.uuid, gpu.index, gpu.product, gpu.health)
+        for gpu in session.exec(select(Gpu).where(col(Gpu.node) == node, col(Gpu.present)))
+    }
+    return known != {(gpu.uuid, gpu.index, gpu.product, gpu.health) for gpu in report.gpus}
+
+
+def _write_node(session: Session, row: Node, report: wire.Report, now: float) -> None:
+    values = {
+        "last_report_at": now,
+        "silent_after_s": max(SILENT_AT_LEAST_S, math.ceil(SILENT_INTERVALS * report.interval_s)),
+        "boot": report.boot,
+        "seq": report.seq,
+        "clock_offset_s": round(report.sent_at - now),
+        "agent_version": report.agent_version,
+        "driver_version": report.driver_version,
+        "reading": [gpu.model_dump(mode="json") for gpu in report.gpus],
+    }
+    session.connection().execute(
+        update(Node).where(col(Node.name) == row.name).values(values).execution_options(synchronize_session=False)
+    )
+
+
+_USE = text(
+    """
+    INSERT INTO allocation_use (allocation, boot, sampled_ms, busy_ms, energy_millijoules)
+    SELECT a.id, :boot, u.sampled_ms, u.busy_ms, u.energy
+    FROM unnest(CAST(:ids AS text[]), CAST(:sampled AS bigint[]), CAST(:busy AS bigint[]), CAST(:energies AS bigint[]))
+         AS u (id, sampled_ms, busy_ms, energy)
+    JOIN allocation a ON a.id = u.id AND a.node = :node
+    ON CONFLICT (allocation, boot) DO UPDATE SET
+        sampled_ms = greatest(allocation_use.sampled_ms, excluded.sampled_ms),
+        busy_ms = greatest(allocation_use.busy_ms, excluded.busy_ms),
+        energy_millijoules = greatest(allocation_use.energy_millijoules, excluded.energy_millijoules)
+    """
+).bindparams(bindparam("ids"), bindparam("sampled"), bindparam("busy"), bindparam("energies"))
+
+
+def _write_usage(session: Session, node: str, report: wire.Report) -> None:
+    """Running totals, so the larger is the newer; an allocation of another node is not this one's to speak of."""
+    if not report.usage:
+        return
+    last = {use.allocation: use for use in report.usage}
+    values = {
+        "node": node,
+        "boot": report.boot,
+        "ids": list(last),
+        "sampled": [use.sampled_ms for use in last.values()],
+        "busy": [use.busy_ms for use in last.values()],
+        "energies": [use.energy_millijoules for use in last.values()],
+    }
+    session.connection().execute(_USE, values)
+
+
+def _close_proved(session: Session, node: str, report: wire.Report, now: float) -> None:
+    """Closes allocations whose GPU is shown empty by readings taken after the agent knew of their end."""
+    if not report.knew_ended:
+        return
+    query = (
+        select(Allocation, Gpu, Pool.empty_memory_bytes)
+        .join(Gpu, col(Gpu.uuid) == col(Allocation.gpu))
+        .join(Lease, col(Lease.id) == col(Allocation.lease))
+        .join(Pool, col(Pool.name) == col(Lease.pool))
+        .where(
+            col(Allocation.node) == node,
+            col(Allocation.closed_at).is_(None),
+            col(Allocation.ended_at).is_not(None),
+            col(Allocation.id).in_(report.knew_ended),
+        )
+        .with_for_update(of=Allocation)
+    )
+    readings = {reading.uuid: reading for reading in report.gpus}
+    proved = [
+        (allocation, gpu)
+        for allocation, gpu, floor in session.exec(query).all()
+        if _empty(readings.get(gpu.uuid), floor)
+    ]
+    if not proved:
+        return
+    for allocation, _ in proved:
+        allocation.closed_at = max(int(now), allocation.ended_at or 0)
+        session.add(allocation)
+    session.flush()
+    fleet.set_quarantine(session, [gpu.uuid for _, gpu in proved if gpu.quarantined], quarantined=False)
+    for pool in sorted({gpu.pool for _, gpu in proved if gpu.pool is not None}):
+        edges.notify(session, pool)
+
+
+def _empty(reading: wire.GpuReading | None, floor: int) -> bool:
+    """Unknown proves nothing."""
+    if reading is None or reading.processes is None or reading.memory_used_bytes is None:
+        return False
+    return reading.processes == 0 and reading.memory_used_bytes <= floor
+
+
+def _held(session: Session, node: str) -> list[wire.NodeAllocation]:
+    query = (
+        select(Allocation, Lease)
+        .join(Lease, col(Lease.id) == col(Allocation.lease))
+        .where(col(Allocation.node) == node, col(Allocation.closed_at).is_(None))
+        .order_by(col(Allocation.id))
+    )
+    return [
+        wire.NodeAllocation(
+            allocation=allocation.id,
+            gpu=allocation.gpu,
+            lease=lease.id,
+            company=lease.company,
+            starts_at=to_wire(lease.starts_at or 0),
+            stops_at=to_wire(lease.stops_at or 0),
+            ended=allocation.ended_at is not None,
+        )
+        for allocation, lease in session.exec(query)
+    ]

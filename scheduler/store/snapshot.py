@@ -1,0 +1,76 @@
+"""One look at the whole fleet, its leases and ledger, for metrics."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlmodel import Session, col, func, select
+
+from dure.wire import GpuState, LeaseState, Role
+from scheduler.actor import Actor
+from scheduler.store import gpus, usage
+from scheduler.store.tables import Account, Lease, Node, Pool, Quota
+
+_OBSERVER = Actor(role=Role.ADMIN, token="metrics")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetSnapshot:
+    """Counts by (pool, state), quotas and balances by (company, pool), use by (company, pool, kind)."""
+
+    gpus: dict[tuple[str, str], int]
+    leases: dict[tuple[str, str], int]
+    overdue: dict[str, int]
+    quotas: dict[tuple[str, str], int]
+    heard: dict[str, float]
+    committed: dict[tuple[str, str], int]
+    used: dict[tuple[str, str, str], int]
+
+
+def read(session: Session, *, now: float) -> FleetSnapshot:
+    """Every number as of the session's snapshot."""
+    names = session.exec(select(Pool.name)).all()
+    return FleetSnapshot(
+        gpus=_gpus(session, names),
+        leases=_leases(session, names),
+        overdue=_overdue(session, names, now),
+        quotas={(row.company, row.pool): row.gpus for row in session.exec(select(Quota))},
+        heard={name: at for name, at in session.exec(select(Node.name, Node.last_report_at)) if at is not None},
+        committed={(row.company, row.pool): row.committed for row in session.exec(select(Account))},
+        used=_used(session, now),
+    )
+
+
+def _gpus(session: Session, names: Sequence[str]) -> dict[tuple[str, str], int]:
+    found = Counter((gpu.pool or "", state.value) for gpu, state, _ in gpus.states(session))
+    return {**{(name, state.value): 0 for name in names for state in GpuState if state != "unpooled"}, **found}
+
+
+def _leases(session: Session, names: Sequence[str]) -> dict[tuple[str, str], int]:
+    query = select(Lease.pool, Lease.state, func.count()).group_by(col(Lease.pool), col(Lease.state))
+    found = {(pool, state): count for pool, state, count in session.exec(query)}
+    return {**{(name, state.value): 0 for name in names for state in LeaseState}, **found}
+
+
+def _overdue(session: Session, names: Sequence[str], now: float) -> dict[str, int]:
+    query = (
+        select(Lease.pool, func.count())
+        .where(col(Lease.state).in_(("active", "ending")), col(Lease.stops_at) < int(now))
+        .group_by(col(Lease.pool))
+    )
+    return {**dict.fromkeys(names, 0), **dict(session.exec(query).all())}
+
+
+def _used(session: Session, now: float) -> dict[tuple[str, str, str], int]:
+    began, ended = datetime.fromtimestamp(0, UTC), datetime.fromtimestamp(int(now) + 1, UTC)
+    shown = usage.show(session, actor=_OBSERVER, company=None, since=began, until=ended, now=now)
+    return {
+        (row.company, row.pool, kind): value
+        for row in shown.rows
+        for kind, value in (
+            ("leased", row.leased_gpu_seconds),
+            ("busy", row.busy_gpu_seconds),
+            ("lost", row.lost_gpu_seconds),
+        )
+    }

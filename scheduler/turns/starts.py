@@ -1,0 +1,158 @@
+"""Starts: a scheduled lease becomes active at its `starts_at`, on GPUs that are healthy and proved empty.
+
+Where a node cannot give them yet the lease waits, and why is written down; what it waits inside its box is refunded.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlmodel import col, func, select
+
+from scheduler.core.lease import advance
+from scheduler.core.model import Cause, Instant, State
+from scheduler.core.model import Lease as CoreLease
+from scheduler.ids import new_id
+from scheduler.store import generation, gpus, leases, ledger, records
+from scheduler.store.db import Session
+from scheduler.store.tables import Allocation, Lease, Node
+
+BATCH = 200
+"""Leases a transaction, so that a minute with thousands of starts holds no lock for long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A lease that started, and how long after its promise."""
+
+    lease: str
+    pool: str
+    late_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leading:
+    """Since when this scheduler leads; what was due before then is late because of what was `away`."""
+
+    since: float
+    away: str
+
+
+def start_due(
+    session: Session, pool: str, *, now: float, lead: Leading, after: str = ""
+) -> tuple[list[Started], str | None]:
+    """Starts what is due in one pool, `BATCH` leases at a time; also after which one to go on. The caller commits."""
+    generation.lock(session, pool)
+    due = _due(session, pool, now, after)
+    free = _free(session, pool, due)
+    turn = _Turn(session=session, now=now, lead=lead, free=free, pool=pool)
+    started = [lease for row, core in due if (lease := turn.take(row, core)) is not None]
+    session.flush()
+    return started, due[-1][0].id if len(due) == BATCH else None
+
+
+def _due(session: Session, pool: str, now: float, after: str) -> list[tuple[Lease, CoreLease]]:
+    query = (
+        select(Lease)
+        .where(col(Lease.pool) == pool, col(Lease.state) == "scheduled", col(Lease.starts_at) <= int(now))
+        .where(col(Lease.id) > after)
+        .order_by(col(Lease.id))
+        .limit(BATCH)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return leases.with_core(session, session.exec(query).all())
+
+
+def _free(session: Session, pool: str, due: Sequence[tuple[Lease, CoreLease]]) -> dict[str, list[str]]:
+    nodes = sorted({node for _, lease in due for node, _ in lease.placement})
+    return gpus.grantable(session, pool, nodes) if nodes else {}
+
+
+@dataclass(slots=True, kw_only=True)
+class _Turn:
+    """One batch of starts; `free` shrinks as leases take their GPUs."""
+
+    session: Session
+    pool: str
+    now: float
+    lead: Leading
+    free: dict[str, list[str]]
+    number: int | None = None
+
+    def take(self, row: Lease, lease: CoreLease) -> Started | None:
+        if row.ends_at is not None and row.ends_at <= self.now:
+            self._never(row, lease)
+            return None
+        if (cause := self._blocked(lease)) is not None:
+            self._wait(row, cause)
+            return None
+        return self._start(row, lease)
+
+    def _generation(self) -> int:
+        """Raised once, and only when something changes that the calendar must see."""
+        if self.number is None:
+            self.number = generation.bump(self.session, self.pool)
+        return self.number
+
+    def _blocked(self, lease: CoreLease) -> str | None:
+        """Why the lease cannot start on its placement now; None when it can."""
+        for node, wanted in lease.placement:
+            if len(self.free.get(node, ())) < wanted:
+                return _why(self.session, node)
+        return None
+
+    def _start(self, row: Lease, lease: CoreLease) -> Started:
+        active = advance(lease, State.ACTIVE, Cause.STARTED, Instant(int(self.now)))
+        leases.update_row(row, active, generation=self._generation())
+        late_s = max(0.0, self.now - (row.promised_start or 0))
+        if late_s < 1:
+            row.late_cause = None
+        elif row.late_cause is None:
+            row.late_cause = self.lead.away if self.lead.since > (row.starts_at or 0) else "scheduler_slow"
+        self._allocate(row, lease)
+        detail = {"late_ms": int(late_s * 1000), "late_cause": row.late_cause}
+        records.event(self.session, row, "active", at=self.now, cause=Cause.STARTED, detail=detail)
+        self.session.add(row)
+        return Started(lease=row.id, pool=row.pool, late_s=late_s)
+
+    def _allocate(self, row: Lease, lease: CoreLease) -> None:
+        at = int(self.now)
+        for node, wanted in lease.placement:
+            taken, self.free[node] = self.free[node][:wanted], self.free[node][wanted:]
+            for gpu in taken:
+                allocation = Allocation(id=new_id("alo", self.now), lease=row.id, gpu=gpu, node=node, opened_at=at)
+                self.session.add(allocation)
+
+    def _wait(self, row: Lease, cause: str) -> None:
+        """The first cause is kept: what else happens while it waits did not make it late."""
+        if row.late_cause is not None:
+            return
+        row.late_cause = cause
+        self.session.add(row)
+        records.event(self.session, row, "start_delayed", at=self.now, cause=cause)
+
+    def _never(self, row: Lease, lease: CoreLease) -> None:
+        """Its box is over before it could start: the whole of it is refunded."""
+        box = row.total_gpus * row.duration_s
+        ended = advance(lease, State.ENDED, Cause.EXPIRED, Instant(int(self.now)))
+        leases.update_row(row, ended, generation=self._generation())
+        row.late_cause = row.late_cause or self.lead.away
+        entry = ledger.Entry(
+            company=row.company, pool=row.pool, lease=row.id, kind="refund", gpu_seconds=box, cause="never_started"
+        )
+        ledger.post(self.session, [entry], at=int(self.now))
+        detail = {"late_cause": row.late_cause}
+        records.event(self.session, row, "ended", at=self.now, cause=Cause.EXPIRED, detail=detail)
+        self.session.add(row)
+
+
+def _why(session: Session, node: str) -> str:
+    """Why a node has fewer GPUs to give than were promised on it."""
+    if session.exec(select(Node.state).where(col(Node.name) == node)).one() != "ok":
+        return "node_unknown"
+    unproved = session.exec(
+        select(func.count())
+        .select_from(Allocation)
+        .where(col(Allocation.node) == node, col(Allocation.closed_at).is_(None), col(Allocation.ended_at).is_not(None))
+    ).one()
+    return "gpu_not_empty" if unproved else "gpu_unhealthy"

@@ -1,0 +1,121 @@
+"""The core's values with defaults, so that a test says only what it is about. Instants in them are small numbers."""
+
+from scheduler.core.book import Book
+from scheduler.core.lease import schedule
+from scheduler.core.model import (
+    Ask,
+    Code,
+    CompanyId,
+    Instant,
+    Lease,
+    LeaseId,
+    Node,
+    NodeId,
+    Placement,
+    Policy,
+    PoolId,
+    Promise,
+    Shape,
+    State,
+    Total,
+)
+
+HORIZON_S = 10_000
+GAP_S = 10
+
+
+def a_policy(*, horizon_s: int = HORIZON_S, gap_s: int = GAP_S) -> Policy:
+    return Policy(version="test", horizon_s=horizon_s, gap_s=gap_s)
+
+
+def a_node(id: str = "n1", gpus: int = 8, *, open: bool = True, nominal: int | None = None) -> Node:
+    return Node(id=NodeId(id), capacity=gpus, open=open, nominal=gpus if nominal is None else nominal)
+
+
+def a_placement(**gpus: int) -> Placement:
+    """`a_placement(n1=4, n2=4)`"""
+    return tuple(sorted((NodeId(node), count) for node, count in gpus.items()))
+
+
+def an_ask(
+    shape: Shape | None = None,
+    *,
+    company: str = "acme",
+    duration_s: int = 100,
+    start: int | None = None,
+    start_by: int | None = None,
+    queue: bool = True,
+) -> Ask:
+    return Ask(
+        company=CompanyId(company),
+        pool=PoolId("h100-80gb"),
+        shape=shape or Total(gpus=4),
+        duration_s=duration_s,
+        start=None if start is None else Instant(start),
+        start_by=None if start_by is None else Instant(start_by),
+        queue=queue,
+    )
+
+
+def a_lease(
+    id: str = "lea_1",
+    *,
+    company: str = "acme",
+    state: State = State.SCHEDULED,
+    starts_at: int = 100,
+    duration_s: int = 100,
+    stops_at: int | None = None,
+    started_at: int | None = None,
+    **placement: int,
+) -> Lease:
+    """A lease with a slot, of 4 GPUs on n1 unless its placement says otherwise: `a_lease(n1=2, n2=2)`.
+
+    One that runs has started in time unless `started_at` says otherwise.
+    """
+    placed = a_placement(**(placement or {"n1": 4}))
+    ends_at = starts_at + duration_s
+    if started_at is None and state in (State.ACTIVE, State.ENDING):
+        started_at = starts_at
+    return Lease(
+        id=LeaseId(id),
+        company=CompanyId(company),
+        pool=PoolId("h100-80gb"),
+        shape=Total(gpus=sum(gpus for _, gpus in placed)),
+        duration_s=duration_s,
+        state=state,
+        promised_start=Instant(starts_at),
+        starts_at=Instant(starts_at),
+        ends_at=Instant(ends_at),
+        stops_at=Instant(ends_at if stops_at is None else stops_at),
+        started_at=None if started_at is None else Instant(started_at),
+        placement=placed,
+    )
+
+
+def a_queued_lease(id: str = "lea_1", ask: Ask | None = None) -> Lease:
+    """A lease without a slot."""
+    ask = ask or an_ask()
+    return Lease(
+        id=LeaseId(id),
+        company=ask.company,
+        pool=ask.pool,
+        shape=ask.shape,
+        duration_s=ask.duration_s,
+        state=State.QUEUED,
+    )
+
+
+def a_promise(start: int = 100, end: int = 200, **placement: int) -> Promise:
+    placed = a_placement(**(placement or {"n1": 4}))
+    return Promise(code=Code.STARTS_LATER, start=Instant(start), end=Instant(end), placement=placed)
+
+
+def granted(id: str, ask: Ask, promise: Promise) -> Lease:
+    """What becomes of an ask that was promised a start."""
+    return schedule(a_queued_lease(id, ask), promise)
+
+
+def a_book(*leases: Lease, nodes: int = 1, gpus: int = 8, horizon_s: int = HORIZON_S, gap_s: int = GAP_S) -> Book:
+    """`nodes` nodes of `gpus` GPUs, named n1, n2 and so on, with these leases on them."""
+    fleet = [a_node(f"n{k + 1}", gpus) for k in range(nodes)]
+    return Book.of(a_policy(horizon_s=horizon_s, gap_s=gap_s), fleet, leases)

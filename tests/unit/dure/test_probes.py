@@ -1,0 +1,94 @@
+import http.client
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from dure import probes
+from dure.probes import Answer, Probes
+
+
+def _metrics() -> Answer:
+    return Answer(status=200, content_type="text/plain; version=0.0.4", body=b"dure_up 1\n")
+
+
+def _broken() -> Answer:
+    raise LookupError("secret detail")
+
+
+@pytest.fixture
+def served() -> Iterator[Probes]:
+    routes = {"/metrics": _metrics, "/readyz": lambda: probes.text(503, "not yet"), "/broken": _broken}
+    found = probes.serve(0, host="127.0.0.1", routes=routes)
+    yield found
+    found.close()
+
+
+def _ask(port: int, method: str, path: str) -> tuple[int, str | None, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request(method, path)
+    response = connection.getresponse()
+    found = (response.status, response.getheader("Content-Type"), response.read())
+    connection.close()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "want"),
+    [
+        pytest.param(
+            "/metrics", (200, "text/plain; version=0.0.4", b"dure_up 1\n"), id="a route's answer is sent as it is"
+        ),
+        pytest.param(
+            "/metrics?name=x", (200, "text/plain; version=0.0.4", b"dure_up 1\n"), id="a query is passed over"
+        ),
+        pytest.param("/readyz", (503, probes.TEXT, b"not yet\n"), id="a route chooses its status"),
+        pytest.param(
+            "/broken", (500, probes.TEXT, b"LookupError\n"), id="a route that raises says which error, no more"
+        ),
+        pytest.param(
+            "/",
+            (404, probes.TEXT, b"nothing is here; try /broken, /metrics, /readyz\n"),
+            id="elsewhere it says where to go",
+        ),
+    ],
+)
+def test_it_answers(served: Probes, path: str, want: tuple[int, str, bytes]) -> None:
+    assert _ask(served.port, "GET", path) == want
+
+
+def test_head_has_the_length_and_no_body(served: Probes) -> None:
+    assert _ask(served.port, "HEAD", "/metrics") == (200, "text/plain; version=0.0.4", b"")
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_nothing_can_be_changed_through_it(served: Probes, method: str) -> None:
+    assert _ask(served.port, method, "/metrics")[0] == 501
+
+
+def test_a_failing_route_is_logged(served: Probes, caplog: pytest.LogCaptureFixture) -> None:
+    _ask(served.port, "GET", "/broken")
+
+    assert [record.__dict__["action"] for record in caplog.records] == ["probe.failed"]
+
+
+def test_a_port_that_is_taken_is_an_error_at_once(served: Probes) -> None:
+    with pytest.raises(OSError, match="in use"):
+        probes.serve(served.port, host="127.0.0.1", routes={})
+
+
+def test_a_closed_server_frees_its_port() -> None:
+    first = probes.serve(0, host="127.0.0.1", routes={})
+    first.close()
+
+    second = probes.serve(first.port, host="127.0.0.1", routes={"/healthz": lambda: probes.text(200, "ok")})
+
+    assert _ask(second.port, "GET", "/healthz")[2] == b"ok\n"
+    second.close()
+
+
+def test_one_slow_client_keeps_nobody_waiting(served: Probes) -> None:
+    with socket.create_connection(("127.0.0.1", served.port)) as slow:
+        slow.sendall(b"GET /metr")
+
+        assert _ask(served.port, "GET", "/metrics")[0] == 200

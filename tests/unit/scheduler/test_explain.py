@@ -1,0 +1,136 @@
+import pytest
+
+from scheduler.core.decide import decide
+from scheduler.core.explain import sentence, wire_numbers
+from scheduler.core.model import Ask, Code, Gang, Instant, Refusal, State, Total
+from tests.builders import a_book, a_lease, an_ask
+
+NOW = Instant(1_700_000_000)  # 2023-11-14T22:13:20Z
+HOUR = 3600
+TWO = Gang(nodes=2, gpus_per_node=8)
+
+
+def told(ask: Ask, *, quota: int = 16, theirs: int = 0, ours: int = 0, until: int = 2 * HOUR, nodes: int = 2) -> str:
+    """What an ask is told at NOW, beside somebody else's GPUs on n1 and its company's own on n2, both until then."""
+    taken = {"state": State.ACTIVE, "starts_at": NOW - HOUR, "duration_s": HOUR + until}
+    leases = [
+        a_lease(name, company=company, **taken, **{node: gpus})
+        for name, company, node, gpus in (("a", "bolt", "n1", theirs), ("b", "acme", "n2", ours))
+        if gpus
+    ]
+    book = a_book(*leases, nodes=nodes, horizon_s=86_400, gap_s=60)
+    return sentence(decide(book, quota, ask, NOW), ask)
+
+
+def an_hour(shape: Gang | Total, *, start_in: int | None = None, by: int | None = None, queue: bool = True) -> Ask:
+    start = None if start_in is None else NOW + start_in
+    return an_ask(shape, duration_s=HOUR, start=start, start_by=None if by is None else NOW + by, queue=queue)
+
+
+@pytest.mark.parametrize(
+    ("got", "want"),
+    [
+        pytest.param(
+            told(an_hour(Total(gpus=4))),
+            "4 GPUs on 1 node from now, 2023-11-14T22:13:20Z, until 2023-11-14T23:13:20Z.",
+            id="starts now",
+        ),
+        pytest.param(
+            told(an_hour(TWO, start_in=2 * HOUR)),
+            "2 nodes x 8 GPUs from 2023-11-15T00:13:20Z, as asked, until 2023-11-15T01:13:20Z.",
+            id="starts as asked",
+        ),
+        pytest.param(
+            told(an_hour(TWO), theirs=1),
+            "2 nodes x 8 GPUs from 2023-11-15T00:14:20Z at the latest, in 2 h 1 min, until 2023-11-15T01:14:20Z; "
+            "before that, pool h100-80gb is too full (15 of 16 GPUs free now).",
+            id="starts when the pool has room",
+        ),
+        pytest.param(
+            told(an_hour(Total(gpus=8)), ours=1, quota=8),
+            "8 GPUs on 1 node from 2023-11-15T00:13:20Z at the latest, in 2 h, until 2023-11-15T01:13:20Z; "
+            "before that, acme's quota of 8 GPUs is taken by its other leases (1 held now).",
+            id="starts when the quota has room",
+        ),
+        pytest.param(
+            told(an_hour(TWO), theirs=8, until=86_400),
+            "Queued: no start within the booking horizon fits 2 nodes x 8 GPUs for 1 h, because pool h100-80gb is too full "
+            "(8 of 16 GPUs free now); it is decided again whenever a lease ends, so wait, or cancel it and ask for less.",
+            id="waits for capacity",
+        ),
+        pytest.param(
+            told(an_hour(Total(gpus=8), by=60), ours=2, quota=8),
+            "Queued: no start up to 2023-11-14T22:14:20Z fits 8 GPUs for 1 h, because acme's quota of 8 GPUs is taken by "
+            "its other leases (2 held now); it is decided again whenever a lease ends, so wait, or cancel it and ask for less.",
+            id="waits for quota",
+        ),
+        pytest.param(
+            told(an_hour(TWO, start_in=60, by=120, queue=False), theirs=8),
+            "No start between 2023-11-14T22:14:20Z and 2023-11-14T22:15:20Z fits 2 nodes x 8 GPUs for 1 h, because pool "
+            "h100-80gb is too full (8 of 16 GPUs free now): start it at 2023-11-15T00:14:20Z, or ask for at most 1 node x "
+            "8 GPUs then, or let it wait in the queue.",
+            id="no start, but later or smaller",
+        ),
+        pytest.param(
+            told(an_hour(TWO), quota=12, ours=3),
+            "acme's quota of 12 GPUs in pool h100-80gb, of which it holds 3 now, is less than 2 nodes x 8 GPUs: ask for at "
+            "most 1 node x 8 GPUs, or have an admin raise the quota.",
+            id="more than the quota",
+        ),
+        pytest.param(
+            told(an_hour(TWO), quota=4),
+            "acme's quota of 4 GPUs in pool h100-80gb, of which it holds 0 now, is less than 2 nodes x 8 GPUs: ask for "
+            "fewer GPUs on each node, or have an admin raise the quota.",
+            id="more on a node than the quota",
+        ),
+        pytest.param(
+            told(an_hour(Total(gpus=1)), quota=0),
+            "acme's quota of 0 GPUs in pool h100-80gb, of which it holds 0 now, is less than 1 GPU: have an admin raise the "
+            "quota.",
+            id="no quota",
+        ),
+        pytest.param(
+            told(an_hour(Total(gpus=17)), quota=99),
+            "Pool h100-80gb never holds 17 GPUs: it has 16 GPUs on 2 nodes, so ask for at most 16 GPUs.",
+            id="more than the pool",
+        ),
+        pytest.param(
+            told(an_hour(Gang(nodes=3, gpus_per_node=8)), quota=99),
+            "Pool h100-80gb never holds 3 nodes x 8 GPUs: it has 16 GPUs on 2 nodes, so ask for at most 2 nodes x 8 GPUs.",
+            id="more nodes than the pool",
+        ),
+        pytest.param(
+            told(an_hour(Gang(nodes=1, gpus_per_node=16)), quota=99),
+            "Pool h100-80gb never holds 1 node x 16 GPUs: it has 16 GPUs on 2 nodes, at most 8 on one, so ask for fewer "
+            "GPUs on each node.",
+            id="more on a node than any has",
+        ),
+        pytest.param(
+            told(an_hour(Total(gpus=1)), quota=99, nodes=0),
+            "Pool h100-80gb never holds 1 GPU: it has 0 GPUs on 0 nodes, so ask in another pool.",
+            id="an empty pool",
+        ),
+    ],
+)
+def test_a_verdict_in_one_sentence(got: str, want: str):
+    assert got == want
+
+
+def test_a_lease_that_would_fit_if_it_were_shorter_is_told_how_long():
+    ask = an_hour(Total(gpus=8), start_in=0, queue=False)
+    booked = a_lease(company="bolt", starts_at=NOW + 1830, duration_s=HOUR, n1=8)
+    verdict = decide(a_book(booked, horizon_s=86_400, gap_s=60), 8, ask, NOW)
+    assert "or ask for at most 29 min 30 s then" in sentence(verdict, ask)
+
+
+def test_instants_among_the_numbers_become_times_and_the_rest_stays():
+    refusal = Refusal(
+        code=Code.NO_START_IN_WINDOW,
+        numbers={"earliest_start": NOW, "asked_gpus": 8, "waits_for": "quota", "longest_s_now": 60},
+    )
+    assert wire_numbers(refusal) == {
+        "earliest_start": "2023-11-14T22:13:20Z",
+        "asked_gpus": 8,
+        "waits_for": "quota",
+        "longest_s_now": 60,
+    }
