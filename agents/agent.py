@@ -26,10 +26,20 @@ LEAVE_S = 5.0
 
 
 class Agent:
-    def __init__(self, settings: Settings, driver: Driver, *, node: str, credential: Credential, version: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        driver: Driver,
+        *,
+        node: str,
+        credential: Credential,
+        version: str,
+        leave_s: float = LEAVE_S,
+    ) -> None:
         self._node = node
         self._settings = settings
         self._driver = driver
+        self._leave_s = leave_s
         self._stop = threading.Event()
         self._endings: SimpleQueue[bool] = SimpleQueue()
         self._client = httpx.Client(base_url=settings.server)
@@ -61,7 +71,7 @@ class Agent:
         self._stop.set()
         self._sampler.wake()
         self._reporter.wake()
-        until = time.monotonic() + LEAVE_S
+        until = time.monotonic() + self._leave_s
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
         served.close()

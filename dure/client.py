@@ -74,7 +74,7 @@ class Client:
 
     def set_quota(self, company: str, pool: str, body: wire.QuotaSet) -> wire.Quota:
         path = f"/v1/companies/{_segment(company)}/quotas/{_segment(pool)}"
-        return self._parsed(self._connection.send("PUT", path, **_json(body), repeatable=True), wire.Quota)
+        return self._parsed(self._connection.send("PUT", path, json=_json(body), repeatable=True), wire.Quota)
 
     def quotas(self, company: str) -> Iterator[wire.Quota]:
         return self._items(f"/v1/companies/{_segment(company)}/quotas", wire.Page[wire.Quota])
@@ -115,8 +115,8 @@ class Client:
         answer = self._connection.send(
             "POST",
             f"/v1/nodes/{_segment(node)}/reports",
-            content=gzip.compress(body.model_dump_json(exclude_none=True).encode(), mtime=0),
-            headers={"Content-Type": "application/json", "Content-Encoding": "gzip"},
+            json=gzip.compress(_json(body) or b"", mtime=0),
+            headers={"Content-Encoding": "gzip"},
             repeatable=False,
         )
         return self._parsed(answer, wire.ReportAnswer)
@@ -193,12 +193,13 @@ class Client:
         params: Params | None = None,
         key: str | None = None,
     ) -> B:
-        sent = _json(body, {"Idempotency-Key": key or uuid.uuid4().hex})
-        return self._parsed(self._connection.send("POST", path, params=params, **sent, repeatable=True), answer)
+        headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+        sent = self._connection.send("POST", path, params=params, json=_json(body), headers=headers, repeatable=True)
+        return self._parsed(sent, answer)
 
     def _dry(self, path: str, answer: type[B], body: wire.Wire | None = None) -> B:
-        params = {"dry_run": "true"}
-        return self._parsed(self._connection.send("POST", path, params=params, **_json(body), repeatable=True), answer)
+        sent = self._connection.send("POST", path, params={"dry_run": "true"}, json=_json(body), repeatable=True)
+        return self._parsed(sent, answer)
 
     def _items(
         self, path: str, page: type[wire.Page[W]], *, params: Params | None = None, page_size: int = PAGE_SIZE
@@ -226,11 +227,8 @@ class Client:
             ) from error
 
 
-def _json(body: wire.Wire | None, headers: dict[str, str] | None = None) -> dict[str, bytes | dict[str, str]]:
-    if body is None:
-        return {"headers": headers or {}}
-    content = body.model_dump_json(exclude_none=True).encode()
-    return {"content": content, "headers": {"Content-Type": "application/json", **(headers or {})}}
+def _json(body: wire.Wire | None) -> bytes | None:
+    return None if body is None else body.model_dump_json(exclude_none=True).encode()
 
 
 def _segment(name: str) -> str:

@@ -57,13 +57,14 @@ class Connection:
         path: str,
         *,
         params: Params | None = None,
-        content: bytes | None = None,
+        json: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool,
     ) -> bytes:
         """The body of a 2xx answer. Raises DureError: the server's problem, Unavailable or Unreachable."""
         given = {name: value for name, value in (params or {}).items() if value is not None}
-        request = self._http.build_request(method, path, params=given, content=content, headers=headers)
+        sent = {**({} if json is None else {"Content-Type": "application/json"}), **(headers or {})}
+        request = self._http.build_request(method, path, params=given, content=json, headers=sent)
         left = self._retries if repeatable else 0
         attempt = 0
         while True:

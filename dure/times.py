@@ -115,7 +115,8 @@ def _absolute(text: str) -> datetime:
 
 
 def _time_of(clock: str) -> time:
-    return time(*(int(part) for part in clock.split(":")))
+    hour, minute, *second = (int(part) for part in clock.split(":"))
+    return time(hour, minute, second[0] if second else 0)
 
 
 def _on_day(day: str, clock: str | None, text: str, now: datetime, zone: ZoneInfo) -> datetime:

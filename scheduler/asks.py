@@ -1,5 +1,7 @@
 """An ask as it came over the wire becomes an ask as it is decided; what contradicts itself or the time is refused here."""
 
+import math
+
 from dure import wire
 from dure.errors import BeyondHorizon, Forbidden, InvalidRequest, WindowInPast
 from dure.wire import FieldError
@@ -50,7 +52,7 @@ def _check_window(ask: Ask, now: float) -> None:
     last = ask.start_by if ask.start_by is not None else ask.start
     field = "start_by" if ask.start_by is not None else "start"
     numbers = {"now": _rfc(int(now)), "horizon_end": _rfc(int(now) + HORIZON_S)}
-    if last is not None and last < int(now):
+    if last is not None and last < math.ceil(now):
         message = f"{field} {_rfc(last)} is past; it is {_rfc(int(now))} now. Leave it out to start as soon as possible"
         raise WindowInPast(message, errors=[FieldError(field=field, message=message)], numbers=numbers)
     if ask.start is not None and ask.start + ask.duration_s > now + HORIZON_S:

@@ -7,15 +7,11 @@ the ending of leases and alarms, until the two agree again or the process is sta
 import time
 from typing import Protocol
 
-from sqlalchemy import text
-
 from scheduler.store.db import Database
 
 STEP_S = 5.0
 SLEW_S = 0.05
 """The most that one reading moves the clock, so that no lease ends early by a small forward jump."""
-
-_READ = text("SELECT extract(epoch FROM clock_timestamp())::float8")
 
 
 class Clock(Protocol):
@@ -47,8 +43,5 @@ class DatabaseClock:
             self._offset += max(-SLEW_S, min(SLEW_S, self.step_s))
 
     def _measured(self) -> float:
-        with self._db.snapshot() as session:
-            session.connection()
-            before = time.monotonic()
-            read = float(session.connection().execute(_READ).scalar_one())
-            return read - (before + time.monotonic()) / 2
+        before, read, after = self._db.clock(time.monotonic)
+        return read - (before + after) / 2

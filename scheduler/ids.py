@@ -1,11 +1,24 @@
-"""Ids: a prefix that says what it is, 48 bits of milliseconds so that they sort by time, 52 bits of chance."""
+"""Ids: a prefix that says what it is, microseconds so that they sort by time, and chance so that none is guessed."""
 
 import secrets
+import threading
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_CHANCE_BITS = 48
+_guard = threading.Lock()
+_last = 0
 
 
 def new_id(prefix: str, now: float) -> str:
-    """A fresh id such as `lea_06eqz8n1hg7k2m9v4r3t`; two made in the same millisecond differ by chance alone."""
-    number = (int(now * 1000) & ((1 << 48) - 1)) << 52 | secrets.randbits(52)
+    """A fresh id such as `lea_06eqz8n1hg7k2m9v4r3t`. One process's ids sort in the order they were made."""
+    number = _tick(int(now * 1_000_000)) << _CHANCE_BITS | secrets.randbits(_CHANCE_BITS)
     return f"{prefix}_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(95, -1, -5))
+
+
+def _tick(microseconds: int) -> int:
+    """The time, or just after the last id where the clock has not moved on since."""
+    global _last  # noqa: PLW0603 - one clock of ids in a process
+    with _guard:
+        behind = _last - 1_000_000 < microseconds <= _last
+        _last = _last + 1 if behind else microseconds
+        return _last

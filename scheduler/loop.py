@@ -7,17 +7,17 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-import psycopg
 import structlog
 
 from dure.errors import Unavailable
 from scheduler.clock import DatabaseClock
 from scheduler.metrics import Counters
 from scheduler.service import Service
+from scheduler.store import due
 from scheduler.store.books import Books
 from scheduler.store.db import Database, Session
 from scheduler.store.leader import Deposed, Lead, fence
-from scheduler.turns import edges, queue, silence, starts, stops
+from scheduler.turns import queue, silence, starts, stops
 
 R = TypeVar("R")
 log = structlog.get_logger()
@@ -53,7 +53,7 @@ class Loop:
         while not self._stop.is_set():
             try:
                 self._serve()
-            except (psycopg.Error, Unavailable) as error:
+            except Unavailable as error:
                 self._away = "database_away"
                 log.warning("the database is away", action="database_away", error=str(error).strip())
             except Deposed as error:
@@ -86,7 +86,7 @@ class Loop:
         began = self.clock.now()
         self.tick()
         lead.ping()
-        edge = self._committed(lambda session: edges.next_edge(session, now=began))
+        edge = self._committed(lambda session: due.next_edge(session, now=began))
         self.counters.turned(began, took_s=self.clock.now() - began)
         lead.wait(min(self.wake_s, (edge if edge is not None else float("inf")) - self.clock.now()))
 
@@ -99,22 +99,22 @@ class Loop:
 
     def tick(self) -> None:
         """Everything that is due now: ends before starts, so that what one gives the other can take."""
-        for due in self._due():
-            if due.endings or due.stops:
-                self._ends(due.pool)
+        for pool in self._due():
+            if pool.endings or pool.stops:
+                self._ends(pool.pool)
         self._committed(self._quarantine)
         self._committed(self._silence)
-        for due in self._due():
-            if due.starts:
-                self._starts(due.pool)
-            if due.expiries:
-                self._expire(due.pool)
-            if due.queued:
-                self._pull(due)
+        for pool in self._due():
+            if pool.starts:
+                self._starts(pool.pool)
+            if pool.expiries:
+                self._expire(pool.pool)
+            if pool.queued:
+                self._pull(pool)
 
-    def _due(self) -> list[edges.Due]:
+    def _due(self) -> list[due.DuePool]:
         with self.db.snapshot() as session:
-            return edges.due(session, now=self.clock.now())
+            return due.pools(session, now=self.clock.now())
 
     def _ends(self, pool: str) -> None:
         if self.clock.stepped:
@@ -144,16 +144,16 @@ class Loop:
         for lease in self._committed(lambda session: queue.expire(session, pool, now=self.clock.now())):
             log.info("queued ask expired", action="queue_expire", lease=lease)
 
-    def _pull(self, due: edges.Due) -> None:
+    def _pull(self, pool: due.DuePool) -> None:
         """Decides the queue again when the pool changed since it last was, and now and then as the horizon moves on."""
         now = self.clock.now()
-        number, at = self._pulled.get(due.pool, (-1, 0.0))
-        if number == due.generation and now - at < PULL_AGAIN_S:
+        number, at = self._pulled.get(pool.pool, (-1, 0.0))
+        if number == pool.generation and now - at < PULL_AGAIN_S:
             return
-        for pulled in self._committed(lambda session: queue.pull(session, self.service, due.pool, now=now)):
+        for pulled in self._committed(lambda session: queue.pull(session, self.service, pool.pool, now=now)):
             self.counters.pulled(pulled)
             log.info("queued ask promised", action="queue_promise", lease=pulled.lease)
-        self._pulled[due.pool] = (due.generation, now)
+        self._pulled[pool.pool] = (pool.generation, now)
 
     def _quarantine(self, session: Session) -> None:
         for gpu in stops.quarantine_unproved(session, now=self.clock.now()):

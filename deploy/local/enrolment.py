@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from deploy.local.cli import Cli
+from deploy.local.cli import Dure
 from deploy.local.folder import Folder
 
 
-def enrol(dure: Cli, folder: Folder, nodes: Sequence[str]) -> None:
+def enrol(dure: Dure, folder: Folder, nodes: Sequence[str]) -> None:
     """Makes the token of each node that has none, or whose token another database gave. Raises CannotStart, Ended."""
     known = dure.names("node") if nodes else set[str]()
     for node in nodes:

@@ -33,7 +33,7 @@ def _commands(processes: Processes, *, with_example: bool) -> list[str]:
     folder = processes.folder
     token = folder.company_token if with_example else folder.admin_token
     verbs = (
-        [f"ask --pool {example.POOL} --gpus 4 --for 10m", "lease list", f"calendar {example.POOL}"]
+        [f"ask {example.POOL} 4 --for 10m", "status", f"calendar {example.POOL} --for 1h"]
         if with_example
         else ["status", "pool list", "node list"]
     )

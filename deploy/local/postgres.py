@@ -76,11 +76,11 @@ class Embedded:
         deadline = time.monotonic() + timeout_s
         self.launch()
         while not self.ready():
-            if self.exited() is not None and STILL_ATTACHED in self._said():
+            in_time = time.monotonic() < deadline
+            if in_time and self.exited() is not None and STILL_ATTACHED in self._said():
                 # The workers of a server that was killed end by themselves, a moment after it.
-                time.sleep(LOOK_S)
                 self.launch()
-            elif self.exited() is not None or time.monotonic() > deadline:
+            elif not in_time or self.exited() is not None:
                 self.stop()
                 raise CannotStart(f"PostgreSQL did not start:\n{self._said()}")
             time.sleep(LOOK_S)

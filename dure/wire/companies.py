@@ -83,7 +83,7 @@ class CompanyUsage(Wire):
     lost_gpu_seconds: int
     """Inside boxes but not delivered because of us (late starts); refunded."""
     busy_gpu_seconds: int
-    """Of the leased ones, those in which the agents saw the GPU working."""
+    """Of the leased ones, the GPU's measured utilisation times the time it was measured."""
     energy_joules: int | None
 
 

@@ -4,7 +4,16 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Generic, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 HORIZON_S = 60 * 24 * 3600
 """How far ahead the calendar reaches, in seconds; no lease is longer than that either."""
@@ -19,14 +28,26 @@ GpuUuid = Annotated[str, StringConstraints(pattern=r"^(GPU|MIG)-[0-9A-Za-z./-]{1
 Label = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+def _no_number(value: object) -> object:
+    # Pydantic would read one as Unix time, in seconds or milliseconds by its size.
+    if isinstance(value, (int, float)) or (isinstance(value, str) and "-" not in value[1:]):
+        raise ValueError("a time is written with its date and offset, for example 2026-11-24T09:00:00+09:00")
+    return value
+
+
 def _whole_seconds_utc(value: datetime) -> datetime:
     if value.microsecond:
         raise ValueError("times are whole seconds, for example 2026-11-24T09:00:00+09:00")
+    if not _FIRST <= value <= _LAST:
+        raise ValueError("times lie between 1970 and 2999, for example 2026-11-24T09:00:00+09:00")
     return value.astimezone(UTC)
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(_whole_seconds_utc)]
-"""An RFC 3339 time with its offset, whole seconds; answered in UTC."""
+Instant = Annotated[AwareDatetime, BeforeValidator(_no_number), AfterValidator(_whole_seconds_utc)]
+"""An RFC 3339 time with its offset, whole seconds, between 1970 and 2999; answered in UTC."""
 
 GpuCount = Annotated[int, Field(ge=1, le=MAX_GPUS, strict=True)]
 Seconds = Annotated[int, Field(ge=0, strict=True)]

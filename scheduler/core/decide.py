@@ -107,8 +107,7 @@ def _promise(case: _Case, start: Instant) -> Promise:
 
 def _waited_for(case: _Case, start: Instant) -> Literal["quota", "capacity"]:
     """What the second before the start still lacked."""
-    before = case.left.least(start - 1, start - 1 + case.ask.duration_s)
-    return "quota" if before < case.ask.shape.gpus else "capacity"
+    return "quota" if case.left.at(start - 1) < case.ask.shape.gpus else "capacity"
 
 
 def _fits_empty_pool(book: Book, shape: Shape) -> bool:
@@ -136,7 +135,8 @@ def _instead(case: _Case) -> _Numbers:
     ask, lo = case.ask, case.lo
 
     def fits(shape: Shape, duration_s: int) -> bool:
-        return case.earliest(shape, duration_s, lo, lo) is not None
+        in_horizon = lo + duration_s <= case.now + case.book.policy.horizon_s
+        return in_horizon and case.earliest(shape, duration_s, lo, lo) is not None
 
     earliest = case.earliest(ask.shape, ask.duration_s, lo, case.last)
     if earliest is None:

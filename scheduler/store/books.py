@@ -17,11 +17,16 @@ POLICY_VERSION = "1"
 HORIZON_S = 60 * 24 * 3600
 
 
+FORGET_EVERY_S = 10
+"""The past is dropped from a book now and then; decisions are the same with it."""
+
+
 class Books:
     """One process's copies; the values in it never change, so threads share them."""
 
     def __init__(self) -> None:
         self._held: dict[str, tuple[int, Book]] = {}
+        self._forgot: dict[str, Instant] = {}
         self._guard = Lock()
 
     def locked(self, session: Session, pool: str, now: Instant) -> Book:
@@ -49,8 +54,10 @@ class Books:
         elif known[0] < pool.generation:
             book = _changed(session, pool.name, known[0], known[1])
         else:  # the same, or newer than this snapshot: another thread read on meanwhile
-            return known[1].since(now)
-        book = book.since(now)
+            return known[1]
+        if now >= self._forgot.get(pool.name, 0) + FORGET_EVERY_S:
+            book = book.since(now)
+            self._forgot[pool.name] = now
         self._keep(pool.name, pool.generation, book)
         return book
 

@@ -3,7 +3,7 @@
 Every connection takes the role `dure_app`, which may not change what is append-only. The role is made by the migrations.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +28,7 @@ SCHEMA_HEAD = "20261124_first"
 """The migration that this code needs; `check` compares it with the database's."""
 
 _CONNECT_TIMEOUT_S = 3
+_CLOCK = text("SELECT extract(epoch FROM clock_timestamp())::float8")
 _AWAY = (pg.OperationalError, pg.InterfaceError)
 
 
@@ -68,6 +69,14 @@ class Database:
         """A read-only look at one instant. Raises Unavailable like `begin`."""
         with _away_is_unavailable(), Session(self._snapshots, expire_on_commit=False) as session, session.begin():
             yield session
+
+    def clock(self, monotonic: Callable[[], float]) -> tuple[float, float, float]:
+        """PostgreSQL's clock in Unix seconds, between two readings of `monotonic`. Raises Unavailable."""
+        with self.snapshot() as session:
+            connection = session.connection()
+            before = monotonic()
+            read = float(connection.execute(_CLOCK).scalar_one())
+            return before, read, monotonic()
 
     def check(self) -> None:
         """Raises Unavailable, saying why, unless the database answers and has the schema this code needs."""

@@ -27,8 +27,8 @@ def claim(session: Session, *, principal: str, key: str, fingerprint: str, now: 
     used with another request.
     """
     row = {"principal": principal, "key": key, "fingerprint": fingerprint, "created_at": int(now)}
-    statement = insert(IdempotentAnswer).values(row).on_conflict_do_nothing()
-    if session.connection().execute(statement).rowcount == 1:
+    statement = insert(IdempotentAnswer).values(row).on_conflict_do_nothing().returning(col(IdempotentAnswer.key))
+    if session.connection().execute(statement).scalar_one_or_none() is not None:
         return None
     found = session.get_one(IdempotentAnswer, (principal, key))
     if found.fingerprint != fingerprint:

@@ -4,10 +4,14 @@ The connection dies with its process (the kernel closes it), with the network (k
 (`idle_session_timeout`, as it does not ping); then the lock is free and the next scheduler raises the epoch.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psycopg
 from psycopg.conninfo import make_conninfo
 from sqlmodel import Session, col, select
 
+from dure.errors import Unavailable
 from scheduler.store.db import EDGE_CHANNEL
 from scheduler.store.tables import Leader
 
@@ -24,6 +28,7 @@ class Lead:
     """The connection that holds, or waits for, the lead. One thread uses it."""
 
     def __init__(self, url: str) -> None:
+        """Raises Unavailable."""
         conninfo = make_conninfo(
             url,
             connect_timeout=3,
@@ -34,31 +39,43 @@ class Lead:
             keepalives_interval=2,
             keepalives_count=3,
         )
-        self._connection = psycopg.connect(conninfo, autocommit=True)
+        with _gone_is_unavailable():
+            self._connection = psycopg.connect(conninfo, autocommit=True)
         self.epoch: int | None = None
 
     def try_take(self) -> bool:
-        """Takes the lead if nobody has it. Raises psycopg.OperationalError when the connection is gone."""
-        found = self._connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
-        if not found or not found[0]:
-            return False
-        taken = self._connection.execute(_TAKE_OVER).fetchone()
-        assert taken is not None
-        self._connection.execute(f"LISTEN {EDGE_CHANNEL}")
-        self.epoch = int(taken[0])
-        return True
+        """Takes the lead if nobody has it. Raises Unavailable when the connection is gone."""
+        with _gone_is_unavailable():
+            found = self._connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
+            if not found or not found[0]:
+                return False
+            taken = self._connection.execute(_TAKE_OVER).fetchone()
+            assert taken is not None
+            self._connection.execute(f"LISTEN {EDGE_CHANNEL}")
+            self.epoch = int(taken[0])
+            return True
 
     def wait(self, seconds: float) -> None:
-        """Sleeps until told of an edge, at most `seconds`. Raises psycopg.OperationalError when the connection is gone."""
-        for _ in self._connection.notifies(timeout=max(0.0, seconds), stop_after=1):
-            return
+        """Sleeps until told of an edge, at most `seconds`. Raises Unavailable when the connection is gone."""
+        with _gone_is_unavailable():
+            for _ in self._connection.notifies(timeout=max(0.0, seconds), stop_after=1):
+                return
 
     def ping(self) -> None:
-        """Keeps the connection, and so the lead. Raises psycopg.OperationalError when it is gone."""
-        self._connection.execute("SELECT 1")
+        """Keeps the connection, and so the lead. Raises Unavailable when it is gone."""
+        with _gone_is_unavailable():
+            self._connection.execute("SELECT 1")
 
     def close(self) -> None:
         self._connection.close()
+
+
+@contextmanager
+def _gone_is_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise Unavailable(f"the leader's connection is gone: {str(error).strip()}") from error
 
 
 def fence(session: Session, epoch: int) -> None:

@@ -2,14 +2,11 @@
 
 from dataclasses import dataclass
 
-from sqlmodel import col, func, select
-
 from scheduler.core.lease import advance
 from scheduler.core.model import Cause, Instant, State
 from scheduler.service import Service
-from scheduler.store import generation, leases, records
+from scheduler.store import due, generation, leases, records
 from scheduler.store.db import Session
-from scheduler.store.tables import Lease
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,15 +21,7 @@ class Pulled:
 def expire(session: Session, pool: str, *, now: float) -> list[str]:
     """Ends the waiting of asks whose last start is past; their ids."""
     generation.lock(session, pool)
-    last = func.coalesce(col(Lease.start_by), col(Lease.start))
-    query = (
-        select(Lease)
-        .where(col(Lease.pool) == pool, col(Lease.state) == "queued", func.extract("epoch", last) < int(now))
-        .order_by(col(Lease.id))
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    rows = leases.with_core(session, session.exec(query).all())
+    rows = due.expired(session, pool, now=now)
     for row, lease in rows:
         expired = advance(lease, State.EXPIRED, Cause.EXPIRED, Instant(int(now)))
         leases.update_row(row, expired, generation=row.generation)
@@ -44,15 +33,9 @@ def expire(session: Session, pool: str, *, now: float) -> list[str]:
 
 def pull(session: Session, service: Service, pool: str, *, now: float) -> list[Pulled]:
     """Decides every queued ask of the pool again, in order of arrival; those that got a promise."""
-    query = (
-        select(Lease)
-        .where(col(Lease.pool) == pool, col(Lease.state) == "queued")
-        .order_by(col(Lease.id))
-        .execution_options(populate_existing=True)
-    )
     book = service.books.locked(session, pool, Instant(int(now)))
     promised: list[Pulled] = []
-    for row in session.exec(query).all():
+    for row in due.queued(session, pool):
         book = service.pull(session, row, book, now=now)
         if row.state == "scheduled":
             promised.append(Pulled(lease=row.id, pool=pool, code=records.code(session, row)))

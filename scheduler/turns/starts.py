@@ -3,21 +3,14 @@
 Where a node cannot give them yet the lease waits, and why is written down; what it waits inside its box is refunded.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-from sqlmodel import col, func, select
 
 from scheduler.core.lease import advance
 from scheduler.core.model import Cause, Instant, State
 from scheduler.core.model import Lease as CoreLease
-from scheduler.ids import new_id
-from scheduler.store import generation, gpus, leases, ledger, records
+from scheduler.store import allocations, due, generation, gpus, leases, ledger, records
 from scheduler.store.db import Session
-from scheduler.store.tables import Allocation, Lease, Node
-
-BATCH = 200
-"""Leases a transaction, so that a minute with thousands of starts holds no lock for long."""
+from scheduler.store.tables import Lease
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,31 +33,18 @@ class Leading:
 def start_due(
     session: Session, pool: str, *, now: float, lead: Leading, after: str = ""
 ) -> tuple[list[Started], str | None]:
-    """Starts what is due in one pool, `BATCH` leases at a time; also after which one to go on. The caller commits."""
+    """Starts what is due in one pool, a batch of leases at a time; also after which one to go on. The caller commits."""
     generation.lock(session, pool)
-    due = _due(session, pool, now, after)
-    free = _free(session, pool, due)
+    found = due.starts(session, pool, now=now, after=after)
+    free = _free(session, pool, found)
     turn = _Turn(session=session, now=now, lead=lead, free=free, pool=pool)
-    started = [lease for row, core in due if (lease := turn.take(row, core)) is not None]
+    started = [lease for row, core in found if (lease := turn.take(row, core)) is not None]
     session.flush()
-    return started, due[-1][0].id if len(due) == BATCH else None
+    return started, found[-1][0].id if len(found) == due.BATCH else None
 
 
-def _due(session: Session, pool: str, now: float, after: str) -> list[tuple[Lease, CoreLease]]:
-    query = (
-        select(Lease)
-        .where(col(Lease.pool) == pool, col(Lease.state) == "scheduled", col(Lease.starts_at) <= int(now))
-        .where(col(Lease.id) > after)
-        .order_by(col(Lease.id))
-        .limit(BATCH)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    return leases.with_core(session, session.exec(query).all())
-
-
-def _free(session: Session, pool: str, due: Sequence[tuple[Lease, CoreLease]]) -> dict[str, list[str]]:
-    nodes = sorted({node for _, lease in due for node, _ in lease.placement})
+def _free(session: Session, pool: str, found: due.Due) -> dict[str, list[str]]:
+    nodes = sorted({node for _, lease in found for node, _ in lease.placement})
     return gpus.grantable(session, pool, nodes) if nodes else {}
 
 
@@ -98,7 +78,7 @@ class _Turn:
         """Why the lease cannot start on its placement now; None when it can."""
         for node, wanted in lease.placement:
             if len(self.free.get(node, ())) < wanted:
-                return _why(self.session, node)
+                return allocations.why_short(self.session, node)
         return None
 
     def _start(self, row: Lease, lease: CoreLease) -> Started:
@@ -116,12 +96,11 @@ class _Turn:
         return Started(lease=row.id, pool=row.pool, late_s=late_s)
 
     def _allocate(self, row: Lease, lease: CoreLease) -> None:
-        at = int(self.now)
+        taken: list[tuple[str, str]] = []
         for node, wanted in lease.placement:
-            taken, self.free[node] = self.free[node][:wanted], self.free[node][wanted:]
-            for gpu in taken:
-                allocation = Allocation(id=new_id("alo", self.now), lease=row.id, gpu=gpu, node=node, opened_at=at)
-                self.session.add(allocation)
+            taken += [(node, gpu) for gpu in self.free[node][:wanted]]
+            self.free[node] = self.free[node][wanted:]
+        allocations.start(self.session, row.id, taken, now=self.now)
 
     def _wait(self, row: Lease, cause: str) -> None:
         """The first cause is kept: what else happens while it waits did not make it late."""
@@ -144,15 +123,3 @@ class _Turn:
         detail = {"late_cause": row.late_cause}
         records.event(self.session, row, "ended", at=self.now, cause=Cause.EXPIRED, detail=detail)
         self.session.add(row)
-
-
-def _why(session: Session, node: str) -> str:
-    """Why a node has fewer GPUs to give than were promised on it."""
-    if session.exec(select(Node.state).where(col(Node.name) == node)).one() != "ok":
-        return "node_unknown"
-    unproved = session.exec(
-        select(func.count())
-        .select_from(Allocation)
-        .where(col(Allocation.node) == node, col(Allocation.closed_at).is_(None), col(Allocation.ended_at).is_not(None))
-    ).one()
-    return "gpu_not_empty" if unproved else "gpu_unhealthy"

@@ -97,6 +97,11 @@ class ScriptedDriver:
         """Called one a reading, in the middle of it: what happens while the driver is asked."""
         self.asked: list[Set[str] | None] = []
         self.followed: list[Allocations] = []
+        self.sees_processes = True
+
+    def says(self, *script: Sequence[GpuSnapshot] | DriverError) -> None:
+        """From now on it says this."""
+        self.script = list(script)
 
     def read(self, *, processes_of: Set[str] | None = frozenset()) -> Snapshot:
         self.asked.append(processes_of)
@@ -105,7 +110,7 @@ class ScriptedDriver:
         said = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if isinstance(said, DriverError):
             raise said
-        return Snapshot(gpus=tuple(said), driver_version="570.1", sees_processes=True)
+        return Snapshot(gpus=tuple(said), driver_version="570.1", sees_processes=self.sees_processes)
 
     def follow(self, allocations: Allocations) -> None:
         self.followed.append(allocations)

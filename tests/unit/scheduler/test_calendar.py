@@ -90,6 +90,13 @@ def test_a_node_that_comes_or_changes_keeps_what_is_booked_on_it():
     assert fewer.put_node(a_node("n1", 8)) == calendar
 
 
+def test_a_node_that_lost_more_than_is_free_takes_nothing_from_the_others():
+    calendar = Calendar.of([a_node("n1", 8), a_node("n2", 8)]).book(a_placement(n1=6), 0, 100).put_node(a_node("n1", 4))
+    assert calendar.earliest(Total(gpus=8), 50, 0, 0) == 0
+    assert calendar.earliest(Total(gpus=9), 50, 0, 1000) == 100
+    assert calendar.book(a_placement(n2=1), 0, 10).earliest(Total(gpus=8), 50, 0, 1000) == 10
+
+
 def test_what_is_booked_on_a_node_before_it_is_known_counts_once_it_is():
     late = Calendar.of([]).book(a_placement(n1=6), 10, 20)
     assert late.earliest(Total(gpus=1), 10, 0, 1000) is None

@@ -96,6 +96,12 @@ def test_quota_holds_at_every_instant_of_the_lease():
     assert promise.start == 1300
 
 
+def test_quota_is_needed_for_the_lease_and_not_for_its_gap():
+    promise = decided(a_book(own(1300, since=1100), nodes=3), an_ask(Total(gpus=8)), quota=8)
+    assert isinstance(promise, Promise)
+    assert promise.start == 1000
+
+
 def test_quota_and_capacity_hold_together():
     promise = decided(a_book(own(1300), taken(1290, 8, since=1250), nodes=2), an_ask(Total(gpus=9)), quota=16)
     assert isinstance(promise, Promise)
@@ -296,6 +302,13 @@ def test_a_pool_without_nodes_holds_nothing():
             id="full from then on, but free before",
         ),
         pytest.param(a_book(taken(20_000)), an_ask(), 16, {"waits_for": "capacity"}, id="nothing would work"),
+        pytest.param(
+            a_book(taken(LAST + 1)),
+            an_ask(start=LAST + 500),
+            16,
+            {"waits_for": "capacity"},
+            id="nothing past the horizon",
+        ),
     ],
 )
 def test_an_ask_that_does_not_wait_is_told_what_would_work(book: Book, ask: Ask, quota: int, want: Numbers):

@@ -12,11 +12,10 @@ TWO = Gang(nodes=2, gpus_per_node=8)
 
 def told(ask: Ask, *, quota: int = 16, theirs: int = 0, ours: int = 0, until: int = 2 * HOUR, nodes: int = 2) -> str:
     """What an ask is told at NOW, beside somebody else's GPUs on n1 and its company's own on n2, both until then."""
-    taken = {"state": State.ACTIVE, "starts_at": NOW - HOUR, "duration_s": HOUR + until}
     leases = [
-        a_lease(name, company=company, **taken, **{node: gpus})
-        for name, company, node, gpus in (("a", "bolt", "n1", theirs), ("b", "acme", "n2", ours))
-        if gpus
+        a_lease(company, company=company, starts_at=NOW - HOUR, duration_s=HOUR + until, state=State.ACTIVE, **taken)
+        for company, taken in (("bolt", {"n1": theirs}), ("acme", {"n2": ours}))
+        if any(taken.values())
     ]
     book = a_book(*leases, nodes=nodes, horizon_s=86_400, gap_s=60)
     return sentence(decide(book, quota, ask, NOW), ask)

@@ -1,0 +1,90 @@
+"""`python -m api`: one process of the HTTP face, until SIGTERM or SIGINT, which end it cleanly."""
+
+import os
+import signal
+import sys
+from threading import Event
+
+import structlog
+import uvicorn
+
+from api.app import create_app
+from api.pulse import Pulse
+from api.settings import ApiSettings
+from dure import environment
+from dure.environment import SettingError
+from dure.errors import Unavailable
+from scheduler import logs
+from scheduler.clock import DatabaseClock
+from scheduler.service import Service
+from scheduler.store.books import Books
+from scheduler.store.db import Database
+
+log = structlog.get_logger()
+
+RETRY_S = 1.0
+FINISH_S = 20
+"""How long requests may take to be answered once the process is told to end."""
+
+KEEP_ALIVE_S = 75
+"""Longer than clients keep a connection that they do not use, so that it is theirs to close."""
+
+
+def main() -> int:
+    """The exit status: 0 when told to end, 2 for settings that are wrong."""
+    try:
+        settings = environment.read(ApiSettings, os.environ, prefix="DURE_API_", shared=("database_url",))
+    except SettingError as error:
+        print(f"api: {error}", file=sys.stderr)
+        return 2
+    logs.configure()
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    db = Database(settings.database_url, pool_size=settings.connections)
+    try:
+        clock = _clock(db, stop)
+        return 0 if clock is None else _serve(settings, db, clock)
+    finally:
+        db.close()
+
+
+def _clock(db: Database, stop: Event) -> DatabaseClock | None:
+    """The database's clock, waited for as long as the database is away; None when told to end first."""
+    told = False
+    while not stop.is_set():
+        try:
+            return DatabaseClock(db)
+        except Unavailable as error:
+            if not told:
+                log.warning("waiting for the database", action="database_away", detail=error.detail)
+            told = True
+            stop.wait(RETRY_S)
+    return None
+
+
+def _serve(settings: ApiSettings, db: Database, clock: DatabaseClock) -> int:
+    app = create_app(db, clock, Service(Books()), pulse=Pulse(db, clock))
+    server = uvicorn.Server(config(app, settings.host, settings.port))
+    log.info("api is starting", action="up", host=settings.host, port=settings.port)
+    server.run()
+    log.info("api is down", action="down")
+    return 0 if server.started else 1
+
+
+def config(app: object, host: str, port: int) -> uvicorn.Config:
+    """How the app is served: one worker, our own log, and nothing said of what serves it."""
+    return uvicorn.Config(
+        app,  # pyright: ignore[reportArgumentType]
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=FINISH_S,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""Builds the app out of its parts. Importing this makes nothing; two apps in one process share nothing."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from api import openapi, problems
+from api.metrics import Metrics
+from api.parts import Parts
+from api.routes import ROUTERS
+from api.serving import Serving
+from scheduler.clock import Clock
+from scheduler.service import Service
+from scheduler.store.db import Database
+
+TAGS = [
+    {"name": "leases", "description": "Asking for GPUs, and what becomes of an ask."},
+    {"name": "calendar", "description": "When GPUs are free."},
+    {"name": "usage", "description": "What companies had and used."},
+    {"name": "pools", "description": "Interchangeable GPUs."},
+    {"name": "companies", "description": "The startups, and what each may hold."},
+    {"name": "tokens", "description": "Who may ask."},
+    {"name": "nodes", "description": "Machines, and their agents' reports."},
+    {"name": "problems", "description": "Every permanent code."},
+    {"name": "health", "description": "For probes and scrapes."},
+]
+
+
+def create_app(
+    db: Database, clock: Clock, service: Service, *, pulse: AbstractContextManager[Any] | None = None
+) -> FastAPI:
+    """`pulse` is what runs beside the requests while the app is up. Closing `db` is its owner's to do."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        app.openapi()
+        with pulse or nullcontext():
+            yield
+
+    app = FastAPI(
+        title="Dure",
+        version=version("dure"),
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,
+        openapi_tags=TAGS,
+        generate_unique_id_function=_name,
+    )
+    app.state.parts = Parts(db=db, clock=clock, service=service, metrics=Metrics())
+    app.add_middleware(Serving, metrics=app.state.parts.metrics)
+    problems.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.openapi = lambda: openapi.document(app)
+    return app
+
+
+def _name(route: APIRoute) -> str:
+    return route.name

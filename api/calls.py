@@ -1,0 +1,87 @@
+"""One request's way to the scheduler: `read` and `write` check who asks and do the work in one transaction.
+
+A route gets its call from a dependency that names the roles, so nothing can be done for who was not admitted.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import cast
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import answers, auth, idempotency
+from api.answers import Answer
+from api.idempotency import Claim
+from api.parts import Parts
+from api.requests import ReadRequest
+from dure.wire import Role
+from scheduler.actor import Actor
+from scheduler.service import Service
+from scheduler.store.db import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """Who asks, when (Unix seconds), and the transaction in which that was checked."""
+
+    session: Session
+    actor: Actor
+    now: float
+    service: Service
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """`key` is the Idempotency-Key, if one was sent."""
+
+    request: Request
+    parts: Parts
+    roles: Collection[Role]
+    key: str | None = None
+
+    def check(self) -> None:
+        """Raises what `read` would raise because of who asks, and does nothing else."""
+        with self.parts.db.snapshot() as session:
+            self._admitted(session)
+
+    def read(self, work: Callable[[Admitted], BaseModel]) -> Response:
+        """What `work` saw of one instant."""
+        with self.parts.db.snapshot() as session:
+            answer = answers.ok(work(self._admitted(session)))
+        return answer.response()
+
+    def write(self, work: Callable[[Admitted], Answer]) -> Response:
+        """The answer of `work`, committed with it; for a key that did the same before, the answer that was given then."""
+        with self.parts.db.begin() as session:
+            at = self._admitted(session)
+            answer = (
+                work(at) if self.key is None else idempotency.once(session, self._claim(at, self.key), lambda: work(at))
+            )
+        if answer.decided is not None:
+            self.parts.metrics.decided(answer.decided)
+        return answer.response()
+
+    def _admitted(self, session: Session) -> Admitted:
+        now = self.parts.clock.now()
+        actor = auth.admit(session, self.request, self.roles, now=now)
+        self.request.state.actor = str(actor)
+        return Admitted(
+            session=session,
+            actor=actor,
+            now=now,
+            service=self.parts.service,
+            request_id=self.request.state.request_id,
+        )
+
+    def _claim(self, at: Admitted, key: str) -> Claim:
+        request = cast(ReadRequest, self.request)
+        return Claim(
+            principal=at.actor.token,
+            secret=auth.secret(request),
+            key=key,
+            fingerprint=request.fingerprint(),
+            now=at.now,
+        )

@@ -1,0 +1,66 @@
+"""What routes ask for by annotation: a call for a role, a page, times. Roles are said here and nowhere else."""
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Query
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+from starlette.requests import Request
+
+from api import parts
+from api.calls import Call
+from api.idempotency import HEADER
+from dure.wire import CompanyName, Instant, PoolName, Role
+from scheduler.store import pages
+
+
+class Admits(SecurityBase):
+    """A call that these roles alone get through. Who asks is checked when the call is used, in its transaction."""
+
+    def __init__(self, *roles: Role) -> None:
+        self.roles = frozenset(roles)
+        self.model = HTTPBearer(description="A token of role admin, company or node; `dure token issue` makes one.")
+        self.scheme_name = "token"
+
+    # Neither waits for anything, and being async saves a thread.
+    async def __call__(self, request: Request) -> Call:
+        return self.call(request)
+
+    def call(self, request: Request, key: str | None = None) -> Call:
+        return Call(request=request, parts=parts.of(request), roles=self.roles, key=key)
+
+
+class AdmitsOnce(Admits):
+    """The same for addresses that change something: sent again under its key, a request is done once."""
+
+    async def __call__(
+        self,
+        request: Request,
+        key: Annotated[
+            str | None,
+            Header(
+                alias=HEADER,
+                description="1 to 255 visible ASCII characters of your choice. The same request sent again under the same "
+                "key within a day is answered as the first was, and not done again.",
+            ),
+        ] = None,
+    ) -> Call:
+        return self.call(request, key)
+
+
+AdminReads = Annotated[Call, Depends(Admits(Role.ADMIN))]
+AdminWrites = Annotated[Call, Depends(AdmitsOnce(Role.ADMIN))]
+PersonReads = Annotated[Call, Depends(Admits(Role.ADMIN, Role.COMPANY))]
+PersonWrites = Annotated[Call, Depends(AdmitsOnce(Role.ADMIN, Role.COMPANY))]
+NodeReports = Annotated[Call, Depends(Admits(Role.NODE))]
+
+Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
+Cursor = Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before.")]
+DryRun = Annotated[bool, Query(description="Say what would happen, and do nothing.")]
+Since = Annotated[Instant | None, Query(description="From this instant on.")]
+Until = Annotated[Instant | None, Query(description="Up to this instant.")]
+OfCompany = Annotated[CompanyName | None, Query(description="This company's alone.")]
+OfPool = Annotated[PoolName | None, Query(description="Of this pool alone.")]
+
+after = pages.decode
+"""The key that a cursor stands for. Raises BadCursor."""

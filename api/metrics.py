@@ -1,0 +1,51 @@
+"""What this replica counts of its own requests. Fleet and lease series come from the scheduler, never from here.
+
+Labels are route templates and permanent codes, so that no request can make a new series.
+"""
+
+import platform
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+from dure import wire
+
+BUCKETS_S = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Metrics:
+    """One registry an app, so that two apps in one process do not meet."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        labels = ("route", "method")
+        self._requests = Counter("dure_api_requests", "Requests answered.", (*labels, "status"), registry=self.registry)
+        self._seconds = Histogram(
+            "dure_api_request_duration_seconds",
+            "From the first byte of a request to the last of its answer.",
+            labels,
+            registry=self.registry,
+            buckets=BUCKETS_S,
+        )
+        self._decisions = Counter(
+            "dure_decisions", "Asks decided when they arrived.", ("pool", "outcome", "code"), registry=self.registry
+        )
+        info = Gauge("dure_build_info", "1, labelled with what runs.", ("version", "python"), registry=self.registry)
+        info.labels(version("dure"), platform.python_version()).set(1)
+
+    def answered(self, *, route: str, method: str, status: int, seconds: float) -> None:
+        """`route` is the template, never the address that was asked for."""
+        method = method if method in METHODS else "other"
+        self._requests.labels(route, method, status).inc()
+        self._seconds.labels(route, method).observe(seconds)
+
+    def decided(self, lease: wire.Lease) -> None:
+        """A decision that was committed."""
+        self._decisions.labels(lease.pool, lease.decision.outcome, lease.decision.code).inc()
+
+    def render(self) -> bytes:
+        """Prometheus' text format."""
+        return generate_latest(self.registry)

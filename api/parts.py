@@ -1,0 +1,23 @@
+"""What the API is made of: built once by the process or a test, and passed in."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from api.metrics import Metrics
+from scheduler.clock import Clock
+from scheduler.service import Service
+from scheduler.store.db import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    db: Database
+    clock: Clock
+    service: Service
+    metrics: Metrics
+
+
+def of(request: Request) -> Parts:
+    """The parts of the app that serves this request."""
+    return request.app.state.parts

@@ -1,0 +1,57 @@
+"""What an API process does by itself: says every two seconds that reports can be received, and reads the database's clock."""
+
+from threading import Event, Thread
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from dure.errors import Unavailable
+from scheduler.clock import DatabaseClock
+from scheduler.store import receiving
+from scheduler.store.db import Database
+
+log = structlog.get_logger()
+
+BEAT_S = 2.0
+
+
+class Pulse:
+    """A thread between `with` and its end. A database that is away is waited for."""
+
+    def __init__(self, db: Database, clock: DatabaseClock) -> None:
+        self._db = db
+        self._clock = clock
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="pulse", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def beat(self) -> None:
+        """One beat. Raises Unavailable."""
+        self._clock.resync()
+        with self._db.begin() as session:
+            receiving.beat(session, now=self._clock.now())
+
+    def _run(self) -> None:
+        away = False
+        while True:
+            try:
+                self.beat()
+                away = False
+            except Unavailable as error:
+                if not away:
+                    log.warning("the database is away", action="database_away", detail=error.detail)
+                away = True
+            except Exception:
+                log.exception("a beat failed", action="beat_failed")
+            if self._stop.wait(BEAT_S):
+                return

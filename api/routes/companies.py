@@ -1,0 +1,34 @@
+"""Companies: the startups."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api import answers
+from api.deps import AdminReads, AdminWrites, Cursor, Limit, PersonReads, after
+from api.openapi import own
+from api.strict import StrictRoute
+from dure import wire
+from dure.errors import AlreadyExists, UnknownCompany
+from scheduler.store import companies
+
+router = APIRouter(prefix="/v1/companies", tags=["companies"], route_class=StrictRoute)
+
+
+@router.post(
+    "", status_code=201, response_model=wire.Company, summary="Add a company", openapi_extra=own(AlreadyExists)
+)
+def add_company(body: wire.CompanyCreate, call: AdminWrites) -> Response:
+    """For admins. It may ask once it has a token and a quota."""
+    return call.write(lambda at: answers.created(companies.add(at.session, body, actor=at.actor, now=at.now)))
+
+
+@router.get("", response_model=wire.Page[wire.Company], summary="List companies")
+def list_companies(call: AdminReads, limit: Limit = 50, cursor: Cursor = None) -> Response:
+    """For admins. By name."""
+    return call.read(lambda at: companies.page(at.session, after=after(cursor), limit=limit))
+
+
+@router.get("/{company}", response_model=wire.Company, summary="Show a company", openapi_extra=own(UnknownCompany))
+def show_company(company: wire.CompanyName, call: PersonReads) -> Response:
+    """For admins, and for the company itself."""
+    return call.read(lambda at: companies.get(at.session, company))

@@ -1,0 +1,40 @@
+"""For probes and scrapes, without a token."""
+
+from typing import Literal
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import answers, parts
+from api.openapi import own
+from api.strict import StrictRoute
+from dure.errors import Unavailable
+
+router = APIRouter(tags=["health"], route_class=StrictRoute)
+
+
+class Health(BaseModel):
+    status: Literal["up", "ready"]
+
+
+# Async, so that it answers while every thread waits for the database.
+@router.get("/healthz", response_model=Health, summary="Is the process up?")
+async def healthz() -> Response:
+    """Asks nothing of the database."""
+    return answers.ok(Health(status="up")).response()
+
+
+@router.get("/readyz", response_model=Health, summary="Can requests be served?", openapi_extra=own(Unavailable))
+def readyz(request: Request) -> Response:
+    """The database answers, and has the schema that this code needs."""
+    parts.of(request).db.check()
+    return answers.ok(Health(status="ready")).response()
+
+
+@router.get("/metrics", response_class=Response, summary="Metrics")
+async def metrics(request: Request) -> Response:
+    """This replica's requests, for Prometheus."""
+    return Response(parts.of(request).metrics.render(), media_type=CONTENT_TYPE_LATEST)

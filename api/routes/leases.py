@@ -1,0 +1,108 @@
+"""Leases: asking for GPUs, and what becomes of an ask."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from api import answers
+from api.deps import Cursor, DryRun, Limit, OfCompany, OfPool, PersonReads, PersonWrites, after
+from api.openapi import own
+from api.strict import StrictRoute
+from dure import wire
+from dure.errors import (
+    BeyondHorizon,
+    NeverFits,
+    NoStartInWindow,
+    QuotaExceeded,
+    UnknownCompany,
+    UnknownLease,
+    UnknownPool,
+    WindowInPast,
+    WrongState,
+)
+from scheduler.store import leases
+
+router = APIRouter(prefix="/v1/leases", tags=["leases"], route_class=StrictRoute)
+
+OfState = Annotated[list[wire.LeaseState], Query(description="In this state, or one of these.")]
+
+ASKED: dict[int | str, dict[str, Any]] = {
+    200: {"model": wire.Quote, "description": "With `dry_run`: what would be decided now, refusals too"},
+    201: {"description": "Scheduled: the start is promised"},
+    202: {"model": wire.Lease, "description": "Queued: it is decided again whenever something ends or is cancelled"},
+}
+REFUSALS = (NeverFits, QuotaExceeded, NoStartInWindow)
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=wire.Lease,
+    responses=ASKED,
+    summary="Ask for GPUs",
+    openapi_extra=own(UnknownCompany, UnknownPool, WindowInPast, BeyondHorizon, *REFUSALS),
+)
+def ask(body: wire.Ask, call: PersonWrites, dry_run: DryRun = False) -> Response:
+    """Decided at once and stored, refusals too: a refused ask answers 409 with the decision and the lease's id."""
+    if dry_run:
+        return call.read(lambda at: at.service.quote(at.session, body, actor=at.actor, now=at.now))
+    return call.write(
+        lambda at: answers.decided(
+            at.service.ask(at.session, body, actor=at.actor, now=at.now, request_id=at.request_id), at.request_id
+        )
+    )
+
+
+@router.get("", response_model=wire.Page[wire.Lease], summary="List leases")
+def list_leases(
+    call: PersonReads,
+    company: OfCompany = None,
+    pool: OfPool = None,
+    state: OfState = [],  # noqa: B006 FastAPI copies it
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """Newest first; a company sees its own."""
+    filters = {"company": company, "pool": pool, "states": [str(found) for found in state]}
+    return call.read(lambda at: leases.page(at.session, actor=at.actor, **filters, after=after(cursor), limit=limit))
+
+
+@router.get("/{lease}", response_model=wire.Lease, summary="Show a lease", openapi_extra=own(UnknownLease))
+def show_lease(lease: wire.Id, call: PersonReads) -> Response:
+    """Its times, its GPUs while it holds them, and the decision that made it."""
+    return call.read(lambda at: leases.get(at.session, lease, actor=at.actor))
+
+
+ENDED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "As it is now; with `dry_run`, what would be", "model": wire.Lease | wire.EndPreview}
+}
+
+
+@router.post(
+    "/{lease}/release", responses=ENDED, summary="Release a lease", openapi_extra=own(UnknownLease, WrongState)
+)
+def release_lease(lease: wire.Id, call: PersonWrites, dry_run: DryRun = False) -> Response:
+    """Ends an active lease now; the rest of its box is refunded. An admin's release of it is a revocation."""
+    if dry_run:
+        return call.read(lambda at: at.service.preview_release(at.session, lease, actor=at.actor, now=at.now))
+    return call.write(lambda at: answers.ok(at.service.release(at.session, lease, actor=at.actor, now=at.now)))
+
+
+@router.post("/{lease}/cancel", responses=ENDED, summary="Cancel a lease", openapi_extra=own(UnknownLease, WrongState))
+def cancel_lease(lease: wire.Id, call: PersonWrites, dry_run: DryRun = False) -> Response:
+    """Takes back an ask that has not started; the box of a promise is refunded whole."""
+    if dry_run:
+        return call.read(lambda at: at.service.preview_cancel(at.session, lease, actor=at.actor, now=at.now))
+    return call.write(lambda at: answers.ok(at.service.cancel(at.session, lease, actor=at.actor, now=at.now)))
+
+
+@router.get(
+    "/{lease}/events",
+    response_model=wire.Page[wire.LeaseEvent],
+    summary="What happened to a lease",
+    openapi_extra=own(UnknownLease),
+)
+def list_lease_events(lease: wire.Id, call: PersonReads, limit: Limit = 50, cursor: Cursor = None) -> Response:
+    """Oldest first, each with its cause."""
+    return call.read(lambda at: leases.events(at.session, lease, actor=at.actor, after=after(cursor), limit=limit))

@@ -1,0 +1,65 @@
+"""Nodes: enrolled by an admin, known through their agents' reports."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from api import answers
+from api.deps import AdminReads, AdminWrites, Cursor, Limit, NodeReports, after
+from api.openapi import own
+from api.strict import ReportRoute, StrictRoute
+from dure import wire
+from dure.errors import (
+    AlreadyExists,
+    GpuClaimed,
+    Malformed,
+    StaleReport,
+    TooLarge,
+    UnknownNode,
+    UnsupportedMediaType,
+    WrongNode,
+)
+from scheduler.store import nodes
+from scheduler.store import reports as store
+
+router = APIRouter(prefix="/v1/nodes", tags=["nodes"], route_class=StrictRoute)
+reports = APIRouter(prefix="/v1/nodes", tags=["nodes"], route_class=ReportRoute)
+
+Renew = Annotated[bool, Query(description="For an enrolled node: revoke its tokens and make a new one.")]
+
+
+@router.post(
+    "", status_code=201, response_model=wire.IssuedToken, summary="Enrol a node", openapi_extra=own(AlreadyExists)
+)
+def enroll_node(body: wire.NodeEnroll, call: AdminWrites, renew: Renew = False) -> Response:
+    """For admins. Makes the node and its agent's token; the secret is in this answer and is never shown again."""
+    return call.write(
+        lambda at: answers.created(nodes.enroll(at.session, body, actor=at.actor, now=at.now, renew=renew))
+    )
+
+
+@router.get("", response_model=wire.Page[wire.Node], summary="List nodes")
+def list_nodes(call: AdminReads, limit: Limit = 50, cursor: Cursor = None) -> Response:
+    """For admins. By name, each with its GPUs as they were last reported."""
+    return call.read(lambda at: nodes.page(at.session, after=after(cursor), limit=limit, now=at.now))
+
+
+@router.get("/{node}", response_model=wire.Node, summary="Show a node", openapi_extra=own(UnknownNode))
+def show_node(node: wire.NodeName, call: AdminReads) -> Response:
+    """For admins. Its GPUs as they were last reported, and how long it has been silent."""
+    return call.read(lambda at: nodes.get(at.session, node, now=at.now))
+
+
+@reports.post(
+    "/{node}/reports",
+    response_model=wire.ReportAnswer,
+    summary="Report a node's GPUs",
+    openapi_extra=own(WrongNode, UnknownNode, StaleReport, GpuClaimed, Malformed, TooLarge, UnsupportedMediaType),
+)
+def report_node(node: wire.NodeName, body: wire.Report, call: NodeReports) -> Response:
+    """For the node's own agent, which learns from the answer what its GPUs are leased to, and nowhere else.
+
+    At most 1 MiB, and 256 KiB as it is sent; `Content-Encoding: gzip` is taken. The same report again changes nothing.
+    """
+    return call.write(lambda at: answers.ok(store.take(at.session, node, body, now=at.now)))

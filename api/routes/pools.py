@@ -1,0 +1,32 @@
+"""Pools: interchangeable GPUs of one product."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api import answers
+from api.deps import AdminWrites, Cursor, Limit, PersonReads, after
+from api.openapi import own
+from api.strict import StrictRoute
+from dure import wire
+from dure.errors import AlreadyExists, UnknownPool
+from scheduler.store import pools
+
+router = APIRouter(prefix="/v1/pools", tags=["pools"], route_class=StrictRoute)
+
+
+@router.post("", status_code=201, response_model=wire.Pool, summary="Add a pool", openapi_extra=own(AlreadyExists))
+def add_pool(body: wire.PoolCreate, call: AdminWrites) -> Response:
+    """For admins. GPUs of the product that agents reported already join at once."""
+    return call.write(lambda at: answers.created(pools.add(at.session, body, actor=at.actor, now=at.now)))
+
+
+@router.get("", response_model=wire.Page[wire.Pool], summary="List pools")
+def list_pools(call: PersonReads, limit: Limit = 50, cursor: Cursor = None) -> Response:
+    """By name, each with its GPUs by state."""
+    return call.read(lambda at: pools.page(at.session, after=after(cursor), limit=limit))
+
+
+@router.get("/{pool}", response_model=wire.Pool, summary="Show a pool", openapi_extra=own(UnknownPool))
+def show_pool(pool: wire.PoolName, call: PersonReads) -> Response:
+    """Its GPUs by state, and how many asks wait."""
+    return call.read(lambda at: pools.get(at.session, pool))

@@ -1,0 +1,112 @@
+"""Around every request: its id, its line in the log, its place in the metrics, and the last catch of what nobody expected."""
+
+import re
+import secrets
+from collections.abc import MutableMapping
+from time import perf_counter
+from typing import Any
+
+import structlog
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import problems
+from api.metrics import Metrics
+from dure.errors import DureError
+
+log = structlog.get_logger()
+
+SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+CLIENT_GONE = 499
+"""What the log and the metrics say of a request whose client left; nobody is answered with it."""
+
+
+class Serving:
+    """Pure ASGI: nothing is buffered, no task is made."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = _Request(scope, send)
+        try:
+            await self._app(scope, receive, request.send)
+        except ClientDisconnect:
+            request.status = CLIENT_GONE
+        except Exception:
+            log.exception("a request failed", action="request_failed", request_id=request.id, route=request.route)
+            await request.fail(receive)
+        self._done(request)
+
+    def _done(self, request: "_Request") -> None:
+        seconds = perf_counter() - request.began
+        self._metrics.answered(route=request.route, method=request.method, status=request.status, seconds=seconds)
+        write = log.debug if request.route in PROBES else log.info
+        write(
+            "request",
+            action="request",
+            request_id=request.id,
+            method=request.method,
+            route=request.route,
+            path=request.path,
+            status=request.status,
+            duration_ms=round(seconds * 1000, 3),
+            actor=request.actor,
+        )
+
+
+class _Request:
+    """What is noted of one request while it is served."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
+        self._send = send
+        self.began = perf_counter()
+        self.id = _sane_id(scope) or f"req_{secrets.token_hex(10)}"
+        self.status = 0
+        state: MutableMapping[str, Any] = scope.setdefault("state", {})
+        state["request_id"] = self.id
+
+    @property
+    def method(self) -> str:
+        return self._scope["method"]
+
+    @property
+    def path(self) -> str:
+        return self._scope["path"][:200]
+
+    @property
+    def route(self) -> str:
+        """The template of the route, so that it is one of few."""
+        found = self._scope.get("route")
+        return "unmatched" if found is None else found.path
+
+    @property
+    def actor(self) -> str | None:
+        return self._scope["state"].get("actor")
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = [(b"x-request-id", self.id.encode()), (b"cache-control", b"no-store")]
+            message["headers"] = [*message.get("headers", ()), *headers]
+        await self._send(message)
+
+    async def fail(self, receive: Receive) -> None:
+        """Answers 500, unless an answer has begun: then the connection ends, which says it too."""
+        if self.status:
+            return
+        await problems.response(DureError(), self.id)(self._scope, receive, self.send)
+
+
+def _sane_id(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            found = value.decode("latin-1")
+            return found if SANE_ID.fullmatch(found) else None
+    return None

@@ -1,0 +1,16 @@
+"""What the API process is told by its environment."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ApiSettings(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    database_url: Annotated[str, Field(min_length=1, description="postgresql://user@host/name, version 15 or newer")]
+    host: Annotated[str, Field(min_length=1, description="the address to listen on")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="the port to listen on; 0 takes any that is free")] = 8470
+    connections: Annotated[
+        int, Field(ge=1, le=200, description="how many database connections this process holds at most")
+    ] = 10

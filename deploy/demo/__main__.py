@@ -1,0 +1,102 @@
+"""`python -m deploy.demo`: brings up a Dure of its own, plays the trace, and checks what came of it."""
+
+import argparse
+import sys
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from urllib.request import urlopen
+
+from deploy.demo import cast, trace
+from deploy.demo.check import Findings, check
+from deploy.demo.play import Play
+from deploy.demo.stage import Stage, StageError, stage
+from dure import wire
+from dure.client import Client
+
+PATIENCE_S = 100.0
+PROVED_S = 20.0
+SHOWN = ("dure_gpus{", "dure_leases{", "dure_lease_start_lateness_seconds_count", "dure_lease_gpu_seconds_total")
+
+
+def main() -> int:
+    """0 when every promise was kept, no GPU was in two leases and the usage adds up; else 1."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.demo", description=__doc__)
+    parser.add_argument("--until", type=int, metavar="S", help="play only the asks of the first S seconds")
+    wanted = parser.parse_args()
+    try:
+        with stage(cast.SCENARIO, nodes=cast.NODES, report_s=1.0, sample_s=0.5) as where:
+            return _show(where, wanted.until)
+    except (StageError, TimeoutError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _show(where: Stage, until_s: int | None) -> int:
+    quotas, jobs = trace.quotas(), trace.jobs(until_s)
+    say(
+        "Setting the stage: 5 simulated nodes, 2 pools, 11 companies, each with a quota and a token, by the dure command."
+    )
+    cli = cast.Cli(where)
+    tokens = cast.make(cli, quotas)
+    say(cli("pool", "list"))
+    with ExitStack() as stack:
+        admin = stack.enter_context(Client(where.server, where.admin_token))
+        clients = {name: stack.enter_context(Client(where.server, token)) for name, token in tokens.items()}
+        say(f"Playing {len(jobs)} jobs of the Philly trace, a minute of it as a second.\n")
+        play = Play(clients=clients, admin=admin, tell=say)
+        play.book("vc-6214e9", wire.Shape(nodes=2, gpus_per_node=8), in_s=20, duration_s=10)
+        play.ask("vc-ee9e8c", wire.Ask(pool=cast.H100, shape=wire.Shape(nodes=1, gpus_per_node=16), duration_s=10))
+        play.run(jobs, patience_s=PATIENCE_S)
+        _await_proof(admin)
+        say("\nWhat each company had and used:\n" + cli("usage"))
+        say("What /metrics says, among much else:")
+        say(
+            "\n".join(
+                line for line in _metrics(where).splitlines() if line.startswith(SHOWN) and not line.endswith(" 0.0")
+            )
+        )
+        return _verdict(_checked(admin, play, quotas))
+
+
+def _await_proof(admin: Client) -> None:
+    """The last GPUs are shown empty a moment after the last lease ended."""
+    until = time.monotonic() + PROVED_S
+    while any(gpu.proved_empty_at is None for lease in admin.leases() for gpu in lease.gpus):
+        if time.monotonic() > until:
+            raise TimeoutError(f"GPUs are not proved empty {PROVED_S:.0f} s after the last lease ended")
+        time.sleep(0.5)
+
+
+def _checked(admin: Client, play: Play, quotas: dict[str, int]) -> Findings:
+    usage = admin.usage(since=datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1))
+    limits = {(company, pool): gpus for company, gpus in quotas.items() for pool in cast.PRODUCTS}
+    return check(play.promised, list(admin.leases()), usage, limits)
+
+
+def _metrics(where: Stage) -> str:
+    with urlopen(where.metrics, timeout=10) as answer:
+        return answer.read().decode()
+
+
+def _verdict(found: Findings) -> int:
+    say(
+        f"\nChecked: {found.kept} promises kept to the second, {len(found.late_with_cause)} late for a cause that is written down."
+    )
+    for late in found.late_with_cause:
+        say(f"  {late}")
+    if found.wrong:
+        say("WRONG:\n  " + "\n  ".join(found.wrong))
+        return 1
+    say(
+        "No promise was broken, no GPU was in two leases, no quota was exceeded, and the usage adds up to the GPU-second."
+    )
+    return 0
+
+
+def say(what: str) -> None:
+    print(what, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

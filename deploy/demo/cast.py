@@ -1,0 +1,59 @@
+"""The cast: two pools, eleven companies, their quotas and tokens, all made with the `dure` command as an admin would."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from deploy.demo.stage import Stage
+
+DURE = Path(sys.executable).with_name("dure")
+
+H100, A100 = "h100-80gb", "a100-40gb"
+PRODUCTS = {H100: "NVIDIA H100 80GB HBM3", A100: "NVIDIA A100-SXM4-40GB"}
+GAP_S = 3
+GRACE_S = 2
+
+SCENARIO = f"""
+seed = 7
+speed = 60
+product = "{PRODUCTS[H100]}"
+gpus = 8
+
+[[nodes]]
+name = "node-5"
+product = "{PRODUCTS[A100]}"
+memory_gib = 40
+"""
+NODES = 5
+
+
+class Cli:
+    """The `dure` command with the admin's token."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._environ = {**os.environ, "DURE_SERVER": stage.server, "DURE_TOKEN": stage.admin_token}
+
+    def __call__(self, *words: str) -> str:
+        done = subprocess.run([DURE, *words], env=self._environ, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"dure {' '.join(words)} ended with {done.returncode}: {done.stderr}{done.stdout}")
+        return done.stdout
+
+
+def make(cli: Cli, quotas: Mapping[str, int]) -> dict[str, str]:
+    """Registers everybody; each company's token."""
+    for pool, product in PRODUCTS.items():
+        cli("pool", "add", pool, "--product", product, "--gap", f"{GAP_S}s", "--grace", f"{GRACE_S}s")
+    with ThreadPoolExecutor(2) as threads:
+        return dict(threads.map(lambda item: (item[0], _company(cli, *item)), quotas.items()))
+
+
+def _company(cli: Cli, name: str, gpus: int) -> str:
+    cli("company", "add", name)
+    for pool in PRODUCTS:
+        cli("quota", "set", name, pool, "--gpus", str(gpus))
+    return json.loads(cli("--json", "token", "issue", "--company", name))["secret"]

@@ -1,0 +1,133 @@
+"""The play: asks are sent when the trace says, one lease is released early, and everything that happens is told."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from deploy.demo.cast import A100, H100
+from deploy.demo.trace import Job
+from dure import wire
+from dure.client import Client
+from dure.errors import DureError, Refused
+
+LOOK_S = 0.5
+OVER = (wire.LeaseState.ENDED, wire.LeaseState.CANCELLED, wire.LeaseState.EXPIRED, wire.LeaseState.REFUSED)
+A100_COMPANIES = ("vc-ed69ec", "vc-103959", "vc-0e4a51")
+"""These ask for the A100s, the others for the H100s."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass
+class Play:
+    """What was asked, what was promised, and what the audience has been told."""
+
+    clients: Mapping[str, Client]
+    admin: Client
+    tell: Tell
+    began: float = field(default_factory=time.monotonic)
+    promised: dict[str, wire.Lease] = field(default_factory=dict[str, wire.Lease])
+    told: dict[str, wire.LeaseState] = field(default_factory=dict[str, wire.LeaseState])
+    released: str | None = None
+
+    def run(self, jobs: Sequence[Job], *, patience_s: float) -> None:
+        """Until every lease is over; raises TimeoutError when that takes more than `patience_s` after the last ask."""
+        self.began = time.monotonic()
+        waiting = list(jobs)
+        while waiting:
+            while waiting and waiting[0].submit_s <= self._elapsed():
+                self._job(waiting.pop(0))
+            self._look()
+            time.sleep(0.1 if waiting else LOOK_S)
+        last = time.monotonic()
+        while not self._look():
+            if time.monotonic() > last + patience_s:
+                raise TimeoutError(f"leases are not over {patience_s:.0f} s after the last ask")
+            time.sleep(LOOK_S)
+
+    def book(self, company: str, shape: wire.Shape, *, in_s: int, duration_s: int) -> None:
+        """An ask for an exact time."""
+        start = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=in_s)
+        body = wire.Ask(pool=H100, shape=shape, duration_s=duration_s, start=start, name="booked ahead")
+        self.ask(company, body)
+
+    def ask(self, company: str, body: wire.Ask) -> None:
+        """Sends it and tells what came of it; what the server cannot answer now is asked again, under the same key."""
+        asked = f"{company} asks {body.shape} GPUs of {body.pool} for {body.duration_s} s"
+        try:
+            lease = self.clients[company].ask(body)
+        except Refused as refused:
+            self._tell(f"{asked}: REFUSED ({refused.code}) {refused.detail}")
+            return
+        except DureError as error:
+            self._tell(f"{asked}: not answered ({error.code}) {error.detail}")
+            return
+        if lease.promised_start is not None:
+            self.promised[lease.id] = lease
+        self.told[lease.id] = lease.state
+        self._tell(f"{asked}: {_answer(lease)}")
+
+    def _job(self, job: Job) -> None:
+        pool = A100 if job.company in A100_COMPANIES else H100
+        shape = wire.Shape(gpus=job.gpus)
+        self.ask(job.company, wire.Ask(pool=pool, shape=shape, duration_s=job.duration_s, name=f"job {job.id}"))
+
+    def _look(self) -> bool:
+        """Tells what changed since the last look; whether everything is over."""
+        try:
+            leases = list(self.admin.leases())
+        except DureError as error:
+            self._tell(f"the server does not answer ({error.code}); what was promised stands")
+            return False
+        for lease in reversed(leases):
+            if lease.promised_start is not None:
+                self.promised.setdefault(lease.id, lease)
+            if self.told.get(lease.id) != lease.state:
+                self.told[lease.id] = lease.state
+                self._tell(_change(lease))
+            if self.released is None and _has_run(lease, 5) and lease.duration_s >= 15:
+                self._release(lease)
+        return all(lease.state in OVER for lease in leases)
+
+    def _release(self, lease: wire.Lease) -> None:
+        try:
+            ended = self.clients[lease.company].release(lease.id)
+        except DureError:
+            return
+        self.released = lease.id
+        early = int((lease.ends_at - ended.stops_at).total_seconds()) if lease.ends_at and ended.stops_at else 0
+        self._tell(
+            f"{lease.company} RELEASES {lease.id} {early} s early; {early * lease.shape.total} GPU-seconds go back"
+        )
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self.began
+
+    def _tell(self, what: str) -> None:
+        self.tell(f"[{self._elapsed():5.1f} s] {what}")
+
+
+def _answer(lease: wire.Lease) -> str:
+    if lease.promised_start is None:
+        return f"QUEUED ({lease.decision.code})"
+    nodes = ", ".join(share.node for share in lease.placement)
+    word = "GRANTED now" if lease.decision.code == "starts_now" else f"PROMISED for {lease.promised_start:%H:%M:%S}"
+    return f"{word} on {nodes}"
+
+
+def _change(lease: wire.Lease) -> str:
+    match lease.state:
+        case wire.LeaseState.ACTIVE:
+            late = f", {lease.late_start_s} s late: {lease.late_cause}" if lease.late_start_s else ", on its second"
+            return f"  {lease.id} of {lease.company} starts at {lease.started_at:%H:%M:%S}{late}"
+        case wire.LeaseState.ENDED:
+            return f"  {lease.id} of {lease.company} ended: {lease.end_cause}"
+        case state:
+            return f"  {lease.id} of {lease.company} is {state}"
+
+
+def _has_run(lease: wire.Lease, seconds: int) -> bool:
+    if lease.state is not wire.LeaseState.ACTIVE or lease.started_at is None:
+        return False
+    return datetime.now(UTC) - lease.started_at >= timedelta(seconds=seconds)

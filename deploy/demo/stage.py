@@ -1,0 +1,100 @@
+"""The stage: a whole Dure of its own on free ports and an empty folder, brought up by the local supervisor and taken down."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+TREE = Path(__file__).resolve().parents[2]
+UP_S = 120.0
+DOWN_S = 60.0
+GREETING = "Dure is running"
+
+
+class StageError(Exception):
+    """The stage could not be set; the text has the supervisor's last words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Where the running Dure answers, and with which token."""
+
+    folder: Path
+    server: str
+    metrics: str
+    admin_token: str
+
+
+@contextmanager
+def stage(scenario: str, *, nodes: int, report_s: float, sample_s: float) -> Iterator[Stage]:
+    """Up until the `with` is left. Raises StageError."""
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="dure-demo-", dir="/tmp"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        (folder / "scenario.toml").write_text(scenario)
+        ports = _free_ports(2 + nodes)
+        settings = {
+            "DATA": folder / "data",
+            "NODES": nodes,
+            "API_PORT": ports[-1],
+            "SCHEDULER_PORT": ports[-2],
+            "AGENT_PORT": ports[0],
+            "REPORT_S": report_s,
+            "SAMPLE_S": sample_s,
+            "SCENARIO": folder / "scenario.toml",
+            "EXAMPLE": "false",
+        }
+        stack.enter_context(_supervisor(folder / "supervisor.log", settings))
+        yield Stage(
+            folder=folder,
+            server=f"http://127.0.0.1:{ports[-1]}",
+            metrics=f"http://127.0.0.1:{ports[-2]}/metrics",
+            admin_token=(folder / "data" / "admin-token").read_text().strip(),
+        )
+
+
+@contextmanager
+def _supervisor(log: Path, settings: Mapping[str, object]) -> Iterator[None]:
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith("DURE_") or name == "DURE_DATABASE_URL"
+    }
+    environ = kept | {f"DURE_LOCAL_{name}": str(value) for name, value in settings.items()}
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "deploy.local", "up"], cwd=TREE, env=environ, stdout=file, stderr=subprocess.STDOUT
+        )
+    try:
+        _await_greeting(process, log)
+        yield
+    finally:
+        process.terminate()
+        process.wait(DOWN_S)
+
+
+def _await_greeting(process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + UP_S
+    while GREETING not in log.read_text():
+        if process.poll() is not None or time.monotonic() > until:
+            raise StageError(f"Dure did not come up:\n{log.read_text()[-2000:]}")
+        time.sleep(0.1)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Consecutive ones, all free a moment ago."""
+    for first in range(20_000 + os.getpid() % 8_000, 60_000, count):
+        wanted = range(first, first + count)
+        with ExitStack() as stack:
+            try:
+                for port in wanted:
+                    stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            except OSError:
+                continue
+            return list(wanted)
+    raise StageError(f"no {count} free ports in a row")

@@ -1,0 +1,50 @@
+"""The command `dure` itself: its nouns in the order of its help, and the options that go before them."""
+
+import typer
+
+from dure.cli import ask, calendar, company, exits, lease, node, pool, quota, status, token, usage, version
+from dure.cli.command import Json, Server, Token, TokenFile, Zone, begin
+
+EPILOG = "\b\n" + "\n".join(["Exit codes:", *(f"  {code}  {meaning}" for code, meaning in exits.MEANINGS.items())])
+"""The mark before it keeps the lines as they are."""
+
+app = typer.Typer(
+    name="dure",
+    help="GPU leases with a promised start, from one pool that many startups share.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    *,
+    server: Server = None,
+    token: Token = None,
+    token_file: TokenFile = None,
+    zone: Zone = None,
+    json: Json = False,
+) -> None:
+    """GPU leases with a promised start, from one pool that many startups share."""
+    begin(ctx, {"server": server, "token": token, "token_file": token_file, "zone": zone, "json": json})
+
+
+ask.register(app)
+app.add_typer(lease.app, name="lease")
+calendar.register(app)
+status.register(app)
+usage.register(app)
+app.add_typer(pool.app, name="pool")
+app.add_typer(node.app, name="node")
+app.add_typer(company.app, name="company")
+app.add_typer(quota.app, name="quota")
+app.add_typer(token.app, name="token")
+version.register(app)
+
+
+def main() -> None:
+    """The console script."""
+    app(prog_name="dure")

@@ -1,0 +1,102 @@
+"""dure ask: GPUs for a time."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dure.cli import exits, shapes
+from dure.cli.command import command
+from dure.cli.pool import seconds
+from dure.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from dure import wire
+
+
+class Purpose(StrEnum):
+    """What the GPUs are for."""
+
+    TRAINING = "training"
+    INFERENCE = "inference"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to `dure` itself."""
+    command(app, "ask")(ask)
+
+
+def ask(  # noqa: PLR0913 (one parameter an option)
+    terminal: Terminal,
+    pool: Annotated[str, typer.Argument(metavar="POOL", help="The pool, as dure pool list shows it.")],
+    shape: Annotated[
+        str, typer.Argument(metavar="SHAPE", help="8 for 8 GPUs in total, 2x8 for 2 nodes with 8 GPUs each.")
+    ],
+    *,
+    duration: Annotated[str, typer.Option("--for", metavar="DURATION", help="How long: 90s, 30m, 2h30m, 1d.")],
+    start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help='Exactly then, for example "tomorrow 09:00" or +1h. Else as soon as possible.'
+        ),
+    ] = None,
+    start_by: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Not later than this; with --start, anywhere between the two.")
+    ] = None,
+    no_queue: Annotated[
+        bool, typer.Option("--no-queue", help="Refuse rather than wait where no start can be promised.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be decided now; store and hold nothing.")
+    ] = False,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Your own word for it, shown in lists.")] = None,
+    purpose: Annotated[
+        Purpose, typer.Option(metavar="|".join(Purpose), help="What the GPUs are for.")
+    ] = Purpose.TRAINING,
+    company: Annotated[
+        str | None, typer.Option(metavar="COMPANY", help="For admins: ask in this company's name.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Idempotency key: the same key and ask give the same lease again.")
+    ] = None,
+) -> None:
+    """Ask for GPUs for a time.
+
+    The answer is a promised start, a place in the queue, or a refusal that says what would work.
+    """
+    from dure import wire
+
+    body = wire.Ask(
+        pool=pool,
+        shape=shapes.parse(shape),
+        duration_s=seconds("--for", duration),
+        start=terminal.instant("--start", start),
+        start_by=terminal.instant("--start-by", start_by),
+        queue=not no_queue,
+        name=name,
+        purpose=purpose.value,
+        company=company,
+    )
+    if dry_run:
+        _quote(terminal, body)
+    else:
+        _ask(terminal, body, key)
+
+
+def _ask(terminal: Terminal, body: "wire.Ask", key: str | None) -> None:
+    from dure.render import leases
+
+    with terminal.client() as client:
+        lease = client.ask(body, idempotency_key=key)
+    terminal.show(lease, lambda view: leases.answer(lease, view))
+
+
+def _quote(terminal: Terminal, body: "wire.Ask") -> None:
+    from dure import wire
+    from dure.render import decisions
+
+    with terminal.client() as client:
+        quote = client.quote(body)
+    terminal.show(quote, lambda view: decisions.quote(quote, view))
+    if quote.decision.outcome is wire.Outcome.REFUSED:
+        raise typer.Exit(exits.REFUSED)

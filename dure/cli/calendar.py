@@ -1,0 +1,35 @@
+"""dure calendar: a pool over time."""
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from dure.cli.command import command
+from dure.cli.pool import seconds
+from dure.cli.terminal import Terminal
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to `dure` itself."""
+    command(app, "calendar")(calendar)
+
+
+def calendar(
+    terminal: Terminal,
+    pool: Annotated[str, typer.Argument(metavar="POOL", help="The pool.")],
+    *,
+    duration: Annotated[str, typer.Option("--for", metavar="DURATION", help="How much time to show.")] = "24h",
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="From when on; else from now.")] = None,
+) -> None:
+    """Show a pool over time.
+
+    A row a node, the darker the fuller, and who has what when.
+    """
+    from dure.render import calendars
+
+    length = timedelta(seconds=seconds("--for", duration))
+    begin = terminal.instant("--since", since) or terminal.now.replace(microsecond=0)
+    with terminal.client() as client:
+        found = client.calendar(pool, since=begin, until=begin + length)
+    terminal.show(found, lambda view: calendars.calendar(found, view))

@@ -1,0 +1,92 @@
+"""How a function becomes a command: it is given the Terminal, and the shared options go before or after its name."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from dure.cli import failures
+from dure.cli.terminal import Outside, Terminal
+
+_PANEL = "Context (also before the command)"
+
+Server = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Address of the API. Else DURE_SERVER, else config.toml.", rich_help_panel=_PANEL),
+]
+Token = Annotated[
+    str | None,
+    typer.Option(metavar="TOKEN", help="Bearer token. Else DURE_TOKEN, else config.toml.", rich_help_panel=_PANEL),
+]
+TokenFile = Annotated[
+    str | None,
+    typer.Option(metavar="PATH", help="File that holds the token.", rich_help_panel=_PANEL),
+]
+Zone = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ZONE",
+        help="IANA zone of the times you read and write. Else DURE_ZONE, else config.toml, else the system's.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Answer in the API's own JSON; errors too, on stdout.", rich_help_panel=_PANEL),
+]
+
+_SHARED: dict[str, Any] = {"server": Server, "token": Token, "token_file": TokenFile, "zone": Zone, "json": Json}
+
+
+def begin(ctx: typer.Context, flags: dict[str, Any]) -> None:
+    """Keeps what was said before the command, for the command."""
+    ctx.obj = (ctx.obj if isinstance(ctx.obj, Outside) else Outside(), flags)
+
+
+def command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Registers `run(terminal, ...)` as `name`. A parameter of its own wins over a shared option of the same name."""
+
+    def register(run: Callable[..., None]) -> Callable[..., None]:
+        own = dict(inspect.signature(run).parameters)
+        own.pop("terminal")
+        shared = {option: kind for option, kind in _SHARED.items() if option not in own}
+
+        @functools.wraps(run)
+        def invoke(ctx: typer.Context, **given: Any) -> None:
+            said = {option: given.pop(option) for option in shared}
+            terminal = _terminal(ctx, said)
+            try:
+                run(terminal, **given)
+            except Exception as error:
+                code = failures.answer(error, terminal)
+                if code is None:
+                    raise
+                raise typer.Exit(code) from error
+
+        _describe(invoke, own, shared)
+        app.command(name)(invoke)
+        return run
+
+    return register
+
+
+def _terminal(ctx: typer.Context, said: dict[str, Any]) -> Terminal:
+    from dure.config import Flags
+
+    outside, before = ctx.obj
+    return Terminal(outside=outside, flags=Flags(**said).over(Flags(**before)))
+
+
+def _describe(invoke: Callable[..., None], own: dict[str, inspect.Parameter], shared: dict[str, Any]) -> None:
+    """Gives typer the signature that the command has on the command line."""
+    kind = inspect.Parameter.KEYWORD_ONLY
+    parameters = [inspect.Parameter("ctx", kind, annotation=typer.Context)]
+    parameters += [parameter.replace(kind=kind) for parameter in own.values()]
+    parameters += [
+        inspect.Parameter(option, kind, annotation=annotation, default=False if option == "json" else None)
+        for option, annotation in shared.items()
+    ]
+    invoke.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    invoke.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

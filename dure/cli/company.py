@@ -1,0 +1,48 @@
+"""dure company: the startups that share the pools."""
+
+from typing import Annotated
+
+import typer
+
+from dure.cli.command import command
+from dure.cli.terminal import Terminal
+
+app = typer.Typer(help="Companies: the startups that share the pools.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="COMPANY", help="Its short name: a-z, 0-9 and -, for example acme.")]
+
+
+@command(app, "add")
+def add(
+    terminal: Terminal,
+    name: Name,
+    title: Annotated[str | None, typer.Option(metavar="TITLE", help="Its full name, for people.")] = None,
+) -> None:
+    """Add a company."""
+    from dure import wire
+    from dure.render import companies
+
+    with terminal.client() as client:
+        added = client.add_company(wire.CompanyCreate(name=name, title=title))
+    terminal.show(added, lambda view: companies.company(added, [], view))
+
+
+@command(app, "list")
+def every(terminal: Terminal) -> None:
+    """List the companies."""
+    from dure import wire
+    from dure.render import companies
+
+    with terminal.client() as client:
+        terminal.show_all(client.companies(), wire.Page[wire.Company], companies.companies)
+
+
+@command(app, "show")
+def show(terminal: Terminal, name: Name) -> None:
+    """Show a company and its quotas."""
+    from dure.render import companies
+
+    with terminal.client() as client:
+        found = client.company(name)
+        held = [] if terminal.flags.json else list(client.quotas(name))
+    terminal.show(found, lambda view: companies.company(found, held, view))

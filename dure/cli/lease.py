@@ -1,0 +1,109 @@
+"""dure lease: what was granted, and what became of it."""
+
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dure.cli import watch
+from dure.cli.command import command
+from dure.cli.terminal import BadUsage, Terminal
+
+if TYPE_CHECKING:
+    from dure import wire
+
+app = typer.Typer(help="Leases: list, follow, and give them back.", no_args_is_help=True)
+
+LeaseId = Annotated[str, typer.Argument(metavar="LEASE", help="Its id, as dure lease list shows it.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would do; change nothing.")]
+
+MOST = 10_000
+"""Leases that one list shows."""
+
+
+@command(app, "list")
+def every(
+    terminal: Terminal,
+    *,
+    company: Annotated[str | None, typer.Option(metavar="COMPANY", help="For admins: only this company's.")] = None,
+    pool: Annotated[str | None, typer.Option(metavar="POOL", help="Only in this pool.")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(metavar="STATE", help="Only in this state; may be given more than once.")
+    ] = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=MOST, help="How many at most.")] = 50,
+) -> None:
+    """List leases, the newest first."""
+    from dure import wire
+    from dure.render import leases
+
+    states = [_state(text) for text in state or ()]
+    with terminal.client() as client:
+        found = client.leases(company=company, pool=pool, states=states, page_size=min(limit, 200))
+        terminal.show_all(islice(found, limit), wire.Page[wire.Lease], leases.leases)
+
+
+@command(app, "show")
+def show(terminal: Terminal, lease_id: LeaseId) -> None:
+    """Show a lease, its promise and its GPUs."""
+    from dure.render import leases
+
+    with terminal.client() as client:
+        found = client.lease(lease_id)
+    terminal.show(found, lambda view: leases.lease(found, view))
+
+
+@command(app, "release")
+def release(terminal: Terminal, lease_id: LeaseId, *, dry_run: DryRun = False) -> None:
+    """End an active lease now.
+
+    The rest of its box is refunded.
+    """
+    from dure.render import leases
+
+    with terminal.client() as client:
+        if dry_run:
+            preview = client.preview_release(lease_id)
+            terminal.show(preview, lambda view: leases.preview(preview, view))
+        else:
+            released = client.release(lease_id)
+            terminal.show(released, lambda view: leases.lease(released, view))
+
+
+@command(app, "cancel")
+def cancel(terminal: Terminal, lease_id: LeaseId, *, dry_run: DryRun = False) -> None:
+    """Give up a lease that has not started.
+
+    It is queued or scheduled; its place is free for others at once.
+    """
+    from dure.render import leases
+
+    with terminal.client() as client:
+        if dry_run:
+            preview = client.preview_cancel(lease_id)
+            terminal.show(preview, lambda view: leases.preview(preview, view))
+        else:
+            cancelled = client.cancel(lease_id)
+            terminal.show(cancelled, lambda view: leases.lease(cancelled, view))
+
+
+@command(app, "events")
+def events(terminal: Terminal, lease_id: LeaseId) -> None:
+    """List what happened to a lease, in order."""
+    from dure import wire
+    from dure.render import leases
+
+    with terminal.client() as client:
+        terminal.show_all(client.lease_events(lease_id), wire.Page[wire.LeaseEvent], leases.events)
+
+
+command(app, "watch")(watch.watch)
+
+
+def _state(text: str) -> "wire.LeaseState":
+    from dure import wire
+
+    try:
+        return wire.LeaseState(text)
+    except ValueError:
+        known = ", ".join(wire.LeaseState)
+        raise BadUsage("--state", f"{text!r} is no state of a lease; they are {known}") from None

@@ -1,0 +1,136 @@
+"""Where a command meets the person: their flags and context, the client, and the two ways to answer, table or JSON.
+
+Everything outside the process that a command touches comes in as one `Outside`, so that tests give their own. Heavy
+modules (pydantic, httpx, rich) are imported where they are used: help must start at once.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+from dure import times
+
+if TYPE_CHECKING:
+    import httpx
+    from pydantic import BaseModel
+    from rich.console import Console, RenderableType
+
+    from dure import wire
+    from dure.client import Client
+    from dure.config import Context, Flags
+    from dure.render.view import View
+
+T = TypeVar("T", bound="BaseModel")
+
+WIDTH_OF_A_PIPE = 160
+"""Columns where nobody looks: wide enough that no cell is broken."""
+
+
+class BadUsage(Exception):
+    """What was said on the command line is wrong: the option or argument, and the sentence for the person."""
+
+    def __init__(self, option: str, detail: str) -> None:
+        self.option = option
+        self.detail = detail
+        super().__init__(f"{option}: {detail}")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """The world around a command. `sleep` takes seconds; a `transport` stands in for the network."""
+
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    now: Callable[[], datetime] = _now
+    sleep: Callable[[float], None] = time.sleep
+    transport: "httpx.BaseTransport | None" = None
+
+
+@dataclass(kw_only=True)
+class Terminal:
+    """One command's terminal. Time is read once, when the command begins; only a watch reads it again."""
+
+    outside: Outside
+    flags: "Flags"
+
+    @cached_property
+    def context(self) -> "Context":
+        """Raises ConfigError."""
+        from dure import config
+
+        return config.load(self.flags, self.outside.environ)
+
+    @cached_property
+    def now(self) -> datetime:
+        return self.outside.now()
+
+    @property
+    def token_path(self) -> Path | None:
+        """The file that this command's own token comes from."""
+        return self.context.token_path
+
+    def client(self) -> "Client":
+        """To be used in a `with`. Raises ConfigError where server or token is missing."""
+        from dure.client import Client
+
+        server, token = self.context.required()
+        return Client(server, token, transport=self.outside.transport, sleep=self.outside.sleep)
+
+    def instant(self, option: str, text: str | None) -> datetime | None:
+        """A person's time, in UTC. Raises BadUsage that names the option."""
+        if text is None:
+            return None
+        try:
+            return times.parse_instant(text, now=self.now, zone=self.context.zone)
+        except times.TimeError as error:
+            raise BadUsage(option, str(error)) from None
+
+    def show(self, value: "BaseModel", table: Callable[["View"], "RenderableType"]) -> None:
+        """The answer on stdout: the wire type as JSON with --json, else as people read it."""
+        if self.flags.json:
+            self.show_json(value)
+        else:
+            console, view = self._console()
+            console.print(table(view))
+
+    def show_all(
+        self, items: Iterable[T], page: "type[wire.Page[T]]", table: Callable[[list[T], "View"], "RenderableType"]
+    ) -> None:
+        """A list: as JSON one page that holds all that was asked for."""
+        found = list(items)
+        self.show(page(items=found), lambda view: table(found, view))
+
+    def show_json(self, value: "BaseModel") -> None:
+        typer.echo(value.model_dump_json())
+
+    def note(self, text: str) -> None:
+        """A sentence beside the answer, on stderr."""
+        typer.echo(text, err=True)
+
+    def view(self, now: datetime) -> "View":
+        """How the person looks at `now`."""
+        from dure.render.view import View
+
+        return View(now=now, zone=self.context.zone)
+
+    def _console(self) -> "tuple[Console, View]":
+        from rich.console import Console
+
+        from dure.render.view import View
+
+        columns = self.outside.environ.get("COLUMNS", "")
+        width = int(columns) if columns.isdecimal() else None if sys.stdout.isatty() else WIDTH_OF_A_PIPE
+        console = Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
+        plain = not console.encoding.startswith("utf")
+        return console, View(now=self.now, zone=self.context.zone, width=console.width, plain=plain)

@@ -1,0 +1,158 @@
+"""A pool over time as text that one reads at a glance: a row a node, a column a stretch of time, the darker the fuller."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from dure import times, wire
+from dure.render.leases import state
+from dure.render.view import View, table, timed
+
+STRETCHES_S = (
+    *(1, 2, 5, 10, 15, 30),
+    *(60, 120, 300, 600, 900, 1800),
+    *(3600, 7200, 10800, 21600, 43200),
+    *(86_400, 172_800, 604_800, 1_209_600),
+)
+"""What a column may stand for, in seconds."""
+
+MOST_COLUMNS = 96
+MOST_BOOKINGS = 20
+_LABEL = 8
+"""Columns between two marks of the ruler, so that their labels stay apart."""
+
+_SHADES, _PLAIN_SHADES = "·░▒▓█", ".-+*#"
+_STYLES = ("green", "", "", "yellow", "red")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """The columns: `[since + i * stretch, since + (i + 1) * stretch)`."""
+
+    since: datetime
+    until: datetime
+    stretch: timedelta
+
+    @classmethod
+    def of(cls, since: datetime, until: datetime, columns: int) -> "Grid":
+        span = max(1, int((until - since).total_seconds()))
+        fitting = (stretch for stretch in STRETCHES_S if -(-span // stretch) <= columns)
+        return cls(since=since, until=until, stretch=timedelta(seconds=next(fitting, -(-span // columns))))
+
+    @property
+    def starts(self) -> list[datetime]:
+        count = -((self.since - self.until) // self.stretch)
+        return [self.since + number * self.stretch for number in range(count)]
+
+    def marks(self, view: View) -> Iterator[tuple[int, str]]:
+        """Column and label of each round local time on the ruler."""
+        wanted = _LABEL * self.stretch.total_seconds()
+        step = timedelta(seconds=next((s for s in STRETCHES_S if s >= wanted and s != 604_800), 28 * 86_400))
+        at = datetime.combine(self.since.astimezone(view.zone).date(), time())
+        while (instant := at.replace(tzinfo=view.zone)).astimezone(self.since.tzinfo) < self.until:
+            if instant.astimezone(self.since.tzinfo) >= self.since:
+                label = f"{at:%H:%M}" if at.time() != time() else f"{at:%a} {at.day}"
+                yield int((instant.astimezone(self.since.tzinfo) - self.since) / self.stretch), label
+            at += step
+
+
+def calendar(found: wire.Calendar, view: View) -> RenderableType:
+    """The nodes over time, a legend, and the bookings in their order."""
+    names = max([len(node.node) for node in found.nodes] + [len("all nodes")]) + 2
+    grid = Grid.of(found.since, found.until, max(12, min(MOST_COLUMNS, view.width - names - 12)))
+    rows = [(node.node, node.capacity, node.steps, node.state) for node in found.nodes]
+    lines = [_row(name, names, capacity, steps, grid, view, st) for name, capacity, steps, st in rows]
+    if len(found.nodes) > 1:
+        lines.append(_row("all nodes", names, found.capacity, _sum(found.nodes), grid, view, wire.NodeState.OK))
+    head = Text(f"{found.pool}: {found.capacity} GPUs, from {times.show_instant(found.since, view.zone)}", style="bold")
+    if not found.nodes:
+        return Group(head, Text("no node has reported GPUs for it yet"))
+    return Group(head, _ruler(grid, names, view), *lines, _legend(grid, names, view), Text(), bookings(found, view))
+
+
+def bookings(found: wire.Calendar, view: View) -> RenderableType:
+    """Who has what when. Other companies' leases show times and sizes alone."""
+    inside = sorted(found.bookings, key=lambda one: (one.starts_at, one.ends_at, one.lease or ""))
+    if not inside:
+        return Text("nothing is booked in it")
+    made = table(
+        *("FROM", "TO", "GPUS", "COMPANY", "STATE", "LEASE"),
+        rows=[booking(one, view) for one in inside[:MOST_BOOKINGS]],
+        right=["GPUS"],
+    )
+    rest = len(inside) - MOST_BOOKINGS
+    return Group(timed(made, view), *([Text(f"and {rest} more; --json has them all")] if rest > 0 else []))
+
+
+def booking(one: wire.Booking, view: View) -> tuple[str | Text, ...]:
+    """The cells of a booking: from, to, GPUs, company, state, lease."""
+    starts, ends = view.short(one.starts_at), view.short(one.ends_at)
+    return starts, ends, str(one.gpus), one.company or "another", state(one.state), one.lease or view.none
+
+
+def least_free(steps: Sequence[wire.FreeStep], start: datetime, end: datetime) -> int:
+    """The fewest GPUs free at any instant of `[start, end)`."""
+    first = max(0, bisect_right(steps, start, key=lambda step: step.at) - 1)
+    inside = [step.free for step in steps[first:] if step.at < end]
+    return min(inside, default=0)
+
+
+def _sum(nodes: Iterable[wire.NodeCalendar]) -> list[wire.FreeStep]:
+    changes: dict[datetime, int] = {}
+    for node in nodes:
+        before = 0
+        for step in node.steps:
+            changes[step.at] = changes.get(step.at, 0) + step.free - before
+            before = step.free
+    free, made = 0, list[wire.FreeStep]()
+    for at in sorted(changes):
+        free += changes[at]
+        made.append(wire.FreeStep(at=at, free=free))
+    return made
+
+
+def _row(
+    name: str,
+    names: int,
+    capacity: int,
+    steps: Sequence[wire.FreeStep],
+    grid: Grid,
+    view: View,
+    standing: wire.NodeState,
+) -> Text:
+    shades = _PLAIN_SHADES if view.plain else _SHADES
+    line = Text(f"{name:<{names}}")
+    for start in grid.starts:
+        shade = _shade(capacity, least_free(steps, start, min(start + grid.stretch, grid.until)))
+        line.append(shades[shade], style=_STYLES[shade])
+    now = least_free(steps, grid.since, grid.since + timedelta(seconds=1))
+    silent = "" if standing is wire.NodeState.OK else f" {standing}"
+    return line.append(f"  {now}/{capacity}{silent}")
+
+
+def _shade(capacity: int, free: int) -> int:
+    """0 all free, 1 up to a quarter taken, 2 up to half, 3 more, 4 all taken."""
+    if capacity == 0 or free <= 0:
+        return 4
+    return min(3, -(-4 * (capacity - free) // capacity))
+
+
+def _ruler(grid: Grid, names: int, view: View) -> Text:
+    cells = [" "] * len(grid.starts)
+    for column, label in grid.marks(view):
+        if column + len(label) >= len(grid.starts):
+            break
+        cells[column : column + len(label) + 1] = ["|" if view.plain else "╷", *label]
+    return Text(" " * names + "".join(cells) + "  free", style="bold")
+
+
+def _legend(grid: Grid, names: int, view: View) -> Text:
+    shades = _PLAIN_SHADES if view.plain else _SHADES
+    said = ("all free", "to 1/4 taken", "to 1/2", "more", "all taken")
+    marks = "  ".join(f"{shade} {words}" for shade, words in zip(shades, said, strict=True))
+    stretch = times.show_duration(int(grid.stretch.total_seconds()))
+    return Text(f"{' ' * names}{marks}\n{' ' * names}a column is {stretch}, at its fullest", style="dim")

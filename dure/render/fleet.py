@@ -1,0 +1,129 @@
+"""Pools, nodes and their GPUs."""
+
+from collections.abc import Iterable
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from dure import times, wire
+from dure.render.view import WIDE, View, facts, table
+
+STYLES = {
+    wire.GpuState.FREE: "green",
+    wire.GpuState.QUARANTINED: "red",
+    wire.GpuState.UNHEALTHY: "red",
+    wire.GpuState.UNKNOWN: "yellow",
+}
+
+
+def pools(found: Iterable[wire.Pool], view: View) -> RenderableType:
+    """How much there is and how much is free now, a pool a line."""
+    rows = [
+        (
+            pool.name,
+            str(sum(pool.gpus.values())),
+            str(pool.gpus.get(wire.GpuState.FREE, 0)),
+            str(pool.gpus.get(wire.GpuState.LEASED, 0)),
+            others(pool) or view.none,
+            str(pool.nodes),
+            str(pool.queued),
+            pool.product,
+        )
+        for pool in found
+    ]
+    columns = ("POOL", "GPUS", "FREE", "LEASED", "OTHER", "NODES", "QUEUED", "PRODUCT")
+    if not rows:
+        return Text("no pools: an admin adds one with dure pool add")
+    return table(*columns, rows=rows, right=("GPUS", "FREE", "LEASED", "NODES", "QUEUED"))
+
+
+def pool(found: wire.Pool, view: View) -> RenderableType:
+    gpus = ", ".join(f"{count} {state}" for state, count in found.gpus.items() if count) or "none"
+    return facts(
+        [
+            ("pool", found.name),
+            ("product", found.product),
+            ("GPUs", f"{gpus} (on {found.nodes} nodes)"),
+            ("queued", str(found.queued)),
+            (
+                "gap",
+                f"{times.show_duration(found.gap_s)} after each lease, for cleaning and proof of empty; not charged",
+            ),
+            ("grace", f"{times.show_duration(found.grace_s)} before a lease's end"),
+            ("empty", f"no process and at most {found.empty_memory_bytes >> 20} MiB in use"),
+            ("added", view.full(found.created_at)),
+        ]
+    )
+
+
+def others(pool: wire.Pool) -> str:
+    """The GPUs that are neither free nor leased, by state."""
+    shown = (wire.GpuState.FREE, wire.GpuState.LEASED)
+    return ", ".join(f"{count} {state}" for state, count in pool.gpus.items() if count and state not in shown)
+
+
+def nodes(found: Iterable[wire.Node], view: View) -> RenderableType:
+    rows = [
+        (
+            node.name,
+            str(node.state),
+            str(len(node.gpus)),
+            str(sum(gpu.state is wire.GpuState.FREE for gpu in node.gpus)),
+            ", ".join(sorted({gpu.pool or "unpooled" for gpu in node.gpus})) or view.none,
+            "never" if node.silent_s is None else f"{times.show_duration(node.silent_s)} ago",
+            node.agent_version or view.none,
+        )
+        for node in found
+    ]
+    columns = ("NODE", "STATE", "GPUS", "FREE", "POOLS", "REPORTED", "AGENT")
+    if not rows:
+        return Text("no nodes: an admin enrols one with dure node enroll")
+    return table(*columns, rows=rows, right=("GPUS", "FREE"))
+
+
+def node(found: wire.Node, view: View) -> RenderableType:
+    """A node and each of its GPUs. What could not be read is shown as nothing, never as zero."""
+    head: list[tuple[str, str | Text]] = [("node", found.name), ("state", str(found.state))]
+    head.append(("enrolled", view.full(found.enrolled_at)))
+    head.append(("reported", "never" if found.last_report_at is None else view.full(found.last_report_at)))
+    if found.clock_offset_s is not None:
+        ahead = "ahead of ours" if found.clock_offset_s >= 0 else "behind ours"
+        head.append(("clock", f"{times.show_duration(abs(found.clock_offset_s))} {ahead}"))
+    if found.agent_version is not None:
+        head.append(("versions", f"agent {found.agent_version}, driver {found.driver_version or 'unknown'}"))
+    wide = view.width >= WIDE
+    columns = (*(("GPU", "POOL", "LEASE") if wide else ("GPU",)), "STATE", *_READINGS, "HEALTH")
+    rows = [
+        (*_which(gpu, view, wide=wide), *_readings(gpu, view), gpu.health)
+        for gpu in sorted(found.gpus, key=lambda gpu: gpu.index)
+    ]
+    made = table(*columns, rows=rows, right=_READINGS)
+    return Group(facts(head), made) if rows else facts([*head, ("GPUs", "none reported yet")])
+
+
+_READINGS = ("BUSY", "MEMORY", "POWER", "TEMP", "PROCS")
+
+
+def _which(gpu: wire.Gpu, view: View, *, wide: bool) -> tuple[str | Text, ...]:
+    name, pool, state = (
+        f"{gpu.index} {gpu.uuid}",
+        gpu.pool or "unpooled",
+        Text(str(gpu.state), STYLES.get(gpu.state, "")),
+    )
+    if wide:
+        return name, pool, gpu.lease or view.none, state
+    return f"{name}\n  {pool}{f', {gpu.lease}' if gpu.lease else ''}", state
+
+
+def _readings(gpu: wire.Gpu, view: View) -> tuple[str, ...]:
+    def known(value: int | None, text: str) -> str:
+        return view.none if value is None else text
+
+    memory = f"{(gpu.memory_used_bytes or 0) / 2**30:.1f}/{(gpu.memory_total_bytes or 0) / 2**30:.0f} GiB"
+    return (
+        known(gpu.utilization_percent, f"{gpu.utilization_percent} %"),
+        known(None if gpu.memory_total_bytes is None else gpu.memory_used_bytes, memory),
+        known(gpu.power_milliwatts, f"{(gpu.power_milliwatts or 0) / 1000:.0f} W"),
+        known(gpu.temperature_celsius, f"{gpu.temperature_celsius} C"),
+        known(gpu.processes, str(gpu.processes)),
+    )

@@ -1,0 +1,46 @@
+"""The whole house on one screen: the pools, what is free now, what starts and what ends next."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from dure import wire
+from dure.render import fleet
+from dure.render.calendars import booking
+from dure.render.view import View, table
+
+SHOWN = 5
+"""How many starts and ends."""
+
+
+def status(pools: Sequence[wire.Pool], calendars: Sequence[wire.Calendar], view: View) -> RenderableType:
+    """`calendars` hold one calendar of each pool, over the same time."""
+    waiting = (wire.LeaseState.SCHEDULED,)
+    running = (wire.LeaseState.ACTIVE, wire.LeaseState.ENDING)
+    return Group(
+        fleet.pools(pools, view),
+        Text(),
+        *_next("starts", calendars, waiting, lambda one: one.starts_at, view),
+        Text(),
+        *_next("ends", calendars, running, lambda one: one.ends_at, view),
+        view.caption(),
+    )
+
+
+def _next(
+    verb: str,
+    calendars: Sequence[wire.Calendar],
+    states: tuple[wire.LeaseState, ...],
+    when: Callable[[wire.Booking], datetime],
+    view: View,
+) -> list[RenderableType]:
+    found = [(calendar.pool, one) for calendar in calendars for one in calendar.bookings if one.state in states]
+    found.sort(key=lambda pair: (when(pair[1]), pair[0], pair[1].lease or ""))
+    if not found:
+        return [Text(f"nothing {verb} in the next 24h")]
+    rows = [(pool, *booking(one, view)) for pool, one in found[:SHOWN]]
+    more = f" (of {len(found)} in 24h)" if len(found) > SHOWN else ""
+    head = Text(f"{verb} next{more}", style="bold")
+    return [head, table("POOL", "FROM", "TO", "GPUS", "COMPANY", "STATE", "LEASE", rows=rows, right=["GPUS"])]

@@ -1,0 +1,151 @@
+"""What is due: leases, queued asks, GPUs and nodes at which something has to be done now, and the next such instant.
+
+`pools` and `next_edge` read without locks, so that a turn with nothing to do disturbs nobody.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlmodel import col, func, select
+
+from scheduler.core import model
+from scheduler.store import leases, receiving
+from scheduler.store.db import Session
+from scheduler.store.tables import Allocation, Gpu, Lease, Node, Pool
+
+BATCH = 200
+"""Leases a transaction, so that a minute with thousands of starts holds no lock for long."""
+
+Due = list[tuple[Lease, model.Lease]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuePool:
+    """A pool, its generation, and what is to be done in it."""
+
+    pool: str
+    generation: int
+    endings: bool
+    stops: bool
+    starts: bool
+    expiries: bool
+    queued: bool
+
+
+_POOLS = text(
+    """
+    SELECT p.name AS pool, p.generation,
+        EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'active'
+                AND stops_at <= to_timestamp(:now) + p.grace_s * interval '1 second') AS endings,
+        EXISTS (SELECT FROM lease WHERE pool = p.name AND state IN ('active', 'ending')
+                AND stops_at <= to_timestamp(:now)) AS stops,
+        EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'scheduled'
+                AND starts_at <= to_timestamp(:now)) AS starts,
+        EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'queued'
+                AND coalesce(start_by, start) < to_timestamp(:now)) AS expiries,
+        EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'queued') AS queued
+    FROM pool p ORDER BY p.name
+    """
+)
+
+_NEXT = text(
+    """
+    SELECT extract(epoch FROM least(
+        (SELECT min(starts_at) FROM lease WHERE state = 'scheduled' AND starts_at > to_timestamp(:now)),
+        (SELECT min(l.stops_at - p.grace_s * interval '1 second')
+           FROM lease l JOIN pool p ON p.name = l.pool WHERE l.state = 'active'),
+        (SELECT min(stops_at) FROM lease WHERE state IN ('active', 'ending')),
+        (SELECT min(coalesce(start_by, start)) + interval '1 second' FROM lease WHERE state = 'queued')
+    ))::float8
+    """
+)
+
+
+def pools(session: Session, *, now: float) -> list[DuePool]:
+    """Every pool, by name."""
+    return [DuePool(**row) for row in session.connection().execute(_POOLS, {"now": int(now)}).mappings()]
+
+
+def next_edge(session: Session, *, now: float) -> float | None:
+    """Unix seconds; None when no row has one."""
+    return session.connection().execute(_NEXT, {"now": now}).scalar_one()
+
+
+def starts(session: Session, pool: str, *, now: float, after: str) -> Due:
+    """Scheduled leases whose start has come, locked, by id from `after` on, `BATCH` at most."""
+    query = (
+        select(Lease)
+        .where(col(Lease.pool) == pool, col(Lease.state) == "scheduled", col(Lease.starts_at) <= int(now))
+        .where(col(Lease.id) > after)
+        .order_by(col(Lease.id))
+        .limit(BATCH)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return leases.with_core(session, session.exec(query).all())
+
+
+def stops(session: Session, pool: str, *, states: Sequence[str], until: int) -> Due:
+    """Leases in `states` that stop by `until`, locked, the first to stop first, `BATCH` at most."""
+    query = (
+        select(Lease)
+        .where(col(Lease.pool) == pool, col(Lease.state).in_(states), col(Lease.stops_at) <= until)
+        .order_by(col(Lease.stops_at), col(Lease.id))
+        .limit(BATCH)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return leases.with_core(session, session.exec(query).all())
+
+
+def expired(session: Session, pool: str, *, now: float) -> Due:
+    """Queued asks whose last start is past, locked, in order of arrival."""
+    last = func.coalesce(col(Lease.start_by), col(Lease.start))
+    query = (
+        select(Lease)
+        .where(col(Lease.pool) == pool, col(Lease.state) == "queued", func.extract("epoch", last) < int(now))
+        .order_by(col(Lease.id))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return leases.with_core(session, session.exec(query).all())
+
+
+def queued(session: Session, pool: str) -> Sequence[Lease]:
+    """Queued asks in order of arrival; read under the pool's lock, which whoever changes them holds."""
+    query = (
+        select(Lease)
+        .where(col(Lease.pool) == pool, col(Lease.state) == "queued")
+        .order_by(col(Lease.id))
+        .execution_options(populate_existing=True)
+    )
+    return session.exec(query).all()
+
+
+def unproved(session: Session, *, now: float) -> list[str]:
+    """GPUs whose lease's gap is over and which are not proved empty, nor quarantined yet."""
+    query = (
+        select(Gpu.uuid)
+        .join(Allocation, col(Allocation.gpu) == col(Gpu.uuid))
+        .join(Lease, col(Lease.id) == col(Allocation.lease))
+        .join(Pool, col(Pool.name) == col(Lease.pool))
+        .where(
+            col(Allocation.closed_at).is_(None),
+            col(Allocation.ended_at).is_not(None),
+            ~col(Gpu.quarantined),
+            func.extract("epoch", col(Lease.stops_at)) + col(Pool.gap_s) <= int(now),
+        )
+        .order_by(col(Gpu.uuid))
+    )
+    return list(session.exec(query).all())
+
+
+def silent(session: Session, *, now: float) -> list[str]:
+    """Nodes that should have reported by now. Time in which nobody could receive reports is not their silence."""
+    since = receiving.since(session, now=now)
+    if since is None:
+        return []
+    heard = func.greatest(func.extract("epoch", col(Node.last_report_at)), since)
+    query = select(Node.name).where(col(Node.state) == "ok", heard + col(Node.silent_after_s) < now)
+    return list(session.exec(query.order_by(col(Node.name))).all())

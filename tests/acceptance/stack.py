@@ -1,0 +1,198 @@
+"""A running Dure in a folder of its own: started, looked into, hurt, and taken down whatever a test did to it."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+
+from deploy.local import leftovers
+from deploy.local.postgres import Embedded, tail
+from dure.client import Client
+from tests.servers import QUICK
+
+TREE = Path(__file__).resolve().parents[2]
+DURE = Path(sys.executable).with_name("dure")
+
+FIRST_PORT = 20_000
+"""Below what the kernel gives to clients, so that only other tests are in the way."""
+PORTS_A_WORKER = 400
+
+
+class Stack:
+    """`python -m deploy.local up` and, outside of it, its PostgreSQL, so that a test can take that away for a while.
+
+    With `embedded` the supervisor has the PostgreSQL, as it has on a laptop, and `postgres` here is not used.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        nodes: int,
+        gpus: int,
+        report_s: float = 0.3,
+        embedded: bool = False,
+        example: bool = False,
+    ) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.output = folder / "up.log"
+        self.postgres = Embedded(folder / "postgres", options=QUICK)
+        first = free_ports(nodes + 2)
+        self.server = f"http://127.0.0.1:{first}"
+        self.metrics = {"scheduler": f"http://127.0.0.1:{first + 1}/metrics", "api": f"{self.server}/metrics"}
+        self._settings = {
+            "DURE_LOCAL_DATA": str(self.data),
+            "DURE_LOCAL_NODES": str(nodes),
+            "DURE_LOCAL_GPUS": str(gpus),
+            "DURE_LOCAL_API_PORT": str(first),
+            "DURE_LOCAL_SCHEDULER_PORT": str(first + 1),
+            "DURE_LOCAL_AGENT_PORT": str(first + 2),
+            "DURE_LOCAL_REPORT_S": str(report_s),
+            "DURE_LOCAL_SAMPLE_S": str(report_s / 3),
+            "DURE_LOCAL_EXAMPLE": str(example),
+        }
+        self._embedded = embedded
+        self._supervisor: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        record = leftovers.read(self.data / "running.json")
+        if self._supervisor and self._supervisor.poll() is None:
+            self._supervisor.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._supervisor.wait(30)
+            self._supervisor.kill()
+            self._supervisor.wait()
+        leftovers.end(record.parts if record else ())
+        self.postgres.stop()
+        if error is not None:
+            print(self.logs())
+
+    @property
+    def admin_token(self) -> str:
+        return (self.data / "admin-token").read_text().strip()
+
+    def client(self, token: str | None = None) -> Client:
+        """A client with `token`, or the admin's."""
+        return Client(self.server, token or self.admin_token)
+
+    def dure(self, *arguments: str, token: str | None = None) -> Any:
+        """What `dure ... --json` answers; raises CalledProcessError with its exit code."""
+        environ = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "DURE_SERVER": self.server}
+        environ["DURE_TOKEN"] = token or self.admin_token
+        done = subprocess.run(
+            [str(DURE), *arguments, "--json"], env=environ, capture_output=True, text=True, check=True
+        )
+        return json.loads(done.stdout)
+
+    # --- up and down -------------------------------------------------------------------------------------------------
+
+    def start(self, *, wait_s: float = 60.0) -> None:
+        """Starts PostgreSQL if it is stopped and the supervisor, and returns when everything is ready."""
+        supervisor = self.launch()
+        self.until(lambda: self._ready(supervisor), "everything is ready", within_s=wait_s)
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Starts the supervisor without waiting for it."""
+        environ = {**os.environ, **self._settings}
+        if not self._embedded:
+            if self.postgres.pid is None:
+                self.postgres.start()
+                self.postgres.create("dure")
+            environ["DURE_DATABASE_URL"] = self.postgres.url("dure")
+        with self.output.open("ab") as output:
+            self._supervisor = subprocess.Popen(
+                [sys.executable, "-m", "deploy.local", "up"], cwd=TREE, env=environ, stdout=output, stderr=output
+            )
+        return self._supervisor
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> int:
+        """Ends the supervisor as Ctrl-C does, and answers its exit code. PostgreSQL stays."""
+        assert self._supervisor is not None
+        self._supervisor.send_signal(how)
+        return self._supervisor.wait(60)
+
+    def _ready(self, supervisor: subprocess.Popen[bytes]) -> bool:
+        assert supervisor.poll() is None, f"the supervisor ended with {supervisor.returncode}:\n{self.logs()}"
+        record = leftovers.read(self.data / "running.json")
+        return record is not None and record.ready and record.supervisor == supervisor.pid
+
+    # --- its processes -----------------------------------------------------------------------------------------------
+
+    def pids(self) -> dict[str, int]:
+        """The processes that run now, by name: `api`, `scheduler`, `agent-node-1`, ..."""
+        record = leftovers.read(self.data / "running.json")
+        return {part.name: part.pid for part in record.parts} if record else {}
+
+    def signal(self, name: str, how: signal.Signals) -> None:
+        """Sends `how` to a process by its name, for example SIGSTOP."""
+        os.kill(self.pids()[name], how)
+
+    def kill(self, name: str) -> int:
+        """SIGKILL to a process by its name; answers its pid. The supervisor starts it again."""
+        pid = self.pids()[name]
+        process = psutil.Process(pid)
+        process.kill()
+        self.until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, f"{name} is dead")
+        return pid
+
+    def until_again(self, name: str, *, not_pid: int, within_s: float = 30.0) -> None:
+        """Waits until the supervisor has started `name` again after `not_pid` was killed."""
+        self.until(lambda: self.pids().get(name) not in (None, not_pid), f"{name} runs again", within_s=within_s)
+
+    # --- waiting -----------------------------------------------------------------------------------------------------
+
+    def until(self, happened: Callable[[], Any], what: str, *, within_s: float = 20.0, every_s: float = 0.05) -> Any:
+        """Waits until `happened()` is true, and answers what it answered. Fails the test, with the logs, when it does not."""
+        deadline = time.monotonic() + within_s
+        while not (found := happened()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"within {within_s} s it did not come to it that {what}\n{self.logs()}")
+            time.sleep(every_s)
+        return found
+
+    def logs(self) -> str:
+        """The ends of all logs, for a failed test."""
+        files = [self.output, *sorted((self.data / "logs").glob("*.log")), self.postgres.log]
+        return "\n".join(f"--- {file.name}\n{tail(file, 25)}" for file in files)
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` ports in a row that nobody listens on, in this pytest worker's own range."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    start = FIRST_PORT + worker * PORTS_A_WORKER
+    for first in _rotated(range(start, start + PORTS_A_WORKER - count, count)):
+        if all(_free(port) for port in range(first, first + count)):
+            return first
+    raise AssertionError(f"no {count} free ports from {start} on")
+
+
+def _rotated(candidates: range) -> Iterator[int]:
+    # Two runs of the tests at once begin at different places.
+    offset = os.getpid() % len(candidates)
+    yield from [*candidates[offset:], *candidates[:offset]]
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

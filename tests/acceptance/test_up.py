@@ -1,0 +1,151 @@
+"""`make up` as a person has it: up, down, up again, killed in the middle, and in somebody's way."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from deploy.local import leftovers
+from dure import wire
+from tests import servers
+from tests.acceptance.stack import Stack
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with servers.folder("up") as made:
+        yield made
+
+
+@pytest.fixture
+def stack(folder: Path) -> Iterator[Stack]:
+    """Not started yet; the supervisor has its own PostgreSQL, and makes the example."""
+    with Stack(folder, nodes=1, gpus=4, embedded=True, example=True) as found:
+        yield found
+
+
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """Every process that has to do with `folder`, by its arguments or its environment."""
+    return [found for found in psutil.process_iter() if found.pid != os.getpid() and _mentions(found, str(folder))]
+
+
+def _mentions(process: psutil.Process, folder: str) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return any(folder in text for text in [*process.cmdline(), *process.environ().values()])
+    return False
+
+
+def test_a_lease_is_where_it_was_after_ctrl_c_and_another_up(stack: Stack, folder: Path) -> None:
+    stack.start()
+    with stack.client() as client:
+        ask = wire.Ask(pool="h100-80gb", shape=wire.Shape(gpus=3), duration_s=3600, company="acme")
+        before = client.ask(ask)
+        assert before.state == wire.LeaseState.SCHEDULED
+    assert stack.stop(signal.SIGINT) == 0
+    assert processes_of(folder) == []
+    assert not (stack.data / "running.json").exists()
+    stack.start()
+    with stack.client() as client:
+        after = client.lease(before.id)
+        assert (after.promised_start, after.ends_at, after.placement) == (
+            before.promised_start,
+            before.ends_at,
+            before.placement,
+        )
+    assert stack.stop(signal.SIGTERM) == 0
+    assert processes_of(folder) == []
+
+
+def test_what_it_says_to_try_next_works_when_pasted(stack: Stack) -> None:
+    stack.start()
+    said = stack.output.read_text()
+    pasted = "\n".join(line.strip() for line in said.partition("Try next")[2].splitlines()[2:] if line.strip())
+    assert pasted.count("/dure ") == 3
+    clean = {"PATH": os.environ["PATH"], "HOME": str(stack.folder)}
+    done = subprocess.run(["sh", "-ec", pasted], env=clean, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert stack.server in said
+
+
+def test_tokens_are_readable_by_their_owner_alone(stack: Stack) -> None:
+    stack.start()
+    tokens = [stack.data / "admin-token", stack.data / "acme-token", *(stack.data / "nodes").glob("*.token")]
+    assert len(tokens) == 3
+    assert [stat.S_IMODE(token.stat().st_mode) for token in tokens] == [0o600] * 3
+
+
+def test_a_second_up_on_the_same_data_is_refused_and_the_first_goes_on(stack: Stack) -> None:
+    stack.start()
+    before = stack.pids()
+    first = leftovers.read(stack.data / "running.json")
+    second = stack.launch()
+    assert second.wait(30) == 1
+    assert first is not None
+    assert f"process {first.supervisor} already runs Dure on {stack.data}" in stack.output.read_text()
+    assert stack.pids() == before
+    os.kill(first.supervisor, signal.SIGTERM)
+    stack.until(lambda: processes_of(stack.data) == [], "the first has ended")
+
+
+def test_what_a_killed_supervisor_left_is_ended_by_the_next_up(stack: Stack, folder: Path) -> None:
+    stack.start()
+    left = stack.pids()
+    assert stack.stop(signal.SIGKILL) == -signal.SIGKILL
+    assert {"postgres", "api", "scheduler", "agent-node-1"} == set(left)
+    orphans = [psutil.Process(pid) for pid in left.values()]
+    stack.start()
+    assert not any(found.is_running() and found.status() != psutil.STATUS_ZOMBIE for found in orphans)
+    assert set(stack.pids()) == set(left)
+    assert "ended-leftover" in stack.output.read_text()
+    assert stack.stop() == 0
+    assert processes_of(folder) == []
+
+
+def test_every_process_that_is_killed_is_started_again(stack: Stack) -> None:
+    stack.start()
+    for name in ("agent-node-1", "scheduler", "api", "postgres"):
+        stack.until_again(name, not_pid=stack.kill(name))
+    with stack.client() as client:
+        stack.until(lambda: client.pool("h100-80gb").gpus.get(wire.GpuState.FREE) == 4, "all GPUs are free again")
+    assert stack.stop() == 0
+
+
+def test_an_agent_whose_token_was_lost_gets_another(stack: Stack) -> None:
+    stack.start()
+    token = stack.data / "nodes" / "node-1.token"
+    before = token.read_text()
+    assert stack.stop() == 0
+    token.unlink()
+    stack.start()
+    assert token.read_text() != before
+
+
+@pytest.mark.parametrize("after_s", [0.3, 1.0, 2.0, 3.5])
+def test_ctrl_c_while_it_starts_leaves_nothing(stack: Stack, folder: Path, after_s: float) -> None:
+    supervisor = stack.launch()
+    time.sleep(after_s)
+    supervisor.send_signal(signal.SIGINT)
+    # In the first moments Python itself is starting, and dies of the signal.
+    assert supervisor.wait(60) in (0, -signal.SIGINT)
+    assert processes_of(folder) == []
+
+
+def test_a_taken_port_is_named_before_anything_starts(stack: Stack, folder: Path) -> None:
+    port = int(stack.server.rpartition(":")[2])
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        assert stack.launch().wait(30) == 1
+    said = stack.output.read_text()
+    assert re.search(rf"port {port} is taken by .* \(process {os.getpid()}\): .*DURE_LOCAL_API_PORT", said)
+    assert processes_of(folder) == []
+    assert not (stack.data / "postgres").exists()

@@ -1,0 +1,92 @@
+"""The app on a real socket and a real database, with a token of every role and time that the test sets."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from api.app import create_app
+from dure import wire
+from scheduler.service import Service
+from scheduler.store import tokens
+from scheduler.store.books import Books
+from scheduler.store.db import Database
+from tests.integration.scheduler.conftest import ADMIN, T0, World
+from tests.served import served
+
+
+@dataclass
+class SetClock:
+    """The clock of a test: it stands until it is set."""
+
+    at: float = T0
+
+    def now(self) -> float:
+        return self.at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """`world` does to the database what other processes would."""
+
+    world: World
+    clock: SetClock
+    app: FastAPI
+    url: str
+    secrets: dict[str, str]
+
+    def client(self, who: str | None = None) -> httpx.Client:
+        """A client with the token of `admin`, a company or a node; without one for None."""
+        headers = {} if who is None else {"Authorization": f"Bearer {self.secrets[who]}"}
+        return httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=30)
+
+    def send(self, who: str | None, method: str, path: str, **more: Any) -> httpx.Response:
+        with self.client(who) as client:
+            return client.request(method, path, **more)
+
+    def get(self, who: str | None, path: str, **more: Any) -> httpx.Response:
+        return self.send(who, "GET", path, **more)
+
+    def post(self, who: str | None, path: str, **more: Any) -> httpx.Response:
+        return self.send(who, "POST", path, **more)
+
+    def ask(
+        self, who: str, gpus: int = 8, *, key: str | None = None, dry_run: bool = False, **more: Any
+    ) -> httpx.Response:
+        body = {"pool": "h100", "shape": {"gpus": gpus}, "duration_s": 100, **more}
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return self.post(who, "/v1/leases", json=body, headers=headers, params={"dry_run": "true"} if dry_run else None)
+
+
+def token(db: Database, **of: Any) -> str:
+    """The secret of a new token; `of` are the fields of `wire.TokenIssue`."""
+    with db.begin() as session:
+        return tokens.issue(session, wire.TokenIssue(**of), actor=ADMIN, now=T0).secret
+
+
+def code(answer: httpx.Response) -> tuple[int, str]:
+    """The status and code of a problem, which is one in every respect."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    found = wire.Problem.model_validate(answer.json())
+    assert found.status == answer.status_code
+    assert found.type == f"/v1/problems/{found.code}"
+    assert found.request_id is not None
+    return found.status, found.code
+
+
+@pytest.fixture
+def site(database: Database) -> Iterator[Site]:
+    """Pool `h100` of two nodes with 8 GPUs each; companies `acme` and `globex` with a quota of 16."""
+    world, clock = World(database).found(), SetClock()
+    secrets = {
+        "admin": token(database, role="admin"),
+        "acme": token(database, role="company", company="acme"),
+        "globex": token(database, role="company", company="globex"),
+        "n1": token(database, role="node", node="n1"),
+    }
+    app = create_app(database, clock, Service(Books()))
+    with served(app) as url:
+        yield Site(world=world, clock=clock, app=app, url=url, secrets=secrets)

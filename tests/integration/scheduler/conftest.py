@@ -1,0 +1,140 @@
+"""A small world on a real database: companies, a pool, nodes that report, and time that the test sets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from dure import wire
+from scheduler.actor import Actor
+from scheduler.service import Service
+from scheduler.store import companies, leases, nodes, pools, quotas, reports
+from scheduler.store.books import Books
+from scheduler.store.db import Database
+from scheduler.turns import queue, starts, stops
+
+T0 = 1_800_000_000
+ADMIN = Actor(role=wire.Role.ADMIN, token="tok_admin")
+GAP_S = 10
+GRACE_S = 5
+PRODUCT = "NVIDIA H100 80GB HBM3"
+
+
+def company(name: str) -> Actor:
+    return Actor(role=wire.Role.COMPANY, token=f"tok_{name}", company=name)
+
+
+@dataclass
+class World:
+    """What the processes would do, in the order the test says."""
+
+    db: Database
+    service: Service = field(default_factory=lambda: Service(Books()))
+    seq: int = 0
+
+    def found(self, *, nodes_: Sequence[str] = ("n1", "n2"), gpus: int = 8, quota: int = 16) -> "World":
+        with self.db.begin() as session:
+            pools.add(
+                session,
+                wire.PoolCreate(name="h100", product=PRODUCT, gap_s=GAP_S, grace_s=GRACE_S),
+                actor=ADMIN,
+                now=T0,
+            )
+            for name in ("acme", "globex"):
+                companies.add(session, wire.CompanyCreate(name=name), actor=ADMIN, now=T0)
+                quotas.put(session, name, "h100", wire.QuotaSet(gpus=quota), actor=ADMIN, now=T0)
+            for node in nodes_:
+                nodes.enroll(session, wire.NodeEnroll(name=node), actor=ADMIN, now=T0)
+        for node in nodes_:
+            self.report(node, now=T0, gpus=gpus)
+        return self
+
+    def report(
+        self,
+        node: str,
+        *,
+        now: float,
+        gpus: int = 8,
+        knew_ended: Sequence[str] = (),
+        usage: Sequence[wire.AllocationUsage] = (),
+        processes: int | None = 0,
+        health: str = "ok",
+        boot: str = "boot1",
+    ) -> wire.ReportAnswer:
+        self.seq += 1
+        readings = [
+            wire.GpuReading.model_validate(
+                {
+                    "uuid": f"GPU-{node}-{index}",
+                    "index": index,
+                    "product": PRODUCT,
+                    "health": health,
+                    "memory_used_bytes": 0,
+                    "processes": processes,
+                }
+            )
+            for index in range(gpus)
+        ]
+        report = wire.Report(
+            boot=boot,
+            seq=self.seq,
+            sent_at=now,
+            interval_s=2,
+            agent_version="1",
+            gpus=readings,
+            knew_ended=list(knew_ended),
+            usage=list(usage),
+        )
+        with self.db.begin() as session:
+            return reports.take(session, node, report, now=now)
+
+    def ask(
+        self, gpus: int = 8, *, now: float = T0, who: str = "acme", duration_s: int = 100, **more: object
+    ) -> wire.Lease:
+        body = wire.Ask.model_validate({"pool": "h100", "shape": {"gpus": gpus}, "duration_s": duration_s, **more})
+        with self.db.begin() as session:
+            return self.service.ask(session, body, actor=company(who), now=now)
+
+    def release(self, lease: wire.Lease, *, now: float) -> wire.Lease:
+        with self.db.begin() as session:
+            return self.service.release(session, lease.id, actor=company(lease.company), now=now)
+
+    def cancel(self, lease: wire.Lease, *, now: float) -> wire.Lease:
+        with self.db.begin() as session:
+            return self.service.cancel(session, lease.id, actor=company(lease.company), now=now)
+
+    def turn(self, now: float, *, led_since: float = T0) -> None:
+        """One turn of the loop, as `Loop.tick` takes it."""
+        lead = starts.Leading(since=led_since, away="scheduler_away")
+        with self.db.begin() as session:
+            stops.begin_ending(session, "h100", now=now)
+            stops.stop_due(session, "h100", now=now)
+        with self.db.begin() as session:
+            stops.quarantine_unproved(session, now=now)
+        with self.db.begin() as session:
+            starts.start_due(session, "h100", now=now, lead=lead)
+            queue.expire(session, "h100", now=now)
+            queue.pull(session, self.service, "h100", now=now)
+
+    def lease(self, lease: wire.Lease) -> wire.Lease:
+        with self.db.snapshot() as session:
+            return leases.get(session, lease.id, actor=ADMIN)
+
+    def events(self, lease: wire.Lease) -> list[tuple[str, str | None]]:
+        with self.db.snapshot() as session:
+            page = leases.events(session, lease.id, actor=ADMIN, after=None, limit=100)
+        return [(event.event, event.cause) for event in page.items]
+
+    def gpus(self) -> dict[str, int]:
+        with self.db.snapshot() as session:
+            return {state.value: count for state, count in pools.get(session, "h100").gpus.items() if count}
+
+
+@pytest.fixture
+def world(database: Database) -> World:
+    return World(database).found()
+
+
+@pytest.fixture
+def any_world(any_database: Database) -> World:
+    return World(any_database).found()

@@ -1,0 +1,135 @@
+"""What the allocator makes of reports: good ones, repeated ones, and nonsense."""
+
+import pytest
+from sqlalchemy import text
+
+from dure import wire
+from dure.errors import GpuClaimed, InvalidRequest, StaleReport, UnknownNode
+from scheduler.store import nodes, receiving
+from scheduler.turns import silence
+from tests.integration.scheduler.conftest import T0, World
+
+
+def _generation(world: World) -> int:
+    with world.db.snapshot() as session:
+        return session.connection().execute(text("SELECT generation FROM pool")).scalar_one()
+
+
+def _node(world: World, name: str, now: float = T0) -> wire.Node:
+    with world.db.snapshot() as session:
+        return nodes.get(session, name, now=now)
+
+
+def _silence(world: World, now: float, *, receiving_since: float = T0) -> list[str]:
+    with world.db.begin() as session:
+        receiving.beat(session, now=receiving_since)
+        receiving.beat(session, now=max(now - 1, receiving_since))
+    with world.db.begin() as session:
+        return silence.mark_silent(session, now=now)
+
+
+def test_a_report_that_changes_nothing_does_not_touch_the_pool(world: World) -> None:
+    before = _generation(world)
+    world.report("n1", now=T0 + 2)
+    assert _generation(world) == before
+
+
+def test_a_report_from_an_unknown_node_is_refused(world: World) -> None:
+    with pytest.raises(UnknownNode):
+        world.report("n9", now=T0)
+
+
+def test_an_older_report_of_the_same_agent_is_refused_and_the_same_one_is_answered_again(world: World) -> None:
+    world.report("n1", now=T0 + 1)
+    world.seq -= 1
+    world.report("n1", now=T0 + 2)
+    world.seq -= 2
+    with pytest.raises(StaleReport):
+        world.report("n1", now=T0 + 3)
+    world.report("n1", now=T0 + 4, boot="boot2")
+
+
+def test_a_gpu_of_another_node_cannot_be_claimed(world: World) -> None:
+    reading = wire.GpuReading(uuid="GPU-n2-0", index=0, product="NVIDIA H100 80GB HBM3", health="ok")
+    report = wire.Report(boot="b", seq=1, sent_at=T0, interval_s=1, agent_version="1", gpus=[reading])
+    from scheduler.store import reports
+
+    with pytest.raises(GpuClaimed, match="n2"), world.db.begin() as session:
+        reports.take(session, "n1", report, now=T0)
+
+
+def test_a_clock_a_day_off_is_noted_and_decides_nothing(world: World) -> None:
+    lease = world.ask(8)
+    world.turn(T0)
+    from scheduler.store import reports
+
+    report = wire.Report(boot="b", seq=1, sent_at=T0 + 86_400, interval_s=1, agent_version="1", gpus=[])
+    with world.db.begin() as session:
+        reports.take(session, "n2", report, now=T0)
+    assert _node(world, "n2").clock_offset_s == 86_400
+    assert world.lease(lease).ends_at == lease.ends_at
+
+
+def test_running_totals_count_once_however_often_they_come(world: World) -> None:
+    world.ask(8)
+    world.turn(T0)
+    allocation = world.report("n1", now=T0 + 1).allocations[0].allocation
+    for busy in (1000, 3000, 3000, 2000):
+        use = wire.AllocationUsage(allocation=allocation, sampled_ms=5000, busy_ms=busy)
+        world.report("n1", now=T0 + 2, usage=[use])
+    use = wire.AllocationUsage(allocation=allocation, sampled_ms=500, busy_ms=500)
+    world.report("n1", now=T0 + 3, usage=[use], boot="boot2")
+    world.report("n2", now=T0 + 3, usage=[use], boot="forger")
+    with world.db.snapshot() as session:
+        total = session.connection().execute(text("SELECT sum(busy_ms) FROM allocation_use")).scalar_one()
+    assert total == 3500
+
+
+def test_more_busy_than_sampled_is_refused(world: World) -> None:
+    use = wire.AllocationUsage(allocation="alo_1", sampled_ms=1, busy_ms=2)
+    with pytest.raises(InvalidRequest, match="busy"):
+        world.report("n1", now=T0 + 1, usage=[use])
+
+
+def test_a_sick_gpu_is_granted_to_nobody_until_it_is_well(world: World) -> None:
+    world.report("n1", now=T0 + 1, health="unhealthy")
+    assert world.gpus() == {"unhealthy": 8, "free": 8}
+    assert world.ask(16, shape={"nodes": 2, "gpus_per_node": 8}).state == "queued"
+    world.report("n1", now=T0 + 2)
+    assert world.gpus() == {"free": 16}
+
+
+def test_a_gpu_that_is_reported_no_more_leaves_the_pool(world: World) -> None:
+    world.report("n1", now=T0 + 1, gpus=7)
+    assert world.gpus() == {"free": 15}
+
+
+def test_a_silent_node_gets_no_new_starts_and_is_taken_back_when_it_speaks(world: World) -> None:
+    lease = world.ask(8)
+    world.turn(T0)
+    assert _silence(world, T0 + 5) == []
+    world.report("n2", now=T0 + 6)
+    assert _silence(world, T0 + 7) == ["n1"]
+    assert world.lease(lease).state == "active"
+    assert _node(world, "n1").state == "unknown"
+    assert world.ask(8, now=T0 + 7, duration_s=10).placement[0].node == "n2"
+    world.report("n1", now=T0 + 8)
+    assert _node(world, "n1").state == "ok"
+    assert world.gpus()["leased"] == 8
+
+
+def test_silence_is_not_counted_while_nobody_could_receive(world: World) -> None:
+    assert _silence(world, T0 + 31, receiving_since=T0 + 30) == []
+    assert _silence(world, T0 + 37, receiving_since=T0 + 30) == ["n1", "n2"]
+
+
+def test_a_node_of_a_product_that_no_pool_names_is_shown_as_unpooled(world: World) -> None:
+    from scheduler.store import reports
+    from tests.integration.scheduler.conftest import ADMIN
+
+    reading = wire.GpuReading(uuid="GPU-x", index=0, product="Abacus 3000", health="ok")
+    report = wire.Report(boot="b", seq=1, sent_at=T0, interval_s=1, agent_version="1", gpus=[reading])
+    with world.db.begin() as session:
+        nodes.enroll(session, wire.NodeEnroll(name="odd"), actor=ADMIN, now=T0)
+        reports.take(session, "odd", report, now=T0)
+    assert [gpu.state for gpu in _node(world, "odd").gpus] == ["unpooled"]

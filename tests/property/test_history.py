@@ -1,0 +1,104 @@
+from collections.abc import Iterator
+from dataclasses import replace
+
+from hypothesis import event, given, settings
+
+from scheduler.core.decide import decide
+from scheduler.core.model import Ask, Code, CompanyId, Gang, Instant, Numbers, Promise, Total
+from tests.property import slow
+from tests.property.world import QUOTA, Asks, Step, World, asks, histories
+
+SECONDS = range(90, 500)
+
+
+def lived(history: list[Step]) -> World:
+    world = World()
+    for step in history:
+        world.live(step)
+    return world
+
+
+def offered(numbers: Numbers, ask: Ask, begin: Instant) -> Iterator[Ask]:
+    """The asks that a refusal says would have been granted."""
+    if "earliest_start" in numbers:
+        yield replace(ask, start=Instant(int(numbers["earliest_start"])), start_by=None)
+    if "longest_s_now" in numbers:
+        yield replace(ask, start=begin, start_by=None, duration_s=int(numbers["longest_s_now"]))
+    if "largest_gpus_now" in numbers:
+        gpus, shape = int(numbers["largest_gpus_now"]), ask.shape
+        smaller = replace(shape, nodes=gpus // shape.gpus_per_node) if isinstance(shape, Gang) else Total(gpus=gpus)
+        yield replace(ask, start=begin, start_by=None, shape=smaller)
+
+
+@settings(max_examples=300, deadline=None)
+@given(histories)
+def test_no_promise_takes_a_gpu_that_another_lease_has(history: list[Step]):
+    world = World()
+    for step in history:
+        verdict = world.live(step)
+        if isinstance(verdict, Promise):
+            for node, _ in verdict.placement:
+                for instant in range(verdict.start, verdict.end + world.policy.gap_s):
+                    used = slow.used(world.leases.values(), node, instant, world.policy.gap_s)
+                    assert used <= world.nodes[node].capacity
+
+
+@settings(max_examples=300, deadline=None)
+@given(histories)
+def test_no_company_is_ever_above_its_quota(history: list[Step]):
+    world = lived(history)
+    for company in ("acme", "bolt"):
+        assert max(slow.held(world.leases.values(), CompanyId(company), instant) for instant in SECONDS) <= QUOTA
+
+
+@settings(max_examples=300, deadline=None)
+@given(histories)
+def test_a_placement_is_the_whole_shape_or_there_is_none(history: list[Step]):
+    for lease in lived(history).leases.values():
+        assert sum(gpus for _, gpus in lease.placement) == lease.shape.gpus
+        assert len({node for node, _ in lease.placement}) == len(lease.placement)
+        assert list(lease.placement) == sorted(lease.placement)
+        assert all(gpus > 0 for _, gpus in lease.placement)
+        if isinstance(lease.shape, Gang):
+            assert [gpus for _, gpus in lease.placement] == [lease.shape.gpus_per_node] * lease.shape.nodes
+
+
+@settings(max_examples=300, deadline=None)
+@given(histories, asks)
+def test_the_same_history_gives_the_same_answers(history: list[Step], ask: Asks):
+    first, second = lived(history), lived(history)
+    assert first.verdicts == second.verdicts
+    assert first.decide(ask.at(first.now)) == second.decide(ask.at(second.now))
+
+
+@settings(max_examples=300, deadline=None)
+@given(histories, asks)
+def test_a_book_that_is_kept_decides_as_one_that_is_made_anew(history: list[Step], ask: Asks):
+    world = lived(history)
+    asked = ask.at(world.now)
+    assert decide(world.book, QUOTA, asked, world.now) == decide(world.fresh_book(), QUOTA, asked, world.now)
+
+
+@settings(max_examples=500, deadline=None)
+@given(histories, asks)
+def test_a_promised_start_is_the_earliest_there_is(history: list[Step], ask: Asks):
+    world = lived(history)
+    asked = ask.at(world.now)
+    leases, nodes = list(world.leases.values()), list(world.nodes.values())
+    want = slow.earliest(asked, nodes, leases, world.policy, QUOTA, world.now)
+    verdict = decide(world.book, QUOTA, asked, world.now)
+    event(verdict.code)
+    assert (verdict.start if isinstance(verdict, Promise) else None) == want
+
+
+@settings(max_examples=300, deadline=None)
+@given(histories, asks)
+def test_what_a_refusal_offers_would_be_granted(history: list[Step], ask: Asks):
+    world = lived(history)
+    asked = replace(ask.at(world.now), queue=False)
+    refusal = decide(world.book, QUOTA, asked, world.now)
+    if refusal.code is not Code.NO_START_IN_WINDOW:
+        return
+    begin = max(world.now, asked.start or world.now)
+    for other in offered(refusal.numbers, asked, Instant(begin)):
+        assert isinstance(decide(world.book, QUOTA, other, world.now), Promise)

@@ -1,0 +1,47 @@
+"""An app on a real socket, served as the process serves it, for as long as a test wants it."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from api.__main__ import config
+
+
+@contextmanager
+def served(app: FastAPI) -> Iterator[str]:
+    """The address of the app, which answers from the first moment on."""
+    # Said to be TCP, or asyncio does not know to send small answers at once.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = _Server(config(app, "127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        server.ready.wait()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@contextmanager
+def client(app: FastAPI, token: str | None = None) -> Iterator[httpx.Client]:
+    """A client of the app alone, with its token."""
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    with served(app) as url, httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=30) as found:
+        yield found
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()

@@ -1,0 +1,134 @@
+"""The whole agent in one process, threads and all: simulated GPUs, a real port, a real allocator on loopback."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from agents.agent import Agent
+from agents.credential import Credential
+from agents.driver import Driver
+from agents.scenario import Scenario
+from agents.settings import Settings
+from agents.simulated import SimulatedDriver
+from dure.wire import NodeAllocation
+from tests.unit.agents.allocator import Allocator, Reply
+from tests.unit.agents.builders import ScriptedDriver, a_gpu
+
+FLEET = Scenario(gpus=2, cleanup_s=0)
+TRIES = 200
+
+
+class Running:
+    """An agent on a thread of this process."""
+
+    def __init__(self, driver: Driver, allocator: Allocator, token: Path) -> None:
+        self.port = 0
+        settings = Settings(server=allocator.url, driver="simulated", interval_s=0.1, sample_s=0.05, port=0)
+        self.agent = Agent(settings, driver, node="node-1", credential=Credential(token), version="0.1.0", leave_s=2)
+        self.well: bool | None = None
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        self.well = self.agent.run()
+
+    def end(self) -> bool | None:
+        self.agent.stop()
+        self.thread.join(20)
+        assert not self.thread.is_alive()
+        return self.well
+
+
+@pytest.fixture
+def allocator() -> Iterator[Allocator]:
+    found = Allocator(time.time)
+    yield found
+    found.close()
+
+
+def _until(allocator: Allocator, true: Callable[[], bool]) -> None:
+    """Waits for reports until what they say is true."""
+    for _ in range(TRIES):
+        if true():
+            return
+        allocator.came.clear()
+        assert allocator.came.wait(20)
+    raise AssertionError(f"not true after {TRIES} reports")
+
+
+def _held(driver: Driver, *, ended: bool = False) -> NodeAllocation:
+    return NodeAllocation.model_validate(
+        {
+            "allocation": "all_1",
+            "gpu": driver.read().gpus[0].uuid,
+            "lease": "lea_1",
+            "company": "acme",
+            "starts_at": "2020-01-01T00:00:00Z",
+            "stops_at": "2099-01-01T00:00:00Z",
+            "ended": ended,
+        }
+    )
+
+
+def test_a_lease_from_its_load_to_the_proof_that_its_gpu_is_empty(allocator: Allocator, token: Path) -> None:
+    driver = SimulatedDriver(FLEET, node="node-1")
+    held, over = _held(driver), _held(driver, ended=True)
+    running = Running(driver, allocator, token)
+    allocator.allocations = [held]
+    _until(allocator, lambda: any(usage.sampled_ms for report in allocator.reports for usage in report.usage))
+    allocator.allocations = [over]
+    _until(allocator, lambda: bool(allocator.reports[-1].knew_ended) and allocator.reports[-1].gpus[0].processes == 0)
+    allocator.allocations = []
+    _until(allocator, lambda: allocator.reports[-1].usage == [])
+
+    assert running.end() is True
+    assert [report.seq for report in allocator.reports] == list(range(1, len(allocator.reports) + 1))
+
+
+def test_the_probes_say_what_is_wrong_and_that_it_is_over(
+    allocator: Allocator, token: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    allocator.replies = [Reply(503)]
+    running = Running(SimulatedDriver(FLEET, node="node-1"), allocator, token)
+    _until(allocator, lambda: len(allocator.reports) >= 3)
+    port = next(
+        record.__dict__["port"] for record in caplog.records if record.__dict__.get("action") == "agent.started"
+    )
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as probe:
+        metrics, health = probe.get("/metrics"), probe.get("/healthz")
+        ready = probe.get("/readyz")
+        allocator.replies = [Reply(404, b"") for _ in range(50)]
+        _until(allocator, lambda: len(allocator.replies) <= 49)
+        _until(allocator, lambda: len(allocator.replies) <= 48)
+        unready = probe.get("/readyz")
+    running.end()
+
+    assert "dure_gpu_health" in metrics.text
+    assert (health.status_code, ready.status_code, unready.status_code) == (200, 200, 503)
+    assert "404" in unready.text
+
+
+def test_an_agent_whose_thread_dies_ends_and_says_so(
+    allocator: Allocator, token: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver = ScriptedDriver([a_gpu()], during=[lambda: 1 / 0])
+    running = Running(driver, allocator, token)
+    running.thread.join(20)
+
+    assert running.well is False
+    assert [record.__dict__["action"] for record in caplog.records if record.levelname == "CRITICAL"] == ["agent.died"]
+
+
+def test_an_agent_whose_driver_hangs_can_still_be_stopped(allocator: Allocator, token: Path) -> None:
+    hung, entered = threading.Event(), threading.Event()
+    driver = ScriptedDriver([a_gpu()], during=[lambda: (entered.set(), hung.wait(20))])
+    running = Running(driver, allocator, token)
+    assert entered.wait(20)
+
+    assert running.end() is True
+    hung.set()

@@ -1,0 +1,188 @@
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from agents import exporter
+from agents.exporter import AgentCollector
+from agents.report import Reporter
+from agents.sampler import Sampler
+from agents.snapshot import GpuSnapshot
+from dure.wire import NodeAllocation
+from tests.unit.agents.allocator import Allocator, Reply
+from tests.unit.agents.builders import Hand, ScriptedDriver, a_gpu, allocations, an_allocation
+
+A = {"node": "node-1", "gpu": "GPU-a", "product": "NVIDIA H100 80GB HBM3"}
+
+
+class Scrape:
+    """What `/metrics` says, by series name."""
+
+    def __init__(self, text: str) -> None:
+        self.series: dict[str, list[tuple[dict[str, str], float]]] = {}
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                self.series.setdefault(sample.name, []).append((dict(sample.labels), sample.value))
+
+    def of(self, name: str) -> list[tuple[dict[str, str], float]]:
+        return self.series.get(name, [])
+
+    def gpus(self) -> set[str]:
+        return {labels["gpu"] for found in self.series.values() for labels, _ in found if "gpu" in labels}
+
+
+@pytest.fixture
+def collector(sampler: Sampler, reporter: Reporter, clock: Hand) -> AgentCollector:
+    return AgentCollector(sampler, reporter, node="node-1", version="0.1.0", monotonic=clock.monotonic)
+
+
+def _scrape(collector: AgentCollector) -> Scrape:
+    answer = exporter.route(collector)()
+    assert answer.status == 200
+    assert answer.content_type.startswith("text/plain")
+    return Scrape(answer.body.decode())
+
+
+@pytest.mark.parametrize(
+    ("name", "want"),
+    [
+        ("dure_gpu_utilization_ratio", 0.5),
+        ("dure_gpu_memory_used_bytes", 10 * 2**30),
+        ("dure_gpu_memory_total_bytes", 80 * 2**30),
+        ("dure_gpu_power_watts", 350),
+        ("dure_gpu_energy_joules_total", 1000),
+        ("dure_gpu_temperature_celsius", 55),
+        ("dure_gpu_processes", 1),
+    ],
+)
+def test_a_reading_in_base_units(collector: AgentCollector, sampler: Sampler, name: str, want: float) -> None:
+    sampler.step()
+
+    assert _scrape(collector).of(name) == [(A, want)]
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        ("utilization_percent", "dure_gpu_utilization_ratio"),
+        ("memory_used_bytes", "dure_gpu_memory_used_bytes"),
+        ("memory_total_bytes", "dure_gpu_memory_total_bytes"),
+        ("power_milliwatts", "dure_gpu_power_watts"),
+        ("energy_millijoules", "dure_gpu_energy_joules_total"),
+        ("temperature_celsius", "dure_gpu_temperature_celsius"),
+        ("processes", "dure_gpu_processes"),
+    ],
+)
+def test_an_unknown_value_has_no_series(
+    collector: AgentCollector, sampler: Sampler, driver: ScriptedDriver, field: str, name: str
+) -> None:
+    unknown: dict[str, Any] = {field: None}
+    driver.says([a_gpu(**unknown)])
+    sampler.step()
+
+    assert _scrape(collector).of(name) == []
+
+
+def test_health_is_one_series_a_state(collector: AgentCollector, sampler: Sampler, driver: ScriptedDriver) -> None:
+    driver.says([a_gpu(health="suspect")])
+    sampler.step()
+
+    found = {labels["state"]: value for labels, value in _scrape(collector).of("dure_gpu_health")}
+    assert found == {"ok": 0, "suspect": 1, "unhealthy": 0}
+
+
+def test_what_a_gpu_is_is_an_info_series(collector: AgentCollector, sampler: Sampler, driver: ScriptedDriver) -> None:
+    driver.says([a_gpu(serial="1234", pci_bus_id="0000:01:00.0", index=3)])
+    sampler.step()
+    about = {"index": "3", "serial": "1234", "pci_bus_id": "0000:01:00.0", "parent": "", "driver_version": "570.1"}
+
+    assert _scrape(collector).of("dure_gpu_info") == [({**A, **about}, 1)]
+
+
+@pytest.mark.parametrize(
+    ("item", "want"),
+    [
+        pytest.param(
+            an_allocation(),
+            [({"node": "node-1", "gpu": "GPU-a", "lease": "lea_1", "company": "acme"}, 1)],
+            id="a GPU that is held",
+        ),
+        pytest.param(an_allocation(ended=True), [], id="one whose lease is over"),
+        pytest.param(an_allocation(stops=1000), [], id="one whose lease has stopped, told or not"),
+        pytest.param(an_allocation(gpu="GPU-gone"), [], id="one that is not there"),
+    ],
+)
+def test_who_holds_a_gpu(collector: AgentCollector, sampler: Sampler, item: NodeAllocation, want: list) -> None:
+    sampler.follow(allocations(item))
+    sampler.step()
+
+    assert _scrape(collector).of("dure_gpu_holder_info") == want
+
+
+def test_series_go_with_their_gpu_and_lease(
+    collector: AgentCollector, sampler: Sampler, driver: ScriptedDriver, clock: Hand
+) -> None:
+    driver.says([a_gpu("GPU-a"), a_gpu("GPU-b")], [a_gpu("GPU-b")])
+    sampler.follow(allocations(an_allocation()))
+    sampler.step()
+    before = _scrape(collector)
+    sampler.follow(allocations())
+    clock.advance(1)
+    sampler.step()
+    after = _scrape(collector)
+
+    assert (before.gpus(), len(before.of("dure_gpu_holder_info"))) == ({"GPU-a", "GPU-b"}, 1)
+    assert (after.gpus(), after.of("dure_gpu_holder_info")) == ({"GPU-b"}, [])
+
+
+def test_a_driver_that_hangs_leaves_no_old_readings(collector: AgentCollector, sampler: Sampler, clock: Hand) -> None:
+    sampler.step()
+    clock.advance(30)
+    found = _scrape(collector)
+
+    assert found.of("dure_gpu_utilization_ratio") == []
+    assert found.of("dure_agent_snapshot_age_seconds") == [({"node": "node-1"}, 30)]
+    assert {labels["state"]: value for labels, value in found.of("dure_gpu_health")}["suspect"] == 1
+
+
+def test_before_anything_happened_there_are_no_ages_and_every_outcome_counts_from_zero(
+    collector: AgentCollector,
+) -> None:
+    found = _scrape(collector)
+
+    assert found.gpus() == set()
+    assert found.of("dure_agent_snapshot_age_seconds") == []
+    assert found.of("dure_agent_report_age_seconds") == []
+    assert {labels["outcome"]: value for labels, value in found.of("dure_agent_reports_total")} == {
+        "ok": 0,
+        "refused": 0,
+        "busy": 0,
+        "unreachable": 0,
+        "garbage": 0,
+    }
+    assert found.of("dure_agent_build_info") == [({"node": "node-1", "version": "0.1.0"}, 1)]
+
+
+def test_reports_are_counted_and_the_last_one_taken_has_an_age(
+    collector: AgentCollector, sampler: Sampler, reporter: Reporter, allocator: Allocator, clock: Hand
+) -> None:
+    sampler.step()
+    reporter.step()
+    allocator.replies = [Reply(503)]
+    clock.advance(12)
+    reporter.step()
+    found = _scrape(collector)
+    counted = {labels["outcome"]: value for labels, value in found.of("dure_agent_reports_total") if value}
+
+    assert counted == {"ok": 1, "busy": 1}
+    assert found.of("dure_agent_report_age_seconds") == [({"node": "node-1"}, 12)]
+
+
+def test_a_product_with_odd_letters_does_not_break_the_page(
+    collector: AgentCollector, sampler: Sampler, driver: ScriptedDriver
+) -> None:
+    odd: GpuSnapshot = a_gpu(product='a "b" \\ c\nd')
+    driver.says([odd])
+    sampler.step()
+
+    assert _scrape(collector).of("dure_gpu_power_watts")[0][0]["product"] == odd.product

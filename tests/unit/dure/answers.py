@@ -1,0 +1,273 @@
+"""Wire values with defaults, and an API that answers what a test tells it to, without a socket."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+from pydantic import BaseModel
+
+from dure import wire
+
+NOW = datetime(2026, 11, 24, 0, 48, 44, tzinfo=UTC)
+"""Tuesday 09:48:44 in Seoul."""
+
+SERVER = "http://api.test:8470"
+TOKEN = "dure_secret"
+
+Reply = BaseModel | httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
+
+
+class Api(httpx.BaseTransport):
+    """Answers each route with its replies in turn, the last one for ever, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.replies: dict[tuple[str, str], list[Reply]] = {}
+        self.seen: list[httpx.Request] = []
+        self.slept: list[float] = []
+
+    def on(self, method: str, path: str, *replies: Reply) -> "Api":
+        self.replies[method, path] = list(replies)
+        return self
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        request.read()
+        self.seen.append(request)
+        replies = self.replies.get((request.method, request.url.raw_path.decode().partition("?")[0]), [])
+        if not replies:
+            return problem("not_found", 404, f"no test told what {request.method} {request.url} answers")
+        reply = replies.pop(0) if len(replies) > 1 else replies[0]
+        match reply:
+            case Exception():
+                raise reply
+            case BaseModel():
+                return answer(reply)
+            case httpx.Response():
+                # A copy: a test may give the same answer more than once.
+                return httpx.Response(reply.status_code, headers=reply.headers, content=reply.content)
+            case _:
+                return reply(request)
+
+
+def answer(value: BaseModel, status: int = 200) -> httpx.Response:
+    content = value.model_dump_json().encode()
+    return httpx.Response(status, content=content, headers={"content-type": "application/json"})
+
+
+def problem(code: str, status: int, detail: str = "It is so.", **more: Any) -> httpx.Response:
+    headers = {"content-type": "application/problem+json", **more.pop("headers", {})}
+    found = wire.Problem(type=f"/v1/problems/{code}", title="T", status=status, detail=detail, code=code, **more)
+    return httpx.Response(status, content=found.model_dump_json().encode(), headers=headers)
+
+
+def page(*items: Any, next_cursor: str | None = None) -> BaseModel:
+    return wire.Page[Any](items=list(items), next_cursor=next_cursor)
+
+
+def in_s(seconds: int) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def a_decision(code: str = "starts_now", outcome: str = "scheduled", **more: Any) -> wire.Decision:
+    return wire.Decision(
+        **{
+            "id": "dec_1",
+            "at": NOW,
+            "outcome": wire.Outcome(outcome),
+            "code": code,
+            "detail": "16 GPUs start now.",
+            "numbers": {"asked_gpus": 16, "wait_s": 0},
+            "policy_version": "1",
+            **more,
+        }
+    )
+
+
+def a_lease(state: str = "scheduled", **more: Any) -> wire.Lease:
+    """Of 2x8 GPUs for 2 hours; scheduled from now on unless `more` says otherwise."""
+    planned = state not in ("queued", "refused")
+    started = state in ("active", "ending", "ended")
+    return wire.Lease(
+        **{
+            "id": "lea_06eqz8n1hg7k2m9v4r3t",
+            "company": "acme",
+            "pool": "h100-80gb",
+            "name": "llm-3",
+            "shape": wire.Shape(nodes=2, gpus_per_node=8),
+            "duration_s": 7200,
+            "tier": "reserved",
+            "purpose": "training",
+            "state": wire.LeaseState(state),
+            "asked_at": NOW,
+            "start": None,
+            "start_by": None,
+            "promised_start": NOW if planned else None,
+            "starts_at": NOW if planned else None,
+            "ends_at": in_s(7200) if planned else None,
+            "stops_at": in_s(7200) if planned else None,
+            "started_at": NOW if started else None,
+            "ended_at": in_s(7200) if state == "ended" else None,
+            "end_cause": wire.EndCause.EXPIRED if state == "ended" else None,
+            "late_start_s": 0 if started else None,
+            "late_cause": None,
+            "placement": [wire.NodeShare(node=f"gpu-0{n}", gpus=8) for n in (1, 2)] if planned else [],
+            "gpus": [],
+            "decision": a_decision(),
+            **more,
+        }
+    )
+
+
+def a_pool(name: str = "h100-80gb", **more: Any) -> wire.Pool:
+    return wire.Pool(
+        **{
+            "name": name,
+            "product": "NVIDIA H100 80GB HBM3",
+            "gap_s": 30,
+            "grace_s": 30,
+            "empty_memory_bytes": 1 << 30,
+            "created_at": NOW,
+            "generation": 3,
+            "nodes": 2,
+            "gpus": {wire.GpuState.FREE: 7, wire.GpuState.LEASED: 8, wire.GpuState.UNHEALTHY: 1},
+            "queued": 2,
+            **more,
+        }
+    )
+
+
+def a_calendar(**more: Any) -> wire.Calendar:
+    """Two nodes of 8 over 24 hours: the first taken for 6 hours, the second by half from 12 hours on."""
+    first = [wire.FreeStep(at=NOW, free=0), wire.FreeStep(at=in_s(6 * 3600), free=8)]
+    second = [wire.FreeStep(at=NOW, free=8), wire.FreeStep(at=in_s(12 * 3600), free=4)]
+    return wire.Calendar(
+        **{
+            "pool": "h100-80gb",
+            "since": NOW,
+            "until": in_s(86_400),
+            "capacity": 16,
+            "nodes": [a_node_calendar("gpu-01", first), a_node_calendar("gpu-02", second)],
+            "bookings": [
+                a_booking("active", 0, 6 * 3600, lease="lea_1", company="acme", gpus=8),
+                a_booking("scheduled", 12 * 3600, 30 * 3600, gpus=4),
+            ],
+            **more,
+        }
+    )
+
+
+def a_node_calendar(node: str, steps: list[wire.FreeStep], state: str = "ok", capacity: int = 8) -> wire.NodeCalendar:
+    return wire.NodeCalendar(node=node, state=wire.NodeState(state), capacity=capacity, steps=steps)
+
+
+def a_booking(state: str, start_s: int, end_s: int, **more: Any) -> wire.Booking:
+    return wire.Booking(
+        **{
+            "lease": None,
+            "company": None,
+            "state": wire.LeaseState(state),
+            "starts_at": in_s(start_s),
+            "ends_at": in_s(end_s),
+            "blocks_until": in_s(end_s + 30),
+            "gpus": 4,
+            **more,
+        }
+    )
+
+
+def a_node(name: str = "gpu-01", **more: Any) -> wire.Node:
+    return wire.Node(
+        **{
+            "name": name,
+            "state": wire.NodeState.OK,
+            "enrolled_at": NOW,
+            "last_report_at": NOW,
+            "silent_s": 4,
+            "clock_offset_s": -3,
+            "agent_version": "0.1.0",
+            "driver_version": "560.35",
+            "gpus": [a_gpu(0), a_gpu(1, state=wire.GpuState.LEASED, lease="lea_1")],
+            **more,
+        }
+    )
+
+
+def a_gpu(index: int, **more: Any) -> wire.Gpu:
+    return wire.Gpu(
+        **{
+            "uuid": f"GPU-0000000{index}",
+            "index": index,
+            "product": "NVIDIA H100 80GB HBM3",
+            "pool": "h100-80gb",
+            "state": wire.GpuState.FREE,
+            "lease": None,
+            "memory_total_bytes": 80 << 30,
+            "memory_used_bytes": 1 << 29,
+            "utilization_percent": 0,
+            "power_milliwatts": 71_400,
+            "temperature_celsius": 31,
+            "processes": None,
+            "health": "ok",
+            **more,
+        }
+    )
+
+
+def a_company(name: str = "acme", title: str | None = "Acme Robotics") -> wire.Company:
+    return wire.Company(name=name, title=title, created_at=NOW)
+
+
+def a_quota(pool: str = "h100-80gb", gpus: int = 16) -> wire.Quota:
+    return wire.Quota(company="acme", pool=pool, gpus=gpus, held_gpus=8, booked_gpus=12)
+
+
+def a_token(**more: Any) -> wire.Token:
+    return wire.Token(
+        **{
+            "id": "tok_1",
+            "role": wire.Role.COMPANY,
+            "company": "acme",
+            "node": None,
+            "label": "laptop",
+            "created_at": NOW,
+            "expires_at": None,
+            "revoked_at": None,
+            **more,
+        }
+    )
+
+
+def an_issued_token(**more: Any) -> wire.IssuedToken:
+    return wire.IssuedToken(token=a_token(**more), secret="dure_new_secret")
+
+
+def a_usage() -> wire.Usage:
+    def row(company: str, leased: int, busy: int, energy: int | None) -> wire.CompanyUsage:
+        return wire.CompanyUsage(
+            company=company,
+            pool="h100-80gb",
+            leases=2,
+            leased_gpu_seconds=leased,
+            lost_gpu_seconds=5,
+            busy_gpu_seconds=busy,
+            energy_joules=energy,
+        )
+
+    return wire.Usage(
+        since=in_s(-86_400), until=NOW, rows=[row("acme", 7200, 3600, 7_200_000), row("beta", 1, 0, None)]
+    )
+
+
+def an_event(seq: int = 1, event: str = "scheduled", **more: Any) -> wire.LeaseEvent:
+    return wire.LeaseEvent(
+        **{
+            "seq": seq,
+            "lease": "lea_1",
+            "at": NOW,
+            "event": event,
+            "state": wire.LeaseState.SCHEDULED,
+            "cause": "asked",
+            "detail": {"gpus": 16, "node": None},
+            **more,
+        }
+    )
