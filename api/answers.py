@@ -42,7 +42,12 @@ def decided(lease: wire.Lease, request_id: str) -> Answer:
     kind = errors.CODES.get(lease.decision.code, errors.Refused)
     numbers = lease.decision.numbers
     refusal = kind(lease.decision.detail, numbers=numbers, decision=lease.decision, lease=lease.id)
-    return Answer(status=refusal.status, body=_json(refusal.problem(request_id)), decided=lease)
+    return Answer(status=refusal.status, body=problem(refusal, request_id), decided=lease)
+
+
+def problem(error: errors.DureError, request_id: str | None) -> bytes:
+    """RFC 9457's JSON, without what there is nothing to say of."""
+    return error.problem(request_id).model_dump_json(exclude_defaults=True).encode()
 
 
 def _json(body: BaseModel) -> bytes:

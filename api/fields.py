@@ -25,7 +25,7 @@ def errors_of(error: RequestValidationError, request: Request) -> list[FieldErro
     """Each with a path like `shape.gpus`, or `body` for the whole of it."""
     route = request.scope["route"]
     model = route.body_field.field_info.annotation if route.body_field is not None else None
-    sent = examples.requests(route.unique_id)
+    sent = examples.requests(route.name)
     return [_field_error(found, model, sent) for found in error.errors()[:MOST]]
 
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 
-from api import fields
+from api import answers, fields
 from api.answers import PROBLEM
 from dure.errors import DureError, InvalidRequest, Malformed, MethodNotAllowed, NotFound, TooLarge, Unavailable
 
@@ -26,7 +26,7 @@ def response(error: DureError, request_id: str | None) -> Response:
         headers["Retry-After"] = str(error.retry_after_s or RETRY_AFTER_S)
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer" if error.code == "token_missing" else 'Bearer error="invalid_token"'
-    return Response(error.problem(request_id).model_dump_json(), error.status, headers, PROBLEM)
+    return Response(answers.problem(error, request_id), error.status, headers, PROBLEM)
 
 
 def install(app: FastAPI) -> None:
@@ -50,7 +50,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = fields.errors_of(error, request)
     told = "; ".join(f"{found.field}: {found.message}" for found in errors[:3])
-    more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
+    more = f"; and {len(error.errors()) - 3} more" if len(errors) > 3 else ""
     return response(InvalidRequest(told + more, errors=errors), _id(request))
 
 

@@ -4,8 +4,10 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import httpx
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
@@ -16,7 +18,7 @@ from api.__main__ import config
 def served(app: FastAPI) -> Iterator[str]:
     """The address of the app, which answers from the first moment on."""
     # Said to be TCP, or asyncio does not know to send small answers at once.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+    with _unlogged(), socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
         server = _Server(config(app, "127.0.0.1", 0))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
@@ -35,6 +37,21 @@ def client(app: FastAPI, token: str | None = None) -> Iterator[httpx.Client]:
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     with served(app) as url, httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=30) as found:
         yield found
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    # A line may come after its answer, and so after its test.
+    before = structlog.get_config()
+    structlog.configure(processors=[_drop])
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+def _drop(*_: object) -> NoReturn:
+    raise structlog.DropEvent
 
 
 class _Server(uvicorn.Server):

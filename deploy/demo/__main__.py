@@ -44,7 +44,7 @@ def _show(where: Stage, until_s: int | None) -> int:
         admin = stack.enter_context(Client(where.server, where.admin_token))
         clients = {name: stack.enter_context(Client(where.server, token)) for name, token in tokens.items()}
         say(f"Playing {len(jobs)} jobs of the Philly trace, a minute of it as a second.\n")
-        play = Play(clients=clients, admin=admin, tell=say)
+        play = Play(clients=clients, pools=cast.pools(clients), admin=admin, tell=say)
         play.book("vc-6214e9", wire.Shape(nodes=2, gpus_per_node=8), in_s=20, duration_s=10)
         play.ask("vc-ee9e8c", wire.Ask(pool=cast.H100, shape=wire.Shape(nodes=1, gpus_per_node=16), duration_s=10))
         play.run(jobs, patience_s=PATIENCE_S)

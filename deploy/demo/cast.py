@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +14,8 @@ DURE = Path(sys.executable).with_name("dure")
 
 H100, A100 = "h100-80gb", "a100-40gb"
 PRODUCTS = {H100: "NVIDIA H100 80GB HBM3", A100: "NVIDIA A100-SXM4-40GB"}
+A100_COMPANIES = ("vc-ed69ec", "vc-103959", "vc-0e4a51")
+"""These ask for the A100s, the others for the H100s."""
 GAP_S = 3
 GRACE_S = 2
 
@@ -57,3 +59,8 @@ def _company(cli: Cli, name: str, gpus: int) -> str:
     for pool in PRODUCTS:
         cli("quota", "set", name, pool, "--gpus", str(gpus))
     return json.loads(cli("--json", "token", "issue", "--company", name))["secret"]
+
+
+def pools(companies: Iterable[str]) -> dict[str, str]:
+    """The pool that each company asks for."""
+    return {company: A100 if company in A100_COMPANIES else H100 for company in companies}

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from deploy.demo.cast import A100, H100
 from deploy.demo.trace import Job
 from dure import wire
 from dure.client import Client
@@ -13,8 +12,8 @@ from dure.errors import DureError, Refused
 
 LOOK_S = 0.5
 OVER = (wire.LeaseState.ENDED, wire.LeaseState.CANCELLED, wire.LeaseState.EXPIRED, wire.LeaseState.REFUSED)
-A100_COMPANIES = ("vc-ed69ec", "vc-103959", "vc-0e4a51")
-"""These ask for the A100s, the others for the H100s."""
+UNTOLD = (wire.LeaseState.ENDING, wire.LeaseState.REFUSED)
+"""The one is not worth a line, the other was told when it was answered."""
 
 Tell = Callable[[str], None]
 
@@ -24,6 +23,8 @@ class Play:
     """What was asked, what was promised, and what the audience has been told."""
 
     clients: Mapping[str, Client]
+    pools: Mapping[str, str]
+    """The pool that each company asks for."""
     admin: Client
     tell: Tell
     began: float = field(default_factory=time.monotonic)
@@ -49,7 +50,7 @@ class Play:
     def book(self, company: str, shape: wire.Shape, *, in_s: int, duration_s: int) -> None:
         """An ask for an exact time."""
         start = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=in_s)
-        body = wire.Ask(pool=H100, shape=shape, duration_s=duration_s, start=start, name="booked ahead")
+        body = wire.Ask(pool=self.pools[company], shape=shape, duration_s=duration_s, start=start, name="booked ahead")
         self.ask(company, body)
 
     def ask(self, company: str, body: wire.Ask) -> None:
@@ -69,9 +70,11 @@ class Play:
         self._tell(f"{asked}: {_answer(lease)}")
 
     def _job(self, job: Job) -> None:
-        pool = A100 if job.company in A100_COMPANIES else H100
         shape = wire.Shape(gpus=job.gpus)
-        self.ask(job.company, wire.Ask(pool=pool, shape=shape, duration_s=job.duration_s, name=f"job {job.id}"))
+        self.ask(
+            job.company,
+            wire.Ask(pool=self.pools[job.company], shape=shape, duration_s=job.duration_s, name=f"job {job.id}"),
+        )
 
     def _look(self) -> bool:
         """Tells what changed since the last look; whether everything is over."""
@@ -85,7 +88,8 @@ class Play:
                 self.promised.setdefault(lease.id, lease)
             if self.told.get(lease.id) != lease.state:
                 self.told[lease.id] = lease.state
-                self._tell(_change(lease))
+                if lease.state not in UNTOLD:
+                    self._tell(_change(lease))
             if self.released is None and _has_run(lease, 5) and lease.duration_s >= 15:
                 self._release(lease)
         return all(lease.state in OVER for lease in leases)

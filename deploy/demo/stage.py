@@ -38,6 +38,7 @@ def stage(scenario: str, *, nodes: int, report_s: float, sample_s: float) -> Ite
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="dure-demo-", dir="/tmp"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        folder.chmod(0o711)  # as root, PostgreSQL is another user, who must be able to pass
         (folder / "scenario.toml").write_text(scenario)
         ports = _free_ports(2 + nodes)
         settings = {

@@ -9,12 +9,15 @@ COMPANY = "acme"
 QUOTA_GPUS = 16
 
 
-def make(dure: Dure, folder: Folder) -> None:
-    """Does nothing once there is any other pool or company. Begun and cut short, it is finished the next time."""
+def make(dure: Dure, folder: Folder) -> bool:
+    """True when the example is there to be used. Begun and cut short, it is finished the next time.
+
+    Once there is any other pool or company, nothing is made. Raises CannotStart, Ended.
+    """
     pools, companies = dure.names("pool"), dure.names("company")
-    others = pools - {POOL} or companies - {COMPANY}
-    if others or (COMPANY in companies and folder.company_token.exists()):
-        return
+    has_token = folder.company_token.exists() and COMPANY in companies
+    if has_token or pools - {POOL} or companies - {COMPANY}:
+        return has_token and POOL in pools
     folder.company_token.unlink(missing_ok=True)
     if POOL not in pools:
         dure("pool", "add", POOL, "--product", PRODUCT)
@@ -24,8 +27,4 @@ def make(dure: Dure, folder: Folder) -> None:
     dure(
         "token", "issue", "--company", COMPANY, "--label", "made by make up", "--token-file", str(folder.company_token)
     )
-
-
-def is_there(dure: Dure, folder: Folder) -> bool:
-    """Whether the example's token, company and pool can be used."""
-    return folder.company_token.exists() and COMPANY in dure.names("company") and POOL in dure.names("pool")
+    return True

@@ -73,14 +73,13 @@ class Supervisor:
         self._launch([processes.api(), processes.scheduler()])
         self._await([self._settings.api_port, self._settings.scheduler_port])
         dure = Cli(processes=processes, ending=self._ending)
-        if self._settings.example:
-            example.make(dure, self._folder)
+        with_example = self._settings.example and example.make(dure, self._folder)
         enrolment.enrol(dure, self._folder, self._settings.node_names)
         self._launch([processes.agent(node) for node in self._settings.node_names])
         self._await([processes.agent_port(node) for node in self._settings.node_names])
+        print(greeting.text(processes, with_example=with_example), flush=True)
         self._ready = True
         self._record()
-        print(greeting.text(processes, with_example=example.is_there(dure, self._folder)), flush=True)
 
     def _database(self) -> str:
         if self._settings.database_url:

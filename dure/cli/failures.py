@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
 from dure.cli import exits
 from dure.cli.terminal import BadUsage, Terminal
 
@@ -77,8 +75,3 @@ def _zone(terminal: Terminal) -> "ZoneInfo | None":
         return terminal.context.zone
     except ConfigError:
         return None
-
-
-def leave(code: int) -> None:
-    """Ends the command with this exit code."""
-    raise typer.Exit(code)

@@ -11,7 +11,6 @@ from rich.text import Text
 
 from dure import times
 
-
 WIDE = 140
 """Columns from which a table has a cell for everything; below, it has fewer columns and more lines."""
 

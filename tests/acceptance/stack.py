@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import psutil
 
-from deploy.local import leftovers
+from deploy.local import leftovers, readiness
 from deploy.local.postgres import Embedded, tail
 from dure.client import Client
 from tests.servers import QUICK
@@ -50,6 +50,7 @@ class Stack:
         self.postgres = Embedded(folder / "postgres", options=QUICK)
         first = free_ports(nodes + 2)
         self.server = f"http://127.0.0.1:{first}"
+        self._ports = (first, first + 1)
         self.metrics = {"scheduler": f"http://127.0.0.1:{first + 1}/metrics", "api": f"{self.server}/metrics"}
         self._settings = {
             "DURE_LOCAL_DATA": str(self.data),
@@ -64,6 +65,7 @@ class Stack:
         }
         self._embedded = embedded
         self._supervisor: subprocess.Popen[bytes] | None = None
+        self._launched: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -72,12 +74,12 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         record = leftovers.read(self.data / "running.json")
-        if self._supervisor and self._supervisor.poll() is None:
-            self._supervisor.terminate()
+        for supervisor in self._launched:
+            supervisor.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._supervisor.wait(30)
-            self._supervisor.kill()
-            self._supervisor.wait()
+                supervisor.wait(30)
+            supervisor.kill()
+            supervisor.wait()
         leftovers.end(record.parts if record else ())
         self.postgres.stop()
         if error is not None:
@@ -104,11 +106,11 @@ class Stack:
 
     def start(self, *, wait_s: float = 60.0) -> None:
         """Starts PostgreSQL if it is stopped and the supervisor, and returns when everything is ready."""
-        supervisor = self.launch()
+        self._supervisor = supervisor = self.launch()
         self.until(lambda: self._ready(supervisor), "everything is ready", within_s=wait_s)
 
     def launch(self) -> subprocess.Popen[bytes]:
-        """Starts the supervisor without waiting for it."""
+        """Starts a supervisor without waiting for it; `stop` is for the one of `start`."""
         environ = {**os.environ, **self._settings}
         if not self._embedded:
             if self.postgres.pid is None:
@@ -116,10 +118,11 @@ class Stack:
                 self.postgres.create("dure")
             environ["DURE_DATABASE_URL"] = self.postgres.url("dure")
         with self.output.open("ab") as output:
-            self._supervisor = subprocess.Popen(
+            launched = subprocess.Popen(
                 [sys.executable, "-m", "deploy.local", "up"], cwd=TREE, env=environ, stdout=output, stderr=output
             )
-        return self._supervisor
+        self._launched.append(launched)
+        return launched
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> int:
         """Ends the supervisor as Ctrl-C does, and answers its exit code. PostgreSQL stays."""
@@ -152,8 +155,9 @@ class Stack:
         return pid
 
     def until_again(self, name: str, *, not_pid: int, within_s: float = 30.0) -> None:
-        """Waits until the supervisor has started `name` again after `not_pid` was killed."""
+        """Waits until the supervisor has started `name` again after `not_pid` was killed, and API and scheduler are ready."""
         self.until(lambda: self.pids().get(name) not in (None, not_pid), f"{name} runs again", within_s=within_s)
+        self.until(lambda: all(map(readiness.is_ready, self._ports)), "API and scheduler are ready", within_s=within_s)
 
     # --- waiting -----------------------------------------------------------------------------------------------------
 

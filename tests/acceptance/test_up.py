@@ -33,6 +33,14 @@ def stack(folder: Path) -> Iterator[Stack]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Stack]:
+    """The same, started once for all the tests that leave it running."""
+    with servers.folder("up") as made, Stack(made, nodes=1, gpus=4, embedded=True, example=True) as found:
+        found.start()
+        yield found
+
+
 def processes_of(folder: Path) -> list[psutil.Process]:
     """Every process that has to do with `folder`, by its arguments or its environment."""
     return [found for found in psutil.process_iter() if found.pid != os.getpid() and _mentions(found, str(folder))]
@@ -53,7 +61,11 @@ def test_a_lease_is_where_it_was_after_ctrl_c_and_another_up(stack: Stack, folde
     assert stack.stop(signal.SIGINT) == 0
     assert processes_of(folder) == []
     assert not (stack.data / "running.json").exists()
+    lost = stack.data / "nodes" / "node-1.token"
+    secret = lost.read_text()
+    lost.unlink()
     stack.start()
+    assert lost.read_text() != secret, "a lost token is renewed"
     with stack.client() as client:
         after = client.lease(before.id)
         assert (after.promised_start, after.ends_at, after.placement) == (
@@ -65,35 +77,37 @@ def test_a_lease_is_where_it_was_after_ctrl_c_and_another_up(stack: Stack, folde
     assert processes_of(folder) == []
 
 
-def test_what_it_says_to_try_next_works_when_pasted(stack: Stack) -> None:
-    stack.start()
-    said = stack.output.read_text()
+def test_what_it_says_to_try_next_works_when_pasted(shared: Stack) -> None:
+    said = shared.output.read_text()
     pasted = "\n".join(line.strip() for line in said.partition("Try next")[2].splitlines()[2:] if line.strip())
     assert pasted.count("/dure ") == 3
-    clean = {"PATH": os.environ["PATH"], "HOME": str(stack.folder)}
+    clean = {"PATH": os.environ["PATH"], "HOME": str(shared.folder)}
     done = subprocess.run(["sh", "-ec", pasted], env=clean, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
-    assert stack.server in said
+    assert shared.server in said
 
 
-def test_tokens_are_readable_by_their_owner_alone(stack: Stack) -> None:
-    stack.start()
-    tokens = [stack.data / "admin-token", stack.data / "acme-token", *(stack.data / "nodes").glob("*.token")]
+def test_tokens_are_readable_by_their_owner_alone(shared: Stack) -> None:
+    tokens = [shared.data / "admin-token", shared.data / "acme-token", *(shared.data / "nodes").glob("*.token")]
     assert len(tokens) == 3
     assert [stat.S_IMODE(token.stat().st_mode) for token in tokens] == [0o600] * 3
 
 
-def test_a_second_up_on_the_same_data_is_refused_and_the_first_goes_on(stack: Stack) -> None:
-    stack.start()
-    before = stack.pids()
-    first = leftovers.read(stack.data / "running.json")
-    second = stack.launch()
+def test_a_second_up_on_the_same_data_is_refused_and_the_first_goes_on(shared: Stack) -> None:
+    before = shared.pids()
+    first = leftovers.read(shared.data / "running.json")
+    second = shared.launch()
     assert second.wait(30) == 1
     assert first is not None
-    assert f"process {first.supervisor} already runs Dure on {stack.data}" in stack.output.read_text()
-    assert stack.pids() == before
-    os.kill(first.supervisor, signal.SIGTERM)
-    stack.until(lambda: processes_of(stack.data) == [], "the first has ended")
+    assert f"process {first.supervisor} already runs Dure on {shared.data}" in shared.output.read_text()
+    assert shared.pids() == before
+
+
+def test_every_process_that_is_killed_is_started_again(shared: Stack) -> None:
+    for name in ("agent-node-1", "scheduler", "api", "postgres"):
+        shared.until_again(name, not_pid=shared.kill(name))
+    with shared.client() as client:
+        shared.until(lambda: client.pool("h100-80gb").gpus.get(wire.GpuState.FREE) == 4, "all GPUs are free again")
 
 
 def test_what_a_killed_supervisor_left_is_ended_by_the_next_up(stack: Stack, folder: Path) -> None:
@@ -110,25 +124,6 @@ def test_what_a_killed_supervisor_left_is_ended_by_the_next_up(stack: Stack, fol
     assert processes_of(folder) == []
 
 
-def test_every_process_that_is_killed_is_started_again(stack: Stack) -> None:
-    stack.start()
-    for name in ("agent-node-1", "scheduler", "api", "postgres"):
-        stack.until_again(name, not_pid=stack.kill(name))
-    with stack.client() as client:
-        stack.until(lambda: client.pool("h100-80gb").gpus.get(wire.GpuState.FREE) == 4, "all GPUs are free again")
-    assert stack.stop() == 0
-
-
-def test_an_agent_whose_token_was_lost_gets_another(stack: Stack) -> None:
-    stack.start()
-    token = stack.data / "nodes" / "node-1.token"
-    before = token.read_text()
-    assert stack.stop() == 0
-    token.unlink()
-    stack.start()
-    assert token.read_text() != before
-
-
 @pytest.mark.parametrize("after_s", [0.3, 1.0, 2.0, 3.5])
 def test_ctrl_c_while_it_starts_leaves_nothing(stack: Stack, folder: Path, after_s: float) -> None:
     supervisor = stack.launch()
@@ -142,6 +137,7 @@ def test_ctrl_c_while_it_starts_leaves_nothing(stack: Stack, folder: Path, after
 def test_a_taken_port_is_named_before_anything_starts(stack: Stack, folder: Path) -> None:
     port = int(stack.server.rpartition(":")[2])
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", port))
         taken.listen()
         assert stack.launch().wait(30) == 1

@@ -1,0 +1,125 @@
+"""A short cut of the demo while something is taken away: nothing lost, nothing doubled, every late start with its cause."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from deploy.demo import trace
+from deploy.demo.check import Findings, check
+from deploy.demo.play import Play
+from dure import wire
+from dure.client import Client
+from tests.acceptance.stack import Stack
+
+POOL = "h100-80gb"
+QUOTA = 6
+HURT_AT_S = 4.0
+PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    stack: Stack
+    admin: Client
+    play: Play
+
+    def checked(self) -> Findings:
+        usage = self.admin.usage(since=datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1))
+        quotas = {(company, POOL): QUOTA for company in self.play.clients}
+        return check(self.play.promised, list(self.admin.leases()), usage, quotas)
+
+
+def _jobs() -> list[trace.Job]:
+    """The first seconds of the demo's trace, its jobs cut short, on few GPUs: some start at once, some later."""
+    found = [replace(job, gpus=min(job.gpus, 4), duration_s=2 + job.duration_s // 8) for job in trace.jobs(9)]
+    return [replace(job, submit_s=at // 3) for at, job in enumerate(found[:30])]
+
+
+@contextmanager
+def _scene(stack: Stack) -> Iterator[Scene]:
+    with ExitStack() as opened:
+        admin = opened.enter_context(stack.client())
+        product = "NVIDIA H100 80GB HBM3"
+        admin.add_pool(wire.PoolCreate(name=POOL, product=product, gap_s=2, grace_s=1))
+        clients: dict[str, Client] = {}
+        for name in sorted({job.company for job in _jobs()}):
+            admin.add_company(wire.CompanyCreate(name=name))
+            admin.set_quota(name, POOL, wire.QuotaSet(gpus=QUOTA))
+            secret = admin.issue_token(wire.TokenIssue(role=wire.Role.COMPANY, company=name)).secret
+            clients[name] = opened.enter_context(stack.client(secret))
+        stack.until(lambda: admin.pool(POOL).gpus.get(wire.GpuState.FREE) == 8, "all GPUs are free")
+        yield Scene(
+            stack=stack,
+            admin=admin,
+            play=Play(clients=clients, pools=dict.fromkeys(clients, POOL), admin=admin, tell=print),
+        )
+
+
+def _played(scene: Scene, hurt: Callable[[], None]) -> Findings:
+    """Plays, hurts in the middle, and waits until everything is over and proved empty."""
+    harm = threading.Timer(HURT_AT_S, hurt)
+    harm.start()
+    scene.play.run(_jobs(), patience_s=PATIENCE_S)
+    harm.join()
+    scene.stack.until(
+        lambda: all(gpu.proved_empty_at for lease in scene.admin.leases() for gpu in lease.gpus),
+        "every GPU is proved empty",
+        within_s=30,
+    )
+    return scene.checked()
+
+
+@pytest.mark.parametrize("victim", ["api", "scheduler", "agent-node-1"])
+def test_a_process_killed_in_the_middle_of_leases_loses_nothing(running: Stack, victim: str) -> None:
+    with _scene(running) as scene:
+        found = _played(scene, lambda: running.until_again(victim, not_pid=running.kill(victim)))
+        assert found.wrong == []
+        assert found.kept + len(found.late_with_cause) == len(scene.play.promised)
+        assert len(scene.play.promised) >= 20
+
+
+def test_postgresql_stopped_and_started_again_under_load_loses_nothing(running: Stack) -> None:
+    def away() -> None:
+        running.postgres.stop()
+        time.sleep(3)
+        running.postgres.start()
+
+    with _scene(running) as scene:
+        found = _played(scene, away)
+        assert found.wrong == []
+        assert found.kept + len(found.late_with_cause) == len(scene.play.promised)
+        causes = {line.rpartition(", ")[2] for line in found.late_with_cause}
+        assert causes <= {"database_away", "gpu_not_empty", "node_unknown", "scheduler_slow"}
+
+
+def test_a_scheduler_that_is_stopped_for_a_while_catches_up_and_the_lateness_is_written_down(running: Stack) -> None:
+    with _scene(running) as scene:
+        company = next(iter(scene.play.clients))
+        running.kill("scheduler")
+        lease = scene.play.clients[company].ask(wire.Ask(pool=POOL, shape=wire.Shape(gpus=1), duration_s=60))
+        started = running.until(
+            lambda: (found := scene.admin.lease(lease.id)).state == wire.LeaseState.ACTIVE and found, "it starts"
+        )
+        assert (started.promised_start, started.ends_at) == (lease.promised_start, lease.ends_at)
+        assert (started.late_start_s == 0) == (started.late_cause is None)
+
+
+def test_writes_are_answered_503_with_retry_after_while_postgresql_is_away(running: Stack) -> None:
+    import httpx
+
+    with _scene(running) as scene:
+        headers = {"Authorization": f"Bearer {running.admin_token}"}
+        running.postgres.stop()
+        answer = httpx.post(f"{running.server}/v1/companies", json={"name": "late"}, headers=headers, timeout=20)
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert httpx.get(f"{running.server}/healthz", timeout=20).status_code == 200
+        assert httpx.get(f"{running.server}/readyz", timeout=20).status_code == 503
+        running.postgres.start()
+        running.until(lambda: httpx.get(f"{running.server}/readyz", timeout=20).status_code == 200, "it is ready again")
+        assert scene.admin.add_company(wire.CompanyCreate(name="late")).name == "late"

@@ -1,0 +1,203 @@
+"""A day at a small programme, played over HTTP: what is sent and answered becomes the examples of the documentation.
+
+Time stands where the story sets it, so that two tellings differ in ids alone.
+"""
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from dure import wire
+from scheduler.store.db import Database
+from tests.integration.api.conftest import SetClock, token
+from tests.integration.scheduler.conftest import World
+
+NINE = int(datetime(2026, 11, 24, 0, 0, tzinfo=UTC).timestamp())
+"""09:00 in Seoul."""
+
+SECRET = re.compile(r"dure_[A-Za-z0-9_-]{43}")
+UNKNOWN = "lea_06fexh33h0000000000x"
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Story:
+    """`told` is what happened, by operation id."""
+
+    url: str
+    db: Database
+    clock: SetClock
+    told: dict[str, list[Json]] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+
+    def tell(self) -> dict[str, list[Json]]:
+        self.clock.at = NINE
+        self.secrets["admin"] = token(self.db, role="admin")
+        self._founding()
+        self._asking()
+        self._looking()
+        self._ending()
+        self._end_of_tokens()
+        return self.told
+
+    def say(self, operation: str, name: str, who: str | None, method: str, path: str, body: Json | None = None) -> Any:
+        """Sends it, keeps it as an example, and answers what was answered."""
+        headers = {} if who is None else {"Authorization": f"Bearer {self.secrets[who]}"}
+        headers["X-Request-Id"] = f"req_{len(self.told):020}"
+        answer = httpx.request(method, self.url + path, json=body, headers=headers, trust_env=False)
+        found = answer.json()
+        shown = _masked(found)
+        exchange = {"name": name, "request": body, "status": answer.status_code, "answer": shown}
+        self.told.setdefault(operation, []).append({key: value for key, value in exchange.items() if value is not None})
+        return found
+
+    # --- the chapters --------------------------------------------------------------------------------------------------
+
+    def _founding(self) -> None:
+        pool = {"name": "h100", "product": "NVIDIA H100 80GB HBM3"}
+        self.say("add_pool", "an H100 pool", "admin", "POST", "/v1/pools", pool)
+        self.say("add_pool", "the same again", "admin", "POST", "/v1/pools", pool)
+        for node in ("gpu-01", "gpu-02"):
+            self._node(node)
+        body = {"name": "acme", "title": "Acme Robotics Inc."}
+        self.say("add_company", "a startup", "admin", "POST", "/v1/companies", body)
+        self.say("add_company", "the same again", "admin", "POST", "/v1/companies", body)
+        self.say("add_company", "a name that is none", "admin", "POST", "/v1/companies", {"name": "Acme Inc."})
+        httpx.post(
+            f"{self.url}/v1/companies", json={"name": "globex"}, headers=self._bearer("admin"), trust_env=False
+        ).raise_for_status()
+        quota = {"gpus": 4}
+        self.say("set_quota", "4 GPUs at once", "admin", "PUT", "/v1/companies/acme/quotas/h100", quota)
+        self.say("set_quota", "an unknown pool", "admin", "PUT", "/v1/companies/acme/quotas/h200", quota)
+        issue = {"role": "company", "company": "acme", "label": "notebooks", "expires_at": "2027-01-01T00:00:00+09:00"}
+        issued = self.say("issue_token", "for a company", "admin", "POST", "/v1/tokens", issue)
+        self.secrets["acme"] = issued["secret"]
+        self.say("issue_token", "of no company", "admin", "POST", "/v1/tokens", {"role": "company"})
+
+    def _node(self, node: str) -> None:
+        first = node == "gpu-01"
+        issued = self._sent("enroll_node", "a machine", "admin", "POST", "/v1/nodes", {"name": node}, told=first)
+        self.secrets[node] = issued["secret"]
+        if first:
+            self.say("enroll_node", "one that is enrolled", "admin", "POST", "/v1/nodes", {"name": node})
+        path = f"/v1/nodes/{node}/reports"
+        self._sent("report_node", "an idle machine", node, "POST", path, _report(node, seq=1, now=NINE), told=first)
+
+    def _asking(self) -> None:
+        ask = {"pool": "h100", "shape": {"gpus": 2}, "duration_s": 7200, "name": "finetune-7b"}
+        self.say("ask", "2 GPUs for 2 hours, as soon as possible", "acme", "POST", "/v1/leases", ask)
+        gang = {**ask, "shape": {"nodes": 2, "gpus_per_node": 2}, "start": "2026-11-24T14:00:00+09:00", "name": "pretrain"}
+        self.say("ask", "whole machines at a time of the day", "acme", "POST", "/v1/leases", gang)
+        window = {**ask, "shape": {"gpus": 4}, "start_by": "2026-11-24T09:30:00+09:00", "name": "ablation"}
+        self.say("ask", "within half an hour, else later", "acme", "POST", "/v1/leases", window)
+        self.say("ask", "within half an hour, else not", "acme", "POST", "/v1/leases", {**window, "queue": False})
+        too_many = {**ask, "shape": {"gpus": 6}, "name": "sweep"}
+        self.say("ask", "more than the quota", "acme", "POST", "/v1/leases", too_many)
+        too_wide = {**ask, "shape": {"nodes": 3, "gpus_per_node": 1}, "name": "sweep"}
+        self.say("ask", "more machines than there are", "acme", "POST", "/v1/leases", too_wide)
+        self.say("ask", "no GPUs", "acme", "POST", "/v1/leases", {**ask, "shape": {"gpus": 0}})
+        far = {**ask, "start": "2027-06-01T09:00:00+09:00"}
+        self.say("ask", "in half a year", "acme", "POST", "/v1/leases", far)
+        yesterday = {**ask, "start": "2026-11-23T09:00:00+09:00"}
+        self.say("ask", "yesterday", "acme", "POST", "/v1/leases", yesterday)
+        self.say("ask", "with dry_run: what would it be", "acme", "POST", "/v1/leases?dry_run=true", {**ask, "shape": {"gpus": 4}})
+        self.say("ask", "an unknown pool", "acme", "POST", "/v1/leases", {**ask, "pool": "h200"})
+
+    def _looking(self) -> None:
+        World(self.db).turn(NINE, led_since=NINE)
+        self.clock.at = NINE + 10
+        lease = self._lease("finetune-7b")
+        self.say("report_node", "a machine whose GPUs are leased", "gpu-01", "POST", "/v1/nodes/gpu-01/reports", _report("gpu-01", seq=2, now=NINE + 10, busy=True))
+        self.say("report_node", "another machine's", "gpu-01", "POST", "/v1/nodes/gpu-02/reports", _report("gpu-02", seq=3, now=NINE + 10))
+        self.say("show_lease", "an active lease", "acme", "GET", f"/v1/leases/{lease}")
+        self.say("show_lease", "an unknown lease", "acme", "GET", f"/v1/leases/{UNKNOWN}")
+        self.say("list_leases", "those that are active", "acme", "GET", "/v1/leases?state=active&state=ending")
+        self.say("list_lease_events", "from ask to start", "acme", "GET", f"/v1/leases/{lease}/events")
+        self.say("show_calendar", "a morning", "acme", "GET", "/v1/calendar?pool=h100&until=2026-11-24T15:00:00%2B09:00")
+        self.say("show_pool", "a pool", "acme", "GET", "/v1/pools/h100")
+        self.say("show_pool", "an unknown pool", "acme", "GET", "/v1/pools/h200")
+        self.say("list_pools", "every pool", "acme", "GET", "/v1/pools")
+        self.say("show_node", "a machine", "admin", "GET", "/v1/nodes/gpu-01")
+        self.say("list_nodes", "the first machine", "admin", "GET", "/v1/nodes?limit=1")
+        self.say("show_company", "a company", "acme", "GET", "/v1/companies/acme")
+        self.say("show_company", "another company", "acme", "GET", "/v1/companies/globex")
+        self.say("list_companies", "the first of two", "admin", "GET", "/v1/companies?limit=1")
+        self.say("list_companies", "an unknown parameter", "admin", "GET", "/v1/companies?size=1")
+        self.say("list_quotas", "a company's quotas", "acme", "GET", "/v1/companies/acme/quotas")
+
+    def _ending(self) -> None:
+        self.clock.at = NINE + 3600
+        lease, gang = self._lease("finetune-7b"), self._lease("pretrain")
+        self.say("release_lease", "with dry_run: what would it do", "acme", "POST", f"/v1/leases/{lease}/release?dry_run=true")
+        self.say("release_lease", "one hour early", "acme", "POST", f"/v1/leases/{lease}/release")
+        self.say("release_lease", "one that has not started", "acme", "POST", f"/v1/leases/{gang}/release")
+        self.say("cancel_lease", "with dry_run: what would it do", "acme", "POST", f"/v1/leases/{gang}/cancel?dry_run=true")
+        self.say("cancel_lease", "a promise", "acme", "POST", f"/v1/leases/{gang}/cancel")
+        self.say("cancel_lease", "one that is over", "acme", "POST", f"/v1/leases/{gang}/cancel")
+        World(self.db).turn(NINE + 3631, led_since=NINE)
+        self.clock.at = NINE + 3700
+        self.say("show_usage", "a company's own", "acme", "GET", "/v1/usage?since=2026-11-24T09:00:00%2B09:00")
+
+    def _end_of_tokens(self) -> None:
+        tokens = httpx.get(f"{self.url}/v1/tokens", headers=self._bearer("admin"), trust_env=False).json()["items"]
+        mine = next(found["id"] for found in tokens if found["company"] == "acme")
+        self.say("list_tokens", "every token", "admin", "GET", "/v1/tokens")
+        self.say("revoke_token", "a company's", "admin", "DELETE", f"/v1/tokens/{mine}")
+        self.say("list_pools", "with a revoked token", "acme", "GET", "/v1/pools")
+        self.say("list_pools", "without a token", None, "GET", "/v1/pools")
+        self.say("list_problems", "every code", None, "GET", "/v1/problems")
+        self.say("show_problem", "one code", None, "GET", "/v1/problems/never_fits")
+        self.say("healthz", "up", None, "GET", "/healthz")
+        self.say("readyz", "ready", None, "GET", "/readyz")
+
+    # --- what the chapters need ------------------------------------------------------------------------------------------
+
+    def _sent(self, operation: str, name: str, who: str, method: str, path: str, body: Json, *, told: bool) -> Any:
+        found = self.say(operation, name, who, method, path, body)
+        if not told:
+            self.told[operation].pop()
+        return found
+
+    def _bearer(self, who: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.secrets[who]}"}
+
+    def _lease(self, name: str) -> str:
+        answer = httpx.get(f"{self.url}/v1/leases", headers=self._bearer("admin"), trust_env=False)
+        return next(found["id"] for found in answer.json()["items"] if found["name"] == name)
+
+
+def _report(node: str, *, seq: int, now: int, busy: bool = False) -> Json:
+    gpus = [
+        wire.GpuReading(
+            uuid=f"GPU-{node}-{index}",
+            index=index,
+            product="NVIDIA H100 80GB HBM3",
+            health="ok",
+            memory_total_bytes=85_520_809_984,
+            memory_used_bytes=71_202_504_704 if busy else 498_073_600,
+            utilization_percent=97 if busy else 0,
+            power_milliwatts=612_340 if busy else 71_120,
+            temperature_celsius=64 if busy else 31,
+            processes=1 if busy else 0,
+        ).model_dump(mode="json", exclude_none=True)
+        for index in range(2)
+    ]
+    agent = {"boot": "3f6c9a51d0e74b28", "interval_s": 10, "agent_version": "0.1.0", "driver_version": "570.133.20"}
+    return {**agent, "seq": seq, "sent_at": now, "gpus": gpus}
+
+
+def _masked(value: Any) -> Any:
+    """Without the secrets: an example is read by everybody."""
+    match value:
+        case str():
+            return SECRET.sub("dure_" + "x" * 43, value)
+        case dict():
+            return {name: _masked(inner) for name, inner in value.items()}
+        case list():
+            return [_masked(inner) for inner in value]
+        case _:
+            return value

@@ -1,0 +1,39 @@
+"""The examples of the documentation are what really goes over the wire, told again here.
+
+`DURE_TEST_RECORD=1 pytest tests/integration/api/test_examples.py` writes them anew.
+"""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from api import examples
+from api.app import create_app
+from scheduler.service import Service
+from scheduler.store.books import Books
+from scheduler.store.db import Database
+from tests.integration.api.conftest import SetClock
+from tests.integration.api.story import Json, Story
+from tests.served import served
+
+FILE = Path(examples.__file__).with_name("examples.json")
+ID = re.compile(r"\b(lea|dec|tok|alo)_[0-9a-z]{20}\b")
+
+
+@pytest.fixture
+def told(database: Database) -> dict[str, list[Json]]:
+    clock = SetClock()
+    with served(create_app(database, clock, Service(Books()))) as url:
+        return Story(url, database, clock).tell()
+
+
+def test_the_examples_are_what_goes_over_the_wire(told: dict[str, list[Json]]) -> None:
+    if os.environ.get("DURE_TEST_RECORD"):
+        FILE.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    recorded = json.loads(ID.sub(r"\1", FILE.read_text()))
+    for operation, exchanges in json.loads(ID.sub(r"\1", json.dumps(told))).items():
+        assert recorded[operation] == exchanges, f"{operation} has changed; the top of this file says how to record"
+    assert set(recorded) == set(told)

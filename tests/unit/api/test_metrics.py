@@ -1,0 +1,30 @@
+"""What a replica counts."""
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from api.metrics import Metrics
+from dure import wire
+from tests.unit.api.builders import a_lease
+
+
+def samples(metrics: Metrics) -> dict[str, float]:
+    families = text_string_to_metric_families(metrics.render().decode())
+    return {f"{found.name}{sorted(found.labels.values())}": found.value for family in families for found in family.samples}
+
+
+def test_decisions_are_counted_by_pool_outcome_and_code() -> None:
+    metrics = Metrics()
+    for _ in range(2):
+        metrics.decided(a_lease(outcome=wire.Outcome.REFUSED, code="never_fits"))
+    assert samples(metrics)["dure_decisions_total['h100', 'never_fits', 'refused']"] == 2
+
+
+def test_two_apps_count_apart() -> None:
+    one, other = Metrics(), Metrics()
+    one.answered(route="/v1/pools", method="GET", status=200, seconds=0.002)
+    assert samples(one)["dure_api_requests_total['/v1/pools', '200', 'GET']"] == 1
+    assert "dure_api_requests_total['/v1/pools', '200', 'GET']" not in samples(other)
+
+
+def test_it_says_what_runs() -> None:
+    assert [value for name, value in samples(Metrics()).items() if name.startswith("dure_build_info")] == [1]

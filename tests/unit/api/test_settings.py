@@ -1,0 +1,33 @@
+"""What the process takes from its environment."""
+
+import pytest
+
+from api.settings import ApiSettings
+from dure import environment
+from dure.environment import SettingError
+
+URL = "postgresql://dure@db/dure"
+
+
+def read(**environ: str) -> ApiSettings:
+    return environment.read(ApiSettings, environ, prefix="DURE_API_", shared=("database_url",))
+
+
+def test_only_the_database_has_to_be_said() -> None:
+    settings = read(DURE_DATABASE_URL=URL)
+    assert (settings.database_url, settings.host, settings.port) == (URL, "127.0.0.1", 8470)
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        pytest.param({}, "DURE_DATABASE_URL", id="no database"),
+        pytest.param({"DURE_DATABASE_URL": URL, "DURE_API_PROT": "1"}, "did you mean DURE_API_PORT", id="a misspelling"),
+        pytest.param({"DURE_DATABASE_URL": URL, "DURE_API_PORT": "http"}, "DURE_API_PORT", id="a port that is none"),
+        pytest.param({"DURE_DATABASE_URL": URL, "DURE_API_PORT": "65536"}, "65535", id="a port too high"),
+        pytest.param({"DURE_DATABASE_URL": URL, "DURE_API_CONNECTIONS": "0"}, "connections", id="no connections"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_named(environ: dict[str, str], says: str) -> None:
+    with pytest.raises(SettingError, match=says):
+        read(**environ)

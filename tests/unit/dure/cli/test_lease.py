@@ -1,0 +1,62 @@
+"""dure lease list, show, release, cancel and events."""
+
+import json
+
+import pytest
+
+from dure import wire
+from tests.unit.dure.answers import Api, a_lease, page, problem
+from tests.unit.dure.conftest import Run
+
+
+def test_a_list_asks_for_what_was_said(api: Api, run: Run) -> None:
+    api.on("GET", "/v1/leases", page())
+    result = run(*"lease list --company acme --pool p --state active --state ending --limit 7".split())
+    assert result.stdout == "no leases\n"
+    assert api.seen[0].url.query == b"company=acme&pool=p&state=active&state=ending&limit=7"
+
+
+def test_a_list_holds_as_many_as_were_asked_for(api: Api, run: Run) -> None:
+    api.on("GET", "/v1/leases", page(a_lease(), a_lease(), next_cursor="c"), page(a_lease(), a_lease()))
+    result = run("lease", "list", "--limit", "3", "--json")
+    assert len(json.loads(result.stdout)["items"]) == 3
+
+
+def test_a_state_that_is_none_is_refused_with_those_there_are(api: Api, run: Run) -> None:
+    result = run("lease", "list", "--state", "running")
+    assert (result.exit_code, api.seen) == (2, [])
+    assert "'running' is no state of a lease; they are queued, scheduled, active" in result.stderr
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "10001", "many"])
+def test_a_limit_out_of_range_is_refused(run: Run, limit: str) -> None:
+    assert run("lease", "list", "--limit", limit).exit_code == 2
+
+
+@pytest.mark.parametrize("verb", ["release", "cancel"])
+def test_a_lease_is_given_back(api: Api, run: Run, verb: str) -> None:
+    api.on("POST", f"/v1/leases/l/{verb}", a_lease("ended", end_cause=wire.EndCause.RELEASED))
+    result = run("lease", verb, "l")
+    assert result.exit_code == 0
+    assert "ended (released)" in result.stdout
+    assert "idempotency-key" in api.seen[0].headers
+
+
+@pytest.mark.parametrize("verb", ["release", "cancel"])
+def test_a_dry_run_changes_nothing(api: Api, run: Run, verb: str) -> None:
+    found = wire.EndPreview(lease="l", state=wire.LeaseState.ACTIVE, stops_at=None, refund_gpu_seconds=7200)
+    api.on("POST", f"/v1/leases/l/{verb}", found)
+    assert "7200 GPU-seconds" in run("lease", verb, "l", "--dry-run").stdout
+    assert api.seen[0].url.params["dry_run"] == "true"
+
+
+@pytest.mark.parametrize("verb", ["release", "cancel"])
+def test_a_lease_that_is_over_is_a_conflict(api: Api, run: Run, verb: str) -> None:
+    api.on("POST", f"/v1/leases/l/{verb}", problem("wrong_state", 409, "l is over since noon."))
+    result = run("lease", verb, "l")
+    assert (result.exit_code, result.stderr) == (8, "error (wrong_state): l is over since noon.\n")
+
+
+def test_an_empty_id_is_no_list(api: Api, run: Run) -> None:
+    assert run("lease", "show", "").exit_code == 4
+    assert api.seen == []

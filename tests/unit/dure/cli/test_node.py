@@ -1,0 +1,72 @@
+"""dure node."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.unit.dure.answers import Api, a_node, an_issued_token, page, problem
+from tests.unit.dure.conftest import Run
+
+NODES = ("POST", "/v1/nodes")
+
+
+def test_a_node_is_enrolled_and_its_secret_shown_once(api: Api, run: Run) -> None:
+    api.on(*NODES, an_issued_token())
+    assert "dure_new_secret" in run("node", "enroll", "gpu-01").stdout
+    assert json.loads(api.seen[0].content) == {"name": "gpu-01"}
+
+
+def test_its_token_goes_into_a_file_that_only_its_owner_reads(api: Api, run: Run, tmp_path: Path) -> None:
+    api.on(*NODES, an_issued_token())
+    path = tmp_path / "gpu-01.token"
+    result = run("node", "enroll", "gpu-01", "--token-file", str(path))
+    assert (result.exit_code, path.read_text()) == (0, "dure_new_secret\n")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+    assert "dure_new_secret" not in result.output
+
+
+def test_a_file_that_is_there_is_kept_and_nothing_is_enrolled(api: Api, run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    path.write_text("old")
+    result = run("node", "enroll", "gpu-01", "--token-file", str(path))
+    assert (result.exit_code, path.read_text(), api.seen) == (2, "old", [])
+    assert "is there already" in result.stderr
+
+
+def test_renewing_replaces_the_file(api: Api, run: Run, tmp_path: Path) -> None:
+    api.on(*NODES, an_issued_token())
+    path = tmp_path / "t"
+    path.write_text("old")
+    assert run("node", "enroll", "gpu-01", "--renew", "--token-file", str(path)).exit_code == 0
+    assert (path.read_text(), api.seen[0].url.params["renew"]) == ("dure_new_secret\n", "true")
+
+
+def test_the_token_in_use_is_never_overwritten(api: Api, run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "admin"
+    path.write_text("admin-token")
+    result = run("--token-file", str(path), "node", "enroll", "gpu-01", "--renew", "--token-file", str(path))
+    assert (result.exit_code, path.read_text(), api.seen) == (2, "admin-token", [])
+
+
+def test_a_refused_enrolment_leaves_no_file(api: Api, run: Run, tmp_path: Path) -> None:
+    api.on(*NODES, problem("already_exists", 409, "gpu-01 is enrolled; --renew makes a new token."))
+    assert run("node", "enroll", "gpu-01", "--token-file", str(tmp_path / "t")).exit_code == 8
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["nowhere/t", "."])
+def test_a_place_that_cannot_be_written_is_said_before_anything_is_made(
+    api: Api, run: Run, tmp_path: Path, where: str
+) -> None:
+    result = run("node", "enroll", "gpu-01", "--renew", "--token-file", str(tmp_path / where))
+    assert (result.exit_code, api.seen) == (2, [])
+    assert result.stderr.startswith("error: --token-file: ")
+
+
+def test_nodes_are_listed_and_shown(api: Api, run: Run) -> None:
+    api.on("GET", "/v1/nodes", page(a_node())).on("GET", "/v1/nodes/gpu-01", a_node())
+    assert "gpu-01" in run("node", "list").stdout
+    assert "GPU-00000001" in run("node", "show", "gpu-01").stdout

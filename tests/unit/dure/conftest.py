@@ -1,0 +1,42 @@
+"""The command line run in a test: its API, its environment and its clock are the test's."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from dure.cli import app
+from dure.cli.terminal import Outside
+from tests.unit.dure.answers import NOW, SERVER, TOKEN, Api
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api()
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """What the command finds in its environment: a home of its own, the server, a token, a zone."""
+    return {"HOME": str(tmp_path), "DURE_SERVER": SERVER, "DURE_TOKEN": TOKEN, "DURE_ZONE": "Asia/Seoul"}
+
+
+@pytest.fixture
+def run(api: Api, environ: dict[str, str]) -> Run:
+    """Runs `dure` with these words. Sleeping moves the command's clock and takes no time."""
+
+    def now():
+        return NOW + timedelta(seconds=sum(api.slept))
+
+    def dure(*words: str) -> Result:
+        outside = Outside(environ=environ, now=now, sleep=api.slept.append, transport=api)
+        result = CliRunner().invoke(app, list(words), obj=outside)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return dure

@@ -1,0 +1,83 @@
+"""Decisions and problems in words."""
+
+import pytest
+
+from dure import errors, wire
+from dure.render import decisions
+from tests.unit.dure.answers import a_decision, in_s
+from tests.unit.dure.screen import SEOUL, text
+
+NUMBERS = {
+    "asked_gpus": 16,
+    "limit_gpus": 8,
+    "wait_s": 90,
+    "longest_s_now": 3600,
+    "largest_gpus_now": 4,
+    "earliest_start": "2026-11-24T09:00:00Z",
+    "waits_for": "quota",
+}
+
+
+def test_numbers_are_said_with_units_and_in_the_zone() -> None:
+    assert dict(decisions.numbers(NUMBERS, SEOUL.zone)) == {
+        "asked GPUs": "16",
+        "limit GPUs": "8",
+        "wait": "1m30s",
+        "longest now": "1h",
+        "largest GPUs now": "4",
+        "earliest start": "Tue 2026-11-24 18:00 KST (09:00 UTC)",
+        "waits for": "quota",
+    }
+
+
+def test_a_refusal_says_code_sentence_numbers_and_where_it_is_kept() -> None:
+    error = errors.QuotaExceeded(
+        "16 are more than 8: ask for 8.", numbers={"limit_gpus": 8}, lease="lea_1", request_id="r"
+    )
+    assert list(decisions.problem_lines(error, SEOUL.zone)) == [
+        "refused (quota_exceeded): 16 are more than 8: ask for 8.",
+        "  limit GPUs  8",
+        "  kept as lea_1: dure lease show lea_1",
+        "  request r",
+    ]
+
+
+def test_a_refusal_without_numbers_of_its_own_has_its_decisions() -> None:
+    error = errors.NeverFits("No.", decision=a_decision("never_fits", "refused", numbers={"largest_gpus": 8}))
+    assert "  largest GPUs  8" in decisions.problem_lines(error, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "want"),
+    [
+        pytest.param(
+            errors.InvalidRequest("no", errors=[wire.FieldError(field="gpus", message="at least 1")]),
+            ["error (invalid_request): no", "  gpus: at least 1"],
+            id="fields are named",
+        ),
+        pytest.param(
+            errors.Unavailable("away", retry_after_s=90),
+            ["error (unavailable): away", "  try again in 1m30s"],
+            id="when to come back",
+        ),
+        pytest.param(
+            errors.UnknownPool(), ["error (unknown_pool): There is no such pool."], id="its title where it says no more"
+        ),
+    ],
+)
+def test_an_error_says_what_to_do(error: errors.DureError, want: list[str]) -> None:
+    assert list(decisions.problem_lines(error, SEOUL.zone)) == want
+
+
+def test_a_dry_run_says_that_nothing_is_held() -> None:
+    quote = wire.Quote(
+        decision=a_decision(id=None),
+        promised_start=in_s(60),
+        starts_at=in_s(60),
+        ends_at=in_s(120),
+        placement=[wire.NodeShare(node="gpu-01", gpus=8)],
+    )
+    shown = text(decisions.quote(quote, SEOUL))
+    assert shown.startswith("dry run: would be scheduled (starts_now); nothing is stored or held")
+    for part in ("09:49:44 KST", "at the latest", "gpu-01 (8)", "16 GPUs start now."):
+        assert part in shown

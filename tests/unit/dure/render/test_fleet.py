@@ -1,0 +1,77 @@
+"""Pools and nodes on a screen."""
+
+from dataclasses import replace
+
+import pytest
+
+from dure import wire
+from dure.render import fleet
+from tests.unit.dure.answers import a_gpu, a_node, a_pool
+from tests.unit.dure.screen import SEOUL, text
+
+
+def test_a_pool_is_a_line_with_what_is_free_now() -> None:
+    shown = text(fleet.pools([a_pool()], SEOUL)).splitlines()
+    assert shown[0].split() == ["POOL", "GPUS", "FREE", "LEASED", "OTHER", "NODES", "QUEUED", "PRODUCT"]
+    assert shown[1].split()[:7] == ["h100-80gb", "16", "7", "8", "1", "unhealthy", "2"]
+
+
+def test_one_pool_says_its_rules() -> None:
+    shown = text(fleet.pool(a_pool(gap_s=90), SEOUL))
+    for part in ("7 free, 8 leased, 1 unhealthy (on 2 nodes)", "1m30s after each lease", "at most 1024 MiB in use"):
+        assert part in shown
+
+
+@pytest.mark.parametrize("gpus", [{}, {wire.GpuState.FREE: 0}])
+def test_a_pool_without_gpus_says_none(gpus: dict[wire.GpuState, int]) -> None:
+    assert "none (on 0 nodes)" in text(fleet.pool(a_pool(gpus=gpus, nodes=0), SEOUL))
+
+
+def test_a_node_is_a_line_with_when_it_was_heard() -> None:
+    never = a_node("gpu-02", state=wire.NodeState.ENROLLED, silent_s=None, last_report_at=None, gpus=[])
+    shown = text(fleet.nodes([a_node(), never], SEOUL)).splitlines()
+    assert shown[1].split() == ["gpu-01", "ok", "2", "1", "h100-80gb", "4s", "ago", "0.1.0"]
+    assert shown[2].split()[:6] == ["gpu-02", "enrolled", "0", "0", "–", "never"]
+
+
+def test_what_could_not_be_read_of_a_gpu_is_nothing_and_not_zero() -> None:
+    unread = a_gpu(
+        0,
+        pool=None,
+        state=wire.GpuState.UNPOOLED,
+        memory_used_bytes=None,
+        utilization_percent=None,
+        power_milliwatts=None,
+        temperature_celsius=None,
+    )
+    line = text(fleet.node(a_node(gpus=[unread]), SEOUL)).splitlines()[-1]
+    assert line.split() == ["0", "GPU-00000000", "unpooled", "–", "unpooled", "–", "–", "–", "–", "–", "ok"]
+
+
+@pytest.mark.parametrize("width", [100, 160])
+def test_a_node_shows_each_gpu_and_its_lease(width: int) -> None:
+    view = replace(SEOUL, width=width)
+    shown = text(fleet.node(a_node(), view), view)
+    for part in (
+        "3s behind ours",
+        "0 GPU-00000000",
+        "1 GPU-00000001",
+        "lea_1",
+        "0.5/80 GiB",
+        "71 W",
+        "31 C",
+        "driver 560.35",
+    ):
+        assert part in shown
+
+
+def test_a_node_that_never_reported_says_so() -> None:
+    node = a_node(last_report_at=None, clock_offset_s=None, agent_version=None, gpus=[])
+    shown = text(fleet.node(node, SEOUL)).splitlines()
+    assert "reported  never" in shown
+    assert shown[-1] == "GPUs      none reported yet"
+
+
+def test_nothing_there_says_how_to_begin() -> None:
+    assert "dure pool add" in text(fleet.pools([], SEOUL))
+    assert "dure node enroll" in text(fleet.nodes([], SEOUL))

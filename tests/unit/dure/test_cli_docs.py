@@ -1,0 +1,54 @@
+"""The page about the command line is complete and up to date, and every word of it is explained."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from dure.cli import app, docs
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "cli.md"
+ROOT: Any = typer.main.get_command(app)
+COMMANDS = dict(docs.commands(ROOT, "dure"))
+
+WANTED = """
+ask calendar status usage version
+company add, company list, company show, quota set, quota show, token issue, token list, token revoke,
+pool add, pool list, pool show, node enroll, node list, node show,
+lease list, lease show, lease release, lease cancel, lease watch, lease events
+"""
+
+
+def test_the_page_is_what_the_commands_make() -> None:
+    assert PAGE.read_text(encoding="utf-8") == docs.markdown(), "run: python -m dure.cli.docs > docs/cli.md"
+
+
+def test_every_command_is_there() -> None:
+    singles, _, pairs = WANTED.strip().partition("\n")
+    wanted = singles.split() + [pair.strip() for pair in pairs.replace("\n", " ").split(",")]
+    assert sorted(COMMANDS) == sorted(f"dure {words}" for words in wanted)
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_command_says_in_its_first_line_what_it_does(path: str) -> None:
+    first = COMMANDS[path].help.splitlines()[0]
+    assert first.endswith(".")
+    assert len(first) <= 60
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_option_and_argument_has_help_and_a_word_for_its_value(path: str) -> None:
+    for parameter in COMMANDS[path].params:
+        assert parameter.help, parameter.name
+        assert parameter.param_type_name == "argument" or parameter.is_flag or parameter.metavar, parameter.name
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_command_answers_in_json_and_takes_a_context(path: str) -> None:
+    assert {"json", "server", "token", "token_file", "zone"} <= {parameter.name for parameter in COMMANDS[path].params}
+
+
+def test_every_group_says_what_it_is() -> None:
+    for name, group in ROOT.commands.items():
+        assert group.help, name
