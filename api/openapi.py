@@ -45,6 +45,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         for operation in _operations(found):
             _put_problems(operation)
             _put_examples(operation)
+            operation["responses"] = dict(sorted(operation["responses"].items()))
         app.openapi_schema = found
     return app.openapi_schema
 

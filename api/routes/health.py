@@ -1,6 +1,6 @@
 """For probes and scrapes, without a token."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -14,6 +14,15 @@ from api.strict import StrictRoute
 from dure.errors import Unavailable
 
 router = APIRouter(tags=["health"], route_class=StrictRoute)
+
+
+EXAMPLE = """\
+dure_api_requests_total{method="POST",route="/v1/leases",status="201"} 42.0
+dure_decisions_total{code="starts_now",outcome="scheduled",pool="h100"} 42.0
+"""
+SERIES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/plain": {"schema": {"type": "string"}, "examples": {"two series": {"value": EXAMPLE}}}}}
+}
 
 
 class Health(BaseModel):
@@ -34,7 +43,7 @@ def readyz(request: Request) -> Response:
     return answers.ok(Health(status="ready")).response()
 
 
-@router.get("/metrics", response_class=Response, summary="Metrics")
+@router.get("/metrics", response_class=Response, responses=SERIES, summary="Metrics")
 async def metrics(request: Request) -> Response:
     """This replica's requests, for Prometheus."""
     return Response(parts.of(request).metrics.render(), media_type=CONTENT_TYPE_LATEST)

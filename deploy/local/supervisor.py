@@ -67,12 +67,14 @@ class Supervisor:
 
     def _up(self) -> None:
         processes = Processes(settings=self._settings, folder=self._folder, database_url=self._database())
+        log.info("starting the API and the scheduler")
         for step in (["migrate"], ["admin-token", str(self._folder.admin_token)]):
             command = [sys.executable, "-m", "scheduler", *step]
             commands.run(command, environ=processes.environ(), folder=TREE, ending=self._ending)
         self._launch([processes.api(), processes.scheduler()])
         self._await([self._settings.api_port, self._settings.scheduler_port])
         dure = Cli(processes=processes, ending=self._ending)
+        log.info("starting %d simulated nodes of %d GPUs", self._settings.nodes, self._settings.gpus)
         with_example = self._settings.example and example.make(dure, self._folder)
         enrolment.enrol(dure, self._folder, self._settings.node_names)
         self._launch([processes.agent(node) for node in self._settings.node_names])
@@ -84,6 +86,7 @@ class Supervisor:
     def _database(self) -> str:
         if self._settings.database_url:
             return self._settings.database_url
+        log.info("starting PostgreSQL on %s", self._folder.postgres)
         server = Embedded(self._folder.postgres, log=self._folder.log("postgres"))
         server.start()
         self._watches.append(Watch(part=server))
@@ -141,6 +144,8 @@ class Supervisor:
 
     def _down(self) -> None:
         parts: list[Part] = [watch.part for watch in self._watches]
+        if parts:
+            log.info("ending everything; the data stays in %s", self._folder.root)
         for name in STOPS_IN_ORDER:
             group = [part for part in parts if part.name.startswith(name)]
             for part in group:

@@ -90,7 +90,12 @@ class Story:
     def _asking(self) -> None:
         ask = {"pool": "h100", "shape": {"gpus": 2}, "duration_s": 7200, "name": "finetune-7b"}
         self.say("ask", "2 GPUs for 2 hours, as soon as possible", "acme", "POST", "/v1/leases", ask)
-        gang = {**ask, "shape": {"nodes": 2, "gpus_per_node": 2}, "start": "2026-11-24T14:00:00+09:00", "name": "pretrain"}
+        gang = {
+            **ask,
+            "shape": {"nodes": 2, "gpus_per_node": 2},
+            "start": "2026-11-24T14:00:00+09:00",
+            "name": "pretrain",
+        }
         self.say("ask", "whole machines at a time of the day", "acme", "POST", "/v1/leases", gang)
         window = {**ask, "shape": {"gpus": 4}, "start_by": "2026-11-24T09:30:00+09:00", "name": "ablation"}
         self.say("ask", "within half an hour, else later", "acme", "POST", "/v1/leases", window)
@@ -104,20 +109,43 @@ class Story:
         self.say("ask", "in half a year", "acme", "POST", "/v1/leases", far)
         yesterday = {**ask, "start": "2026-11-23T09:00:00+09:00"}
         self.say("ask", "yesterday", "acme", "POST", "/v1/leases", yesterday)
-        self.say("ask", "with dry_run: what would it be", "acme", "POST", "/v1/leases?dry_run=true", {**ask, "shape": {"gpus": 4}})
+        self.say(
+            "ask",
+            "with dry_run: what would it be",
+            "acme",
+            "POST",
+            "/v1/leases?dry_run=true",
+            {**ask, "shape": {"gpus": 4}},
+        )
         self.say("ask", "an unknown pool", "acme", "POST", "/v1/leases", {**ask, "pool": "h200"})
 
     def _looking(self) -> None:
         World(self.db).turn(NINE, led_since=NINE)
         self.clock.at = NINE + 10
         lease = self._lease("finetune-7b")
-        self.say("report_node", "a machine whose GPUs are leased", "gpu-01", "POST", "/v1/nodes/gpu-01/reports", _report("gpu-01", seq=2, now=NINE + 10, busy=True))
-        self.say("report_node", "another machine's", "gpu-01", "POST", "/v1/nodes/gpu-02/reports", _report("gpu-02", seq=3, now=NINE + 10))
+        self.say(
+            "report_node",
+            "a machine whose GPUs are leased",
+            "gpu-01",
+            "POST",
+            "/v1/nodes/gpu-01/reports",
+            _report("gpu-01", seq=2, now=NINE + 10, busy=True),
+        )
+        self.say(
+            "report_node",
+            "another machine's",
+            "gpu-01",
+            "POST",
+            "/v1/nodes/gpu-02/reports",
+            _report("gpu-02", seq=3, now=NINE + 10),
+        )
         self.say("show_lease", "an active lease", "acme", "GET", f"/v1/leases/{lease}")
         self.say("show_lease", "an unknown lease", "acme", "GET", f"/v1/leases/{UNKNOWN}")
         self.say("list_leases", "those that are active", "acme", "GET", "/v1/leases?state=active&state=ending")
         self.say("list_lease_events", "from ask to start", "acme", "GET", f"/v1/leases/{lease}/events")
-        self.say("show_calendar", "a morning", "acme", "GET", "/v1/calendar?pool=h100&until=2026-11-24T15:00:00%2B09:00")
+        self.say(
+            "show_calendar", "a morning", "acme", "GET", "/v1/calendar?pool=h100&until=2026-11-24T15:00:00%2B09:00"
+        )
         self.say("show_pool", "a pool", "acme", "GET", "/v1/pools/h100")
         self.say("show_pool", "an unknown pool", "acme", "GET", "/v1/pools/h200")
         self.say("list_pools", "every pool", "acme", "GET", "/v1/pools")
@@ -132,10 +160,18 @@ class Story:
     def _ending(self) -> None:
         self.clock.at = NINE + 3600
         lease, gang = self._lease("finetune-7b"), self._lease("pretrain")
-        self.say("release_lease", "with dry_run: what would it do", "acme", "POST", f"/v1/leases/{lease}/release?dry_run=true")
+        self.say(
+            "release_lease",
+            "with dry_run: what would it do",
+            "acme",
+            "POST",
+            f"/v1/leases/{lease}/release?dry_run=true",
+        )
         self.say("release_lease", "one hour early", "acme", "POST", f"/v1/leases/{lease}/release")
         self.say("release_lease", "one that has not started", "acme", "POST", f"/v1/leases/{gang}/release")
-        self.say("cancel_lease", "with dry_run: what would it do", "acme", "POST", f"/v1/leases/{gang}/cancel?dry_run=true")
+        self.say(
+            "cancel_lease", "with dry_run: what would it do", "acme", "POST", f"/v1/leases/{gang}/cancel?dry_run=true"
+        )
         self.say("cancel_lease", "a promise", "acme", "POST", f"/v1/leases/{gang}/cancel")
         self.say("cancel_lease", "one that is over", "acme", "POST", f"/v1/leases/{gang}/cancel")
         World(self.db).turn(NINE + 3631, led_since=NINE)

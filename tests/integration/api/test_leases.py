@@ -1,6 +1,6 @@
 """Asking over HTTP: what each decision is answered with, and what a company sees of it."""
 
-from tests.integration.api.conftest import Site, code
+from tests.integration.api.conftest import Site
 
 
 def test_an_ask_that_fits_is_answered_201_with_its_promise(site: Site) -> None:

@@ -32,7 +32,12 @@ def test_a_refusal_is_a_problem_with_the_decision_and_the_lease(code: str, want:
     answer = answers.decided(lease, "req_1")
     problem = wire.Problem.model_validate_json(answer.body)
     assert (answer.status, answer.response().media_type) == (409, "application/problem+json")
-    assert (problem.code, problem.lease, problem.decision, problem.numbers) == (want, "lea_1", lease.decision, {"gpus": 4})
+    assert (problem.code, problem.lease, problem.decision, problem.numbers) == (
+        want,
+        "lea_1",
+        lease.decision,
+        {"gpus": 4},
+    )
 
 
 def test_an_answer_given_before_says_so() -> None:

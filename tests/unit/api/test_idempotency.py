@@ -10,7 +10,9 @@ CLAIM = Claim(principal="tok_1", secret="dure_secret", key="k1", fingerprint="f"
 BODY = b'{"secret": "dure_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}'
 
 
-@pytest.mark.parametrize("body", [BODY, b"", b"\0\0x", BODY * 1000], ids=["an answer", "nothing", "zeros", "a long one"])
+@pytest.mark.parametrize(
+    "body", [BODY, b"", b"\0\0x", BODY * 1000], ids=["an answer", "nothing", "zeros", "a long one"]
+)
 def test_a_sealed_answer_is_unsealed_by_the_same_claim(body: bytes) -> None:
     assert sealed(sealed(body, CLAIM), CLAIM) == body
 

@@ -14,9 +14,13 @@ GPU = {"uuid": "GPU-1", "index": 0, "product": "NVIDIA H100 80GB HBM3", "health"
 
 
 def report(gpus: int = 1, **more: object) -> bytes:
-    return wire.Report.model_validate(
-        {"boot": "b", "seq": 1, "sent_at": 0, "interval_s": 10, "agent_version": "1", "gpus": [GPU] * gpus, **more}
-    ).model_dump_json(exclude_none=True).encode()
+    return (
+        wire.Report.model_validate(
+            {"boot": "b", "seq": 1, "sent_at": 0, "interval_s": 10, "agent_version": "1", "gpus": [GPU] * gpus, **more}
+        )
+        .model_dump_json(exclude_none=True)
+        .encode()
+    )
 
 
 def send(http: httpx.Client, path: str, content: bytes, **headers: str) -> httpx.Response:

@@ -9,7 +9,9 @@ from tests.unit.api.builders import a_lease
 
 def samples(metrics: Metrics) -> dict[str, float]:
     families = text_string_to_metric_families(metrics.render().decode())
-    return {f"{found.name}{sorted(found.labels.values())}": found.value for family in families for found in family.samples}
+    return {
+        f"{found.name}{sorted(found.labels.values())}": found.value for family in families for found in family.samples
+    }
 
 
 def test_decisions_are_counted_by_pool_outcome_and_code() -> None:

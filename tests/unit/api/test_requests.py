@@ -39,7 +39,13 @@ def test_the_order_of_a_query_does_not_matter() -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [{"method": "PUT"}, {"path": "/v1/pools"}, {"query": "renew=true"}, {"body": '{"a": 1}'}, {"body": '{"a": 1, "b": "2"}'}],
+    [
+        {"method": "PUT"},
+        {"path": "/v1/pools"},
+        {"query": "renew=true"},
+        {"body": '{"a": 1}'},
+        {"body": '{"a": 1, "b": "2"}'},
+    ],
     ids=["another method", "another address", "another query", "a field less", "another type"],
 )
 def test_what_is_asked_for_matters(other: dict[str, str]) -> None:

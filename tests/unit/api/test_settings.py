@@ -22,7 +22,9 @@ def test_only_the_database_has_to_be_said() -> None:
     ("environ", "says"),
     [
         pytest.param({}, "DURE_DATABASE_URL", id="no database"),
-        pytest.param({"DURE_DATABASE_URL": URL, "DURE_API_PROT": "1"}, "did you mean DURE_API_PORT", id="a misspelling"),
+        pytest.param(
+            {"DURE_DATABASE_URL": URL, "DURE_API_PROT": "1"}, "did you mean DURE_API_PORT", id="a misspelling"
+        ),
         pytest.param({"DURE_DATABASE_URL": URL, "DURE_API_PORT": "http"}, "DURE_API_PORT", id="a port that is none"),
         pytest.param({"DURE_DATABASE_URL": URL, "DURE_API_PORT": "65536"}, "65535", id="a port too high"),
         pytest.param({"DURE_DATABASE_URL": URL, "DURE_API_CONNECTIONS": "0"}, "connections", id="no connections"),

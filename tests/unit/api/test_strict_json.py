@@ -12,7 +12,9 @@ from dure.errors import InvalidRequest, Malformed
         pytest.param(b'{"a": [1, 2.5, "x", null, true]}', {"a": [1, 2.5, "x", None, True]}, id="every kind of value"),
         pytest.param('{"a": "한국 GPU 🦜"}'.encode(), {"a": "한국 GPU 🦜"}, id="text beyond ASCII"),
         pytest.param(rb'{"a": "\ud83e\udd9c"}', {"a": "🦜"}, id="a paired surrogate is one character"),
-        pytest.param(rb'{"a": "\\u0000 and \\ud800"}', {"a": r"\u0000 and \ud800"}, id="an escaped backslash is no escape"),
+        pytest.param(
+            rb'{"a": "\\u0000 and \\ud800"}', {"a": r"\u0000 and \ud800"}, id="an escaped backslash is no escape"
+        ),
         pytest.param(b"0", 0, id="a bare number"),
     ],
 )

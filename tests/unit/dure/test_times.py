@@ -1,5 +1,6 @@
 """People's times and durations."""
 
+import contextlib
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -114,21 +115,19 @@ def test_a_duration_shown_reads_as_itself(seconds: int) -> None:
 
 
 @given(
-    st.datetimes(datetime(1990, 1, 1), datetime(2060, 1, 1), timezones=st.just(UTC)),
+    st.integers(min_value=0, max_value=4_000_000_000),
     st.sampled_from(["Asia/Seoul", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "UTC"]),
 )
-def test_a_time_written_with_its_offset_reads_as_itself(instant: datetime, zone: str) -> None:
-    whole = instant.replace(microsecond=0)
+def test_a_time_written_with_its_offset_reads_as_itself(seconds: int, zone: str) -> None:
+    whole = datetime.fromtimestamp(seconds, UTC)
     written = whole.astimezone(ZoneInfo(zone)).isoformat()
     assert times.parse_instant(written, now=NOW, zone=SEOUL) == whole
 
 
 @given(st.text(max_size=30))
 def test_any_text_is_a_time_or_a_sentence(text: str) -> None:
-    try:
+    with contextlib.suppress(times.TimeError):
         assert times.parse_instant(text, now=NOW, zone=BERLIN).tzinfo is UTC
-    except times.TimeError as error:
-        assert str(error)
 
 
 @pytest.mark.parametrize(

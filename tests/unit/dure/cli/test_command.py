@@ -151,9 +151,9 @@ def test_a_wrong_configuration_in_json_is_a_problem(run: Run, environ: dict[str,
 
 def test_a_wrong_value_is_told_in_a_broken_zone_too(api: Api, run: Run, environ: dict[str, str]) -> None:
     environ["DURE_ZONE"] = "Mars/Base"
-    result = run("company", "add", "BAD")
+    result = run("pool", "add", "P!", "--product", "P")
     assert (result.exit_code, api.seen) == (7, [])
-    assert "'BAD' does not match" in result.stderr
+    assert "'P!' does not match" in result.stderr
 
 
 def test_colours_never_go_into_a_pipe(api: Api, run: Run) -> None:

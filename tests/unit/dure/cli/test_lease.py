@@ -11,7 +11,8 @@ from tests.unit.dure.conftest import Run
 
 def test_a_list_asks_for_what_was_said(api: Api, run: Run) -> None:
     api.on("GET", "/v1/leases", page())
-    result = run(*"lease list --company acme --pool p --state active --state ending --limit 7".split())
+    states = ("--state", "active", "--state", "ending")
+    result = run("lease", "list", "--company", "acme", "--pool", "p", *states, "--limit", "7")
     assert result.stdout == "no leases\n"
     assert api.seen[0].url.query == b"company=acme&pool=p&state=active&state=ending&limit=7"
 

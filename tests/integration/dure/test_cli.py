@@ -1,0 +1,130 @@
+"""The command line on the real API: what one types, in the order in which a programme begins."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from dure.cli import app, exits
+from dure.cli.terminal import Outside
+from tests.integration.api.conftest import Site
+
+Dure = Callable[..., Result]
+
+
+@pytest.fixture
+def dure(site: Site, tmp_path: Path) -> Dure:
+    """Runs `dure` as somebody, at the API's time."""
+
+    def now() -> datetime:
+        return datetime.fromtimestamp(site.clock.at, UTC)
+
+    def run(who: str, *words: str, code: int = exits.OK) -> Result:
+        environ = {
+            "HOME": str(tmp_path),
+            "DURE_SERVER": site.url,
+            "DURE_TOKEN": site.secrets.get(who, who),
+            "TZ": "UTC",
+        }
+        result = CliRunner().invoke(app, list(words), obj=Outside(environ=environ, now=now, sleep=lambda _: None))
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == code, result.output
+        return result
+
+    return run
+
+
+def test_a_programme_is_set_up(dure: Dure, tmp_path: Path) -> None:
+    dure("admin", "company", "add", "initech", "--title", "Initech")
+    assert "Initech" in dure("admin", "company", "list").stdout
+    dure("admin", "pool", "add", "a100", "--product", "NVIDIA A100", "--gap", "1m")
+    assert "a100" in dure("admin", "pool", "list").stdout
+    assert "1m after each lease" in dure("admin", "pool", "show", "a100").stdout
+    assert "4 GPUs at once" in dure("admin", "quota", "set", "initech", "a100", "--gpus", "4").stdout
+    assert "a100" in dure("admin", "company", "show", "initech").stdout
+    path = tmp_path / "n9.token"
+    dure("admin", "node", "enroll", "n9", "--token-file", str(path))
+    dure("admin", "node", "enroll", "n9", code=exits.CONFLICT)
+    before = path.read_text()
+    dure("admin", "node", "enroll", "n9", "--renew", "--token-file", str(path))
+    assert path.read_text() != before
+    assert "none reported yet" in dure("admin", "node", "show", "n9").stdout
+    assert "n9" in dure("admin", "node", "list").stdout
+
+
+def test_a_token_lives_and_dies(dure: Dure, tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    issued = dure(
+        "admin", "token", "issue", "--company", "acme", "--expires", "+1h", "--token-file", str(path), "--json"
+    )
+    token_id = json.loads(issued.stdout)["id"]
+    assert token_id in dure("admin", "token", "list").stdout
+    dure("nobody", "--token-file", str(path), "quota", "show", "acme")
+    assert "revoked" in dure("admin", "token", "revoke", token_id).stdout
+    dure("nobody", "--token-file", str(path), "quota", "show", "acme", code=exits.NOT_ALLOWED)
+
+
+def test_a_lease_is_asked_for_seen_and_given_back(dure: Dure) -> None:
+    lease = json.loads(dure("acme", "ask", "h100", "1x8", "--for", "10m", "--name", "first", "--json").stdout)["id"]
+    assert "scheduled" in dure("acme", "lease", "list", "--state", "scheduled", "--pool", "h100").stdout
+    assert "first" in dure("acme", "lease", "show", lease).stdout
+    assert "scheduled" in dure("acme", "lease", "events", lease).stdout
+    assert lease in dure("acme", "calendar", "h100", "--for", "1h").stdout
+    assert lease in dure("acme", "status").stdout
+    dure("acme", "lease", "release", lease, code=exits.CONFLICT)
+    assert "dry run" in dure("acme", "lease", "cancel", lease, "--dry-run").stdout
+    assert "cancelled" in dure("acme", "lease", "cancel", lease).stdout
+    assert "cancelled" in dure("acme", "lease", "watch", lease).stdout
+    dure("globex", "lease", "show", lease, code=exits.NOT_FOUND)
+    assert dure("acme", "usage").exit_code == 0
+
+
+def test_the_same_key_gives_the_same_lease(dure: Dure) -> None:
+    words = ("ask", "h100", "2", "--for", "10m", "--key", "night-7", "--json")
+    assert dure("acme", *words).stdout == dure("acme", *words).stdout
+
+
+def test_an_ask_is_refused_with_what_would_work(dure: Dure) -> None:
+    refused = dure("acme", "ask", "h100", "4x8", "--for", "10m", code=exits.REFUSED)
+    assert refused.stderr.startswith("refused (quota_exceeded): ")
+    assert "limit GPUs" in refused.stderr
+    assert "kept as lea_" in refused.stderr
+    assert (
+        "would be refused" in dure("acme", "ask", "h100", "4x8", "--for", "10m", "--dry-run", code=exits.REFUSED).stdout
+    )
+
+
+def test_an_ask_that_cannot_start_yet_says_so_or_is_refused(dure: Dure) -> None:
+    dure("acme", "ask", "h100", "16", "--for", "2h")
+    window = ("ask", "h100", "8", "--for", "1h", "--start-by", "+30m")
+    assert dure("globex", *window).stdout.startswith("queued: no start is promised yet")
+    refused = dure("globex", *window, "--no-queue", code=exits.REFUSED)
+    assert "earliest start" in refused.stderr
+    promised = dure("globex", "ask", "h100", "8", "--for", "1h")
+    assert "never later" in promised.stdout
+
+
+@pytest.mark.parametrize(
+    ("who", "words", "code"),
+    [
+        pytest.param("wrong", ["pool", "list"], exits.NOT_ALLOWED, id="a wrong token"),
+        pytest.param("acme", ["company", "list"], exits.NOT_ALLOWED, id="what is an admin's"),
+        pytest.param("acme", ["ask", "nope", "8", "--for", "1h"], exits.NOT_FOUND, id="no such pool"),
+        pytest.param("acme", ["lease", "show", "lea_nope"], exits.NOT_FOUND, id="no such lease"),
+        pytest.param("acme", ["calendar", "NOPE!"], exits.INVALID, id="a name that is none"),
+        pytest.param(
+            "acme", ["ask", "h100", "8", "--for", "1h", "--start", "-1h"], exits.INVALID, id="a start in the past"
+        ),
+        pytest.param("acme", ["ask", "h100", "8", "--for", "61d"], exits.INVALID, id="longer than the calendar"),
+        pytest.param("admin", ["company", "add", "acme"], exits.CONFLICT, id="a name that is taken"),
+        pytest.param("admin", ["pool", "list", "--server", "http://127.0.0.1:9"], exits.UNAVAILABLE, id="no server"),
+    ],
+)
+def test_what_is_wrong_has_its_exit_code(dure: Dure, who: str, words: list[str], code: int) -> None:
+    result = dure(who, *words, code=code)
+    assert result.stdout == ""
+    assert "error (" in result.stderr

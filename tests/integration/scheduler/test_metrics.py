@@ -1,0 +1,59 @@
+"""What the scheduler's /metrics says of a small world, and that only a leader speaks of the fleet."""
+
+from prometheus_client import CollectorRegistry
+
+from scheduler.metrics import Counters, FleetCollector
+from scheduler.turns.starts import Started
+from tests.integration.scheduler.conftest import T0, World
+
+ACME = {"company": "acme", "pool": "h100"}
+
+
+def _registry(world: World, *, leads: bool = True, now: float = T0 + 50) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(FleetCollector(world.db, lambda: now, lambda: leads))
+    return registry
+
+
+def test_the_fleet_its_leases_and_its_ledger_are_told(world: World) -> None:
+    world.ask(8)
+    world.ask(17)
+    world.turn(T0)
+    found = _registry(world)
+    assert found.get_sample_value("dure_gpus", {"pool": "h100", "state": "leased"}) == 8
+    assert found.get_sample_value("dure_gpus", {"pool": "h100", "state": "free"}) == 8
+    assert found.get_sample_value("dure_leases", {"pool": "h100", "state": "active"}) == 1
+    assert found.get_sample_value("dure_leases", {"pool": "h100", "state": "refused"}) == 1
+    assert found.get_sample_value("dure_leases_overdue", {"pool": "h100"}) == 0
+    assert found.get_sample_value("dure_lease_gpu_seconds_total", {**ACME, "kind": "leased"}) == 8 * 50
+    assert found.get_sample_value("dure_ledger_committed_gpu_seconds", ACME) == 800
+    assert found.get_sample_value("dure_quota_gpus", ACME) == 16
+    assert found.get_sample_value("dure_agent_report_age_seconds", {"node": "n1"}) == 50
+
+
+def test_a_lease_past_its_end_is_told(world: World) -> None:
+    world.ask(8)
+    world.turn(T0)
+    late = _registry(world, now=T0 + 101)
+    assert late.get_sample_value("dure_leases_overdue", {"pool": "h100"}) == 1
+
+
+def test_a_standby_says_nothing_of_the_fleet(world: World) -> None:
+    assert list(_registry(world, leads=False).collect()) == []
+
+
+def test_an_absent_database_is_told_rather_than_breaking_the_scrape(world: World) -> None:
+    from scheduler.store.db import Database
+
+    gone = Database("postgresql://nobody@/none?host=/nonexistent")
+    registry = CollectorRegistry()
+    registry.register(FleetCollector(gone, lambda: T0, lambda: True))
+    assert registry.get_sample_value("dure_database_up") == 0
+    assert registry.get_sample_value("dure_gpus") is None
+    gone.close()
+
+
+def test_lateness_is_counted_as_it_happens() -> None:
+    registry = CollectorRegistry()
+    Counters(registry).started(Started(lease="lea_1", pool="h100", late_s=0.3))
+    assert registry.get_sample_value("dure_lease_start_lateness_seconds_sum", {"pool": "h100"}) == 0.3
