@@ -12,6 +12,9 @@ from deploy.local.trouble import CannotStart
 LONGEST_S = 300.0
 POLL_S = 0.05
 
+SHOWN_LINES = 12
+"""Of a complaint: the end of it says what is wrong."""
+
 
 class Ended(Exception):
     """The supervisor was told to end while it was starting."""
@@ -38,7 +41,7 @@ def run(command: Sequence[str], *, environ: Mapping[str, str], folder: Path, end
         printed.seek(0)
         complained.seek(0)
         if status:
-            what = (complained.read() or printed.read()).strip()
+            what = "\n".join((complained.read() or printed.read()).strip().splitlines()[-SHOWN_LINES:])
             raise CannotStart(f"`{_shown(command)}` failed with {status}: {what}")
         return printed.read()
 

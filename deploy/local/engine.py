@@ -165,7 +165,9 @@ def _runs(engine: Engine) -> bool:
 def _copy(installed: Path, home: Path) -> None:
     """Copies programs and their libraries as they lie to each other, readable by all, and shows them only when whole."""
     part = home.with_name(f"{home.name}.{os.getpid()}.part")
-    part.mkdir(mode=0o755, parents=True)
+    part.mkdir(parents=True)
+    # The caller's umask may be any.
+    home.parent.chmod(0o755)
     shutil.copytree(installed, part / WHEEL / installed.name, ignore=shutil.ignore_patterns("include"))
     libraries = installed.parent.with_name(f"{WHEEL}.libs")
     if libraries.exists():

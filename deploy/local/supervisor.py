@@ -67,10 +67,11 @@ class Supervisor:
 
     def _up(self) -> None:
         processes = Processes(settings=self._settings, folder=self._folder, database_url=self._database())
-        log.info("starting the API and the scheduler")
+        log.info("bringing the schema up to date")
         for step in (["migrate"], ["admin-token", str(self._folder.admin_token)]):
             command = [sys.executable, "-m", "scheduler", *step]
             commands.run(command, environ=processes.environ(), folder=TREE, ending=self._ending)
+        log.info("starting the API and the scheduler")
         self._launch([processes.api(), processes.scheduler()])
         self._await([self._settings.api_port, self._settings.scheduler_port])
         dure = Cli(processes=processes, ending=self._ending)
@@ -145,7 +146,7 @@ class Supervisor:
     def _down(self) -> None:
         parts: list[Part] = [watch.part for watch in self._watches]
         if parts:
-            log.info("ending everything; the data stays in %s", self._folder.root)
+            log.info("ending everything; what is leased stays in %s", self._folder.root)
         for name in STOPS_IN_ORDER:
             group = [part for part in parts if part.name.startswith(name)]
             for part in group:
@@ -154,3 +155,5 @@ class Supervisor:
             for part in group:
                 part.stop()
         self._folder.running.unlink(missing_ok=True)
+        if parts:
+            log.info("ended: nothing is left running")

@@ -33,17 +33,18 @@ A setting that nobody knows, in the file or in the environment, is an error that
 
 ## Times, durations, shapes
 
-- Times: {times.EXAMPLES}. A time without an offset is read in your zone; a weekday is the next one, a day without a
-  time is its first second. What your clocks skip or pass twice is refused with what to write instead. Every time is
-  answered in your zone with UTC beside it.
+- Times: {times.EXAMPLES}.
+  A time without an offset is read in your zone; a weekday is the next one, a day without a time is its first second.
+  What your clocks skip or pass twice is refused with what to write instead. Every time is answered in your zone with
+  UTC beside it.
 - Durations: 90s, 30m, 2h30m, 1d, 2w. Whole numbers with units, the largest first.
 - Shapes: `8` is 8 GPUs in total on as few nodes as possible; `2x8` is 2 nodes with 8 GPUs each, all or nothing.
 
 ## Answers
 
-People get text on stdout and errors on stderr. With `--json` a command prints the API's own type on stdout, a list as one page that
-holds everything asked for, a watch one lease a line, and an error as the problem that the API answered (RFC 9457). Only
-a command line that cannot be read at all is told on stderr alone.
+People get text on stdout and errors on stderr. With `--json` a command prints the API's own type on stdout, a list as
+one page that holds everything asked for, a watch one lease a line, and an error as a problem (RFC 9457). Only a command
+line that cannot be read at all is told on stderr alone.
 
 ## Shell completion
 

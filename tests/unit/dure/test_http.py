@@ -155,3 +155,12 @@ def test_a_problem_of_a_newer_server_keeps_its_sentence(api: Api) -> None:
     api.on("POST", PATH, problem("moon_phase", 409, "Not at full moon.", since="2031"))
     with pytest.raises(errors.DureError, match="Not at full moon"):
         send(api)
+
+
+@pytest.mark.parametrize(
+    ("server", "want"),
+    [(SERVER, True), ("http://127.0.0.1:8470", False), ("http://[::1]:8470", False), ("http://localhost", False)],
+)
+def test_a_proxy_of_the_environment_is_for_other_machines_alone(api: Api, server: str, want: bool) -> None:
+    with Connection(server, "t", timeout_s=1, retries=0, transport=api, sleep=api.slept.append) as connection:
+        assert connection._http.trust_env is want

@@ -1,0 +1,183 @@
+"""Who may do what: every operation with every role, and tokens that are no tokens any more."""
+
+from typing import Any
+
+import pytest
+
+from api import examples
+from dure import wire
+from scheduler.store import tokens
+from tests.integration.api.conftest import Site, code, token
+from tests.integration.scheduler.conftest import ADMIN, T0
+
+ADMINS, PEOPLE, NODES = {"admin"}, {"admin", "acme"}, {"n1"}
+
+MAY = {
+    "add_company": ADMINS,
+    "add_pool": ADMINS,
+    "ask": PEOPLE,
+    "cancel_lease": PEOPLE,
+    "enroll_node": ADMINS,
+    "issue_token": ADMINS,
+    "list_companies": ADMINS,
+    "list_lease_events": PEOPLE,
+    "list_leases": PEOPLE,
+    "list_nodes": ADMINS,
+    "list_pools": PEOPLE,
+    "list_quotas": PEOPLE,
+    "list_tokens": ADMINS,
+    "release_lease": PEOPLE,
+    "report_node": NODES,
+    "revoke_token": ADMINS,
+    "set_quota": ADMINS,
+    "show_calendar": PEOPLE,
+    "show_company": PEOPLE,
+    "show_lease": PEOPLE,
+    "show_node": ADMINS,
+    "show_pool": PEOPLE,
+    "show_usage": PEOPLE,
+}
+"""By operation; whoever is not named is forbidden."""
+
+NAMES = {"company": "acme", "pool": "h100", "node": "n1", "lease": "lea_0", "token": "tok_0"}
+
+
+def operations(site: Site) -> dict[str, tuple[str, str]]:
+    """Method and address of every operation that wants a token."""
+    return {
+        operation["operationId"]: (method.upper(), path.format(**NAMES))
+        for path, methods in site.app.openapi()["paths"].items()
+        for method, operation in methods.items()
+        if "security" in operation
+    }
+
+
+def body(operation: str) -> dict[str, Any]:
+    sent = examples.requests(operation)
+    return {"json": sent[0]} if sent else {}
+
+
+def test_every_operation_is_for_the_roles_that_are_written_here(site: Site) -> None:
+    found = operations(site)
+    assert set(found) == set(MAY)
+    wrong: list[str] = []
+    for who in ("admin", "acme", "n1"):
+        with site.client(who) as client:
+            for operation, (method, path) in found.items():
+                status = client.request(method, path, **body(operation)).status_code
+                if (status == 403) is (who in MAY[operation]) or status in (401, 500):
+                    wrong.append(f"{operation} as {who} is {status}")
+    assert not wrong
+
+
+def test_nothing_is_done_without_a_token(site: Site) -> None:
+    with site.client() as client:
+        for method, path in operations(site).values():
+            answer = client.request(method, path)
+            assert code(answer) == (401, "token_missing"), path
+            assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("secret", ["dure_nonsense", "x" * 5000, "é", "dure_ x"], ids=["unknown", "endless", "not ASCII", "two words"])
+def test_a_wrong_token_is_told_that_it_is_unknown(site: Site, secret: str) -> None:
+    headers = {b"Authorization": f"Bearer {secret}".encode("latin-1")}
+    answer = site.get(None, "/v1/pools", headers=headers)
+    assert code(answer) == (401, "token_invalid")
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+
+
+def test_a_revoked_token_serves_nothing_from_that_moment_on(site: Site) -> None:
+    with site.client("acme") as client:
+        assert client.get("/v1/pools").status_code == 200
+        mine = next(found for found in site.get("admin", "/v1/tokens").json()["items"] if found["company"] == "acme")
+        assert site.send("admin", "DELETE", f"/v1/tokens/{mine['id']}").json()["revoked_at"] is not None
+        assert code(client.get("/v1/pools")) == (401, "token_revoked")
+        assert code(client.post("/v1/leases", json={})) == (401, "token_revoked")
+
+
+def test_an_expired_token_serves_nothing(site: Site) -> None:
+    site.secrets["short"] = token(site.world.db, role="company", company="acme", expires_at="2027-01-15T09:00:00Z")
+    assert site.get("short", "/v1/pools").status_code == 200
+    site.clock.at = T0 + 3600
+    assert code(site.get("short", "/v1/pools")) == (401, "token_expired")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/companies/globex",
+        "/v1/companies/nobody",
+        "/v1/companies/globex/quotas",
+        "/v1/usage?company=globex",
+        "/v1/leases?company=globex",
+    ],
+)
+def test_a_company_is_told_nothing_of_another_nor_whether_it_is_there(site: Site, path: str) -> None:
+    assert code(site.get("acme", path)) == (403, "forbidden")
+
+
+def test_a_company_sees_its_own(site: Site) -> None:
+    for path in ("/v1/companies/acme", "/v1/companies/acme/quotas", "/v1/usage?company=acme", "/v1/leases?company=acme"):
+        assert site.get("acme", path).status_code == 200, path
+
+
+def test_another_companys_lease_is_as_unknown_as_one_that_is_not_there(site: Site) -> None:
+    theirs = site.ask("globex").json()["id"]
+    with site.client("acme") as client:
+        for lease in (theirs, "lea_0000000000000000none"):
+            answers = [
+                client.get(f"/v1/leases/{lease}"),
+                client.get(f"/v1/leases/{lease}/events"),
+                client.post(f"/v1/leases/{lease}/release"),
+                client.post(f"/v1/leases/{lease}/cancel"),
+                client.post(f"/v1/leases/{lease}/release?dry_run=true"),
+                client.post(f"/v1/leases/{lease}/cancel?dry_run=true"),
+            ]
+            assert [code(answer) for answer in answers] == [(404, "unknown_lease")] * 6
+    assert site.get("globex", f"/v1/leases/{theirs}").json()["state"] == "scheduled"
+
+
+def test_a_company_asks_for_itself_and_an_admin_says_for_whom(site: Site) -> None:
+    assert code(site.ask("acme", company="globex")) == (403, "forbidden")
+    assert site.ask("acme", company="acme").json()["company"] == "acme"
+    assert site.ask("admin", company="globex").json()["company"] == "globex"
+    assert code(site.ask("admin")) == (422, "invalid_request")
+    assert code(site.ask("admin", company="nobody")) == (404, "unknown_company")
+
+
+def test_in_the_calendar_other_companies_have_sizes_but_no_names(site: Site) -> None:
+    site.ask("acme", 4)
+    site.ask("globex", 2)
+    seen = {
+        who: [(booking["company"], booking["gpus"]) for booking in site.get(who, "/v1/calendar?pool=h100").json()["bookings"]]
+        for who in ("acme", "admin")
+    }
+    assert sorted(seen["acme"], key=str) == [("acme", 4), (None, 2)]
+    assert sorted(seen["admin"]) == [("acme", 4), ("globex", 2)]
+
+
+def test_a_node_reports_for_itself_alone(site: Site) -> None:
+    report = examples.requests("report_node")[0]
+    assert code(site.post("n1", "/v1/nodes/n2/reports", json=report)) == (403, "wrong_node")
+    assert code(site.post("n1", "/v1/nodes/nobody/reports", json=report)) == (403, "wrong_node")
+    assert site.post("n1", "/v1/nodes/n1/reports", json=report).status_code == 200
+
+
+def test_renewing_a_nodes_token_ends_the_one_it_had(site: Site) -> None:
+    report = examples.requests("report_node")[0]
+    renewed = site.post("admin", "/v1/nodes?renew=true", json={"name": "n1"})
+    assert renewed.status_code == 201
+    assert code(site.post("n1", "/v1/nodes/n1/reports", json=report)) == (401, "token_revoked")
+    site.secrets["n1"] = renewed.json()["secret"]
+    assert site.post("n1", "/v1/nodes/n1/reports", json=report).status_code == 200
+
+
+def test_a_token_is_kept_as_a_hash_alone(site: Site) -> None:
+    issued = site.post("admin", "/v1/tokens", json={"role": "admin"}, headers={"Idempotency-Key": "k"}).json()
+    with site.world.db.snapshot() as session:
+        assert tokens.authenticate(session, issued["secret"], T0).role == ADMIN.role
+        rows = session.connection().exec_driver_sql("SELECT t::text FROM token t").scalars().all()
+        kept = session.connection().exec_driver_sql("SELECT body FROM idempotent_answer").scalars().all()
+    assert issued["secret"].encode() not in b"".join(bytes(found) for found in kept)
+    assert not [row for row in rows if issued["secret"] in row]
+    assert [wire.Token.model_validate(found) for found in site.get("admin", "/v1/tokens").json()["items"]]
