@@ -67,7 +67,10 @@ def _serve(settings: ApiSettings, db: Database, clock: DatabaseClock) -> int:
     app = create_app(db, clock, Service(Books()), pulse=Pulse(db, clock))
     server = uvicorn.Server(config(app, settings.host, settings.port))
     log.info("api is starting", action="up", host=settings.host, port=settings.port)
-    server.run()
+    try:
+        server.run()
+    except SystemExit:  # uvicorn's, which has said why it cannot listen
+        return 1
     log.info("api is down", action="down")
     return 0 if server.started else 1
 

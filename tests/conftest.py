@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -12,6 +12,9 @@ from deploy.local import engine as engines
 from deploy.local.engine import Engine
 from tests import servers, skips
 from tests.servers import Server
+
+if TYPE_CHECKING:
+    from scheduler.store.db import Database
 
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 
@@ -55,7 +58,7 @@ def postgres15_url(postgres15: Server) -> Iterator[str]:
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Any]:
+def database(database_url: str) -> "Iterator[Database]":
     """A `scheduler.store.db.Database` on a fresh database."""
     yield from _opened(database_url)
 
@@ -69,7 +72,7 @@ def any_database_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture
-def any_database(any_database_url: str) -> Iterator[Any]:
+def any_database(any_database_url: str) -> "Iterator[Database]":
     """A `scheduler.store.db.Database`; the test runs once on each PostgreSQL."""
     yield from _opened(any_database_url)
 
@@ -82,7 +85,7 @@ def any_empty_url(request: pytest.FixtureRequest) -> Iterator[str]:
         yield url
 
 
-def _opened(url: str) -> Iterator[Any]:
+def _opened(url: str) -> "Iterator[Database]":
     # Here and not above: tests without a database import no store.
     from scheduler.store.db import Database
 

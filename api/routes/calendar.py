@@ -30,7 +30,7 @@ def show_calendar(call: PersonReads, pool: OnePool, since: Since = None, until: 
 
     def work(at: Admitted) -> wire.Calendar:
         start = since or datetime.fromtimestamp(int(at.now), UTC)
-        end = until or start + SHOWN
+        end = until or min(start + SHOWN, wire.LATEST)
         return calendars.show(at.session, pool, since=start, until=end, actor=at.actor, now=at.now)
 
     return call.read(work)

@@ -24,7 +24,7 @@ def show_usage(call: PersonReads, company: OfCompany = None, since: Since = None
 
     def work(at: Admitted) -> wire.Usage:
         end = until or datetime.fromtimestamp(int(at.now), UTC)
-        start = since or end - SHOWN
+        start = since or max(end - SHOWN, wire.EARLIEST)
         return usage.show(at.session, actor=at.actor, company=company, since=start, until=end, now=at.now)
 
     return call.read(work)

@@ -27,26 +27,28 @@ from dure.wire.fleet import (
 from dure.wire.leases import Ask, Decision, EndPreview, HeldGpu, Lease, LeaseEvent, NodeShare, Quote
 from dure.wire.problems import FieldError, Problem
 from dure.wire.reports import (
+    MAX_REPORT_BYTES,
     AllocationUsage,
     Count,
     GpuReading,
     Id,
-    MAX_REPORT_BYTES,
     NodeAllocation,
     Report,
     ReportAnswer,
     Text,
 )
 from dure.wire.values import (
+    EARLIEST,
+    HORIZON_S,
+    LATEST,
+    MAX_GPUS,
     CompanyName,
     EndCause,
     GpuCount,
     GpuUuid,
-    HORIZON_S,
     Instant,
     Label,
     LeaseState,
-    MAX_GPUS,
     NodeName,
     Outcome,
     Page,
@@ -60,6 +62,11 @@ from dure.wire.values import (
 )
 
 __all__ = [
+    "EARLIEST",
+    "HORIZON_S",
+    "LATEST",
+    "MAX_GPUS",
+    "MAX_REPORT_BYTES",
     "AllocationUsage",
     "Ask",
     "Booking",
@@ -79,7 +86,6 @@ __all__ = [
     "GpuReading",
     "GpuState",
     "GpuUuid",
-    "HORIZON_S",
     "HeldGpu",
     "Id",
     "Instant",
@@ -88,8 +94,6 @@ __all__ = [
     "Lease",
     "LeaseEvent",
     "LeaseState",
-    "MAX_GPUS",
-    "MAX_REPORT_BYTES",
     "Node",
     "NodeAllocation",
     "NodeCalendar",

@@ -28,7 +28,9 @@ GpuUuid = Annotated[str, StringConstraints(pattern=r"^(GPU|MIG)-[0-9A-Za-z./-]{1
 Label = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
-_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, 23, 59, 59, tzinfo=UTC)
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(2999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""No time on the wire is outside of these."""
 
 
 def _no_number(value: object) -> object:
@@ -41,7 +43,7 @@ def _no_number(value: object) -> object:
 def _whole_seconds_utc(value: datetime) -> datetime:
     if value.microsecond:
         raise ValueError("times are whole seconds, for example 2026-11-24T09:00:00+09:00")
-    if not _FIRST <= value <= _LAST:
+    if not EARLIEST <= value <= LATEST:
         raise ValueError("times lie between 1970 and 2999, for example 2026-11-24T09:00:00+09:00")
     return value.astimezone(UTC)
 

@@ -5,13 +5,14 @@ from sqlmodel import Session, col, select
 from dure import wire
 from dure.errors import AlreadyExists, UnknownCompany
 from scheduler.actor import Actor
-from scheduler.store import audit, pages
+from scheduler.store import adding, audit, pages
 from scheduler.store.tables import Company
 from scheduler.store.times import to_wire
 
 
 def add(session: Session, body: wire.CompanyCreate, *, actor: Actor, now: float) -> wire.Company:
     """Raises AlreadyExists."""
+    adding.alone(session, "company")
     if session.get(Company, body.name) is not None:
         raise AlreadyExists(f"company {body.name} exists already")
     row = Company(name=body.name, title=body.title, created_at=int(now))

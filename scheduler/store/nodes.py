@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 from dure import wire
 from dure.errors import AlreadyExists, UnknownNode
 from scheduler.actor import Actor
-from scheduler.store import audit, gpus, pages, tokens
+from scheduler.store import adding, audit, gpus, pages, tokens
 from scheduler.store.tables import Gpu, Node
 from scheduler.store.times import to_wire
 
@@ -20,6 +20,7 @@ def enroll(
 
     Raises AlreadyExists for an enrolled node without `renew`.
     """
+    adding.alone(session, "node")
     found = session.get(Node, body.name)
     if found is not None and not renew:
         raise AlreadyExists(

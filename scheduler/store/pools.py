@@ -7,13 +7,14 @@ from sqlmodel import Session, col, func, select
 from dure import wire
 from dure.errors import AlreadyExists
 from scheduler.actor import Actor
-from scheduler.store import audit, fleet, generation, gpus, pages
+from scheduler.store import adding, audit, fleet, generation, gpus, pages
 from scheduler.store.tables import Lease, Pool, PoolNode
 from scheduler.store.times import to_wire
 
 
 def add(session: Session, body: wire.PoolCreate, *, actor: Actor, now: float) -> wire.Pool:
     """GPUs of the product that are already reported join at once. Raises AlreadyExists."""
+    adding.alone(session, "pool")
     if session.get(Pool, body.name) is not None:
         raise AlreadyExists(f"pool {body.name} exists already")
     taken = session.exec(select(Pool).where(col(Pool.product) == body.product)).first()

@@ -1,6 +1,7 @@
 """The app on a real socket and a real database, with a token of every role and time that the test sets."""
 
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from scheduler.store.books import Books
 from scheduler.store.db import Database
 from tests.integration.scheduler.conftest import ADMIN, T0, World
 from tests.served import served
+from tests.servers import Server
 
 
 @dataclass
@@ -80,13 +82,26 @@ def code(answer: httpx.Response) -> tuple[int, str]:
 @pytest.fixture
 def site(database: Database) -> Iterator[Site]:
     """Pool `h100` of two nodes with 8 GPUs each; companies `acme` and `globex` with a quota of 16."""
-    world, clock = World(database).found(), SetClock()
+    with opened(database) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def standing(embedded: Server) -> Iterator[Site]:
+    """The same, for the tests of a module that leave nothing behind."""
+    with embedded.database() as url, closing(Database(url)) as db, opened(db) as found:
+        yield found
+
+
+@contextmanager
+def opened(db: Database) -> Iterator[Site]:
+    world, clock = World(db).found(), SetClock()
     secrets = {
-        "admin": token(database, role="admin"),
-        "acme": token(database, role="company", company="acme"),
-        "globex": token(database, role="company", company="globex"),
-        "n1": token(database, role="node", node="n1"),
+        "admin": token(db, role="admin"),
+        "acme": token(db, role="company", company="acme"),
+        "globex": token(db, role="company", company="globex"),
+        "n1": token(db, role="node", node="n1"),
     }
-    app = create_app(database, clock, Service(Books()))
+    app = create_app(db, clock, Service(Books()))
     with served(app) as url:
         yield Site(world=world, clock=clock, app=app, url=url, secrets=secrets)

@@ -1,6 +1,9 @@
 """What is malformed, oversized, contradictory, unknown or odd gets a 4xx that names it, and nothing is written."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -8,14 +11,40 @@ from api import examples
 from tests.integration.api.conftest import Site, code
 
 ASK: dict[str, Any] = {"pool": "h100", "shape": {"gpus": 1}, "duration_s": 60}
-ODD = ["\0", "\ud800", "a\0b", "\u202e", "한국", "🦜", "a" * 10_000, "'; DROP TABLE lease; --", "../..", "%00", " ", "\r\n"]
+ODD = [
+    "\0",
+    "\ud800",
+    "a\0b",
+    "\u202e",
+    "한국",
+    "🦜",
+    "a" * 10_000,
+    "'; DROP TABLE lease; --",
+    "../..",
+    "%00",
+    " ",
+    "\r\n",
+]
 
 
 def rows(site: Site) -> list[int]:
     """How many rows there are of what requests could write."""
-    tables = ("company", "quota", "token", "pool", "node", "lease", "decision", "audit", "ledger_entry", "idempotent_answer")
+    tables = (
+        "company",
+        "quota",
+        "token",
+        "pool",
+        "node",
+        "lease",
+        "decision",
+        "audit",
+        "ledger_entry",
+        "idempotent_answer",
+    )
     with site.world.db.snapshot() as session:
-        found = session.connection().exec_driver_sql(" UNION ALL ".join(f"SELECT count(*) FROM {name}" for name in tables))
+        found = session.connection().exec_driver_sql(
+            " UNION ALL ".join(f"SELECT count(*) FROM {name}" for name in tables)
+        )
         return list(found.scalars())
 
 
@@ -24,9 +53,13 @@ def rows(site: Site) -> list[int]:
     [
         pytest.param({"pool": "h200"}, (404, "unknown_pool"), id="an unknown pool"),
         pytest.param({"start": "2027-01-14T08:00:00Z"}, (422, "window_in_past"), id="a start in the past"),
-        pytest.param({"start_by": "2027-01-14T08:00:00Z"}, (422, "window_in_past"), id="an end of the window in the past"),
         pytest.param(
-            {"start": "2027-01-16T08:00:00Z", "start_by": "2027-01-15T09:00:00Z"}, (422, "invalid_request"), id="a window that ends before it begins"
+            {"start_by": "2027-01-14T08:00:00Z"}, (422, "window_in_past"), id="an end of the window in the past"
+        ),
+        pytest.param(
+            {"start": "2027-01-16T08:00:00Z", "start_by": "2027-01-15T09:00:00Z"},
+            (422, "invalid_request"),
+            id="a window that ends before it begins",
         ),
         pytest.param({"start": "2027-06-01T08:00:00Z"}, (422, "beyond_horizon"), id="beyond the calendar"),
         pytest.param({"start": "2999-12-31T23:59:59Z"}, (422, "beyond_horizon"), id="in a thousand years"),
@@ -34,15 +67,15 @@ def rows(site: Site) -> list[int]:
     ],
 )
 def test_an_ask_that_cannot_be_meant_is_refused_and_leaves_nothing(
-    site: Site, ask: dict[str, Any], want: tuple[int, str]
+    standing: Site, ask: dict[str, Any], want: tuple[int, str]
 ) -> None:
-    before = rows(site)
-    assert code(site.ask("acme", 1, key="k1", **ask)) == want
-    assert rows(site) == before
+    before = rows(standing)
+    assert code(standing.ask("acme", 1, key="k1", **ask)) == want
+    assert rows(standing) == before
 
 
 @pytest.mark.parametrize("odd", ODD, ids=ascii)
-def test_odd_text_anywhere_is_never_our_failure(site: Site, odd: str) -> None:
+def test_odd_text_anywhere_is_never_our_failure(standing: Site, odd: str) -> None:
     bodies = {
         "/v1/companies": {"name": "ok", "title": odd},
         "/v1/pools": {"name": odd, "product": odd},
@@ -51,7 +84,7 @@ def test_odd_text_anywhere_is_never_our_failure(site: Site, odd: str) -> None:
         "/v1/leases": {**ASK, "name": odd, "company": odd},
     }
     headers = {"content-type": "application/json"}
-    with site.client("admin") as client:
+    with standing.client("admin") as client:
         for path, body in bodies.items():
             answer = client.post(path, content=_json(body), headers=headers)
             assert answer.status_code < 500, (path, answer.text)
@@ -65,11 +98,11 @@ def test_odd_text_anywhere_is_never_our_failure(site: Site, odd: str) -> None:
 
 
 @pytest.mark.parametrize("odd", ODD[:6], ids=ascii)
-def test_odd_text_in_a_report_is_never_our_failure(site: Site, odd: str) -> None:
+def test_odd_text_in_a_report_is_never_our_failure(standing: Site, odd: str) -> None:
     report = {**examples.requests("report_node")[0], "agent_version": odd, "driver_version": odd}
     report["gpus"] = [{**gpu, "health": "suspect", "health_reason": odd} for gpu in report["gpus"]]
     headers = {"content-type": "application/json"}
-    answer = site.post("n1", "/v1/nodes/n1/reports", content=_json(report), headers=headers)
+    answer = standing.post("n1", "/v1/nodes/n1/reports", content=_json(report), headers=headers)
     storable = "\0" not in odd and "\ud800" not in odd
     assert answer.status_code == (200 if storable else 422), answer.text
 
@@ -77,13 +110,20 @@ def test_odd_text_in_a_report_is_never_our_failure(site: Site, odd: str) -> None
 @pytest.mark.parametrize(
     ("path", "want"),
     [
-        pytest.param("/v1/usage?since=2027-01-15T08:00:00Z&until=2027-01-15T08:00:00Z", (422, "invalid_request"), id="no time at all"),
-        pytest.param("/v1/usage?since=2027-01-16T08:00:00Z&until=2027-01-15T08:00:00Z", (422, "invalid_request"), id="backwards"),
+        pytest.param(
+            "/v1/usage?since=2027-01-15T08:00:00Z&until=2027-01-15T08:00:00Z",
+            (422, "invalid_request"),
+            id="no time at all",
+        ),
+        pytest.param(
+            "/v1/usage?since=2027-01-16T08:00:00Z&until=2027-01-15T08:00:00Z", (422, "invalid_request"), id="backwards"
+        ),
         pytest.param("/v1/usage?company=nobody", (404, "unknown_company"), id="usage of an unknown company"),
         pytest.param("/v1/calendar", (422, "invalid_request"), id="the calendar of no pool"),
         pytest.param("/v1/calendar?pool=h200", (404, "unknown_pool"), id="the calendar of an unknown pool"),
-        pytest.param("/v1/calendar?pool=h100&until=1970-01-01T00:00:00Z", (422, "invalid_request"), id="a calendar of the past"),
-        pytest.param("/v1/calendar?pool=h100&since=2999-12-31T23:00:00Z", (422, "invalid_request"), id="a calendar without an end"),
+        pytest.param(
+            "/v1/calendar?pool=h100&until=1970-01-01T00:00:00Z", (422, "invalid_request"), id="a calendar of the past"
+        ),
         pytest.param("/v1/leases?state=paused", (422, "invalid_request"), id="an unknown state"),
         pytest.param("/v1/leases/" + "x" * 65, (422, "invalid_request"), id="an endless id"),
         pytest.param("/v1/pools/h200", (404, "unknown_pool"), id="an unknown pool"),
@@ -92,13 +132,15 @@ def test_odd_text_in_a_report_is_never_our_failure(site: Site, odd: str) -> None
         pytest.param("/v1/companies/nobody/quotas", (404, "unknown_company"), id="quotas of an unknown company"),
     ],
 )
-def test_a_question_that_cannot_be_answered_is_told_why(site: Site, path: str, want: tuple[int, str]) -> None:
-    assert code(site.get("admin", path)) == want
+def test_a_question_that_cannot_be_answered_is_told_why(standing: Site, path: str, want: tuple[int, str]) -> None:
+    assert code(standing.get("admin", path)) == want
 
 
-@pytest.mark.parametrize("path", ["/v1/usage?until=1970-01-01T00:00:01Z", "/v1/usage?since=1970-01-01T00:00:00Z", "/v1/usage?until=2999-12-31T23:59:59Z"])
-def test_usage_of_the_edges_of_time_is_answered(site: Site, path: str) -> None:
-    assert site.get("admin", path).status_code == 200
+def test_the_edges_of_time_are_answered(standing: Site) -> None:
+    with standing.client("admin") as client:
+        for query in ("until=1970-01-01T00:00:01Z", "since=1970-01-01T00:00:00Z", "until=2999-12-31T23:59:59Z"):
+            assert client.get(f"/v1/usage?{query}").status_code == 200, query
+        assert client.get("/v1/calendar?pool=h100&since=2999-12-31T23:00:00Z").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -106,32 +148,73 @@ def test_usage_of_the_edges_of_time_is_answered(site: Site, path: str) -> None:
     [
         pytest.param("POST", "/v1/companies", {"name": "acme"}, (409, "already_exists"), id="a company again"),
         pytest.param("POST", "/v1/pools", {"name": "h100", "product": "x"}, (409, "already_exists"), id="a pool again"),
-        pytest.param("POST", "/v1/pools", {"name": "p", "product": "NVIDIA H100 80GB HBM3"}, (409, "already_exists"), id="a product again"),
+        pytest.param(
+            "POST",
+            "/v1/pools",
+            {"name": "p", "product": "NVIDIA H100 80GB HBM3"},
+            (409, "already_exists"),
+            id="a product again",
+        ),
         pytest.param("POST", "/v1/nodes", {"name": "n1"}, (409, "already_exists"), id="a node again"),
-        pytest.param("PUT", "/v1/companies/nobody/quotas/h100", {"gpus": 1}, (404, "unknown_company"), id="a quota of nobody"),
-        pytest.param("PUT", "/v1/companies/acme/quotas/h200", {"gpus": 1}, (404, "unknown_pool"), id="a quota of nothing"),
-        pytest.param("PUT", "/v1/companies/acme/quotas/h100", {"gpus": -1}, (422, "invalid_request"), id="less than nothing"),
-        pytest.param("POST", "/v1/tokens", {"role": "company", "company": "nobody"}, (404, "unknown_company"), id="a token for nobody"),
-        pytest.param("POST", "/v1/tokens", {"role": "node", "node": "n9"}, (404, "unknown_node"), id="a token for no machine"),
+        pytest.param(
+            "PUT", "/v1/companies/nobody/quotas/h100", {"gpus": 1}, (404, "unknown_company"), id="a quota of nobody"
+        ),
+        pytest.param(
+            "PUT", "/v1/companies/acme/quotas/h200", {"gpus": 1}, (404, "unknown_pool"), id="a quota of nothing"
+        ),
+        pytest.param(
+            "PUT", "/v1/companies/acme/quotas/h100", {"gpus": -1}, (422, "invalid_request"), id="less than nothing"
+        ),
+        pytest.param(
+            "POST",
+            "/v1/tokens",
+            {"role": "company", "company": "nobody"},
+            (404, "unknown_company"),
+            id="a token for nobody",
+        ),
+        pytest.param(
+            "POST", "/v1/tokens", {"role": "node", "node": "n9"}, (404, "unknown_node"), id="a token for no machine"
+        ),
         pytest.param("POST", "/v1/tokens", {"role": "root"}, (422, "invalid_request"), id="an unknown role"),
         pytest.param("DELETE", "/v1/tokens/tok_9", None, (404, "unknown_token"), id="an unknown token"),
     ],
 )
 def test_a_change_that_cannot_be_made_is_told_why_and_leaves_nothing(
-    site: Site, method: str, path: str, body: Any, want: tuple[int, str]
+    standing: Site, method: str, path: str, body: Any, want: tuple[int, str]
 ) -> None:
-    before = rows(site)
-    assert code(site.send("admin", method, path, json=body, headers={"Idempotency-Key": "k"})) == want
-    assert rows(site) == before
+    before = rows(standing)
+    assert code(standing.send("admin", method, path, json=body, headers={"Idempotency-Key": "k"})) == want
+    assert rows(standing) == before
 
 
 def _json(body: Any) -> bytes:
-    import json
-
     return json.dumps(body).encode()
 
 
 def _quoted(text: str) -> str:
-    from urllib.parse import quote
-
     return quote(text, safe="")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        pytest.param("/v1/companies", {"name": "initech"}, id="a company"),
+        pytest.param("/v1/pools", {"name": "h200", "product": "NVIDIA H200"}, id="a pool"),
+        pytest.param("/v1/nodes", {"name": "n3"}, id="a node"),
+    ],
+)
+def test_of_those_who_add_the_same_at_once_one_does_and_the_others_are_told(
+    site: Site, path: str, body: dict[str, Any]
+) -> None:
+    with ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(lambda _: site.post("admin", path, json=body), range(6)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 5
+    assert {code(answer)[1] for answer in answers if answer.status_code == 409} == {"already_exists"}
+
+
+def test_a_quota_set_by_many_at_once_is_set(site: Site) -> None:
+    site.post("admin", "/v1/companies", json={"name": "initech"})
+    with ThreadPoolExecutor(6) as threads:
+        put = lambda gpus: site.send("admin", "PUT", "/v1/companies/initech/quotas/h100", json={"gpus": gpus})  # noqa: E731
+        answers = list(threads.map(put, range(6)))
+    assert [answer.status_code for answer in answers] == [200] * 6

@@ -48,7 +48,11 @@ def test_an_active_lease_is_released_after_a_dry_run_said_what_that_does(site: S
     assert preview == {"lease": lease, "state": "ending", "stops_at": "2027-01-15T08:00:40Z", "refund_gpu_seconds": 480}
     assert site.get("acme", f"/v1/leases/{lease}").json()["state"] == "active"
     released = site.post("acme", f"/v1/leases/{lease}/release").json()
-    assert (released["state"], released["end_cause"], released["stops_at"]) == ("ending", "released", preview["stops_at"])
+    assert (released["state"], released["end_cause"], released["stops_at"]) == (
+        "ending",
+        "released",
+        preview["stops_at"],
+    )
     assert code(site.post("acme", f"/v1/leases/{lease}/release")) == (409, "wrong_state")
 
 

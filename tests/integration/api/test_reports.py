@@ -47,7 +47,9 @@ def test_a_report_of_a_thousand_gpus_is_taken(site: Site) -> None:
     assert send(site, report(gpus=gpus), packed=True).status_code == 200
 
 
-@pytest.mark.parametrize("off_s", [86_400, -86_400, -T0, 10**10], ids=["a day ahead", "a day behind", "1970", "in 300 years"])
+@pytest.mark.parametrize(
+    "off_s", [86_400, -86_400, -T0, 10**10], ids=["a day ahead", "a day behind", "1970", "in 300 years"]
+)
 def test_a_clock_that_is_off_is_noted_and_decides_nothing(site: Site, off_s: int) -> None:
     answer = send(site, report(sent_at=T0 + off_s))
     assert (answer.status_code, answer.json()["server_time"]) == (200, T0)
@@ -67,19 +69,25 @@ def test_a_clock_that_is_off_is_noted_and_decides_nothing(site: Site, off_s: int
         pytest.param(report(seq=2**63), (422, "invalid_request"), id="a number that no database holds"),
         pytest.param(report(sent_at=-1), (422, "invalid_request"), id="before time began"),
         pytest.param(report(sent_at="1e400"), (422, "invalid_request"), id="a time without an end"),
-        pytest.param(json.dumps(report()).replace("1795478400", "1e999").encode(), (422, "invalid_request"), id="infinity by overflow"),
+        pytest.param(
+            json.dumps(report()).replace("1795478400", "1e999").encode(),
+            (422, "invalid_request"),
+            id="infinity by overflow",
+        ),
         pytest.param(json.dumps(report()).replace("1795478400", "NaN").encode(), (400, "malformed"), id="no number"),
         pytest.param(report(gpus=report()["gpus"] * 2), (422, "invalid_request"), id="a GPU named twice"),
         pytest.param(report(gpus=report()["gpus"] * 129), (422, "invalid_request"), id="more GPUs than a node has"),
         pytest.param(
-            report(usage=[{"allocation": "alo_1", "sampled_ms": 1, "busy_ms": 2}]), (422, "invalid_request"), id="busier than sampled"
+            report(usage=[{"allocation": "alo_1", "sampled_ms": 1, "busy_ms": 2}]),
+            (422, "invalid_request"),
+            id="busier than sampled",
         ),
     ],
 )
-def test_garbage_is_refused_and_the_node_stays_as_it_was(site: Site, body: Any, want: tuple[int, str]) -> None:
-    before = site.get("admin", "/v1/nodes/n1").json()
-    assert code(send(site, body)) == want
-    assert site.get("admin", "/v1/nodes/n1").json() == before
+def test_garbage_is_refused_and_the_node_stays_as_it_was(standing: Site, body: Any, want: tuple[int, str]) -> None:
+    before = standing.get("admin", "/v1/nodes/n1").json()
+    assert code(send(standing, body)) == want
+    assert standing.get("admin", "/v1/nodes/n1").json() == before
 
 
 def test_a_gpu_of_another_node_is_not_taken_over(site: Site) -> None:
@@ -103,14 +111,14 @@ def test_an_older_report_of_the_same_agent_is_refused(site: Site) -> None:
     ],
 )
 def test_a_report_beyond_its_limits_is_refused(
-    site: Site, content: bytes, encoding: str, want: tuple[int, str]
+    standing: Site, content: bytes, encoding: str, want: tuple[int, str]
 ) -> None:
     headers = {"content-type": "application/json", "content-encoding": encoding}
-    assert code(site.post("n1", "/v1/nodes/n1/reports", content=content, headers=headers)) == want
+    assert code(standing.post("n1", "/v1/nodes/n1/reports", content=content, headers=headers)) == want
 
 
-def test_an_unknown_node_cannot_report(site: Site) -> None:
+def test_an_unknown_node_cannot_report(standing: Site) -> None:
     """Its token says who it is; there is none for a node that was not enrolled."""
-    assert code(site.post(None, "/v1/nodes/n9/reports", json=report())) == (401, "token_missing")
-    assert code(site.post("n1", "/v1/nodes/n9/reports", json=report())) == (403, "wrong_node")
-    assert code(site.post("admin", "/v1/nodes/n9/reports", json=report())) == (403, "forbidden")
+    assert code(standing.post(None, "/v1/nodes/n9/reports", json=report())) == (401, "token_missing")
+    assert code(standing.post("n1", "/v1/nodes/n9/reports", json=report())) == (403, "wrong_node")
+    assert code(standing.post("admin", "/v1/nodes/n9/reports", json=report())) == (403, "forbidden")

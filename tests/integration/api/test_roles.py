@@ -70,18 +70,20 @@ def test_every_operation_is_for_the_roles_that_are_written_here(site: Site) -> N
     assert not wrong
 
 
-def test_nothing_is_done_without_a_token(site: Site) -> None:
-    with site.client() as client:
-        for method, path in operations(site).values():
+def test_nothing_is_done_without_a_token(standing: Site) -> None:
+    with standing.client() as client:
+        for method, path in operations(standing).values():
             answer = client.request(method, path)
             assert code(answer) == (401, "token_missing"), path
             assert answer.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("secret", ["dure_nonsense", "x" * 5000, "é", "dure_ x"], ids=["unknown", "endless", "not ASCII", "two words"])
-def test_a_wrong_token_is_told_that_it_is_unknown(site: Site, secret: str) -> None:
+@pytest.mark.parametrize(
+    "secret", ["dure_nonsense", "x" * 5000, "é", "dure_ x"], ids=["unknown", "endless", "not ASCII", "two words"]
+)
+def test_a_wrong_token_is_told_that_it_is_unknown(standing: Site, secret: str) -> None:
     headers = {b"Authorization": f"Bearer {secret}".encode("latin-1")}
-    answer = site.get(None, "/v1/pools", headers=headers)
+    answer = standing.get(None, "/v1/pools", headers=headers)
     assert code(answer) == (401, "token_invalid")
     assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
@@ -112,13 +114,18 @@ def test_an_expired_token_serves_nothing(site: Site) -> None:
         "/v1/leases?company=globex",
     ],
 )
-def test_a_company_is_told_nothing_of_another_nor_whether_it_is_there(site: Site, path: str) -> None:
-    assert code(site.get("acme", path)) == (403, "forbidden")
+def test_a_company_is_told_nothing_of_another_nor_whether_it_is_there(standing: Site, path: str) -> None:
+    assert code(standing.get("acme", path)) == (403, "forbidden")
 
 
-def test_a_company_sees_its_own(site: Site) -> None:
-    for path in ("/v1/companies/acme", "/v1/companies/acme/quotas", "/v1/usage?company=acme", "/v1/leases?company=acme"):
-        assert site.get("acme", path).status_code == 200, path
+def test_a_company_sees_its_own(standing: Site) -> None:
+    for path in (
+        "/v1/companies/acme",
+        "/v1/companies/acme/quotas",
+        "/v1/usage?company=acme",
+        "/v1/leases?company=acme",
+    ):
+        assert standing.get("acme", path).status_code == 200, path
 
 
 def test_another_companys_lease_is_as_unknown_as_one_that_is_not_there(site: Site) -> None:
@@ -149,7 +156,10 @@ def test_in_the_calendar_other_companies_have_sizes_but_no_names(site: Site) -> 
     site.ask("acme", 4)
     site.ask("globex", 2)
     seen = {
-        who: [(booking["company"], booking["gpus"]) for booking in site.get(who, "/v1/calendar?pool=h100").json()["bookings"]]
+        who: [
+            (booking["company"], booking["gpus"])
+            for booking in site.get(who, "/v1/calendar?pool=h100").json()["bookings"]
+        ]
         for who in ("acme", "admin")
     }
     assert sorted(seen["acme"], key=str) == [("acme", 4), (None, 2)]

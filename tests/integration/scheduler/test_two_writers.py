@@ -11,6 +11,7 @@ ROUNDS = 40
 
 WRITER = """
 import sys
+from datetime import UTC, datetime
 from dure import wire
 from scheduler.actor import Actor
 from scheduler.service import Service
@@ -24,8 +25,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 for number in range(rounds):
     body = wire.Ask(pool="h100", shape=wire.Shape(gpus=1), duration_s=60, queue=False,
-                    start=wire.Ask.model_validate({"pool": "h100", "shape": {"gpus": 1}, "duration_s": 1,
-                    "start": int(now) + number * 100}).start)
+                    start=datetime.fromtimestamp(int(now) + number * 100, UTC))
     with db.begin() as session:
         lease = service.ask(session, body, actor=actor, now=now)
     print(number, lease.state.value, lease.decision.code, flush=True)

@@ -1,5 +1,7 @@
 """Asks that contradict themselves or the time are answered before anything is decided or stored."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import text
 
@@ -13,7 +15,7 @@ ACME = company("acme")
 DAY = 86_400
 
 
-def _ask(world: World, actor: Actor = ACME, **changes: object) -> wire.Lease:
+def _ask(world: World, actor: Actor = ACME, **changes: Any) -> wire.Lease:
     body = {"pool": "h100", "shape": {"gpus": 1}, "duration_s": 60} | changes
     with world.db.begin() as session:
         return world.service.ask(session, wire.Ask.model_validate(body), actor=actor, now=T0 + 0.5)
@@ -33,7 +35,7 @@ def _ask(world: World, actor: Actor = ACME, **changes: object) -> wire.Lease:
     ],
 )
 def test_a_window_that_cannot_be_names_the_field(
-    world: World, changes: dict[str, object], want: type[DureError], field: str
+    world: World, changes: dict[str, Any], want: type[DureError], field: str
 ) -> None:
     with pytest.raises(want) as raised:
         _ask(world, **changes)

@@ -1,0 +1,61 @@
+"""`python -m bench [MEASURE]`: measures one thing, or everything at moderate length, prints tables and keeps them as JSON."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable
+
+from bench import ask, cli, lateness, reports, results
+from bench.results import Result
+
+EVERYTHING = "all"
+
+
+def main() -> int:
+    """0; 130 when interrupted, with every process ended."""
+    wanted = _arguments()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    for measure in _measures(wanted):
+        result = measure()
+        print(results.table(result), flush=True)
+        print(f"kept in {results.keep(result)}\n", flush=True)
+    return 0
+
+
+def _interrupt(*_: object) -> None:
+    # A second one would cut the ending of the processes short.
+    for every in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(every, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _measures(wanted: argparse.Namespace) -> list[Callable[[], Result]]:
+    found: dict[str, list[Callable[[], Result]]] = {
+        "cli": [lambda: cli.measure(runs=wanted.runs)],
+        "ask": [lambda gpus=gpus: ask.measure(gpus=gpus, seconds=wanted.seconds) for gpus in wanted.gpus],
+        "reports": [lambda: reports.measure(seconds=wanted.seconds)],
+        "lateness": [lambda: lateness.measure(leases=wanted.leases, within_s=wanted.within)],
+    }
+    if wanted.measure == EVERYTHING:
+        return [measure for each in found.values() for measure in each]
+    return found[wanted.measure]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    everything = parser.add_argument
+    everything("measure", nargs="?", default=EVERYTHING, choices=[EVERYTHING, "ask", "reports", "lateness", "cli"])
+    everything("--gpus", type=int, nargs="+", default=[100, 10_000], help="ask: sizes of the pool")
+    everything("--seconds", type=float, default=4.0, help="ask, reports: how long each line is measured")
+    everything("--leases", type=int, default=1000, help="lateness: how many one-GPU leases")
+    everything("--within", type=int, default=60, help="lateness: seconds over which their starts are spread")
+    everything("--runs", type=int, default=10, help="cli: how often the command is started")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
