@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Callable
 from threading import Event
 
 import structlog
@@ -39,14 +40,18 @@ def main() -> int:
         return 2
     logs.configure()
     stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    _when_told_to_end(stop.set)
     db = Database(settings.database_url, pool_size=settings.connections)
     try:
         clock = _clock(db, stop)
-        return 0 if clock is None else _serve(settings, db, clock)
+        return 0 if clock is None else _serve(settings, db, clock, stop)
     finally:
         db.close()
+
+
+def _when_told_to_end(end: Callable[[], None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: end())
 
 
 def _clock(db: Database, stop: Event) -> DatabaseClock | None:
@@ -63,9 +68,13 @@ def _clock(db: Database, stop: Event) -> DatabaseClock | None:
     return None
 
 
-def _serve(settings: ApiSettings, db: Database, clock: DatabaseClock) -> int:
+def _serve(settings: ApiSettings, db: Database, clock: DatabaseClock, stop: Event) -> int:
     app = create_app(db, clock, Service(Books()), pulse=Pulse(db, clock))
     server = uvicorn.Server(config(app, settings.host, settings.port))
+    # Uvicorn takes the signals over when it runs; until then they are kept for it.
+    _when_told_to_end(lambda: setattr(server, "should_exit", True))
+    if stop.is_set():
+        return 0
     log.info("api is starting", action="up", host=settings.host, port=settings.port)
     try:
         server.run()

@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 class ApiSettings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
-    database_url: Annotated[str, Field(min_length=1, description="postgresql://user@host/name, version 15 or newer")]
+    database_url: Annotated[
+        str, Field(pattern=r"^postgres(ql)?://", description="PostgreSQL, such as postgresql://user@host/dure")
+    ]
     host: Annotated[str, Field(min_length=1, description="the address to listen on")] = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535, description="the port to listen on; 0 takes any that is free")] = 8470
-    connections: Annotated[
-        int, Field(ge=1, le=200, description="how many database connections this process holds at most")
-    ] = 10
+    port: Annotated[int, Field(ge=1, le=65535, description="the port to listen on")] = 8470
+    connections: Annotated[int, Field(ge=1, le=200, description="the most database connections of this process")] = 10

@@ -9,7 +9,7 @@ from sqlmodel import SQLModel
 from scheduler.store import migrate, tables
 from scheduler.store.db import SCHEMA_HEAD, engine_url
 
-assert tables.SQLModel is SQLModel
+assert tables.Leader.metadata is SQLModel.metadata
 
 
 def test_an_upgraded_database_is_what_the_tables_say(any_empty_url: str) -> None:

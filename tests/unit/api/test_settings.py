@@ -27,6 +27,7 @@ def test_only_the_database_has_to_be_said() -> None:
         ),
         pytest.param({"DURE_DATABASE_URL": URL, "DURE_API_PORT": "http"}, "DURE_API_PORT", id="a port that is none"),
         pytest.param({"DURE_DATABASE_URL": URL, "DURE_API_PORT": "65536"}, "65535", id="a port too high"),
+        pytest.param({"DURE_DATABASE_URL": "dure.db"}, "DURE_DATABASE_URL.*postgres", id="another database"),
         pytest.param({"DURE_DATABASE_URL": URL, "DURE_API_CONNECTIONS": "0"}, "connections", id="no connections"),
     ],
 )

@@ -1,0 +1,53 @@
+"""Companies, what they may hold, and who speaks for them."""
+
+# SQLModel declares `__tablename__` in a way that no plain string satisfies.
+# pyright: reportIncompatibleVariableOverride=false
+
+from scheduler.store.tables.columns import Epoch, at_column, int_column, key_column, ref_column, text_column
+from sqlalchemy import CheckConstraint, Column, LargeBinary, Text
+from sqlmodel import Field, SQLModel
+
+
+class Company(SQLModel, table=True):
+    name: str = Field(sa_column=key_column())
+    title: str | None = Field(default=None, sa_column=text_column(null=True))
+    created_at: int = Field(sa_column=at_column())
+
+
+class Quota(SQLModel, table=True):
+    __table_args__ = (CheckConstraint("gpus >= 0", name="gpus"),)
+
+    company: str = Field(sa_column=ref_column("company.name", key=True))
+    pool: str = Field(sa_column=ref_column("pool.name", key=True))
+    gpus: int = Field(sa_column=int_column())
+
+
+class Token(SQLModel, table=True):
+    __table_args__ = (
+        CheckConstraint("role IN ('admin', 'company', 'node')", name="role"),
+        CheckConstraint("(role = 'company') = (company IS NOT NULL)", name="company"),
+        CheckConstraint("(role = 'node') = (node IS NOT NULL)", name="node"),
+    )
+
+    id: str = Field(sa_column=key_column())
+    secret_sha256: str = Field(sa_column=Column(Text, nullable=False, unique=True))
+    role: str = Field(sa_column=text_column())
+    company: str | None = Field(default=None, sa_column=ref_column("company.name", null=True))
+    node: str | None = Field(default=None, sa_column=ref_column("node.name", null=True))
+    label: str | None = Field(default=None, sa_column=text_column(null=True))
+    created_at: int = Field(sa_column=at_column())
+    expires_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    revoked_at: int | None = Field(default=None, sa_column=at_column(null=True))
+
+
+class IdempotentAnswer(SQLModel, table=True):
+    """The answer given under an Idempotency-Key, kept for a day."""
+
+    __tablename__: str = "idempotent_answer"
+
+    principal: str = Field(sa_column=key_column())
+    key: str = Field(sa_column=key_column())
+    fingerprint: str = Field(sa_column=text_column())
+    created_at: int = Field(sa_column=Column(Epoch, nullable=False, index=True))
+    status: int | None = Field(default=None, sa_column=int_column(null=True))
+    body: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))

@@ -1,0 +1,86 @@
+"""Pools, nodes and GPUs."""
+
+# SQLModel declares `__tablename__` in a way that no plain string satisfies.
+# pyright: reportIncompatibleVariableOverride=false
+
+from typing import Any
+
+from scheduler.store.tables.columns import (
+    ExactEpoch,
+    at_column,
+    big_column,
+    int_column,
+    key_column,
+    ref_column,
+    text_column,
+)
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+
+class Pool(SQLModel, table=True):
+    """`generation` counts the decisions; whoever decides holds this row's lock."""
+
+    __table_args__ = (CheckConstraint("gap_s >= 1", name="gap"), UniqueConstraint("product"))
+
+    name: str = Field(sa_column=key_column())
+    product: str = Field(sa_column=text_column())
+    gap_s: int = Field(sa_column=int_column())
+    grace_s: int = Field(sa_column=int_column())
+    empty_memory_bytes: int = Field(sa_column=big_column())
+    created_at: int = Field(sa_column=at_column())
+    generation: int = Field(default=0, sa_column=big_column())
+
+
+class Node(SQLModel, table=True):
+    """`reading` is the newest report's GPU readings, for people and metrics; decisions read `gpu` alone."""
+
+    __table_args__ = (CheckConstraint("state IN ('enrolled', 'ok', 'unknown')", name="state"),)
+
+    name: str = Field(sa_column=key_column())
+    state: str = Field(default="enrolled", sa_column=text_column())
+    enrolled_at: int = Field(sa_column=at_column())
+    last_report_at: float | None = Field(default=None, sa_column=Column(ExactEpoch, nullable=True, index=True))
+    silent_after_s: int | None = Field(default=None, sa_column=int_column(null=True))
+    boot: str | None = Field(default=None, sa_column=text_column(null=True))
+    seq: int | None = Field(default=None, sa_column=big_column(null=True))
+    clock_offset_s: int | None = Field(default=None, sa_column=big_column(null=True))
+    agent_version: str | None = Field(default=None, sa_column=text_column(null=True))
+    driver_version: str | None = Field(default=None, sa_column=text_column(null=True))
+    reading: list[dict[str, Any]] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
+
+
+class Gpu(SQLModel, table=True):
+    """A schedulable GPU as last reported. `present` is false once its node stopped reporting it."""
+
+    uuid: str = Field(sa_column=key_column())
+    node: str = Field(sa_column=Column(Text, ForeignKey("node.name"), nullable=False, index=True))
+    index: int = Field(sa_column=int_column())
+    product: str = Field(sa_column=text_column())
+    pool: str | None = Field(default=None, sa_column=Column(Text, ForeignKey("pool.name"), nullable=True, index=True))
+    health: str = Field(sa_column=text_column())
+    present: bool = Field(default=True, sa_column=Column(Boolean, nullable=False))
+    quarantined: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
+
+
+class PoolNode(SQLModel, table=True):
+    """What a node can give to a pool, as the calendar reads it; written under the pool's lock."""
+
+    __tablename__: str = "pool_node"
+    __table_args__ = (Index("ix_pool_node_pool_generation", "pool", "generation"),)
+
+    pool: str = Field(sa_column=ref_column("pool.name", key=True))
+    node: str = Field(sa_column=ref_column("node.name", key=True))
+    capacity: int = Field(sa_column=int_column())
+    nominal: int = Field(sa_column=int_column())
+    open: bool = Field(sa_column=Column(Boolean, nullable=False))
+    generation: int = Field(sa_column=big_column())

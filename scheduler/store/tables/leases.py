@@ -1,0 +1,107 @@
+"""Asks, leases, and the GPUs they hold."""
+
+# SQLModel declares `__tablename__` in a way that no plain string satisfies.
+# pyright: reportIncompatibleVariableOverride=false
+
+from scheduler.store.tables.columns import at_column, big_column, int_column, key_column, ref_column, text_column
+from sqlalchemy import Boolean, CheckConstraint, Column, Index, text
+from sqlmodel import Field, SQLModel
+
+_STATES = "'refused', 'queued', 'scheduled', 'active', 'ending', 'ended', 'cancelled', 'expired'"
+
+
+class Lease(SQLModel, table=True):
+    """An ask and what became of it. `generation` is the pool's at the last change that the calendar must see."""
+
+    __table_args__ = (
+        CheckConstraint(f"state IN ({_STATES})", name="state"),
+        CheckConstraint(
+            "(gpus IS NULL) <> (nodes IS NULL) AND (nodes IS NULL) = (gpus_per_node IS NULL)", name="shape"
+        ),
+        CheckConstraint("total_gpus = coalesce(gpus, nodes * gpus_per_node) AND total_gpus > 0", name="total"),
+        CheckConstraint(
+            "state NOT IN ('scheduled', 'active', 'ending', 'ended') OR (promised_start IS NOT NULL"
+            " AND starts_at IS NOT NULL AND ends_at IS NOT NULL AND stops_at IS NOT NULL)",
+            name="placed",
+        ),
+        CheckConstraint(
+            "starts_at <= promised_start AND ends_at = starts_at + duration_s * interval '1 second'"
+            " AND stops_at BETWEEN starts_at AND ends_at",
+            name="box",
+        ),
+        CheckConstraint("state NOT IN ('active', 'ending') OR started_at IS NOT NULL", name="started"),
+        CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name="ended"),
+        CheckConstraint("state <> 'ended' OR end_cause IS NOT NULL", name="cause"),
+        Index("ix_lease_pool_generation", "pool", "generation"),
+        Index("ix_lease_company_id", "company", "id"),
+        Index("ix_lease_queue", "pool", "id", postgresql_where=text("state = 'queued'")),
+        Index("ix_lease_due_start", "starts_at", postgresql_where=text("state = 'scheduled'")),
+        Index("ix_lease_due_stop", "stops_at", postgresql_where=text("state IN ('active', 'ending')")),
+    )
+
+    id: str = Field(sa_column=key_column())
+    company: str = Field(sa_column=ref_column("company.name"))
+    pool: str = Field(sa_column=ref_column("pool.name"))
+    name: str | None = Field(default=None, sa_column=text_column(null=True))
+    nodes: int | None = Field(default=None, sa_column=big_column(null=True))
+    gpus_per_node: int | None = Field(default=None, sa_column=big_column(null=True))
+    gpus: int | None = Field(default=None, sa_column=big_column(null=True))
+    total_gpus: int = Field(sa_column=big_column())
+    duration_s: int = Field(sa_column=int_column())
+    tier: str = Field(sa_column=text_column())
+    purpose: str = Field(sa_column=text_column())
+    wants_queue: bool = Field(sa_column=Column(Boolean, nullable=False))
+    start: int | None = Field(default=None, sa_column=at_column(null=True))
+    start_by: int | None = Field(default=None, sa_column=at_column(null=True))
+    state: str = Field(sa_column=text_column())
+    asked_at: int = Field(sa_column=at_column())
+    promised_start: int | None = Field(default=None, sa_column=at_column(null=True))
+    starts_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    ends_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    stops_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    started_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    ended_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    end_cause: str | None = Field(default=None, sa_column=text_column(null=True))
+    late_cause: str | None = Field(default=None, sa_column=text_column(null=True))
+    decision: str = Field(sa_column=ref_column("decision.id"))
+    generation: int = Field(sa_column=big_column())
+
+
+class PlacementRow(SQLModel, table=True):
+    __tablename__: str = "placement"
+    __table_args__ = (CheckConstraint("gpus > 0", name="gpus"),)
+
+    lease: str = Field(sa_column=ref_column("lease.id", key=True))
+    node: str = Field(sa_column=ref_column("node.name", key=True))
+    gpus: int = Field(sa_column=int_column())
+
+
+class Allocation(SQLModel, table=True):
+    """One GPU held by one lease. Live until proved empty: the index makes two live ones on a GPU impossible."""
+
+    __table_args__ = (
+        Index("uq_allocation_live_gpu", "gpu", unique=True, postgresql_where=text("closed_at IS NULL")),
+        Index("ix_allocation_live_node", "node", postgresql_where=text("closed_at IS NULL")),
+        Index("ix_allocation_lease", "lease"),
+        CheckConstraint("closed_at IS NULL OR ended_at IS NOT NULL", name="ended_first"),
+    )
+
+    id: str = Field(sa_column=key_column())
+    lease: str = Field(sa_column=ref_column("lease.id"))
+    gpu: str = Field(sa_column=ref_column("gpu.uuid"))
+    node: str = Field(sa_column=ref_column("node.name"))
+    opened_at: int = Field(sa_column=at_column())
+    ended_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    closed_at: int | None = Field(default=None, sa_column=at_column(null=True))
+
+
+class AllocationUse(SQLModel, table=True):
+    """What one run of an agent saw of an allocation, as running totals: written twice, it is the same."""
+
+    __tablename__: str = "allocation_use"
+
+    allocation: str = Field(sa_column=ref_column("allocation.id", key=True))
+    boot: str = Field(sa_column=key_column())
+    sampled_ms: int = Field(sa_column=big_column())
+    busy_ms: int = Field(sa_column=big_column())
+    energy_millijoules: int | None = Field(default=None, sa_column=big_column(null=True))

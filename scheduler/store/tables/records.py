@@ -1,0 +1,107 @@
+"""What is written down and, but for the accounts, never changed: decisions, ledger, events, audit."""
+
+# SQLModel declares `__tablename__` in a way that no plain string satisfies.
+# pyright: reportIncompatibleVariableOverride=false
+
+from typing import Any
+
+from scheduler.store.tables.columns import (
+    at_column,
+    big_column,
+    key_column,
+    ref_column,
+    text_column,
+)
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Identity,
+    Index,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+
+class Decision(SQLModel, table=True):
+    """Append-only: every decision about an ask, granted or not."""
+
+    id: str = Field(sa_column=key_column())
+    at: int = Field(sa_column=at_column())
+    lease: str = Field(sa_column=Column(Text, nullable=False, index=True))
+    company: str = Field(sa_column=text_column())
+    pool: str = Field(sa_column=text_column())
+    generation: int = Field(sa_column=big_column())
+    policy_version: str = Field(sa_column=text_column())
+    outcome: str = Field(sa_column=text_column())
+    code: str = Field(sa_column=text_column())
+    detail: str = Field(sa_column=text_column())
+    numbers: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    request_id: str | None = Field(default=None, sa_column=text_column(null=True))
+
+
+class Account(SQLModel, table=True):
+    """A company's GPU-seconds in a pool: `committed` by promises not yet settled, `spent` by leases that ended."""
+
+    __table_args__ = (
+        CheckConstraint("committed >= 0", name="committed"),
+        CheckConstraint("spent >= 0", name="spent"),
+    )
+
+    company: str = Field(sa_column=ref_column("company.name", key=True))
+    pool: str = Field(sa_column=ref_column("pool.name", key=True))
+    seq: int = Field(default=0, sa_column=big_column())
+    committed: int = Field(default=0, sa_column=big_column())
+    spent: int = Field(default=0, sa_column=big_column())
+
+
+class LedgerEntry(SQLModel, table=True):
+    """Append-only. `seq` numbers the account's entries without a gap; the balances are those after this entry."""
+
+    __tablename__: str = "ledger_entry"
+    __table_args__ = (
+        CheckConstraint("kind IN ('commit', 'settle', 'refund')", name="kind"),
+        CheckConstraint("gpu_seconds >= 0", name="amount"),
+        CheckConstraint("committed >= 0 AND spent >= 0", name="balance"),
+        Index("ix_ledger_entry_lease", "lease"),
+    )
+
+    company: str = Field(sa_column=ref_column("company.name", key=True))
+    pool: str = Field(sa_column=ref_column("pool.name", key=True))
+    seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    at: int = Field(sa_column=at_column())
+    lease: str = Field(sa_column=ref_column("lease.id"))
+    kind: str = Field(sa_column=text_column())
+    gpu_seconds: int = Field(sa_column=big_column())
+    cause: str = Field(sa_column=text_column())
+    committed: int = Field(sa_column=big_column())
+    spent: int = Field(sa_column=big_column())
+
+
+class LeaseEvent(SQLModel, table=True):
+    """Append-only: what happened to a lease."""
+
+    __tablename__: str = "lease_event"
+    __table_args__ = (Index("ix_lease_event_lease_seq", "lease", "seq"),)
+
+    seq: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    lease: str = Field(sa_column=ref_column("lease.id"))
+    at: int = Field(sa_column=at_column())
+    event: str = Field(sa_column=text_column())
+    state: str = Field(sa_column=text_column())
+    cause: str | None = Field(default=None, sa_column=text_column(null=True))
+    detail: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class Audit(SQLModel, table=True):
+    """Append-only: who did what, when, and what it was before and after."""
+
+    seq: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    at: int = Field(sa_column=at_column())
+    actor: str = Field(sa_column=text_column())
+    action: str = Field(sa_column=text_column())
+    subject: str = Field(sa_column=text_column())
+    before: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
+    after: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
+    request_id: str | None = Field(default=None, sa_column=text_column(null=True))
