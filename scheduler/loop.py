@@ -34,7 +34,7 @@ class Loop:
 
     def __init__(self, db: Database, clock: DatabaseClock, counters: Counters, *, wake_s: float = 1.0) -> None:
         self.db, self.clock, self.counters, self.wake_s = db, clock, counters, wake_s
-        self.service = Service(Books())
+        self.service = Service(Books(), clock.now)
         self.lead: Lead | None = None
         self.leading = starts.Leading(since=0.0, away="scheduler_away")
         self._pulled: dict[str, tuple[int, float]] = {}

@@ -5,6 +5,7 @@ The API calls it for people, the loop for time; nothing else changes a lease but
 """
 
 import math
+from collections.abc import Callable
 
 from dure import wire
 from dure.errors import WrongState
@@ -27,10 +28,19 @@ SOON_S = 2
 
 
 class Service:
-    """Holds nothing but the process's copy of the books."""
+    """Holds nothing but the process's copy of the books.
 
-    def __init__(self, books: Books) -> None:
-        self.books = books
+    `clock` is read again once a pool's lock is ours: others may have held it for seconds, and no start is promised in
+    a past that passed while waiting.
+    """
+
+    def __init__(self, books: Books, clock: Callable[[], float] = lambda: 0.0) -> None:
+        self.books, self._clock = books, clock
+
+    def locked(self, session: Session, pool: str, now: float) -> tuple[Book, float]:
+        """The pool's book under its lock, and the time now that we have it. Raises UnknownPool."""
+        book = self.books.locked(session, pool, Instant(math.ceil(now)))
+        return book, max(now, self._clock())
 
     def ask(
         self, session: Session, body: wire.Ask, *, actor: Actor, now: float, request_id: str | None = None
@@ -40,9 +50,8 @@ class Service:
         Raises UnknownCompany, UnknownPool, Forbidden, InvalidRequest, WindowInPast, BeyondHorizon; then nothing is stored.
         """
         ask = asks.parsed(session, body, actor, now)
-        at = Instant(math.ceil(now))
-        book = self.books.locked(session, ask.pool, at)
-        verdict = decide(book, quotas.limit(session, ask.company, ask.pool), ask, at)
+        book, now = self.locked(session, ask.pool, now)
+        verdict = decide(book, quotas.limit(session, ask.company, ask.pool), ask, Instant(math.ceil(now)))
         row = _asked(session, body, ask, verdict, now, request_id)
         if isinstance(verdict, Promise):
             _book(session, row, verdict, now)
@@ -86,6 +95,7 @@ class Service:
         Raises UnknownLease, WrongState.
         """
         row, lease = _locked(session, lease_id, actor)
+        now = max(now, self._clock())
         if lease.state is not State.ACTIVE:
             raise WrongState(_not_releasable(row), numbers={"state": row.state})
         cause = Cause.REVOKED if actor.role is wire.Role.ADMIN else Cause.RELEASED

@@ -8,7 +8,7 @@ from dure import wire
 from dure.errors import UnknownLease
 from scheduler.actor import Actor
 from scheduler.core import model
-from scheduler.store import pages, records
+from scheduler.store import companies, pages, records
 from scheduler.store.tables import Allocation, Decision, Lease, LeaseEvent, PlacementRow
 from scheduler.store.times import to_wire
 
@@ -104,7 +104,9 @@ def page(
     after: str | None,
     limit: int,
 ) -> wire.Page[wire.Lease]:
-    """Newest first; a company sees its own alone."""
+    """Newest first; a company sees its own alone. Raises UnknownCompany."""
+    if company is not None:
+        companies.row(session, company)
     query = select(Lease).order_by(col(Lease.id).desc()).limit(limit + 1)
     for column, value in ((Lease.company, actor.company), (Lease.company, company), (Lease.pool, pool)):
         if value is not None:

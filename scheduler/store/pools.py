@@ -36,10 +36,6 @@ def row(session: Session, name: str) -> Pool:
     return found
 
 
-def names(session: Session) -> list[str]:
-    return list(session.exec(select(Pool.name).order_by(col(Pool.name))).all())
-
-
 def get(session: Session, name: str) -> wire.Pool:
     """Raises UnknownPool."""
     return _wire(session, row(session, name))

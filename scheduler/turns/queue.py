@@ -33,7 +33,7 @@ def expire(session: Session, pool: str, *, now: float) -> list[str]:
 
 def pull(session: Session, service: Service, pool: str, *, now: float) -> list[Pulled]:
     """Decides every queued ask of the pool again, in order of arrival; those that got a promise."""
-    book = service.books.locked(session, pool, Instant(int(now)))
+    book, now = service.locked(session, pool, now)
     promised: list[Pulled] = []
     for row in due.queued(session, pool):
         book = service.pull(session, row, book, now=now)

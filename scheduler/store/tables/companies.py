@@ -3,9 +3,10 @@
 # SQLModel declares `__tablename__` in a way that no plain string satisfies.
 # pyright: reportIncompatibleVariableOverride=false
 
-from scheduler.store.tables.columns import Epoch, at_column, int_column, key_column, ref_column, text_column
 from sqlalchemy import CheckConstraint, Column, LargeBinary, Text
 from sqlmodel import Field, SQLModel
+
+from scheduler.store.tables.columns import Epoch, at_column, int_column, key_column, ref_column, text_column
 
 
 class Company(SQLModel, table=True):

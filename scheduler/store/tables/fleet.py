@@ -5,15 +5,6 @@
 
 from typing import Any
 
-from scheduler.store.tables.columns import (
-    ExactEpoch,
-    at_column,
-    big_column,
-    int_column,
-    key_column,
-    ref_column,
-    text_column,
-)
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
@@ -25,6 +16,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
+
+from scheduler.store.tables.columns import (
+    ExactEpoch,
+    at_column,
+    big_column,
+    int_column,
+    key_column,
+    ref_column,
+    text_column,
+)
 
 
 class Pool(SQLModel, table=True):

@@ -3,9 +3,10 @@
 # SQLModel declares `__tablename__` in a way that no plain string satisfies.
 # pyright: reportIncompatibleVariableOverride=false
 
-from scheduler.store.tables.columns import at_column, big_column, int_column, key_column, ref_column, text_column
 from sqlalchemy import Boolean, CheckConstraint, Column, Index, text
 from sqlmodel import Field, SQLModel
+
+from scheduler.store.tables.columns import at_column, big_column, int_column, key_column, ref_column, text_column
 
 _STATES = "'refused', 'queued', 'scheduled', 'active', 'ending', 'ended', 'cancelled', 'expired'"
 

@@ -3,9 +3,10 @@
 # SQLModel declares `__tablename__` in a way that no plain string satisfies.
 # pyright: reportIncompatibleVariableOverride=false
 
-from scheduler.store.tables.columns import ExactEpoch, at_column, big_column
 from sqlalchemy import CheckConstraint, Column, Integer
 from sqlmodel import Field, SQLModel
+
+from scheduler.store.tables.columns import ExactEpoch, at_column, big_column
 
 
 class Leader(SQLModel, table=True):

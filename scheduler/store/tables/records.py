@@ -5,13 +5,6 @@
 
 from typing import Any
 
-from scheduler.store.tables.columns import (
-    at_column,
-    big_column,
-    key_column,
-    ref_column,
-    text_column,
-)
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -22,6 +15,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
+
+from scheduler.store.tables.columns import (
+    at_column,
+    big_column,
+    key_column,
+    ref_column,
+    text_column,
+)
 
 
 class Decision(SQLModel, table=True):

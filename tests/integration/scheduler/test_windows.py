@@ -8,6 +8,8 @@ from sqlalchemy import text
 from dure import wire
 from dure.errors import BeyondHorizon, DureError, Forbidden, InvalidRequest, UnknownCompany, UnknownPool, WindowInPast
 from scheduler.actor import Actor
+from scheduler.service import Service
+from scheduler.store.books import Books
 from scheduler.store.times import to_wire
 from tests.integration.scheduler.conftest import ADMIN, T0, World, company
 
@@ -99,3 +101,11 @@ def test_an_ask_that_does_not_want_to_wait_is_refused_with_what_would_work(world
     refused = _ask(world, company("globex"), start=to_wire(T0 + 50), queue=False)
     assert refused.decision.code == "no_start_in_window"
     assert refused.decision.numbers["earliest_start"] == "2027-01-15T08:01:50Z"
+
+
+def test_no_start_is_promised_in_a_past_that_passed_while_waiting_for_the_lock(world: World) -> None:
+    slow = Service(Books(), lambda: T0 + 7.5)
+    body = wire.Ask.model_validate({"pool": "h100", "shape": {"gpus": 1}, "duration_s": 60})
+    with world.db.begin() as session:
+        lease = slow.ask(session, body, actor=ACME, now=T0)
+    assert lease.promised_start == to_wire(T0 + 8)
