@@ -6,7 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    database_url: str = Field(description="PostgreSQL, such as postgresql://user@host/dure")
+    database_url: str = Field(
+        pattern=r"^postgres(ql)?(\+psycopg)?://", description="postgresql://user@host/name, version 15 or newer"
+    )
     host: str = Field(default="127.0.0.1", description="where /metrics, /healthz and /readyz listen")
     port: int = Field(default=8471, ge=0, le=65535, description="port of /metrics, /healthz and /readyz; 0 takes any")
     wake_s: float = Field(default=1.0, gt=0, le=5, description="the longest the loop sleeps, in seconds")

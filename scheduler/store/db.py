@@ -41,7 +41,7 @@ class Database:
     """A pool of connections as `dure_app`."""
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
-        self.url = url
+        self.url = engine_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
         self._engine = create_engine(
             engine_url(url),
             pool_size=pool_size,

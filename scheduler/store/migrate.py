@@ -4,6 +4,9 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from dure.errors import Unavailable
 
 
 def config(url: str) -> Config:
@@ -15,5 +18,8 @@ def config(url: str) -> Config:
 
 
 def upgrade(url: str) -> None:
-    """Runs every migration that is missing; does nothing on a database that is up to date."""
-    command.upgrade(config(url), "head")
+    """Runs every migration that is missing; does nothing on a database that is up to date. Raises Unavailable."""
+    try:
+        command.upgrade(config(url), "head")
+    except (OperationalError, InterfaceError) as error:
+        raise Unavailable(f"the database cannot be migrated: {str(error.orig).strip()}") from error
