@@ -27,7 +27,7 @@ def main() -> int:
     try:
         with stage(cast.SCENARIO, nodes=cast.NODES, report_s=1.0, sample_s=0.5) as where:
             return _show(where, wanted.until)
-    except (StageError, TimeoutError) as error:
+    except (StageError, cast.CastError, TimeoutError) as error:
         print(error, file=sys.stderr)
         return 1
 

@@ -33,6 +33,10 @@ memory_gib = 40
 NODES = 5
 
 
+class CastError(Exception):
+    """A `dure` command failed; the text says which and how."""
+
+
 class Cli:
     """The `dure` command with the admin's token."""
 
@@ -42,7 +46,7 @@ class Cli:
     def __call__(self, *words: str) -> str:
         done = subprocess.run([DURE, *words], env=self._environ, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise RuntimeError(f"dure {' '.join(words)} ended with {done.returncode}: {done.stderr}{done.stdout}")
+            raise CastError(f"dure {' '.join(words)} ended with {done.returncode}: {done.stderr}{done.stdout}")
         return done.stdout
 
 

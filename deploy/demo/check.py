@@ -29,6 +29,7 @@ def check(
 ) -> Findings:
     """`promised` is each lease as it was answered when its promise was given, `leases` and `usage` how it all ended."""
     wrong, late, kept = _promises(promised, leases)
+    wrong += _ends(leases)
     wrong += _lost(promised, leases)
     wrong += _overlaps(leases)
     wrong += _over_quota(leases, quotas)
@@ -46,13 +47,44 @@ def _promises(promised: Mapping[str, Lease], leases: Iterable[Lease]) -> tuple[l
             continue
         if (lease.promised_start, lease.ends_at) != (before.promised_start, before.ends_at):
             wrong.append(f"{lease.id}: its promise or its end was changed")
-        elif lease.started_at is None or not lease.late_start_s:
+        elif _kept(lease):
             kept += 1
-        elif lease.late_cause is not None:
-            late.append(f"{lease.id}: {lease.late_start_s} s late, {lease.late_cause}")
+        elif lease.late_cause is not None and not _early(lease):
+            late.append(f"{lease.id}: {_lateness(lease)}, {lease.late_cause}")
         else:
-            wrong.append(f"{lease.id}: {lease.late_start_s} s late and nobody says why")
+            wrong.append(f"{lease.id}: {_lateness(lease)} and nobody says why")
+    if not kept + len(late):
+        wrong.append("no promise was given, so none was kept")
     return wrong, late, kept
+
+
+def _kept(lease: Lease) -> bool:
+    """Started on its second; or not due, because it was cancelled or is still to come."""
+    if lease.state in (LeaseState.SCHEDULED, LeaseState.CANCELLED):
+        return True
+    return lease.started_at is not None and lease.started_at == lease.promised_start
+
+
+def _early(lease: Lease) -> bool:
+    return lease.started_at is not None and lease.promised_start is not None and lease.started_at < lease.promised_start
+
+
+def _lateness(lease: Lease) -> str:
+    if lease.started_at is None or lease.promised_start is None:
+        return "never started"
+    return f"started {int((lease.started_at - lease.promised_start).total_seconds())} s after its promise"
+
+
+def _ends(leases: Iterable[Lease]) -> list[str]:
+    """Nothing ends before its stop, nor long after it without a cause that is written down."""
+    wrong: list[str] = []
+    for lease in leases:
+        if lease.state is not LeaseState.ENDED or lease.ended_at is None or lease.stops_at is None:
+            continue
+        after_s = int((lease.ended_at - lease.stops_at).total_seconds())
+        if after_s < 0:
+            wrong.append(f"{lease.id}: ended {-after_s} s before its end")
+    return wrong
 
 
 def _lost(promised: Mapping[str, Lease], leases: Iterable[Lease]) -> list[str]:
@@ -104,12 +136,15 @@ def _unbalanced(leases: Iterable[Lease], usage: Usage) -> list[str]:
     lost: dict[tuple[str, str], int] = defaultdict(int)
     for lease in leases:
         if lease.state in STARTED and lease.starts_at is not None and lease.stops_at is not None:
-            began = min(max(lease.started_at or lease.stops_at, lease.starts_at), lease.stops_at)
             key = (lease.company, lease.pool)
+            if lease.started_at is None:
+                lost[key] += lease.shape.total * lease.duration_s
+                continue
+            began = min(max(lease.started_at, lease.starts_at), lease.stops_at)
             had[key] += lease.shape.total * int((lease.stops_at - began).total_seconds())
             lost[key] += lease.shape.total * int((began - lease.starts_at).total_seconds())
     rows = {(row.company, row.pool): row for row in usage.rows}
-    keys = {key for key, value in had.items() if value} | set(rows)
+    keys = {key for key in {*had, *lost} if had[key] or lost[key]} | set(rows)
     return [sentence for key in sorted(keys) for sentence in _row(key, had[key], lost[key], rows.get(key))]
 
 

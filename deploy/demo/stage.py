@@ -63,9 +63,8 @@ def stage(scenario: str, *, nodes: int, report_s: float, sample_s: float) -> Ite
 
 @contextmanager
 def _supervisor(log: Path, settings: Mapping[str, object]) -> Iterator[None]:
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith("DURE_") or name == "DURE_DATABASE_URL"
-    }
+    # A database of the user's is not the demo's to play in.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DURE_")}
     environ = kept | {f"DURE_LOCAL_{name}": str(value) for name, value in settings.items()}
     with log.open("w") as file:
         process = subprocess.Popen(

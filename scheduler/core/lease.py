@@ -34,8 +34,8 @@ class IllegalTransition(Exception):
 def advance(lease: Lease, to: State, cause: Cause, now: Instant) -> Lease:
     """The lease after it moved to `to`; raises `IllegalTransition` where the table has no such way.
 
-    The first cause of an end is kept. A lease that stops before it started stops at its `starts_at`, so that its whole
-    box is returned and nothing of it is charged. One that goes back to the queue loses its slot and its promise.
+    The first cause of an end is kept. A lease that stops before it started stops at its `starts_at`, so that nothing
+    of it is charged. One that goes back to the queue loses its slot and its promise.
     """
     moved = _moved(lease, to)
     match to:
@@ -92,11 +92,13 @@ class Charge:
 def charge(lease: Lease) -> Charge:
     """The parts of a stopped lease's box; none is negative and together they are the box, whatever its instants say.
 
-    One that never started delivered nothing. One without a slot has an empty box.
+    One that ended without ever starting lost all of it. One without a slot has an empty box.
     """
     if lease.starts_at is None or lease.ends_at is None:
         return Charge(delivered=0, lost=0, returned=0)
     ends_at = max(lease.starts_at, lease.ends_at)
+    if lease.state is State.ENDED and lease.started_at is None:
+        return Charge(delivered=0, lost=lease.shape.gpus * (ends_at - lease.starts_at), returned=0)
     stopped = min(max(lease.starts_at, ends_at if lease.stops_at is None else lease.stops_at), ends_at)
     started = min(max(lease.starts_at, stopped if lease.started_at is None else lease.started_at), stopped)
     gpus = lease.shape.gpus

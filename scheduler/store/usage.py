@@ -22,12 +22,14 @@ _USAGE = text(
     WITH box AS (
         SELECT l.id, l.company, l.pool, l.total_gpus,
                greatest(l.starts_at, to_timestamp(:since)) AS box_from,
-               greatest(coalesce(l.started_at, l.stops_at, 'infinity'), l.starts_at, to_timestamp(:since)) AS had_from,
-               least(l.stops_at, to_timestamp(:until)) AS until,
-               least(greatest(l.started_at, l.starts_at), l.stops_at) AS started, l.stops_at AS stopped
+               greatest(coalesce(l.started_at, 'infinity'), l.starts_at, to_timestamp(:since)) AS had_from,
+               least(b.stops_at, to_timestamp(:until)) AS until,
+               least(greatest(l.started_at, l.starts_at), b.stops_at) AS started, b.stops_at AS stopped
         FROM lease l
-        WHERE l.state IN ('active', 'ending', 'ended', 'scheduled')
-          AND l.starts_at < to_timestamp(:until) AND l.stops_at > to_timestamp(:since)
+        -- One that never started stopped at its start, and lost its whole box.
+        CROSS JOIN LATERAL (SELECT CASE WHEN l.started_at IS NULL THEN l.ends_at ELSE l.stops_at END AS stops_at) b
+        WHERE l.state IN ('active', 'ending', 'ended')
+          AND l.starts_at < to_timestamp(:until) AND b.stops_at > to_timestamp(:since)
           AND (CAST(:company AS text) IS NULL OR l.company = :company)
     ), part AS (
         SELECT *, extract(epoch FROM greatest(until - box_from, interval '0'))::bigint AS box_s,

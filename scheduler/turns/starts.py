@@ -5,7 +5,7 @@ Where a node cannot give them yet the lease waits, and why is written down; what
 
 from dataclasses import dataclass
 
-from scheduler.core.lease import advance
+from scheduler.core.lease import advance, charge
 from scheduler.core.model import Cause, Instant, State
 from scheduler.core.model import Lease as CoreLease
 from scheduler.store import allocations, due, generation, gpus, leases, ledger, records
@@ -112,12 +112,11 @@ class _Turn:
 
     def _never(self, row: Lease, lease: CoreLease) -> None:
         """Its box is over before it could start: the whole of it is refunded."""
-        box = row.total_gpus * row.duration_s
         ended = advance(lease, State.ENDED, Cause.EXPIRED, Instant(int(self.now)))
         leases.update_row(row, ended, generation=self._generation())
         row.late_cause = row.late_cause or self.lead.away
         entry = ledger.Entry(
-            company=row.company, pool=row.pool, lease=row.id, kind="refund", gpu_seconds=box, cause="never_started"
+            company=row.company, pool=row.pool, lease=row.id, kind="refund", gpu_seconds=charge(ended).lost, cause="never_started"
         )
         ledger.post(self.session, [entry], at=int(self.now))
         detail = {"late_cause": row.late_cause}

@@ -61,10 +61,24 @@ def test_a_lease_that_went_as_promised_is_a_promise_kept() -> None:
 def test_a_late_start_with_a_cause_is_counted_apart() -> None:
     late = _lease(started_at=_at(3), late_start_s=3, late_cause="scheduler_away")
     found = check({"lea_1": _lease()}, [late], _usage(7, lost=3), QUOTAS)
-    assert (found.wrong, found.late_with_cause) == ([], ["lea_1: 3 s late, scheduler_away"])
+    assert (found.wrong, found.late_with_cause) == ([], ["lea_1: started 3 s after its promise, scheduler_away"])
+
+
+def test_a_promise_that_was_never_kept_is_counted_apart_when_its_cause_is_written_down() -> None:
+    never = _lease(started_at=None, late_start_s=None, stops_at=_at(0), late_cause="scheduler_away")
+    found = check({"lea_1": _lease()}, [never], _usage(0, lost=10), QUOTAS)
+    assert (found.wrong, found.late_with_cause, found.kept) == ([], ["lea_1: never started, scheduler_away"], 0)
+
+
+def test_a_play_without_a_promise_proves_nothing() -> None:
+    found = check({}, [], Usage(since=T0, until=_at(9), rows=[]), {})
+    assert found.wrong == ["no promise was given, so none was kept"]
 
 
 LATE = _lease(started_at=_at(3), late_start_s=3)
+EARLY = _lease(started_at=_at(-5), late_cause="scheduler_away")
+NEVER = _lease(started_at=None, late_start_s=None, stops_at=_at(0))
+CUT = _lease(ended_at=_at(4))
 MOVED = _lease(promised_start=_at(1))
 LONGER = _lease(ends_at=_at(11))
 
@@ -72,7 +86,10 @@ LONGER = _lease(ends_at=_at(11))
 @pytest.mark.parametrize(
     ("leases", "usage", "want"),
     [
-        pytest.param([LATE], _usage(7, lost=3), "3 s late and nobody says why", id="late without a cause"),
+        pytest.param([LATE], _usage(7, lost=3), "started 3 s after its promise and nobody says why", id="late without a cause"),
+        pytest.param([EARLY], _usage(10), "started -5 s after its promise", id="started before its promise"),
+        pytest.param([NEVER], _usage(0, lost=10), "never started and nobody says why", id="never started"),
+        pytest.param([CUT], _usage(10), "ended 6 s before its end", id="ended before its end"),
         pytest.param([MOVED], _usage(10), "its promise or its end was changed", id="a promise that was moved"),
         pytest.param([LONGER], _usage(10), "its promise or its end was changed", id="an end that was moved"),
         pytest.param([], _usage(0), "was answered and is gone", id="a lease that is lost"),
