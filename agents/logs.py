@@ -11,10 +11,10 @@ _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "action": getattr(record, "action", "log"),
-            "message": record.getMessage(),
+            "event": record.getMessage(),
             "logger": record.name,
         }
         line.update({name: value for name, value in vars(record).items() if name not in _OWN and name not in line})

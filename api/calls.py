@@ -19,6 +19,7 @@ from api.requests import ReadRequest
 from dure.wire import Role
 from scheduler.actor import Actor
 from scheduler.service import Service
+from scheduler.store import audit
 from scheduler.store.db import Session
 
 
@@ -56,6 +57,7 @@ class Call:
     def write(self, work: Callable[[Admitted], Answer]) -> Response:
         """The answer of `work`, committed with it; for a key that did the same before, the answer that was given then."""
         with self.parts.db.begin() as session:
+            session.info[audit.REQUEST_ID] = self.request.state.request_id
             at = self._admitted(session)
             answer = (
                 work(at) if self.key is None else idempotency.once(session, self._claim(at, self.key), lambda: work(at))

@@ -9,7 +9,8 @@ class ApiSettings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     database_url: Annotated[
-        str, Field(pattern=r"^postgres(ql)?(\+psycopg)?://", description="postgresql://user@host/name, version 15 or newer")
+        str,
+        Field(pattern=r"^postgres(ql)?(\+psycopg)?://", description="postgresql://user@host/name, version 15 or newer"),
     ]
     host: Annotated[str, Field(min_length=1, description="the address to listen on")] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535, description="the port to listen on")] = 8470

@@ -109,12 +109,6 @@ class IdempotencyKeyReused(DureError):
     code, status = "idempotency_key_reused", 422
 
 
-class RequestInProgress(DureError):
-    """A request with this Idempotency-Key is still being answered."""
-
-    code, status = "request_in_progress", 409
-
-
 class BadCursor(DureError):
     """The cursor is not one of ours; start again without it."""
 

@@ -73,7 +73,7 @@ class Connection:
         attempt = 0
         while True:
             try:
-                return self._once(request, again=attempt > 0)
+                return self._once(request)
             except _Passing as passing:
                 wait = max(_pause(attempt), passing.retry_after_s)
                 if attempt >= left or wait > LONGEST_WAIT_S:
@@ -92,7 +92,7 @@ class Connection:
     ) -> None:
         self.close()
 
-    def _once(self, request: httpx.Request, *, again: bool) -> bytes:
+    def _once(self, request: httpx.Request) -> bytes:
         try:
             answer = self._http.send(request)
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.DecodingError) as error:
@@ -104,8 +104,7 @@ class Connection:
         if answer.is_success:
             return self._body(answer)
         error = self._problem(answer)
-        # Our own first try may still be at work under the same Idempotency-Key; its answer is the one we want.
-        if answer.status_code in REPEATED or (again and isinstance(error, errors.RequestInProgress)):
+        if answer.status_code in REPEATED:
             raise _Passing(error)
         raise error
 

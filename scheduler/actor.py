@@ -1,4 +1,4 @@
-"""Who does something: the holder of a token, or the scheduler itself."""
+"""Who does something: the holder of a token."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,3 @@ class Actor:
     def __str__(self) -> str:
         subject = self.company or self.node
         return f"{self.role}:{subject}:{self.token}" if subject else f"{self.role}:{self.token}"
-
-
-SCHEDULER = "scheduler"
-"""The name under which the loop's own acts are written down."""

@@ -4,11 +4,10 @@ import math
 
 from dure import wire
 from dure.errors import BeyondHorizon, Forbidden, InvalidRequest, WindowInPast
-from dure.wire import FieldError
+from dure.wire import HORIZON_S, FieldError
 from scheduler.actor import Actor
 from scheduler.core.model import Ask, CompanyId, Gang, PoolId, Total
 from scheduler.store import companies
-from scheduler.store.books import HORIZON_S
 from scheduler.store.db import Session
 from scheduler.store.times import from_wire, to_wire
 

@@ -69,8 +69,9 @@ class Loop:
         while not self._stop.is_set():
             if self.lead.try_take():
                 self._take_over()
+                edge = None
                 while not self._stop.is_set():
-                    self._turn(self.lead)
+                    edge = self._turn(self.lead, edge)
             else:
                 self.lead.ping()
                 self._stop.wait(RETRY_S)
@@ -82,13 +83,16 @@ class Loop:
         self.counters.leads(True)
         log.info("this scheduler leads", action="take_over", epoch=self.lead.epoch)
 
-    def _turn(self, lead: Lead) -> None:
+    def _turn(self, lead: Lead, awaited: float | None) -> float | None:
+        """One turn and the sleep after it; the edge that it slept to."""
         began = self.clock.now()
         self.tick()
         lead.ping()
         edge = self._committed(lambda session: due.next_edge(session, now=began))
-        self.counters.turned(began, took_s=self.clock.now() - began)
+        due_edge = awaited if awaited is not None and awaited <= began else None
+        self.counters.turned(began, took_s=self.clock.now() - began, edge=due_edge)
         lead.wait(min(self.wake_s, (edge if edge is not None else float("inf")) - self.clock.now()))
+        return edge
 
     def _resign(self) -> None:
         self.counters.leads(False)
@@ -135,7 +139,8 @@ class Loop:
             started, after = self._committed(self._start_batch(pool, after))
             for lease in started:
                 self.counters.started(lease)
-                log.info("lease started", action="lease_start", lease=lease.lease, late_s=round(lease.late_s, 3))
+                action = "lease_never_started" if lease.never else "lease_start"
+                log.info("a start was due", action=action, lease=lease.lease, late_s=round(lease.late_s, 3))
 
     def _start_batch(self, pool: str, after: str) -> Callable[[Session], tuple[list[starts.Started], str | None]]:
         return lambda session: starts.start_due(session, pool, now=self.clock.now(), lead=self.leading, after=after)

@@ -46,6 +46,18 @@ class Counters:
         self._turn = Histogram(
             "dure_loop_turn_duration_seconds", "Seconds that one turn of the loop took.", registry=registry
         )
+        self._lag = Histogram(
+            "dure_loop_lag_seconds",
+            "Seconds that a turn of the loop began after the edge it was for.",
+            buckets=LATENESS_S,
+            registry=registry,
+        )
+        self._missed = Counter(
+            "dure_leases_never_started",
+            "Leases whose whole box passed before they could start.",
+            ["pool"],
+            registry=registry,
+        )
         self._last = Gauge(
             "dure_loop_last_turn_timestamp_seconds", "When the last turn of the loop began.", registry=registry
         )
@@ -57,12 +69,18 @@ class Counters:
         self.leading = leads
         self._leader.set(1 if leads else 0)
 
-    def turned(self, began: float, *, took_s: float) -> None:
+    def turned(self, began: float, *, took_s: float, edge: float | None) -> None:
+        """`edge` is the instant that the turn was for, if it was for one."""
         self.last_turn = began
+        if edge is not None:
+            self._lag.observe(max(0.0, began - edge))
         self._last.set(began)
         self._turn.observe(took_s)
 
     def started(self, lease: Started) -> None:
+        if lease.never:
+            self._missed.labels(lease.pool).inc()
+            return
         self._start_lateness.labels(lease.pool).observe(lease.late_s)
 
     def stopped(self, lease: Stopped) -> None:

@@ -42,9 +42,7 @@ class Service:
         book = self.books.locked(session, pool, Instant(math.ceil(now)))
         return book, max(now, self._clock())
 
-    def ask(
-        self, session: Session, body: wire.Ask, *, actor: Actor, now: float, request_id: str | None = None
-    ) -> wire.Lease:
+    def ask(self, session: Session, body: wire.Ask, *, actor: Actor, now: float) -> wire.Lease:
         """Decides an ask and stores the decision: the lease is `scheduled`, `queued` or `refused`.
 
         Raises UnknownCompany, UnknownPool, Forbidden, InvalidRequest, WindowInPast, BeyondHorizon; then nothing is stored.
@@ -52,7 +50,7 @@ class Service:
         ask = asks.parsed(session, body, actor, now)
         book, now = self.locked(session, ask.pool, now)
         verdict = decide(book, quotas.limit(session, ask.company, ask.pool), ask, Instant(math.ceil(now)))
-        row = _asked(session, body, ask, verdict, now, request_id)
+        row = _asked(session, body, ask, verdict, now)
         if isinstance(verdict, Promise):
             _book(session, row, verdict, now)
         records.event(session, row, row.state, at=now, cause=Cause.ASKED, detail={"decision": row.decision})
@@ -63,7 +61,6 @@ class Service:
             subject=row.id,
             at=now,
             after={**body.model_dump(mode="json"), "state": row.state},
-            request_id=request_id,
         )
         if row.starts_at is not None and row.starts_at <= now + SOON_S:
             edges.notify(session, ask.pool)
@@ -84,7 +81,7 @@ class Service:
         verdict = decide(book, quotas.limit(session, row.company, row.pool), ask, Instant(math.ceil(now)))
         if not isinstance(verdict, Promise):
             return book
-        row.decision = _decided(session, verdict, ask, row.id, row.pool, now, None)
+        row.decision = _decided(session, verdict, ask, row.id, row.pool, now)
         lease = _book(session, row, verdict, now)
         records.event(session, row, "scheduled", at=now, cause=Cause.CAPACITY, detail={"decision": row.decision})
         return book.put_lease(lease)
@@ -165,9 +162,7 @@ def _box(row: Lease) -> int:
     return row.total_gpus * row.duration_s
 
 
-def _decided(
-    session: Session, verdict: Verdict, ask: Ask, lease: str, pool: str, now: float, request_id: str | None
-) -> str:
+def _decided(session: Session, verdict: Verdict, ask: Ask, lease: str, pool: str, now: float) -> str:
     row = records.decision(
         session,
         verdict,
@@ -176,13 +171,13 @@ def _decided(
         generation=generation.current(session, pool),
         policy_version=POLICY_VERSION,
         now=now,
-        request_id=request_id,
+        request_id=session.info.get(audit.REQUEST_ID),
     )
     session.flush()
     return row.id
 
 
-def _asked(session: Session, body: wire.Ask, ask: Ask, verdict: Verdict, now: float, request_id: str | None) -> Lease:
+def _asked(session: Session, body: wire.Ask, ask: Ask, verdict: Verdict, now: float) -> Lease:
     lease_id = new_id("lea", now)
     state = State.REFUSED if isinstance(verdict, Refusal) else State.QUEUED
     row = Lease(
@@ -202,7 +197,7 @@ def _asked(session: Session, body: wire.Ask, ask: Ask, verdict: Verdict, now: fl
         start_by=ask.start_by,
         state=state.value,
         asked_at=int(now),
-        decision=_decided(session, verdict, ask, lease_id, ask.pool, now, request_id),
+        decision=_decided(session, verdict, ask, lease_id, ask.pool, now),
         generation=0,
     )
     session.add(row)
@@ -260,7 +255,7 @@ def _not_releasable(row: Lease) -> str:
     hint = {
         "queued": f"cancel it instead: `dure lease cancel {row.id}`",
         "scheduled": f"cancel it instead: `dure lease cancel {row.id}`",
-    }.get(row.state, "there is nothing left to release")
+    }.get(row.state, "it ends by itself, and there is nothing left to release")
     return f"lease {row.id} is {row.state}; only an active lease is released, {hint}"
 
 

@@ -49,7 +49,7 @@ def ask(body: wire.Ask, call: PersonWrites, dry_run: DryRun = False) -> Response
         return call.read(lambda at: at.service.quote(at.session, body, actor=at.actor, now=at.now))
     return call.write(
         lambda at: answers.decided(
-            at.service.ask(at.session, body, actor=at.actor, now=at.now, request_id=at.request_id), at.request_id
+            at.service.ask(at.session, body, actor=at.actor, now=at.now), at.request_id
         )
     )
 

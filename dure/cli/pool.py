@@ -32,7 +32,7 @@ def add(
 ) -> None:
     """Add a pool.
 
-    GPUs of its product belong to it from their next report on.
+    GPUs of its product join it at once.
     """
     from dure import wire
     from dure.render import fleet

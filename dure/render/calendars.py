@@ -147,7 +147,7 @@ def _ruler(grid: Grid, names: int, view: View) -> Text:
         if column + len(label) >= len(grid.starts):
             break
         cells[column : column + len(label) + 1] = ["|" if view.plain else "╷", *label]
-    return Text(" " * names + "".join(cells) + "  free", style="bold")
+    return Text(" " * names + "".join(cells) + "  free now", style="bold")
 
 
 def _legend(grid: Grid, names: int, view: View) -> Text:

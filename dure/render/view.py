@@ -1,28 +1,32 @@
 """How a person looks: their zone, the time, how wide their screen is. And the two forms everything is shown in."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from dure import times
 
-WIDE = 140
-"""Columns from which a table has a cell for everything; below, it has fewer columns and more lines."""
+Cells = Sequence[str | Text]
+
+_GAP = 2
+"""Blanks between two columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """`width` is in columns; `plain` keeps to ASCII."""
+    """`width` is in columns; `plain` keeps to ASCII; `seconds` is false where short times are cut to minutes."""
 
     now: datetime
     zone: ZoneInfo
     width: int = 100
     plain: bool = False
+    seconds: bool = True
 
     def full(self, instant: datetime) -> str:
         """With zone, UTC and how far it is: `Tue 2026-11-24 18:00 KST (09:00 UTC), in 2h`."""
@@ -30,7 +34,10 @@ class View:
 
     def short(self, instant: datetime | None) -> str:
         """For a column, under a `caption` that names the zone."""
-        return self.none if instant is None else times.show_short(instant, self.zone, now=self.now)
+        if instant is None:
+            return self.none
+        shown = instant if self.seconds else instant.replace(second=0, microsecond=0)
+        return times.show_short(shown, self.zone, now=self.now)
 
     @property
     def none(self) -> str:
@@ -44,15 +51,30 @@ class View:
         return Text(f"times in {zone}; it is {times.show_instant(now, self.zone)}", style="dim")
 
 
-def table(*columns: str, rows: Iterable[Iterable[str | Text]], right: Iterable[str] = ()) -> Table:
-    """Rows under headings. The first column is never broken, as it is what one copies."""
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for number, column in enumerate(columns):
-        justify = "right" if column in set(right) else "left"
-        made.add_column(column, justify=justify, no_wrap=number == 0, overflow="fold")
-    for row in rows:
-        made.add_row(*row)
-    return made
+def table(
+    *columns: str,
+    rows: Callable[[View], Iterable[Cells]],
+    view: View,
+    right: Collection[str] = (),
+    loose: Collection[str] = (),
+    drop: Sequence[str] = (),
+) -> Table:
+    """Rows under headings, made to fit the screen: cells are never broken, save those of `loose` columns between words.
+
+    Where it is too narrow, times lose their seconds first, then the columns of `drop` go, in that order.
+    """
+    made = [list(row) for row in rows(view)]
+    if _width(columns, made, loose) > view.width:
+        made = [list(row) for row in rows(replace(view, seconds=False))]
+    shown = list(columns)
+    for column in drop:
+        if _width(shown, made, loose) <= view.width:
+            break
+        at = shown.index(column)
+        del shown[at]
+        for row in made:
+            del row[at]
+    return _table(shown, made, right, loose)
 
 
 def timed(made: Table, view: View) -> RenderableType:
@@ -60,16 +82,41 @@ def timed(made: Table, view: View) -> RenderableType:
     return Group(made, view.caption())
 
 
-def listed(made: Table, none: str) -> RenderableType:
-    """The table, or the sentence where it has no rows."""
-    return made if made.row_count else Text(none)
-
-
 def facts(rows: Iterable[tuple[str, str | Text]]) -> Table:
     """One thing, a fact a line."""
-    made = Table.grid(padding=(0, 2, 0, 0))
+    made = Table.grid(padding=(0, _GAP, 0, 0))
     made.add_column(style="bold", no_wrap=True)
     made.add_column(overflow="fold")
     for name, value in rows:
         made.add_row(name, value)
     return made
+
+
+def _table(columns: Sequence[str], rows: Iterable[Cells], right: Collection[str], loose: Collection[str]) -> Table:
+    made = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    rows = list(rows)
+    for number, column in enumerate(columns):
+        least = _least(column, [row[number] for row in rows], is_loose=column in loose)
+        made.add_column(
+            column,
+            justify="right" if column in right else "left",
+            no_wrap=column not in loose,
+            overflow="fold",
+            min_width=least,
+        )
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def _width(columns: Sequence[str], rows: Sequence[Cells], loose: Collection[str]) -> int:
+    """The least in which every column stands unbroken."""
+    each = [
+        _least(column, [row[number] for row in rows], is_loose=column in loose) for number, column in enumerate(columns)
+    ]
+    return sum(each) + _GAP * (len(each) - 1)
+
+
+def _least(column: str, cells: Iterable[str | Text], *, is_loose: bool) -> int:
+    said = [column, *(str(cell) for cell in cells)]
+    return max(cell_len(part) for one in said for part in (one.split() if is_loose else [one]) or [""])

@@ -23,10 +23,10 @@ def decide(book: Book, quota_gpus: int, ask: Ask, now: Instant) -> Verdict:
     That a window is past or contradicts itself is for the caller to say: here it only has no start in it.
     """
     case = _Case.of(book, quota_gpus, ask, now)
+    if not _fits_empty_pool(book, ask.shape):  # before the quota: raising that would not help
+        return Refusal(code=Code.NEVER_FITS, numbers=case.numbers() | _largest_ever(case))
     if ask.shape.gpus > quota_gpus:
         return Refusal(code=Code.QUOTA_EXCEEDED, numbers=case.numbers() | _largest_ever(case))
-    if not _fits_empty_pool(book, ask.shape):
-        return Refusal(code=Code.NEVER_FITS, numbers=case.numbers() | _largest_ever(case))
     start = case.earliest(ask.shape, ask.duration_s, case.lo, case.hi)
     if start is not None:
         return _promise(case, start)

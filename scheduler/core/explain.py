@@ -105,11 +105,12 @@ def _full(numbers: Numbers, ask: Ask) -> str:
     """Why it does not fit, as a clause."""
     if numbers["waits_for"] == "quota":
         return (
-            f"{ask.company}'s quota of {_counted(numbers['limit_gpus'], 'GPU')} is taken by its other leases "
-            f"({numbers['held_gpus']} held now)"
+            f"{ask.company}'s quota of {_counted(numbers['limit_gpus'], 'GPU')} is taken, for part of that time, by leases it "
+            f"holds or has booked ({numbers['held_gpus']} held now)"
         )
     return (
-        f"pool {ask.pool} is too full ({numbers['free_gpus_now']} of {_counted(numbers['pool_gpus'], 'GPU')} free now)"
+        f"too much of pool {ask.pool} is leased or booked for part of that time "
+        f"({numbers['free_gpus_now']} of {_counted(numbers['pool_gpus'], 'GPU')} free now)"
     )
 
 

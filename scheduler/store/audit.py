@@ -6,6 +6,9 @@ from sqlmodel import Session
 
 from scheduler.store.tables import Audit
 
+REQUEST_ID = "request_id"
+"""Where a session knows the request it serves: `session.info[REQUEST_ID]`."""
+
 
 def record(
     session: Session,
@@ -16,9 +19,8 @@ def record(
     at: float,
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
-    request_id: str | None = None,
 ) -> None:
-    """Writes one line of the audit log in the caller's transaction."""
+    """Writes one line of the audit log in the caller's transaction, with the request that it is part of."""
     row = Audit(
         at=int(at),
         actor=str(actor),
@@ -26,6 +28,6 @@ def record(
         subject=subject,
         before=before,
         after=after,
-        request_id=request_id,
+        request_id=session.info.get(REQUEST_ID),
     )
     session.add(row)

@@ -5,6 +5,7 @@ from threading import Lock
 
 from sqlmodel import Session, col, select
 
+from dure.wire import HORIZON_S
 from scheduler.core.book import Book
 from scheduler.core.model import Instant, Lease, Node, NodeId, Policy
 from scheduler.store import generation, leases, tables
@@ -13,8 +14,6 @@ from scheduler.store.tables import Pool, PoolNode
 
 POLICY_VERSION = "1"
 """Stamped on every decision: earliest start, best fit, concurrent quota, queue in order of arrival."""
-
-HORIZON_S = 60 * 24 * 3600
 
 
 FORGET_EVERY_S = 10

@@ -24,6 +24,8 @@ APP_ROLE = "dure_app"
 EDGE_CHANNEL = "dure_edge"
 """NOTIFY channel: something changed that the loop may want to act on at once."""
 
+NO_SCHEMA = "the database has no schema yet; run `python -m scheduler migrate`"
+
 SCHEMA_HEAD = "20261124_first"
 """The migration that this code needs; `check` compares it with the database's."""
 
@@ -82,7 +84,7 @@ class Database:
         """Raises Unavailable, saying why, unless the database answers and has the schema this code needs."""
         with self.snapshot() as session:
             if session.connection().execute(text("SELECT to_regclass('alembic_version')")).scalar() is None:
-                raise Unavailable("the database has no schema yet; run `python -m scheduler migrate`")
+                raise Unavailable(NO_SCHEMA)
             found = session.connection().execute(text("SELECT version_num FROM alembic_version")).scalar()
             if found != SCHEMA_HEAD:
                 raise Unavailable(f"the database has schema {found}, this code needs {SCHEMA_HEAD}; run the migrations")
@@ -98,6 +100,8 @@ def _away_is_unavailable() -> Iterator[None]:
     except PoolTimeout as error:
         raise Unavailable("all database connections are busy; try again shortly", retry_after_s=1) from error
     except DBAPIError as error:
+        if f'role "{APP_ROLE}" does not exist' in str(error.orig):
+            raise Unavailable(NO_SCHEMA) from error
         if error.connection_invalidated or _is_away(error):
             raise Unavailable("the database cannot be reached; nothing was written", retry_after_s=2) from error
         raise

@@ -8,11 +8,12 @@ from dure import wire
 from dure.errors import UnknownLease
 from scheduler.actor import Actor
 from scheduler.core import model
+from scheduler.core.quota import HOLDING
 from scheduler.store import companies, pages, records
 from scheduler.store.tables import Allocation, Decision, Lease, LeaseEvent, PlacementRow
 from scheduler.store.times import to_wire
 
-BOOKED = ("scheduled", "active", "ending")
+BOOKED = tuple(sorted(state.value for state in HOLDING))
 """States in which a lease counts against its company's quota."""
 
 

@@ -16,7 +16,7 @@ def add(session: Session, body: wire.PoolCreate, *, actor: Actor, now: float) ->
     """GPUs of the product that are already reported join at once. Raises AlreadyExists."""
     adding.alone(session, "pool")
     if session.get(Pool, body.name) is not None:
-        raise AlreadyExists(f"pool {body.name} exists already")
+        raise AlreadyExists(f"pool {body.name} exists already; choose another name, or go on with it")
     taken = session.exec(select(Pool).where(col(Pool.product) == body.product)).first()
     if taken is not None:
         raise AlreadyExists(f"product {body.product!r} is pool {taken.name} already; a product belongs to one pool")

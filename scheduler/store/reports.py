@@ -38,7 +38,9 @@ def take(session: Session, node: str, report: wire.Report, *, now: float) -> wir
 
 def _check(session: Session, row: Node, report: wire.Report) -> None:
     if row.boot == report.boot and row.seq is not None and report.seq < row.seq:
-        raise StaleReport(f"report {row.seq} of this agent was taken already; {report.seq} is older")
+        raise StaleReport(
+            f"report {row.seq} of this agent was taken already; {report.seq} is older. Go on with {row.seq + 1}"
+        )
     uuids = [reading.uuid for reading in report.gpus]
     if len(set(uuids)) != len(uuids):
         raise _invalid("gpus", "a GPU is named twice")
@@ -48,7 +50,10 @@ def _check(session: Session, row: Node, report: wire.Report) -> None:
     elsewhere = select(Gpu).where(col(Gpu.uuid).in_(uuids), col(Gpu.node) != row.name, col(Gpu.present))
     claimed = session.exec(elsewhere).first()
     if claimed is not None:
-        raise GpuClaimed(f"GPU {claimed.uuid} is reported by node {claimed.node}; one GPU is on one node")
+        raise GpuClaimed(
+            f"GPU {claimed.uuid} is reported by node {claimed.node}; one GPU is on one node. If it was moved, have "
+            f"{claimed.node} report without it first"
+        )
 
 
 def _invalid(field: str, message: str) -> InvalidRequest:

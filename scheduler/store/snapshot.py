@@ -24,6 +24,7 @@ class FleetSnapshot:
     overdue: dict[str, int]
     quotas: dict[tuple[str, str], int]
     heard: dict[str, float]
+    """When each node last reported; one that never did counts from its enrolment."""
     committed: dict[tuple[str, str], int]
     used: dict[tuple[str, str, str], int]
 
@@ -36,7 +37,7 @@ def read(session: Session, *, now: float) -> FleetSnapshot:
         leases=_leases(session, names),
         overdue=_overdue(session, names, now),
         quotas={(row.company, row.pool): row.gpus for row in session.exec(select(Quota))},
-        heard={name: at for name, at in session.exec(select(Node.name, Node.last_report_at)) if at is not None},
+        heard={node.name: node.last_report_at or float(node.enrolled_at) for node in session.exec(select(Node))},
         committed={(row.company, row.pool): row.committed for row in session.exec(select(Account))},
         used=_used(session, now),
     )

@@ -15,11 +15,12 @@ from scheduler.store.tables import Lease
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """A lease that started, and how long after its promise."""
+    """A lease that started, and how long after its promise; or that never did, as its whole box had passed."""
 
     lease: str
     pool: str
     late_s: float
+    never: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +62,7 @@ class _Turn:
 
     def take(self, row: Lease, lease: CoreLease) -> Started | None:
         if row.ends_at is not None and row.ends_at <= self.now:
-            self._never(row, lease)
-            return None
+            return self._never(row, lease)
         if (cause := self._blocked(lease)) is not None:
             self._wait(row, cause)
             return None
@@ -110,15 +110,21 @@ class _Turn:
         self.session.add(row)
         records.event(self.session, row, "start_delayed", at=self.now, cause=cause)
 
-    def _never(self, row: Lease, lease: CoreLease) -> None:
+    def _never(self, row: Lease, lease: CoreLease) -> Started:
         """Its box is over before it could start: the whole of it is refunded."""
         ended = advance(lease, State.ENDED, Cause.EXPIRED, Instant(int(self.now)))
         leases.update_row(row, ended, generation=self._generation())
         row.late_cause = row.late_cause or self.lead.away
         entry = ledger.Entry(
-            company=row.company, pool=row.pool, lease=row.id, kind="refund", gpu_seconds=charge(ended).lost, cause="never_started"
+            company=row.company,
+            pool=row.pool,
+            lease=row.id,
+            kind="refund",
+            gpu_seconds=charge(ended).lost,
+            cause="never_started",
         )
         ledger.post(self.session, [entry], at=int(self.now))
         detail = {"late_cause": row.late_cause}
         records.event(self.session, row, "ended", at=self.now, cause=Cause.EXPIRED, detail=detail)
         self.session.add(row)
+        return Started(lease=row.id, pool=row.pool, late_s=self.now - (row.promised_start or 0), never=True)

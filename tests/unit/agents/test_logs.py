@@ -31,14 +31,14 @@ def test_a_line_is_one_json_object_with_its_action_and_what_was_given(
     )
     line = _lines(capsys)[0]
 
-    assert (line["level"], line["action"], line["message"], line["gpu"], line["logger"]) == (
+    assert (line["level"], line["action"], line["event"], line["gpu"], line["logger"]) == (
         "info",
         "gpu.lost",
         "GPU-a is\nlost",
         "GPU-a",
         "agents.x",
     )
-    assert str(line["at"]).endswith("+00:00")
+    assert str(line["timestamp"]).endswith("+00:00")
 
 
 def test_an_exception_is_inside_its_line(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:

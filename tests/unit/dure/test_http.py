@@ -95,17 +95,6 @@ def test_a_server_that_wants_too_long_is_not_waited_for(api: Api) -> None:
     assert (caught.value.retry_after_s, api.slept) == (3600, [])
 
 
-def test_our_own_first_try_still_being_answered_is_waited_for(api: Api) -> None:
-    api.on("POST", PATH, httpx.ReadTimeout("slow"), problem("request_in_progress", 409), DONE)
-    assert send(api) == b'{"done":true}'
-
-
-def test_somebody_elses_request_under_the_key_is_not_waited_for(api: Api) -> None:
-    api.on("POST", PATH, problem("request_in_progress", 409), DONE)
-    with pytest.raises(errors.RequestInProgress):
-        send(api)
-
-
 def test_an_unreachable_server_is_named_with_what_to_check(api: Api) -> None:
     api.on("POST", PATH, httpx.ConnectError("Connection refused"))
     with pytest.raises(errors.Unreachable) as caught:

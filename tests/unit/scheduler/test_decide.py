@@ -208,13 +208,6 @@ def test_a_queued_ask_is_promised_when_a_lease_ends():
             {"asked_gpus": 18, "limit_gpus": 16, "largest_gpus": 12, "largest_gang_nodes": 2},
             id="a gang larger than the quota",
         ),
-        pytest.param(
-            a_book(nodes=1),
-            an_ask(Gang(nodes=3, gpus_per_node=6)),
-            16,
-            {"largest_gpus": 6, "largest_gang_nodes": 1, "nodes": 1},
-            id="a gang larger than quota and pool is told what both could",
-        ),
         pytest.param(a_book(), an_ask(), 0, {"limit_gpus": 0, "largest_gpus": 0}, id="no quota at all"),
     ],
 )
@@ -235,6 +228,11 @@ def test_more_than_the_quota_is_refused_even_if_the_ask_would_wait(book: Book, a
             an_ask(Gang(nodes=3, gpus_per_node=8)),
             {"asked_gpus": 24, "largest_gang_nodes": 2, "largest_gpus": 16},
             id="a gang of too many nodes",
+        ),
+        pytest.param(
+            an_ask(Gang(nodes=9, gpus_per_node=9)),
+            {"asked_gpus": 81, "largest_gpus": 0},
+            id="what the quota would not allow either: raising it would not help",
         ),
         pytest.param(
             an_ask(Gang(nodes=1, gpus_per_node=9)),

@@ -42,31 +42,32 @@ def an_hour(shape: Gang | Total, *, start_in: int | None = None, by: int | None 
         pytest.param(
             told(an_hour(TWO), theirs=1),
             "2 nodes x 8 GPUs from 2023-11-15T00:14:20Z at the latest, in 2 h 1 min, until 2023-11-15T01:14:20Z; "
-            "before that, pool h100-80gb is too full (15 of 16 GPUs free now).",
+            "before that, too much of pool h100-80gb is leased or booked for part of that time (15 of 16 GPUs free now).",
             id="starts when the pool has room",
         ),
         pytest.param(
             told(an_hour(Total(gpus=8)), ours=1, quota=8),
             "8 GPUs on 1 node from 2023-11-15T00:13:20Z at the latest, in 2 h, until 2023-11-15T01:13:20Z; "
-            "before that, acme's quota of 8 GPUs is taken by its other leases (1 held now).",
+            "before that, acme's quota of 8 GPUs is taken, for part of that time, by leases it holds or has booked "
+            "(1 held now).",
             id="starts when the quota has room",
         ),
         pytest.param(
             told(an_hour(TWO), theirs=8, until=86_400),
-            "Queued: no start within the booking horizon fits 2 nodes x 8 GPUs for 1 h, because pool h100-80gb is too full "
-            "(8 of 16 GPUs free now); it is decided again whenever a lease ends, so wait, or cancel it and ask for less.",
+            "Queued: no start within the booking horizon fits 2 nodes x 8 GPUs for 1 h, because too much of pool h100-80gb "
+            "is leased or booked for part of that time (8 of 16 GPUs free now); it is decided again whenever a lease ends, so wait, or cancel it and ask for less.",
             id="waits for capacity",
         ),
         pytest.param(
             told(an_hour(Total(gpus=8), by=60), ours=2, quota=8),
-            "Queued: no start up to 2023-11-14T22:14:20Z fits 8 GPUs for 1 h, because acme's quota of 8 GPUs is taken by "
-            "its other leases (2 held now); it is decided again whenever a lease ends, so wait, or cancel it and ask for less.",
+            "Queued: no start up to 2023-11-14T22:14:20Z fits 8 GPUs for 1 h, because acme's quota of 8 GPUs is taken, "
+            "for part of that time, by leases it holds or has booked (2 held now); it is decided again whenever a lease ends, so wait, or cancel it and ask for less.",
             id="waits for quota",
         ),
         pytest.param(
             told(an_hour(TWO, start_in=60, by=120, queue=False), theirs=8),
-            "No start between 2023-11-14T22:14:20Z and 2023-11-14T22:15:20Z fits 2 nodes x 8 GPUs for 1 h, because pool "
-            "h100-80gb is too full (8 of 16 GPUs free now): start it at 2023-11-15T00:14:20Z, or ask for at most 1 node x "
+            "No start between 2023-11-14T22:14:20Z and 2023-11-14T22:15:20Z fits 2 nodes x 8 GPUs for 1 h, because too much "
+            "of pool h100-80gb is leased or booked for part of that time (8 of 16 GPUs free now): start it at 2023-11-15T00:14:20Z, or ask for at most 1 node x "
             "8 GPUs then, or let it wait in the queue.",
             id="no start, but later or smaller",
         ),

@@ -81,7 +81,7 @@ def test_the_first_cause_of_an_end_is_kept():
 def test_a_lease_that_ends_before_it_starts_is_charged_nothing():
     ended = advance(a_lease(), State.ENDED, Cause.NODE_LOST, NOW)
     assert (ended.end_cause, ended.ended_at, ended.stops_at) == (Cause.NODE_LOST, NOW, 100)
-    assert charge(ended) == Charge(delivered=0, lost=0, returned=400)
+    assert charge(ended) == Charge(delivered=0, lost=400, returned=0)
 
 
 def test_a_cancelled_lease_is_charged_nothing():

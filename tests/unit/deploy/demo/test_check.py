@@ -86,7 +86,9 @@ LONGER = _lease(ends_at=_at(11))
 @pytest.mark.parametrize(
     ("leases", "usage", "want"),
     [
-        pytest.param([LATE], _usage(7, lost=3), "started 3 s after its promise and nobody says why", id="late without a cause"),
+        pytest.param(
+            [LATE], _usage(7, lost=3), "started 3 s after its promise and nobody says why", id="late without a cause"
+        ),
         pytest.param([EARLY], _usage(10), "started -5 s after its promise", id="started before its promise"),
         pytest.param([NEVER], _usage(0, lost=10), "never started and nobody says why", id="never started"),
         pytest.param([CUT], _usage(10), "ended 6 s before its end", id="ended before its end"),

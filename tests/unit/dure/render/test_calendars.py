@@ -19,7 +19,7 @@ NARROW = replace(SEOUL, width=80)
 def test_a_calendar_is_read_at_a_glance() -> None:
     assert text(calendars.calendar(a_calendar(), NARROW), NARROW) == (
         "h100-80gb: 16 GPUs, from Tue 2026-11-24 09:48:44 KST (00:48:44 UTC)\n"
-        "               ╷12:00      ╷18:00      ╷Wed 25     ╷06:00    free\n"
+        "               ╷12:00      ╷18:00      ╷Wed 25     ╷06:00    free now\n"
         "gpu-01     ████████████····································  0/8\n"
         "gpu-02     ························▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒  8/8\n"
         "all nodes  ▒▒▒▒▒▒▒▒▒▒▒▒············░░░░░░░░░░░░░░░░░░░░░░░░  8/16\n"

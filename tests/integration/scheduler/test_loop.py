@@ -1,0 +1,145 @@
+"""The loop itself, one turn at a time, on a real database with a clock that the test sets."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from scheduler import jobs
+from scheduler.loop import Loop
+from scheduler.metrics import Counters
+from scheduler.store import idempotency
+from scheduler.store.leader import Deposed, Lead
+from scheduler.turns.starts import Leading
+from tests.integration.scheduler.conftest import T0, World
+
+H100 = {"pool": "h100"}
+
+
+@dataclass
+class Hands:
+    """A clock whose hands the test moves."""
+
+    at: float = T0
+    stepped: bool = False
+    step_s: float = 0.0
+
+    def now(self) -> float:
+        return self.at
+
+    def resync(self) -> None:
+        return None
+
+
+@dataclass
+class Turning:
+    world: World
+    clock: Hands = field(default_factory=Hands)
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+    def __post_init__(self) -> None:
+        self.loop = Loop(self.world.db, self.clock, Counters(self.registry))  # type: ignore[arg-type]
+        self.loop.lead = Lead(self.world.db.url)
+        assert self.loop.lead.try_take()
+        self.loop.leading = Leading(since=T0, away="scheduler_away")
+
+    def tick(self, at: float) -> None:
+        self.clock.at = at
+        self.loop.tick()
+
+    def value(self, name: str, labels: dict[str, str]) -> float | None:
+        return self.registry.get_sample_value(name, labels)
+
+
+@pytest.fixture
+def turning(world: World) -> Iterator[Turning]:
+    made = Turning(world)
+    yield made
+    assert made.loop.lead is not None
+    made.loop.lead.close()
+
+
+def test_a_loop_that_was_down_for_a_minute_catches_up_and_the_lateness_is_a_metric(turning: Turning) -> None:
+    lease = turning.world.ask(8, duration_s=100)
+    turning.loop.leading = Leading(since=T0 + 60, away="scheduler_away")
+    turning.tick(T0 + 60)
+    assert (turning.world.lease(lease).state, turning.world.lease(lease).late_cause) == ("active", "scheduler_away")
+    assert turning.value("dure_lease_start_lateness_seconds_sum", H100) == 60
+    turning.tick(T0 + 130)
+    assert turning.world.lease(lease).state == "ended"
+    assert turning.value("dure_lease_end_lateness_seconds_sum", H100) == 30
+
+
+def test_a_lease_that_never_started_is_counted(turning: Turning) -> None:
+    turning.world.ask(8, duration_s=100)
+    turning.tick(T0 + 500)
+    assert turning.value("dure_leases_never_started_total", H100) == 1
+    assert turning.value("dure_lease_start_lateness_seconds_count", H100) is None
+
+
+def test_an_ask_out_of_the_queue_is_a_decision_that_is_counted(turning: Turning) -> None:
+    gang = {"nodes": 2, "gpus_per_node": 8}
+    booked = turning.world.ask(16, shape=gang, start="2027-01-15T09:00:00Z")
+    waiting = turning.world.ask(16, shape=gang, start="2027-01-15T09:00:00Z", who="globex")
+    turning.tick(T0 + 1)
+    assert turning.world.lease(waiting).state == "queued"
+    turning.world.cancel(booked, now=T0 + 2)
+    turning.tick(T0 + 3)
+    assert turning.world.lease(waiting).state == "scheduled"
+    labels = {**H100, "outcome": "scheduled", "code": "starts_as_asked"}
+    assert turning.value("dure_decisions_total", labels) == 1
+
+
+def test_while_the_clock_is_stepped_no_lease_is_ended(turning: Turning) -> None:
+    lease = turning.world.ask(8, duration_s=100)
+    turning.tick(T0)
+    turning.clock.stepped = True
+    turning.tick(T0 + 1000)
+    assert turning.world.lease(lease).state == "active"
+    turning.clock.stepped = False
+    turning.tick(T0 + 1001)
+    assert turning.world.lease(lease).state == "ended"
+
+
+def test_a_loop_that_was_stopped_while_another_took_over_writes_nothing(turning: Turning) -> None:
+    lease = turning.world.ask(8)
+    with turning.world.db.begin() as session:
+        from sqlalchemy import text
+
+        session.connection().execute(text("UPDATE leader SET epoch = epoch + 1"))
+    with pytest.raises(Deposed):
+        turning.tick(T0 + 1)
+    assert turning.world.lease(lease).state == "scheduled"
+
+
+def test_a_silent_node_is_noticed_by_the_loop(turning: Turning) -> None:
+    from scheduler.store import receiving
+
+    turning.world.ask(8)
+    with turning.world.db.begin() as session:
+        receiving.beat(session, now=T0)
+    with turning.world.db.begin() as session:
+        receiving.beat(session, now=T0 + 5)
+        receiving.beat(session, now=T0 + 10)
+    turning.tick(T0 + 11)
+    assert turning.world.gpus() == {"unknown": 16}
+
+
+def test_housekeeping_drops_no_late_run_and_is_the_leaders(turning: Turning) -> None:
+    housekeeping = jobs.schedule(turning.world.db, turning.clock, turning.loop)  # type: ignore[arg-type]
+    found = {job.id: job.misfire_grace_time for job in housekeeping.get_jobs()}
+    housekeeping.shutdown(wait=True)
+    assert found == {"clock_resync": None, "forget_idempotent_answers": None}
+
+
+def test_answers_are_forgotten_after_a_day_by_the_leader_alone(turning: Turning) -> None:
+    with turning.world.db.begin() as session:
+        idempotency.claim(session, principal="p", key="k", fingerprint="f", now=T0)
+        idempotency.keep(session, principal="p", key="k", status=200, body=b"{}")
+    later = T0 + idempotency.KEPT_S + 1
+    assert jobs.forget_answers(turning.world.db, turning.loop, T0 + 60) == 0
+    lead, turning.loop.lead = turning.loop.lead, None
+    assert jobs.forget_answers(turning.world.db, turning.loop, later) == 0
+    turning.loop.lead = lead
+    assert jobs.forget_answers(turning.world.db, turning.loop, later) == 1
