@@ -39,7 +39,7 @@ class Counters:
         )
         self._decisions = Counter(
             "dure_decisions",
-            "Decisions about asks, by outcome and code.",
+            "Asks decided out of the queue.",
             ["pool", "outcome", "code"],
             registry=registry,
         )
@@ -117,13 +117,13 @@ def _series(snapshot: FleetSnapshot, now: float) -> Iterator[Metric]:
         "dure_leases_overdue", "Active leases past their end, by pool.", ["pool"], _keyed(snapshot.overdue.items())
     )
     yield _gauge(
-        "dure_agent_last_report_timestamp_seconds",
+        "dure_node_last_report_timestamp_seconds",
         "When a node last reported.",
         ["node"],
         _keyed(snapshot.heard.items()),
     )
     ages = ((node, max(0.0, now - at)) for node, at in snapshot.heard.items())
-    yield _gauge("dure_agent_report_age_seconds", "Seconds since a node last reported.", ["node"], _keyed(ages))
+    yield _gauge("dure_node_report_age_seconds", "Seconds since a node last reported.", ["node"], _keyed(ages))
     yield _gauge(
         "dure_ledger_committed_gpu_seconds",
         "GPU-seconds committed by promises that are not settled.",

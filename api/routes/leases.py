@@ -48,9 +48,7 @@ def ask(body: wire.Ask, call: PersonWrites, dry_run: DryRun = False) -> Response
     if dry_run:
         return call.read(lambda at: at.service.quote(at.session, body, actor=at.actor, now=at.now))
     return call.write(
-        lambda at: answers.decided(
-            at.service.ask(at.session, body, actor=at.actor, now=at.now), at.request_id
-        )
+        lambda at: answers.decided(at.service.ask(at.session, body, actor=at.actor, now=at.now), at.request_id)
     )
 
 

@@ -16,7 +16,13 @@ from dure.client import Client
 
 PATIENCE_S = 100.0
 PROVED_S = 20.0
-SHOWN = ("dure_gpus{", "dure_leases{", "dure_lease_start_lateness_seconds_count", "dure_lease_gpu_seconds_total")
+SHOWN = (
+    "dure_gpus{",
+    "dure_leases{",
+    "dure_lease_start_lateness_seconds_count",
+    "dure_lease_start_lateness_seconds_sum",
+    "dure_leases_overdue",
+)
 
 
 def main() -> int:

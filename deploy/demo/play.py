@@ -54,8 +54,9 @@ class Play:
         self.ask(company, body)
 
     def ask(self, company: str, body: wire.Ask) -> None:
-        """Sends it and tells what came of it; what the server cannot answer now is asked again, under the same key."""
-        asked = f"{company} asks {body.shape} GPUs of {body.pool} for {body.duration_s} s"
+        """Sends it and tells what came of it. The client asks again, under the same key, while the server does not answer."""
+        gpus = "GPU" if body.shape.total == 1 else "GPUs"
+        asked = f"{company} asks {body.shape} {gpus} of {body.pool} for {body.duration_s} s"
         try:
             lease = self.clients[company].ask(body)
         except Refused as refused:

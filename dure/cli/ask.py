@@ -37,7 +37,7 @@ def ask(  # noqa: PLR0913 (one parameter an option)
     start: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME", help='Exactly then, for example "tomorrow 09:00" or +1h. Else as soon as possible.'
+            metavar="TIME", help='Exactly then, for example "tomorrow 09:00" or +1h. Else, or with now, as soon as possible.'
         ),
     ] = None,
     start_by: Annotated[
@@ -66,12 +66,18 @@ def ask(  # noqa: PLR0913 (one parameter an option)
     """
     from dure import wire
 
+    begin, last = terminal.instant("--start", start), terminal.instant("--start-by", start_by)
+    if begin is not None and begin <= terminal.now:
+        # It would be past when it arrives; what has begun already is asked for as soon as possible.
+        if start is not None and start.strip().lower() != "now":
+            terminal.note(f"--start {start} is not later than now: asking for a start as soon as possible")
+        begin = None
     body = wire.Ask(
         pool=pool,
         shape=shapes.parse(shape),
         duration_s=seconds("--for", duration),
-        start=terminal.instant("--start", start),
-        start_by=terminal.instant("--start-by", start_by),
+        start=begin,
+        start_by=last,
         queue=not no_queue,
         name=name,
         purpose=purpose.value,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from dure.cli import limits
 from dure.cli.command import command
 from dure.cli.pool import seconds
 from dure.cli.terminal import Terminal
@@ -28,6 +29,7 @@ def calendar(
     """
     from dure.render import calendars
 
+    limits.name("POOL", pool, limits.POOL)
     length = timedelta(seconds=seconds("--for", duration))
     begin = terminal.instant("--since", since) or terminal.now.replace(microsecond=0)
     with terminal.client() as client:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from dure.cli import limits
 from dure.cli.command import command
 from dure.cli.terminal import Terminal
 
@@ -42,6 +43,7 @@ def show(terminal: Terminal, name: Name) -> None:
     """Show a company and its quotas."""
     from dure.render import companies
 
+    limits.name("COMPANY", name, limits.COMPANY)
     with terminal.client() as client:
         found = client.company(name)
         held = [] if terminal.flags.json else list(client.quotas(name))

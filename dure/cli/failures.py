@@ -2,14 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from dure.cli import exits
+from dure.cli import exits, limits
 from dure.cli.terminal import BadUsage, Terminal
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from pydantic import ValidationError
-    from pydantic_core import ErrorDetails
 
     from dure.errors import DureError
 
@@ -26,7 +25,7 @@ def answer(error: Exception, terminal: Terminal) -> int | None:
         case DureError():
             code, problem = exits.of(error), error
         case ValidationError():
-            code, problem = exits.INVALID, invalid(error)
+            code, problem = exits.USAGE, invalid(error)
         case BadUsage():
             fields = [FieldError(field=error.option, message=error.detail)]
             code, problem = exits.USAGE, InvalidRequest(str(error), errors=fields)
@@ -39,28 +38,20 @@ def answer(error: Exception, terminal: Terminal) -> int | None:
 
 
 def invalid(error: "ValidationError") -> "DureError":
-    """Values that do not make a wire type, in the words in which the server would refuse them."""
+    """Values that do not make a wire type, said as the options and arguments that they came from."""
     from dure.errors import InvalidRequest
     from dure.wire import FieldError
 
-    found = [
-        FieldError(field=".".join(str(part) for part in one["loc"]) or error.title, message=_message(one))
-        for one in error.errors(include_url=False)
-    ]
-    return InvalidRequest("some values are wrong", errors=found)
-
-
-def _message(found: "ErrorDetails") -> str:
-    if found["type"] == "string_pattern_mismatch":
-        return f"{found['input']!r} does not match {found.get('ctx', {}).get('pattern')}"
-    return found["msg"]
+    found = [FieldError(field=option, message=message) for option, message in limits.of(error)]
+    return InvalidRequest("; ".join(f"{one.field}: {one.message}" for one in found), errors=found)
 
 
 def _show(error: "DureError", terminal: Terminal, *, usage: bool) -> None:
     if terminal.flags.json:
         terminal.show_json(error.problem())
     elif usage:
-        terminal.note(f"error: {error.detail}")
+        for said in [f"{one.field}: {one.message}" for one in error.errors] or [error.detail]:
+            terminal.note(f"error: {said}")
     else:
         from dure.render.decisions import problem_lines
 

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dure.cli import watch
+from dure.cli import limits, watch
 from dure.cli.command import command
 from dure.cli.terminal import BadUsage, Terminal
 
 if TYPE_CHECKING:
     from dure import wire
+    from dure.client import Client
 
 app = typer.Typer(help="Leases: list, follow, and give them back.", no_args_is_help=True)
 
@@ -19,6 +20,9 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would do; c
 
 MOST = 10_000
 """Leases that one list shows."""
+
+COUNTED = 200
+"""As many as the API gives in one page, which is as far as anything is counted that is not shown."""
 
 
 @command(app, "list")
@@ -30,16 +34,35 @@ def every(
     state: Annotated[
         list[str] | None, typer.Option(metavar="STATE", help="Only in this state; may be given more than once.")
     ] = None,
+    refused: Annotated[bool, typer.Option("--all", help="The refused asks too.")] = False,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=MOST, help="How many at most.")] = 50,
 ) -> None:
-    """List leases, the newest first."""
+    """List leases, the newest first.
+
+    Refused asks are left out unless --all or --state refused wants them.
+    """
     from dure import wire
     from dure.render import leases
 
+    company = limits.maybe("--company", company, limits.COMPANY)
+    pool = limits.maybe("--pool", pool, limits.POOL)
     states = [_state(text) for text in state or ()]
+    hidden = not states and not refused
+    if hidden:
+        states = [one for one in wire.LeaseState if one is not wire.LeaseState.REFUSED]
     with terminal.client() as client:
-        found = client.leases(company=company, pool=pool, states=states, page_size=min(limit, 200))
+        found = client.leases(company=company, pool=pool, states=states, page_size=min(limit, COUNTED))
         terminal.show_all(islice(found, limit), wire.Page[wire.Lease], leases.leases)
+        if hidden and not terminal.flags.json:
+            others = client.leases(company=company, pool=pool, states=[wire.LeaseState.REFUSED], page_size=COUNTED)
+            _tell_hidden(sum(1 for _ in islice(others, COUNTED)))
+
+
+def _tell_hidden(count: int) -> None:
+    if count == 1:
+        typer.echo("1 refused ask is not shown: --all")
+    elif count:
+        typer.echo(f"{count}{' or more' if count == COUNTED else ''} refused asks are not shown: --all")
 
 
 @command(app, "show")
@@ -47,6 +70,7 @@ def show(terminal: Terminal, lease_id: LeaseId) -> None:
     """Show a lease, its promise and its GPUs."""
     from dure.render import leases
 
+    limits.name("LEASE", lease_id, limits.LEASE)
     with terminal.client() as client:
         found = client.lease(lease_id)
     terminal.show(found, lambda view: leases.lease(found, view))
@@ -60,6 +84,7 @@ def release(terminal: Terminal, lease_id: LeaseId, *, dry_run: DryRun = False) -
     """
     from dure.render import leases
 
+    limits.name("LEASE", lease_id, limits.LEASE)
     with terminal.client() as client:
         if dry_run:
             preview = client.preview_release(lease_id)
@@ -67,6 +92,7 @@ def release(terminal: Terminal, lease_id: LeaseId, *, dry_run: DryRun = False) -
         else:
             released = client.release(lease_id)
             terminal.show(released, lambda view: leases.lease(released, view))
+            _tell_scheduled(terminal, client, released)
 
 
 @command(app, "cancel")
@@ -77,6 +103,7 @@ def cancel(terminal: Terminal, lease_id: LeaseId, *, dry_run: DryRun = False) ->
     """
     from dure.render import leases
 
+    limits.name("LEASE", lease_id, limits.LEASE)
     with terminal.client() as client:
         if dry_run:
             preview = client.preview_cancel(lease_id)
@@ -84,6 +111,7 @@ def cancel(terminal: Terminal, lease_id: LeaseId, *, dry_run: DryRun = False) ->
         else:
             cancelled = client.cancel(lease_id)
             terminal.show(cancelled, lambda view: leases.lease(cancelled, view))
+            _tell_scheduled(terminal, client, cancelled)
 
 
 @command(app, "events")
@@ -92,11 +120,31 @@ def events(terminal: Terminal, lease_id: LeaseId) -> None:
     from dure import wire
     from dure.render import leases
 
+    limits.name("LEASE", lease_id, limits.LEASE)
     with terminal.client() as client:
         terminal.show_all(client.lease_events(lease_id), wire.Page[wire.LeaseEvent], leases.events)
 
 
 command(app, "watch")(watch.watch)
+
+
+def _tell_scheduled(terminal: Terminal, client: "Client", given_back: "wire.Lease") -> None:
+    """Who waits for a promised start might think that it now comes sooner."""
+    from dure import wire
+    from dure.errors import DureError
+
+    if terminal.flags.json:
+        return
+    try:
+        found = client.leases(
+            company=given_back.company, pool=given_back.pool, states=[wire.LeaseState.SCHEDULED], page_size=COUNTED
+        )
+        later = any(one.starts_at is not None and one.starts_at > terminal.now for one in islice(found, COUNTED))
+    except DureError:
+        # It is given back; a hint is not worth an error.
+        return
+    if later:
+        typer.echo("what is scheduled is not moved earlier; to start sooner, cancel it and ask again")
 
 
 def _state(text: str) -> "wire.LeaseState":

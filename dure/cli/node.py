@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
+from dure.cli import limits
 from dure.cli.command import command
 from dure.cli.secret_file import prepared
-from dure.cli.terminal import Terminal
+from dure.cli.terminal import BadUsage, Terminal
 from dure.cli.token import show_issued
 
 app = typer.Typer(help="Nodes: machines with GPUs, each with an agent.", no_args_is_help=True)
@@ -41,10 +42,27 @@ def enroll(
         with terminal.client() as client:
             show_issued(terminal, client.enroll_node(body, renew=renew), None)
         return
-    with terminal.client() as client, prepared(token_file, replace=renew, own=terminal.token_path) as file:
-        issued = client.enroll_node(body, renew=renew)
-        file.keep(issued.secret)
+    try:
+        with terminal.client() as client, prepared(token_file, replace=renew, own=terminal.token_path) as file:
+            issued = client.enroll_node(body, renew=renew)
+            file.keep(issued.secret)
+    except BadUsage as error:
+        if renew or not _is_enrolled(terminal, name):
+            raise
+        said = f"{error.detail}; {name} is already enrolled: --renew makes it another token and replaces the file"
+        raise BadUsage(error.option, said) from None
     show_issued(terminal, issued, str(file.path))
+
+
+def _is_enrolled(terminal: Terminal, name: str) -> bool:
+    from dure.errors import DureError
+
+    try:
+        with terminal.client() as client:
+            client.node(name)
+    except DureError:
+        return False
+    return True
 
 
 @command(app, "list")
@@ -62,6 +80,7 @@ def show(terminal: Terminal, name: Name) -> None:
     """Show a node and each of its GPUs."""
     from dure.render import fleet
 
+    limits.name("NODE", name, limits.NODE)
     with terminal.client() as client:
         found = client.node(name)
     terminal.show(found, lambda view: fleet.node(found, view))

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from dure.cli import limits
 from dure.cli.command import command
 from dure.cli.terminal import BadUsage, Terminal
 
@@ -64,6 +65,7 @@ def show(terminal: Terminal, name: Name) -> None:
     """Show a pool."""
     from dure.render import fleet
 
+    limits.name("POOL", name, limits.POOL)
     with terminal.client() as client:
         found = client.pool(name)
     terminal.show(found, lambda view: fleet.pool(found, view))

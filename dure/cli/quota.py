@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from dure.cli import limits
 from dure.cli.command import command
 from dure.cli.terminal import Terminal
 
@@ -28,6 +29,8 @@ def put(
     from dure import wire
     from dure.render import companies
 
+    limits.name("COMPANY", company, limits.COMPANY)
+    limits.name("POOL", pool, limits.POOL)
     with terminal.client() as client:
         found = client.set_quota(company, pool, wire.QuotaSet(gpus=gpus))
     terminal.show(found, lambda _: companies.quota(found))
@@ -42,5 +45,6 @@ def show(terminal: Terminal, company: Company) -> None:
     from dure import wire
     from dure.render import companies
 
+    limits.name("COMPANY", company, limits.COMPANY)
     with terminal.client() as client:
-        terminal.show_all(client.quotas(company), wire.Page[wire.Quota], lambda found, _: companies.quotas(found))
+        terminal.show_all(client.quotas(company), wire.Page[wire.Quota], companies.quotas)

@@ -5,14 +5,16 @@ modules (pydantic, httpx, rich) are imported where they are used: help must star
 """
 
 import os
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
 import typer
 
@@ -41,6 +43,11 @@ class BadUsage(Exception):
         self.option = option
         self.detail = detail
         super().__init__(f"{option}: {detail}")
+
+
+def is_screen(stream: IO[str]) -> bool:
+    """Whether a person looks at it."""
+    return stream.isatty()
 
 
 def _now() -> datetime:
@@ -102,7 +109,10 @@ class Terminal:
             self.show_json(value)
         else:
             console, view = self._console()
-            console.print(table(view))
+            with console.capture() as captured:
+                # What is too wide for any screen is not cut: the terminal breaks it.
+                console.print(table(view), crop=False)
+            typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()), color=True)
 
     def show_all(
         self, items: Iterable[T], page: "type[wire.Page[T]]", table: Callable[[list[T], "View"], "RenderableType"]
@@ -115,8 +125,16 @@ class Terminal:
         typer.echo(value.model_dump_json())
 
     def note(self, text: str) -> None:
-        """A sentence beside the answer, on stderr."""
-        typer.echo(text, err=True)
+        """A sentence beside the answer, on stderr; on a screen its lines are broken between words."""
+        if not is_screen(sys.stderr):
+            typer.echo(text, err=True)
+            return
+        indent = " " * (len(text) - len(text.lstrip()))
+        width = self._columns() or shutil.get_terminal_size().columns
+        wrapped = textwrap.wrap(
+            text, max(20, width), subsequent_indent=f"{indent}  ", break_long_words=False, break_on_hyphens=False
+        )
+        typer.echo("\n".join(wrapped), err=True)
 
     def view(self, now: datetime) -> "View":
         """How the person looks at `now`."""
@@ -129,8 +147,12 @@ class Terminal:
 
         from dure.render.view import View
 
-        columns = self.outside.environ.get("COLUMNS", "")
-        width = int(columns) if columns.isdecimal() else None if sys.stdout.isatty() else WIDTH_OF_A_PIPE
+        width = self._columns() or (None if is_screen(sys.stdout) else WIDTH_OF_A_PIPE)
         console = Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
         plain = not console.encoding.startswith("utf")
         return console, View(now=self.now, zone=self.context.zone, width=console.width, plain=plain)
+
+    def _columns(self) -> int | None:
+        """The width that the environment says, where it says one."""
+        said = self.outside.environ.get("COLUMNS", "")
+        return int(said) if said.isdecimal() and int(said) > 0 else None

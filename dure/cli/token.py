@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dure.cli import limits
 from dure.cli.command import command
 from dure.cli.secret_file import prepared
 from dure.cli.terminal import BadUsage, Terminal
@@ -82,9 +83,10 @@ def revoke(
     """Revoke a token at once, for ever."""
     from dure.render import companies
 
+    limits.name("TOKEN_ID", token_id, limits.TOKEN)
     with terminal.client() as client:
         revoked = client.revoke_token(token_id)
-    terminal.show(revoked, lambda view: companies.token(revoked, view))
+    terminal.show(revoked, lambda view: companies.revoked(revoked, view))
 
 
 def show_issued(terminal: Terminal, issued: "wire.IssuedToken", path: str | None) -> None:

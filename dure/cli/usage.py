@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from dure.cli import limits
 from dure.cli.command import command
 from dure.cli.terminal import Terminal
 
@@ -28,6 +29,7 @@ def usage(
     """
     from dure.render import companies
 
+    company = limits.maybe("--company", company, limits.COMPANY)
     begin, end = terminal.instant("--since", since), terminal.instant("--until", until)
     with terminal.client() as client:
         found = client.usage(since=begin, until=end, company=company)

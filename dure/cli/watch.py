@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dure.cli import exits
+from dure.cli import exits, limits
 from dure.cli.pool import seconds
 from dure.cli.terminal import BadUsage, Terminal
 
@@ -44,6 +44,7 @@ def watch(
     interval_s = seconds("--interval", interval)
     if interval_s < 1:
         raise BadUsage("--interval", "look at most once a second: write 1s or more")
+    limits.name("LEASE", lease_id, limits.LEASE)
     with terminal.client() as client:
         last = _follow(terminal, _looks(terminal, lambda: client.lease(lease_id), interval_s), until)
     if until is Until.ACTIVE and last not in _RUNNING:

@@ -81,8 +81,10 @@ def bookings(found: wire.Calendar, view: View) -> RenderableType:
         return Text("nothing is booked in it")
     made = table(
         *("FROM", "TO", "GPUS", "COMPANY", "STATE", "LEASE"),
-        rows=[booking(one, view) for one in inside[:MOST_BOOKINGS]],
+        rows=lambda view: [booking(one, view) for one in inside[:MOST_BOOKINGS]],
+        view=view,
         right=["GPUS"],
+        drop=("COMPANY", "GPUS"),
     )
     rest = len(inside) - MOST_BOOKINGS
     return Group(timed(made, view), *([Text(f"and {rest} more; --json has them all")] if rest > 0 else []))

@@ -1,6 +1,7 @@
 """Companies, quotas, tokens and what was used."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -10,25 +11,31 @@ from dure.render.view import View, facts, table, timed
 
 
 def companies(found: Iterable[wire.Company], view: View) -> RenderableType:
-    rows = [(one.name, one.title or view.none, view.short(one.created_at)) for one in found]
-    if not rows:
+    shown = list(found)
+    if not shown:
         return Text("no companies: an admin adds one with dure company add")
-    return timed(table("COMPANY", "TITLE", "ADDED", rows=rows), view)
+    made = table(
+        *("COMPANY", "TITLE", "ADDED"),
+        rows=lambda view: [(one.name, one.title or view.none, view.short(one.created_at)) for one in shown],
+        view=view,
+        loose=("TITLE",),
+        drop=("ADDED",),
+    )
+    return timed(made, view)
 
 
 def company(found: wire.Company, held: Iterable[wire.Quota], view: View) -> RenderableType:
     head = facts([("company", found.name), ("title", found.title or view.none), ("added", view.full(found.created_at))])
-    return Group(head, quotas(held))
+    return Group(head, quotas(held, view))
 
 
-def quotas(found: Iterable[wire.Quota]) -> RenderableType:
+def quotas(found: Iterable[wire.Quota], view: View) -> RenderableType:
     """The limit beside what is held now and what is booked at most at any instant."""
     rows = [(one.pool, str(one.gpus), str(one.held_gpus), str(one.booked_gpus)) for one in found]
     if not rows:
         return Text("no quotas: without one a pool is closed to the company; an admin sets it with dure quota set")
-    return table(
-        "POOL", "QUOTA", "HELD NOW", "BOOKED AT MOST", rows=rows, right=("QUOTA", "HELD NOW", "BOOKED AT MOST")
-    )
+    columns = ("POOL", "QUOTA", "HELD NOW", "BOOKED AT MOST")
+    return table(*columns, rows=lambda _: rows, view=view, right=columns[1:])
 
 
 def quota(found: wire.Quota) -> RenderableType:
@@ -44,20 +51,28 @@ def quota(found: wire.Quota) -> RenderableType:
 
 
 def tokens(found: Iterable[wire.Token], view: View) -> RenderableType:
-    rows = [
-        (
-            one.id,
-            str(one.role),
-            one.company or one.node or view.none,
-            _standing(one, view),
-            view.short(one.created_at),
-            view.short(one.expires_at),
-            one.label or view.none,
-        )
-        for one in found
-    ]
-    columns = ("TOKEN", "ROLE", "OF", "STANDING", "ISSUED", "EXPIRES", "LABEL")
-    return timed(table(*columns, rows=rows), view) if rows else Text("no tokens")
+    shown = list(found)
+    if not shown:
+        return Text("no tokens")
+    made = table(
+        *("TOKEN", "ROLE", "OF", "STANDING", "ISSUED", "EXPIRES", "LABEL"),
+        rows=lambda view: [
+            (
+                one.id,
+                str(one.role),
+                one.company or one.node or view.none,
+                _standing(one, view.short, view),
+                view.short(one.created_at),
+                view.short(one.expires_at),
+                one.label or view.none,
+            )
+            for one in shown
+        ],
+        view=view,
+        loose=("LABEL",),
+        drop=("ISSUED", "EXPIRES", "LABEL"),
+    )
+    return timed(made, view)
 
 
 def token(found: wire.Token, view: View) -> RenderableType:
@@ -66,12 +81,26 @@ def token(found: wire.Token, view: View) -> RenderableType:
         [
             ("token", found.id),
             ("role", f"{found.role} of {subject}" if subject else str(found.role)),
-            ("standing", _standing(found, view)),
+            ("standing", _standing(found, view.full, view)),
             ("issued", view.full(found.created_at)),
             ("expires", "never" if found.expires_at is None else view.full(found.expires_at)),
             ("label", found.label or view.none),
         ]
     )
+
+
+def revoked(found: wire.Token, view: View) -> RenderableType:
+    """A token after `dure token revoke`; one that was revoked before says since when."""
+    before = found.revoked_at is not None and found.revoked_at < view.now - _JUST
+    since = f", since {view.full(found.revoked_at)}" if before and found.revoked_at is not None else ""
+    head = (
+        f"it was revoked already{since}; nothing was changed" if before else "revoked: nobody gets in with it any more"
+    )
+    return Group(Text(head, style="bold"), token(found, view))
+
+
+_JUST = timedelta(minutes=1)
+"""The server's clock and ours may differ by so much."""
 
 
 def issued(found: wire.IssuedToken, path: str | None, view: View) -> RenderableType:
@@ -90,7 +119,8 @@ def usage(found: wire.Usage, view: View) -> RenderableType:
     if len(rows) > 1:
         rows.append(_used("all", "", found.rows, view))
     columns = ("COMPANY", "POOL", "LEASES", "GPU-SECONDS", "GPU-HOURS", "BUSY", "LOST", "ENERGY")
-    return Group(head, table(*columns, rows=rows, right=columns[2:]))
+    drop = ("GPU-HOURS", "LEASES", "LOST")
+    return Group(head, table(*columns, rows=lambda _: rows, view=view, right=columns[2:], drop=drop))
 
 
 def _used(company: str, pool: str, rows: list[wire.CompanyUsage], view: View) -> tuple[str, ...]:
@@ -108,7 +138,7 @@ def _used(company: str, pool: str, rows: list[wire.CompanyUsage], view: View) ->
     )
 
 
-def _standing(token: wire.Token, view: View) -> str:
+def _standing(token: wire.Token, said: Callable[[datetime], str], view: View) -> str:
     if token.revoked_at is not None:
-        return f"revoked {view.short(token.revoked_at)}"
+        return f"revoked {said(token.revoked_at)}"
     return "expired" if token.expires_at is not None and token.expires_at <= view.now else "valid"

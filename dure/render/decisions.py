@@ -16,8 +16,41 @@ _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z")
 _SECONDS = re.compile(r"_s(?=_|$)")
 
 
+_ORDER = (
+    *("asked_gpus", "held_gpus", "limit_gpus", "free_gpus_now", "pool_gpus", "wait_s", "waits_for"),
+    *("nodes", "largest_gpus_per_node", "largest_gang_nodes", "largest_gpus"),
+    *("earliest_start", "largest_gpus_now", "longest_s_now"),
+)
+"""A decision's numbers are shown in this order, however they were kept; others come after them."""
+
+_OPTIONS = {
+    "duration_s": ("--for", "--for 2h30m"),
+    "start": ("--start", '--start "tomorrow 09:00"'),
+    "start_by": ("--start-by", '--start-by "tomorrow 18:00"'),
+    "company": ("--company", "--company acme"),
+    "name": ("--name", "--name llm-3"),
+    "limit": ("--limit", "--limit 50"),
+    "state": ("--state", "--state active"),
+    "until": ("the end of that time", ""),
+    "since": ("--since", "--since today"),
+    "gpus": ("--gpus", "--gpus 16"),
+    "gap_s": ("--gap", "--gap 30s"),
+    "grace_s": ("--grace", "--grace 30s"),
+    "empty_memory_bytes": ("--empty-memory-mib", "--empty-memory-mib 1024"),
+    "product": ("--product", '--product "NVIDIA H100 80GB HBM3"'),
+    "expires_at": ("--expires", "--expires +30d"),
+}
+"""What a person types where the API has that field, and an example."""
+
+_API_EXAMPLE = re.compile(r",? for example .*$")
+_WORDS = re.compile(r"\b(start_by|start|duration_s)(?= [0-9])")
+
+
 def numbers(said: Mapping[str, int | str], zone: ZoneInfo | None) -> Iterator[tuple[str, str]]:
-    """A decision's numbers as people say them: durations with units, times in their zone."""
+    """A decision's numbers as people say them: durations with units, times in their zone, always in the same order."""
+    known = {name: said[name] for name in _ORDER if name in said}
+    # What a promise holds is what was asked for.
+    said = known | {name: value for name, value in said.items() if name != "gpus" or value != said.get("asked_gpus")}
     for name, value in said.items():
         label = _SECONDS.sub("", name).replace("_", " ").replace("gpus", "GPUs")
         if isinstance(value, int) and _SECONDS.search(name):
@@ -30,9 +63,10 @@ def numbers(said: Mapping[str, int | str], zone: ZoneInfo | None) -> Iterator[tu
 
 def problem_lines(error: DureError, zone: ZoneInfo | None) -> Iterator[str]:
     """An error for stderr, plain text: what is wrong first, then fields, numbers and where it is kept."""
-    yield f"{'refused' if isinstance(error, Refused) else 'error'} ({error.code}): {error.detail}"
+    yield f"{'refused' if isinstance(error, Refused) else 'error'} ({error.code}): {_sentence(error)}"
     for found in error.errors:
-        yield f"  {found.field}: {found.message}"
+        if not _told(found, error.detail):
+            yield f"  {_typed(found)}"
     said = dict(numbers(error.numbers or (error.decision.numbers if error.decision else {}), zone))
     width = max(map(len, said), default=0)
     for name, value in said.items():
@@ -43,6 +77,26 @@ def problem_lines(error: DureError, zone: ZoneInfo | None) -> Iterator[str]:
         yield f"  try again in {times.show_duration(error.retry_after_s)}"
     if error.request_id is not None:
         yield f"  request {error.request_id}"
+
+
+def _sentence(error: DureError) -> str:
+    """The detail, or, where it but repeats the fields, what is wrong with them in the words of the command line."""
+    told = [found for found in error.errors if _told(found, error.detail)]
+    if told and all(found.field in _OPTIONS for found in told) and error.detail.startswith(f"{told[0].field}: "):
+        return "; ".join(_typed(found) for found in told)
+    return _WORDS.sub(lambda said: _OPTIONS[said[1]][0], error.detail) if told else error.detail
+
+
+def _told(found: wire.FieldError, detail: str) -> bool:
+    return _API_EXAMPLE.sub("", found.message) in detail
+
+
+def _typed(found: wire.FieldError) -> str:
+    if found.field not in _OPTIONS:
+        return f"{found.field}: {found.message}"
+    option, example = _OPTIONS[found.field]
+    said = _API_EXAMPLE.sub("", found.message)
+    return f"{option}: {said}{f', for example {example}' if example and said != found.message else ''}"
 
 
 def quote(found: wire.Quote, view: View) -> RenderableType:

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dure import times, wire
-from dure.render.view import WIDE, View, facts, table
+from dure.render.view import View, facts, table
 
 STYLES = {
     wire.GpuState.FREE: "green",
@@ -18,23 +18,29 @@ STYLES = {
 
 def pools(found: Iterable[wire.Pool], view: View) -> RenderableType:
     """How much there is and how much is free now, a pool a line."""
-    rows = [
-        (
-            pool.name,
-            str(sum(pool.gpus.values())),
-            str(pool.gpus.get(wire.GpuState.FREE, 0)),
-            str(pool.gpus.get(wire.GpuState.LEASED, 0)),
-            others(pool) or view.none,
-            str(pool.nodes),
-            str(pool.queued),
-            pool.product,
-        )
-        for pool in found
-    ]
-    columns = ("POOL", "GPUS", "FREE", "LEASED", "OTHER", "NODES", "QUEUED", "PRODUCT")
-    if not rows:
+    shown = list(found)
+    if not shown:
         return Text("no pools: an admin adds one with dure pool add")
-    return table(*columns, rows=rows, right=("GPUS", "FREE", "LEASED", "NODES", "QUEUED"))
+    return table(
+        *("POOL", "GPUS", "FREE", "LEASED", "OTHER", "NODES", "QUEUED", "PRODUCT"),
+        rows=lambda view: [
+            (
+                pool.name,
+                str(sum(pool.gpus.values())),
+                str(pool.gpus.get(wire.GpuState.FREE, 0)),
+                str(pool.gpus.get(wire.GpuState.LEASED, 0)),
+                others(pool) or view.none,
+                str(pool.nodes),
+                str(pool.queued),
+                pool.product,
+            )
+            for pool in shown
+        ],
+        view=view,
+        right=("GPUS", "FREE", "LEASED", "NODES", "QUEUED"),
+        loose=("OTHER",),
+        drop=("PRODUCT", "NODES"),
+    )
 
 
 def pool(found: wire.Pool, view: View) -> RenderableType:
@@ -63,22 +69,28 @@ def others(pool: wire.Pool) -> str:
 
 
 def nodes(found: Iterable[wire.Node], view: View) -> RenderableType:
-    rows = [
-        (
-            node.name,
-            str(node.state),
-            str(len(node.gpus)),
-            str(sum(gpu.state is wire.GpuState.FREE for gpu in node.gpus)),
-            ", ".join(sorted({gpu.pool or "unpooled" for gpu in node.gpus})) or view.none,
-            "never" if node.silent_s is None else f"{times.show_duration(node.silent_s)} ago",
-            node.agent_version or view.none,
-        )
-        for node in found
-    ]
-    columns = ("NODE", "STATE", "GPUS", "FREE", "POOLS", "REPORTED", "AGENT")
-    if not rows:
+    shown = list(found)
+    if not shown:
         return Text("no nodes: an admin enrols one with dure node enroll")
-    return table(*columns, rows=rows, right=("GPUS", "FREE"))
+    return table(
+        *("NODE", "STATE", "GPUS", "FREE", "POOLS", "REPORTED", "AGENT"),
+        rows=lambda view: [
+            (
+                node.name,
+                str(node.state),
+                str(len(node.gpus)),
+                str(sum(gpu.state is wire.GpuState.FREE for gpu in node.gpus)),
+                ", ".join(sorted({gpu.pool for gpu in node.gpus if gpu.pool})) or view.none,
+                "never" if node.silent_s is None else f"{times.show_duration(node.silent_s)} ago",
+                node.agent_version or view.none,
+            )
+            for node in shown
+        ],
+        view=view,
+        right=("GPUS", "FREE"),
+        loose=("POOLS",),
+        drop=("AGENT",),
+    )
 
 
 def node(found: wire.Node, view: View) -> RenderableType:
@@ -91,28 +103,28 @@ def node(found: wire.Node, view: View) -> RenderableType:
         head.append(("clock", f"{times.show_duration(abs(found.clock_offset_s))} {ahead}"))
     if found.agent_version is not None:
         head.append(("versions", f"agent {found.agent_version}, driver {found.driver_version or 'unknown'}"))
-    wide = view.width >= WIDE
-    columns = (*(("GPU", "POOL", "LEASE") if wide else ("GPU",)), "STATE", *_READINGS, "HEALTH")
-    rows = [
-        (*_which(gpu, view, wide=wide), *_readings(gpu, view), gpu.health)
-        for gpu in sorted(found.gpus, key=lambda gpu: gpu.index)
-    ]
-    made = table(*columns, rows=rows, right=_READINGS)
-    return Group(facts(head), made) if rows else facts([*head, ("GPUs", "none reported yet")])
+    if not found.gpus:
+        return facts([*head, ("GPUs", "none reported yet")])
+    made = table(
+        *("GPU", "UUID", "POOL", "LEASE", "STATE", *_READINGS, "HEALTH"),
+        rows=lambda view: [
+            (*_which(gpu, view), *_readings(gpu, view), gpu.health)
+            for gpu in sorted(found.gpus, key=lambda gpu: gpu.index)
+        ],
+        view=view,
+        right=_READINGS,
+        loose=("HEALTH",),
+        drop=("UUID", "POOL", "POWER", "PROCS", "TEMP", "MEMORY"),
+    )
+    return Group(facts(head), made)
 
 
 _READINGS = ("BUSY", "MEMORY", "POWER", "TEMP", "PROCS")
 
 
-def _which(gpu: wire.Gpu, view: View, *, wide: bool) -> tuple[str | Text, ...]:
-    name, pool, state = (
-        f"{gpu.index} {gpu.uuid}",
-        gpu.pool or "unpooled",
-        Text(str(gpu.state), STYLES.get(gpu.state, "")),
-    )
-    if wide:
-        return name, pool, gpu.lease or view.none, state
-    return f"{name}\n  {pool}{f', {gpu.lease}' if gpu.lease else ''}", state
+def _which(gpu: wire.Gpu, view: View) -> tuple[str | Text, ...]:
+    state = Text(str(gpu.state), STYLES.get(gpu.state, ""))
+    return str(gpu.index), gpu.uuid, gpu.pool or "unpooled", gpu.lease or view.none, state
 
 
 def _readings(gpu: wire.Gpu, view: View) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from dure import times, wire
 from dure.render.decisions import numbers, placement
-from dure.render.view import WIDE, View, facts, listed, table, timed
+from dure.render.view import View, facts, table, timed
 
 STYLES = {
     wire.LeaseState.QUEUED: "yellow",
@@ -35,58 +35,65 @@ def answer(lease: wire.Lease, view: View) -> RenderableType:
 
 
 def lease(found: wire.Lease, view: View) -> RenderableType:
-    """Everything about one lease."""
-    rows = [("state", _state_and_cause(found)), *_facts(found, view), *numbers(found.decision.numbers, view.zone)]
+    """Everything about one lease: how it stands, and below what was known when it was decided."""
     held = [(("GPUs" if number == 0 else ""), _held(gpu, view)) for number, gpu in enumerate(found.gpus)]
-    return facts([*rows, *held])
+    rows = [("state", _state_and_cause(found)), *_standing(found, view), *held, _asked(found, view)]
+    decided = [_decided(found), *numbers(found.decision.numbers, view.zone)]
+    head = Text(f"when it was decided, {view.full(found.decision.at)}", style="bold")
+    return Group(facts(rows), head, facts((f"  {name}", value) for name, value in decided))
 
 
 def leases(found: Iterable[wire.Lease], view: View) -> RenderableType:
-    """When, where and why, a lease a line; on a narrow screen a few lines each."""
+    """When, where and why, a lease a line."""
     shown = list(found)
     if not shown:
         return Text("no leases")
-    if view.width < WIDE:
-        return timed(table("LEASE", "STATE", "WHAT", "WHEN", "WHERE", rows=[_narrow(one, view) for one in shown]), view)
-    columns = ("LEASE", "STATE", "WHAT", "COMPANY", "STARTS", "ENDS", "WHERE", "WHY", "NAME")
-    return timed(table(*columns, rows=[_wide(one, view) for one in shown]), view)
+    # One company's leases need not say so on every line.
+    first = ("COMPANY",) if len({one.company for one in shown}) == 1 else ()
+    made = table(
+        *("LEASE", "STATE", "WHAT", "COMPANY", "STARTS", "ENDS", "WHERE", "WHY", "NAME"),
+        rows=lambda view: [_line(one, view) for one in shown],
+        view=view,
+        loose=("NAME",),
+        drop=(*first, "WHERE", "NAME", "WHY", *({"COMPANY"} - {*first}), "ENDS"),
+    )
+    return timed(made, view)
 
 
-def _wide(one: wire.Lease, view: View) -> tuple[str | Text, ...]:
+def _line(one: wire.Lease, view: View) -> tuple[str | Text, ...]:
     when = (view.short(_start(one)), view.short(_end(one)))
     what = (one.id, state(one.state), f"{one.shape} {one.pool}", one.company)
     return (*what, *when, placement(one.placement) or view.none, _why(one), one.name or view.none)
 
 
-def _narrow(one: wire.Lease, view: View) -> tuple[str | Text, ...]:
-    return (
-        f"{one.id}\n{one.name or ''}".rstrip(),
-        state(one.state).append(f"\n{_why(one)}"),
-        f"{one.shape} {one.pool}\n{one.company}",
-        f"{view.short(_start(one))}\n{view.short(_end(one))}",
-        placement(one.placement).replace(", ", "\n") or view.none,
-    )
-
-
 def _why(lease: wire.Lease) -> str:
-    return str(lease.end_cause or lease.decision.code)
+    return _cause(lease) or lease.decision.code
 
 
 def events(found: Iterable[wire.LeaseEvent], view: View) -> RenderableType:
     """What happened to a lease, in order."""
-    rows = [
-        (
-            str(one.seq),
-            view.short(one.at),
-            one.event,
-            state(one.state),
-            one.cause or view.none,
-            ", ".join(f"{name} {value}" for name, value in one.detail.items() if value is not None) or view.none,
-        )
-        for one in found
-    ]
-    made = table("SEQ", "AT", "EVENT", "STATE", "CAUSE", "DETAIL", rows=rows, right=["SEQ"])
-    return timed(made, view) if rows else listed(made, "no events")
+    shown = list(found)
+    if not shown:
+        return Text("no events")
+    made = table(
+        *("SEQ", "AT", "EVENT", "STATE", "CAUSE", "DETAIL"),
+        rows=lambda view: [
+            (
+                str(one.seq),
+                view.short(one.at),
+                one.event,
+                state(one.state),
+                one.cause or view.none,
+                ", ".join(f"{name} {value}" for name, value in one.detail.items() if value is not None) or view.none,
+            )
+            for one in shown
+        ],
+        view=view,
+        right=["SEQ"],
+        loose=("DETAIL",),
+        drop=("STATE", "SEQ"),
+    )
+    return timed(made, view)
 
 
 def preview(found: wire.EndPreview, view: View) -> RenderableType:
@@ -109,35 +116,54 @@ def _changes(before: wire.Lease | None, after: wire.Lease, view: View) -> Iterat
         yield str(after.state)
     elif before.state != after.state:
         yield f"{before.state} -> {after.state}"
-    if after.end_cause is not None and (before is None or before.end_cause != after.end_cause):
-        yield f"because {after.end_cause}"
+    if after.state is wire.LeaseState.ENDING and (before is None or before.state is not after.state):
+        yield f"still running until {view.short(after.stops_at)}"
+    cause = _cause(after)
+    if cause is not None and (before is None or _cause(before) != cause):
+        yield f"because {cause}"
     for label, then, now in (
         ("promised start", before and before.promised_start, after.promised_start),
         ("starts", before and _slot(before), _slot(after)),
         ("ends", before and _end(before), _end(after)),
     ):
-        if now is not None and now != then:
+        if now is not None and now != then and not (label == "ends" and after.state is wire.LeaseState.ENDING):
             yield f"{label} {view.short(now)}"
     if after.placement and (before is None or before.placement != after.placement):
         yield f"on {placement(after.placement)}"
     if after.late_start_s and (before is None or before.late_start_s != after.late_start_s):
-        yield f"started {times.show_duration(after.late_start_s)} late: {after.late_cause or 'cause unknown'}"
+        yield f"started {_how_late(after)}"
 
 
 def _facts(lease: wire.Lease, view: View) -> Iterator[tuple[str, str | Text]]:
+    yield from _standing(lease, view)
+    yield _decided(lease)
+    yield _asked(lease, view)
+
+
+def _standing(lease: wire.Lease, view: View) -> Iterator[tuple[str, str]]:
     yield "lease", f"{lease.id} ({lease.name})" if lease.name else lease.id
     yield "company", lease.company
     yield "what", f"{lease.shape} {lease.pool} for {times.show_duration(lease.duration_s)}, {lease.purpose}"
     yield from _when(lease, view)
-    if lease.placement:
+    if lease.placement and lease.state is not wire.LeaseState.CANCELLED:
         yield "where", placement(lease.placement)
-    yield "why", f"{lease.decision.code}: {lease.decision.detail}"
-    yield "asked", view.full(lease.asked_at)
+
+
+def _decided(lease: wire.Lease) -> tuple[str, str]:
+    return "why", f"{lease.decision.code}: {lease.decision.detail}"
+
+
+def _asked(lease: wire.Lease, view: View) -> tuple[str, str]:
+    return "asked", view.full(lease.asked_at)
 
 
 def _when(lease: wire.Lease, view: View) -> Iterator[tuple[str, str]]:
+    if lease.state is wire.LeaseState.EXPIRED:
+        yield "expired", _window_passed(lease, view)
     if lease.promised_start is not None:
-        yield "promised", f"{view.full(lease.promised_start)}; never later"
+        yield "promised", f"{view.full(lease.promised_start)}{_promise(lease, view)}"
+    if lease.state is wire.LeaseState.CANCELLED:
+        return
     if lease.started_at is not None:
         yield "started", f"{view.full(lease.started_at)}{_late(lease)}"
     elif lease.starts_at is not None and lease.starts_at != lease.promised_start:
@@ -148,15 +174,43 @@ def _when(lease: wire.Lease, view: View) -> Iterator[tuple[str, str]]:
         yield "ends", view.full(end)
 
 
+def _promise(lease: wire.Lease, view: View) -> str:
+    """What the promise still means."""
+    if lease.state is wire.LeaseState.CANCELLED:
+        return "; given up"
+    if lease.state is not wire.LeaseState.SCHEDULED or lease.promised_start is None:
+        return ""
+    return "; never later" if lease.promised_start >= view.now else "; late: it starts as soon as it can"
+
+
+def _window_passed(lease: wire.Lease, view: View) -> str:
+    last = lease.start_by or lease.start
+    if last is None:
+        return "no start fitted within the booking horizon"
+    return f"its window passed with no start that fitted; the last was {view.full(last)}"
+
+
 def _late(lease: wire.Lease) -> str:
     if not lease.late_start_s:
         return ", on time" if lease.late_start_s == 0 else ""
-    return f", {times.show_duration(lease.late_start_s)} late: {lease.late_cause or 'cause unknown'}"
+    return f", {_how_late(lease)}"
+
+
+def _how_late(lease: wire.Lease) -> str:
+    span = times.show_duration(lease.late_start_s or 0)
+    return f"{span} late: {lease.late_cause or 'cause unknown'} (the lost time is refunded)"
 
 
 def _state_and_cause(lease: wire.Lease) -> Text:
-    cause = f" ({lease.end_cause})" if lease.end_cause else ""
-    return state(lease.state).append(cause)
+    cause = _cause(lease)
+    return state(lease.state).append(f" ({cause})" if cause else "")
+
+
+def _cause(lease: wire.Lease) -> str | None:
+    """Why it is over. One that is ending because its time is over is not over yet."""
+    if lease.end_cause is wire.EndCause.EXPIRED:
+        return "its time was over" if lease.state is wire.LeaseState.ENDED else None
+    return None if lease.end_cause is None else str(lease.end_cause)
 
 
 def _held(gpu: wire.HeldGpu, view: View) -> str:
@@ -170,8 +224,12 @@ def _slot(lease: wire.Lease) -> "wire.Instant | None":
 
 
 def _start(lease: wire.Lease) -> "wire.Instant | None":
-    return lease.started_at or lease.starts_at or lease.promised_start
+    return None if _given_up(lease) else lease.started_at or lease.starts_at or lease.promised_start
 
 
 def _end(lease: wire.Lease) -> "wire.Instant | None":
-    return lease.ended_at or lease.stops_at or lease.ends_at
+    return None if _given_up(lease) else lease.ended_at or lease.stops_at or lease.ends_at
+
+
+def _given_up(lease: wire.Lease) -> bool:
+    return lease.state is wire.LeaseState.CANCELLED

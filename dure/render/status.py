@@ -40,7 +40,13 @@ def _next(
     found.sort(key=lambda pair: (when(pair[1]), pair[0], pair[1].lease or ""))
     if not found:
         return [Text(f"nothing {verb} in the next 24h")]
-    rows = [(pool, *booking(one, view)) for pool, one in found[:SHOWN]]
     more = f" (of {len(found)} in 24h)" if len(found) > SHOWN else ""
     head = Text(f"{verb} next{more}", style="bold")
-    return [head, table("POOL", "FROM", "TO", "GPUS", "COMPANY", "STATE", "LEASE", rows=rows, right=["GPUS"])]
+    made = table(
+        *("POOL", "FROM", "TO", "GPUS", "COMPANY", "STATE", "LEASE"),
+        rows=lambda view: [(pool, *booking(one, view)) for pool, one in found[:SHOWN]],
+        view=view,
+        right=["GPUS"],
+        drop=("STATE", "TO" if verb == "starts" else "FROM", "COMPANY"),
+    )
+    return [head, made]

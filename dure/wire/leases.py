@@ -68,7 +68,7 @@ class NodeShare(Wire):
 
 
 class HeldGpu(Wire):
-    """A GPU that an active lease holds, or that is still being proved empty after it (`proved_empty_at` null)."""
+    """A GPU that the lease holds or held. `proved_empty_at` is null until its agent has shown it empty afterwards."""
 
     uuid: GpuUuid
     node: NodeName

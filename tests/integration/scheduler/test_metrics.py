@@ -28,7 +28,7 @@ def test_the_fleet_its_leases_and_its_ledger_are_told(world: World) -> None:
     assert found.get_sample_value("dure_lease_gpu_seconds_total", {**ACME, "kind": "leased"}) == 8 * 50
     assert found.get_sample_value("dure_ledger_committed_gpu_seconds", ACME) == 800
     assert found.get_sample_value("dure_quota_gpus", ACME) == 16
-    assert found.get_sample_value("dure_agent_report_age_seconds", {"node": "n1"}) == 50
+    assert found.get_sample_value("dure_node_report_age_seconds", {"node": "n1"}) == 50
 
 
 def test_a_lease_past_its_end_is_told(world: World) -> None:

@@ -1,0 +1,108 @@
+"""What names and values the wire takes, said as a person types them: the option, the limit and an example.
+
+Names that become part of an address are checked here before they are sent; bodies are checked by their wire types, and
+what pydantic says of them is put into these words.
+"""
+
+from typing import TYPE_CHECKING
+
+from dure.cli.terminal import BadUsage
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+COMPANY = "1 to 40 of a-z, 0-9 and -, first a letter, not - last; for example acme"
+POOL = "1 to 63 of a-z, 0-9, . and -, not . or - first or last; for example h100-80gb"
+NODE = "1 to 253 of a-z, 0-9, . and -, not . or - first or last; for example gpu-01"
+LEASE = "an id is as dure lease list shows it, for example lea_06eqz8n1hg7k2m9v4r3t; a lease's name is not its id"
+TOKEN = "an id is as dure token list shows it, for example tok_06eqz8n1hg7k2m9v4r3t"
+_LABEL = "1 to 100 characters on one line"
+
+_FIELDS = {
+    ("Ask", "pool"): ("POOL", POOL),
+    ("Ask", "duration_s"): ("--for", "from 1s to 60d; for example 2h30m"),
+    ("Ask", "start"): ("--start", 'between 1970 and 2999; for example "tomorrow 09:00"'),
+    ("Ask", "start_by"): ("--start-by", 'between 1970 and 2999; for example "tomorrow 18:00"'),
+    ("Ask", "name"): ("--name", f"{_LABEL}; for example llm-3"),
+    ("Ask", "company"): ("--company", COMPANY),
+    ("CompanyCreate", "name"): ("COMPANY", COMPANY),
+    ("CompanyCreate", "title"): ("--title", f'{_LABEL}; for example "Acme Robotics"'),
+    ("QuotaSet", "gpus"): ("--gpus", "a whole number from 0 to 100000; for example 16"),
+    ("PoolCreate", "name"): ("POOL", POOL),
+    ("PoolCreate", "product"): ("--product", f'{_LABEL}; for example "NVIDIA H100 80GB HBM3"'),
+    ("PoolCreate", "gap_s"): ("--gap", "from 1s to 1d; for example 30s"),
+    ("PoolCreate", "grace_s"): ("--grace", "from 0s to 1h; for example 30s"),
+    ("PoolCreate", "empty_memory_bytes"): (
+        "--empty-memory-mib",
+        "a whole number from 0 to 1048576; for example 1024",
+    ),
+    ("NodeEnroll", "name"): ("NODE", NODE),
+    ("TokenIssue", "company"): ("--company", COMPANY),
+    ("TokenIssue", "node"): ("--node", NODE),
+    ("TokenIssue", "label"): ("--label", f"{_LABEL}; for example laptop"),
+    ("TokenIssue", "expires_at"): ("--expires", "between 1970 and 2999; for example +30d"),
+    ("TokenIssue", ""): (
+        "--role",
+        "an admin's token is of nobody, a company's needs --company, a node's --node; for example --company acme",
+    ),
+}
+
+_LONGEST_SHOWN = 40
+
+
+def name(option: str, text: str, limit: str) -> str:
+    """A company's, pool's or node's name, or an id, by one of the limits above. Raises BadUsage."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from dure import wire
+
+    kinds = {COMPANY: wire.CompanyName, POOL: wire.PoolName, NODE: wire.NodeName}
+    try:
+        if limit in kinds:
+            TypeAdapter(kinds[limit]).validate_python(text)
+        elif not (text.isascii() and text.replace("_", "").replace("-", "").isalnum()):
+            raise BadUsage(option, f"{_shown(text)} is none: {limit}")
+    except ValidationError:
+        raise BadUsage(option, f"{_shown(text)} is none: {limit}") from None
+    return text
+
+
+def maybe(option: str, text: str | None, limit: str) -> str | None:
+    """`name`, where one was given."""
+    return None if text is None else name(option, text, limit)
+
+
+def of(error: "ValidationError") -> list[tuple[str, str]]:
+    """Options and sentences for values that do not make a wire type."""
+    return [_of(error.title, dict(one)) for one in error.errors(include_url=False)]
+
+
+def _of(model: str, found: "dict[str, object]") -> tuple[str, str]:
+    path = found["loc"]
+    field = str(path[0]) if isinstance(path, tuple) and path else ""
+    if (model, field) not in _FIELDS:
+        return field or model, str(found["msg"])
+    option, limit = _FIELDS[model, field]
+    return option, f"{_said(field, found['input'])}{limit}"
+
+
+def _said(field: str, value: object) -> str:
+    from dure import times
+
+    match value:
+        case int() if field.endswith("_s"):
+            return f"{times.show_duration(value)} is not "
+        case int() if field.endswith("_bytes"):
+            return f"{value >> 20} is not "
+        case int():
+            return f"{value} is not "
+        case str():
+            return f"{_shown(value)} is none: "
+        case _:
+            return ""
+
+
+def _shown(text: str) -> str:
+    if len(text) <= _LONGEST_SHOWN:
+        return repr(text)
+    return f"{text[:_LONGEST_SHOWN]!r}... ({len(text)} characters)"
