@@ -248,7 +248,7 @@ class NoStartInWindow(Refused):
 
 
 class Unavailable(DureError):
-    """The database cannot be reached; nothing was written. Try again shortly."""
+    """The database cannot be reached or is busy. Try again shortly."""
 
     code, status = "unavailable", 503
 

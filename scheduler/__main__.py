@@ -80,10 +80,11 @@ def _admin_token(settings: Settings, path: Path) -> None:
 
 
 def _run(settings: Settings) -> None:
-    db = Database(settings.database_url, pool_size=4)
+    db = Database(settings.database_url, pool_size=4, lock_timeout_s=2)
     clock = _clock(db)
     registry = CollectorRegistry()
     counters = Counters(registry)
+    counters.watch_clock(lambda: clock.step_s)
     loop = Loop(db, clock, counters, wake_s=settings.wake_s)
     registry.register(FleetCollector(db, clock.now, lambda: loop.leads))
     for number in (signal.SIGTERM, signal.SIGINT):

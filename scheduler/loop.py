@@ -13,7 +13,7 @@ from dure.errors import Unavailable
 from scheduler.clock import DatabaseClock
 from scheduler.metrics import Counters
 from scheduler.service import Service
-from scheduler.store import due
+from scheduler.store import due, generation
 from scheduler.store.books import Books
 from scheduler.store.db import Database, Session
 from scheduler.store.leader import Deposed, Lead, fence
@@ -91,8 +91,14 @@ class Loop:
         edge = self._committed(lambda session: due.next_edge(session, now=began))
         due_edge = awaited if awaited is not None and awaited <= began else None
         self.counters.turned(began, took_s=self.clock.now() - began, edge=due_edge)
-        lead.wait(min(self.wake_s, (edge if edge is not None else float("inf")) - self.clock.now()))
+        lead.wait(
+            self.wake_s if edge is None or self._stuck(edge, awaited) else min(self.wake_s, edge - self.clock.now())
+        )
         return edge
+
+    def _stuck(self, edge: float, awaited: float | None) -> bool:
+        """The edge that this turn was for is still there: it cannot be dealt with now, and trying at once is no use."""
+        return edge == awaited and edge <= self.clock.now()
 
     def _resign(self) -> None:
         self.counters.leads(False)
@@ -105,16 +111,26 @@ class Loop:
         """Everything that is due now: ends before starts, so that what one gives the other can take."""
         for pool in self._due():
             if pool.endings or pool.stops:
-                self._ends(pool.pool)
-        self._committed(self._quarantine)
-        self._committed(self._silence)
+                self._apart(pool, lambda found: self._ends(found.pool))
+        self._quarantine()
+        self._silence()
         for pool in self._due():
-            if pool.starts:
-                self._starts(pool.pool)
-            if pool.expiries:
-                self._expire(pool.pool)
-            if pool.queued:
-                self._pull(pool)
+            self._apart(pool, self._starts_and_queue)
+
+    def _starts_and_queue(self, pool: due.DuePool) -> None:
+        if pool.starts:
+            self._starts(pool.pool)
+        if pool.expiries:
+            self._expire(pool.pool)
+        if pool.queued:
+            self._pull(pool)
+
+    def _apart(self, pool: due.DuePool, turn: Callable[[due.DuePool], None]) -> None:
+        """One pool whose lock somebody holds for too long does not stop the others; it is tried again next turn."""
+        try:
+            turn(pool)
+        except Unavailable as error:
+            log.warning("a pool's turn was put off", action="pool_put_off", pool=pool.pool, error=str(error))
 
     def _due(self) -> list[due.DuePool]:
         with self.db.snapshot() as session:
@@ -124,11 +140,11 @@ class Loop:
         if self.clock.stepped:
             log.error("the clock stepped; leases are not ended", action="clock_stepped", step_s=self.clock.step_s)
             return
-        while self._committed(lambda session: stops.begin_ending(session, pool, now=self.clock.now())):
+        while self._decided(pool, lambda session: stops.begin_ending(session, pool, now=self.clock.now())):
             pass
         more = True
         while more:
-            stopped, more = self._committed(lambda session: stops.stop_due(session, pool, now=self.clock.now()))
+            stopped, more = self._decided(pool, lambda session: stops.stop_due(session, pool, now=self.clock.now()))
             for lease in stopped:
                 self.counters.stopped(lease)
                 log.info("lease ended", action="lease_end", lease=lease.lease, late_s=round(lease.late_s, 3))
@@ -136,14 +152,16 @@ class Loop:
     def _starts(self, pool: str) -> None:
         after: str | None = ""
         while after is not None:
-            started, after = self._committed(self._start_batch(pool, after))
+            started, after = self._decided(pool, self._start_batch(pool, after))
             for lease in started:
                 self.counters.started(lease)
                 action = "lease_never_started" if lease.never else "lease_start"
                 log.info("a start was due", action=action, lease=lease.lease, late_s=round(lease.late_s, 3))
 
     def _start_batch(self, pool: str, after: str) -> Callable[[Session], tuple[list[starts.Started], str | None]]:
-        return lambda session: starts.start_due(session, pool, now=self.clock.now(), lead=self.leading, after=after)
+        return lambda session: starts.start_due(
+            session, self.service.books, pool, now=self.clock.now(), lead=self.leading, after=after
+        )
 
     def _expire(self, pool: str) -> None:
         for lease in self._committed(lambda session: queue.expire(session, pool, now=self.clock.now())):
@@ -160,13 +178,29 @@ class Loop:
             log.info("queued ask promised", action="queue_promise", lease=pulled.lease)
         self._pulled[pool.pool] = (pool.generation, now)
 
-    def _quarantine(self, session: Session) -> None:
-        for gpu in stops.quarantine_unproved(session, now=self.clock.now()):
+    def _quarantine(self) -> None:
+        for gpu in self._committed(lambda session: stops.quarantine_unproved(session, now=self.clock.now())):
             log.error("a GPU is not proved empty", action="gpu_quarantine", gpu=gpu)
+        for gpu in self._committed(stops.lift_proved):
+            log.info("a quarantined GPU is proved empty", action="gpu_proved", gpu=gpu)
 
-    def _silence(self, session: Session) -> None:
-        for node in silence.mark_silent(session, now=self.clock.now()):
-            log.warning("a node is silent", action="node_silent", node=node)
+    def _silence(self) -> None:
+        """A transaction for each node, so that pools are locked in one order whatever else locks them."""
+        for node in self._committed(lambda session: due.silent(session, now=self.clock.now())):
+            if self._committed(self._marked_silent(node)):
+                log.warning("a node is silent", action="node_silent", node=node)
+
+    def _marked_silent(self, node: str) -> Callable[[Session], bool]:
+        return lambda session: silence.mark(session, node, now=self.clock.now())
+
+    def _decided(self, pool: str, work: Callable[[Session], R]) -> R:
+        """Does `work` under the pool's lock; `work` reads the time when it has it."""
+
+        def alone(session: Session) -> R:
+            generation.lock(session, pool)
+            return work(session)
+
+        return self._committed(alone)
 
     def _committed(self, work: Callable[[Session], R]) -> R:
         """Does `work` in one transaction that commits only if this scheduler still leads."""

@@ -62,8 +62,16 @@ class Counters:
             "dure_loop_last_turn_timestamp_seconds", "When the last turn of the loop began.", registry=registry
         )
         self._leader = Gauge("dure_leader", "1 on the scheduler that leads.", registry=registry)
+        self._step = Gauge(
+            "dure_clock_step_seconds",
+            "How far PostgreSQL's clock was from ours when last read; over 5 s no lease is ended.",
+            registry=registry,
+        )
         self.leading = False
         self.last_turn = 0.0
+
+    def watch_clock(self, step_s: Callable[[], float]) -> None:
+        self._step.set_function(step_s)
 
     def leads(self, leads: bool) -> None:
         self.leading = leads

@@ -37,7 +37,8 @@ def ask(  # noqa: PLR0913 (one parameter an option)
     start: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME", help='Exactly then, for example "tomorrow 09:00" or +1h. Else, or with now, as soon as possible.'
+            metavar="TIME",
+            help='Exactly then, for example "tomorrow 09:00" or +1h. Else, or with now, as soon as possible.',
         ),
     ] = None,
     start_by: Annotated[

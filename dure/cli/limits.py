@@ -4,12 +4,13 @@ Names that become part of an address are checked here before they are sent; bodi
 what pydantic says of them is put into these words.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dure.cli.terminal import BadUsage
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
 
 COMPANY = "1 to 40 of a-z, 0-9 and -, first a letter, not - last; for example acme"
 POOL = "1 to 63 of a-z, 0-9, . and -, not . or - first or last; for example h100-80gb"
@@ -56,10 +57,10 @@ def name(option: str, text: str, limit: str) -> str:
 
     from dure import wire
 
-    kinds = {COMPANY: wire.CompanyName, POOL: wire.PoolName, NODE: wire.NodeName}
+    kinds: dict[str, Any] = {COMPANY: wire.CompanyName, POOL: wire.PoolName, NODE: wire.NodeName}
     try:
         if limit in kinds:
-            TypeAdapter(kinds[limit]).validate_python(text)
+            TypeAdapter[str](kinds[limit]).validate_python(text)
         elif not (text.isascii() and text.replace("_", "").replace("-", "").isalnum()):
             raise BadUsage(option, f"{_shown(text)} is none: {limit}")
     except ValidationError:
@@ -74,14 +75,13 @@ def maybe(option: str, text: str | None, limit: str) -> str | None:
 
 def of(error: "ValidationError") -> list[tuple[str, str]]:
     """Options and sentences for values that do not make a wire type."""
-    return [_of(error.title, dict(one)) for one in error.errors(include_url=False)]
+    return [_of(error.title, one) for one in error.errors(include_url=False)]
 
 
-def _of(model: str, found: "dict[str, object]") -> tuple[str, str]:
-    path = found["loc"]
-    field = str(path[0]) if isinstance(path, tuple) and path else ""
+def _of(model: str, found: "ErrorDetails") -> tuple[str, str]:
+    field = str(found["loc"][0]) if found["loc"] else ""
     if (model, field) not in _FIELDS:
-        return field or model, str(found["msg"])
+        return field or model, found["msg"]
     option, limit = _FIELDS[model, field]
     return option, f"{_said(field, found['input'])}{limit}"
 

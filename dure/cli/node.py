@@ -6,8 +6,8 @@ import typer
 
 from dure.cli import limits
 from dure.cli.command import command
-from dure.cli.secret_file import prepared
-from dure.cli.terminal import BadUsage, Terminal
+from dure.cli.secret_file import Taken, prepared
+from dure.cli.terminal import Terminal
 from dure.cli.token import show_issued
 
 app = typer.Typer(help="Nodes: machines with GPUs, each with an agent.", no_args_is_help=True)
@@ -46,11 +46,11 @@ def enroll(
         with terminal.client() as client, prepared(token_file, replace=renew, own=terminal.token_path) as file:
             issued = client.enroll_node(body, renew=renew)
             file.keep(issued.secret)
-    except BadUsage as error:
-        if renew or not _is_enrolled(terminal, name):
+    except Taken as error:
+        if not _is_enrolled(terminal, name):
             raise
         said = f"{error.detail}; {name} is already enrolled: --renew makes it another token and replaces the file"
-        raise BadUsage(error.option, said) from None
+        raise Taken(error.option, said) from None
     show_issued(terminal, issued, str(file.path))
 
 

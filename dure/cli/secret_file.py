@@ -9,6 +9,10 @@ from pathlib import Path
 from dure.cli.terminal import BadUsage
 
 
+class Taken(BadUsage):
+    """A file is there already, and nobody said that it may be replaced."""
+
+
 class SecretFile:
     """A place for one secret: `keep` puts it there, at once or not at all."""
 
@@ -31,8 +35,10 @@ def prepared(path: str, *, replace: bool, own: Path | None) -> Generator[SecretF
     target = Path(path).expanduser()
     if own is not None and target.exists() and own.exists() and target.samefile(own):
         raise BadUsage("--token-file", f"{target} holds the token of this very command; name a file for the new one")
-    if target.is_dir() or (target.exists() and not replace):
-        raise BadUsage("--token-file", f"{target} is there already; name another file, or move it away")
+    if target.is_dir():
+        raise BadUsage("--token-file", f"{target} is a directory; name a file")
+    if target.exists() and not replace:
+        raise Taken("--token-file", f"{target} is there already; name another file, or move it away")
     try:
         descriptor, draft = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     except OSError as error:

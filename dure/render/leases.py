@@ -49,13 +49,14 @@ def leases(found: Iterable[wire.Lease], view: View) -> RenderableType:
     if not shown:
         return Text("no leases")
     # One company's leases need not say so on every line.
-    first = ("COMPANY",) if len({one.company for one in shown}) == 1 else ()
+    alone = len({one.company for one in shown}) == 1
+    least = ("WHERE", "NAME", "WHY", "ENDS")
     made = table(
         *("LEASE", "STATE", "WHAT", "COMPANY", "STARTS", "ENDS", "WHERE", "WHY", "NAME"),
         rows=lambda view: [_line(one, view) for one in shown],
         view=view,
         loose=("NAME",),
-        drop=(*first, "WHERE", "NAME", "WHY", *({"COMPANY"} - {*first}), "ENDS"),
+        drop=("COMPANY", *least) if alone else (*least, "COMPANY"),
     )
     return timed(made, view)
 

@@ -74,7 +74,11 @@ def table(
         del shown[at]
         for row in made:
             del row[at]
-    return _table(shown, made, right, loose)
+    fitted = _table(shown, made, right, loose)
+    least = _width(shown, made, loose)
+    # Better too wide for the screen than broken.
+    fitted.width = least + _GAP if least > view.width else None
+    return fitted
 
 
 def timed(made: Table, view: View) -> RenderableType:

@@ -7,7 +7,7 @@ from sqlmodel import col, func, select
 
 from scheduler.ids import new_id
 from scheduler.store.db import Session
-from scheduler.store.tables import Allocation, Node
+from scheduler.store.tables import Allocation, Gpu, Lease, Node
 
 
 def start(session: Session, lease: str, gpus: Iterable[tuple[str, str]], *, now: float) -> None:
@@ -28,13 +28,15 @@ def end(session: Session, leases: Sequence[str], *, now: float) -> None:
     )
 
 
-def why_short(session: Session, node: str) -> str:
+def why_short(session: Session, node: str, *, now: float) -> str:
     """Why a node has fewer GPUs to give than were promised on it."""
     if session.exec(select(Node.state).where(col(Node.name) == node)).one() != "ok":
         return "node_unknown"
-    unproved = session.exec(
-        select(func.count())
-        .select_from(Allocation)
-        .where(col(Allocation.node) == node, col(Allocation.closed_at).is_(None), col(Allocation.ended_at).is_not(None))
-    ).one()
-    return "gpu_not_empty" if unproved else "gpu_unhealthy"
+    live = select(Allocation.ended_at, Lease.stops_at).join(Lease, col(Lease.id) == col(Allocation.lease))
+    held = session.exec(live.where(col(Allocation.node) == node, col(Allocation.closed_at).is_(None))).all()
+    if any(ended_at is not None for ended_at, _ in held):
+        return "gpu_not_empty"
+    if any(stops_at is not None and stops_at <= now for _, stops_at in held):
+        return "lease_before_not_ended"
+    sick = select(func.count()).select_from(Gpu).where(col(Gpu.node) == node, col(Gpu.present), col(Gpu.health) != "ok")
+    return "gpu_unhealthy" if session.exec(sick).one() else "gpu_not_empty"

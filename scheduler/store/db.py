@@ -24,13 +24,28 @@ APP_ROLE = "dure_app"
 EDGE_CHANNEL = "dure_edge"
 """NOTIFY channel: something changed that the loop may want to act on at once."""
 
+AWAY = "the database cannot be reached or is busy; try again shortly, with the same Idempotency-Key if you sent one"
 NO_SCHEMA = "the database has no schema yet; run `python -m scheduler migrate`"
 
 SCHEMA_HEAD = "20261124_first"
 """The migration that this code needs; `check` compares it with the database's."""
 
+IDLE_IN_TRANSACTION_S = 8
+"""A process that was stopped in the middle of a transaction holds a pool's lock no longer than this."""
+
+KEEPALIVES = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+"""A peer that the network lost is noticed in about ten seconds."""
+
 _CONNECT_TIMEOUT_S = 3
 _CLOCK = text("SELECT extract(epoch FROM clock_timestamp())::float8")
+_GONE_WHOLE = (
+    pg.LockNotAvailable,
+    pg.QueryCanceled,
+    pg.DeadlockDetected,
+    pg.ReadOnlySqlTransaction,
+    pg.IdleInTransactionSessionTimeout,
+)
+"""The transaction is gone whole, and asking again is safe: locks held too long, or a standby that only reads."""
 _AWAY = (pg.OperationalError, pg.InterfaceError)
 
 
@@ -42,7 +57,7 @@ def engine_url(url: str) -> URL:
 class Database:
     """A pool of connections as `dure_app`."""
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, pool_size: int = 10, lock_timeout_s: int = 10) -> None:
         self.url = engine_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
         self._engine = create_engine(
             engine_url(url),
@@ -52,7 +67,9 @@ class Database:
             pool_use_lifo=True,
             connect_args={
                 "connect_timeout": _CONNECT_TIMEOUT_S,
-                "options": f"-c role={APP_ROLE} -c timezone=UTC -c lock_timeout=10s -c statement_timeout=30s",
+                "options": f"-c role={APP_ROLE} -c timezone=UTC -c statement_timeout=30s"
+                f" -c lock_timeout={lock_timeout_s}s -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_S}s",
+                **KEEPALIVES,
             },
         )
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -103,12 +120,12 @@ def _away_is_unavailable() -> Iterator[None]:
         if f'role "{APP_ROLE}" does not exist' in str(error.orig):
             raise Unavailable(NO_SCHEMA) from error
         if error.connection_invalidated or _is_away(error):
-            raise Unavailable("the database cannot be reached; nothing was written", retry_after_s=2) from error
+            raise Unavailable(AWAY, retry_after_s=2) from error
         raise
 
 
 def _is_away(error: DBAPIError) -> bool:
     cause: Any = error.orig
-    if isinstance(cause, (pg.LockNotAvailable, pg.QueryCanceled, pg.DeadlockDetected)):
-        return True  # the transaction is gone whole; asking again is safe
+    if isinstance(cause, _GONE_WHOLE):
+        return True
     return isinstance(error, (OperationalError, InterfaceError)) and isinstance(cause, _AWAY)

@@ -6,7 +6,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import text
+from sqlalchemy import ColumnElement, text
 from sqlmodel import col, func, select
 
 from scheduler.core import model
@@ -37,7 +37,7 @@ _POOLS = text(
     """
     SELECT p.name AS pool, p.generation,
         EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'active'
-                AND stops_at <= to_timestamp(:now) + p.grace_s * interval '1 second') AS endings,
+                AND stops_at <= to_timestamp(:now) + least(p.grace_s, duration_s / 2) * interval '1 second') AS endings,
         EXISTS (SELECT FROM lease WHERE pool = p.name AND state IN ('active', 'ending')
                 AND stops_at <= to_timestamp(:now)) AS stops,
         EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'scheduled'
@@ -53,7 +53,7 @@ _NEXT = text(
     """
     SELECT extract(epoch FROM least(
         (SELECT min(starts_at) FROM lease WHERE state = 'scheduled' AND starts_at > to_timestamp(:now)),
-        (SELECT min(l.stops_at - p.grace_s * interval '1 second')
+        (SELECT min(l.stops_at - least(p.grace_s, l.duration_s / 2) * interval '1 second')
            FROM lease l JOIN pool p ON p.name = l.pool WHERE l.state = 'active'),
         (SELECT min(stops_at) FROM lease WHERE state IN ('active', 'ending')),
         (SELECT min(coalesce(start_by, start)) + interval '1 second' FROM lease WHERE state = 'queued')
@@ -86,11 +86,22 @@ def starts(session: Session, pool: str, *, now: float, after: str) -> Due:
     return leases.with_core(session, session.exec(query).all())
 
 
-def stops(session: Session, pool: str, *, states: Sequence[str], until: int) -> Due:
-    """Leases in `states` that stop by `until`, locked, the first to stop first, `BATCH` at most."""
+def endings(session: Session, pool: str, *, now: float, grace_s: int) -> Due:
+    """Active leases whose grace has begun, locked. The grace is at most half of a box, so that a short one has a middle."""
+    grace = func.least(grace_s, col(Lease.duration_s) / 2)
+    return _stopping(session, pool, "active", func.extract("epoch", col(Lease.stops_at)) - grace <= int(now))
+
+
+def stops(session: Session, pool: str, *, now: float) -> Due:
+    """Ending leases that stop now, locked."""
+    return _stopping(session, pool, "ending", col(Lease.stops_at) <= int(now))
+
+
+def _stopping(session: Session, pool: str, state: str, when: ColumnElement[bool]) -> Due:
+    """The first to stop first, `BATCH` at most."""
     query = (
         select(Lease)
-        .where(col(Lease.pool) == pool, col(Lease.state).in_(states), col(Lease.stops_at) <= until)
+        .where(col(Lease.pool) == pool, col(Lease.state) == state, when)
         .order_by(col(Lease.stops_at), col(Lease.id))
         .limit(BATCH)
         .with_for_update()
@@ -134,10 +145,19 @@ def unproved(session: Session, *, now: float) -> list[str]:
             col(Allocation.closed_at).is_(None),
             col(Allocation.ended_at).is_not(None),
             ~col(Gpu.quarantined),
-            func.extract("epoch", col(Lease.stops_at)) + col(Pool.gap_s) <= int(now),
+            # One that ended late, because we were down, has its gap from then on.
+            func.extract("epoch", func.greatest(col(Lease.stops_at), col(Allocation.ended_at))) + col(Pool.gap_s)
+            <= int(now),
         )
         .order_by(col(Gpu.uuid))
     )
+    return list(session.exec(query).all())
+
+
+def proved(session: Session) -> list[str]:
+    """Quarantined GPUs whose allocation is closed: they were shown empty after all."""
+    live = select(Allocation.gpu).where(col(Allocation.closed_at).is_(None))
+    query = select(Gpu.uuid).where(col(Gpu.quarantined), col(Gpu.uuid).not_in(live)).order_by(col(Gpu.uuid))
     return list(session.exec(query).all())
 
 

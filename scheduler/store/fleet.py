@@ -6,8 +6,9 @@ from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, func, select
 
+from dure.errors import GpuClaimed
 from dure.wire import GpuReading
-from scheduler.store import edges, generation
+from scheduler.store import adding, edges, generation
 from scheduler.store.tables import Gpu, Node, Pool, PoolNode
 
 
@@ -25,21 +26,52 @@ def adopt(session: Session, pool: Pool) -> None:
 
 
 def report_gpus(session: Session, node: str, readings: Sequence[GpuReading]) -> None:
-    """Writes which GPUs the node has and how they are; their pools follow from their products."""
+    """Writes which GPUs the node has and how they are; their pools follow from their products.
+
+    Alone with `adopt` and itself: what belongs where is read after the lock was had. Raises GpuClaimed.
+    """
+    adding.alone(session, "pool")
+    left = _left(session, node, [reading.uuid for reading in readings])
     products = {reading.product for reading in readings}
     by_product = dict(session.exec(select(Pool.product, Pool.name).where(col(Pool.product).in_(products))).all())
-    before = session.exec(select(Gpu.pool).where(col(Gpu.node) == node, col(Gpu.pool).is_not(None)).distinct()).all()
+    before = session.exec(
+        select(Gpu.pool).where(col(Gpu.node).in_([node, *left]), col(Gpu.pool).is_not(None)).distinct()
+    ).all()
     touched = sorted({*by_product.values(), *(pool for pool in before if pool is not None)})
     generation.lock_all(session, touched)
     _write(session, node, readings, by_product)
     _set_state(session, node, "ok")
-    recount(session, pools=touched, nodes=[node])
+    recount(session, pools=touched, nodes=[node, *left])
+
+
+def _left(session: Session, node: str, uuids: Sequence[str]) -> list[str]:
+    """The nodes that had one of these GPUs before. One that reports it still keeps it; a silent one does not."""
+    query = (
+        select(Gpu.uuid, Gpu.node, Gpu.present, Node.state)
+        .join(Node, col(Node.name) == col(Gpu.node))
+        .where(col(Gpu.uuid).in_(uuids), col(Gpu.node) != node)
+    )
+    found = session.exec(query).all()
+    for uuid, owner, present, state in found:
+        if present and state == "ok":
+            raise GpuClaimed(
+                f"GPU {uuid} is reported by node {owner}; one GPU is on one node. If it was moved, have {owner} report "
+                "without it, or be silent, first"
+            )
+    return sorted({owner for _, owner, _, _ in found})
+
+
+def lock_pools_of(session: Session, node: str) -> list[str]:
+    """Locks the pools that the node gives GPUs to; their names."""
+    query = select(PoolNode.pool).where(col(PoolNode.node) == node).order_by(col(PoolNode.pool))
+    touched = list(session.exec(query).all())
+    generation.lock_all(session, touched)
+    return touched
 
 
 def set_node_state(session: Session, node: str, state: str) -> None:
     """Marks a node `ok` or `unknown`; what it can give to its pools follows."""
-    touched = session.exec(select(PoolNode.pool).where(col(PoolNode.node) == node).order_by(col(PoolNode.pool))).all()
-    generation.lock_all(session, touched)
+    touched = lock_pools_of(session, node)
     _set_state(session, node, state)
     recount(session, pools=touched, nodes=[node])
 
@@ -80,7 +112,9 @@ def _set_state(session: Session, node: str, state: str) -> None:
 def _counted(session: Session, pool: str, node: str, number: int) -> dict[str, object]:
     ours = (col(Gpu.pool) == pool) & (col(Gpu.node) == node) & col(Gpu.present)
     sound = ours & (col(Gpu.health) == "ok") & ~col(Gpu.quarantined)
-    nominal = session.exec(select(func.count()).select_from(Gpu).where(ours)).one()
+    nominal = session.exec(
+        select(func.count()).select_from(Gpu).where(col(Gpu.pool) == pool, col(Gpu.node) == node)
+    ).one()
     capacity = session.exec(select(func.count()).select_from(Gpu).where(sound)).one()
     state = session.exec(select(Node.state).where(col(Node.name) == node)).one()
     return {

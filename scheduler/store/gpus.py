@@ -1,11 +1,12 @@
 """Where each GPU stands now: free, leased, cleaning, quarantined, unhealthy, unknown or unpooled."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlmodel import Session, col, select
 
 from dure.wire import GpuState
-from scheduler.store.tables import Allocation, Gpu, Node
+from scheduler.store.tables import Allocation, Gpu, Node, Pool
 
 
 def states(
@@ -44,8 +45,9 @@ def grantable(session: Session, pool: str, nodes: Sequence[str]) -> dict[str, li
     """Per node, the GPUs that a lease can be given now, by index: healthy, proved empty, on a node that reports."""
     live = select(Allocation.gpu).where(col(Allocation.closed_at).is_(None))
     query = (
-        select(Gpu.node, Gpu.uuid)
+        select(Gpu.node, Gpu.uuid, Node.reading, Pool.empty_memory_bytes)
         .join(Node, col(Node.name) == col(Gpu.node))
+        .join(Pool, col(Pool.name) == col(Gpu.pool))
         .where(
             col(Gpu.pool) == pool,
             col(Gpu.node).in_(nodes),
@@ -58,6 +60,13 @@ def grantable(session: Session, pool: str, nodes: Sequence[str]) -> dict[str, li
         .order_by(col(Gpu.node), col(Gpu.index))
     )
     found: dict[str, list[str]] = {}
-    for node, uuid in session.exec(query):
-        found.setdefault(node, []).append(uuid)
+    for node, uuid, readings, floor in session.exec(query):
+        if not _in_use(readings or [], uuid, floor):
+            found.setdefault(node, []).append(uuid)
     return found
+
+
+def _in_use(readings: Sequence[dict[str, Any]], uuid: str, floor: int) -> bool:
+    """Whether the newest reading shows somebody on a GPU that no lease holds."""
+    reading = next((found for found in readings if found["uuid"] == uuid), {})
+    return (reading.get("processes") or 0) > 0 or (reading.get("memory_used_bytes") or 0) > floor

@@ -12,11 +12,11 @@ from psycopg.conninfo import make_conninfo
 from sqlmodel import Session, col, select
 
 from dure.errors import Unavailable
-from scheduler.store.db import EDGE_CHANNEL
+from scheduler.store.db import EDGE_CHANNEL, KEEPALIVES
 from scheduler.store.tables import Leader
 
 _LOCK = 0x64757265  # "dure"
-_OPTIONS = "-c idle_session_timeout=10s -c timezone=UTC -c role=dure_app"
+_OPTIONS = "-c idle_session_timeout=10s -c timezone=UTC -c role=dure_app -c lock_timeout=5s"
 _TAKE_OVER = "UPDATE leader SET epoch = epoch + 1, took_over_at = clock_timestamp() WHERE id = 1 RETURNING epoch"
 
 
@@ -34,10 +34,7 @@ class Lead:
             connect_timeout=3,
             application_name="dure-scheduler",
             options=_OPTIONS,
-            keepalives=1,
-            keepalives_idle=5,
-            keepalives_interval=2,
-            keepalives_count=3,
+            **KEEPALIVES,
         )
         with _gone_is_unavailable():
             self._connection = psycopg.connect(conninfo, autocommit=True)

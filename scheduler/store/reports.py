@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, text, update
 from sqlmodel import Session, col, select
 
 from dure import wire
-from dure.errors import GpuClaimed, InvalidRequest, StaleReport
+from dure.errors import InvalidRequest, StaleReport
 from dure.wire import FieldError
 from scheduler.store import edges, fleet, nodes
 from scheduler.store.tables import Allocation, Gpu, Lease, Node, Pool
@@ -27,7 +27,7 @@ def take(session: Session, node: str, report: wire.Report, *, now: float) -> wir
     Raises UnknownNode, StaleReport, GpuClaimed, InvalidRequest.
     """
     row = nodes.row(session, node)
-    _check(session, row, report)
+    _check(row, report)
     if row.state != "ok" or _fleet_changed(session, node, report):
         fleet.report_gpus(session, node, report.gpus)
     _write_node(session, row, report, now)
@@ -36,7 +36,7 @@ def take(session: Session, node: str, report: wire.Report, *, now: float) -> wir
     return wire.ReportAnswer(server_time=now, seq=report.seq, allocations=_held(session, node))
 
 
-def _check(session: Session, row: Node, report: wire.Report) -> None:
+def _check(row: Node, report: wire.Report) -> None:
     if row.boot == report.boot and row.seq is not None and report.seq < row.seq:
         raise StaleReport(
             f"report {row.seq} of this agent was taken already; {report.seq} is older. Go on with {row.seq + 1}"
@@ -47,13 +47,6 @@ def _check(session: Session, row: Node, report: wire.Report) -> None:
     for index, use in enumerate(report.usage):
         if use.busy_ms > use.sampled_ms:
             raise _invalid(f"usage.{index}.busy_ms", f"busy {use.busy_ms} ms of {use.sampled_ms} ms sampled")
-    elsewhere = select(Gpu).where(col(Gpu.uuid).in_(uuids), col(Gpu.node) != row.name, col(Gpu.present))
-    claimed = session.exec(elsewhere).first()
-    if claimed is not None:
-        raise GpuClaimed(
-            f"GPU {claimed.uuid} is reported by node {claimed.node}; one GPU is on one node. If it was moved, have "
-            f"{claimed.node} report without it first"
-        )
 
 
 def _invalid(field: str, message: str) -> InvalidRequest:
@@ -125,7 +118,7 @@ def _close_proved(session: Session, node: str, report: wire.Report, now: float) 
         .join(Lease, col(Lease.id) == col(Allocation.lease))
         .join(Pool, col(Pool.name) == col(Lease.pool))
         .where(
-            col(Allocation.node) == node,
+            col(Gpu.node) == node,
             col(Allocation.closed_at).is_(None),
             col(Allocation.ended_at).is_not(None),
             col(Allocation.id).in_(report.knew_ended),
@@ -144,7 +137,6 @@ def _close_proved(session: Session, node: str, report: wire.Report, now: float) 
         allocation.closed_at = max(int(now), allocation.ended_at or 0)
         session.add(allocation)
     session.flush()
-    fleet.set_quarantine(session, [gpu.uuid for _, gpu in proved if gpu.quarantined], quarantined=False)
     for pool in sorted({gpu.pool for _, gpu in proved if gpu.pool is not None}):
         edges.notify(session, pool)
 
@@ -160,7 +152,8 @@ def _held(session: Session, node: str) -> list[wire.NodeAllocation]:
     query = (
         select(Allocation, Lease)
         .join(Lease, col(Lease.id) == col(Allocation.lease))
-        .where(col(Allocation.node) == node, col(Allocation.closed_at).is_(None))
+        .join(Gpu, col(Gpu.uuid) == col(Allocation.gpu))
+        .where(col(Gpu.node) == node, col(Allocation.closed_at).is_(None))
         .order_by(col(Allocation.id))
     )
     return [

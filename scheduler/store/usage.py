@@ -24,7 +24,7 @@ _USAGE = text(
                greatest(l.starts_at, to_timestamp(:since)) AS box_from,
                greatest(coalesce(l.started_at, 'infinity'), l.starts_at, to_timestamp(:since)) AS had_from,
                least(b.stops_at, to_timestamp(:until)) AS until,
-               least(greatest(l.started_at, l.starts_at), b.stops_at) AS started, b.stops_at AS stopped
+               extract(epoch FROM least(b.stops_at, to_timestamp(:now)) - greatest(l.started_at, l.starts_at)) AS so_far_s
         FROM lease l
         -- One that never started stopped at its start, and lost its whole box.
         CROSS JOIN LATERAL (SELECT CASE WHEN l.started_at IS NULL THEN l.ends_at ELSE l.stops_at END AS stops_at) b
@@ -36,9 +36,8 @@ _USAGE = text(
                extract(epoch FROM greatest(until - least(had_from, until), interval '0'))::bigint AS had_s
         FROM box
     ), used AS (
-        SELECT p.id, sum(least(u.busy_ms, extract(epoch FROM p.stopped - p.started) * 1000)
-                         * p.had_s / nullif(extract(epoch FROM p.stopped - p.started), 0)) AS busy_ms,
-               sum(u.energy * p.had_s / nullif(extract(epoch FROM p.stopped - p.started), 0)) AS energy
+        SELECT p.id, sum(least(u.busy_ms, p.so_far_s * 1000) * p.had_s / nullif(p.so_far_s, 0)) AS busy_ms,
+               sum(u.energy * p.had_s / nullif(p.so_far_s, 0)) AS energy
         FROM part p
         JOIN allocation a ON a.lease = p.id
         JOIN (SELECT allocation, sum(busy_ms) AS busy_ms, sum(energy_millijoules) AS energy
@@ -69,6 +68,7 @@ def show(
         "company": actor.company or company,
         "since": from_wire(since),
         "until": min(from_wire(until), int(now)),
+        "now": int(now),
     }
     rows = session.connection().execute(_USAGE, values)
     return wire.Usage(

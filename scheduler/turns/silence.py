@@ -4,9 +4,10 @@ from scheduler.store import due, fleet
 from scheduler.store.db import Session
 
 
-def mark_silent(session: Session, *, now: float) -> list[str]:
-    """Marks silent nodes `unknown`; their names. A report makes them `ok` again."""
-    silent = due.silent(session, now=now)
-    for node in silent:
-        fleet.set_node_state(session, node, "unknown")
-    return silent
+def mark(session: Session, node: str, *, now: float) -> bool:
+    """Marks the node `unknown` if it is still silent now that its pools are locked. A report makes it `ok` again."""
+    fleet.lock_pools_of(session, node)
+    if node not in due.silent(session, now=now):
+        return False
+    fleet.set_node_state(session, node, "unknown")
+    return True

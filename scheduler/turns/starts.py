@@ -5,10 +5,12 @@ Where a node cannot give them yet the lease waits, and why is written down; what
 
 from dataclasses import dataclass
 
+from scheduler.core.book import Book
 from scheduler.core.lease import advance, charge
 from scheduler.core.model import Cause, Instant, State
 from scheduler.core.model import Lease as CoreLease
 from scheduler.store import allocations, due, generation, gpus, leases, ledger, records
+from scheduler.store.books import Books
 from scheduler.store.db import Session
 from scheduler.store.tables import Lease
 
@@ -32,13 +34,13 @@ class Leading:
 
 
 def start_due(
-    session: Session, pool: str, *, now: float, lead: Leading, after: str = ""
+    session: Session, books: Books, pool: str, *, now: float, lead: Leading, after: str = ""
 ) -> tuple[list[Started], str | None]:
     """Starts what is due in one pool, a batch of leases at a time; also after which one to go on. The caller commits."""
-    generation.lock(session, pool)
+    book = books.locked(session, pool, Instant(int(now)))
     found = due.starts(session, pool, now=now, after=after)
     free = _free(session, pool, found)
-    turn = _Turn(session=session, now=now, lead=lead, free=free, pool=pool)
+    turn = _Turn(session=session, now=now, lead=lead, free=free, pool=pool, book=book)
     started = [lease for row, core in found if (lease := turn.take(row, core)) is not None]
     session.flush()
     return started, found[-1][0].id if len(found) == due.BATCH else None
@@ -58,6 +60,7 @@ class _Turn:
     now: float
     lead: Leading
     free: dict[str, list[str]]
+    book: Book
     number: int | None = None
 
     def take(self, row: Lease, lease: CoreLease) -> Started | None:
@@ -76,10 +79,22 @@ class _Turn:
 
     def _blocked(self, lease: CoreLease) -> str | None:
         """Why the lease cannot start on its placement now; None when it can."""
+        if not self._may_take(lease):
+            return "capacity_lost"
         for node, wanted in lease.placement:
             if len(self.free.get(node, ())) < wanted:
-                return allocations.why_short(self.session, node)
+                return allocations.why_short(self.session, node, now=self.now)
         return None
+
+    def _may_take(self, lease: CoreLease) -> bool:
+        """A late lease takes only what the calendar leaves beside everybody else's slots: they were promised too."""
+        if lease.id not in self.book.leases or lease.starts_at is None or lease.stops_at is None:
+            return True
+        if lease.starts_at >= int(self.now):
+            return True
+        blocks_until = lease.stops_at + self.book.policy.gap_s
+        others = self.book.calendar.unbook(lease.placement, lease.starts_at, blocks_until)
+        return all(others.free[node].least(int(self.now), lease.stops_at) >= gpus for node, gpus in lease.placement)
 
     def _start(self, row: Lease, lease: CoreLease) -> Started:
         active = advance(lease, State.ACTIVE, Cause.STARTED, Instant(int(self.now)))

@@ -26,7 +26,7 @@ class Stopped:
 def begin_ending(session: Session, pool: str, *, now: float) -> bool:
     """Marks active leases whose grace has begun; whether there may be more."""
     grace_s = generation.lock(session, pool).grace_s
-    found = due.stops(session, pool, states=("active",), until=int(now) + grace_s)
+    found = due.endings(session, pool, now=now, grace_s=grace_s)
     changed = generation.bump(session, pool) if found else 0
     for row, lease in found:
         ending = advance(lease, State.ENDING, Cause.EXPIRED, Instant(int(now)))
@@ -40,7 +40,7 @@ def begin_ending(session: Session, pool: str, *, now: float) -> bool:
 def stop_due(session: Session, pool: str, *, now: float) -> tuple[list[Stopped], bool]:
     """Ends what is due in one pool; also whether there may be more. The caller fences and commits."""
     generation.lock(session, pool)
-    found = due.stops(session, pool, states=("ending",), until=int(now))
+    found = due.stops(session, pool, now=now)
     changed = generation.bump(session, pool) if found else 0
     entries: list[ledger.Entry] = []
     for row, lease in found:
@@ -62,6 +62,14 @@ def quarantine_unproved(session: Session, *, now: float) -> list[str]:
     found = due.unproved(session, now=now)
     if found:
         fleet.set_quarantine(session, found, quarantined=True)
+    return found
+
+
+def lift_proved(session: Session) -> list[str]:
+    """Gives quarantined GPUs that were shown empty after all back to their pools; their uuids."""
+    found = due.proved(session)
+    if found:
+        fleet.set_quarantine(session, found, quarantined=False)
     return found
 
 

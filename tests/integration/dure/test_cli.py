@@ -89,7 +89,8 @@ def test_the_same_key_gives_the_same_lease(dure: Dure) -> None:
 
 
 def test_an_ask_is_refused_with_what_would_work(dure: Dure) -> None:
-    refused = dure("acme", "ask", "h100", "4x8", "--for", "10m", code=exits.REFUSED)
+    dure("admin", "quota", "set", "acme", "h100", "--gpus", "8")
+    refused = dure("acme", "ask", "h100", "2x8", "--for", "10m", code=exits.REFUSED)
     assert refused.stderr.startswith("refused (quota_exceeded): ")
     assert "limit GPUs" in refused.stderr
     assert "kept as lea_" in refused.stderr
@@ -115,11 +116,16 @@ def test_an_ask_that_cannot_start_yet_says_so_or_is_refused(dure: Dure) -> None:
         pytest.param("acme", ["company", "list"], exits.NOT_ALLOWED, id="what is an admin's"),
         pytest.param("acme", ["ask", "nope", "8", "--for", "1h"], exits.NOT_FOUND, id="no such pool"),
         pytest.param("acme", ["lease", "show", "lea_nope"], exits.NOT_FOUND, id="no such lease"),
-        pytest.param("acme", ["calendar", "NOPE!"], exits.INVALID, id="a name that is none"),
         pytest.param(
-            "acme", ["ask", "h100", "8", "--for", "1h", "--start", "-1h"], exits.INVALID, id="a start in the past"
+            "acme",
+            ["calendar", "h100", "--for", "90d", "--since", "-1d"],
+            exits.INVALID,
+            id="more than a calendar holds",
         ),
-        pytest.param("acme", ["ask", "h100", "8", "--for", "61d"], exits.INVALID, id="longer than the calendar"),
+        pytest.param(
+            "acme", ["ask", "h100", "8", "--for", "1h", "--start-by", "-1h"], exits.INVALID, id="a window in the past"
+        ),
+        pytest.param("admin", ["ask", "h100", "8", "--for", "1h"], exits.INVALID, id="an admin for nobody"),
         pytest.param("admin", ["company", "add", "acme"], exits.CONFLICT, id="a name that is taken"),
         pytest.param("admin", ["pool", "list", "--server", "http://127.0.0.1:9"], exits.UNAVAILABLE, id="no server"),
     ],

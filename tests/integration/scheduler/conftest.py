@@ -111,8 +111,9 @@ class World:
             stops.stop_due(session, "h100", now=now)
         with self.db.begin() as session:
             stops.quarantine_unproved(session, now=now)
+            stops.lift_proved(session)
         with self.db.begin() as session:
-            starts.start_due(session, "h100", now=now, lead=lead)
+            starts.start_due(session, self.service.books, "h100", now=now, lead=lead)
             queue.expire(session, "h100", now=now)
             queue.pull(session, self.service, "h100", now=now)
 

@@ -5,7 +5,7 @@ from sqlalchemy import text
 
 from dure import wire
 from dure.errors import GpuClaimed, InvalidRequest, StaleReport, UnknownNode
-from scheduler.store import nodes, receiving
+from scheduler.store import due, nodes, receiving
 from scheduler.turns import silence
 from tests.integration.scheduler.conftest import T0, World
 
@@ -25,7 +25,7 @@ def _silence(world: World, now: float, *, receiving_since: float = T0) -> list[s
         receiving.beat(session, now=receiving_since)
         receiving.beat(session, now=max(now - 1, receiving_since))
     with world.db.begin() as session:
-        return silence.mark_silent(session, now=now)
+        return [node for node in due.silent(session, now=now) if silence.mark(session, node, now=now)]
 
 
 def test_a_report_that_changes_nothing_does_not_touch_the_pool(world: World) -> None:

@@ -9,6 +9,7 @@ from dure import wire
 from dure.errors import BeyondHorizon, DureError, Forbidden, InvalidRequest, UnknownCompany, UnknownPool, WindowInPast
 from scheduler.actor import Actor
 from scheduler.service import Service
+from scheduler.store import quotas
 from scheduler.store.books import Books
 from scheduler.store.times import to_wire
 from tests.integration.scheduler.conftest import ADMIN, T0, World, company
@@ -72,10 +73,10 @@ def test_a_company_asks_for_itself_alone(world: World) -> None:
 @pytest.mark.parametrize(
     ("shape", "code"),
     [
-        pytest.param({"gpus": 17}, "quota_exceeded", id="above the quota"),
+        pytest.param({"gpus": 17}, "never_fits", id="more than there are"),
         pytest.param({"nodes": 1, "gpus_per_node": 9}, "never_fits", id="no node is so large"),
         pytest.param({"nodes": 3, "gpus_per_node": 1}, "never_fits", id="not so many nodes"),
-        pytest.param({"nodes": 100_000, "gpus_per_node": 100_000}, "quota_exceeded", id="enormous"),
+        pytest.param({"nodes": 100_000, "gpus_per_node": 100_000}, "never_fits", id="enormous"),
     ],
 )
 def test_what_can_never_be_is_refused_with_the_numbers_and_stored(
@@ -85,6 +86,14 @@ def test_what_can_never_be_is_refused_with_the_numbers_and_stored(
     assert (lease.state, lease.decision.outcome, lease.decision.code) == ("refused", "refused", code)
     assert lease.decision.id is not None
     assert lease.decision.numbers["limit_gpus"] == 16
+
+
+def test_what_the_quota_does_not_allow_is_refused_with_the_limit_and_what_it_would_allow(world: World) -> None:
+    with world.db.begin() as session:
+        quotas.put(session, "acme", "h100", wire.QuotaSet(gpus=4), actor=ADMIN, now=T0)
+    lease = _ask(world, shape={"gpus": 5})
+    assert (lease.state, lease.decision.code) == ("refused", "quota_exceeded")
+    assert (lease.decision.numbers["limit_gpus"], lease.decision.numbers["largest_gpus"]) == (4, 4)
 
 
 def test_a_quote_says_what_the_ask_then_gets_and_stores_nothing(world: World) -> None:

@@ -15,5 +15,5 @@ def text(shown: RenderableType, view: View = SEOUL) -> str:
     """Line by line, without the blanks at their ends."""
     console = Console(file=io.StringIO(), width=view.width, markup=False, emoji=False, highlight=False)
     with console.capture() as captured:
-        console.print(shown)
+        console.print(shown, crop=False)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())

@@ -112,12 +112,41 @@ def test_what_cannot_be_read_is_not_sent(api: Api, run: Run, words: list[str], s
 
 
 @pytest.mark.parametrize(
-    ("words", "field"), [(["p", "8", "--for", "0s"], "duration_s"), (["P!", "8", "--for", "1h"], "pool")]
+    ("words", "sentence"),
+    [
+        (["p", "8", "--for", "0s"], "--for: 0s is not from 1s to 60d; for example 2h30m"),
+        (["p", "8", "--for", "500d"], "--for: 500d is not from 1s to 60d; for example 2h30m"),
+        (["P!", "8", "--for", "1h"], "POOL: 'P!' is none: 1 to 63 of a-z, 0-9, . and -"),
+        (["p", "8", "--for", "1h", "--name", "x" * 101], f"--name: '{'x' * 40}'... (101 characters) is none: 1 to 100"),
+        (["p", "8", "--for", "1h", "--company", "Globex Inc"], "--company: 'Globex Inc' is none: 1 to 40 of a-z"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else value[-1][:12],
 )
-def test_what_no_server_takes_names_its_field(api: Api, run: Run, words: list[str], field: str) -> None:
+def test_what_no_server_takes_is_told_as_it_was_typed(api: Api, run: Run, words: list[str], sentence: str) -> None:
     result = run("ask", *words)
-    assert (result.exit_code, api.seen) == (7, [])
-    assert f"  {field}: " in result.stderr
+    assert (result.exit_code, result.stdout, api.seen) == (2, "", [])
+    assert result.stderr.startswith(f"error: {sentence}")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("start", ["now", "+0s", "2026-11-24 09:48:44", "-1m"])
+@pytest.mark.parametrize("words", [[], ["--dry-run"]])
+def test_a_start_that_is_not_later_than_now_is_as_soon_as_possible(
+    api: Api, run: Run, start: str, words: list[str]
+) -> None:
+    api.on(*LEASES, problem("internal", 500))
+    result = run("ask", "p", "8", "--for", "1h", "--start", start, "--start-by", "+2h", *words)
+    sent = json.loads(api.seen[0].content)
+    assert (sent.get("start"), sent["start_by"]) == (None, "2026-11-24T02:48:44Z")
+    assert ("asking for a start as soon as possible" in result.stderr) == (start != "now")
+
+
+def test_an_admin_is_told_to_say_the_company(api: Api, run: Run) -> None:
+    field = wire.FieldError(field="company", message='an admin says for whom it asks, for example "company": "acme"')
+    api.on(*LEASES, problem("invalid_request", 422, "company: an admin says for whom it asks", errors=[field]))
+    assert run("ask", "p", "8", "--for", "1h").stderr == (
+        "error (invalid_request): --company: an admin says for whom it asks, for example --company acme\n"
+    )
 
 
 def test_a_time_that_cannot_be_read_names_its_option_in_json(run: Run) -> None:

@@ -152,8 +152,14 @@ def test_a_wrong_configuration_in_json_is_a_problem(run: Run, environ: dict[str,
 def test_a_wrong_value_is_told_in_a_broken_zone_too(api: Api, run: Run, environ: dict[str, str]) -> None:
     environ["DURE_ZONE"] = "Mars/Base"
     result = run("pool", "add", "P!", "--product", "P")
-    assert (result.exit_code, api.seen) == (7, [])
-    assert "'P!' does not match" in result.stderr
+    assert (result.exit_code, api.seen) == (2, [])
+    assert "POOL: 'P!' is none" in result.stderr
+
+
+def test_no_line_ends_in_blanks(api: Api, run: Run) -> None:
+    api.on("GET", "/v1/leases", page(answers.a_lease(name="a"), answers.a_lease(name="longer")))
+    lines = run("lease", "list", "--all").stdout.splitlines()
+    assert [line.rstrip() for line in lines] == lines
 
 
 def test_colours_never_go_into_a_pipe(api: Api, run: Run) -> None:

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from dure import errors, wire
-from dure.cli import exits
+from dure.cli import exits, terminal
 from tests.unit.dure.answers import SERVER, Api, page, problem
 from tests.unit.dure.conftest import Run
 
@@ -55,15 +55,32 @@ def test_every_code_of_ours_has_an_exit_code_that_is_documented() -> None:
 
 def test_a_value_that_no_server_would_take_is_not_sent(api: Api, run: Run) -> None:
     result = run("company", "add", "Acme Inc.")
-    assert (result.exit_code, api.seen) == (7, [])
-    assert "name: 'Acme Inc.' does not match" in result.stderr
+    assert (result.exit_code, api.seen) == (2, [])
+    assert result.stderr == (
+        "error: COMPANY: 'Acme Inc.' is none: 1 to 40 of a-z, 0-9 and -, first a letter, not - last; for example acme\n"
+    )
+
+
+def test_a_long_sentence_is_broken_between_words_on_a_screen_alone(
+    api: Api, run: Run, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ["COLUMNS"] = "60"
+    words = " ".join(["fifteen-letters"] * 12)
+    api.on("POST", "/v1/leases", problem("never_fits", 409, f"It {words}.", lease="lea_1"))
+    ask = ("ask", "p", "8", "--for", "1h")
+    assert run(*ask).stderr.splitlines()[0] == f"refused (never_fits): It {words}."
+    monkeypatch.setattr(terminal, "is_screen", lambda _: True)
+    lines = run(*ask).stderr.splitlines()
+    assert max(map(len, lines)) <= 60
+    assert " ".join(line.strip() for line in lines[:-1]) == f"refused (never_fits): It {words}."
+    assert lines[-1] == "  kept as lea_1: dure lease show lea_1"
 
 
 def test_each_wrong_field_is_named(run: Run) -> None:
     result = run("pool", "add", "P!", "--product", "", "--grace", "2h", "--json")
-    assert result.exit_code == 7
+    assert result.exit_code == 2
     fields = {error.field for error in wire.Problem.model_validate_json(result.stdout).errors}
-    assert fields == {"name", "product", "grace_s"}
+    assert fields == {"POOL", "--product", "--grace"}
 
 
 def test_a_wrong_token_is_never_repeated_on_the_screen(api: Api, run: Run) -> None:

@@ -1,11 +1,13 @@
 """dure lease list, show, release, cancel and events."""
 
 import json
+from typing import Any
 
+import httpx
 import pytest
 
 from dure import wire
-from tests.unit.dure.answers import Api, a_lease, page, problem
+from tests.unit.dure.answers import Api, a_lease, answer, in_s, page, problem
 from tests.unit.dure.conftest import Run
 
 
@@ -58,6 +60,74 @@ def test_a_lease_that_is_over_is_a_conflict(api: Api, run: Run, verb: str) -> No
     assert (result.exit_code, result.stderr) == (8, "error (wrong_state): l is over since noon.\n")
 
 
-def test_an_empty_id_is_no_list(api: Api, run: Run) -> None:
-    assert run("lease", "show", "").exit_code == 4
-    assert api.seen == []
+@pytest.mark.parametrize("verb", ["show", "release", "cancel", "events", "watch"])
+@pytest.mark.parametrize("text", ["", "pretrain 7b", "../pools", "é"])
+def test_what_is_no_id_is_not_sent(api: Api, run: Run, verb: str, text: str) -> None:
+    result = run("lease", verb, text)
+    assert (result.exit_code, api.seen) == (2, [])
+    assert result.stderr == (
+        f"error: LEASE: {text!r} is none: an id is as dure lease list shows it, for example lea_06eqz8n1hg7k2m9v4r3t; "
+        "a lease's name is not its id\n"
+    )
+
+
+REFUSED = "state=refused"
+
+
+def _listed(api: Api, refused: int) -> None:
+    def answered(request: httpx.Request) -> httpx.Response:
+        asked = request.url.query.decode()
+        return answer(page(*[a_lease("refused")] * refused) if REFUSED in asked and "queued" not in asked else page())
+
+    api.on("GET", "/v1/leases", answered)
+
+
+@pytest.mark.parametrize(
+    ("refused", "want"),
+    [
+        (0, "no leases\n"),
+        (1, "no leases\n1 refused ask is not shown: --all\n"),
+        (3, "no leases\n3 refused asks are not shown: --all\n"),
+    ],
+)
+def test_refused_asks_are_counted_and_not_shown(api: Api, run: Run, refused: int, want: str) -> None:
+    _listed(api, refused)
+    assert run("lease", "list").stdout == want
+    assert REFUSED not in api.seen[0].url.query.decode()
+
+
+def test_json_leaves_refused_asks_out_too(api: Api, run: Run) -> None:
+    _listed(api, 3)
+    assert json.loads(run("lease", "list", "--json").stdout)["items"] == []
+    assert len(api.seen) == 1
+
+
+@pytest.mark.parametrize("words", [["--all"], ["--state", "refused"]])
+def test_refused_asks_are_shown_to_who_wants_them(api: Api, run: Run, words: list[str]) -> None:
+    api.on("GET", "/v1/leases", page(a_lease("refused")))
+    result = run("lease", "list", *words)
+    assert "not shown" not in result.stdout
+    assert len(api.seen) == 1
+
+
+HINT = "what is scheduled is not moved earlier; to start sooner, cancel it and ask again\n"
+
+
+@pytest.mark.parametrize("verb", ["release", "cancel"])
+@pytest.mark.parametrize(
+    ("reply", "words", "told"),
+    [
+        pytest.param(page(a_lease(starts_at=in_s(60))), [], True, id="another starts later"),
+        pytest.param(page(a_lease()), [], False, id="another starts now"),
+        pytest.param(page(), [], False, id="nothing is scheduled"),
+        pytest.param(problem("forbidden", 403), [], False, id="it cannot be looked up"),
+        pytest.param(page(a_lease(starts_at=in_s(60))), ["--json"], False, id="a program asks"),
+    ],
+)
+def test_who_gives_back_is_told_that_nothing_moves(
+    api: Api, run: Run, verb: str, reply: Any, words: list[str], told: bool
+) -> None:
+    api.on("POST", f"/v1/leases/l/{verb}", a_lease("ended")).on("GET", "/v1/leases", reply)
+    result = run("lease", verb, "l", *words)
+    assert result.exit_code == 0
+    assert result.stdout.endswith(HINT) == told

@@ -32,8 +32,19 @@ def test_a_file_that_is_there_is_kept_and_nothing_is_enrolled(api: Api, run: Run
     path = tmp_path / "t"
     path.write_text("old")
     result = run("node", "enroll", "gpu-01", "--token-file", str(path))
-    assert (result.exit_code, path.read_text(), api.seen) == (2, "old", [])
+    assert (result.exit_code, path.read_text()) == (2, "old")
+    assert [request.method for request in api.seen] == ["GET"]
     assert "is there already" in result.stderr
+    assert "--renew" not in result.stderr
+
+
+def test_a_node_that_is_enrolled_already_is_said_to_be(api: Api, run: Run, tmp_path: Path) -> None:
+    api.on("GET", "/v1/nodes/gpu-01", a_node())
+    path = tmp_path / "t"
+    path.write_text("old")
+    result = run("node", "enroll", "gpu-01", "--token-file", str(path))
+    assert (result.exit_code, path.read_text()) == (2, "old")
+    assert "gpu-01 is already enrolled: --renew makes it another token" in result.stderr
 
 
 def test_renewing_replaces_the_file(api: Api, run: Run, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ def test_a_quota_is_set(api: Api, run: Run, gpus: int) -> None:
     assert json.loads(api.seen[0].content) == {"gpus": gpus}
 
 
-@pytest.mark.parametrize(("gpus", "code"), [("-1", 7), ("100001", 7), ("many", 2), ("1.5", 2)])
+@pytest.mark.parametrize(("gpus", "code"), [("-1", 2), ("100001", 2), ("many", 2), ("1.5", 2)])
 def test_what_is_no_quota_is_not_sent(api: Api, run: Run, gpus: str, code: int) -> None:
     assert run("quota", "set", "acme", "p", "--gpus", gpus).exit_code == code
     assert api.seen == []

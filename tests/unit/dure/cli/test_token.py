@@ -9,7 +9,7 @@ import pytest
 
 from dure import wire
 from dure.cli.token import Role
-from tests.unit.dure.answers import Api, a_token, an_issued_token, page
+from tests.unit.dure.answers import Api, a_token, an_issued_token, in_s, page
 from tests.unit.dure.conftest import Run
 
 TOKENS = ("POST", "/v1/tokens")
@@ -43,7 +43,7 @@ def test_whose_token_it_is_must_be_said(api: Api, run: Run) -> None:
 
 
 def test_a_role_that_contradicts_its_subject_is_not_sent(api: Api, run: Run) -> None:
-    assert run("token", "issue", "--role", "admin", "--company", "acme").exit_code == 7
+    assert run("token", "issue", "--role", "admin", "--company", "acme").exit_code == 2
     assert api.seen == []
 
 
@@ -65,7 +65,14 @@ def test_tokens_are_listed(api: Api, run: Run) -> None:
 
 def test_a_token_is_revoked(api: Api, run: Run) -> None:
     api.on("DELETE", "/v1/tokens/tok_1", a_token(revoked_at=a_token().created_at))
-    assert "revoked" in run("token", "revoke", "tok_1").stdout
+    assert "revoked: nobody gets in" in run("token", "revoke", "tok_1").stdout
+
+
+def test_a_token_that_was_revoked_before_says_since_when(api: Api, run: Run) -> None:
+    api.on("DELETE", "/v1/tokens/tok_1", a_token(revoked_at=in_s(-7200)))
+    assert run("token", "revoke", "tok_1").stdout.startswith(
+        "it was revoked already, since Tue 2026-11-24 07:48:44 KST (2026-11-23 22:48:44 UTC), 2h ago"
+    )
 
 
 def test_the_roles_are_those_of_the_wire() -> None:

@@ -5,6 +5,7 @@ import json
 import httpx
 import pytest
 
+from dure import wire
 from dure.cli.watch import LONGEST_SILENCE_S
 from tests.unit.dure.answers import Api, a_lease, problem
 from tests.unit.dure.conftest import Run
@@ -37,6 +38,21 @@ def test_a_lease_that_is_over_before_it_was_active_is_a_conflict(api: Api, run: 
     api.on(*LEASE, a_lease(), a_lease(state))
     result = run("lease", "watch", "l", "--until", "active")
     assert (result.exit_code, result.stderr) == (8, f"it is {state} and was not active\n")
+
+
+def test_a_lease_that_is_ending_still_runs(api: Api, run: Run) -> None:
+    expired = wire.EndCause.EXPIRED
+    api.on(*LEASE, a_lease("active"), a_lease("ending", end_cause=expired), a_lease("ended", end_cause=expired))
+    lines = [line.partition(")  ")[2] for line in run("lease", "watch", "l").stdout.splitlines()]
+    assert lines[1:] == [
+        "active -> ending, still running until 24 Nov 11:48:44",
+        "ending -> ended, because its time was over",
+    ]
+
+
+def test_a_lease_that_is_ending_is_active_enough(api: Api, run: Run) -> None:
+    api.on(*LEASE, a_lease("ending"))
+    assert run("lease", "watch", "l", "--until", "active").exit_code == 0
 
 
 def test_json_is_a_lease_a_line(api: Api, run: Run) -> None:

@@ -1,5 +1,7 @@
 """Companies, quotas, tokens and usage on a screen."""
 
+from dataclasses import replace
+
 import pytest
 
 from dure import wire
@@ -32,7 +34,7 @@ def test_a_company_is_shown_with_its_quotas() -> None:
 
 
 def test_a_company_without_quotas_is_told_what_that_means() -> None:
-    assert "dure quota set" in text(companies.quotas([]))
+    assert "dure quota set" in text(companies.quotas([], SEOUL))
 
 
 def test_a_quota_is_said_beside_what_is_held() -> None:
@@ -52,7 +54,18 @@ def test_a_quota_is_said_beside_what_is_held() -> None:
 )
 def test_a_token_says_how_it_stands(more: dict[str, object], want: str) -> None:
     assert want in text(companies.tokens([a_token(**more)], SEOUL)).splitlines()[1]
-    assert want in text(companies.token(a_token(**more), SEOUL))
+    assert want.replace("24 Nov", "Tue 2026-11-24") in text(companies.token(a_token(**more), SEOUL))
+
+
+def test_a_narrow_list_of_tokens_keeps_ids_whole() -> None:
+    view = replace(SEOUL, width=80)
+    found = a_token(id="tok_06eqz8n1hg7k2m9v4r3t", revoked_at=in_s(1), label="the laptop of somebody with many words")
+    lines = text(companies.tokens([found, a_token(id="tok_06eqz8n1hg7k2m9v4r3u")], view), view).splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("tok_")] == [
+        "tok_06eqz8n1hg7k2m9v4r3t",
+        "tok_06eqz8n1hg7k2m9v4r3u",
+    ]
+    assert max(map(len, lines)) <= 80
 
 
 def test_a_new_token_shows_its_secret_once() -> None:

@@ -30,6 +30,17 @@ def test_numbers_are_said_with_units_and_in_the_zone() -> None:
     }
 
 
+def test_numbers_are_in_one_order_however_they_were_kept() -> None:
+    backwards = dict(reversed(NUMBERS.items()))
+    said = list(decisions.numbers(backwards, SEOUL.zone))
+    assert said == list(decisions.numbers(NUMBERS, SEOUL.zone))
+    assert [name for name, _ in said][:3] == ["asked GPUs", "limit GPUs", "wait"]
+
+
+def test_what_a_promise_holds_is_not_said_twice() -> None:
+    assert list(decisions.numbers({"gpus": 8, "asked_gpus": 8}, None)) == [("asked GPUs", "8")]
+
+
 def test_a_refusal_says_code_sentence_numbers_and_where_it_is_kept() -> None:
     error = errors.QuotaExceeded(
         "16 are more than 8: ask for 8.", numbers={"limit_gpus": 8}, lease="lea_1", request_id="r"
@@ -52,8 +63,18 @@ def test_a_refusal_without_numbers_of_its_own_has_its_decisions() -> None:
     [
         pytest.param(
             errors.InvalidRequest("no", errors=[wire.FieldError(field="gpus", message="at least 1")]),
-            ["error (invalid_request): no", "  gpus: at least 1"],
+            ["error (invalid_request): no", "  --gpus: at least 1"],
             id="fields are named",
+        ),
+        pytest.param(
+            errors.InvalidRequest("x: no; y: nor", errors=[wire.FieldError(field="x", message="no")]),
+            ["error (invalid_request): x: no; y: nor"],
+            id="what repeats the sentence is said once",
+        ),
+        pytest.param(
+            errors.WindowInPast("start 9 is past", errors=[wire.FieldError(field="start", message="start 9 is past")]),
+            ["error (window_in_past): --start 9 is past"],
+            id="fields are said as they are typed",
         ),
         pytest.param(
             errors.Unavailable("away", retry_after_s=90),

@@ -54,8 +54,8 @@ def test_a_node_shows_each_gpu_and_its_lease(width: int) -> None:
     shown = text(fleet.node(a_node(), view), view)
     for part in (
         "3s behind ours",
-        "0 GPU-00000000",
-        "1 GPU-00000001",
+        "0    GPU-00000000",
+        "1    GPU-00000001",
         "lea_1",
         "0.5/80 GiB",
         "71 W",
@@ -63,6 +63,24 @@ def test_a_node_shows_each_gpu_and_its_lease(width: int) -> None:
         "driver 560.35",
     ):
         assert part in shown
+
+
+def test_a_node_fits_a_narrow_screen_with_a_line_a_gpu() -> None:
+    view = replace(SEOUL, width=80)
+    gpus = [
+        a_gpu(
+            n,
+            uuid=f"GPU-8f2a11c0-1111-2222-3333-44445555666{n}",
+            lease="lea_06eqz8n1hg7k2m9v4r3t",
+            state=wire.GpuState.QUARANTINED,
+        )
+        for n in range(8)
+    ]
+    lines = text(fleet.node(a_node(gpus=gpus), view), view).splitlines()
+    assert [line.split()[:3] for line in lines[-8:]] == [
+        [str(n), "lea_06eqz8n1hg7k2m9v4r3t", "quarantined"] for n in range(8)
+    ]
+    assert max(map(len, lines)) <= 80
 
 
 def test_a_node_that_never_reported_says_so() -> None:

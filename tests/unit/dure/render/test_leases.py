@@ -34,7 +34,55 @@ def test_a_queued_ask_says_so_first_and_by_which_numbers() -> None:
 
 def test_a_lease_that_started_late_says_why() -> None:
     shown = text(leases.lease(a_lease("active", late_start_s=65, late_cause="node gpu-03 lost"), SEOUL))
-    assert "started     Tue 2026-11-24 09:48:44 KST (00:48:44 UTC), now, 1m5s late: node gpu-03 lost" in shown
+    late = "1m5s late: node gpu-03 lost (the lost time is refunded)"
+    assert f"started   Tue 2026-11-24 09:48:44 KST (00:48:44 UTC), now, {late}" in shown
+    assert "never later" not in shown
+
+
+def test_what_was_known_at_the_decision_stands_under_its_own_head() -> None:
+    numbers: dict[str, int | str] = {"gpus": 16, "wait_s": 0, "asked_gpus": 16}
+    held = [wire.HeldGpu(uuid="GPU-1", node="gpu-01", proved_empty_at=None)]
+    shown = text(leases.lease(a_lease("active", gpus=held, decision=a_decision(numbers=numbers)), SEOUL)).splitlines()
+    head = shown.index("when it was decided, Tue 2026-11-24 09:48:44 KST (00:48:44 UTC), now")
+    assert shown[head + 1 :] == ["  why         starts_now: 16 GPUs start now.", "  asked GPUs  16", "  wait        0s"]
+    assert [line for line in shown if line.startswith("GPUs")] == ["GPUs      GPU-1 on gpu-01"]
+
+
+def test_a_cancelled_lease_promises_nothing_and_has_no_end() -> None:
+    found = a_lease("cancelled", promised_start=in_s(600), starts_at=in_s(600), stops_at=in_s(600))
+    shown = text(leases.lease(found, SEOUL))
+    assert "in 10m; given up" in shown
+    assert "never later" not in shown
+    assert not [line for line in shown.splitlines() if line.startswith(("ends", "starts", "where"))]
+    assert text(leases.leases([found], SEOUL)).splitlines()[1].split()[4:7] == ["acme", "–", "–"]
+
+
+@pytest.mark.parametrize(
+    ("more", "want"),
+    [
+        pytest.param(
+            {"start_by": in_s(-60), "start": in_s(-90)},
+            "its window passed with no start that fitted; the last was Tue 2026-11-24 09:47:44 KST (00:47:44 UTC), 1m ago",
+            id="a window",
+        ),
+        pytest.param(
+            {"start": in_s(-90)},
+            "its window passed with no start that fitted; the last was Tue 2026-11-24 09:47:14 KST",
+            id="a start",
+        ),
+        pytest.param({}, "no start fitted within the booking horizon", id="neither"),
+    ],
+)
+def test_an_expired_ask_says_that_its_window_passed(more: dict[str, object], want: str) -> None:
+    none = {"promised_start": None, "starts_at": None, "ends_at": None, "stops_at": None, "placement": []}
+    shown = text(leases.lease(a_lease("expired", **none, **more), SEOUL))
+    assert f"expired  {want}" in shown.replace("expired   ", "expired  ")
+
+
+def test_a_promise_that_is_late_is_not_repeated() -> None:
+    shown = text(leases.lease(a_lease(promised_start=in_s(-10)), SEOUL))
+    assert "never later" not in shown
+    assert "late: it starts as soon as it can" in shown
 
 
 def test_an_ended_lease_says_its_cause_and_which_gpus_are_proved_empty() -> None:
@@ -43,23 +91,31 @@ def test_an_ended_lease_says_its_cause_and_which_gpus_are_proved_empty() -> None
         wire.HeldGpu(uuid="GPU-2", node="gpu-02", proved_empty_at=None),
     ]
     shown = text(leases.lease(a_lease("ended", gpus=gpus), SEOUL))
-    assert "ended (expired)" in shown
-    assert "GPU-1 on gpu-01, proved empty 24 Nov 09:48:44\n            GPU-2 on gpu-02" in shown
+    assert "ended (its time was over)" in shown
+    assert "GPU-1 on gpu-01, proved empty 24 Nov 09:48:44\n          GPU-2 on gpu-02" in shown
 
 
 def test_a_list_has_a_line_each() -> None:
     shown = text(leases.leases([a_lease(), a_lease("ended", name=None)], SEOUL)).splitlines()
     assert shown[0].split() == ["LEASE", "STATE", "WHAT", "COMPANY", "STARTS", "ENDS", "WHERE", "WHY", "NAME"]
-    assert shown[1].split("  ")[-1] == "llm-3"
-    assert "expired" in shown[2]
+    assert shown[1].split()[-1] == "llm-3"
+    assert "its time was over" in shown[2]
     assert len(shown) == 4
 
 
-def test_a_narrow_screen_gets_every_cell_whole() -> None:
-    view = replace(SEOUL, width=100)
-    shown = text(leases.leases([a_lease("queued", decision=a_decision("waits_for_quota", "queued"))], view), view)
-    for whole in ("lea_06eqz8n1hg7k2m9v4r3t", "waits_for_quota", "2x8 h100-80gb", "llm-3", "acme"):
-        assert whole in shown
+def test_a_narrow_screen_gets_its_cells_whole() -> None:
+    view = replace(SEOUL, width=80)
+    found = [a_lease("queued", decision=a_decision("waits_for_quota", "queued")), a_lease("scheduled")]
+    shown = text(leases.leases(found, view), view).splitlines()
+    assert shown[0].split() == ["LEASE", "STATE", "WHAT", "STARTS", "ENDS"]
+    assert shown[2] == "lea_06eqz8n1hg7k2m9v4r3t  scheduled  2x8 h100-80gb  24 Nov 09:48  24 Nov 11:48"
+    assert max(map(len, shown)) <= 80
+
+
+def test_leases_of_several_companies_say_whose() -> None:
+    view = replace(SEOUL, width=80)
+    shown = text(leases.leases([a_lease(), a_lease(company="globex")], view), view).splitlines()
+    assert shown[0].split() == ["LEASE", "STATE", "WHAT", "COMPANY", "STARTS"]
 
 
 def test_no_leases_is_a_sentence() -> None:
@@ -91,7 +147,7 @@ def test_a_preview_says_what_would_be_refunded() -> None:
         ),
         pytest.param(a_lease(), a_lease(), "", id="nothing changed"),
         pytest.param(a_lease(), a_lease("active"), "scheduled -> active", id="it starts"),
-        pytest.param(a_lease("active"), a_lease("ended"), "active -> ended, because expired", id="it ends"),
+        pytest.param(a_lease("active"), a_lease("ended"), "active -> ended, because its time was over", id="it ends"),
         pytest.param(
             a_lease(),
             a_lease(promised_start=in_s(60), starts_at=in_s(60)),
@@ -107,8 +163,14 @@ def test_a_preview_says_what_would_be_refunded() -> None:
         pytest.param(
             a_lease(),
             a_lease("active", late_start_s=7, late_cause="no spare"),
-            "scheduled -> active, started 7s late: no spare",
+            "scheduled -> active, started 7s late: no spare (the lost time is refunded)",
             id="it starts late",
+        ),
+        pytest.param(
+            a_lease("active"),
+            a_lease("ending", end_cause=wire.EndCause.EXPIRED),
+            "active -> ending, still running until 24 Nov 11:48:44",
+            id="its end is near",
         ),
         pytest.param(
             a_lease(), a_lease(placement=[wire.NodeShare(node="gpu-09", gpus=8)]), "on gpu-09 (8)", id="it is moved"

@@ -1,5 +1,7 @@
 """The whole house on one screen."""
 
+from dataclasses import replace
+
 from dure.render.status import status
 from tests.unit.dure.answers import a_booking, a_calendar, a_pool
 from tests.unit.dure.screen import SEOUL, text
@@ -20,6 +22,15 @@ def test_of_many_the_next_few_are_shown() -> None:
     assert "ends next (of 9 in 24h)" in shown
     assert "lea_5" in shown
     assert "lea_6" not in shown
+
+
+def test_a_narrow_screen_keeps_ids_whole() -> None:
+    view = replace(SEOUL, width=80)
+    lease = "lea_06eqz8n1hg7k2m9v4r3t"
+    booked = [a_booking("active", 0, 60, lease=lease, company="globex-research"), a_booking("scheduled", 9, 99)]
+    lines = text(status([a_pool()], [a_calendar(bookings=booked)], view), view).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line for line in lines if line.endswith(f"  {lease}")]
 
 
 def test_a_quiet_house_says_so() -> None:
