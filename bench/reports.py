@@ -61,7 +61,7 @@ def _leased(ground: Stack) -> Fleet:
             for _ in range(NODES // A_LEASE):
                 service.ask(session, ask, actor=ADMIN, now=now)
             # A second later, for a lease starts at a whole one.
-            starts.start_due(session, POOL, now=now + 1, lead=Leading(since=now, away="bench"))
+            starts.start_due(session, service.books, POOL, now=now + 1, lead=Leading(since=now, away="bench"))
     return made
 
 

@@ -1,5 +1,6 @@
 """dure ask: GPUs for a time."""
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,10 @@ from dure.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from dure import wire
+
+
+JUST_NOW = timedelta(minutes=1)
+"""A start no longer ago than this meant now; one further back is more likely a mistake, which the server refuses."""
 
 
 class Purpose(StrEnum):
@@ -68,7 +73,7 @@ def ask(  # noqa: PLR0913 (one parameter an option)
     from dure import wire
 
     begin, last = terminal.instant("--start", start), terminal.instant("--start-by", start_by)
-    if begin is not None and begin <= terminal.now:
+    if begin is not None and terminal.now - JUST_NOW <= begin <= terminal.now:
         # It would be past when it arrives; what has begun already is asked for as soon as possible.
         if start is not None and start.strip().lower() != "now":
             terminal.note(f"--start {start} is not later than now: asking for a start as soon as possible")

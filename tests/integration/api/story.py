@@ -58,7 +58,7 @@ class Story:
     # --- the chapters --------------------------------------------------------------------------------------------------
 
     def _founding(self) -> None:
-        pool = {"name": "h100", "product": "NVIDIA H100 80GB HBM3"}
+        pool = {"name": "h100-80gb", "product": "NVIDIA H100 80GB HBM3"}
         self.say("add_pool", "an H100 pool", "admin", "POST", "/v1/pools", pool)
         self.say("add_pool", "the same again", "admin", "POST", "/v1/pools", pool)
         for node in ("gpu-01", "gpu-02"):
@@ -71,7 +71,7 @@ class Story:
             f"{self.url}/v1/companies", json={"name": "globex"}, headers=self._bearer("admin"), trust_env=False
         ).raise_for_status()
         quota = {"gpus": 4}
-        self.say("set_quota", "4 GPUs at once", "admin", "PUT", "/v1/companies/acme/quotas/h100", quota)
+        self.say("set_quota", "4 GPUs at once", "admin", "PUT", "/v1/companies/acme/quotas/h100-80gb", quota)
         self.say("set_quota", "an unknown pool", "admin", "PUT", "/v1/companies/acme/quotas/h200", quota)
         issue = {"role": "company", "company": "acme", "label": "notebooks", "expires_at": "2027-01-01T00:00:00+09:00"}
         issued = self.say("issue_token", "for a company", "admin", "POST", "/v1/tokens", issue)
@@ -88,7 +88,7 @@ class Story:
         self._sent("report_node", "an idle machine", node, "POST", path, _report(node, seq=1, now=NINE), told=first)
 
     def _asking(self) -> None:
-        ask = {"pool": "h100", "shape": {"gpus": 2}, "duration_s": 7200, "name": "finetune-7b"}
+        ask = {"pool": "h100-80gb", "shape": {"gpus": 2}, "duration_s": 7200, "name": "finetune-7b"}
         self.say("ask", "2 GPUs for 2 hours, as soon as possible", "acme", "POST", "/v1/leases", ask)
         gang = {
             **ask,
@@ -98,7 +98,7 @@ class Story:
         }
         self.say("ask", "whole machines at a time of the day", "acme", "POST", "/v1/leases", gang)
         window = {**ask, "shape": {"gpus": 4}, "start_by": "2026-11-24T09:30:00+09:00", "name": "ablation"}
-        self.say("ask", "within half an hour, else later", "acme", "POST", "/v1/leases", window)
+        self.say("ask", "within half an hour, or not at all", "acme", "POST", "/v1/leases", window)
         self.say("ask", "within half an hour, else not", "acme", "POST", "/v1/leases", {**window, "queue": False})
         too_many = {**ask, "shape": {"gpus": 6}, "name": "sweep"}
         self.say("ask", "more than the quota", "acme", "POST", "/v1/leases", too_many)
@@ -120,7 +120,7 @@ class Story:
         self.say("ask", "an unknown pool", "acme", "POST", "/v1/leases", {**ask, "pool": "h200"})
 
     def _looking(self) -> None:
-        World(self.db).turn(NINE, led_since=NINE)
+        World(self.db, pool="h100-80gb").turn(NINE, led_since=NINE)
         self.clock.at = NINE + 10
         lease = self._lease("finetune-7b")
         self.say(
@@ -144,9 +144,9 @@ class Story:
         self.say("list_leases", "those that are active", "acme", "GET", "/v1/leases?state=active&state=ending")
         self.say("list_lease_events", "from ask to start", "acme", "GET", f"/v1/leases/{lease}/events")
         self.say(
-            "show_calendar", "a morning", "acme", "GET", "/v1/calendar?pool=h100&until=2026-11-24T15:00:00%2B09:00"
+            "show_calendar", "a morning", "acme", "GET", "/v1/calendar?pool=h100-80gb&until=2026-11-24T15:00:00%2B09:00"
         )
-        self.say("show_pool", "a pool", "acme", "GET", "/v1/pools/h100")
+        self.say("show_pool", "a pool", "acme", "GET", "/v1/pools/h100-80gb")
         self.say("show_pool", "an unknown pool", "acme", "GET", "/v1/pools/h200")
         self.say("list_pools", "every pool", "acme", "GET", "/v1/pools")
         self.say("show_node", "a machine", "admin", "GET", "/v1/nodes/gpu-01")
@@ -174,7 +174,7 @@ class Story:
         )
         self.say("cancel_lease", "a promise", "acme", "POST", f"/v1/leases/{gang}/cancel")
         self.say("cancel_lease", "one that is over", "acme", "POST", f"/v1/leases/{gang}/cancel")
-        World(self.db).turn(NINE + 3631, led_since=NINE)
+        World(self.db, pool="h100-80gb").turn(NINE + 3631, led_since=NINE)
         self.clock.at = NINE + 3700
         self.say("show_usage", "a company's own", "acme", "GET", "/v1/usage?since=2026-11-24T09:00:00%2B09:00")
 

@@ -85,7 +85,7 @@ def test_what_failed_is_not_kept_and_may_be_tried_again_under_its_key(site: Site
     assert code(site.ask("acme", key="k1", pool="h200")) == (404, "unknown_pool")
     pool = {"name": "h200", "product": "NVIDIA H200"}
     assert site.post("admin", "/v1/pools", json=pool).status_code == 201
-    assert code(site.ask("acme", key="k1", pool="h200")) == (409, "quota_exceeded")
+    assert code(site.ask("acme", key="k1", pool="h200")) == (409, "never_fits")
 
 
 def test_a_revoked_token_is_not_told_its_kept_answers(site: Site) -> None:

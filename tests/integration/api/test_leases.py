@@ -23,7 +23,7 @@ def test_an_ask_that_must_wait_is_answered_202(site: Site) -> None:
 
 def test_a_refusal_is_answered_409_with_the_stored_decision_and_lease(site: Site) -> None:
     answer = site.ask("acme", 17)
-    assert code(answer) == (409, "quota_exceeded")
+    assert code(answer) == (409, "never_fits")
     problem = answer.json()
     stored = site.get("acme", f"/v1/leases/{problem['lease']}").json()
     assert stored["state"] == "refused"
@@ -96,7 +96,7 @@ def test_a_decision_that_was_committed_is_counted_once(site: Site) -> None:
     site.ask("acme", 1, dry_run=True)
     series = httpx.get(f"{site.url}/metrics", trust_env=False).text
     assert 'dure_decisions_total{code="starts_now",outcome="scheduled",pool="h100"} 1.0' in series
-    assert 'dure_decisions_total{code="quota_exceeded",outcome="refused",pool="h100"} 1.0' in series
+    assert 'dure_decisions_total{code="never_fits",outcome="refused",pool="h100"} 1.0' in series
     assert 'dure_api_requests_total{method="POST",route="/v1/leases",status="201"} 2.0' in series
 
 

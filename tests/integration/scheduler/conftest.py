@@ -31,6 +31,7 @@ class World:
     db: Database
     service: Service = field(default_factory=lambda: Service(Books()))
     seq: int = 0
+    pool: str = "h100"
 
     def found(self, *, nodes_: Sequence[str] = ("n1", "n2"), gpus: int = 8, quota: int = 16) -> "World":
         with self.db.begin() as session:
@@ -107,15 +108,15 @@ class World:
         """One turn of the loop, as `Loop.tick` takes it."""
         lead = starts.Leading(since=led_since, away="scheduler_away")
         with self.db.begin() as session:
-            stops.begin_ending(session, "h100", now=now)
-            stops.stop_due(session, "h100", now=now)
+            stops.begin_ending(session, self.pool, now=now)
+            stops.stop_due(session, self.pool, now=now)
         with self.db.begin() as session:
             stops.quarantine_unproved(session, now=now)
             stops.lift_proved(session)
         with self.db.begin() as session:
-            starts.start_due(session, self.service.books, "h100", now=now, lead=lead)
-            queue.expire(session, "h100", now=now)
-            queue.pull(session, self.service, "h100", now=now)
+            starts.start_due(session, self.service.books, self.pool, now=now, lead=lead)
+            queue.expire(session, self.pool, now=now)
+            queue.pull(session, self.service, self.pool, now=now)
 
     def lease(self, lease: wire.Lease) -> wire.Lease:
         with self.db.snapshot() as session:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -35,9 +35,9 @@ def _report(
     now: float,
     *,
     knew: Sequence[str] = (),
-    **reading: int,
+    reading: Mapping[str, int] | None = None,
 ) -> wire.ReportAnswer:
-    read = {"memory_used_bytes": 0, "processes": 0} | reading
+    read = {"memory_used_bytes": 0, "processes": 0, **(reading or {})}
     report = wire.Report(
         boot="hard",
         seq=seq,
@@ -184,7 +184,7 @@ def test_a_gpu_that_somebody_uses_is_given_to_nobody(world: World, reading: dict
     _enroll(world, "n9")
     for node in ("n1", "n2"):
         world.report(node, now=T0, gpus=0)
-    _report(world, "n9", 1, [("GPU-a", PRODUCT)], T0, **reading)
+    _report(world, "n9", 1, [("GPU-a", PRODUCT)], T0, reading=reading)
     lease = world.ask(1, duration_s=10)
     world.turn(T0 + 1)
     assert (world.lease(lease).state, world.lease(lease).late_cause) == ("scheduled", "gpu_not_empty")

@@ -7,7 +7,7 @@ import pytest
 
 from api import examples
 
-ASK: dict[str, Any] = {"pool": "h100", "shape": {"gpus": 1}, "duration_s": 60}
+ASK: dict[str, Any] = {"pool": "h100-80gb", "shape": {"gpus": 1}, "duration_s": 60}
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,10 @@ ASK: dict[str, Any] = {"pool": "h100", "shape": {"gpus": 1}, "duration_s": 60}
         pytest.param({**ASK, "name": "x" * 101}, {"name": "at most 100 characters"}, id="a long name"),
         pytest.param({**ASK, "name": "a\nb"}, {"name": "pattern"}, id="a name of two lines"),
         pytest.param({**ASK, "tier": "gold"}, {"tier": "reserved"}, id="an unknown tier"),
-        pytest.param({**ASK, "pool": "../etc"}, {"pool": 'for example "h100"'}, id="a pool that is no name"),
-        pytest.param({"pool": "h100"}, {"shape": "for example", "duration_s": "for example"}, id="two fields missing"),
+        pytest.param({**ASK, "pool": "../etc"}, {"pool": 'for example "h100-80gb"'}, id="a pool that is no name"),
+        pytest.param(
+            {"pool": "h100-80gb"}, {"shape": "for example", "duration_s": "for example"}, id="two fields missing"
+        ),
         pytest.param([ASK], {"body": "for example {"}, id="a list for an ask"),
         pytest.param("h100", {"body": "for example {"}, id="text for an ask"),
         pytest.param({}, {"pool": "required", "shape": "required", "duration_s": "required"}, id="an empty ask"),
@@ -75,7 +77,7 @@ def test_a_field_that_is_wrong_is_named_with_its_limit_or_an_example(
 def test_no_body_at_all_is_answered_with_a_whole_example(http: httpx.Client) -> None:
     answer = http.post("/asks")
     assert answer.json()["errors"][0]["field"] == "body"
-    assert '{"pool": "h100"' in answer.json()["detail"]
+    assert '{"pool": "h100-80gb"' in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("body", [b"null", b" "], ids=["null", "blanks"])
