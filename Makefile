@@ -26,7 +26,7 @@ demo: $(READY) ## play the main job end to end and check it
 	@exec $(BIN)/python -m deploy.demo
 
 test: $(READY) ## all tests
-	@exec $(BIN)/pytest -n 2 $(TESTS)
+	@exec $(BIN)/pytest -n 4 --dist worksteal $(TESTS)
 
 check: $(READY) ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check .

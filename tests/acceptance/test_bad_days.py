@@ -19,10 +19,13 @@ from dure import wire
 from dure.client import Client
 from tests.acceptance.stack import Stack
 
+pytestmark = pytest.mark.timeout(300)
+
 POOL = "h100-80gb"
 QUOTA = 6
 HURT_AT_S = 4.0
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
+"""GPUs that were not proved empty in time count as gone until they are: asks that wait meanwhile are promised one by one."""
 STOPPED_S = 14.0
 """Longer than PostgreSQL waits for a leader that does not ping, so the lead is lost meanwhile."""
 
