@@ -110,12 +110,10 @@ def _set_state(session: Session, node: str, state: str) -> None:
 
 
 def _counted(session: Session, pool: str, node: str, number: int) -> dict[str, object]:
-    ours = (col(Gpu.pool) == pool) & (col(Gpu.node) == node) & col(Gpu.present)
-    sound = ours & (col(Gpu.health) == "ok") & ~col(Gpu.quarantined)
-    nominal = session.exec(
-        select(func.count()).select_from(Gpu).where(col(Gpu.pool) == pool, col(Gpu.node) == node)
+    sound = col(Gpu.present) & (col(Gpu.health) == "ok") & ~col(Gpu.quarantined)
+    nominal, capacity = session.exec(
+        select(func.count(), func.count().filter(sound)).where(col(Gpu.pool) == pool, col(Gpu.node) == node)
     ).one()
-    capacity = session.exec(select(func.count()).select_from(Gpu).where(sound)).one()
     state = session.exec(select(Node.state).where(col(Node.name) == node)).one()
     return {
         "pool": pool,

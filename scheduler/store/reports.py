@@ -1,7 +1,7 @@
 """Reports of node agents: what they say of GPUs and use is taken in, and the answer says what the node holds.
 
-A report never touches a pool's row unless the fleet changed: a GPU came, went or changed its health, a silent node is
-back, or a quarantined GPU is proved empty.
+A report never touches a pool's row unless the fleet changed: a GPU came, went or changed its health, or a silent node
+is back. That a quarantined GPU is proved empty it only writes down; the loop gives the GPU back.
 """
 
 import math
