@@ -1,7 +1,9 @@
 """The core's values with defaults, so that a test says only what it is about. Instants in them are small numbers."""
 
+from typing import Any
+
 from scheduler.core.book import Book
-from scheduler.core.lease import schedule
+from scheduler.core.lease import queued, schedule
 from scheduler.core.model import (
     Ask,
     Code,
@@ -24,8 +26,11 @@ HORIZON_S = 10_000
 GAP_S = 10
 
 
-def a_policy(*, horizon_s: int = HORIZON_S, gap_s: int = GAP_S) -> Policy:
-    return Policy(version="test", horizon_s=horizon_s, gap_s=gap_s)
+def a_policy(
+    *, horizon_s: int = HORIZON_S, gap_s: int = GAP_S, rule: str = "late-slots", slack_ppm: int = 0, **more: Any
+) -> Policy:
+    """Without slack, unless said otherwise."""
+    return Policy(version="test", horizon_s=horizon_s, gap_s=gap_s, rule=rule, slack_ppm=slack_ppm, **more)
 
 
 def a_node(id: str = "n1", gpus: int = 8, *, open: bool = True, nominal: int | None = None) -> Node:
@@ -45,6 +50,7 @@ def an_ask(
     start: int | None = None,
     start_by: int | None = None,
     queue: bool = True,
+    notice_s: int = 0,
 ) -> Ask:
     return Ask(
         company=CompanyId(company),
@@ -54,6 +60,7 @@ def an_ask(
         start=None if start is None else Instant(start),
         start_by=None if start_by is None else Instant(start_by),
         queue=queue,
+        notice_s=notice_s,
     )
 
 
@@ -94,20 +101,15 @@ def a_lease(
 
 def a_queued_lease(id: str = "lea_1", ask: Ask | None = None) -> Lease:
     """A lease without a slot."""
-    ask = ask or an_ask()
-    return Lease(
-        id=LeaseId(id),
-        company=ask.company,
-        pool=ask.pool,
-        shape=ask.shape,
-        duration_s=ask.duration_s,
-        state=State.QUEUED,
-    )
+    return queued(LeaseId(id), ask or an_ask(), Instant(0))
 
 
 def a_promise(start: int = 100, end: int = 200, **placement: int) -> Promise:
     placed = a_placement(**(placement or {"n1": 4}))
-    return Promise(code=Code.STARTS_LATER, start=Instant(start), end=Instant(end), placement=placed)
+    at = Instant(start)
+    return Promise(
+        code=Code.STARTS_LATER, promised=at, start=at, end=Instant(end), placement=placed, estimate=at
+    )
 
 
 def granted(id: str, ask: Ask, promise: Promise) -> Lease:
@@ -115,7 +117,19 @@ def granted(id: str, ask: Ask, promise: Promise) -> Lease:
     return schedule(a_queued_lease(id, ask), promise)
 
 
-def a_book(*leases: Lease, nodes: int = 1, gpus: int = 8, horizon_s: int = HORIZON_S, gap_s: int = GAP_S) -> Book:
-    """`nodes` nodes of `gpus` GPUs, named n1, n2 and so on, with these leases on them."""
+QUOTA = 16
+
+
+def a_book(
+    *leases: Lease,
+    nodes: int = 1,
+    gpus: int = 8,
+    quota: int = QUOTA,
+    policy: Policy | None = None,
+    horizon_s: int = HORIZON_S,
+    gap_s: int = GAP_S,
+) -> Book:
+    """`nodes` nodes of `gpus` GPUs, named n1, n2 and so on, with these leases on them; the same quota for acme and bolt."""
     fleet = [a_node(f"n{k + 1}", gpus) for k in range(nodes)]
-    return Book.of(a_policy(horizon_s=horizon_s, gap_s=gap_s), fleet, leases)
+    quotas = {CompanyId("acme"): quota, CompanyId("bolt"): quota}
+    return Book.of(policy or a_policy(horizon_s=horizon_s, gap_s=gap_s), fleet, leases, quotas)

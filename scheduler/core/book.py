@@ -1,105 +1,279 @@
-"""Everything that a decision in one pool is made from: its policy, calendar and leases, and what companies hold.
+"""Everything that decisions in one pool are made from: its policy, nodes, leases and drains, and what companies may hold.
 
-A `Book` is a value: putting something into it gives another one. The store fills it from rows; nothing here reads them.
+A `Book` is a value. A `Draft` is a copy that one pure function changes on its way to the next value: only what it
+changes is copied. The store fills books from rows; nothing here reads them.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from scheduler.core import quota
-from scheduler.core.calendar import Booking, Calendar
-from scheduler.core.model import CompanyId, Lease, LeaseId, Node, Policy, State
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.core.model import PPM, CompanyId, Drain, Lease, LeaseId, Node, NodeId, Policy, State
+from scheduler.core.profiles import Profiles
+from scheduler.core.quota import HOLDING
 from scheduler.core.steps import Steps
+from scheduler.core.waiting import Waiting
 
-_NOTHING = Steps.flat(0)
+RESERVE = 0
+"""The row of the limits that long boxes share."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Book:
-    """`leases` has only those that block the calendar: scheduled, running, and ended ones until their gap is over."""
+    """`leases` has those that block the calendar: scheduled, running, and ended ones until their gap is over.
+
+    `free` has a row a node, in order of their ids: its capacity less what is booked, below zero where capacity was
+    lost. `limits` has what the reserve and each company's quota leave.
+    """
 
     policy: Policy
-    calendar: Calendar
+    nodes: Mapping[NodeId, Node]
+    rows: Mapping[NodeId, int]
+    open: NDArray[np.bool_]
     leases: Mapping[LeaseId, Lease]
-    holdings: Mapping[CompanyId, Steps]
+    drains: Mapping[str, Drain]
+    quotas: Mapping[CompanyId, int]
+    accounts: Mapping[CompanyId, int]
+    free: Profiles
+    limits: Profiles
+    waiting: Waiting
+    stranded: NDArray[np.int64]
+    """What each number of free GPUs on a node is expected to strand, for the mix of asks seen."""
+    good_day: tuple[int, ...]
+    """What each node could give with every node there and every GPU well, the largest first."""
 
     @classmethod
-    def of(cls, policy: Policy, nodes: Iterable[Node], leases: Iterable[Lease]) -> "Book":
-        return cls(policy=policy, calendar=Calendar.of(nodes), leases={}, holdings={}).put_leases(leases)
-
-    def put_lease(self, lease: Lease) -> "Book":
-        """Inserts or replaces the lease of that id; one that blocks nothing any more is forgotten."""
-        return self.put_leases([lease])
+    def of(
+        cls,
+        policy: Policy,
+        nodes: Iterable[Node],
+        leases: Iterable[Lease] = (),
+        quotas: Mapping[CompanyId, int] | None = None,
+        drains: Iterable[Drain] = (),
+        stranded: NDArray[np.int64] | None = None,
+    ) -> "Book":
+        known = {node.id: node for node in sorted(nodes, key=lambda node: node.id)}
+        capacity = sum(node.capacity for node in known.values())
+        book = cls(
+            policy=policy,
+            nodes=known,
+            rows={node: row for row, node in enumerate(known)},
+            open=np.array([node.open for node in known.values()], np.bool_),
+            leases={},
+            drains={},
+            quotas={},
+            accounts={},
+            free=Profiles.flat([node.capacity for node in known.values()]),
+            limits=Profiles.flat([_unreserved(policy, capacity)]),
+            waiting=Waiting(),
+            stranded=np.zeros(1, np.int64) if stranded is None else stranded,
+            good_day=_good_day(known.values()),
+        )
+        draft = Draft(book)
+        draft.set_quotas(quotas or {})
+        for drain in drains:
+            draft.put_drain(drain)
+        for lease in leases:
+            draft.put(lease)
+        return draft.seal()
 
     def put_leases(self, leases: Iterable[Lease]) -> "Book":
-        """The same as putting them one after the other, for one copy."""
-        new = {lease.id: lease for lease in leases}
-        old = [self.leases[lease] for lease in new if lease in self.leases]
-        blocking = {lease.id: lease for lease in new.values() if _booking(lease, self.policy.gap_s) is not None}
-        kept = {id_: lease for id_, lease in self.leases.items() if id_ not in new}
-        return replace(
-            self,
-            calendar=self.calendar.change(unbook=self._bookings(old), book=self._bookings(blocking.values())),
-            leases=kept | blocking,
-            holdings=_holdings(self.holdings, old, blocking.values()),
-        )
+        """Inserts or replaces leases by their ids; one that blocks nothing any more is forgotten."""
+        draft = Draft(self)
+        for lease in leases:
+            draft.put(lease)
+        return draft.seal()
+
+    def put_lease(self, lease: Lease) -> "Book":
+        return self.put_leases([lease])
 
     def put_nodes(self, nodes: Iterable[Node]) -> "Book":
         """Adds or replaces nodes; what is booked on them stays booked."""
-        return replace(self, calendar=self.calendar.put_nodes(nodes))
+        changed = {node.id: node for node in nodes}
+        if changed.keys() <= self.nodes.keys():
+            draft = Draft(self)
+            for node in changed.values():
+                draft.put_node(node)
+            return draft.seal()
+        merged = {**self.nodes, **changed}.values()
+        return Book.of(self.policy, merged, self.leases.values(), self.quotas, self.drains.values(), self.stranded)
+
+    def set_quotas(self, quotas: Mapping[CompanyId, int]) -> "Book":
+        """GPUs that companies may hold at once; those not named keep theirs."""
+        draft = Draft(self)
+        draft.set_quotas(quotas)
+        return draft.seal()
+
+    def put_drains(self, drains: Iterable[Drain]) -> "Book":
+        """Adds or replaces drains by their ids; one that is empty is taken out."""
+        draft = Draft(self)
+        for drain in drains:
+            draft.put_drain(drain)
+        return draft.seal()
 
     def since(self, now: int) -> "Book":
         """Forgets what is wholly past; decisions at `now` and later stay the same."""
         gap = self.policy.gap_s
-        leases = {id_: lease for id_, lease in self.leases.items() if (lease.stops_at or 0) + gap > now}
-        holdings = {company: steps.since(now) for company, steps in self.holdings.items()}
-        return replace(
-            self,
-            calendar=self.calendar.since(now),
-            leases=leases,
-            holdings={company: steps for company, steps in holdings.items() if steps != _NOTHING},
-        )
+        free, limits = self.free.copy(), self.limits.copy()
+        free.forget(now)
+        limits.forget(now)
+        kept = {id_: lease for id_, lease in self.leases.items() if (lease.stops_at or 0) + gap > now or _holds(lease)}
+        drains = {id_: drain for id_, drain in self.drains.items() if drain.ends_at > now}
+        return replace(self, free=free, limits=limits, leases=kept, drains=drains)
+
+    def quota(self, company: CompanyId) -> int:
+        """GPUs that the company may hold at once; 0 where nobody set a quota."""
+        return self.quotas.get(company, 0)
+
+    def left(self, company: CompanyId) -> Steps:
+        """What the company's quota leaves over time; below zero where it was lowered under what is held already."""
+        row = self.accounts.get(company)
+        return Steps.flat(self.quota(company)) if row is None else self.limits.steps(row)
 
     def held(self, company: CompanyId) -> Steps:
         """GPUs that the company holds over time, gaps not counted."""
-        return self.holdings.get(company, _NOTHING)
+        left, quota = self.left(company), self.quota(company)
+        return Steps(times=left.times, values=tuple(quota - value for value in left.values))
 
     @property
     def capacity(self) -> int:
         """GPUs that can be granted on nodes that are open."""
-        return sum(node.capacity for node in self.calendar.nodes.values() if node.open)
-
-    @property
-    def nominal(self) -> int:
-        """GPUs that could be granted on a good day, with every node there and every GPU well."""
-        return sum(self.good_day())
-
-    def good_day(self) -> list[int]:
-        """The same node by node, the largest first."""
-        nodes = self.calendar.nodes.values()
-        return sorted((max(node.nominal, node.capacity) for node in nodes), reverse=True)
-
-    def _bookings(self, leases: Iterable[Lease]) -> list[Booking]:
-        found = (_booking(lease, self.policy.gap_s) for lease in leases)
-        return [booking for booking in found if booking is not None]
+        return sum(node.capacity for node in self.nodes.values() if node.open)
 
 
-def _booking(lease: Lease, gap_s: int) -> Booking | None:
-    """What the lease blocks of the calendar: its box and the gap, unless it never had a GPU or never will."""
+class Draft:
+    """A book being changed; `seal` makes it a value, after which the draft is not used any more."""
+
+    def __init__(self, book: Book) -> None:
+        self.policy, self.rows, self.stranded = book.policy, book.rows, book.stranded
+        self._book = book
+        self.nodes, self.open, self.drains, self.quotas = book.nodes, book.open, book.drains, book.quotas
+        self.good_day = book.good_day
+        self.leases: dict[LeaseId, Lease] = dict(book.leases)
+        self.accounts: dict[CompanyId, int] = dict(book.accounts)
+        self.free, self.limits, self.waiting = book.free, book.limits, book.waiting
+
+    def seal(self) -> Book:
+        return replace(
+            self._book,
+            nodes=self.nodes,
+            open=self.open,
+            leases=self.leases,
+            drains=self.drains,
+            quotas=self.quotas,
+            accounts=self.accounts,
+            free=self.free,
+            limits=self.limits,
+            waiting=self.waiting,
+            good_day=self.good_day,
+        )
+
+    def put(self, lease: Lease) -> None:
+        """Inserts or replaces the lease of that id."""
+        self.lift(lease.id)
+        if not blocks(lease):
+            return
+        self._own()
+        self.leases[lease.id] = lease
+        self._book_on_calendar(lease, -1)
+        if lease.waits:
+            self.waiting.put(
+                lease,
+                gap_s=self.policy.gap_s,
+                limit=self.account(lease.company),
+                reserve=self.reserve(lease.duration_s),
+                nodes=self.rows,
+            )
+
+    def lift(self, lease_id: LeaseId) -> Lease | None:
+        """Takes a lease out, if it is there."""
+        lease = self.leases.pop(lease_id, None)
+        if lease is None:
+            return None
+        self._own()
+        self._book_on_calendar(lease, 1)
+        if lease.waits:
+            self.waiting.drop(lease)
+        return lease
+
+    def put_node(self, node: Node) -> None:
+        """Replaces a node that is known; one that is gone has capacity 0."""
+        self._own()
+        old, row = self.nodes[node.id], self.rows[node.id]
+        capacity = sum(known.capacity for known in self.nodes.values())
+        self.free.shift(row, node.capacity - old.capacity)
+        grown = _unreserved(self.policy, capacity + node.capacity - old.capacity) - _unreserved(self.policy, capacity)
+        self.limits.shift(RESERVE, grown)
+        self.nodes = {**self.nodes, node.id: node}
+        self.good_day = _good_day(self.nodes.values())
+        self.open = self.open.copy()
+        self.open[row] = node.open
+
+    def put_drain(self, drain: Drain) -> None:
+        """Adds or replaces a drain; an empty one is taken out. It blocks all of its node that there could ever be."""
+        old = self.drains.get(drain.id)
+        self._own()
+        for found, sign in ((old, 1), (drain, -1)):
+            if found is not None and found.node in self.rows:
+                self.free.add(self.rows[found.node], found.starts_at, found.ends_at, sign * DRAINED)
+        rest = {id_: other for id_, other in self.drains.items() if id_ != drain.id}
+        self.drains = rest if drain.starts_at >= drain.ends_at else {**rest, drain.id: drain}
+
+    def set_quotas(self, quotas: Mapping[CompanyId, int]) -> None:
+        self._own()
+        for company, gpus in quotas.items():
+            self.limits.shift(self.account(company), gpus - self.quotas.get(company, 0))
+        self.quotas = {**self.quotas, **quotas}
+
+    def account(self, company: CompanyId) -> int:
+        """The row of what the company's quota leaves."""
+        row = self.accounts.get(company)
+        if row is None:
+            self._own()
+            row = self.accounts[company] = self.limits.append(self.quotas.get(company, 0))
+        return row
+
+    def reserve(self, duration_s: int) -> int:
+        """The row that a box of that length shares with other long ones, or -1."""
+        policy = self.policy
+        return RESERVE if policy.reserve_ppm and duration_s > policy.reserve_over_s else -1
+
+    def _own(self) -> None:
+        """Copies what is shared with the book, once."""
+        if self.free is self._book.free:
+            self.free, self.limits, self.waiting = self.free.copy(), self.limits.copy(), self.waiting.copy()
+
+    def _book_on_calendar(self, lease: Lease, sign: int) -> None:
+        start, stop = lease.starts_at or 0, lease.stops_at or 0
+        for node, gpus in lease.placement:
+            if node in self.rows:
+                self.free.add(self.rows[node], start, stop + self.policy.gap_s, sign * gpus)
+        if _holds(lease):
+            self.limits.add(self.account(lease.company), start, stop, sign * lease.gpus)
+            if self.reserve(lease.duration_s) >= 0:
+                self.limits.add(RESERVE, start, stop, sign * lease.gpus)
+
+
+DRAINED = 1 << 20
+"""More GPUs than any node has."""
+
+
+def blocks(lease: Lease) -> bool:
+    """Whether the lease takes something of the calendar: not one that never had a GPU or never will."""
     if lease.starts_at is None or lease.stops_at is None:
-        return None
-    ran = lease.state is State.ENDED and lease.started_at is not None
-    if lease.state not in quota.HOLDING and not ran:
-        return None
-    return lease.placement, lease.starts_at, lease.stops_at + gap_s
+        return False
+    return _holds(lease) or (lease.state is State.ENDED and lease.started_at is not None)
 
 
-def _holdings(
-    holdings: Mapping[CompanyId, Steps], old: Iterable[Lease], new: Iterable[Lease]
-) -> dict[CompanyId, Steps]:
-    changed = dict(holdings)
-    for lease in old:
-        changed[lease.company] = quota.give_back(changed.get(lease.company, _NOTHING), lease)
-    for lease in new:
-        changed[lease.company] = quota.take(changed.get(lease.company, _NOTHING), lease)
-    return changed
+def _holds(lease: Lease) -> bool:
+    return lease.state in HOLDING
+
+
+def _good_day(nodes: Iterable[Node]) -> tuple[int, ...]:
+    return tuple(sorted((max(node.nominal, node.capacity) for node in nodes), reverse=True))
+
+
+def _unreserved(policy: Policy, capacity: int) -> int:
+    return capacity * (PPM - policy.reserve_ppm) // PPM

@@ -1,130 +1,100 @@
-"""One pool's calendar: the free GPUs of every node over time, and the one question asked of it.
+"""The one question asked of a book's time: when does it fit.
 
-Asking, moving, extending and explaining all go through `Calendar.earliest`. It knows no companies and no lease states.
+Ask, offer, extend, move, re-plan and what-if all go through `earliest`, `latest` and `fits`, on a book or on a draft of
+one. How it is answered is in `scheduler.core.compiled.search`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from scheduler.core import sweep
-from scheduler.core.model import Gang, Instant, Node, NodeId, Placement, Shape
-from scheduler.core.steps import Steps, lowest
+import numpy as np
+from numpy.typing import NDArray
 
-Booking = tuple[Placement, int, int]
-"""A placement held over `[start, end)`."""
+from scheduler.core.book import Book, Draft
+from scheduler.core.compiled import choose, rows, search
+from scheduler.core.model import CompanyId, Gang, Instant, Shape
 
-_EMPTY = Steps.flat(0)
+Plane = Book | Draft
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Calendar:
-    """Free GPUs of each node as a step function: its capacity less what is booked, below zero where capacity was lost."""
+class Box:
+    """What is looked for: a shape for a company, for so long; `limits` are the rows of the limits that it is under."""
 
-    nodes: Mapping[NodeId, Node]
-    free: Mapping[NodeId, Steps]
+    shape: Shape
+    duration_s: int
+    gap_s: int
+    limits: NDArray[np.int64]
 
     @classmethod
-    def of(cls, nodes: Iterable[Node]) -> "Calendar":
-        return cls(nodes={}, free={}).put_nodes(nodes)
+    def of(cls, plane: Plane, company: CompanyId, shape: Shape, duration_s: int) -> "Box":
+        found = [plane.accounts[company]] if company in plane.accounts else []
+        if plane.policy.reserve_ppm and duration_s > plane.policy.reserve_over_s:
+            found.append(0)
+        return cls(shape=shape, duration_s=duration_s, gap_s=plane.policy.gap_s, limits=np.array(found, np.int64))
 
-    def book(self, placement: Placement, start: int, end: int) -> "Calendar":
-        """Takes the placement's GPUs over `[start, end)`. A node that is not known yet counts as one without GPUs."""
-        return self.change(book=[(placement, start, end)])
-
-    def unbook(self, placement: Placement, start: int, end: int) -> "Calendar":
-        """Gives back what `book` took with the same arguments."""
-        return self.change(unbook=[(placement, start, end)])
-
-    def change(self, *, book: Iterable[Booking] = (), unbook: Iterable[Booking] = ()) -> "Calendar":
-        """Many bookings at once, for one copy."""
-        free = dict(self.free)
-        for sign, bookings in ((1, unbook), (-1, book)):
-            for placement, start, end in bookings:
-                for node, gpus in placement:
-                    free[node] = free.get(node, _EMPTY).add(start, end, sign * gpus)
-        return replace(self, free=free)
-
-    def put_node(self, node: Node) -> "Calendar":
-        """Adds or replaces a node; what is booked on it stays. A node that is gone has capacity 0."""
-        return self.put_nodes([node])
-
-    def put_nodes(self, nodes: Iterable[Node]) -> "Calendar":
-        known, free = dict(self.nodes), dict(self.free)
-        for node in nodes:
-            had = known[node.id].capacity if node.id in known else 0
-            free[node.id] = free.get(node.id, _EMPTY).shift(node.capacity - had)
-            known[node.id] = node
-        return Calendar(nodes=known, free=free)
-
-    def since(self, now: int) -> "Calendar":
-        """Forgets the past; answers for `now` and later stay the same."""
-        return replace(self, free={node: steps.since(now) for node, steps in self.free.items()})
-
-    def open_nodes(self) -> list[tuple[NodeId, Steps]]:
-        """The nodes on which something may start, with what is free on them, in order of their ids."""
-        return [(node, self.free[node]) for node in sorted(self.nodes) if self.nodes[node].open]
-
-    def free_at(self, instant: int) -> int:
-        """GPUs free on open nodes at that instant."""
-        return sum(max(0, steps.at(instant)) for _, steps in self.open_nodes())
-
-    def earliest(
-        self,
-        shape: Shape,
-        length: int,
-        lo: int,
-        hi: int,
-        limit: Steps | None = None,
-        limit_level: int = 0,
-        limit_length: int = 0,
-    ) -> Instant | None:
-        """The first start in `[lo, hi]` with the shape free for `length` seconds (1 or more), None without one.
-
-        With a `limit`, that must also be at least `limit_level` for `limit_length` seconds from the start on.
-        """
-        allowed = [(lo, hi)] if limit is None else limit.starts(limit_level, limit_length, lo, hi)
-        if not allowed or lo > hi:
-            return None
-        lo, hi = allowed[0][0], allowed[-1][1]
-        needed = shape.nodes if isinstance(shape, Gang) else shape.gpus
-        profiles = self._profiles()
-        if _offered_at(profiles, shape, lo, length) >= needed:
-            return Instant(lo)
-        if lo == hi:
-            return None
-        found = sweep.first(sweep.edges(_layers(profiles, shape), length, lo, hi), needed, allowed)
-        return None if found is None else Instant(found)
-
-    def _profiles(self) -> dict[sweep.Profile, int]:
-        """How many open nodes have which free GPUs over time: a thousand empty nodes are one."""
-        counts: dict[sweep.Profile, int] = {}
-        for node, steps in self.free.items():
-            if node in self.nodes and self.nodes[node].open:
-                profile = (steps.times, steps.values)
-                counts[profile] = counts.get(profile, 0) + 1
-        return counts
+    def unlimited(self) -> "Box":
+        """The same under no limit."""
+        return replace(self, limits=np.empty(0, np.int64))
 
 
-def _layers(profiles: Mapping[sweep.Profile, int], shape: Shape) -> Iterator[sweep.Layer]:
-    """What each profile can offer: a gang counts nodes, a total counts every GPU up to the highest value."""
-    for profile, count in profiles.items():
-        if isinstance(shape, Gang):
-            yield profile, shape.gpus_per_node, count
+def earliest(plane: Plane, box: Box, lo: int, hi: int) -> Instant | None:
+    """The first start in `[lo, hi]` at which nodes and limits hold throughout the box, the nodes for its gap too."""
+    return _start(plane, box, lo, hi, latest=False)
+
+
+def latest(plane: Plane, box: Box, lo: int, hi: int) -> Instant | None:
+    """The last such start in `[lo, hi]`."""
+    return _start(plane, box, lo, hi, latest=True)
+
+
+def fits(plane: Plane, box: Box, start: int) -> bool:
+    """Whether it can start exactly then."""
+    return _start(plane, box, start, start, latest=False) is not None
+
+
+def free_over(plane: Plane, start: int, end: int) -> NDArray[np.int64]:
+    """What each node has throughout `[start, end)`, in the order of the rows; 0 where it is closed."""
+    return choose.lows(*plane.free.arrays, plane.open, start, end)
+
+
+def free_at(plane: Plane, instant: int) -> int:
+    """GPUs free on open nodes at that instant."""
+    return int(free_over(plane, instant, instant + 1).sum())
+
+
+def free_from(plane: Plane, row: int, start: int, gpus: int, until: int) -> int:
+    """How long from `start` on a node has so many GPUs: the end of that stretch, at most `until`."""
+    end = start
+    steps = plane.free.steps(row)
+    for at, value in zip((*steps.times[1:], until), steps.values, strict=True):
+        if at <= start:
             continue
-        below = 0
-        for level in sorted(set(profile[1])):
-            if level > 0:
-                yield profile, level, (level - below) * count
-                below = level
+        if value < gpus:
+            break
+        end = min(at, until)
+    return end
 
 
-def _offered_at(profiles: Mapping[sweep.Profile, int], shape: Shape, start: int, length: int) -> int:
-    """The nodes of a gang, or the GPUs of a total, that are free over `[start, start + length)`."""
-    offered = 0
-    for (times, values), count in profiles.items():
-        least = lowest(times, values, start, start + length)
-        if isinstance(shape, Gang):
-            offered += count if least >= shape.gpus_per_node else 0
-        elif least > 0:
-            offered += count * least
-    return offered
+def lacks(plane: Plane, row: int, since: int) -> bool:
+    """Whether more is booked on the node than it has, at some instant from `since` on."""
+    return rows.least(*plane.free.arrays, row, since, 1 << 60) < 0
+
+
+def _start(plane: Plane, box: Box, lo: int, hi: int, *, latest: bool) -> Instant | None:
+    gang = isinstance(box.shape, Gang)
+    found = search.start(
+        plane.free.arrays,
+        plane.open,
+        gang,
+        box.shape.nodes if isinstance(box.shape, Gang) else 0,
+        box.shape.gpus_per_node if isinstance(box.shape, Gang) else box.shape.gpus,
+        box.duration_s + box.gap_s,
+        plane.limits.arrays,
+        box.limits,
+        box.shape.gpus,
+        box.duration_s,
+        max(0, lo),
+        hi,
+        latest,
+    )
+    return None if found == search.NONE else Instant(int(found))

@@ -1,38 +1,95 @@
 """What an ask gets: a promise, a place in the queue, or a refusal that says what would work.
 
-`decide` is the table of outcomes, read from top to bottom. Fair shares and budgets are not looked at here, and nothing
-that is scheduled moves.
+`verdict` is the table of outcomes, read from top to bottom; where a promise is pencilled in is the policy's rule
+(`scheduler.core.rules`). Fair shares and budgets are not looked at here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from scheduler.core import quota
-from scheduler.core.book import Book
-from scheduler.core.model import Ask, Code, Gang, Instant, Promise, Queued, Refusal, Shape, Total, Verdict
+from scheduler.core.book import Book, Draft
+from scheduler.core.calendar import Box, earliest, free_at
+from scheduler.core.lease import queued, schedule
+from scheduler.core.model import Ask, Code, Gang, Instant, Lease, LeaseId, Promise, Queued, Refusal, Shape, Total, Verdict
 from scheduler.core.placement import place
-from scheduler.core.steps import Steps
+from scheduler.core.rules import RULES
 
 _Numbers = dict[str, int | str]
 
+FOR_EVER = 1 << 40
+"""Later than any end: where estimates look, beyond the horizon."""
 
-def decide(book: Book, quota_gpus: int, ask: Ask, now: Instant) -> Verdict:
-    """Decides an ask by everything in the book. The same arguments give the same verdict.
 
-    That a window is past or contradicts itself is for the caller to say: here it only has no start in it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """The verdicts in the order of the asks, the book with their promises, and whoever else was moved: before, after."""
+
+    verdicts: tuple[Verdict, ...]
+    book: Book
+    moves: tuple[tuple[Lease, Lease], ...]
+
+
+def decide(book: Book, asks: Sequence[tuple[LeaseId, Ask]], now: Instant) -> Decided:
+    """Decides asks that came together, in their order, by everything in the book. The same arguments give the same.
+
+    Each is pencilled in; then what waits is moved earlier where it fits, those that asked before them first. That a
+    window is past or contradicts itself is for the caller to say: here it only has no start in it.
     """
-    case = _Case.of(book, quota_gpus, ask, now)
-    if not _fits_empty_pool(book, ask.shape):  # before the quota: raising that would not help
+    draft = Draft(book)
+    found: list[Verdict] = []
+    for lease_id, ask in asks:
+        one = verdict(draft, ask, now)
+        found.append(one)
+        if isinstance(one, Promise):
+            draft.put(schedule(queued(lease_id, ask, now), one))
+    RULES[book.policy.rule].move(draft, now)
+    sealed = draft.seal()
+    verdicts = (
+        settled(sealed, one, lease_id, now) if isinstance(one, Promise) else one
+        for (lease_id, _), one in zip(asks, found, strict=True)
+    )
+    return Decided(verdicts=tuple(verdicts), book=sealed, moves=moves(book, sealed))
+
+
+def moves(before: Book, after: Book) -> tuple[tuple[Lease, Lease], ...]:
+    """Leases whose slot, promise or nodes differ between two books that both have them, by when they were asked."""
+    changed = [
+        (before.leases[lease.id], lease)
+        for lease in after.leases.values()
+        if lease.id in before.leases and before.leases[lease.id] is not lease and before.leases[lease.id] != lease
+    ]
+    return tuple(sorted(changed, key=lambda pair: (pair[1].asked_at, pair[1].id)))
+
+
+def settled(book: Book, one: Promise, lease_id: LeaseId, now: Instant) -> Promise:
+    """The promise with the slot that its lease has once everybody was looked at."""
+    lease = book.leases[lease_id]
+    assert lease.starts_at is not None
+    assert lease.ends_at is not None
+    if lease.starts_at == one.start:
+        return one
+    code = Code.STARTS_NOW if lease.starts_at == now else one.code
+    estimate = min(one.estimate, lease.starts_at)
+    return replace(
+        one, code=code, start=lease.starts_at, end=lease.ends_at, placement=lease.placement, estimate=estimate
+    )
+
+
+def verdict(draft: Draft, ask: Ask, now: Instant) -> Verdict:
+    """What an ask gets beside everything in the draft, which stays as it is."""
+    case = _Case.of(draft, ask, now)
+    if not _fits_empty_pool(case.good_day, ask.shape):  # before the quota: raising that would not help
         return Refusal(code=Code.NEVER_FITS, numbers=case.numbers() | _largest_ever(case))
-    if ask.shape.gpus > quota_gpus:
+    if ask.shape.gpus > case.limit_gpus:
         return Refusal(code=Code.QUOTA_EXCEEDED, numbers=case.numbers() | _largest_ever(case))
     start = case.earliest(ask.shape, ask.duration_s, case.lo, case.hi)
     if start is not None:
         return _promise(case, start)
     if ask.queue:
         code = Code.WAITS_FOR_QUOTA if case.obstacle() == "quota" else Code.WAITS_FOR_CAPACITY
-        return Queued(code=code, numbers=case.numbers())
+        estimate = case.earliest(ask.shape, ask.duration_s, case.lo, FOR_EVER)
+        return Queued(code=code, numbers=case.numbers(), estimate=estimate)
     numbers = case.numbers() | {"waits_for": case.obstacle()} | _instead(case)
     return Refusal(code=Code.NO_START_IN_WINDOW, numbers=numbers)
 
@@ -41,87 +98,97 @@ def decide(book: Book, quota_gpus: int, ask: Ask, now: Instant) -> Verdict:
 class _Case:
     """An ask beside what it is decided by; its start is to lie in `[lo, hi]`, and never after `last`, the horizon's."""
 
-    book: Book
+    draft: Draft
     ask: Ask
     now: Instant
     lo: int
     hi: int
     last: int
-    limit_gpus: int
-    held: Steps
-    left: Steps
+    good_day: tuple[int, ...]
 
     @classmethod
-    def of(cls, book: Book, quota_gpus: int, ask: Ask, now: Instant) -> "_Case":
-        last = now + book.policy.horizon_s - ask.duration_s
+    def of(cls, draft: Draft, ask: Ask, now: Instant) -> "_Case":
+        last = now + draft.policy.horizon_s - ask.duration_s
         exactly_then = last if ask.start is None else ask.start
-        held = book.held(ask.company)
+        draft.account(ask.company)
         return cls(
-            book=book,
+            draft=draft,
             ask=ask,
             now=now,
             lo=now if ask.start is None else max(now, ask.start),
             hi=min(last, exactly_then if ask.start_by is None else ask.start_by),
             last=last,
-            limit_gpus=quota_gpus,
-            held=held,
-            left=quota.remaining(quota_gpus, held),
+            good_day=draft.good_day,
         )
 
+    @property
+    def limit_gpus(self) -> int:
+        return self.draft.quotas.get(self.ask.company, 0)
+
+    def box(self, shape: Shape, duration_s: int) -> Box:
+        return Box.of(self.draft, self.ask.company, shape, duration_s)
+
     def earliest(self, shape: Shape, duration_s: int, lo: int, hi: int) -> Instant | None:
-        """The first start in `[lo, hi]` at which calendar and quota both hold throughout."""
-        length = duration_s + self.book.policy.gap_s
-        return self.book.calendar.earliest(shape, length, lo, hi, self.left, shape.gpus, duration_s)
+        """The first start in `[lo, hi]` at which calendar and limits hold throughout."""
+        return earliest(self.draft, self.box(shape, duration_s), lo, hi)
 
     def obstacle(self) -> Literal["quota", "capacity"]:
         """What alone keeps the ask out of its window; capacity where both do."""
-        length = self.ask.duration_s + self.book.policy.gap_s
-        fits = self.book.calendar.earliest(self.ask.shape, length, self.lo, self.hi) is not None
-        return "quota" if fits else "capacity"
+        box = self.box(self.ask.shape, self.ask.duration_s).unlimited()
+        return "quota" if earliest(self.draft, box, self.lo, self.hi) is not None else "capacity"
+
+    def left_at(self, instant: int) -> int:
+        row = self.draft.account(self.ask.company)
+        return self.draft.limits.at(row, instant)
 
     def numbers(self) -> _Numbers:
         """What every verdict says: the ask, the pool, and the company's limit, `held` and `free` as of now."""
         return {
             "asked_gpus": self.ask.shape.gpus,
-            "held_gpus": self.held.at(self.now),
+            "held_gpus": self.limit_gpus - self.left_at(self.now),
             "limit_gpus": self.limit_gpus,
-            "free_gpus_now": self.book.calendar.free_at(self.now),
-            "pool_gpus": self.book.nominal,
+            "free_gpus_now": free_at(self.draft, self.now),
+            "pool_gpus": sum(self.good_day),
         }
 
 
 def _promise(case: _Case, start: Instant) -> Promise:
-    ask = case.ask
-    end = Instant(start + ask.duration_s)
-    numbers = case.numbers() | {"gpus": ask.shape.gpus, "wait_s": start - case.now}
-    if start == case.now:
+    """The promise of an ask that could start at `start`, pencilled in by the policy's rule."""
+    ask, draft = case.ask, case.draft
+    box = case.box(ask.shape, ask.duration_s)
+    promised, slot = RULES[draft.policy.rule].pencil(draft, box, start, case.hi) if ask.movable else (start, start)
+    numbers = case.numbers() | {"gpus": ask.shape.gpus, "wait_s": promised - case.now, "earliest_wait_s": start - case.now}
+    if slot == case.now:
         code = Code.STARTS_NOW
-    elif start == ask.start:
+    elif slot == ask.start:
         code = Code.STARTS_AS_ASKED
     else:
         code = Code.STARTS_LATER
         numbers["waits_for"] = _waited_for(case, start)
-    placement = place(case.book.calendar, ask.shape, start, end + case.book.policy.gap_s)
-    return Promise(code=code, start=start, end=end, placement=placement, numbers=numbers)
+    end = Instant(slot + ask.duration_s)
+    placement = place(draft, ask.shape, slot, end + draft.policy.gap_s, ask.purpose)
+    return Promise(
+        code=code, promised=promised, start=slot, end=end, placement=placement, estimate=start, numbers=numbers
+    )
 
 
 def _waited_for(case: _Case, start: Instant) -> Literal["quota", "capacity"]:
-    """What the second before the start still lacked."""
-    return "quota" if case.left.at(start - 1) < case.ask.shape.gpus else "capacity"
+    """What the second before the earliest start still lacked."""
+    return "quota" if case.left_at(start - 1) < case.ask.shape.gpus else "capacity"
 
 
-def _fits_empty_pool(book: Book, shape: Shape) -> bool:
+def _fits_empty_pool(good_day: tuple[int, ...], shape: Shape) -> bool:
     if isinstance(shape, Total):
-        return shape.gpus <= book.nominal
-    return shape.nodes <= sum(gpus >= shape.gpus_per_node for gpus in book.good_day())
+        return shape.gpus <= sum(good_day)
+    return len(good_day) >= shape.nodes and good_day[shape.nodes - 1] >= shape.gpus_per_node
 
 
 def _largest_ever(case: _Case) -> _Numbers:
     """The largest shape of the asked kind that pool and quota could both hold on a good day."""
-    nodes, shape = case.book.good_day(), case.ask.shape
+    nodes, shape = case.good_day, case.ask.shape
     numbers: _Numbers = {"nodes": len(nodes), "largest_gpus_per_node": nodes[0] if nodes else 0}
     if isinstance(shape, Total):
-        return numbers | {"largest_gpus": min(case.book.nominal, case.limit_gpus)}
+        return numbers | {"largest_gpus": min(sum(nodes), case.limit_gpus)}
     per_node = max(1, shape.gpus_per_node)
     largest = min(sum(gpus >= per_node for gpus in nodes), case.limit_gpus // per_node)
     return numbers | {"largest_gang_nodes": largest, "largest_gpus": largest * per_node}
@@ -135,24 +202,25 @@ def _instead(case: _Case) -> _Numbers:
     ask, lo = case.ask, case.lo
 
     def fits(shape: Shape, duration_s: int) -> bool:
-        in_horizon = lo + duration_s <= case.now + case.book.policy.horizon_s
+        in_horizon = lo + duration_s <= case.now + case.draft.policy.horizon_s
         return in_horizon and case.earliest(shape, duration_s, lo, lo) is not None
 
-    earliest = case.earliest(ask.shape, ask.duration_s, lo, case.last)
-    if earliest is None:
-        earliest = case.earliest(ask.shape, ask.duration_s, case.now, min(lo, case.last))
+    start = case.earliest(ask.shape, ask.duration_s, lo, case.last)
+    if start is None:
+        start = case.earliest(ask.shape, ask.duration_s, case.now, min(lo, case.last))
     size = ask.shape.nodes if isinstance(ask.shape, Gang) else ask.shape.gpus
-    largest = _resized(ask.shape, _most(lambda size: fits(_resized(ask.shape, size), ask.duration_s), size)).gpus
-    longest = _most(lambda duration_s: fits(ask.shape, duration_s), ask.duration_s)
-    found = {"earliest_start": earliest, "largest_gpus_now": largest or None, "longest_s_now": longest or None}
+    largest = resized(ask.shape, most(lambda size: fits(resized(ask.shape, size), ask.duration_s), size)).gpus
+    longest = most(lambda duration_s: fits(ask.shape, duration_s), ask.duration_s)
+    found = {"earliest_start": start, "largest_gpus_now": largest or None, "longest_s_now": longest or None}
     return {name: number for name, number in found.items() if number is not None}
 
 
-def _resized(shape: Shape, size: int) -> Shape:
+def resized(shape: Shape, size: int) -> Shape:
+    """The same kind of shape with so many nodes, or GPUs in total."""
     return replace(shape, nodes=size) if isinstance(shape, Gang) else Total(gpus=size)
 
 
-def _most(fits: Callable[[int], bool], highest: int) -> int:
+def most(fits: Callable[[int], bool], highest: int) -> int:
     """The most of `1..highest` that fits, where less always fits too; 0 if nothing does."""
     if highest < 1 or not fits(1):
         return 0

@@ -6,7 +6,7 @@ Says nothing of whether something fits, and writes nothing down: whoever moves a
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from scheduler.core.model import Cause, Instant, Lease, Promise, State
+from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, State
 
 NEXT: Mapping[State, frozenset[State]] = {
     State.ASKED: frozenset({State.REFUSED, State.QUEUED, State.SCHEDULED}),
@@ -55,11 +55,28 @@ def advance(lease: Lease, to: State, cause: Cause, now: Instant) -> Lease:
             return moved
 
 
+def queued(lease_id: LeaseId, ask: Ask, asked_at: Instant) -> Lease:
+    """The lease of an ask that has no slot yet."""
+    return Lease(
+        id=lease_id,
+        company=ask.company,
+        pool=ask.pool,
+        shape=ask.shape,
+        duration_s=ask.duration_s,
+        state=State.QUEUED,
+        asked_at=asked_at,
+        start=ask.start,
+        start_by=ask.start_by,
+        notice_s=ask.notice_s,
+        purpose=ask.purpose,
+    )
+
+
 def schedule(lease: Lease, promise: Promise) -> Lease:
     """The lease with the promise's slot and placement, `scheduled`; raises `IllegalTransition` as `advance` does."""
     return replace(
         _moved(lease, State.SCHEDULED),
-        promised_start=promise.start,
+        promised_start=promise.promised,
         starts_at=promise.start,
         ends_at=promise.end,
         stops_at=promise.end,

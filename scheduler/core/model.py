@@ -77,11 +77,39 @@ class Cause(StrEnum):
     REVOKED = "revoked"
     NODE_LOST = "node_lost"
     CAPACITY_LOST = "capacity_lost"
+    """A GPU or node that the lease was placed on is gone, sick or not proved empty."""
+    DRAIN = "drain"
+    """A node was taken out of service for a while."""
+    NODE_UNKNOWN = "node_unknown"
+    """A node's agent is silent."""
+    EARLIER = "earlier"
+    """Room appeared, so it starts earlier than it was pencilled in."""
+    MADE_WAY = "made_way"
+    """Placed on other nodes at the same start, so that another lease could be extended."""
+    EXTENDED = "extended"
+    SHRUNK = "shrunk"
+    RENEWED = "renewed"
+
+
+class Purpose(StrEnum):
+    """What the GPUs are for, which changes what a good placement is."""
+
+    TRAINING = "training"
+    """Packed: the fewest topology domains, whole nodes."""
+    INFERENCE = "inference"
+    """Spread over nodes and domains, so that one that is lost takes little."""
+
+
+NOTICE_S = 900
+"""How long ahead a company is told of an earlier start, unless its ask says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What a startup sends, parsed. `start` None is as soon as possible; `start_by` None with a start is exactly then."""
+    """What a startup sends, parsed. `start` None is as soon as possible; `start_by` None with a start is exactly then.
+
+    What is pencilled in may start earlier, if that is at least `notice_s` away.
+    """
 
     company: CompanyId
     pool: PoolId
@@ -90,11 +118,22 @@ class Ask:
     start: Instant | None = None
     start_by: Instant | None = None
     queue: bool = True
+    notice_s: int = NOTICE_S
+    purpose: Purpose = Purpose.TRAINING
+
+    @property
+    def movable(self) -> bool:
+        """Whether it may start at another time than the one it was pencilled in for: not one asked for a time."""
+        return self.start is None or self.start_by is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """A lease as far as deciding and its state go. `[starts_at, stops_at)` is charged; the gap after it is not."""
+    """A lease as far as deciding and its state go. `[starts_at, stops_at)` is charged; the gap after it is not.
+
+    `starts_at` is where the plan holds it now, never after `promised_start`. `start`, `start_by`, `notice_s` and
+    `purpose` are the ask's.
+    """
 
     id: LeaseId
     company: CompanyId
@@ -102,6 +141,11 @@ class Lease:
     shape: Shape
     duration_s: int
     state: State
+    asked_at: Instant = Instant(0)
+    start: Instant | None = None
+    start_by: Instant | None = None
+    notice_s: int = NOTICE_S
+    purpose: Purpose = Purpose.TRAINING
     promised_start: Instant | None = None
     starts_at: Instant | None = None
     ends_at: Instant | None = None
@@ -111,25 +155,62 @@ class Lease:
     end_cause: Cause | None = None
     placement: Placement = ()
 
+    @property
+    def waits(self) -> bool:
+        """Whether it has a slot that may still be moved earlier."""
+        return self.state is State.SCHEDULED and (self.start is None or self.start_by is not None)
+
+    @property
+    def gpus(self) -> int:
+        return self.shape.gpus
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A node's GPUs in one pool: `capacity` can be granted; `open` is false while its agent is silent."""
+    """A node's GPUs in one pool: `capacity` can be granted; `open` is false while its agent is silent.
+
+    `rack` and `island` are its topology domains, from its labels; nodes without them are one domain.
+    """
 
     id: NodeId
     capacity: int
     open: bool = True
     nominal: int = 0
     """How many it has, the sick and quarantined ones too: what could be granted on a good day."""
+    rack: str = ""
+    island: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """A node out of service over `[starts_at, ends_at)`."""
+
+    id: str
+    node: NodeId
+    starts_at: Instant
+    ends_at: Instant
+
+
+PPM = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The rules a decision was made by. The version is stamped on every decision."""
+    """The rules a decision was made by. The version is stamped on every decision.
+
+    `rule` is a name in `scheduler.core.rules`. `slack_ppm` is the part of its box, in millionths, by which an ask may
+    be promised later than its earliest start. Boxes over `reserve_over_s` together never take more than the pool less
+    `reserve_ppm` of it. With `seniority_s`, what waits longer than that goes first.
+    """
 
     version: str
     horizon_s: int
     gap_s: int
+    rule: str = "late-slots"
+    slack_ppm: int = 50_000
+    reserve_ppm: int = 0
+    reserve_over_s: int = 0
+    seniority_s: int | None = None
 
 
 class Code(StrEnum):
@@ -150,20 +231,26 @@ Numbers = Mapping[str, int | str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
-    """The ask is granted: it starts at `start` on `placement`."""
+    """The ask is granted: it starts by `promised`, and is pencilled in over `[start, end)` on `placement`.
+
+    `estimate` is when it is expected to start, which binds nobody.
+    """
 
     code: Code
+    promised: Instant
     start: Instant
     end: Instant
     placement: Placement
+    estimate: Instant
     numbers: Numbers = field(default_factory=dict[str, int | str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queued:
-    """The ask waits: no start can be promised yet."""
+    """The ask waits: no start can be promised yet. `estimate` is when it is expected to start; None if never as it is."""
 
     code: Code
+    estimate: Instant | None = None
     numbers: Numbers = field(default_factory=dict[str, int | str])
 
 

@@ -1,40 +1,148 @@
-"""Which nodes a shape gets, once its start is known. Deterministic: equal nodes are taken in order of their ids."""
+"""Which nodes a shape gets, once its start is known. Deterministic: equal nodes are taken in order of their ids.
 
-from scheduler.core.calendar import Calendar
-from scheduler.core.model import Gang, NodeId, Placement, Shape
+Training is packed: a gang on the fewest topology domains (islands, then racks), each share where it strands least for
+the mix of asks seen (`Book.stranded`), then on the fullest node that holds it, then where something changes at about
+the same end. Inference is spread: the emptiest nodes, of as many domains as there are.
+"""
 
-_Free = tuple[int, NodeId]
-"""GPUs of a node that are free throughout, and the node."""
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.core.calendar import Plane, free_over
+from scheduler.core.compiled import choose
+from scheduler.core.model import Gang, Node, NodeId, Placement, Purpose, Shape
+
+_Rows = NDArray[np.int64]
 
 
-def place(calendar: Calendar, shape: Shape, start: int, end: int) -> Placement:
+def place(plane: Plane, shape: Shape, start: int, end: int, purpose: Purpose = Purpose.TRAINING) -> Placement:
     """A placement of the shape that is free over `[start, end)`; raises `ValueError` where there is none.
 
-    A gang takes the fullest nodes that hold it. A total takes one node if one can, the fullest such; else the emptiest
-    nodes, and for the rest the fullest one that holds it.
+    A gang takes one share on each of its nodes. A total for training takes one node if one can hold it; else the
+    emptiest nodes, and for the rest the one that suits best. A total for inference takes one GPU after the other, each
+    on the node that has most left.
     """
-    free = sorted((steps.least(start, end), node) for node, steps in calendar.open_nodes())
-    chosen = _gang(free, shape) if isinstance(shape, Gang) else _total(free, shape.gpus)
-    return tuple(sorted(chosen))
+    free = free_over(plane, start, end)
+    if isinstance(shape, Gang):
+        chosen = _gang(plane, free, shape, end, purpose)
+    elif purpose is Purpose.INFERENCE:
+        chosen = _spread(free, shape.gpus)
+    else:
+        chosen = _packed(plane, free, shape.gpus, end)
+    names = list(plane.nodes)
+    return tuple((names[row], gpus) for row, gpus in sorted(chosen.items()))
 
 
-def _gang(free: list[_Free], shape: Gang) -> list[tuple[NodeId, int]]:
-    fitting = [node for gpus, node in free if gpus >= shape.gpus_per_node]
-    if len(fitting) < shape.nodes:
-        raise ValueError(f"{len(fitting)} nodes are free for {shape}")
-    return [(node, shape.gpus_per_node) for node in fitting[: shape.nodes]]
+def _suits(plane: Plane, free: _Rows, level: int, end: int, *, spread: bool = False) -> _Rows:
+    return choose.suits(plane.free.times, plane.free.lengths, free, level, plane.stranded, end, spread)
 
 
-def _total(free: list[_Free], gpus: int) -> list[tuple[NodeId, int]]:
-    chosen: list[tuple[NodeId, int]] = []
-    rest = gpus
-    emptiest = sorted(free, key=lambda pair: (-pair[0], pair[1]))
-    for k, (most, node) in enumerate(emptiest):
-        if most >= rest:
-            _, fullest = min(pair for pair in emptiest[k:] if pair[0] >= rest)
-            return [*chosen, (fullest, rest)]
-        if most <= 0:
-            break
-        chosen.append((node, most))
-        rest -= most
-    raise ValueError(f"{gpus - rest} of {gpus} GPUs are free")
+def _gang(plane: Plane, free: _Rows, shape: Gang, end: int, purpose: Purpose) -> dict[int, int]:
+    spread = purpose is Purpose.INFERENCE
+    suits = _suits(plane, free, shape.gpus_per_node, end, spread=spread)
+    if shape.nodes == 1 and suits.size and suits.min() != choose.UNFIT:
+        return {int(suits.argmin()): shape.gpus_per_node}
+    best = [int(row) for row in np.argsort(suits, kind="stable") if suits[row] != choose.UNFIT]
+    if len(best) < shape.nodes:
+        raise ValueError(f"{len(best)} nodes are free for {shape}")
+    nodes = list(plane.nodes.values())
+    taken = _dealt(best, nodes, shape.nodes) if spread else _together(best, nodes, shape.nodes)
+    return dict.fromkeys(taken, shape.gpus_per_node)
+
+
+def _together(best: list[int], nodes: list[Node], wanted: int) -> list[int]:
+    """On one island if one has enough, else in one rack, else on the fewest racks."""
+    for domain in (_island, _rack):
+        groups = _groups(best, nodes, domain)
+        enough = [rows for rows in groups if len(rows) >= wanted]
+        if enough:
+            return min(enough, key=lambda rows: (len(rows), best.index(rows[0])))[:wanted]
+    taken: list[int] = []
+    for rows in sorted(_groups(best, nodes, _rack), key=lambda rows: (-len(rows), best.index(rows[0]))):
+        taken += rows[: wanted - len(taken)]
+    return taken
+
+
+def _dealt(best: list[int], nodes: list[Node], wanted: int) -> list[int]:
+    """One of each island in turn."""
+    taken: list[int] = []
+    groups = _groups(best, nodes, _island)
+    turn = 0
+    while len(taken) < wanted:
+        taken += [rows[turn] for rows in groups if turn < len(rows)]
+        turn += 1
+    return taken[:wanted]
+
+
+def _groups(best: list[int], nodes: list[Node], domain: Callable[[Node], tuple[str, str]]) -> list[list[int]]:
+    found: dict[tuple[str, str], list[int]] = {}
+    for row in best:
+        found.setdefault(domain(nodes[row]), []).append(row)
+    return list(found.values())
+
+
+def _island(node: Node) -> tuple[str, str]:
+    return node.rack, node.island
+
+
+def _rack(node: Node) -> tuple[str, str]:
+    return node.rack, ""
+
+
+def _packed(plane: Plane, free: _Rows, gpus: int, end: int) -> dict[int, int]:
+    chosen: dict[int, int] = {}
+    rest, left = gpus, free.copy()
+    while rest:
+        suits = _suits(plane, left, rest, end)
+        if suits.size and suits.min() != choose.UNFIT:
+            return {**chosen, int(suits.argmin()): rest}
+        emptiest = int(left.argmax()) if left.size else 0
+        if not left.size or left[emptiest] <= 0:
+            raise ValueError(f"{gpus - rest} of {gpus} GPUs are free")
+        chosen[emptiest] = int(left[emptiest])
+        rest -= chosen[emptiest]
+        left[emptiest] = 0
+    return chosen
+
+
+def _spread(free: _Rows, gpus: int) -> dict[int, int]:
+    if free.sum() < gpus:
+        raise ValueError(f"{int(free.sum())} of {gpus} GPUs are free")
+    chosen: dict[int, int] = {}
+    left = free.copy()
+    for _ in range(gpus):
+        row = int(left.argmax())
+        left[row] -= 1
+        chosen[row] = chosen.get(row, 0) + 1
+    return chosen
+
+
+def kept(plane: Plane, shape: Shape, placement: Placement, start: int, end: int) -> Placement | None:
+    """The shape's placement with as many shares as possible where they are, the others on spare nodes; None if it has none.
+
+    The lease that has the placement is lifted out of `plane`.
+    """
+    free = free_over(plane, start, end)
+    stay = {node: gpus for node, gpus in placement if node in plane.rows and free[plane.rows[node]] >= gpus}
+    missing = shape.gpus - sum(stay.values())
+    if not missing:
+        return placement
+    for node in stay:
+        free[plane.rows[node]] = 0 if isinstance(shape, Gang) else free[plane.rows[node]] - stay[node]
+    try:
+        rest = _missing(plane, free, shape, missing, end)
+    except ValueError:
+        return None
+    names = list(plane.nodes)
+    for row, gpus in rest.items():
+        stay[NodeId(names[row])] = stay.get(names[row], 0) + gpus
+    return tuple(sorted(stay.items()))
+
+
+def _missing(plane: Plane, free: _Rows, shape: Shape, gpus: int, end: int) -> dict[int, int]:
+    if not isinstance(shape, Gang):
+        return _packed(plane, free, gpus, end)
+    rest = Gang(nodes=gpus // shape.gpus_per_node, gpus_per_node=shape.gpus_per_node)
+    return _gang(plane, free, rest, end, Purpose.TRAINING)

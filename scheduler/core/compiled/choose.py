@@ -1,0 +1,48 @@
+"""How well each row suits a share over a stretch of time, as one number to sort by."""
+
+import numpy as np
+from numba import njit
+
+from scheduler.core.compiled.rows import last_at, least
+
+UNFIT = np.int64((1 << 62) - 1)
+"""The suitability of a row that cannot take the share."""
+
+_NEAR = (1 << 17) - 1
+
+
+@njit(cache=True, nogil=True)
+def lows(times, values, lengths, open_, start, end):
+    """What each open row has throughout `[start, end)`; 0 for one that is closed or has less."""
+    found = np.zeros(lengths.size, np.int64)
+    for row in range(lengths.size):
+        if open_[row]:
+            found[row] = max(0, least(times, values, lengths, row, start, end))
+    return found
+
+
+@njit(cache=True, nogil=True)
+def suits(times, lengths, free, level, stranded, end, spread):
+    """For each row with `free >= level`: the less, the better; UNFIT for the others.
+
+    First what the share strands more, by the table `stranded`; then the fullest row that holds it (with `spread`, the
+    emptiest, before anything else); then the row on which something changes nearest to `end`.
+    """
+    found = np.full(lengths.size, UNFIT)
+    top = stranded.size - 1
+    for row in range(lengths.size):
+        has = free[row]
+        if has < level:
+            continue
+        strands = stranded[min(has - level, top)] - stranded[min(has, top)] + (1 << 20)
+        strands = max(0, min(strands, (1 << 21) - 1))
+        k = last_at(times, row, lengths[row], end)
+        near = end - times[row, k]
+        if k + 1 < lengths[row]:
+            near = min(near, times[row, k + 1] - end)
+        fill = min(has, _NEAR)
+        if spread:
+            found[row] = ((_NEAR - fill) << 41) | (strands << 20) | (min(near, _NEAR) >> 3)
+        else:
+            found[row] = (strands << 34) | (fill << 17) | min(near, _NEAR)
+    return found

@@ -1,0 +1,101 @@
+"""One row of step functions: look at it, and add to a stretch of it."""
+
+from numba import njit
+from numpy.typing import NDArray
+
+Ints = NDArray
+
+
+@njit(cache=True, nogil=True)
+def last_at(times, row, length, instant):
+    """The index of the step that holds at the instant, which is 0 or later."""
+    low, high = 0, length
+    while high - low > 1:
+        middle = (low + high) // 2
+        if times[row, middle] <= instant:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True, nogil=True)
+def least(times, values, lengths, row, start, end):
+    """The lowest value on `[start, end)`; of an empty stretch, the value at `start`."""
+    k = last_at(times, row, lengths[row], start)
+    found = values[row, k]
+    k += 1
+    while k < lengths[row] and times[row, k] < end:
+        if values[row, k] < found:
+            found = values[row, k]
+        k += 1
+    return found
+
+
+@njit(cache=True, nogil=True)
+def holds(times, values, lengths, row, level, start, end):
+    """Whether the value is at least `level` throughout `[start, end)`; stops at the first that is not."""
+    k = last_at(times, row, lengths[row], start)
+    if values[row, k] < level:
+        return False
+    k += 1
+    while k < lengths[row] and times[row, k] < end:
+        if values[row, k] < level:
+            return False
+        k += 1
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _split(times, values, lengths, row, instant):
+    """Makes a step begin at the instant, if none does; its index."""
+    count = lengths[row]
+    k = last_at(times, row, count, instant)
+    if times[row, k] == instant:
+        return k
+    for i in range(count, k + 1, -1):
+        times[row, i] = times[row, i - 1]
+        values[row, i] = values[row, i - 1]
+    times[row, k + 1] = instant
+    values[row, k + 1] = values[row, k]
+    lengths[row] = count + 1
+    return k + 1
+
+
+@njit(cache=True, nogil=True)
+def _join(times, values, lengths, row, k):
+    """Takes the step `k` out if it says what the one before it says."""
+    if k <= 0 or k >= lengths[row] or values[row, k] != values[row, k - 1]:
+        return
+    for i in range(k, lengths[row] - 1):
+        times[row, i] = times[row, i + 1]
+        values[row, i] = values[row, i + 1]
+    lengths[row] -= 1
+
+
+@njit(cache=True, nogil=True)
+def add(times, values, lengths, row, start, end, amount):
+    """Adds `amount` on `[start, end)`. The row needs room for two more steps."""
+    start = max(start, 0)
+    if amount == 0 or start >= end:
+        return
+    first = _split(times, values, lengths, row, start)
+    after = _split(times, values, lengths, row, end)
+    for k in range(first, after):
+        values[row, k] += amount
+    _join(times, values, lengths, row, after)
+    _join(times, values, lengths, row, first)
+
+
+@njit(cache=True, nogil=True)
+def forget(times, values, lengths, before):
+    """Lets every row's value at `before` hold for all time up to then."""
+    for row in range(lengths.size):
+        k = last_at(times, row, lengths[row], before)
+        if k == 0:
+            continue
+        for i in range(k, lengths[row]):
+            times[row, i - k] = times[row, i]
+            values[row, i - k] = values[row, i]
+        times[row, 0] = 0
+        lengths[row] -= k

@@ -1,0 +1,93 @@
+"""Re-plan: what is done to a pool's plan after any edge, and what is expected of it.
+
+`replan` keeps every promise that capacity allows: first whatever lost its nodes is placed elsewhere, at the same start
+if possible; then what waits is moved earlier by the policy's rule; then queued asks are decided again, in order. It is
+safe to do again at any time: where nothing changed it changes nothing.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from scheduler.core import decide
+from scheduler.core.book import Book, Draft
+from scheduler.core.calendar import Box, earliest
+from scheduler.core.decide import FOR_EVER
+from scheduler.core.lease import queued, schedule
+from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, State
+from scheduler.core.repair import Repaired, repair
+from scheduler.core.rules import RULES, pencilled, pull_all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A lease that has another slot, promise or placement than before, or none: then it waits in the queue again."""
+
+    before: Lease
+    after: Lease
+    cause: Cause
+
+    @property
+    def slipped_s(self) -> int:
+        """By how much its promise got later; 0 for all but lost capacity."""
+        if self.before.promised_start is None or self.after.promised_start is None:
+            return 0
+        return max(0, self.after.promised_start - self.before.promised_start)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The book afterwards, who was moved and why, and the queued asks that got a promise."""
+
+    book: Book
+    moves: tuple[Move, ...]
+    pulled: Mapping[LeaseId, Promise]
+
+
+def replan(book: Book, queue: Sequence[tuple[LeaseId, Ask, Instant]], now: Instant) -> Plan:
+    """The plan at `now`. `queue` has queued asks in the order in which they are served, each with when it was asked."""
+    draft = Draft(book)
+    lost = repair(draft, now)
+    rule = RULES[book.policy.rule]
+    rule.move(draft, now)
+    promises: dict[LeaseId, Promise] = {}
+    for lease_id, ask, asked_at in queue:
+        one = decide.verdict(draft, ask, now)
+        if isinstance(one, Promise):
+            draft.put(schedule(queued(lease_id, ask, asked_at), one))
+            promises[lease_id] = one
+    if promises:
+        rule.move(draft, now)
+    sealed = draft.seal()
+    return Plan(
+        book=sealed,
+        moves=(*_moves(book, sealed, lost), *_dropped(book, lost)),
+        pulled={lease_id: decide.settled(sealed, one, lease_id, now) for lease_id, one in promises.items()},
+    )
+
+
+def _moves(book: Book, sealed: Book, lost: Repaired) -> Iterator[Move]:
+    for before, after in decide.moves(book, sealed):
+        yield Move(before=before, after=after, cause=lost.causes.get(after.id, Cause.EARLIER))
+
+
+def _dropped(book: Book, lost: Repaired) -> Iterator[Move]:
+    for lease_id, after in lost.dropped.items():
+        yield Move(before=book.leases[lease_id], after=after, cause=lost.causes[lease_id])
+
+
+def estimates(book: Book, queue: Sequence[tuple[LeaseId, Ask, Instant]], now: Instant) -> dict[LeaseId, Instant | None]:
+    """When everything that waits is expected to start, which binds nobody: a re-plan in which each, in order of
+    arrival, is pulled to its earliest slot and queued asks come last. None for what does not fit as things are.
+    """
+    draft = Draft(book)
+    pull_all(draft, now)
+    found: dict[LeaseId, Instant | None] = {
+        lease.id: lease.starts_at for lease in draft.leases.values() if lease.state is State.SCHEDULED
+    }
+    for lease_id, ask, asked_at in queue:
+        lo = max(now, ask.start or 0)
+        box = Box.of(draft, ask.company, ask.shape, ask.duration_s)
+        found[lease_id] = start = earliest(draft, box, lo, FOR_EVER)
+        if start is not None:
+            draft.put(pencilled(draft, queued(lease_id, ask, asked_at), start))
+    return found

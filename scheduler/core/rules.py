@@ -1,0 +1,115 @@
+"""The named rules of promising: where an ask is pencilled in, and what is moved earlier when something changed.
+
+Whatever the rule, no promise can break: a slot is only ever replaced by one that is free with all others in place and
+not later than the promise, and the old one is always still there. Lost capacity is the one exception, and
+`scheduler.core.repair`'s. The rules, their order of events and what they measured: docs/performance.md.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from scheduler.core.book import Draft
+from scheduler.core.calendar import Box, earliest, latest
+from scheduler.core.compiled import screen
+from scheduler.core.model import PPM, Instant, Lease, State
+from scheduler.core.placement import place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """`pencil` gives an ask that fits from `earliest` on its promise and its slot, neither after `last`.
+
+    `move` moves what waits earlier on the draft, where `now` allows it.
+    """
+
+    pencil: Callable[[Draft, Box, Instant, int], tuple[Instant, Instant]]
+    move: Callable[[Draft, Instant], None]
+
+
+def _pencil_late(draft: Draft, box: Box, start: Instant, last: int) -> tuple[Instant, Instant]:
+    """The promise is the earliest start and the slack; the slot the latest start up to then."""
+    slack = draft.policy.slack_ppm * box.duration_s // PPM
+    promised = Instant(max(start, min(start + slack, last)))
+    slot = latest(draft, box, start, promised)
+    return promised, start if slot is None else slot
+
+
+def _pencil_early(draft: Draft, box: Box, start: Instant, last: int) -> tuple[Instant, Instant]:
+    return start, start
+
+
+def _start_what_fits(draft: Draft, now: Instant) -> None:
+    """Whatever fits beside everybody else's slot as soon as its notice allows, in order of arrival, starts then."""
+    if draft.policy.seniority_s is not None:
+        _pull_seniors(draft, now, draft.policy.seniority_s)
+    place_ = 0
+    while True:
+        waiting = draft.waiting
+        place_ = screen.next_to_try(
+            draft.free.arrays, draft.open, draft.limits.arrays, waiting.table, place_, now
+        )
+        if place_ >= len(waiting.keys):
+            return
+        lease = draft.leases[waiting.keys[place_][1]]
+        start = max(now + lease.notice_s, lease.start or 0)
+        moved = _moved(draft, lease, start, start)
+        draft.put(moved)
+        place_ += 1
+
+
+def _pull_seniors(draft: Draft, now: Instant, seniority_s: int) -> None:
+    """What has waited for long goes first, and keeps the earliest slot that it can have."""
+    for asked_at, lease_id in list(draft.waiting.keys):
+        if asked_at > now - seniority_s:
+            return
+        _pull(draft, draft.leases[lease_id], now)
+
+
+def pull_all(draft: Draft, now: Instant) -> None:
+    """Each that waits in turn, in order of arrival: lifted out, and put back at its earliest slot."""
+    for _, lease_id in list(draft.waiting.keys):
+        _pull(draft, draft.leases[lease_id], now)
+
+
+def _pull(draft: Draft, lease: Lease, now: Instant) -> None:
+    lo = max(now + lease.notice_s, lease.start or 0)
+    draft.put(_moved(draft, lease, lo, (lease.starts_at or 0) - 1))
+
+
+def _moved(draft: Draft, lease: Lease, lo: int, hi: int) -> Lease:
+    """The lease, lifted out of the draft, at its earliest start in `[lo, hi]`; as it was if there is none."""
+    draft.lift(lease.id)
+    box = Box.of(draft, lease.company, lease.shape, lease.duration_s)
+    start = earliest(draft, box, lo, hi)
+    return lease if start is None else pencilled(draft, lease, start)
+
+
+def pencilled(draft: Draft, lease: Lease, start: Instant) -> Lease:
+    """The lease, which is not in the draft, at a start that fits, on nodes that are free then."""
+    end = Instant(start + lease.duration_s)
+    placement = place(draft, lease.shape, start, end + draft.policy.gap_s, lease.purpose)
+    promised = start if lease.promised_start is None else lease.promised_start
+    return replace(
+        lease,
+        state=State.SCHEDULED,
+        promised_start=promised,
+        starts_at=start,
+        ends_at=end,
+        stops_at=end,
+        placement=placement,
+    )
+
+
+def _stay(draft: Draft, now: Instant) -> None:
+    """Nothing moves."""
+
+
+LATE_SLOTS = "late-slots"
+EARLIEST_SLOT = "earliest-slot"
+ONLY_EARLIER = "only-earlier"
+
+RULES: Mapping[str, Rule] = {
+    LATE_SLOTS: Rule(pencil=_pencil_late, move=_start_what_fits),
+    EARLIEST_SLOT: Rule(pencil=_pencil_early, move=_stay),
+    ONLY_EARLIER: Rule(pencil=_pencil_early, move=pull_all),
+}

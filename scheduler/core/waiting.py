@@ -1,0 +1,68 @@
+"""What has a slot that may still be moved earlier, in order of arrival, in columns for the compiled look at all of it."""
+
+from bisect import bisect_left
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.core.compiled import screen
+from scheduler.core.model import Gang, Lease, LeaseId, NodeId
+
+_ROOM = 16
+
+
+class Waiting:
+    """A row a lease, by when it was asked for and its id; `copy` before changing one that is shared."""
+
+    __slots__ = ("_table", "keys")
+
+    def __init__(self) -> None:
+        self._table: NDArray[np.int64] = np.zeros((_ROOM, screen.COLUMNS), np.int64)
+        self.keys: list[tuple[int, LeaseId]] = []
+
+    @property
+    def table(self) -> NDArray[np.int64]:
+        return self._table[: len(self.keys)]
+
+    def copy(self) -> "Waiting":
+        other = Waiting()
+        other._table, other.keys = self._table.copy(), self.keys.copy()
+        return other
+
+    def put(self, lease: Lease, *, gap_s: int, limit: int, reserve: int, nodes: Mapping[NodeId, int]) -> None:
+        """Inserts or replaces a lease that waits; `limit` and `reserve` are the rows of its limits, or -1."""
+        key = (lease.asked_at, lease.id)
+        place = bisect_left(self.keys, key)
+        if place == len(self.keys) or self.keys[place] != key:
+            self._insert(place, key)
+        gang = lease.shape if isinstance(lease.shape, Gang) else None
+        self._table[place] = (
+            lease.starts_at or 0,
+            lease.start or 0,
+            lease.notice_s,
+            lease.duration_s + gap_s,
+            lease.duration_s,
+            gang.nodes if gang else 0,
+            gang.gpus_per_node if gang else lease.gpus,
+            lease.gpus,
+            limit,
+            reserve,
+            lease.asked_at,
+            nodes.get(lease.placement[0][0], -1) if len(lease.placement) == 1 else -1,
+        )
+
+    def drop(self, lease: Lease) -> None:
+        """Forgets it, if it is there."""
+        key = (lease.asked_at, lease.id)
+        place = bisect_left(self.keys, key)
+        if place < len(self.keys) and self.keys[place] == key:
+            del self.keys[place]
+            self._table[place : len(self.keys)] = self._table[place + 1 : len(self.keys) + 1]
+
+    def _insert(self, place: int, key: tuple[int, LeaseId]) -> None:
+        count = len(self.keys)
+        if count == len(self._table):
+            self._table = np.vstack([self._table, np.zeros_like(self._table)])
+        self._table[place + 1 : count + 1] = self._table[place:count]
+        self.keys.insert(place, key)
