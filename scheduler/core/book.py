@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.core.codec import Item, Quota
 from scheduler.core.model import PPM, CompanyId, Drain, Lease, LeaseId, Node, NodeId, Policy, State
 from scheduler.core.profiles import Profiles
 from scheduler.core.quota import HOLDING
@@ -91,26 +92,22 @@ class Book:
 
     def put_nodes(self, nodes: Iterable[Node]) -> "Book":
         """Adds or replaces nodes; what is booked on them stays booked."""
-        changed = {node.id: node for node in nodes}
-        if changed.keys() <= self.nodes.keys():
-            draft = Draft(self)
-            for node in changed.values():
-                draft.put_node(node)
-            return draft.seal()
-        merged = {**self.nodes, **changed}.values()
-        return Book.of(self.policy, merged, self.leases.values(), self.quotas, self.drains.values(), self.stranded)
+        return self.changed(nodes)
 
-    def set_quotas(self, quotas: Mapping[CompanyId, int]) -> "Book":
-        """GPUs that companies may hold at once; those not named keep theirs."""
+    def changed(self, items: Iterable[Item]) -> "Book":
+        """The book after these replaced what they are about, in their order."""
+        found = list(items)
+        policies = [item for item in found if isinstance(item, Policy)]
+        fresh = [item for item in found if isinstance(item, Node) and item.id not in self.nodes]
+        if policies or fresh:
+            nodes = {**self.nodes, **{node.id: node for node in fresh}}
+            policy = policies[-1] if policies else self.policy
+            leases, drains = self.leases.values(), self.drains.values()
+            anew = Book.of(policy, nodes.values(), leases, self.quotas, drains, self.stranded)
+            return anew.changed(item for item in found if not isinstance(item, Policy))
         draft = Draft(self)
-        draft.set_quotas(quotas)
-        return draft.seal()
-
-    def put_drains(self, drains: Iterable[Drain]) -> "Book":
-        """Adds or replaces drains by their ids; one that is empty is taken out."""
-        draft = Draft(self)
-        for drain in drains:
-            draft.put_drain(drain)
+        for item in found:
+            draft.apply(item)
         return draft.seal()
 
     def since(self, now: int) -> "Book":
@@ -169,6 +166,20 @@ class Draft:
             waiting=self.waiting,
             good_day=self.good_day,
         )
+
+    def apply(self, item: Item) -> None:
+        """Replaces what the item is about; a policy, or a node that is not known, makes another book instead."""
+        match item:
+            case Lease():
+                self.put(item)
+            case Node():
+                self.put_node(item)
+            case Drain():
+                self.put_drain(item)
+            case Quota():
+                self.set_quotas({item.company: item.gpus})
+            case Policy():
+                raise ValueError("a policy is not applied to a draft")
 
     def put(self, lease: Lease) -> None:
         """Inserts or replaces the lease of that id."""

@@ -1,0 +1,160 @@
+"""The values that a book is made of as plain JSON values and back, and as the bytes that digests are taken of.
+
+The same value always gives the same bytes. Fields that have their default are left out, so that a field which comes
+later changes nothing that was written before.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scheduler.core.model import (
+    Cause,
+    CompanyId,
+    Drain,
+    Gang,
+    Instant,
+    Lease,
+    LeaseId,
+    Node,
+    NodeId,
+    Policy,
+    PoolId,
+    Purpose,
+    Shape,
+    State,
+    Total,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """What a company may hold in the pool at once."""
+
+    company: CompanyId
+    gpus: int
+
+
+Item = Lease | Node | Drain | Quota | Policy
+"""One thing that a book is made of."""
+
+Json = dict[str, Any]
+
+_INSTANTS = ("asked_at", "start", "start_by", "promised_start", "starts_at", "ends_at", "stops_at", "started_at", "ended_at")
+
+
+def kind(item: Item) -> str:
+    """The word for its type: `lease`, `node`, `drain`, `quota` or `policy`."""
+    return type(item).__name__.lower()
+
+
+def subject(item: Item) -> str:
+    """What it is about: a later item of the same kind and subject replaces an earlier one."""
+    match item:
+        case Quota():
+            return item.company
+        case Policy():
+            return ""
+        case _:
+            return item.id
+
+
+def encode(item: Item) -> Json:
+    match item:
+        case Lease():
+            return _lease(item)
+        case Node():
+            found: Json = {"id": item.id, "capacity": item.capacity, "nominal": item.nominal, "open": item.open}
+            return found | {key: at for key, at in (("rack", item.rack), ("island", item.island)) if at}
+        case Drain():
+            return {"id": item.id, "node": item.node, "starts_at": item.starts_at, "ends_at": item.ends_at}
+        case Quota():
+            return {"company": item.company, "gpus": item.gpus}
+        case Policy():
+            return _policy(item)
+
+
+def decode(kind: str, value: Mapping[str, Any]) -> Item:
+    """The item that `encode` made this of. Raises KeyError, ValueError for what it did not make."""
+    match kind:
+        case "lease":
+            return _to_lease(value)
+        case "node":
+            return Node(**value)
+        case "drain":
+            return Drain(**value)
+        case "quota":
+            return Quota(**value)
+        case "policy":
+            return Policy(**value)
+        case _:
+            raise ValueError(f"no item of a book is a {kind}")
+
+
+def canonical(item: Item) -> bytes:
+    """The bytes that stand for the item in a digest."""
+    return json.dumps([kind(item), encode(item)], sort_keys=True, separators=(",", ":")).encode()
+
+
+def _lease(lease: Lease) -> Json:
+    found: Json = {
+        "id": lease.id,
+        "company": lease.company,
+        "pool": lease.pool,
+        "shape": encode_shape(lease.shape),
+        "duration_s": lease.duration_s,
+        "state": lease.state.value,
+        "notice_s": lease.notice_s,
+        "purpose": lease.purpose.value,
+    }
+    for name in _INSTANTS:
+        if (at := getattr(lease, name)) is not None:
+            found[name] = at
+    if lease.end_cause is not None:
+        found["end_cause"] = lease.end_cause.value
+    if lease.placement:
+        found["placement"] = [[node, gpus] for node, gpus in lease.placement]
+    return found
+
+
+def _to_lease(value: Mapping[str, Any]) -> Lease:
+    instants = {name: Instant(value[name]) for name in _INSTANTS if name in value}
+    end_cause = value.get("end_cause")
+    return Lease(
+        id=LeaseId(value["id"]),
+        company=CompanyId(value["company"]),
+        pool=PoolId(value["pool"]),
+        shape=decode_shape(value["shape"]),
+        duration_s=value["duration_s"],
+        state=State(value["state"]),
+        notice_s=value["notice_s"],
+        purpose=Purpose(value["purpose"]),
+        end_cause=None if end_cause is None else Cause(end_cause),
+        placement=tuple((NodeId(node), gpus) for node, gpus in value.get("placement", ())),
+        **instants,
+    )
+
+
+def _policy(policy: Policy) -> Json:
+    found: Json = {
+        "version": policy.version,
+        "horizon_s": policy.horizon_s,
+        "gap_s": policy.gap_s,
+        "rule": policy.rule,
+        "slack_ppm": policy.slack_ppm,
+    }
+    if policy.reserve_ppm:
+        found |= {"reserve_ppm": policy.reserve_ppm, "reserve_over_s": policy.reserve_over_s}
+    if policy.seniority_s is not None:
+        found["seniority_s"] = policy.seniority_s
+    return found
+
+
+def encode_shape(shape: Shape) -> list[int]:
+    """`[gpus]` for a total, `[nodes, gpus_per_node]` for a gang."""
+    return [shape.nodes, shape.gpus_per_node] if isinstance(shape, Gang) else [shape.gpus]
+
+
+def decode_shape(value: list[int]) -> Shape:
+    return Gang(nodes=value[0], gpus_per_node=value[1]) if len(value) == 2 else Total(gpus=value[0])
