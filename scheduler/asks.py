@@ -6,7 +6,7 @@ from dure import wire
 from dure.errors import BeyondHorizon, Forbidden, InvalidRequest, WindowInPast
 from dure.wire import HORIZON_S, FieldError
 from scheduler.actor import Actor
-from scheduler.core.model import Ask, CompanyId, Gang, PoolId, Total
+from scheduler.core.model import Ask, CompanyId, Gang, PoolId, Purpose, Total
 from scheduler.store import companies
 from scheduler.store.db import Session
 from scheduler.store.times import from_wire, to_wire
@@ -24,6 +24,8 @@ def parsed(session: Session, body: wire.Ask, actor: Actor, now: float) -> Ask:
         start=from_wire(body.start),
         start_by=from_wire(body.start_by),
         queue=body.queue,
+        notice_s=body.notice_s,
+        purpose=Purpose(body.purpose),
     )
     _check_window(ask, now)
     return ask

@@ -25,8 +25,8 @@ log = structlog.get_logger()
 RETRY_S = 1.0
 """Between tries to reach a database that is away, or to take a lead that another has."""
 
-PULL_AGAIN_S = 60.0
-"""How often the queue is decided again though nothing changed: the horizon moves on."""
+ASK_AGAIN_S = 60.0
+"""How often queued asks are decided again though nothing changed: the horizon moves on."""
 
 
 class Loop:
@@ -37,7 +37,7 @@ class Loop:
         self.service = Service(Books(), clock.now)
         self.lead: Lead | None = None
         self.leading = starts.Leading(since=0.0, away="scheduler_away")
-        self._pulled: dict[str, tuple[int, float]] = {}
+        self._asked_again: dict[str, tuple[int, float]] = {}
         self._away = "scheduler_away"
         self._stop = threading.Event()
 
@@ -102,7 +102,7 @@ class Loop:
 
     def _resign(self) -> None:
         self.counters.leads(False)
-        self._pulled.clear()
+        self._asked_again.clear()
         if self.lead is not None:
             self.lead.close()
             self.lead = None
@@ -115,15 +115,14 @@ class Loop:
         self._quarantine()
         self._silence()
         for pool in self._due():
-            self._apart(pool, self._starts_and_queue)
+            self._apart(pool, self._plan_and_starts)
 
-    def _starts_and_queue(self, pool: due.DuePool) -> None:
-        if pool.starts:
-            self._starts(pool.pool)
+    def _plan_and_starts(self, pool: due.DuePool) -> None:
         if pool.expiries:
             self._expire(pool.pool)
-        if pool.queued:
-            self._pull(pool)
+        planned = (pool.queued or pool.scheduled) and self._plan(pool)
+        if pool.starts or planned:
+            self._starts(pool.pool)
 
     def _apart(self, pool: due.DuePool, turn: Callable[[due.DuePool], None]) -> None:
         """One pool whose lock somebody holds for too long does not stop the others; it is tried again next turn."""
@@ -167,21 +166,36 @@ class Loop:
         for lease in self._committed(lambda session: queue.expire(session, pool, now=self.clock.now())):
             log.info("queued ask expired", action="queue_expire", lease=lease)
 
-    def _pull(self, pool: due.DuePool) -> None:
-        """Decides the queue again when the pool changed since it last was, and now and then as the horizon moves on."""
+    def _plan(self, pool: due.DuePool) -> bool:
+        """Plans the pool again where a look without its lock shows that something would change; whether it did.
+
+        Queued asks are decided again when the pool changed since they last were, and now and then as the horizon
+        moves on.
+        """
         now = self.clock.now()
-        number, at = self._pulled.get(pool.pool, (-1, 0.0))
-        if number == pool.generation and now - at < PULL_AGAIN_S:
-            return
-        for pulled in self._committed(lambda session: queue.pull(session, self.service, pool.pool, now=now)):
-            self.counters.pulled(pulled)
-            log.info("queued ask promised", action="queue_promise", lease=pulled.lease)
-        self._pulled[pool.pool] = (pool.generation, now)
+        number, at = self._asked_again.get(pool.pool, (-1, 0.0))
+        queue = pool.queued and (number != pool.generation or now - at >= ASK_AGAIN_S)
+        with self.db.snapshot() as session:
+            seen = self.service.seen(session, pool.pool, now=now, queue=queue)
+        if queue:
+            self._asked_again[pool.pool] = (pool.generation, now)
+        if not seen.moves and not seen.pulled:
+            return False
+        plan = self._committed(lambda session: self.service.replan(session, pool.pool, now=now, queue=queue))
+        self.counters.planned(pool.pool, plan)
+        for lease in plan.pulled:
+            log.info("queued ask promised", action="queue_promise", lease=lease)
+        for move in plan.moves:
+            write = log.warning if move.slipped_s else log.info
+            write(
+                "a lease was moved", action="lease_move", lease=move.after.id, cause=move.cause, slip_s=move.slipped_s
+            )
+        return True
 
     def _quarantine(self) -> None:
         for gpu in self._committed(lambda session: stops.quarantine_unproved(session, now=self.clock.now())):
             log.error("a GPU is not proved empty", action="gpu_quarantine", gpu=gpu)
-        for gpu in self._committed(stops.lift_proved):
+        for gpu in self._committed(lambda session: stops.lift_proved(session, now=self.clock.now())):
             log.info("a quarantined GPU is proved empty", action="gpu_proved", gpu=gpu)
 
     def _silence(self) -> None:

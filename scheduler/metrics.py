@@ -10,9 +10,10 @@ from prometheus_client.registry import Collector
 
 from dure.errors import Unavailable
 from dure.wire import Outcome
+from scheduler.core.model import State
+from scheduler.core.replan import Plan
 from scheduler.store.db import Database
 from scheduler.store.snapshot import FleetSnapshot, read
-from scheduler.turns.queue import Pulled
 from scheduler.turns.starts import Started
 from scheduler.turns.stops import Stopped
 
@@ -41,6 +42,18 @@ class Counters:
             "dure_decisions",
             "Asks decided out of the queue.",
             ["pool", "outcome", "code"],
+            registry=registry,
+        )
+        self._moves = Counter(
+            "dure_leases_moved",
+            "Scheduled leases that a re-plan gave another slot or other nodes.",
+            ["pool", "cause"],
+            registry=registry,
+        )
+        self._slips = Counter(
+            "dure_promises_slipped",
+            "Promises that got later or went back to the queue because capacity was lost.",
+            ["pool", "cause"],
             registry=registry,
         )
         self._turn = Histogram(
@@ -94,8 +107,13 @@ class Counters:
     def stopped(self, lease: Stopped) -> None:
         self._end_lateness.labels(lease.pool).observe(lease.late_s)
 
-    def pulled(self, pulled: Pulled) -> None:
-        self._decisions.labels(pulled.pool, Outcome.SCHEDULED.value, pulled.code).inc()
+    def planned(self, pool: str, plan: Plan) -> None:
+        for promise in plan.pulled.values():
+            self._decisions.labels(pool, Outcome.SCHEDULED.value, promise.code.value).inc()
+        for move in plan.moves:
+            self._moves.labels(pool, move.cause.value).inc()
+            if move.slipped_s or move.after.state is State.QUEUED:
+                self._slips.labels(pool, move.cause.value).inc()
 
 
 class FleetCollector(Collector):

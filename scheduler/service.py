@@ -1,30 +1,43 @@
-"""What can be done to a lease: ask, quote, release, cancel, and have it scheduled out of the queue.
+"""What can be done to a lease: ask, quote, release, cancel, and have the pool planned again.
 
 Every function works in the caller's transaction and decides under the pool's lock, so two replicas can never both win.
 The API calls it for people, the loop for time; nothing else changes a lease but `scheduler.turns`.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from dure import wire
-from dure.errors import WrongState
+from dure.errors import DureError, WrongState
 from scheduler import asks
 from scheduler.actor import Actor
 from scheduler.core.book import Book
 from scheduler.core.decide import decide
-from scheduler.core.lease import advance, charge, schedule
-from scheduler.core.model import Ask, Cause, CompanyId, Instant, PoolId, Promise, Refusal, State, Verdict
+from scheduler.core.lease import advance, charge, queued, schedule
+from scheduler.core.model import Ask, Cause, Instant, LeaseId, Promise, Refusal, State, Verdict
 from scheduler.core.model import Lease as CoreLease
+from scheduler.core.replan import Move, Plan, replan
+from scheduler.expectations import Expectations
 from scheduler.ids import new_id
-from scheduler.store import audit, edges, generation, leases, ledger, quotas, records
+from scheduler.store import audit, due, edges, generation, leases, ledger, plans, records
 from scheduler.store.books import POLICY_VERSION, Books
 from scheduler.store.db import Session
-from scheduler.store.tables import Lease, PlacementRow
+from scheduler.store.plans import Answer, Pulled
+from scheduler.store.tables import Lease
 from scheduler.store.times import to_wire
 
 SOON_S = 2
 """The loop wakes every second anyway; only a start sooner than this is worth waking it for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """An ask as it was sent, by whom, and in which request."""
+
+    body: wire.Ask
+    actor: Actor
+    request_id: str | None = None
 
 
 class Service:
@@ -36,55 +49,98 @@ class Service:
 
     def __init__(self, books: Books, clock: Callable[[], float] = lambda: 0.0) -> None:
         self.books, self._clock = books, clock
+        self.expectations = Expectations(books)
 
-    def locked(self, session: Session, pool: str, now: float) -> tuple[Book, float]:
-        """The pool's book under its lock, and the time now that we have it. Raises UnknownPool."""
-        book = self.books.locked(session, pool, Instant(math.ceil(now)))
-        return book, max(now, self._clock())
+    def locked(self, session: Session, pool: str, now: float) -> tuple[int, Book, float]:
+        """The pool's generation and book under its lock, and the time now that we have it. Raises UnknownPool."""
+        number, book = self.books.locked(session, pool, Instant(math.ceil(now)))
+        return number, book, max(now, self._clock())
 
     def ask(self, session: Session, body: wire.Ask, *, actor: Actor, now: float) -> wire.Lease:
         """Decides an ask and stores the decision: the lease is `scheduled`, `queued` or `refused`.
 
         Raises UnknownCompany, UnknownPool, Forbidden, InvalidRequest, WindowInPast, BeyondHorizon; then nothing is stored.
         """
-        ask = asks.parsed(session, body, actor, now)
-        book, now = self.locked(session, ask.pool, now)
-        verdict = decide(book, quotas.limit(session, ask.company, ask.pool), ask, Instant(math.ceil(now)))
-        row = _asked(session, body, ask, verdict, now)
-        if isinstance(verdict, Promise):
-            _book(session, row, verdict, now)
-        records.event(session, row, row.state, at=now, cause=Cause.ASKED, detail={"decision": row.decision})
-        audit.record(
-            session,
-            actor=actor,
-            action="lease.ask",
-            subject=row.id,
-            at=now,
-            after={**body.model_dump(mode="json"), "state": row.state},
-        )
-        if row.starts_at is not None and row.starts_at <= now + SOON_S:
-            edges.notify(session, ask.pool)
+        request = Request(body=body, actor=actor, request_id=session.info.get(audit.REQUEST_ID))
+        [answer] = self.ask_all(session, body.pool, [request], now=now)
+        if isinstance(answer, DureError):
+            raise answer
+        return answer
+
+    def ask_all(
+        self, session: Session, pool: str, requests: Sequence[Request], *, now: float
+    ) -> list[wire.Lease | DureError]:
+        """The same for asks of one pool that came together, in their order: one decision, one transaction.
+
+        What `ask` would raise for one of them alone is its answer; the others are not touched by it. Raises
+        UnknownPool.
+        """
+        number, book, now = self.locked(session, pool, now)
+        parsed = [_parsed(session, request, now) for request in requests]
+        taken = [
+            (LeaseId(new_id("lea", now)), request, ask)
+            for request, ask in zip(requests, parsed, strict=True)
+            if not isinstance(ask, DureError)
+        ]
+        at = Instant(math.ceil(now))
+        decided = decide(book, [(lease_id, ask) for lease_id, _, ask in taken], at)
+        answers = [
+            _answer(lease_id, request, ask, verdict, now)
+            for (lease_id, request, ask), verdict in zip(taken, decided.verdicts, strict=True)
+        ]
+        moves = [Move(before=before, after=after, cause=Cause.EARLIER) for before, after in decided.moves]
+        changed = bool(moves) or any(found.lease.state is State.SCHEDULED for found in answers)
+        newer = generation.bump(session, pool) if changed else number
+        plans.write_answers(session, answers, decided_at=number, number=newer, at=now)
+        plans.write_moves(session, pool, moves, number=newer, at=now)
+        _audited(session, answers, [request for _, request, _ in taken], now)
+        self.books.keep_on_commit(session, pool, newer, decided.book)
+        if any(found.lease.starts_at is not None and found.lease.starts_at <= now + SOON_S for found in answers):
+            edges.notify(session, pool)
         session.flush()
-        return leases.to_wires(session, [row])[0]
+        shown = iter(
+            leases.to_wire_lease(found.lease, found.decision, name=found.body.name, estimate=_estimate(verdict))
+            for found, verdict in zip(answers, decided.verdicts, strict=True)
+        )
+        return [ask if isinstance(ask, DureError) else next(shown) for ask in parsed]
 
     def quote(self, session: Session, body: wire.Ask, *, actor: Actor, now: float) -> wire.Quote:
         """What `ask` would decide now; nothing is stored. Raises what `ask` raises."""
         ask = asks.parsed(session, body, actor, now)
         at = Instant(math.ceil(now))
-        book = self.books.seen(session, ask.pool, at)
-        verdict = decide(book, quotas.limit(session, ask.company, ask.pool), ask, at)
+        _, book = self.books.seen(session, ask.pool, at)
+        [verdict] = decide(book, [(LeaseId("~"), ask)], at).verdicts
         return _quoted(verdict, ask, now)
 
-    def pull(self, session: Session, row: Lease, book: Book, *, now: float) -> Book:
-        """Decides a queued ask again, on the book whose lock the caller holds; a promise takes it out of the queue."""
-        ask = _queued_ask(row)
-        verdict = decide(book, quotas.limit(session, row.company, row.pool), ask, Instant(math.ceil(now)))
-        if not isinstance(verdict, Promise):
-            return book
-        row.decision = _decided(session, verdict, ask, row.id, row.pool, now)
-        lease = _book(session, row, verdict, now)
-        records.event(session, row, "scheduled", at=now, cause=Cause.CAPACITY, detail={"decision": row.decision})
-        return book.put_lease(lease)
+    def seen(self, session: Session, pool: str, *, now: float, queue: bool) -> Plan:
+        """What `replan` would do, on what a snapshot shows; nothing is stored. Raises UnknownPool."""
+        at = Instant(math.ceil(now))
+        _, book = self.books.seen(session, pool, at)
+        return replan(book, due.asks(session, pool) if queue else (), at)
+
+    def replan(self, session: Session, pool: str, *, now: float, queue: bool = True) -> Plan:
+        """Plans the pool again and stores what changed; with `queue`, decides the queued asks again too."""
+        number, book, now = self.locked(session, pool, now)
+        at = Instant(math.ceil(now))
+        waiting = due.asks(session, pool) if queue else ()
+        plan = replan(book, waiting, at)
+        if not plan.moves and not plan.pulled:
+            return plan
+        newer = generation.bump(session, pool)
+        by_id = {lease_id: ask for lease_id, ask, _ in waiting}
+        pulled = [
+            Pulled(
+                ask=by_id[lease_id],
+                lease=plan.book.leases[lease_id],
+                decision=_decision(promise, by_id[lease_id], now),
+            )
+            for lease_id, promise in plan.pulled.items()
+        ]
+        plans.write_moves(session, pool, plan.moves, number=newer, at=now)
+        plans.write_pulled(session, pulled, decided_at=number, number=newer, at=now)
+        self.books.keep_on_commit(session, pool, newer, plan.book)
+        edges.notify(session, pool)
+        return plan
 
     def release(self, session: Session, lease_id: str, *, actor: Actor, now: float) -> wire.Lease:
         """Ends an active lease now; the rest of its box is refunded. An admin's release of it is a revocation.
@@ -97,7 +153,7 @@ class Service:
             raise WrongState(_not_releasable(row), numbers={"state": row.state})
         cause = Cause.REVOKED if actor.role is wire.Role.ADMIN else Cause.RELEASED
         stopped = advance(lease, State.ENDING, cause, Instant(math.ceil(now)))
-        leases.update_row(row, stopped, generation=generation.bump(session, row.pool))
+        leases.change(session, row, stopped, generation=generation.bump(session, row.pool), at=now)
         records.event(session, row, "ending", at=now, cause=cause)
         audit.record(session, actor=actor, action="lease.release", subject=row.id, at=now, after={"cause": cause.value})
         edges.notify(session, row.pool)
@@ -124,11 +180,8 @@ class Service:
         row, lease = _locked(session, lease_id, actor)
         if lease.state not in (State.QUEUED, State.SCHEDULED):
             raise WrongState(_not_cancellable(row), numbers={"state": row.state})
-        leases.update_row(
-            row,
-            advance(lease, State.CANCELLED, Cause.CANCELLED, Instant(int(now))),
-            generation=generation.bump(session, row.pool),
-        )
+        cancelled = advance(lease, State.CANCELLED, Cause.CANCELLED, Instant(int(now)))
+        leases.change(session, row, cancelled, generation=generation.bump(session, row.pool), at=now)
         if lease.state is State.SCHEDULED:
             entry = ledger.Entry(
                 company=row.company,
@@ -162,71 +215,49 @@ def _box(row: Lease) -> int:
     return row.total_gpus * row.duration_s
 
 
-def _decided(session: Session, verdict: Verdict, ask: Ask, lease: str, pool: str, now: float) -> str:
-    row = records.decision(
-        session,
-        verdict,
-        ask,
+def _estimate(verdict: Verdict) -> Instant | None:
+    return None if isinstance(verdict, Refusal) else verdict.estimate
+
+
+def _parsed(session: Session, request: Request, now: float) -> Ask | DureError:
+    try:
+        return asks.parsed(session, request.body, request.actor, now)
+    except DureError as error:
+        return error
+
+
+def _answer(lease_id: LeaseId, request: Request, ask: Ask, verdict: Verdict, now: float) -> Answer:
+    lease = queued(lease_id, ask, Instant(int(now)))
+    if isinstance(verdict, Promise):
+        lease = schedule(lease, verdict)
+    elif isinstance(verdict, Refusal):
+        lease = replace(lease, state=State.REFUSED)
+    return Answer(
+        body=request.body,
+        ask=ask,
         lease=lease,
-        generation=generation.current(session, pool),
-        policy_version=POLICY_VERSION,
-        now=now,
-        request_id=session.info.get(audit.REQUEST_ID),
+        decision=_decision(verdict, ask, now),
+        request_id=request.request_id,
     )
-    session.flush()
-    return row.id
 
 
-def _asked(session: Session, body: wire.Ask, ask: Ask, verdict: Verdict, now: float) -> Lease:
-    lease_id = new_id("lea", now)
-    state = State.REFUSED if isinstance(verdict, Refusal) else State.QUEUED
-    row = Lease(
-        id=lease_id,
-        company=ask.company,
-        pool=ask.pool,
-        name=body.name,
-        nodes=body.shape.nodes,
-        gpus_per_node=body.shape.gpus_per_node,
-        gpus=body.shape.gpus,
-        total_gpus=ask.shape.gpus,
-        duration_s=ask.duration_s,
-        tier=body.tier,
-        purpose=body.purpose,
-        wants_queue=body.queue,
-        start=ask.start,
-        start_by=ask.start_by,
-        state=state.value,
-        asked_at=int(now),
-        decision=_decided(session, verdict, ask, lease_id, ask.pool, now),
-        generation=0,
-    )
-    session.add(row)
-    session.flush()
-    return row
+def _decision(verdict: Verdict, ask: Ask, now: float) -> wire.Decision:
+    return records.decision(verdict, ask, id=new_id("dec", now), policy_version=POLICY_VERSION, now=now)
 
 
-def _book(session: Session, row: Lease, promise: Promise, now: float) -> CoreLease:
-    """Gives the promise to the row: placement, ledger, and the generation that shows it to every calendar."""
-    lease = schedule(leases.to_core(row, ()), promise)
-    leases.update_row(row, lease, generation=generation.bump(session, row.pool))
-    for node, gpus in promise.placement:
-        session.add(PlacementRow(lease=row.id, node=node, gpus=gpus))
-    entry = ledger.Entry(
-        company=row.company, pool=row.pool, lease=row.id, kind="commit", gpu_seconds=_box(row), cause="promised"
-    )
-    ledger.post(session, [entry], at=int(now))
-    return lease
-
-
-def _queued_ask(row: Lease) -> Ask:
-    return Ask(
-        company=CompanyId(row.company),
-        pool=PoolId(row.pool),
-        shape=leases.shape(row),
-        duration_s=row.duration_s,
-        start=None if row.start is None else Instant(row.start),
-        start_by=None if row.start_by is None else Instant(row.start_by),
-    )
+def _audited(session: Session, answers: Sequence[Answer], requests: Sequence[Request], now: float) -> None:
+    lines = [
+        audit.row(
+            actor=request.actor,
+            action="lease.ask",
+            subject=found.lease.id,
+            at=now,
+            after={**found.body.model_dump(mode="json"), "state": found.lease.state.value},
+            request_id=request.request_id,
+        )
+        for found, request in zip(answers, requests, strict=True)
+    ]
+    audit.record_all(session, lines)
 
 
 def _locked(session: Session, lease_id: str, actor: Actor) -> tuple[Lease, CoreLease]:
@@ -239,13 +270,21 @@ def _locked(session: Session, lease_id: str, actor: Actor) -> tuple[Lease, CoreL
 
 
 def _quoted(verdict: Verdict, ask: Ask, now: float) -> wire.Quote:
-    decision = records.dry_decision(verdict, ask, policy_version=POLICY_VERSION, now=now)
+    decision = records.decision(verdict, ask, id=None, policy_version=POLICY_VERSION, now=now)
     if not isinstance(verdict, Promise):
-        return wire.Quote(decision=decision, promised_start=None, starts_at=None, ends_at=None, placement=[])
+        return wire.Quote(
+            decision=decision,
+            promised_start=None,
+            starts_at=None,
+            estimated_start=to_wire(_estimate(verdict)),
+            ends_at=None,
+            placement=[],
+        )
     return wire.Quote(
         decision=decision,
-        promised_start=to_wire(verdict.start),
+        promised_start=to_wire(verdict.promised),
         starts_at=to_wire(verdict.start),
+        estimated_start=to_wire(verdict.estimate),
         ends_at=to_wire(verdict.end),
         placement=[wire.NodeShare(node=node, gpus=gpus) for node, gpus in verdict.placement],
     )

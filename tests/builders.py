@@ -107,9 +107,7 @@ def a_queued_lease(id: str = "lea_1", ask: Ask | None = None) -> Lease:
 def a_promise(start: int = 100, end: int = 200, **placement: int) -> Promise:
     placed = a_placement(**(placement or {"n1": 4}))
     at = Instant(start)
-    return Promise(
-        code=Code.STARTS_LATER, promised=at, start=at, end=Instant(end), placement=placed, estimate=at
-    )
+    return Promise(code=Code.STARTS_LATER, promised=at, start=at, end=Instant(end), placement=placed, estimate=at)
 
 
 def granted(id: str, ask: Ask, promise: Promise) -> Lease:

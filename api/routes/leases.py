@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from api import answers
+from api.calls import Admitted
 from api.deps import Cursor, DryRun, Limit, OfCompany, OfPool, PersonReads, PersonWrites, after
 from api.openapi import own
 from api.strict import StrictRoute
@@ -63,13 +64,23 @@ def list_leases(
 ) -> Response:
     """Newest first; a company sees its own."""
     filters = {"company": company, "pool": pool, "states": [str(found) for found in state]}
-    return call.read(lambda at: leases.page(at.session, actor=at.actor, **filters, after=after(cursor), limit=limit))
+
+    def work(at: Admitted) -> wire.Page[wire.Lease]:
+        expected = at.service.expectations.of(at.session, at.now)
+        return leases.page(at.session, actor=at.actor, **filters, after=after(cursor), limit=limit, expected=expected)
+
+    return call.read(work)
 
 
 @router.get("/{lease}", response_model=wire.Lease, summary="Show a lease", openapi_extra=own(UnknownLease))
 def show_lease(lease: wire.Id, call: PersonReads) -> Response:
     """Its times, its GPUs while it holds them, and the decision that made it."""
-    return call.read(lambda at: leases.get(at.session, lease, actor=at.actor))
+
+    def work(at: Admitted) -> wire.Lease:
+        expected = at.service.expectations.of(at.session, at.now)
+        return leases.get(at.session, lease, actor=at.actor, expected=expected)
+
+    return call.read(work)
 
 
 ENDED: dict[int | str, dict[str, Any]] = {

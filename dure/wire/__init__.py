@@ -23,6 +23,7 @@ from dure.wire.fleet import (
     NodeState,
     Pool,
     PoolCreate,
+    Rule,
 )
 from dure.wire.leases import Ask, Decision, EndPreview, HeldGpu, Lease, LeaseEvent, NodeShare, Quote
 from dure.wire.problems import FieldError, Problem
@@ -114,6 +115,7 @@ __all__ = [
     "Report",
     "ReportAnswer",
     "Role",
+    "Rule",
     "Seconds",
     "Shape",
     "Text",

@@ -1,11 +1,12 @@
 """Pools, nodes, GPUs and the calendar: what exists and when it is free."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from dure.wire.values import (
+    HORIZON_S,
     CompanyName,
     GpuUuid,
     Instant,
@@ -15,6 +16,8 @@ from dure.wire.values import (
     PoolName,
     Wire,
 )
+
+Rule = Literal["late-slots", "earliest-slot", "only-earlier"]
 
 
 class GpuState(StrEnum):
@@ -50,6 +53,15 @@ class PoolCreate(Wire):
     """Seconds before a lease's end at which it becomes `ending`."""
     empty_memory_bytes: Annotated[int, Field(ge=0, le=1 << 40, strict=True)] = 1 << 30
     """A GPU with no process and at most this much memory in use is empty."""
+    rule: Rule = "late-slots"
+    """How asks are promised: `late-slots`, `earliest-slot` or `only-earlier`."""
+    slack_ppm: Annotated[int, Field(ge=0, le=2_000_000, strict=True)] = 50_000
+    """By how much of its own length, in millionths, an ask that must wait may be promised later than its earliest start."""
+    reserve_ppm: Annotated[int, Field(ge=0, le=999_999, strict=True)] = 0
+    """The part of the pool, in millionths, that leases longer than `reserve_over_s` never take."""
+    reserve_over_s: Annotated[int, Field(ge=0, le=HORIZON_S, strict=True)] = 0
+    seniority_s: Annotated[int, Field(ge=0, le=HORIZON_S, strict=True)] | None = None
+    """What has waited longer than this goes first when room appears, and keeps its earliest slot."""
 
 
 class Pool(Wire):
@@ -58,6 +70,11 @@ class Pool(Wire):
     gap_s: int
     grace_s: int
     empty_memory_bytes: int
+    rule: Rule
+    slack_ppm: int
+    reserve_ppm: int
+    reserve_over_s: int
+    seniority_s: int | None
     created_at: Instant
     generation: int
     """Counts the decisions and changes of this pool."""

@@ -37,6 +37,8 @@ class Ask(Wire):
     start_by: Instant | None = None
     tier: Tier = "reserved"
     purpose: Purpose = "training"
+    notice_s: Annotated[int, Field(ge=0, le=7 * 86_400, strict=True)] = 900
+    """What is scheduled may be moved earlier, to a start that is at least this far away; 0 for what waits ready."""
     queue: bool = True
     """What cannot be promised now waits in the queue; false asks for a refusal instead."""
     name: Label | None = None
@@ -86,13 +88,17 @@ class Lease(Wire):
     duration_s: int
     tier: Tier
     purpose: Purpose
+    notice_s: int
     state: LeaseState
     asked_at: Instant
     start: Instant | None
     start_by: Instant | None
     promised_start: Instant | None
-    """The latest start; null while queued."""
+    """The latest start; null while queued. It gets later only when capacity is lost, and then an event says why."""
     starts_at: Instant | None
+    """Where the plan holds the lease now, never after the promise; it may be moved earlier."""
+    estimated_start: Instant | None
+    """When it is expected to start, which binds nobody; null once it has, and where nothing fits as things are."""
     ends_at: Instant | None
     """The end of the box; never changed by a release."""
     stops_at: Instant | None
@@ -114,6 +120,7 @@ class Quote(Wire):
     decision: Decision
     promised_start: Instant | None
     starts_at: Instant | None
+    estimated_start: Instant | None
     ends_at: Instant | None
     placement: list[NodeShare]
 

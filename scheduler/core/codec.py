@@ -41,7 +41,17 @@ Item = Lease | Node | Drain | Quota | Policy
 
 Json = dict[str, Any]
 
-_INSTANTS = ("asked_at", "start", "start_by", "promised_start", "starts_at", "ends_at", "stops_at", "started_at", "ended_at")
+_INSTANTS = (
+    "asked_at",
+    "start",
+    "start_by",
+    "promised_start",
+    "starts_at",
+    "ends_at",
+    "stops_at",
+    "started_at",
+    "ended_at",
+)
 
 
 def kind(item: Item) -> str:
@@ -66,7 +76,8 @@ def encode(item: Item) -> Json:
             return _lease(item)
         case Node():
             found: Json = {"id": item.id, "capacity": item.capacity, "nominal": item.nominal, "open": item.open}
-            return found | {key: at for key, at in (("rack", item.rack), ("island", item.island)) if at}
+            rest = (("rack", item.rack), ("island", item.island), ("lost_at", item.lost_at))
+            return found | {key: value for key, value in rest if value}
         case Drain():
             return {"id": item.id, "node": item.node, "starts_at": item.starts_at, "ends_at": item.ends_at}
         case Quota():
@@ -148,6 +159,8 @@ def _policy(policy: Policy) -> Json:
         found |= {"reserve_ppm": policy.reserve_ppm, "reserve_over_s": policy.reserve_over_s}
     if policy.seniority_s is not None:
         found["seniority_s"] = policy.seniority_s
+    if policy.loss_grace_s != Policy.loss_grace_s:
+        found["loss_grace_s"] = policy.loss_grace_s
     return found
 
 

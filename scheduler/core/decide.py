@@ -11,9 +11,22 @@ from typing import Literal
 from scheduler.core.book import Book, Draft
 from scheduler.core.calendar import Box, earliest, free_at
 from scheduler.core.lease import queued, schedule
-from scheduler.core.model import Ask, Code, Gang, Instant, Lease, LeaseId, Promise, Queued, Refusal, Shape, Total, Verdict
+from scheduler.core.model import (
+    Ask,
+    Code,
+    Gang,
+    Instant,
+    Lease,
+    LeaseId,
+    Promise,
+    Queued,
+    Refusal,
+    Shape,
+    Total,
+    Verdict,
+)
 from scheduler.core.placement import place
-from scheduler.core.rules import RULES
+from scheduler.core.rules import RULES, moved_to
 
 _Numbers = dict[str, int | str]
 
@@ -44,12 +57,26 @@ def decide(book: Book, asks: Sequence[tuple[LeaseId, Ask]], now: Instant) -> Dec
         if isinstance(one, Promise):
             draft.put(schedule(queued(lease_id, ask, now), one))
     RULES[book.policy.rule].move(draft, now)
+    _start_at_once(draft, [lease_id for lease_id, _ in asks], now)
     sealed = draft.seal()
     verdicts = (
         settled(sealed, one, lease_id, now) if isinstance(one, Promise) else one
         for (lease_id, _), one in zip(asks, found, strict=True)
     )
     return Decided(verdicts=tuple(verdicts), book=sealed, moves=moves(book, sealed))
+
+
+def _start_at_once(draft: Draft, asked: Sequence[LeaseId], now: Instant) -> None:
+    """Who asks just now needs no notice: what fits now, those who asked before looked at, starts now, and is promised that."""
+    for lease_id in asked:
+        lease = draft.leases.get(lease_id)
+        if lease is None or not lease.waits:
+            continue
+        if (lease.start or 0) <= now < (lease.starts_at or 0):
+            lease = moved_to(draft, lease, now, now)
+        if lease.starts_at == now:
+            lease = replace(lease, promised_start=now)
+        draft.put(lease)
 
 
 def moves(before: Book, after: Book) -> tuple[tuple[Lease, Lease], ...]:
@@ -65,14 +92,23 @@ def moves(before: Book, after: Book) -> tuple[tuple[Lease, Lease], ...]:
 def settled(book: Book, one: Promise, lease_id: LeaseId, now: Instant) -> Promise:
     """The promise with the slot that its lease has once everybody was looked at."""
     lease = book.leases[lease_id]
+    assert lease.promised_start is not None
     assert lease.starts_at is not None
     assert lease.ends_at is not None
-    if lease.starts_at == one.start:
-        return one
     code = Code.STARTS_NOW if lease.starts_at == now else one.code
     estimate = min(one.estimate, lease.starts_at)
+    numbers = {**one.numbers, "wait_s": lease.promised_start - now}
+    if code is Code.STARTS_NOW:
+        numbers.pop("waits_for", None)
     return replace(
-        one, code=code, start=lease.starts_at, end=lease.ends_at, placement=lease.placement, estimate=estimate
+        one,
+        code=code,
+        promised=lease.promised_start,
+        start=lease.starts_at,
+        end=lease.ends_at,
+        placement=lease.placement,
+        estimate=estimate,
+        numbers=numbers,
     )
 
 
@@ -157,7 +193,11 @@ def _promise(case: _Case, start: Instant) -> Promise:
     ask, draft = case.ask, case.draft
     box = case.box(ask.shape, ask.duration_s)
     promised, slot = RULES[draft.policy.rule].pencil(draft, box, start, case.hi) if ask.movable else (start, start)
-    numbers = case.numbers() | {"gpus": ask.shape.gpus, "wait_s": promised - case.now, "earliest_wait_s": start - case.now}
+    numbers = case.numbers() | {
+        "gpus": ask.shape.gpus,
+        "wait_s": promised - case.now,
+        "earliest_wait_s": start - case.now,
+    }
     if slot == case.now:
         code = Code.STARTS_NOW
     elif slot == ask.start:

@@ -177,6 +177,8 @@ class Node:
     open: bool = True
     nominal: int = 0
     """How many it has, the sick and quarantined ones too: what could be granted on a good day."""
+    lost_at: Instant | None = None
+    """Since when it has less than it could; None while nothing is missing."""
     rack: str = ""
     island: str = ""
 
@@ -200,7 +202,8 @@ class Policy:
 
     `rule` is a name in `scheduler.core.rules`. `slack_ppm` is the part of its box, in millionths, by which an ask may
     be promised later than its earliest start. Boxes over `reserve_over_s` together never take more than the pool less
-    `reserve_ppm` of it. With `seniority_s`, what waits longer than that goes first.
+    `reserve_ppm` of it. With `seniority_s`, what waits longer than that goes first. A promise slips for lost capacity
+    only once that was lost for `loss_grace_s`: most of it comes back.
     """
 
     version: str
@@ -211,6 +214,7 @@ class Policy:
     reserve_ppm: int = 0
     reserve_over_s: int = 0
     seniority_s: int | None = None
+    loss_grace_s: int = 300
 
 
 class Code(StrEnum):

@@ -51,6 +51,10 @@ class Profiles:
         """The row's value at an instant."""
         return int(self.values[row, rows.last_at(self.times, row, self.lengths[row], instant)])
 
+    def least(self, row: int, start: int, end: int) -> int:
+        """The row's lowest value on `[start, end)`."""
+        return int(rows.least(self.times, self.values, self.lengths, row, start, end))
+
     def add(self, row: int, start: int, end: int, amount: int) -> None:
         """Adds `amount` on `[start, end)` of the row; the past before 0 is cut off."""
         if self.lengths[row] + 2 > self.times.shape[1]:

@@ -34,12 +34,24 @@ def repair(draft: Draft, now: Instant) -> Repaired:
             victims.append(lease)
             done.causes[lease.id] = cause
     for lease in sorted(victims, key=lambda lease: (lease.promised_start or 0, lease.asked_at, lease.id)):
-        moved = elsewhere(draft, lease, now) or later(draft, lease, now)
+        moved = elsewhere(draft, lease, now)
+        if moved is None and not _for_good(draft, lease, done.causes[lease.id], now):
+            moved = lease
+            del done.causes[lease.id]
+        moved = moved or later(draft, lease, now)
         if moved is None:
             done.dropped[lease.id] = advance(lease, State.QUEUED, done.causes[lease.id], now)
         else:
             draft.put(moved)
     return done
+
+
+def _for_good(draft: Draft, lease: Lease, cause: Cause, now: Instant) -> bool:
+    """Whether what the lease lost is not expected back: a drain, or a loss that has lasted."""
+    if cause is Cause.DRAIN:
+        return True
+    lost = (draft.nodes[node].lost_at for node, _ in lease.placement if node in draft.nodes)
+    return any(at is not None and now >= at + draft.policy.loss_grace_s for at in lost)
 
 
 def elsewhere(draft: Draft, lease: Lease, now: Instant) -> Lease | None:

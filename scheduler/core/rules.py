@@ -45,14 +45,12 @@ def _start_what_fits(draft: Draft, now: Instant) -> None:
     place_ = 0
     while True:
         waiting = draft.waiting
-        place_ = screen.next_to_try(
-            draft.free.arrays, draft.open, draft.limits.arrays, waiting.table, place_, now
-        )
+        place_ = screen.next_to_try(draft.free.arrays, draft.open, draft.limits.arrays, waiting.table, place_, now)
         if place_ >= len(waiting.keys):
             return
         lease = draft.leases[waiting.keys[place_][1]]
         start = max(now + lease.notice_s, lease.start or 0)
-        moved = _moved(draft, lease, start, start)
+        moved = moved_to(draft, lease, start, start)
         draft.put(moved)
         place_ += 1
 
@@ -73,10 +71,10 @@ def pull_all(draft: Draft, now: Instant) -> None:
 
 def _pull(draft: Draft, lease: Lease, now: Instant) -> None:
     lo = max(now + lease.notice_s, lease.start or 0)
-    draft.put(_moved(draft, lease, lo, (lease.starts_at or 0) - 1))
+    draft.put(moved_to(draft, lease, lo, (lease.starts_at or 0) - 1))
 
 
-def _moved(draft: Draft, lease: Lease, lo: int, hi: int) -> Lease:
+def moved_to(draft: Draft, lease: Lease, lo: int, hi: int) -> Lease:
     """The lease, lifted out of the draft, at its earliest start in `[lo, hi]`; as it was if there is none."""
     draft.lift(lease.id)
     box = Box.of(draft, lease.company, lease.shape, lease.duration_s)

@@ -1,9 +1,11 @@
 """The audit log: who did what to what, when, and what it was before and after. The processes cannot change it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlmodel import Session
 
+from scheduler.store import bulk
 from scheduler.store.tables import Audit
 
 REQUEST_ID = "request_id"
@@ -21,13 +23,36 @@ def record(
     after: dict[str, Any] | None = None,
 ) -> None:
     """Writes one line of the audit log in the caller's transaction, with the request that it is part of."""
-    row = Audit(
-        at=int(at),
-        actor=str(actor),
-        action=action,
-        subject=subject,
-        before=before,
-        after=after,
-        request_id=session.info.get(REQUEST_ID),
+    request_id = session.info.get(REQUEST_ID)
+    session.add(
+        Audit(
+            **row(actor=actor, action=action, subject=subject, at=at, before=before, after=after, request_id=request_id)
+        )
     )
-    session.add(row)
+
+
+def row(
+    *,
+    actor: object,
+    action: str,
+    subject: str,
+    at: float,
+    request_id: str | None,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> bulk.Row:
+    """One line, for `record_all`."""
+    return {
+        "at": int(at),
+        "actor": str(actor),
+        "action": action,
+        "subject": subject,
+        "before": before,
+        "after": after,
+        "request_id": request_id,
+    }
+
+
+def record_all(session: Session, rows: Sequence[bulk.Row]) -> None:
+    """Writes many lines at once."""
+    bulk.insert(session, Audit, rows)

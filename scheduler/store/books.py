@@ -1,20 +1,20 @@
-"""The calendar's book of each pool, kept in memory and brought up to the pool's generation by reading what changed."""
+"""Each pool's book, kept in memory and brought up to the pool's generation by reading what changed."""
 
 from collections.abc import Sequence
 from threading import Lock
 
+from sqlalchemy import event
 from sqlmodel import Session, col, select
 
 from dure.wire import HORIZON_S
 from scheduler.core.book import Book
-from scheduler.core.model import Instant, Lease, Node, NodeId, Policy
-from scheduler.store import generation, leases, tables
+from scheduler.core.model import CompanyId, Instant, Lease, Node, NodeId, Policy
+from scheduler.store import changes, generation, leases, tables
 from scheduler.store.leases import BOOKED
-from scheduler.store.tables import Pool, PoolNode
+from scheduler.store.tables import Pool, PoolNode, Quota
 
-POLICY_VERSION = "1"
-"""Stamped on every decision: earliest start, best fit, concurrent quota, queue in order of arrival."""
-
+POLICY_VERSION = "2"
+"""Stamped on every decision: late slots, least stranded, concurrent quota, queue in order of arrival."""
 
 FORGET_EVERY_S = 10
 """The past is dropped from a book now and then; decisions are the same with it."""
@@ -28,8 +28,8 @@ class Books:
         self._forgot: dict[str, Instant] = {}
         self._guard = Lock()
 
-    def locked(self, session: Session, pool: str, now: Instant) -> Book:
-        """The book at the pool's newest generation, whose row is locked until the transaction ends: to decide by.
+    def locked(self, session: Session, pool: str, now: Instant) -> tuple[int, Book]:
+        """The pool's generation, whose row is locked until the transaction ends, and its book: to decide by.
 
         Raises UnknownPool.
         """
@@ -37,63 +37,85 @@ class Books:
         known = self._held.get(pool)
         if known is not None and known[0] > row.generation:  # an older database was put back under us
             del self._held[pool]
-        return self._brought_up(session, row, now)
+        return row.generation, self._brought_up(session, row, now)
 
-    def seen(self, session: Session, pool: str, now: Instant) -> Book:
-        """The book as a snapshot sees it: to quote by. Raises UnknownPool."""
+    def seen(self, session: Session, pool: str, now: Instant) -> tuple[int, Book]:
+        """The pool's generation and book as a snapshot sees them, or newer: to quote by. Raises UnknownPool."""
         found = session.get(Pool, pool)
         if found is None:
             raise generation.unknown(pool)
-        return self._brought_up(session, found, now)
+        book = self._brought_up(session, found, now)
+        return max(found.generation, self._held[pool][0]), book
 
-    def _brought_up(self, session: Session, pool: Pool, now: Instant) -> Book:
-        known = self._held.get(pool.name)
-        if known is None:
-            book = _loaded(session, pool, now)
-        elif known[0] < pool.generation:
-            book = _changed(session, pool.name, known[0], known[1])
-        else:  # the same, or newer than this snapshot: another thread read on meanwhile
-            return known[1]
-        if now >= self._forgot.get(pool.name, 0) + FORGET_EVERY_S:
-            book = book.since(now)
-            self._forgot[pool.name] = now
-        self._keep(pool.name, pool.generation, book)
-        return book
+    def held(self, pool: str) -> tuple[int, Book] | None:
+        """What is in memory now, however old."""
+        return self._held.get(pool)
 
-    def _keep(self, pool: str, number: int, book: Book) -> None:
+    def keep(self, pool: str, number: int, book: Book) -> None:
+        """What a transaction that has been committed made of the book; it need not be read back."""
         with self._guard:
             known = self._held.get(pool)
             if known is None or known[0] <= number:
                 self._held[pool] = (number, book)
 
+    def keep_on_commit(self, session: Session, pool: str, number: int, book: Book) -> None:
+        """The same once the session's transaction is committed, and not at all if it is not."""
+        event.listen(session, "after_commit", lambda _: self.keep(pool, number, book), once=True)
+
+    def _brought_up(self, session: Session, pool: Pool, now: Instant) -> Book:
+        known = self._held.get(pool.name)
+        if known is None:
+            book = loaded(session, pool, now)
+        elif known[0] < pool.generation:
+            book = known[1].changed(changes.since(session, pool.name, known[0]))
+        else:  # the same, or newer than this snapshot: another thread read on meanwhile
+            book = known[1]
+        if now >= self._forgot.get(pool.name, 0) + FORGET_EVERY_S:
+            book = book.since(now)
+            self._forgot[pool.name] = now
+        self.keep(pool.name, pool.generation, book)
+        return book
+
 
 def fresh(session: Session, pool: str, now: Instant) -> Book:
     """The book read anew, for who keeps no copy. Raises UnknownPool."""
-    return Books().seen(session, pool, now)
+    return Books().seen(session, pool, now)[1]
 
 
-def _loaded(session: Session, pool: Pool, now: Instant) -> Book:
-    policy = Policy(version=POLICY_VERSION, horizon_s=HORIZON_S, gap_s=pool.gap_s)
+def policy(pool: Pool) -> Policy:
+    """The rules by which the pool decides."""
+    return Policy(
+        version=POLICY_VERSION,
+        horizon_s=HORIZON_S,
+        gap_s=pool.gap_s,
+        rule=pool.rule,
+        slack_ppm=pool.slack_ppm,
+        reserve_ppm=pool.reserve_ppm,
+        reserve_over_s=pool.reserve_over_s,
+        seniority_s=pool.seniority_s,
+    )
+
+
+def loaded(session: Session, pool: Pool, now: Instant) -> Book:
+    """The book as the tables say it."""
     blocks = col(tables.Lease.state).in_((*BOOKED, "ended")) & (col(tables.Lease.stops_at) > now - pool.gap_s)
     live = col(tables.Lease.state).in_(BOOKED)
     rows = session.exec(select(tables.Lease).where(col(tables.Lease.pool) == pool.name, blocks | live)).all()
     nodes = session.exec(select(PoolNode).where(col(PoolNode.pool) == pool.name)).all()
-    return Book.of(policy, [_node(row) for row in nodes], _core(session, rows))
+    quotas = session.exec(select(Quota).where(col(Quota.pool) == pool.name)).all()
+    return Book.of(
+        policy(pool),
+        [node(row) for row in nodes],
+        _core(session, rows),
+        {CompanyId(row.company): row.gpus for row in quotas},
+    )
 
 
-def _changed(session: Session, pool: str, since: int, book: Book) -> Book:
-    rows = session.exec(
-        select(tables.Lease).where(col(tables.Lease.pool) == pool, col(tables.Lease.generation) > since)
-    ).all()
-    nodes = session.exec(select(PoolNode).where(col(PoolNode.pool) == pool, col(PoolNode.generation) > since)).all()
-    if nodes:
-        book = book.put_nodes([_node(row) for row in nodes])
-    return book.put_leases(_core(session, rows)) if rows else book
+def node(row: PoolNode) -> Node:
+    """What the calendar knows of a node."""
+    lost_at = None if row.lost_at is None else Instant(row.lost_at)
+    return Node(id=NodeId(row.node), capacity=row.capacity, nominal=row.nominal, open=row.open, lost_at=lost_at)
 
 
 def _core(session: Session, rows: Sequence[tables.Lease]) -> list[Lease]:
     return [lease for _, lease in leases.with_core(session, rows)]
-
-
-def _node(row: PoolNode) -> Node:
-    return Node(id=NodeId(row.node), capacity=row.capacity, nominal=row.nominal, open=row.open)

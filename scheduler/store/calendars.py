@@ -37,9 +37,9 @@ def show(session: Session, pool: str, *, since: datetime, until: datetime, actor
                 node=node.id,
                 state=wire.NodeState(states[node.id]),
                 capacity=node.capacity,
-                steps=_steps(book.calendar.free[node.id], lo, hi),
+                steps=_steps(book.free.steps(book.rows[node.id]), lo, hi),
             )
-            for node in sorted(book.calendar.nodes.values(), key=lambda node: node.id)
+            for node in book.nodes.values()
             if node.nominal > 0
         ],
         bookings=_bookings(session, book, lo, hi, actor),

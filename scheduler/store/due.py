@@ -3,7 +3,6 @@
 `pools` and `next_edge` read without locks, so that a turn with nothing to do disturbs nobody.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, text
@@ -31,6 +30,7 @@ class DuePool:
     starts: bool
     expiries: bool
     queued: bool
+    scheduled: bool
 
 
 _POOLS = text(
@@ -44,7 +44,8 @@ _POOLS = text(
                 AND starts_at <= to_timestamp(:now)) AS starts,
         EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'queued'
                 AND coalesce(start_by, start) < to_timestamp(:now)) AS expiries,
-        EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'queued') AS queued
+        EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'queued') AS queued,
+        EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'scheduled') AS scheduled
     FROM pool p ORDER BY p.name
     """
 )
@@ -123,15 +124,15 @@ def expired(session: Session, pool: str, *, now: float) -> Due:
     return leases.with_core(session, session.exec(query).all())
 
 
-def queued(session: Session, pool: str) -> Sequence[Lease]:
-    """Queued asks in order of arrival; read under the pool's lock, which whoever changes them holds."""
+def asks(session: Session, pool: str) -> list[tuple[model.LeaseId, model.Ask, model.Instant]]:
+    """Queued asks in order of arrival, each with when it was asked."""
     query = (
         select(Lease)
         .where(col(Lease.pool) == pool, col(Lease.state) == "queued")
-        .order_by(col(Lease.id))
+        .order_by(col(Lease.asked_at), col(Lease.id))
         .execution_options(populate_existing=True)
     )
-    return session.exec(query).all()
+    return [(model.LeaseId(row.id), leases.ask(row), model.Instant(row.asked_at)) for row in session.exec(query)]
 
 
 def unproved(session: Session, *, now: float) -> list[str]:

@@ -1,6 +1,7 @@
 """What nodes can give to pools. Every change of capacity goes through here, under the locks of the pools it touches."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
@@ -8,11 +9,11 @@ from sqlmodel import Session, col, func, select
 
 from dure.errors import GpuClaimed
 from dure.wire import GpuReading
-from scheduler.store import adding, edges, generation
+from scheduler.store import adding, books, changes, edges, generation
 from scheduler.store.tables import Gpu, Node, Pool, PoolNode
 
 
-def adopt(session: Session, pool: Pool) -> None:
+def adopt(session: Session, pool: Pool, *, now: float) -> None:
     """Takes GPUs of the pool's product that belong to no pool yet into the new pool."""
     mine = col(Gpu.product) == pool.product
     session.connection().execute(
@@ -22,10 +23,10 @@ def adopt(session: Session, pool: Pool) -> None:
         .execution_options(synchronize_session=False)
     )
     nodes = session.exec(select(Gpu.node).where(col(Gpu.pool) == pool.name).distinct()).all()
-    recount(session, pools=[pool.name], nodes=nodes)
+    recount(session, pools=[pool.name], nodes=nodes, now=now)
 
 
-def report_gpus(session: Session, node: str, readings: Sequence[GpuReading]) -> None:
+def report_gpus(session: Session, node: str, readings: Sequence[GpuReading], *, now: float) -> None:
     """Writes which GPUs the node has and how they are; their pools follow from their products.
 
     Alone with `adopt` and itself: what belongs where is read after the lock was had. Raises GpuClaimed.
@@ -41,7 +42,7 @@ def report_gpus(session: Session, node: str, readings: Sequence[GpuReading]) -> 
     generation.lock_all(session, touched)
     _write(session, node, readings, by_product)
     _set_state(session, node, "ok")
-    recount(session, pools=touched, nodes=[node, *left])
+    recount(session, pools=touched, nodes=[node, *left], now=now)
 
 
 def _left(session: Session, node: str, uuids: Sequence[str]) -> list[str]:
@@ -69,14 +70,14 @@ def lock_pools_of(session: Session, node: str) -> list[str]:
     return touched
 
 
-def set_node_state(session: Session, node: str, state: str) -> None:
+def set_node_state(session: Session, node: str, state: str, *, now: float) -> None:
     """Marks a node `ok` or `unknown`; what it can give to its pools follows."""
     touched = lock_pools_of(session, node)
     _set_state(session, node, state)
-    recount(session, pools=touched, nodes=[node])
+    recount(session, pools=touched, nodes=[node], now=now)
 
 
-def set_quarantine(session: Session, uuids: Iterable[str], *, quarantined: bool) -> None:
+def set_quarantine(session: Session, uuids: Iterable[str], *, quarantined: bool, now: float) -> None:
     """Takes GPUs that are not proved empty out of their pools, or gives them back."""
     wanted = list(uuids)
     found = session.exec(select(Gpu.pool, Gpu.node).where(col(Gpu.uuid).in_(wanted)).distinct()).all()
@@ -88,18 +89,20 @@ def set_quarantine(session: Session, uuids: Iterable[str], *, quarantined: bool)
         .values(quarantined=quarantined)
         .execution_options(synchronize_session=False)
     )
-    recount(session, pools=touched, nodes=sorted({node for _, node in found}))
+    recount(session, pools=touched, nodes=sorted({node for _, node in found}), now=now)
 
 
-def recount(session: Session, *, pools: Sequence[str], nodes: Sequence[str]) -> None:
+def recount(session: Session, *, pools: Sequence[str], nodes: Sequence[str], now: float) -> None:
     """Counts again what `nodes` can give to `pools` (locked by the caller) and tells the loop."""
     for pool in pools:
         number = generation.bump(session, pool)
-        rows = [_counted(session, pool, node, number) for node in nodes]
+        before = {row.node: row.lost_at for row in session.exec(select(PoolNode).where(col(PoolNode.pool) == pool))}
+        rows = [_counted(session, pool, node, number, lost_at=before.get(node) or int(now)) for node in nodes]
         if rows:
             statement = insert(PoolNode).values(rows)
-            changed = {name: statement.excluded[name] for name in ("capacity", "nominal", "open", "generation")}
+            changed = {name: statement.excluded[name] for name in ("capacity", "nominal", "open", "generation", "lost_at")}
             session.connection().execute(statement.on_conflict_do_update(index_elements=["pool", "node"], set_=changed))
+            changes.write(session, pool, number, [books.node(PoolNode(**row)) for row in rows], at=now)
         edges.notify(session, pool)
 
 
@@ -109,7 +112,7 @@ def _set_state(session: Session, node: str, state: str) -> None:
     )
 
 
-def _counted(session: Session, pool: str, node: str, number: int) -> dict[str, object]:
+def _counted(session: Session, pool: str, node: str, number: int, *, lost_at: int) -> dict[str, Any]:
     sound = col(Gpu.present) & (col(Gpu.health) == "ok") & ~col(Gpu.quarantined)
     nominal, capacity = session.exec(
         select(func.count(), func.count().filter(sound)).where(col(Gpu.pool) == pool, col(Gpu.node) == node)
@@ -122,6 +125,7 @@ def _counted(session: Session, pool: str, node: str, number: int) -> dict[str, o
         "nominal": nominal,
         "open": state == "ok",
         "generation": number,
+        "lost_at": lost_at if capacity < nominal else None,
     }
 
 

@@ -1,6 +1,6 @@
 """Leases: rows to core values and back, and what people see of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sqlmodel import Session, col, select
 
@@ -9,7 +9,7 @@ from dure.errors import UnknownLease
 from scheduler.actor import Actor
 from scheduler.core import model
 from scheduler.core.quota import HOLDING
-from scheduler.store import companies, pages, records
+from scheduler.store import changes, companies, pages, records
 from scheduler.store.tables import Allocation, Decision, Lease, LeaseEvent, PlacementRow
 from scheduler.store.times import to_wire
 
@@ -26,6 +26,11 @@ def to_core(row: Lease, placement: model.Placement) -> model.Lease:
         shape=shape(row),
         duration_s=row.duration_s,
         state=model.State(row.state),
+        asked_at=model.Instant(row.asked_at),
+        start=_instant(row.start),
+        start_by=_instant(row.start_by),
+        notice_s=row.notice_s,
+        purpose=model.Purpose(row.purpose),
         promised_start=_instant(row.promised_start),
         starts_at=_instant(row.starts_at),
         ends_at=_instant(row.ends_at),
@@ -37,13 +42,23 @@ def to_core(row: Lease, placement: model.Placement) -> model.Lease:
     )
 
 
-def update_row(row: Lease, lease: model.Lease, *, generation: int) -> None:
-    """Writes back what deciding and time change of a lease, stamped with the generation that the calendar will see."""
+def change(session: Session, row: Lease, lease: model.Lease, *, generation: int, at: float) -> None:
+    """Gives the row what became of the lease, and writes down that the pool's book has it from this generation on.
+
+    The placement's rows are not written: what is moved goes through `scheduler.store.plans`.
+    """
+    write_back(session, row, lease)
+    row.generation = generation
+    changes.write(session, row.pool, generation, [lease], at=at)
+
+
+def write_back(session: Session, row: Lease, lease: model.Lease) -> None:
+    """The row alone, for what is not in any book: an ask that is queued."""
     row.state = lease.state.value
     row.promised_start, row.starts_at, row.ends_at = lease.promised_start, lease.starts_at, lease.ends_at
     row.stops_at, row.started_at, row.ended_at = lease.stops_at, lease.started_at, lease.ended_at
     row.end_cause = None if lease.end_cause is None else lease.end_cause.value
-    row.generation = generation
+    session.add(row)
 
 
 def shape(row: Lease) -> model.Shape:
@@ -52,6 +67,20 @@ def shape(row: Lease) -> model.Shape:
     assert row.nodes is not None
     assert row.gpus_per_node is not None
     return model.Gang(nodes=row.nodes, gpus_per_node=row.gpus_per_node)
+
+
+def ask(row: Lease) -> model.Ask:
+    """The ask that a queued row stands for."""
+    return model.Ask(
+        company=model.CompanyId(row.company),
+        pool=model.PoolId(row.pool),
+        shape=shape(row),
+        duration_s=row.duration_s,
+        start=_instant(row.start),
+        start_by=_instant(row.start_by),
+        notice_s=row.notice_s,
+        purpose=model.Purpose(row.purpose),
+    )
 
 
 def placements(session: Session, leases: Iterable[str]) -> dict[str, model.Placement]:
@@ -90,9 +119,13 @@ def row(session: Session, lease_id: str, *, actor: Actor, lock: bool = False) ->
     return found
 
 
-def get(session: Session, lease_id: str, *, actor: Actor) -> wire.Lease:
-    """Raises UnknownLease."""
-    return to_wires(session, [row(session, lease_id, actor=actor)])[0]
+Expected = Callable[[str], Mapping[model.LeaseId, model.Instant | None]]
+"""When a pool's waiting leases are expected to start."""
+
+
+def get(session: Session, lease_id: str, *, actor: Actor, expected: Expected | None = None) -> wire.Lease:
+    """Raises UnknownLease. Without `expected` what is scheduled is expected at its slot."""
+    return to_wires(session, [row(session, lease_id, actor=actor)], expected)[0]
 
 
 def page(
@@ -104,6 +137,7 @@ def page(
     states: Sequence[str] = (),
     after: str | None,
     limit: int,
+    expected: Expected | None = None,
 ) -> wire.Page[wire.Lease]:
     """Newest first; a company sees its own alone. Raises UnknownCompany."""
     if company is not None:
@@ -117,7 +151,7 @@ def page(
     if after is not None:
         query = query.where(col(Lease.id) < after)
     rows = session.exec(query).all()
-    shown = {lease.id: lease for lease in to_wires(session, rows)}
+    shown = {lease.id: lease for lease in to_wires(session, rows, expected)}
     return pages.page(rows, limit, wire=lambda found: shown[found.id], key=lambda found: found.id)
 
 
@@ -132,7 +166,7 @@ def events(
     return pages.page(session.exec(query).all(), limit, wire=records.event_to_wire, key=lambda found: str(found.seq))
 
 
-def to_wires(session: Session, rows: Sequence[Lease]) -> list[wire.Lease]:
+def to_wires(session: Session, rows: Sequence[Lease], expected: Expected | None = None) -> list[wire.Lease]:
     """The leases as people see them, with their placements, GPUs and decisions."""
     ids = [found.id for found in rows]
     placed = placements(session, ids)
@@ -141,45 +175,78 @@ def to_wires(session: Session, rows: Sequence[Lease]) -> list[wire.Lease]:
     for allocation in session.exec(query):
         held.setdefault(allocation.lease, []).append(allocation)
     wanted = select(Decision).where(col(Decision.id).in_([found.decision for found in rows]))
-    decisions = {found.id: found for found in session.exec(wanted)}
-    return [_wire(found, placed.get(found.id, ()), held.get(found.id, []), decisions) for found in rows]
+    decisions = {found.id: records.decision_to_wire(found) for found in session.exec(wanted)}
+    return [
+        to_wire_lease(
+            to_core(found, placed.get(found.id, ())),
+            decisions[found.decision],
+            name=found.name,
+            estimate=_estimate(found, expected),
+            late_cause=found.late_cause,
+            held=held.get(found.id, []),
+        )
+        for found in rows
+    ]
 
 
-def _wire(
-    found: Lease, placement: model.Placement, held: Sequence[Allocation], decisions: Mapping[str, Decision]
+def _estimate(found: Lease, expected: Expected | None) -> model.Instant | None:
+    """Only what waits is expected."""
+    if found.state not in ("queued", "scheduled"):
+        return None
+    known = {} if expected is None else expected(found.pool)
+    return known.get(model.LeaseId(found.id), _instant(found.starts_at))
+
+
+def to_wire_lease(
+    lease: model.Lease,
+    decision: wire.Decision,
+    *,
+    name: str | None,
+    estimate: model.Instant | None,
+    late_cause: str | None = None,
+    held: Sequence[Allocation] = (),
 ) -> wire.Lease:
+    """A lease as people see it."""
     late = None
-    if found.started_at is not None and found.promised_start is not None:
-        late = max(0, found.started_at - found.promised_start)
+    if lease.started_at is not None and lease.promised_start is not None:
+        late = max(0, lease.started_at - lease.promised_start)
     return wire.Lease(
-        id=found.id,
-        company=found.company,
-        pool=found.pool,
-        name=found.name,
-        shape=wire.Shape(nodes=found.nodes, gpus_per_node=found.gpus_per_node, gpus=found.gpus),
-        duration_s=found.duration_s,
+        id=lease.id,
+        company=lease.company,
+        pool=lease.pool,
+        name=name,
+        shape=_wire_shape(lease.shape),
+        duration_s=lease.duration_s,
         tier="reserved",
-        purpose="inference" if found.purpose == "inference" else "training",
-        state=wire.LeaseState(found.state),
-        asked_at=to_wire(found.asked_at),
-        start=to_wire(found.start),
-        start_by=to_wire(found.start_by),
-        promised_start=to_wire(found.promised_start),
-        starts_at=to_wire(found.starts_at),
-        ends_at=to_wire(found.ends_at),
-        stops_at=to_wire(found.stops_at),
-        started_at=to_wire(found.started_at),
-        ended_at=to_wire(found.ended_at),
-        end_cause=None if found.end_cause is None else wire.EndCause(found.end_cause),
+        purpose=lease.purpose.value,
+        notice_s=lease.notice_s,
+        state=wire.LeaseState(lease.state.value),
+        asked_at=to_wire(lease.asked_at),
+        start=to_wire(lease.start),
+        start_by=to_wire(lease.start_by),
+        promised_start=to_wire(lease.promised_start),
+        starts_at=to_wire(lease.starts_at),
+        estimated_start=to_wire(estimate),
+        ends_at=to_wire(lease.ends_at),
+        stops_at=to_wire(lease.stops_at),
+        started_at=to_wire(lease.started_at),
+        ended_at=to_wire(lease.ended_at),
+        end_cause=None if lease.end_cause is None else wire.EndCause(lease.end_cause.value),
         late_start_s=late,
-        late_cause=found.late_cause,
-        placement=[wire.NodeShare(node=node, gpus=gpus) for node, gpus in placement],
+        late_cause=late_cause,
+        placement=[wire.NodeShare(node=node, gpus=gpus) for node, gpus in lease.placement],
         gpus=[
             wire.HeldGpu(uuid=allocation.gpu, node=allocation.node, proved_empty_at=to_wire(allocation.closed_at))
             for allocation in held
         ],
-        decision=records.decision_to_wire(decisions[found.decision]),
+        decision=decision,
     )
+
+
+def _wire_shape(shape: model.Shape) -> wire.Shape:
+    if isinstance(shape, model.Gang):
+        return wire.Shape(nodes=shape.nodes, gpus_per_node=shape.gpus_per_node)
+    return wire.Shape(gpus=shape.gpus)
 
 
 def _instant(value: int | None) -> model.Instant | None:

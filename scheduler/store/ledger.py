@@ -11,6 +11,7 @@ from typing import Literal
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select, tuple_
 
+from scheduler.store import bulk
 from scheduler.store.tables import Account, LedgerEntry
 
 Kind = Literal["commit", "settle", "refund"]
@@ -34,23 +35,26 @@ def post(session: Session, entries: Sequence[Entry], *, at: int) -> None:
     if not wanted:
         return
     accounts = _locked(session, sorted({(entry.company, entry.pool) for entry in wanted}))
+    rows: list[bulk.Row] = []
     for entry in wanted:
         account = accounts[entry.company, entry.pool]
         _move(account, entry)
-        session.add(
-            LedgerEntry(
-                company=entry.company,
-                pool=entry.pool,
-                seq=account.seq,
-                at=at,
-                lease=entry.lease,
-                kind=entry.kind,
-                gpu_seconds=entry.gpu_seconds,
-                cause=entry.cause,
-                committed=account.committed,
-                spent=account.spent,
-            )
+        rows.append(
+            {
+                "company": entry.company,
+                "pool": entry.pool,
+                "seq": account.seq,
+                "at": at,
+                "lease": entry.lease,
+                "kind": entry.kind,
+                "gpu_seconds": entry.gpu_seconds,
+                "cause": entry.cause,
+                "committed": account.committed,
+                "spent": account.spent,
+            }
         )
+    session.flush()
+    bulk.insert(session, LedgerEntry, rows)
 
 
 def _move(account: Account, entry: Entry) -> None:
@@ -61,8 +65,16 @@ def _move(account: Account, entry: Entry) -> None:
 
 
 def _locked(session: Session, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Account]:
-    rows = [{"company": company, "pool": pool, "seq": 0, "committed": 0, "spent": 0} for company, pool in keys]
-    session.connection().execute(insert(Account).values(rows).on_conflict_do_nothing())
+    found = _lock(session, keys)
+    missing = [key for key in keys if key not in found]
+    if missing:
+        rows = [{"company": company, "pool": pool, "seq": 0, "committed": 0, "spent": 0} for company, pool in missing]
+        session.connection().execute(insert(Account).values(rows).on_conflict_do_nothing())
+        found |= _lock(session, missing)
+    return found
+
+
+def _lock(session: Session, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Account]:
     query = (
         select(Account)
         .where(tuple_(col(Account.company), col(Account.pool)).in_(keys))

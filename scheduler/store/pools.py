@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from pydantic import TypeAdapter
 from sqlmodel import Session, col, func, select
 
 from dure import wire
@@ -23,7 +24,7 @@ def add(session: Session, body: wire.PoolCreate, *, actor: Actor, now: float) ->
     row = Pool(**body.model_dump(), created_at=int(now))
     session.add(row)
     session.flush()
-    fleet.adopt(session, row)
+    fleet.adopt(session, row, now=now)
     audit.record(session, actor=actor, action="pool.add", subject=body.name, at=now, after=body.model_dump())
     return _wire(session, row)
 
@@ -62,9 +63,18 @@ def _wire(session: Session, found: Pool) -> wire.Pool:
         gap_s=found.gap_s,
         grace_s=found.grace_s,
         empty_memory_bytes=found.empty_memory_bytes,
+        rule=_rule(found.rule),
+        slack_ppm=found.slack_ppm,
+        reserve_ppm=found.reserve_ppm,
+        reserve_over_s=found.reserve_over_s,
+        seniority_s=found.seniority_s,
         created_at=to_wire(found.created_at),
         generation=found.generation,
         nodes=nodes,
         gpus={state: states[state] for state in wire.GpuState if state is not wire.GpuState.UNPOOLED},
         queued=queued,
     )
+
+
+def _rule(name: str) -> wire.Rule:
+    return TypeAdapter(wire.Rule).validate_python(name)

@@ -4,16 +4,11 @@ from sqlmodel import Session, col, select
 
 from dure import wire
 from scheduler.actor import Actor
-from scheduler.core.model import Lease
+from scheduler.core import codec
+from scheduler.core.model import CompanyId, Lease
 from scheduler.core.quota import held
-from scheduler.store import audit, companies, edges, generation, leases, pages
+from scheduler.store import audit, changes, companies, edges, generation, leases, pages
 from scheduler.store.tables import Quota
-
-
-def limit(session: Session, company: str, pool: str) -> int:
-    """GPUs that the company may hold in the pool at once; 0 where nobody set a quota."""
-    found = session.get(Quota, (company, pool))
-    return 0 if found is None else found.gpus
 
 
 def put(session: Session, company: str, pool: str, body: wire.QuotaSet, *, actor: Actor, now: float) -> wire.Quota:
@@ -36,7 +31,8 @@ def put(session: Session, company: str, pool: str, body: wire.QuotaSet, *, actor
         before=before,
         after=body.model_dump(),
     )
-    generation.bump(session, pool)
+    number = generation.bump(session, pool)
+    changes.write(session, pool, number, [codec.Quota(company=CompanyId(company), gpus=body.gpus)], at=now)
     edges.notify(session, pool)
     return _wire(session, found, now)
 

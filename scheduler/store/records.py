@@ -7,46 +7,29 @@ from sqlmodel import Session
 from dure import wire
 from scheduler.core import explain
 from scheduler.core.model import Ask, Promise, Queued, Refusal, Verdict
-from scheduler.ids import new_id
+from scheduler.store import bulk
 from scheduler.store.tables import Decision, Lease, LeaseEvent
 from scheduler.store.times import to_wire
 
 Detail = Mapping[str, int | str | None]
 
 
-def decision(
-    session: Session,
-    verdict: Verdict,
-    ask: Ask,
-    *,
-    lease: str,
-    generation: int,
-    policy_version: str,
-    now: float,
-    request_id: str | None,
-) -> Decision:
-    """Stores a decision in the caller's transaction."""
-    row = Decision(
-        id=new_id("dec", now),
-        at=int(now),
-        lease=lease,
-        company=ask.company,
-        pool=ask.pool,
-        generation=generation,
-        policy_version=policy_version,
-        outcome=outcome(verdict).value,
-        code=verdict.code.value,
-        detail=explain.sentence(verdict, ask),
-        numbers=dict(explain.wire_numbers(verdict)),
-        request_id=request_id,
-    )
-    session.add(row)
-    return row
-
-
-def code(session: Session, lease: Lease) -> str:
-    """The code of the lease's newest decision."""
-    return session.get_one(Decision, lease.decision).code
+def decision_row(found: wire.Decision, ask: Ask, *, lease: str, generation: int, request_id: str | None) -> bulk.Row:
+    """A decision as it is stored."""
+    return {
+        "id": found.id,
+        "at": int(found.at.timestamp()),
+        "lease": lease,
+        "company": ask.company,
+        "pool": ask.pool,
+        "generation": generation,
+        "policy_version": found.policy_version,
+        "outcome": found.outcome.value,
+        "code": found.code,
+        "detail": found.detail,
+        "numbers": found.numbers,
+        "request_id": request_id,
+    }
 
 
 def outcome(verdict: Verdict) -> wire.Outcome:
@@ -59,10 +42,10 @@ def outcome(verdict: Verdict) -> wire.Outcome:
             return wire.Outcome.REFUSED
 
 
-def dry_decision(verdict: Verdict, ask: Ask, *, policy_version: str, now: float) -> wire.Decision:
-    """The decision as it would be stored, without storing it."""
+def decision(verdict: Verdict, ask: Ask, *, id: str | None, policy_version: str, now: float) -> wire.Decision:
+    """The decision as people see it; its id is None where nothing is stored."""
     return wire.Decision(
-        id=None,
+        id=id,
         at=to_wire(int(now)),
         outcome=outcome(verdict),
         code=verdict.code.value,
@@ -88,9 +71,22 @@ def event(
     session: Session, lease: Lease, event: str, *, at: float, cause: str | None = None, detail: Detail | None = None
 ) -> None:
     """Writes down one thing that happened to a lease, with the state it left it in."""
-    session.add(
-        LeaseEvent(lease=lease.id, at=int(at), event=event, state=lease.state, cause=cause, detail=dict(detail or {}))
-    )
+    row = event_row(lease.id, event, state=lease.state, at=at, cause=cause, detail=detail)
+    session.add(LeaseEvent(**row))
+
+
+def event_row(
+    lease: str, event: str, *, state: str, at: float, cause: str | None = None, detail: Detail | None = None
+) -> bulk.Row:
+    """The same as a row, for many at once."""
+    return {
+        "lease": lease,
+        "at": int(at),
+        "event": event,
+        "state": state,
+        "cause": cause,
+        "detail": dict(detail or {}),
+    }
 
 
 def event_to_wire(row: LeaseEvent) -> wire.LeaseEvent:

@@ -29,7 +29,7 @@ def take(session: Session, node: str, report: wire.Report, *, now: float) -> wir
     row = nodes.row(session, node)
     _check(row, report)
     if row.state != "ok" or _fleet_changed(session, node, report):
-        fleet.report_gpus(session, node, report.gpus)
+        fleet.report_gpus(session, node, report.gpus, now=now)
     _write_node(session, row, report, now)
     _write_usage(session, node, report)
     _close_proved(session, node, report, now)

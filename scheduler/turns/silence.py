@@ -9,5 +9,5 @@ def mark(session: Session, node: str, *, now: float) -> bool:
     fleet.lock_pools_of(session, node)
     if node not in due.silent(session, now=now):
         return False
-    fleet.set_node_state(session, node, "unknown")
+    fleet.set_node_state(session, node, "unknown", now=now)
     return True

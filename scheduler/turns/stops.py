@@ -30,8 +30,7 @@ def begin_ending(session: Session, pool: str, *, now: float) -> bool:
     changed = generation.bump(session, pool) if found else 0
     for row, lease in found:
         ending = advance(lease, State.ENDING, Cause.EXPIRED, Instant(int(now)))
-        leases.update_row(row, ending, generation=changed)
-        session.add(row)
+        leases.change(session, row, ending, generation=changed, at=now)
         records.event(session, row, "ending", at=now, cause=Cause.EXPIRED)
     session.flush()
     return len(found) == due.BATCH
@@ -45,8 +44,7 @@ def stop_due(session: Session, pool: str, *, now: float) -> tuple[list[Stopped],
     entries: list[ledger.Entry] = []
     for row, lease in found:
         ended = advance(lease, State.ENDED, Cause.EXPIRED, Instant(int(now)))
-        leases.update_row(row, ended, generation=changed)
-        session.add(row)
+        leases.change(session, row, ended, generation=changed, at=now)
         entries += _settled(row, ended)
         late_ms = int((now - (row.stops_at or 0)) * 1000)
         records.event(session, row, "ended", at=now, cause=row.end_cause, detail={"late_ms": late_ms})
@@ -61,15 +59,15 @@ def quarantine_unproved(session: Session, *, now: float) -> list[str]:
     """Takes GPUs whose gap is over without proof of empty out of their pools; their uuids."""
     found = due.unproved(session, now=now)
     if found:
-        fleet.set_quarantine(session, found, quarantined=True)
+        fleet.set_quarantine(session, found, quarantined=True, now=now)
     return found
 
 
-def lift_proved(session: Session) -> list[str]:
+def lift_proved(session: Session, *, now: float) -> list[str]:
     """Gives quarantined GPUs that were shown empty after all back to their pools; their uuids."""
     found = due.proved(session)
     if found:
-        fleet.set_quarantine(session, found, quarantined=False)
+        fleet.set_quarantine(session, found, quarantined=False, now=now)
     return found
 
 

@@ -26,8 +26,7 @@ def least(times, values, lengths, row, start, end):
     found = values[row, k]
     k += 1
     while k < lengths[row] and times[row, k] < end:
-        if values[row, k] < found:
-            found = values[row, k]
+        found = min(found, values[row, k])
         k += 1
     return found
 

@@ -5,7 +5,7 @@ from scheduler.store.tables.companies import Company, IdempotentAnswer, Quota, T
 from scheduler.store.tables.fleet import Gpu, Node, Pool, PoolNode
 from scheduler.store.tables.leases import Allocation, AllocationUse, Lease, PlacementRow
 from scheduler.store.tables.processes import Leader, Receiving
-from scheduler.store.tables.records import Account, Audit, Decision, LeaseEvent, LedgerEntry
+from scheduler.store.tables.records import Account, Audit, Decision, LeaseEvent, LedgerEntry, PoolChange
 
 __all__ = [
     "Account",
@@ -23,6 +23,7 @@ __all__ = [
     "Node",
     "PlacementRow",
     "Pool",
+    "PoolChange",
     "PoolNode",
     "Quota",
     "Receiving",

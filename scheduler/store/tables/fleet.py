@@ -29,9 +29,13 @@ from scheduler.store.tables.columns import (
 
 
 class Pool(SQLModel, table=True):
-    """`generation` counts the decisions; whoever decides holds this row's lock."""
+    """`generation` counts the decisions; whoever decides holds this row's lock. Its policy is as in `core.model.Policy`."""
 
-    __table_args__ = (CheckConstraint("gap_s >= 1", name="gap"), UniqueConstraint("product"))
+    __table_args__ = (
+        CheckConstraint("gap_s >= 1", name="gap"),
+        CheckConstraint("slack_ppm >= 0 AND reserve_ppm BETWEEN 0 AND 999999", name="policy"),
+        UniqueConstraint("product"),
+    )
 
     name: str = Field(sa_column=key_column())
     product: str = Field(sa_column=text_column())
@@ -40,6 +44,11 @@ class Pool(SQLModel, table=True):
     empty_memory_bytes: int = Field(sa_column=big_column())
     created_at: int = Field(sa_column=at_column())
     generation: int = Field(default=0, sa_column=big_column())
+    rule: str = Field(default="late-slots", sa_column=text_column())
+    slack_ppm: int = Field(default=50_000, sa_column=int_column())
+    reserve_ppm: int = Field(default=0, sa_column=int_column())
+    reserve_over_s: int = Field(default=0, sa_column=int_column())
+    seniority_s: int | None = Field(default=None, sa_column=int_column(null=True))
 
 
 class Node(SQLModel, table=True):
@@ -85,3 +94,5 @@ class PoolNode(SQLModel, table=True):
     nominal: int = Field(sa_column=int_column())
     open: bool = Field(sa_column=Column(Boolean, nullable=False))
     generation: int = Field(sa_column=big_column())
+    lost_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    """Since when it has less than it could."""

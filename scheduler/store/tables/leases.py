@@ -54,6 +54,7 @@ class Lease(SQLModel, table=True):
     wants_queue: bool = Field(sa_column=Column(Boolean, nullable=False))
     start: int | None = Field(default=None, sa_column=at_column(null=True))
     start_by: int | None = Field(default=None, sa_column=at_column(null=True))
+    notice_s: int = Field(sa_column=int_column())
     state: str = Field(sa_column=text_column())
     asked_at: int = Field(sa_column=at_column())
     promised_start: int | None = Field(default=None, sa_column=at_column(null=True))

@@ -106,3 +106,21 @@ class Audit(SQLModel, table=True):
     before: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
     after: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
     request_id: str | None = Field(default=None, sa_column=text_column(null=True))
+
+
+class PoolChange(SQLModel, table=True):
+    """Append-only: what changed in a pool's book at which generation, as `scheduler.core.codec` writes it."""
+
+    __tablename__: str = "pool_change"
+    __table_args__ = (
+        CheckConstraint("kind IN ('lease', 'node', 'drain', 'quota', 'policy')", name="kind"),
+        Index("ix_pool_change_pool_generation", "pool", "generation"),
+    )
+
+    seq: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    pool: str = Field(sa_column=text_column())
+    generation: int = Field(sa_column=big_column())
+    at: int = Field(sa_column=at_column())
+    kind: str = Field(sa_column=text_column())
+    subject: str = Field(sa_column=text_column())
+    value: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))

@@ -33,11 +33,13 @@ class World:
     seq: int = 0
     pool: str = "h100"
 
-    def found(self, *, nodes_: Sequence[str] = ("n1", "n2"), gpus: int = 8, quota: int = 16) -> "World":
+    def found(
+        self, *, nodes_: Sequence[str] = ("n1", "n2"), gpus: int = 8, quota: int = 16, slack_ppm: int = 0
+    ) -> "World":
         with self.db.begin() as session:
             pools.add(
                 session,
-                wire.PoolCreate(name="h100", product=PRODUCT, gap_s=GAP_S, grace_s=GRACE_S),
+                wire.PoolCreate(name="h100", product=PRODUCT, gap_s=GAP_S, grace_s=GRACE_S, slack_ppm=slack_ppm),
                 actor=ADMIN,
                 now=T0,
             )
@@ -112,11 +114,13 @@ class World:
             stops.stop_due(session, self.pool, now=now)
         with self.db.begin() as session:
             stops.quarantine_unproved(session, now=now)
-            stops.lift_proved(session)
+            stops.lift_proved(session, now=now)
+        with self.db.begin() as session:
+            queue.expire(session, self.pool, now=now)
+        with self.db.begin() as session:
+            self.service.replan(session, self.pool, now=now)
         with self.db.begin() as session:
             starts.start_due(session, self.service.books, self.pool, now=now, lead=lead)
-            queue.expire(session, self.pool, now=now)
-            queue.pull(session, self.service, self.pool, now=now)
 
     def lease(self, lease: wire.Lease) -> wire.Lease:
         with self.db.snapshot() as session:

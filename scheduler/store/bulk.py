@@ -1,0 +1,69 @@
+"""Many rows in one statement, whatever their number: the database takes them apart from one JSON value."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import TextClause, text
+from sqlmodel import Session, SQLModel
+
+from scheduler.store.tables.columns import Epoch, ExactEpoch
+
+Row = dict[str, Any]
+
+
+def insert(session: Session, table: type[SQLModel], rows: Sequence[Row]) -> None:
+    """Inserts rows that all have the same columns; instants are Unix seconds, as everywhere."""
+    if rows:
+        statement = _insert(table, tuple(rows[0]))
+        session.connection().execute(statement, {"rows": dumped(table, rows)})
+
+
+def update(session: Session, table: type[SQLModel], key: str, rows: Sequence[Row]) -> None:
+    """Sets the other columns of the rows that have these values of `key`."""
+    if rows:
+        columns = tuple(name for name in rows[0] if name != key)
+        session.connection().execute(_update(table, key, columns), {"rows": dumped(table, rows)})
+
+
+def dumped(table: type[SQLModel], rows: Sequence[Row]) -> str:
+    """The rows as the JSON that PostgreSQL populates records of the table from."""
+    instants = _instants(table)
+    names = [name for name in rows[0] if name in instants]
+    if not names:
+        return json.dumps(rows)
+    return json.dumps([{**row, **{name: _time(row[name]) for name in names}} for row in rows])
+
+
+def _time(instant: float | None) -> str | None:
+    return None if instant is None else datetime.fromtimestamp(instant, UTC).isoformat()
+
+
+@cache
+def _instants(table: type[SQLModel]) -> frozenset[str]:
+    columns = table.metadata.tables[str(table.__tablename__)].columns
+    return frozenset(column.name for column in columns if isinstance(column.type, (Epoch, ExactEpoch)))
+
+
+@cache
+def _insert(table: type[SQLModel], columns: tuple[str, ...]) -> TextClause:
+    name, listed = _quoted(str(table.__tablename__)), ", ".join(_quoted(column) for column in columns)
+    return text(
+        f"INSERT INTO {name} ({listed}) SELECT {listed} FROM jsonb_populate_recordset(NULL::{name}, CAST(:rows AS jsonb))"
+    )
+
+
+@cache
+def _update(table: type[SQLModel], key: str, columns: tuple[str, ...]) -> TextClause:
+    name = _quoted(str(table.__tablename__))
+    sets = ", ".join(f"{_quoted(column)} = n.{_quoted(column)}" for column in columns)
+    return text(
+        f"UPDATE {name} t SET {sets} FROM jsonb_populate_recordset(NULL::{name}, CAST(:rows AS jsonb)) n"
+        f" WHERE t.{_quoted(key)} = n.{_quoted(key)}"
+    )
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'

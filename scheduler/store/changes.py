@@ -1,0 +1,36 @@
+"""What changed in a pool's book, generation by generation: written with every change, read to bring a copy up to date."""
+
+from collections.abc import Iterable
+
+from sqlmodel import Session, col, select
+
+from scheduler.core import codec
+from scheduler.core.codec import Item
+from scheduler.store import bulk
+from scheduler.store.tables import PoolChange
+
+
+def write(session: Session, pool: str, generation: int, items: Iterable[Item], *, at: float) -> None:
+    """Writes down what the pool's book has from this generation on, in the caller's transaction."""
+    rows = [
+        {
+            "pool": pool,
+            "generation": generation,
+            "at": int(at),
+            "kind": codec.kind(item),
+            "subject": codec.subject(item),
+            "value": codec.encode(item),
+        }
+        for item in items
+    ]
+    bulk.insert(session, PoolChange, rows)
+
+
+def since(session: Session, pool: str, generation: int) -> list[Item]:
+    """What changed after a generation, in order."""
+    query = (
+        select(PoolChange.kind, PoolChange.value)
+        .where(col(PoolChange.pool) == pool, col(PoolChange.generation) > generation)
+        .order_by(col(PoolChange.generation), col(PoolChange.seq))
+    )
+    return [codec.decode(kind, value) for kind, value in session.exec(query)]

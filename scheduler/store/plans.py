@@ -1,0 +1,210 @@
+"""Writing down what was decided: asks with their leases, and the moves of others, many in a handful of statements.
+
+The caller holds the pool's lock and commits. `number` is the generation from which the pool's book has it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from dure import wire
+from scheduler.core.model import Ask, Cause, Lease, State
+from scheduler.core.replan import Move
+from scheduler.store import bulk, changes, ledger, records
+from scheduler.store.ledger import Entry
+from scheduler.store.tables import Decision, LeaseEvent, PlacementRow
+from scheduler.store.tables import Lease as Row
+from scheduler.store.times import to_wire
+
+_UNPLACE = text("DELETE FROM placement WHERE lease = ANY(:leases)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One ask that was decided: what was sent, what it became, and the decision. `lease` is `refused`, `queued` or `scheduled`."""
+
+    body: wire.Ask
+    ask: Ask
+    lease: Lease
+    decision: wire.Decision
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulled:
+    """A queued ask that got a promise."""
+
+    ask: Ask
+    lease: Lease
+    decision: wire.Decision
+
+
+def write_answers(session: Session, answers: Sequence[Answer], *, decided_at: int, number: int, at: float) -> None:
+    """Decisions, leases, placements, commitments and events of asks decided at generation `decided_at`."""
+    bulk.insert(
+        session,
+        Decision,
+        [
+            records.decision_row(
+                found.decision, found.ask, lease=found.lease.id, generation=decided_at, request_id=found.request_id
+            )
+            for found in answers
+        ],
+    )
+    bulk.insert(session, Row, [_lease_row(found, number) for found in answers])
+    promised = [found for found in answers if found.lease.state is State.SCHEDULED]
+    bulk.insert(session, PlacementRow, _placement_rows(found.lease for found in promised))
+    ledger.post(session, [commitment(found.lease) for found in promised], at=int(at))
+    events = [
+        records.event_row(
+            found.lease.id,
+            found.lease.state.value,
+            state=found.lease.state.value,
+            at=at,
+            cause=Cause.ASKED,
+            detail={"decision": found.decision.id},
+        )
+        for found in answers
+    ]
+    bulk.insert(session, LeaseEvent, events)
+    if promised:
+        changes.write(session, answers[0].ask.pool, number, [found.lease for found in promised], at=at)
+
+
+def write_pulled(session: Session, answers: Sequence[Pulled], *, decided_at: int, number: int, at: float) -> None:
+    """Queued asks that got a promise: the new decision, the slot, the commitment, and that the company is told."""
+    if not answers:
+        return
+    bulk.insert(
+        session,
+        Decision,
+        [
+            records.decision_row(
+                found.decision, found.ask, lease=found.lease.id, generation=decided_at, request_id=None
+            )
+            for found in answers
+        ],
+    )
+    rows = [{"id": found.lease.id, "decision": found.decision.id, **_slot(found.lease, number)} for found in answers]
+    bulk.update(session, Row, "id", rows)
+    leases = [found.lease for found in answers]
+    bulk.insert(session, PlacementRow, _placement_rows(leases))
+    ledger.post(session, [commitment(lease) for lease in leases], at=int(at))
+    events = [
+        records.event_row(
+            found.lease.id,
+            "scheduled",
+            state="scheduled",
+            at=at,
+            cause=Cause.CAPACITY,
+            detail={"decision": found.decision.id},
+        )
+        for found in answers
+    ]
+    bulk.insert(session, LeaseEvent, events)
+    changes.write(session, leases[0].pool, number, leases, at=at)
+
+
+def write_moves(session: Session, pool: str, moves: Sequence[Move], *, number: int, at: float) -> None:
+    """New slots and placements of leases that were scheduled already, with what their companies are told."""
+    if not moves:
+        return
+    leases = [move.after for move in moves]
+    bulk.update(session, Row, "id", [_slot_row(move, number) for move in moves])
+    session.connection().execute(_UNPLACE, {"leases": [lease.id for lease in leases]})
+    bulk.insert(session, PlacementRow, _placement_rows(leases))
+    bulk.insert(session, LeaseEvent, [_moved(move, at) for move in moves])
+    ledger.post(session, [refund(move) for move in moves if move.after.state is State.QUEUED], at=int(at))
+    changes.write(session, pool, number, leases, at=at)
+
+
+def commitment(lease: Lease) -> Entry:
+    """What a promise takes of the company's account: the whole box."""
+    amount = lease.gpus * lease.duration_s
+    return Entry(
+        company=lease.company, pool=lease.pool, lease=lease.id, kind="commit", gpu_seconds=amount, cause="promised"
+    )
+
+
+def refund(move: Move) -> Entry:
+    """What is given back for a promise that went back to the queue: the whole box."""
+    lease = move.before
+    amount = lease.gpus * lease.duration_s
+    return Entry(
+        company=lease.company, pool=lease.pool, lease=lease.id, kind="refund", gpu_seconds=amount, cause=move.cause
+    )
+
+
+def _lease_row(found: Answer, number: int) -> bulk.Row:
+    lease, body = found.lease, found.body
+    return {
+        "id": lease.id,
+        "company": lease.company,
+        "pool": lease.pool,
+        "name": body.name,
+        "nodes": body.shape.nodes,
+        "gpus_per_node": body.shape.gpus_per_node,
+        "gpus": body.shape.gpus,
+        "total_gpus": lease.gpus,
+        "duration_s": lease.duration_s,
+        "tier": body.tier,
+        "purpose": lease.purpose.value,
+        "wants_queue": body.queue,
+        "start": lease.start,
+        "start_by": lease.start_by,
+        "notice_s": lease.notice_s,
+        "asked_at": lease.asked_at,
+        "decision": found.decision.id,
+        **_slot(lease, number),
+    }
+
+
+def _slot_row(move: Move, number: int) -> bulk.Row:
+    return {"id": move.after.id, **_slot(move.after, number)}
+
+
+def _slot(lease: Lease, number: int) -> bulk.Row:
+    return {
+        "state": lease.state.value,
+        "promised_start": lease.promised_start,
+        "starts_at": lease.starts_at,
+        "ends_at": lease.ends_at,
+        "stops_at": lease.stops_at,
+        "generation": number,
+    }
+
+
+def _placement_rows(leases: Iterable[Lease]) -> list[bulk.Row]:
+    return [{"lease": lease.id, "node": node, "gpus": gpus} for lease in leases for node, gpus in lease.placement]
+
+
+def _moved(move: Move, at: float) -> bulk.Row:
+    """`slipped` where the promise got later, `queued` where there is none any more, else `moved`."""
+    before, after = move.before, move.after
+    detail: dict[str, int | str | None] = {
+        "starts_at_before": _time(before.starts_at),
+        "starts_at": _time(after.starts_at),
+        "placement_before": _nodes(before),
+        "placement": _nodes(after),
+    }
+    event = "moved"
+    if after.state is State.QUEUED:
+        event = "queued"
+    elif move.slipped_s:
+        event = "slipped"
+        detail |= {
+            "promised_start_before": _time(before.promised_start),
+            "promised_start": _time(after.promised_start),
+            "slipped_s": move.slipped_s,
+        }
+    return records.event_row(after.id, event, state=after.state.value, at=at, cause=move.cause, detail=detail)
+
+
+def _time(instant: int | None) -> str | None:
+    return None if instant is None else to_wire(instant).isoformat().replace("+00:00", "Z")
+
+
+def _nodes(lease: Lease) -> str:
+    return ", ".join(f"{node} ({gpus})" for node, gpus in lease.placement)
