@@ -49,6 +49,13 @@ def ask(  # noqa: PLR0913 (one parameter an option)
     start_by: Annotated[
         str | None, typer.Option(metavar="TIME", help="Not later than this; with --start, anywhere between the two.")
     ] = None,
+    notice: Annotated[
+        str,
+        typer.Option(
+            metavar="DURATION",
+            help="It may start earlier than planned, if that is at least this far away; 0s for at once.",
+        ),
+    ] = "15m",
     no_queue: Annotated[
         bool, typer.Option("--no-queue", help="Refuse rather than wait where no start can be promised.")
     ] = False,
@@ -84,6 +91,7 @@ def ask(  # noqa: PLR0913 (one parameter an option)
         duration_s=seconds("--for", duration),
         start=begin,
         start_by=last,
+        notice_s=seconds("--notice", notice),
         queue=not no_queue,
         name=name,
         purpose=purpose.value,

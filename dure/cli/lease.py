@@ -11,7 +11,6 @@ from dure.cli.terminal import BadUsage, Terminal
 
 if TYPE_CHECKING:
     from dure import wire
-    from dure.client import Client
 
 app = typer.Typer(help="Leases: list, follow, and give them back.", no_args_is_help=True)
 
@@ -92,7 +91,6 @@ def release(terminal: Terminal, lease_id: LeaseId, *, dry_run: DryRun = False) -
         else:
             released = client.release(lease_id)
             terminal.show(released, lambda view: leases.lease(released, view))
-            _tell_scheduled(terminal, client, released)
 
 
 @command(app, "cancel")
@@ -111,7 +109,6 @@ def cancel(terminal: Terminal, lease_id: LeaseId, *, dry_run: DryRun = False) ->
         else:
             cancelled = client.cancel(lease_id)
             terminal.show(cancelled, lambda view: leases.lease(cancelled, view))
-            _tell_scheduled(terminal, client, cancelled)
 
 
 @command(app, "events")
@@ -126,25 +123,6 @@ def events(terminal: Terminal, lease_id: LeaseId) -> None:
 
 
 command(app, "watch")(watch.watch)
-
-
-def _tell_scheduled(terminal: Terminal, client: "Client", given_back: "wire.Lease") -> None:
-    """Who waits for a promised start might think that it now comes sooner."""
-    from dure import wire
-    from dure.errors import DureError
-
-    if terminal.flags.json:
-        return
-    try:
-        found = client.leases(
-            company=given_back.company, pool=given_back.pool, states=[wire.LeaseState.SCHEDULED], page_size=COUNTED
-        )
-        later = any(one.starts_at is not None and one.starts_at > terminal.now for one in islice(found, COUNTED))
-    except DureError:
-        # It is given back; a hint is not worth an error.
-        return
-    if later:
-        typer.echo("what is scheduled is not moved earlier; to start sooner, cancel it and ask again")
 
 
 def _state(text: str) -> "wire.LeaseState":

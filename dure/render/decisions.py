@@ -17,7 +17,7 @@ _SECONDS = re.compile(r"_s(?=_|$)")
 
 
 _ORDER = (
-    *("asked_gpus", "held_gpus", "limit_gpus", "free_gpus_now", "pool_gpus", "wait_s", "waits_for"),
+    *("asked_gpus", "held_gpus", "limit_gpus", "free_gpus_now", "pool_gpus", "wait_s", "earliest_wait_s", "waits_for"),
     *("nodes", "largest_gpus_per_node", "largest_gang_nodes", "largest_gpus"),
     *("earliest_start", "largest_gpus_now", "longest_s_now"),
 )
@@ -106,6 +106,8 @@ def quote(found: wire.Quote, view: View) -> RenderableType:
     rows: list[tuple[str, str | Text]] = []
     if found.promised_start is not None:
         rows.append(("starts", f"{view.full(found.promised_start)}, at the latest"))
+    if found.estimated_start is not None and found.estimated_start != found.promised_start:
+        rows.append(("expected", f"{view.full(found.estimated_start)}; an estimate, which binds nobody"))
     if found.ends_at is not None:
         rows.append(("ends", view.full(found.ends_at)))
     if found.placement:

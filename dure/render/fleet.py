@@ -43,6 +43,16 @@ def pools(found: Iterable[wire.Pool], view: View) -> RenderableType:
     )
 
 
+def _rule(found: wire.Pool) -> str:
+    """How asks are promised, in short."""
+    said = f"{found.rule}, slack {found.slack_ppm / 10_000:g} % of a lease's length"
+    if found.reserve_ppm:
+        said += f", {found.reserve_ppm / 10_000:g} % closed to those over {times.show_duration(found.reserve_over_s)}"
+    if found.seniority_s is not None:
+        said += f", what waited for {times.show_duration(found.seniority_s)} first"
+    return said
+
+
 def pool(found: wire.Pool, view: View) -> RenderableType:
     gpus = ", ".join(f"{count} {state}" for state, count in found.gpus.items() if count) or "none"
     return facts(
@@ -56,6 +66,7 @@ def pool(found: wire.Pool, view: View) -> RenderableType:
                 f"{times.show_duration(found.gap_s)} after each lease, for cleaning and proof of empty; not charged",
             ),
             ("grace", f"{times.show_duration(found.grace_s)} before a lease's end"),
+            ("rule", _rule(found)),
             ("empty", f"no process and at most {found.empty_memory_bytes >> 20} MiB in use"),
             ("added", view.full(found.created_at)),
         ]

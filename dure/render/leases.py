@@ -18,7 +18,7 @@ STYLES = {
 }
 
 _HEADS = {
-    wire.LeaseState.QUEUED: "queued: no start is promised yet; it is decided again whenever a lease ends",
+    wire.LeaseState.QUEUED: "queued: no start is promised yet; it is decided again whenever something changes",
     wire.LeaseState.SCHEDULED: "scheduled: the start is promised",
 }
 
@@ -168,7 +168,9 @@ def _when(lease: wire.Lease, view: View) -> Iterator[tuple[str, str]]:
     if lease.started_at is not None:
         yield "started", f"{view.full(lease.started_at)}{_late(lease)}"
     elif lease.starts_at is not None and lease.starts_at != lease.promised_start:
-        yield "starts", view.full(lease.starts_at)
+        yield "planned", f"{view.full(lease.starts_at)}; it may be moved earlier"
+    if lease.estimated_start is not None and lease.estimated_start not in (lease.starts_at, lease.promised_start):
+        yield "expected", f"{view.full(lease.estimated_start)}; an estimate, which binds nobody"
     if lease.ended_at is not None:
         yield "ended", view.full(lease.ended_at)
     elif (end := _end(lease)) is not None:

@@ -88,7 +88,7 @@ class Lease(Wire):
     duration_s: int
     tier: Tier
     purpose: Purpose
-    notice_s: int
+    notice_s: int = 900
     state: LeaseState
     asked_at: Instant
     start: Instant | None
@@ -97,7 +97,7 @@ class Lease(Wire):
     """The latest start; null while queued. It gets later only when capacity is lost, and then an event says why."""
     starts_at: Instant | None
     """Where the plan holds the lease now, never after the promise; it may be moved earlier."""
-    estimated_start: Instant | None
+    estimated_start: Instant | None = None
     """When it is expected to start, which binds nobody; null once it has, and where nothing fits as things are."""
     ends_at: Instant | None
     """The end of the box; never changed by a release."""
@@ -120,7 +120,7 @@ class Quote(Wire):
     decision: Decision
     promised_start: Instant | None
     starts_at: Instant | None
-    estimated_start: Instant | None
+    estimated_start: Instant | None = None
     ends_at: Instant | None
     placement: list[NodeShare]
 

@@ -23,7 +23,9 @@ from tests.unit.dure.conftest import Run
 def test_a_pool_is_added(api: Api, run: Run, words: list[str], want: dict[str, Any]) -> None:
     api.on("POST", "/v1/pools", a_pool())
     assert run("pool", "add", "h100-80gb", "--product", "NVIDIA H100 80GB HBM3", *words).exit_code == 0
-    assert json.loads(api.seen[0].content) == {"name": "h100-80gb", "product": "NVIDIA H100 80GB HBM3", **want}
+    policy = {"rule": "late-slots", "slack_ppm": 50_000, "reserve_ppm": 0, "reserve_over_s": 0}
+    sent = json.loads(api.seen[0].content)
+    assert sent == {"name": "h100-80gb", "product": "NVIDIA H100 80GB HBM3", **policy, **want}
 
 
 @pytest.mark.parametrize(("option", "value"), [("--gap", "5"), ("--grace", "long")])
