@@ -14,16 +14,16 @@ from scheduler import asks
 from scheduler.actor import Actor
 from scheduler.core.book import Book
 from scheduler.core.decide import decide
-from scheduler.core.lease import advance, charge, queued, schedule
+from scheduler.core.lease import advance, charge, queued
 from scheduler.core.model import Ask, Cause, Instant, LeaseId, Promise, Refusal, State, Verdict
 from scheduler.core.model import Lease as CoreLease
 from scheduler.core.replan import Move, Plan, replan
 from scheduler.expectations import Expectations
 from scheduler.ids import new_id
-from scheduler.store import audit, due, edges, generation, leases, ledger, plans, records
+from scheduler.store import audit, bulk, due, edges, generation, leases, ledger, plans, records
 from scheduler.store.books import POLICY_VERSION, Books
 from scheduler.store.db import Session
-from scheduler.store.plans import Answer, Pulled
+from scheduler.store.plans import Answer
 from scheduler.store.tables import Lease
 from scheduler.store.times import to_wire
 
@@ -85,22 +85,22 @@ class Service:
         at = Instant(math.ceil(now))
         decided = decide(book, [(lease_id, ask) for lease_id, _, ask in taken], at)
         answers = [
-            _answer(lease_id, request, ask, verdict, now)
+            _answer(lease_id, request, ask, verdict, decided.book.leases.get(lease_id), now)
             for (lease_id, request, ask), verdict in zip(taken, decided.verdicts, strict=True)
         ]
         moves = [Move(before=before, after=after, cause=Cause.EARLIER) for before, after in decided.moves]
         changed = bool(moves) or any(found.lease.state is State.SCHEDULED for found in answers)
         newer = generation.bump(session, pool) if changed else number
-        plans.write_answers(session, answers, decided_at=number, number=newer, at=now)
+        audited = _audited(answers, [request for _, request, _ in taken], now)
+        plans.write_answers(session, answers, decided_at=number, number=newer, at=now, audited=audited)
         plans.write_moves(session, pool, moves, number=newer, at=now)
-        _audited(session, answers, [request for _, request, _ in taken], now)
         self.books.keep_on_commit(session, pool, newer, decided.book)
         if any(found.lease.starts_at is not None and found.lease.starts_at <= now + SOON_S for found in answers):
             edges.notify(session, pool)
         session.flush()
         shown = iter(
-            leases.to_wire_lease(found.lease, found.decision, name=found.body.name, estimate=_estimate(verdict))
-            for found, verdict in zip(answers, decided.verdicts, strict=True)
+            leases.to_wire_lease(found.lease, found.decision, name=request.body.name, estimate=_estimate(verdict))
+            for found, (_, request, _), verdict in zip(answers, taken, decided.verdicts, strict=True)
         )
         return [ask if isinstance(ask, DureError) else next(shown) for ask in parsed]
 
@@ -129,7 +129,7 @@ class Service:
         newer = generation.bump(session, pool)
         by_id = {lease_id: ask for lease_id, ask, _ in waiting}
         pulled = [
-            Pulled(
+            Answer(
                 ask=by_id[lease_id],
                 lease=plan.book.leases[lease_id],
                 decision=_decision(promise, by_id[lease_id], now),
@@ -226,11 +226,13 @@ def _parsed(session: Session, request: Request, now: float) -> Ask | DureError:
         return error
 
 
-def _answer(lease_id: LeaseId, request: Request, ask: Ask, verdict: Verdict, now: float) -> Answer:
-    lease = queued(lease_id, ask, Instant(int(now)))
-    if isinstance(verdict, Promise):
-        lease = schedule(lease, verdict)
-    elif isinstance(verdict, Refusal):
+def _answer(
+    lease_id: LeaseId, request: Request, ask: Ask, verdict: Verdict, lease: CoreLease | None, now: float
+) -> Answer:
+    """`lease` is what the book has of it, if it was promised a start."""
+    if lease is None:
+        lease = queued(lease_id, ask, Instant(math.ceil(now)))
+    if isinstance(verdict, Refusal):
         lease = replace(lease, state=State.REFUSED)
     return Answer(
         body=request.body,
@@ -245,19 +247,18 @@ def _decision(verdict: Verdict, ask: Ask, now: float) -> wire.Decision:
     return records.decision(verdict, ask, id=new_id("dec", now), policy_version=POLICY_VERSION, now=now)
 
 
-def _audited(session: Session, answers: Sequence[Answer], requests: Sequence[Request], now: float) -> None:
-    lines = [
+def _audited(answers: Sequence[Answer], requests: Sequence[Request], now: float) -> list[bulk.Row]:
+    return [
         audit.row(
             actor=request.actor,
             action="lease.ask",
             subject=found.lease.id,
             at=now,
-            after={**found.body.model_dump(mode="json"), "state": found.lease.state.value},
+            after={**request.body.model_dump(mode="json"), "state": found.lease.state.value},
             request_id=request.request_id,
         )
         for found, request in zip(answers, requests, strict=True)
     ]
-    audit.record_all(session, lines)
 
 
 def _locked(session: Session, lease_id: str, actor: Actor) -> tuple[Lease, CoreLease]:

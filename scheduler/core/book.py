@@ -44,6 +44,8 @@ class Book:
     """What each number of free GPUs on a node is expected to strand, for the mix of asks seen."""
     good_day: tuple[int, ...]
     """What each node could give with every node there and every GPU well, the largest first."""
+    nominal: int
+    """The same in all."""
 
     @classmethod
     def of(
@@ -71,6 +73,7 @@ class Book:
             waiting=Waiting(),
             stranded=np.zeros(1, np.int64) if stranded is None else stranded,
             good_day=_good_day(known.values()),
+            nominal=sum(_good_day(known.values())),
         )
         draft = Draft(book)
         draft.set_quotas(quotas or {})
@@ -147,7 +150,7 @@ class Draft:
         self.policy, self.rows, self.stranded = book.policy, book.rows, book.stranded
         self._book = book
         self.nodes, self.open, self.drains, self.quotas = book.nodes, book.open, book.drains, book.quotas
-        self.good_day = book.good_day
+        self.good_day, self.nominal = book.good_day, book.nominal
         self.leases: dict[LeaseId, Lease] = dict(book.leases)
         self.accounts: dict[CompanyId, int] = dict(book.accounts)
         self.free, self.limits, self.waiting = book.free, book.limits, book.waiting
@@ -165,6 +168,7 @@ class Draft:
             limits=self.limits,
             waiting=self.waiting,
             good_day=self.good_day,
+            nominal=self.nominal,
         )
 
     def apply(self, item: Item) -> None:
@@ -219,6 +223,7 @@ class Draft:
         self.limits.shift(RESERVE, grown)
         self.nodes = {**self.nodes, node.id: node}
         self.good_day = _good_day(self.nodes.values())
+        self.nominal = sum(self.good_day)
         self.open = self.open.copy()
         self.open[row] = node.open
 

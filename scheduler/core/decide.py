@@ -44,20 +44,29 @@ class Decided:
 
 
 def decide(book: Book, asks: Sequence[tuple[LeaseId, Ask]], now: Instant) -> Decided:
-    """Decides asks that came together, in their order, by everything in the book. The same arguments give the same.
+    """Decides asks that came together, as if one after the other, by everything in the book. The same arguments give
+    the same.
 
-    Each is pencilled in; then what waits is moved earlier where it fits, those that asked before them first. That a
-    window is past or contradicts itself is for the caller to say: here it only has no start in it.
+    Each is pencilled in; then what waits is moved earlier where it fits, those that asked before first. Who asks just now
+    needs no notice: what fits now starts now, and is promised that. That a window is past or contradicts itself is for
+    the caller to say: here it only has no start in it.
     """
     draft = Draft(book)
+    rule = RULES[book.policy.rule]
+    idle = rule.idle(draft, now)
     found: list[Verdict] = []
     for lease_id, ask in asks:
-        one = verdict(draft, ask, now)
+        one = verdict(draft, ask, now, at_once=idle)
         found.append(one)
         if isinstance(one, Promise):
             draft.put(schedule(queued(lease_id, ask, now), one))
-    RULES[book.policy.rule].move(draft, now)
-    _start_at_once(draft, [lease_id for lease_id, _ in asks], now)
+        if not idle:
+            # Once: what is pencilled in afterwards makes no room for anybody.
+            rule.move(draft, now)
+            _start_at_once(draft, lease_id, now)
+            idle = True
+    if not idle:
+        rule.move(draft, now)
     sealed = draft.seal()
     verdicts = (
         settled(sealed, one, lease_id, now) if isinstance(one, Promise) else one
@@ -66,17 +75,15 @@ def decide(book: Book, asks: Sequence[tuple[LeaseId, Ask]], now: Instant) -> Dec
     return Decided(verdicts=tuple(verdicts), book=sealed, moves=moves(book, sealed))
 
 
-def _start_at_once(draft: Draft, asked: Sequence[LeaseId], now: Instant) -> None:
-    """Who asks just now needs no notice: what fits now, those who asked before looked at, starts now, and is promised that."""
-    for lease_id in asked:
-        lease = draft.leases.get(lease_id)
-        if lease is None or not lease.waits:
-            continue
-        if (lease.start or 0) <= now < (lease.starts_at or 0):
-            lease = moved_to(draft, lease, now, now)
-        if lease.starts_at == now:
-            lease = replace(lease, promised_start=now)
-        draft.put(lease)
+def _start_at_once(draft: Draft, lease_id: LeaseId, now: Instant) -> None:
+    lease = draft.leases.get(lease_id)
+    if lease is None or not lease.waits:
+        return
+    if (lease.start or 0) <= now < (lease.starts_at or 0):
+        lease = moved_to(draft, lease, now, now)
+    if lease.starts_at == now:
+        lease = replace(lease, promised_start=now)
+    draft.put(lease)
 
 
 def moves(before: Book, after: Book) -> tuple[tuple[Lease, Lease], ...]:
@@ -95,6 +102,8 @@ def settled(book: Book, one: Promise, lease_id: LeaseId, now: Instant) -> Promis
     assert lease.promised_start is not None
     assert lease.starts_at is not None
     assert lease.ends_at is not None
+    if (lease.promised_start, lease.starts_at) == (one.promised, one.start):
+        return one
     code = Code.STARTS_NOW if lease.starts_at == now else one.code
     estimate = min(one.estimate, lease.starts_at)
     numbers = {**one.numbers, "wait_s": lease.promised_start - now}
@@ -112,10 +121,13 @@ def settled(book: Book, one: Promise, lease_id: LeaseId, now: Instant) -> Promis
     )
 
 
-def verdict(draft: Draft, ask: Ask, now: Instant) -> Verdict:
-    """What an ask gets beside everything in the draft, which stays as it is."""
-    case = _Case.of(draft, ask, now)
-    if not _fits_empty_pool(case.good_day, ask.shape):  # before the quota: raising that would not help
+def verdict(draft: Draft, ask: Ask, now: Instant, *, at_once: bool = False, waited: bool = False) -> Verdict:
+    """What an ask gets beside everything in the draft, which stays as it is.
+
+    With `at_once` one that fits now starts now. One that `waited` in the queue is given its notice, if its window allows.
+    """
+    case = _Case.of(draft, ask, now, at_once=at_once, waited=waited)
+    if not _fits_empty_pool(draft, ask.shape):  # before the quota: raising that would not help
         return Refusal(code=Code.NEVER_FITS, numbers=case.numbers() | _largest_ever(case))
     if ask.shape.gpus > case.limit_gpus:
         return Refusal(code=Code.QUOTA_EXCEEDED, numbers=case.numbers() | _largest_ever(case))
@@ -140,20 +152,24 @@ class _Case:
     lo: int
     hi: int
     last: int
+    at_once: bool
     good_day: tuple[int, ...]
 
     @classmethod
-    def of(cls, draft: Draft, ask: Ask, now: Instant) -> "_Case":
+    def of(cls, draft: Draft, ask: Ask, now: Instant, *, at_once: bool, waited: bool) -> "_Case":
         last = now + draft.policy.horizon_s - ask.duration_s
         exactly_then = last if ask.start is None else ask.start
+        hi = min(last, exactly_then if ask.start_by is None else ask.start_by)
+        ready = now + ask.notice_s if waited and now + ask.notice_s <= hi else now
         draft.account(ask.company)
         return cls(
             draft=draft,
             ask=ask,
             now=now,
-            lo=now if ask.start is None else max(now, ask.start),
-            hi=min(last, exactly_then if ask.start_by is None else ask.start_by),
+            lo=ready if ask.start is None else max(ready, ask.start),
+            hi=hi,
             last=last,
+            at_once=at_once,
             good_day=draft.good_day,
         )
 
@@ -184,7 +200,7 @@ class _Case:
             "held_gpus": self.limit_gpus - self.left_at(self.now),
             "limit_gpus": self.limit_gpus,
             "free_gpus_now": free_at(self.draft, self.now),
-            "pool_gpus": sum(self.good_day),
+            "pool_gpus": self.draft.nominal,
         }
 
 
@@ -192,7 +208,9 @@ def _promise(case: _Case, start: Instant) -> Promise:
     """The promise of an ask that could start at `start`, pencilled in by the policy's rule."""
     ask, draft = case.ask, case.draft
     box = case.box(ask.shape, ask.duration_s)
-    promised, slot = RULES[draft.policy.rule].pencil(draft, box, start, case.hi) if ask.movable else (start, start)
+    promised, slot = start, start
+    if ask.movable and not (case.at_once and start == case.now):
+        promised, slot = RULES[draft.policy.rule].pencil(draft, box, start, case.hi)
     numbers = case.numbers() | {
         "gpus": ask.shape.gpus,
         "wait_s": promised - case.now,
@@ -217,9 +235,10 @@ def _waited_for(case: _Case, start: Instant) -> Literal["quota", "capacity"]:
     return "quota" if case.left_at(start - 1) < case.ask.shape.gpus else "capacity"
 
 
-def _fits_empty_pool(good_day: tuple[int, ...], shape: Shape) -> bool:
+def _fits_empty_pool(draft: Draft, shape: Shape) -> bool:
     if isinstance(shape, Total):
-        return shape.gpus <= sum(good_day)
+        return shape.gpus <= draft.nominal
+    good_day = draft.good_day
     return len(good_day) >= shape.nodes and good_day[shape.nodes - 1] >= shape.gpus_per_node
 
 

@@ -74,8 +74,11 @@ def queued(lease_id: LeaseId, ask: Ask, asked_at: Instant) -> Lease:
 
 def schedule(lease: Lease, promise: Promise) -> Lease:
     """The lease with the promise's slot and placement, `scheduled`; raises `IllegalTransition` as `advance` does."""
+    if State.SCHEDULED not in NEXT[lease.state]:
+        raise IllegalTransition(lease.state, State.SCHEDULED)
     return replace(
-        _moved(lease, State.SCHEDULED),
+        lease,
+        state=State.SCHEDULED,
         promised_start=promise.promised,
         starts_at=promise.start,
         ends_at=promise.end,

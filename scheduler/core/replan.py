@@ -51,7 +51,7 @@ def replan(book: Book, queue: Sequence[tuple[LeaseId, Ask, Instant]], now: Insta
     rule.move(draft, now)
     promises: dict[LeaseId, Promise] = {}
     for lease_id, ask, asked_at in queue:
-        one = decide.verdict(draft, ask, now)
+        one = decide.verdict(draft, ask, now, waited=True)
         if isinstance(one, Promise):
             draft.put(schedule(queued(lease_id, ask, asked_at), one))
             promises[lease_id] = one

@@ -19,11 +19,12 @@ from scheduler.core.placement import place
 class Rule:
     """`pencil` gives an ask that fits from `earliest` on its promise and its slot, neither after `last`.
 
-    `move` moves what waits earlier on the draft, where `now` allows it.
+    `move` moves what waits earlier on the draft, where `now` allows it; `idle` says that it would move nothing.
     """
 
     pencil: Callable[[Draft, Box, Instant, int], tuple[Instant, Instant]]
     move: Callable[[Draft, Instant], None]
+    idle: Callable[[Draft, Instant], bool]
 
 
 def _pencil_late(draft: Draft, box: Box, start: Instant, last: int) -> tuple[Instant, Instant]:
@@ -42,17 +43,33 @@ def _start_what_fits(draft: Draft, now: Instant) -> None:
     """Whatever fits beside everybody else's slot as soon as its notice allows, in order of arrival, starts then."""
     if draft.policy.seniority_s is not None:
         _pull_seniors(draft, now, draft.policy.seniority_s)
-    place_ = 0
-    while True:
-        waiting = draft.waiting
-        place_ = screen.next_to_try(draft.free.arrays, draft.open, draft.limits.arrays, waiting.table, place_, now)
-        if place_ >= len(waiting.keys):
-            return
-        lease = draft.leases[waiting.keys[place_][1]]
+    place_ = _candidate(draft, now, 0)
+    while place_ < len(draft.waiting.keys):
+        lease = draft.leases[draft.waiting.keys[place_][1]]
         start = max(now + lease.notice_s, lease.start or 0)
-        moved = moved_to(draft, lease, start, start)
-        draft.put(moved)
-        place_ += 1
+        draft.put(moved_to(draft, lease, start, start))
+        place_ = _candidate(draft, now, place_ + 1)
+
+
+def _candidate(draft: Draft, now: Instant, begin: int) -> int:
+    """The first place in the order of arrival, from `begin` on, whose lease may fit earlier than its slot."""
+    found = screen.next_to_try(draft.free.arrays, draft.open, draft.limits.arrays, draft.waiting.table, begin, now)
+    return int(found)
+
+
+def _nothing_fits(draft: Draft, now: Instant) -> bool:
+    waiting = draft.waiting.keys
+    seniority_s = draft.policy.seniority_s
+    seniors = bool(waiting) and seniority_s is not None and waiting[0][0] <= now - seniority_s
+    return not seniors and _candidate(draft, now, 0) == len(waiting)
+
+
+def _nobody_waits(draft: Draft, now: Instant) -> bool:
+    return not draft.waiting.keys
+
+
+def _always(draft: Draft, now: Instant) -> bool:
+    return True
 
 
 def _pull_seniors(draft: Draft, now: Instant, seniority_s: int) -> None:
@@ -107,7 +124,7 @@ EARLIEST_SLOT = "earliest-slot"
 ONLY_EARLIER = "only-earlier"
 
 RULES: Mapping[str, Rule] = {
-    LATE_SLOTS: Rule(pencil=_pencil_late, move=_start_what_fits),
-    EARLIEST_SLOT: Rule(pencil=_pencil_early, move=_stay),
-    ONLY_EARLIER: Rule(pencil=_pencil_early, move=pull_all),
+    LATE_SLOTS: Rule(pencil=_pencil_late, move=_start_what_fits, idle=_nothing_fits),
+    EARLIEST_SLOT: Rule(pencil=_pencil_early, move=_stay, idle=_always),
+    ONLY_EARLIER: Rule(pencil=_pencil_early, move=pull_all, idle=_nobody_waits),
 }

@@ -1,6 +1,5 @@
 """The audit log: who did what to what, when, and what it was before and after. The processes cannot change it."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from sqlmodel import Session
@@ -41,7 +40,7 @@ def row(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> bulk.Row:
-    """One line, for `record_all`."""
+    """One line as a row, for many at once."""
     return {
         "at": int(at),
         "actor": str(actor),
@@ -51,8 +50,3 @@ def row(
         "after": after,
         "request_id": request_id,
     }
-
-
-def record_all(session: Session, rows: Sequence[bulk.Row]) -> None:
-    """Writes many lines at once."""
-    bulk.insert(session, Audit, rows)

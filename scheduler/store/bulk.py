@@ -1,4 +1,4 @@
-"""Many rows in one statement, whatever their number: the database takes them apart from one JSON value."""
+"""Many rows of many tables in one statement, whatever their number: the database takes them apart from JSON values."""
 
 import json
 from collections.abc import Sequence
@@ -12,13 +12,20 @@ from sqlmodel import Session, SQLModel
 from scheduler.store.tables.columns import Epoch, ExactEpoch
 
 Row = dict[str, Any]
+Rows = tuple[type[SQLModel], Sequence[Row]]
 
 
-def insert(session: Session, table: type[SQLModel], rows: Sequence[Row]) -> None:
-    """Inserts rows that all have the same columns; instants are Unix seconds, as everywhere."""
-    if rows:
-        statement = _insert(table, tuple(rows[0]))
-        session.connection().execute(statement, {"rows": dumped(table, rows)})
+def insert(session: Session, *tables: Rows) -> None:
+    """Inserts rows in one statement; those of a table all have the same columns; instants are Unix seconds, as everywhere.
+
+    References between them are checked when all are there.
+    """
+    wanted = [(table, rows) for table, rows in tables if rows]
+    if not wanted:
+        return
+    statement = _insert(tuple((table, tuple(rows[0])) for table, rows in wanted))
+    values = {f"rows{k}": dumped(table, rows) for k, (table, rows) in enumerate(wanted)}
+    session.connection().execute(statement, values)
 
 
 def update(session: Session, table: type[SQLModel], key: str, rows: Sequence[Row]) -> None:
@@ -48,11 +55,18 @@ def _instants(table: type[SQLModel]) -> frozenset[str]:
 
 
 @cache
-def _insert(table: type[SQLModel], columns: tuple[str, ...]) -> TextClause:
+def _insert(tables: tuple[tuple[type[SQLModel], tuple[str, ...]], ...]) -> TextClause:
+    parts = [_into(table, columns, f"rows{k}") for k, (table, columns) in enumerate(tables)]
+    if len(parts) == 1:
+        return text(parts[0])
+    named = ", ".join(f"w{k} AS ({part})" for k, part in enumerate(parts[:-1]))
+    return text(f"WITH {named} {parts[-1]}")
+
+
+def _into(table: type[SQLModel], columns: tuple[str, ...], rows: str) -> str:
     name, listed = _quoted(str(table.__tablename__)), ", ".join(_quoted(column) for column in columns)
-    return text(
-        f"INSERT INTO {name} ({listed}) SELECT {listed} FROM jsonb_populate_recordset(NULL::{name}, CAST(:rows AS jsonb))"
-    )
+    source = f"jsonb_populate_recordset(NULL::{name}, CAST(:{rows} AS jsonb))"
+    return f"INSERT INTO {name} ({listed}) SELECT {listed} FROM {source}"
 
 
 @cache

@@ -12,7 +12,12 @@ from scheduler.store.tables import PoolChange
 
 def write(session: Session, pool: str, generation: int, items: Iterable[Item], *, at: float) -> None:
     """Writes down what the pool's book has from this generation on, in the caller's transaction."""
-    rows = [
+    bulk.insert(session, rows(pool, generation, items, at=at))
+
+
+def rows(pool: str, generation: int, items: Iterable[Item], *, at: float) -> bulk.Rows:
+    """The same, to be written with others."""
+    found: list[bulk.Row] = [
         {
             "pool": pool,
             "generation": generation,
@@ -23,7 +28,7 @@ def write(session: Session, pool: str, generation: int, items: Iterable[Item], *
         }
         for item in items
     ]
-    bulk.insert(session, PoolChange, rows)
+    return PoolChange, found
 
 
 def since(session: Session, pool: str, generation: int) -> list[Item]:

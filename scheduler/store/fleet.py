@@ -100,7 +100,9 @@ def recount(session: Session, *, pools: Sequence[str], nodes: Sequence[str], now
         rows = [_counted(session, pool, node, number, lost_at=before.get(node) or int(now)) for node in nodes]
         if rows:
             statement = insert(PoolNode).values(rows)
-            changed = {name: statement.excluded[name] for name in ("capacity", "nominal", "open", "generation", "lost_at")}
+            changed = {
+                name: statement.excluded[name] for name in ("capacity", "nominal", "open", "generation", "lost_at")
+            }
             session.connection().execute(statement.on_conflict_do_update(index_elements=["pool", "node"], set_=changed))
             changes.write(session, pool, number, [books.node(PoolNode(**row)) for row in rows], at=now)
         edges.notify(session, pool)

@@ -14,7 +14,7 @@ from scheduler.core.model import Ask, Cause, Lease, State
 from scheduler.core.replan import Move
 from scheduler.store import bulk, changes, ledger, records
 from scheduler.store.ledger import Entry
-from scheduler.store.tables import Decision, LeaseEvent, PlacementRow
+from scheduler.store.tables import Audit, Decision, LeaseEvent, PlacementRow
 from scheduler.store.tables import Lease as Row
 from scheduler.store.times import to_wire
 
@@ -23,88 +23,58 @@ _UNPLACE = text("DELETE FROM placement WHERE lease = ANY(:leases)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One ask that was decided: what was sent, what it became, and the decision. `lease` is `refused`, `queued` or `scheduled`."""
+    """One ask that was decided: what it became, and the decision. `lease` is `refused`, `queued` or `scheduled`.
 
-    body: wire.Ask
-    ask: Ask
-    lease: Lease
-    decision: wire.Decision
-    request_id: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pulled:
-    """A queued ask that got a promise."""
+    `body` is what was sent; None for one that waited in the queue.
+    """
 
     ask: Ask
     lease: Lease
     decision: wire.Decision
+    body: wire.Ask | None = None
+    request_id: str | None = None
 
 
-def write_answers(session: Session, answers: Sequence[Answer], *, decided_at: int, number: int, at: float) -> None:
+def write_answers(
+    session: Session,
+    answers: Sequence[Answer],
+    *,
+    decided_at: int,
+    number: int,
+    at: float,
+    audited: Sequence[bulk.Row] = (),
+) -> None:
     """Decisions, leases, placements, commitments and events of asks decided at generation `decided_at`."""
+    if not answers:
+        return
+    promised = [found.lease for found in answers if found.lease.state is State.SCHEDULED]
     bulk.insert(
         session,
-        Decision,
-        [
-            records.decision_row(
-                found.decision, found.ask, lease=found.lease.id, generation=decided_at, request_id=found.request_id
-            )
-            for found in answers
-        ],
+        (Decision, [_decision_row(found, decided_at) for found in answers]),
+        (Row, [_lease_row(found, number) for found in answers]),
+        (PlacementRow, _placement_rows(promised)),
+        (LeaseEvent, [_told(found, found.lease.state.value, Cause.ASKED, at) for found in answers]),
+        (Audit, audited),
+        changes.rows(answers[0].ask.pool, number, promised, at=at),
     )
-    bulk.insert(session, Row, [_lease_row(found, number) for found in answers])
-    promised = [found for found in answers if found.lease.state is State.SCHEDULED]
-    bulk.insert(session, PlacementRow, _placement_rows(found.lease for found in promised))
-    ledger.post(session, [commitment(found.lease) for found in promised], at=int(at))
-    events = [
-        records.event_row(
-            found.lease.id,
-            found.lease.state.value,
-            state=found.lease.state.value,
-            at=at,
-            cause=Cause.ASKED,
-            detail={"decision": found.decision.id},
-        )
-        for found in answers
-    ]
-    bulk.insert(session, LeaseEvent, events)
-    if promised:
-        changes.write(session, answers[0].ask.pool, number, [found.lease for found in promised], at=at)
+    ledger.post(session, [commitment(lease) for lease in promised], at=int(at))
 
 
-def write_pulled(session: Session, answers: Sequence[Pulled], *, decided_at: int, number: int, at: float) -> None:
+def write_pulled(session: Session, answers: Sequence[Answer], *, decided_at: int, number: int, at: float) -> None:
     """Queued asks that got a promise: the new decision, the slot, the commitment, and that the company is told."""
     if not answers:
         return
-    bulk.insert(
-        session,
-        Decision,
-        [
-            records.decision_row(
-                found.decision, found.ask, lease=found.lease.id, generation=decided_at, request_id=None
-            )
-            for found in answers
-        ],
-    )
+    bulk.insert(session, (Decision, [_decision_row(found, decided_at) for found in answers]))
     rows = [{"id": found.lease.id, "decision": found.decision.id, **_slot(found.lease, number)} for found in answers]
     bulk.update(session, Row, "id", rows)
     leases = [found.lease for found in answers]
-    bulk.insert(session, PlacementRow, _placement_rows(leases))
+    bulk.insert(
+        session,
+        (PlacementRow, _placement_rows(leases)),
+        (LeaseEvent, [_told(found, "scheduled", Cause.CAPACITY, at) for found in answers]),
+        changes.rows(leases[0].pool, number, leases, at=at),
+    )
     ledger.post(session, [commitment(lease) for lease in leases], at=int(at))
-    events = [
-        records.event_row(
-            found.lease.id,
-            "scheduled",
-            state="scheduled",
-            at=at,
-            cause=Cause.CAPACITY,
-            detail={"decision": found.decision.id},
-        )
-        for found in answers
-    ]
-    bulk.insert(session, LeaseEvent, events)
-    changes.write(session, leases[0].pool, number, leases, at=at)
 
 
 def write_moves(session: Session, pool: str, moves: Sequence[Move], *, number: int, at: float) -> None:
@@ -114,10 +84,13 @@ def write_moves(session: Session, pool: str, moves: Sequence[Move], *, number: i
     leases = [move.after for move in moves]
     bulk.update(session, Row, "id", [_slot_row(move, number) for move in moves])
     session.connection().execute(_UNPLACE, {"leases": [lease.id for lease in leases]})
-    bulk.insert(session, PlacementRow, _placement_rows(leases))
-    bulk.insert(session, LeaseEvent, [_moved(move, at) for move in moves])
+    bulk.insert(
+        session,
+        (PlacementRow, _placement_rows(leases)),
+        (LeaseEvent, [_moved(move, at) for move in moves]),
+        changes.rows(pool, number, leases, at=at),
+    )
     ledger.post(session, [refund(move) for move in moves if move.after.state is State.QUEUED], at=int(at))
-    changes.write(session, pool, number, leases, at=at)
 
 
 def commitment(lease: Lease) -> Entry:
@@ -137,8 +110,20 @@ def refund(move: Move) -> Entry:
     )
 
 
+def _decision_row(found: Answer, decided_at: int) -> bulk.Row:
+    return records.decision_row(
+        found.decision, found.ask, lease=found.lease.id, generation=decided_at, request_id=found.request_id
+    )
+
+
+def _told(found: Answer, event: str, cause: Cause, at: float) -> bulk.Row:
+    detail = {"decision": found.decision.id}
+    return records.event_row(found.lease.id, event, state=found.lease.state.value, at=at, cause=cause, detail=detail)
+
+
 def _lease_row(found: Answer, number: int) -> bulk.Row:
     lease, body = found.lease, found.body
+    assert body is not None
     return {
         "id": lease.id,
         "company": lease.company,

@@ -1,13 +1,12 @@
 """dure lease list, show, release, cancel and events."""
 
 import json
-from typing import Any
 
 import httpx
 import pytest
 
 from dure import wire
-from tests.unit.dure.answers import Api, a_lease, answer, in_s, page, problem
+from tests.unit.dure.answers import Api, a_lease, answer, page, problem
 from tests.unit.dure.conftest import Run
 
 
@@ -108,26 +107,3 @@ def test_refused_asks_are_shown_to_who_wants_them(api: Api, run: Run, words: lis
     result = run("lease", "list", *words)
     assert "not shown" not in result.stdout
     assert len(api.seen) == 1
-
-
-HINT = "what is scheduled is not moved earlier; to start sooner, cancel it and ask again\n"
-
-
-@pytest.mark.parametrize("verb", ["release", "cancel"])
-@pytest.mark.parametrize(
-    ("reply", "words", "told"),
-    [
-        pytest.param(page(a_lease(starts_at=in_s(60))), [], True, id="another starts later"),
-        pytest.param(page(a_lease()), [], False, id="another starts now"),
-        pytest.param(page(), [], False, id="nothing is scheduled"),
-        pytest.param(problem("forbidden", 403), [], False, id="it cannot be looked up"),
-        pytest.param(page(a_lease(starts_at=in_s(60))), ["--json"], False, id="a program asks"),
-    ],
-)
-def test_who_gives_back_is_told_that_nothing_moves(
-    api: Api, run: Run, verb: str, reply: Any, words: list[str], told: bool
-) -> None:
-    api.on("POST", f"/v1/leases/l/{verb}", a_lease("ended")).on("GET", "/v1/leases", reply)
-    result = run("lease", verb, "l", *words)
-    assert result.exit_code == 0
-    assert result.stdout.endswith(HINT) == told
