@@ -59,7 +59,7 @@ class Together(Generic[T, R]):
             batch = self._waiting[key][: self._most]
         try:
             results = self._handle(key, [entry.item for entry in batch])
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised where each item came from
             results = [error] * len(batch)
         for entry, result in zip(batch, results, strict=True):
             entry.result = result

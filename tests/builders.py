@@ -90,6 +90,7 @@ def a_lease(
         shape=Total(gpus=sum(gpus for _, gpus in placed)),
         duration_s=duration_s,
         state=state,
+        notice_s=0,
         promised_start=Instant(starts_at),
         starts_at=Instant(starts_at),
         ends_at=Instant(ends_at),
@@ -131,3 +132,11 @@ def a_book(
     fleet = [a_node(f"n{k + 1}", gpus) for k in range(nodes)]
     quotas = {CompanyId("acme"): quota, CompanyId("bolt"): quota}
     return Book.of(policy or a_policy(horizon_s=horizon_s, gap_s=gap_s), fleet, leases, quotas)
+
+
+def looks(book: Book) -> tuple[object, ...]:
+    """All that a book says, to compare two of them."""
+    free = {node: book.free.steps(row) for node, row in book.rows.items()}
+    left = {company: book.left(company) for company in sorted({*book.accounts, *book.quotas})}
+    waiting = [(key, book.waiting.table[place].tolist()) for place, key in enumerate(book.waiting.keys)]
+    return free, dict(book.nodes), dict(book.leases), dict(book.drains), left, len(waiting)

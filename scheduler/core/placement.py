@@ -129,8 +129,8 @@ def kept(plane: Plane, shape: Shape, placement: Placement, start: int, end: int)
     missing = shape.gpus - sum(stay.values())
     if not missing:
         return placement
-    for node in stay:
-        free[plane.rows[node]] = 0 if isinstance(shape, Gang) else free[plane.rows[node]] - stay[node]
+    for node, gpus in stay.items():
+        free[plane.rows[node]] = 0 if isinstance(shape, Gang) else free[plane.rows[node]] - gpus
     try:
         rest = _missing(plane, free, shape, missing, end)
     except ValueError:

@@ -35,7 +35,7 @@ def _pencil_late(draft: Draft, box: Box, start: Instant, last: int) -> tuple[Ins
     return promised, start if slot is None else slot
 
 
-def _pencil_early(draft: Draft, box: Box, start: Instant, last: int) -> tuple[Instant, Instant]:
+def _pencil_early(_draft: Draft, _box: Box, start: Instant, _last: int) -> tuple[Instant, Instant]:
     return start, start
 
 
@@ -64,11 +64,11 @@ def _nothing_fits(draft: Draft, now: Instant) -> bool:
     return not seniors and _candidate(draft, now, 0) == len(waiting)
 
 
-def _nobody_waits(draft: Draft, now: Instant) -> bool:
+def _nobody_waits(draft: Draft, _now: Instant) -> bool:
     return not draft.waiting.keys
 
 
-def _always(draft: Draft, now: Instant) -> bool:
+def _always(_draft: Draft, _now: Instant) -> bool:
     return True
 
 
@@ -115,7 +115,7 @@ def pencilled(draft: Draft, lease: Lease, start: Instant) -> Lease:
     )
 
 
-def _stay(draft: Draft, now: Instant) -> None:
+def _stay(_draft: Draft, _now: Instant) -> None:
     """Nothing moves."""
 
 

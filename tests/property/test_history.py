@@ -3,12 +3,17 @@ from dataclasses import replace
 
 from hypothesis import event, given, settings
 
+from scheduler.core.book import Book
 from scheduler.core.decide import decide
-from scheduler.core.model import Ask, Code, CompanyId, Gang, Instant, Numbers, Promise, Total
+from scheduler.core.model import Ask, Code, CompanyId, Gang, Instant, LeaseId, Numbers, Promise, Total, Verdict
 from tests.property import slow
 from tests.property.world import QUOTA, Asks, Step, World, asks, histories
 
 SECONDS = range(90, 500)
+
+
+def verdict(book: Book, ask: Ask, now: Instant) -> Verdict:
+    return decide(book, [(LeaseId("lea_next"), ask)], now).verdicts[0]
 
 
 def lived(history: list[Step]) -> World:
@@ -35,10 +40,10 @@ def offered(numbers: Numbers, ask: Ask, begin: Instant) -> Iterator[Ask]:
 def test_no_promise_takes_a_gpu_that_another_lease_has(history: list[Step]):
     world = World()
     for step in history:
-        verdict = world.live(step)
-        if isinstance(verdict, Promise):
-            for node, _ in verdict.placement:
-                for instant in range(verdict.start, verdict.end + world.policy.gap_s):
+        found = world.live(step)
+        if isinstance(found, Promise):
+            for node, _ in found.placement:
+                for instant in range(found.start, found.end + world.policy.gap_s):
                     used = slow.used(world.leases.values(), node, instant, world.policy.gap_s)
                     assert used <= world.nodes[node].capacity
 
@@ -76,7 +81,7 @@ def test_the_same_history_gives_the_same_answers(history: list[Step], ask: Asks)
 def test_a_book_that_is_kept_decides_as_one_that_is_made_anew(history: list[Step], ask: Asks):
     world = lived(history)
     asked = ask.at(world.now)
-    assert decide(world.book, QUOTA, asked, world.now) == decide(world.fresh_book(), QUOTA, asked, world.now)
+    assert verdict(world.book, asked, world.now) == verdict(world.fresh_book(), asked, world.now)
 
 
 @settings(max_examples=500, deadline=None)
@@ -86,9 +91,9 @@ def test_a_promised_start_is_the_earliest_there_is(history: list[Step], ask: Ask
     asked = ask.at(world.now)
     leases, nodes = list(world.leases.values()), list(world.nodes.values())
     want = slow.earliest(asked, nodes, leases, world.policy, QUOTA, world.now)
-    verdict = decide(world.book, QUOTA, asked, world.now)
-    event(verdict.code)
-    assert (verdict.start if isinstance(verdict, Promise) else None) == want
+    got = verdict(world.book, asked, world.now)
+    event(got.code)
+    assert (got.start if isinstance(got, Promise) else None) == want
 
 
 @settings(max_examples=300, deadline=None)
@@ -96,9 +101,9 @@ def test_a_promised_start_is_the_earliest_there_is(history: list[Step], ask: Ask
 def test_what_a_refusal_offers_would_be_granted(history: list[Step], ask: Asks):
     world = lived(history)
     asked = replace(ask.at(world.now), queue=False)
-    refusal = decide(world.book, QUOTA, asked, world.now)
+    refusal = verdict(world.book, asked, world.now)
     if refusal.code is not Code.NO_START_IN_WINDOW:
         return
     begin = max(world.now, asked.start or world.now)
     for other in offered(refusal.numbers, asked, Instant(begin)):
-        assert isinstance(decide(world.book, QUOTA, other, world.now), Promise)
+        assert isinstance(verdict(world.book, other, world.now), Promise)

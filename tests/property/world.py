@@ -10,6 +10,7 @@ from scheduler.core.lease import advance
 from scheduler.core.model import (
     Ask,
     Cause,
+    CompanyId,
     Gang,
     Instant,
     Lease,
@@ -17,14 +18,14 @@ from scheduler.core.model import (
     Node,
     NodeId,
     Policy,
-    Promise,
     State,
     Total,
     Verdict,
 )
-from tests.builders import a_node, a_policy, an_ask, granted
+from tests.builders import a_node, a_policy, an_ask
 
 QUOTA = 6
+QUOTAS = {CompanyId("acme"): QUOTA, CompanyId("bolt"): QUOTA}
 HORIZON_S = 40
 BEGIN = Instant(100)
 
@@ -115,7 +116,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.nodes = {node.id: node for node in (a_node("n1", 4), a_node("n2", 3), a_node("n3", 1))}
-        self.book = Book.of(self.policy, self.nodes.values(), [])
+        self.book = Book.of(self.policy, self.nodes.values(), [], QUOTAS)
 
     def live(self, step: Step) -> Verdict | None:
         match step:
@@ -127,19 +128,24 @@ class World:
                 self._stop(step.which)
             case Changes():
                 self.nodes[step.node.id] = step.node
-                self.book = self.book.put_nodes([step.node])
+                self.book = self.book.changed([step.node])
         return None
 
     def decide(self, ask: Ask) -> Verdict:
-        verdict = decide(self.book, QUOTA, ask, self.now)
+        lease_id = LeaseId(f"lea_{len(self.verdicts):03}")
+        decided = decide(self.book, [(lease_id, ask)], self.now)
+        [verdict] = decided.verdicts
         self.verdicts.append(verdict)
-        if isinstance(verdict, Promise):
-            self._put(granted(f"lea_{len(self.verdicts)}", ask, verdict))
+        self._keep(decided.book)
         return verdict
+
+    def _keep(self, book: Book) -> None:
+        self.book = book
+        self.leases |= book.leases
 
     def fresh_book(self) -> Book:
         """The same book, made anew from everything that ever was."""
-        return Book.of(self.policy, self.nodes.values(), self.leases.values()).since(self.now)
+        return Book.of(self.policy, self.nodes.values(), self.leases.values(), QUOTAS).since(self.now)
 
     def _put(self, lease: Lease) -> None:
         self.leases[lease.id] = lease

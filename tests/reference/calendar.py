@@ -1,14 +1,11 @@
-"""One pool's calendar: the free GPUs of every node over time, and the one question asked of it.
-
-Asking, moving, extending and explaining all go through `Calendar.earliest`. It knows no companies and no lease states.
-"""
+"""What the compiled calendar answers, said readably in plain Python: the reference that it is compared with."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from tests.reference import sweep
 from scheduler.core.model import Gang, Instant, Node, NodeId, Placement, Shape
 from scheduler.core.steps import Steps, lowest
+from tests.reference import sweep
 
 Booking = tuple[Placement, int, int]
 """A placement held over `[start, end)`."""

@@ -1,8 +1,11 @@
 """How well each row suits a share over a stretch of time, as one number to sort by."""
 
-import numpy as np
-from numba import njit
+# numba ships no types, and compiles these functions for the types that they are called with.
+# pyright: basic, reportMissingParameterType=false, reportMissingTypeStubs=false
 
+import numpy as np
+
+from scheduler.core.compiled.compiling import compiled
 from scheduler.core.compiled.rows import last_at, least
 
 UNFIT = np.int64((1 << 62) - 1)
@@ -11,7 +14,7 @@ UNFIT = np.int64((1 << 62) - 1)
 _NEAR = (1 << 17) - 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def lows(times, values, lengths, open_, start, end):
     """What each open row has throughout `[start, end)`; 0 for one that is closed or has less."""
     found = np.zeros(lengths.size, np.int64)
@@ -21,7 +24,7 @@ def lows(times, values, lengths, open_, start, end):
     return found
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def suits(times, lengths, free, level, stranded, end, spread):
     """For each row with `free >= level`: the less, the better; UNFIT for the others.
 

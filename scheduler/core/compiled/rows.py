@@ -1,12 +1,12 @@
 """One row of step functions: look at it, and add to a stretch of it."""
 
-from numba import njit
-from numpy.typing import NDArray
+# numba ships no types, and compiles these functions for the types that they are called with.
+# pyright: basic, reportMissingParameterType=false, reportMissingTypeStubs=false
 
-Ints = NDArray
+from scheduler.core.compiled.compiling import compiled
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def last_at(times, row, length, instant):
     """The index of the step that holds at the instant, which is 0 or later."""
     low, high = 0, length
@@ -19,7 +19,7 @@ def last_at(times, row, length, instant):
     return low
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def least(times, values, lengths, row, start, end):
     """The lowest value on `[start, end)`; of an empty stretch, the value at `start`."""
     k = last_at(times, row, lengths[row], start)
@@ -31,7 +31,7 @@ def least(times, values, lengths, row, start, end):
     return found
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def holds(times, values, lengths, row, level, start, end):
     """Whether the value is at least `level` throughout `[start, end)`; stops at the first that is not."""
     k = last_at(times, row, lengths[row], start)
@@ -45,7 +45,7 @@ def holds(times, values, lengths, row, level, start, end):
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _split(times, values, lengths, row, instant):
     """Makes a step begin at the instant, if none does; its index."""
     count = lengths[row]
@@ -61,7 +61,7 @@ def _split(times, values, lengths, row, instant):
     return k + 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _join(times, values, lengths, row, k):
     """Takes the step `k` out if it says what the one before it says."""
     if k <= 0 or k >= lengths[row] or values[row, k] != values[row, k - 1]:
@@ -72,7 +72,7 @@ def _join(times, values, lengths, row, k):
     lengths[row] -= 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def add(times, values, lengths, row, start, end, amount):
     """Adds `amount` on `[start, end)`. The row needs room for two more steps."""
     start = max(start, 0)
@@ -86,7 +86,7 @@ def add(times, values, lengths, row, start, end, amount):
     _join(times, values, lengths, row, first)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def forget(times, values, lengths, before):
     """Lets every row's value at `before` hold for all time up to then."""
     for row in range(lengths.size):

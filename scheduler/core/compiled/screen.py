@@ -5,9 +5,12 @@ on its own node has room for it: whether it fits from `c` on is seen without lif
 totals, of which a few are let through that do not fit after all. Who is let through is lifted and tried by the caller.
 """
 
-import numpy as np
-from numba import njit
+# numba ships no types, and compiles these functions for the types that they are called with.
+# pyright: basic, reportMissingParameterType=false, reportMissingTypeStubs=false
 
+import numpy as np
+
+from scheduler.core.compiled.compiling import compiled
 from scheduler.core.compiled.rows import holds, last_at
 from scheduler.core.compiled.search import total_at
 
@@ -18,7 +21,7 @@ one node of its placement, or -1."""
 COLUMNS = 12
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _free_at(times, values, lengths, open_, instant, free, at_least):
     """Writes every row's value at the instant, and for each level below `at_least.size` how many rows have it."""
     at_least[:] = 0
@@ -32,7 +35,7 @@ def _free_at(times, values, lengths, open_, instant, free, at_least):
         at_least[level] += at_least[level + 1]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _enough(rows, free, waiting, i, start):
     """Whether so many rows hold the gang `i` from `start` until its slot, or to its end where they are not its own."""
     times, values, lengths = rows
@@ -50,7 +53,7 @@ def _enough(rows, free, waiting, i, start):
     return False
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def next_to_try(rows, open_, limits, waiting, begin, now):
     """The first waiting row, from `begin` on, that may start before its slot; as many as there are if none may."""
     times, values, lengths = rows

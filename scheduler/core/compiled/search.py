@@ -4,15 +4,18 @@ Each row is turned into its ranges of possible starts; sorted, the ranges are sw
 enough of them share. Limits (rows of another matrix) narrow the window first.
 """
 
-import numpy as np
-from numba import njit
+# numba ships no types, and compiles these functions for the types that they are called with.
+# pyright: basic, reportMissingParameterType=false, reportMissingTypeStubs=false
 
+import numpy as np
+
+from scheduler.core.compiled.compiling import compiled
 from scheduler.core.compiled.rows import holds, last_at
 
 NONE = -1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def ranges(times, values, lengths, row, level, length, lo, hi, begins, ends):
     """Writes the inclusive ranges of starts in `[lo, hi]` with `level` throughout `length` from there; how many."""
     found = 0
@@ -41,7 +44,7 @@ def ranges(times, values, lengths, row, level, length, lo, hi, begins, ends):
     return found
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def windows(limits, limit_values, limit_lengths, rows, level, length, lo, hi):
     """The parts of `[lo, hi]` in which every limit of `rows` allows a start: as many as the first answer says."""
     most = 2
@@ -70,7 +73,7 @@ def windows(limits, limit_values, limit_lengths, rows, level, length, lo, hi):
     return count, begins, ends
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def enough_at(times, values, lengths, open_, nodes, level, start, end):
     """Whether so many open rows hold the level throughout `[start, end)`."""
     found = 0
@@ -82,7 +85,7 @@ def enough_at(times, values, lengths, open_, nodes, level, start, end):
     return False
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def first_of_one(times, values, lengths, open_, level, length, count, begins, ends):
     """The first start for one row of all, inside the `count` windows."""
     best = ends[count - 1] + 1
@@ -115,8 +118,8 @@ def first_of_one(times, values, lengths, open_, level, length, count, begins, en
     return best if best <= ends[count - 1] else NONE
 
 
-@njit(cache=True, nogil=True)
-def gather(times, values, lengths, open_, nodes, level, length, lo, hi):
+@compiled
+def gather(times, values, lengths, open_, level, length, lo, hi):
     """Every row's ranges of starts, begins and ends sorted apart; also how many, and how many begin by `hi` for good.
 
     Ranges that begin after the instant from which enough rows are free for good are left out: nobody waits for them.
@@ -138,11 +141,11 @@ def gather(times, values, lengths, open_, nodes, level, length, lo, hi):
     return count, begins, ends, for_good, lasting
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def first_of_many(times, values, lengths, open_, nodes, level, length, count, begins, ends):
     """The first start that `nodes` rows share, inside the `count` windows."""
     lo, hi = begins[0], ends[count - 1]
-    many, froms, tos, for_good, lasting = gather(times, values, lengths, open_, nodes, level, length, lo, hi)
+    many, froms, tos, for_good, lasting = gather(times, values, lengths, open_, level, length, lo, hi)
     if many < nodes:
         return NONE
     bound = hi
@@ -179,11 +182,11 @@ def first_of_many(times, values, lengths, open_, nodes, level, length, count, be
     return NONE
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def last_of_many(times, values, lengths, open_, nodes, level, length, count, begins, ends):
     """The last start that `nodes` rows share, inside the `count` windows."""
     lo, hi = begins[0], ends[count - 1]
-    many, froms, tos, _, _ = gather(times, values, lengths, open_, nodes, level, length, lo, hi)
+    many, froms, tos, _, _ = gather(times, values, lengths, open_, level, length, lo, hi)
     if many < nodes:
         return NONE
     froms, tos = np.sort(froms[:many]), np.sort(tos[:many])
@@ -207,7 +210,7 @@ def last_of_many(times, values, lengths, open_, nodes, level, length, count, beg
     return NONE
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def minima(times, values, lengths, row, length, lo, hi, starts, lows):
     """Writes the lowest value over `length` from each start on, as steps over `[lo, hi]`, none below 0; how many."""
     count = lengths[row]
@@ -235,7 +238,7 @@ def minima(times, values, lengths, row, length, lo, hi, starts, lows):
     return found
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def total_at(times, values, lengths, open_, start, end):
     """What open rows have together throughout `[start, end)`."""
     total = 0
@@ -253,7 +256,7 @@ def total_at(times, values, lengths, open_, start, end):
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def of_total(times, values, lengths, open_, wanted, length, count, begins, ends, latest):
     """The first or, with `latest`, the last start at which open rows have `wanted` together, inside the windows."""
     lo, hi = begins[0], ends[count - 1]
@@ -296,7 +299,7 @@ def of_total(times, values, lengths, open_, wanted, length, count, begins, ends,
         at = until + 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def start(rows, open_, gang, nodes, level, length, limits, limit_rows, limit_level, limit_length, lo, hi, latest):
     """The first or, with `latest`, the last start in `[lo, hi]`, or NONE.
 

@@ -1,25 +1,25 @@
+"""When it fits, asked of a book."""
+
 import pytest
 
-from scheduler.core.calendar import Calendar
-from scheduler.core.model import Gang, NodeId, Shape, Total
-from scheduler.core.steps import Steps
-from tests.builders import a_node, a_placement
+from scheduler.core.book import Book
+from scheduler.core.calendar import Box, earliest, fits, free_at, free_from, latest
+from scheduler.core.codec import Quota
+from scheduler.core.model import CompanyId, Gang, Shape, State, Total
+from tests.builders import a_book, a_lease, a_node, a_policy
 
-N1, N2 = NodeId("n1"), NodeId("n2")
+ACME, BOLT = CompanyId("acme"), CompanyId("bolt")
 
 
-def two_nodes() -> Calendar:
+def two_nodes() -> Book:
     """n1 is free but for [100, 200), when it has 2 left; n2 has 4 free until 300 and then all."""
-    nodes = [a_node("n1", 8), a_node("n2", 8)]
-    return Calendar.of(nodes).book(a_placement(n1=6), 100, 200).book(a_placement(n2=4), 0, 300)
+    busy = a_lease("a", company="bolt", state=State.ACTIVE, starts_at=100, duration_s=100, n1=6)
+    first = a_lease("b", company="bolt", state=State.ACTIVE, starts_at=0, duration_s=300, n2=4)
+    return a_book(busy, first, nodes=2, gap_s=0)
 
 
-def test_a_booking_takes_its_gpus_for_its_time_and_unbooking_gives_them_back():
-    empty = Calendar.of([a_node("n1", 8), a_node("n2", 8)])
-    booked = empty.book(a_placement(n1=3, n2=1), 10, 20)
-    assert booked.free[N1] == Steps(times=(0, 10, 20), values=(8, 5, 8))
-    assert booked.free[N2] == Steps(times=(0, 10, 20), values=(8, 7, 8))
-    assert booked.unbook(a_placement(n1=3, n2=1), 10, 20) == empty
+def box(book: Book, shape: Shape, length: int) -> Box:
+    return Box.of(book, ACME, shape, length).unlimited()
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,8 @@ def test_a_booking_takes_its_gpus_for_its_time_and_unbooking_gives_them_back():
     ],
 )
 def test_the_earliest_start(shape: Shape, length: int, want: int | None):
-    assert two_nodes().earliest(shape, length, 0, 1000) == want
+    book = two_nodes()
+    assert earliest(book, box(book, shape, length), 0, 1000) == want
 
 
 @pytest.mark.parametrize(
@@ -54,63 +55,58 @@ def test_the_earliest_start(shape: Shape, length: int, want: int | None):
     ],
 )
 def test_the_earliest_start_lies_in_the_window(lo: int, hi: int, want: int | None):
-    assert two_nodes().earliest(Gang(nodes=1, gpus_per_node=8), 100, lo, hi) == want
+    book = two_nodes()
+    assert earliest(book, box(book, Gang(nodes=1, gpus_per_node=8), 100), lo, hi) == want
 
 
 @pytest.mark.parametrize(
-    ("limit", "want"),
+    ("shape", "length", "hi", "want"),
     [
-        pytest.param(Steps.flat(8), 0, id="a limit that is never reached"),
-        pytest.param(Steps.flat(7), None, id="a limit that is always in the way"),
-        pytest.param(Steps(times=(0, 50), values=(0, 8)), 200, id="free too early for the limit"),
-        pytest.param(Steps(times=(0, 250), values=(0, 8)), 250, id="free before the limit allows it"),
-        pytest.param(
-            Steps(times=(0, 90, 220), values=(8, 0, 8)), 0, id="the limit holds for the lease and not its gap"
-        ),
-        pytest.param(Steps(times=(0, 89, 220), values=(8, 0, 8)), 220, id="the limit holds for the whole lease"),
+        pytest.param(Gang(nodes=1, gpus_per_node=8), 100, 1000, 1000, id="the end of the window"),
+        pytest.param(Gang(nodes=1, gpus_per_node=8), 60, 150, 40, id="just before what is in the way"),
+        pytest.param(Gang(nodes=2, gpus_per_node=5), 50, 299, None, id="no start before all nodes are free together"),
+        pytest.param(Total(gpus=12), 60, 150, 40, id="a total, just before what is in the way"),
     ],
 )
-def test_calendar_and_limit_both_hold(limit: Steps, want: int | None):
-    assert two_nodes().earliest(Gang(nodes=1, gpus_per_node=8), 100, 0, 1000, limit, 8, 90) == want
+def test_the_latest_start(shape: Shape, length: int, hi: int, want: int | None):
+    book = two_nodes()
+    assert latest(book, box(book, shape, length), 0, hi) == want
+
+
+def test_the_quota_holds_for_the_lease_and_not_for_its_gap():
+    own = a_lease("own", state=State.ACTIVE, starts_at=90, duration_s=130, n2=8)
+    book = a_book(own, nodes=2, gap_s=10).changed([Quota(company=ACME, gpus=8)])
+    asked = Box.of(book, ACME, Gang(nodes=1, gpus_per_node=8), 90)
+    assert earliest(book, asked, 0, 1000) == 0
+    assert earliest(book, asked, 1, 1000) == 220
+    assert fits(book, asked.unlimited(), 1)
 
 
 def test_nothing_starts_on_a_closed_node():
-    calendar = Calendar.of([a_node("n1", 8, open=False), a_node("n2", 4)])
-    assert calendar.earliest(Gang(nodes=1, gpus_per_node=8), 10, 0, 1000) is None
-    assert calendar.earliest(Total(gpus=4), 10, 0, 1000) == 0
-    assert calendar.free_at(0) == 4
-    assert [node for node, _ in calendar.open_nodes()] == ["n2"]
-
-
-def test_a_node_that_comes_or_changes_keeps_what_is_booked_on_it():
-    calendar = Calendar.of([a_node("n1", 8)]).book(a_placement(n1=6), 10, 20)
-    fewer = calendar.put_node(a_node("n1", 4))
-    assert fewer.free[N1] == Steps(times=(0, 10, 20), values=(4, -2, 4))
-    assert fewer.free_at(15) == 0
-    assert fewer.put_node(a_node("n1", 8)) == calendar
+    book = Book.of(a_policy(gap_s=0), [a_node("n1", 8, open=False), a_node("n2", 4)])
+    assert earliest(book, box(book, Gang(nodes=1, gpus_per_node=8), 10), 0, 1000) is None
+    assert earliest(book, box(book, Total(gpus=4), 10), 0, 1000) == 0
+    assert free_at(book, 0) == 4
 
 
 def test_a_node_that_lost_more_than_is_free_takes_nothing_from_the_others():
-    calendar = Calendar.of([a_node("n1", 8), a_node("n2", 8)]).book(a_placement(n1=6), 0, 100).put_node(a_node("n1", 4))
-    assert calendar.earliest(Total(gpus=8), 50, 0, 0) == 0
-    assert calendar.earliest(Total(gpus=9), 50, 0, 1000) == 100
-    assert calendar.book(a_placement(n2=1), 0, 10).earliest(Total(gpus=8), 50, 0, 1000) == 10
-
-
-def test_what_is_booked_on_a_node_before_it_is_known_counts_once_it_is():
-    late = Calendar.of([]).book(a_placement(n1=6), 10, 20)
-    assert late.earliest(Total(gpus=1), 10, 0, 1000) is None
-    assert late.put_node(a_node("n1", 8)) == Calendar.of([a_node("n1", 8)]).book(a_placement(n1=6), 10, 20)
-
-
-def test_a_node_that_is_gone_gives_nothing():
-    gone = Calendar.of([a_node("n1", 8)]).put_node(a_node("n1", 0))
-    assert gone.earliest(Total(gpus=1), 10, 0, 1000) is None
+    lease = a_lease("a", state=State.ACTIVE, starts_at=0, duration_s=100, n1=6)
+    book = a_book(lease, nodes=2, gap_s=0).changed([a_node("n1", 4)])
+    assert earliest(book, box(book, Total(gpus=8), 50), 0, 0) == 0
+    assert earliest(book, box(book, Total(gpus=9), 50), 0, 1000) == 100
 
 
 def test_forgetting_the_past_changes_no_answer_from_then_on():
-    calendar = two_nodes()
-    past = calendar.since(150)
-    assert past.free[N1] == Steps(times=(0, 200), values=(2, 8))
+    book = two_nodes()
+    past = book.since(150)
     for shape in (Gang(nodes=2, gpus_per_node=5), Total(gpus=7), Total(gpus=3)):
-        assert past.earliest(shape, 60, 150, 1000) == calendar.earliest(shape, 60, 150, 1000)
+        asked = box(book, shape, 60)
+        assert earliest(past, asked, 150, 1000) == earliest(book, asked, 150, 1000)
+
+
+def test_how_long_a_node_stays_free():
+    book = two_nodes()
+    n1 = book.rows[next(iter(book.rows))]
+    assert free_from(book, n1, 0, 8, 1000) == 100
+    assert free_from(book, n1, 0, 2, 1000) == 1000
+    assert free_from(book, n1, 150, 3, 1000) == 150

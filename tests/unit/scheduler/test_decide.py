@@ -3,8 +3,22 @@ from dataclasses import replace
 import pytest
 
 from scheduler.core.book import Book
+from scheduler.core.codec import Quota
 from scheduler.core.decide import decide
-from scheduler.core.model import Ask, Code, Gang, Instant, Lease, Numbers, Promise, Queued, Refusal, State, Total
+from scheduler.core.model import (
+    Ask,
+    Code,
+    Gang,
+    Instant,
+    Lease,
+    LeaseId,
+    Numbers,
+    Promise,
+    Queued,
+    Refusal,
+    State,
+    Total,
+)
 from tests.builders import a_book, a_lease, a_node, a_placement, a_policy, an_ask, granted
 
 NOW = Instant(1000)
@@ -14,7 +28,8 @@ LAST = 1000 + 10_000 - 100
 
 
 def decided(book: Book, ask: Ask, quota: int = QUOTA):
-    return decide(book, quota, ask, NOW)
+    asked = book.changed([Quota(company=ask.company, gpus=quota)])
+    return decide(asked, [(LeaseId("lea_new"), ask)], NOW).verdicts[0]
 
 
 def taken(until: int, gpus: int = 8, since: int = 900) -> Lease:
@@ -119,6 +134,7 @@ def test_a_promise_says_its_numbers():
         "pool_gpus": 16,
         "gpus": 4,
         "wait_s": 1000,
+        "earliest_wait_s": 1000,
         "waits_for": "capacity",
     }
 

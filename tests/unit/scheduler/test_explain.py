@@ -2,7 +2,7 @@ import pytest
 
 from scheduler.core.decide import decide
 from scheduler.core.explain import sentence, wire_numbers
-from scheduler.core.model import Ask, Code, Gang, Instant, Refusal, State, Total
+from scheduler.core.model import Ask, Code, Gang, Instant, LeaseId, Refusal, State, Total
 from tests.builders import a_book, a_lease, an_ask
 
 NOW = Instant(1_700_000_000)  # 2023-11-14T22:13:20Z
@@ -17,8 +17,8 @@ def told(ask: Ask, *, quota: int = 16, theirs: int = 0, ours: int = 0, until: in
         for company, taken in (("bolt", {"n1": theirs}), ("acme", {"n2": ours}))
         if any(taken.values())
     ]
-    book = a_book(*leases, nodes=nodes, horizon_s=86_400, gap_s=60)
-    return sentence(decide(book, quota, ask, NOW), ask)
+    book = a_book(*leases, nodes=nodes, horizon_s=86_400, gap_s=60, quota=quota)
+    return sentence(decide(book, [(LeaseId("lea_new"), ask)], NOW).verdicts[0], ask)
 
 
 def an_hour(shape: Gang | Total, *, start_in: int | None = None, by: int | None = None, queue: bool = True) -> Ask:
@@ -119,7 +119,8 @@ def test_a_verdict_in_one_sentence(got: str, want: str):
 def test_a_lease_that_would_fit_if_it_were_shorter_is_told_how_long():
     ask = an_hour(Total(gpus=8), start_in=0, queue=False)
     booked = a_lease(company="bolt", starts_at=NOW + 1830, duration_s=HOUR, n1=8)
-    verdict = decide(a_book(booked, horizon_s=86_400, gap_s=60), 8, ask, NOW)
+    book = a_book(booked, horizon_s=86_400, gap_s=60, quota=8)
+    [verdict] = decide(book, [(LeaseId("lea_new"), ask)], NOW).verdicts
     assert "or ask for at most 29 min 30 s then" in sentence(verdict, ask)
 
 

@@ -1,15 +1,26 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
-from scheduler.core.calendar import Calendar
-from scheduler.core.model import Gang, Placement, Shape, Total
-from scheduler.core.placement import place
-from tests.builders import a_node, a_placement
+from scheduler.core.book import Book
+from scheduler.core.model import Gang, Placement, Purpose, Shape, State, Total
+from scheduler.core.placement import kept, place
+from tests.builders import a_lease, a_node, a_placement, a_policy
 
 
-def a_calendar(**free: int) -> Calendar:
+def a_book_with(**free: int) -> Book:
     """Nodes of 8 GPUs with so many free over [0, 100)."""
-    calendar = Calendar.of([a_node(node, 8) for node in free])
-    return calendar.book(a_placement(**{node: 8 - gpus for node, gpus in free.items()}), 0, 100)
+    taken = [
+        replace(
+            a_lease(f"lea_{node}", state=State.ACTIVE, starts_at=0, duration_s=100),
+            shape=Total(gpus=8 - gpus),
+            placement=a_placement(**{node: 8 - gpus}),
+        )
+        for node, gpus in free.items()
+        if gpus < 8
+    ]
+    return Book.of(a_policy(gap_s=0), [a_node(node, 8) for node in free], taken)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +65,7 @@ def a_calendar(**free: int) -> Calendar:
     ],
 )
 def test_where_a_shape_goes(free: dict[str, int], shape: Shape, want: Placement):
-    assert place(a_calendar(**free), shape, 0, 100) == want
+    assert place(a_book_with(**free), shape, 0, 100) == want
 
 
 @pytest.mark.parametrize(
@@ -66,15 +77,74 @@ def test_where_a_shape_goes(free: dict[str, int], shape: Shape, want: Placement)
 )
 def test_there_is_no_half_placement(shape: Shape):
     with pytest.raises(ValueError, match="free"):
-        place(a_calendar(n1=4, n2=2), shape, 0, 100)
+        place(a_book_with(n1=4, n2=2), shape, 0, 100)
 
 
 def test_a_node_counts_only_what_is_free_throughout():
-    calendar = a_calendar(n1=8, n2=8).book(a_placement(n1=1), 50, 60)
-    assert place(calendar, Total(gpus=8), 0, 55) == a_placement(n2=8)
-    assert place(calendar, Total(gpus=8), 0, 50) == a_placement(n1=8)
+    book = a_book_with(n1=8, n2=8).put_lease(a_lease(state=State.ACTIVE, starts_at=50, duration_s=10, n1=1))
+    assert place(book, Total(gpus=8), 0, 55) == a_placement(n2=8)
+    assert place(book, Total(gpus=8), 0, 40) == a_placement(n1=8)
 
 
 def test_nothing_is_placed_on_a_closed_node():
-    calendar = a_calendar(n1=8, n2=8).put_node(a_node("n1", 8, open=False))
-    assert place(calendar, Total(gpus=1), 0, 100) == a_placement(n2=1)
+    book = a_book_with(n1=8, n2=8).changed([a_node("n1", 8, open=False)])
+    assert place(book, Total(gpus=1), 0, 100) == a_placement(n2=1)
+
+
+def racks(book: Book, **domains: str) -> Book:
+    """The book with `n1="r1/i1"` as its nodes' racks and islands."""
+    return book.changed(
+        [
+            replace(book.nodes[node], rack=domain.partition("/")[0], island=domain.partition("/")[2])
+            for node, domain in ((node, domains[str(node)]) for node in book.nodes)
+        ]
+    )
+
+
+EIGHT = {"n1": "r1/a", "n2": "r1/b", "n3": "r2/a", "n4": "r2/a", "n5": "r3/a"}
+
+
+def test_a_training_gang_is_kept_on_one_island():
+    book = racks(a_book_with(n1=8, n2=8, n3=8, n4=8, n5=8), **EIGHT)
+    assert place(book, Gang(nodes=2, gpus_per_node=8), 0, 100) == a_placement(n3=8, n4=8)
+
+
+def test_a_training_gang_that_fits_no_island_is_kept_in_one_rack():
+    book = racks(a_book_with(n1=8, n2=8, n3=8, n4=0, n5=8), **EIGHT)
+    assert place(book, Gang(nodes=2, gpus_per_node=8), 0, 100) == a_placement(n1=8, n2=8)
+
+
+def test_a_training_gang_that_fits_no_rack_takes_the_fewest_racks():
+    book = racks(a_book_with(n1=8, n2=8, n3=8, n4=8, n5=8), **EIGHT)
+    assert place(book, Gang(nodes=4, gpus_per_node=8), 0, 100) == a_placement(n1=8, n2=8, n3=8, n4=8)
+
+
+def test_inference_is_spread_over_islands():
+    book = racks(a_book_with(n1=8, n2=8, n3=8, n4=8, n5=8), **EIGHT)
+    placed = place(book, Gang(nodes=4, gpus_per_node=4), 0, 100, Purpose.INFERENCE)
+    assert placed == a_placement(n1=4, n2=4, n3=4, n5=4)
+
+
+def test_a_total_for_inference_is_spread_over_nodes():
+    assert place(a_book_with(n1=8, n2=8, n3=2), Total(gpus=4), 0, 100, Purpose.INFERENCE) == a_placement(n1=2, n2=2)
+
+
+def test_a_share_goes_where_it_strands_least():
+    """Where 8 GPUs on a node are asked for often, what is left of a node that is broken already strands least."""
+    book = replace(a_book_with(n1=8, n2=6), stranded=np.array([0, 1, 2, 3, 4, 5, 6, 7, 0]))
+    assert place(book, Total(gpus=2), 0, 100) == a_placement(n2=2)
+
+
+def test_windows_that_end_together_are_kept_together():
+    ends = [a_lease("a", state=State.ACTIVE, starts_at=0, duration_s=60, n1=4)]
+    ends.append(a_lease("b", state=State.ACTIVE, starts_at=0, duration_s=100, n2=4))
+    book = Book.of(a_policy(gap_s=0), [a_node("n1"), a_node("n2")], ends)
+    assert place(book, Total(gpus=4), 0, 100) == a_placement(n2=4)
+    assert place(book, Total(gpus=4), 0, 60) == a_placement(n1=4)
+
+
+def test_what_is_moved_keeps_the_shares_that_it_can():
+    book = a_book_with(n1=8, n2=0, n3=8, n4=8)
+    shape = Gang(nodes=3, gpus_per_node=4)
+    assert kept(book, shape, a_placement(n1=4, n2=4, n4=4), 0, 100) == a_placement(n1=4, n3=4, n4=4)
+    assert kept(book, Gang(nodes=4, gpus_per_node=4), a_placement(n1=4, n2=4, n3=4, n4=4), 0, 100) is None

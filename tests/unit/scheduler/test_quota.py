@@ -1,7 +1,7 @@
 import pytest
 
-from scheduler.core.model import Instant, State
-from scheduler.core.quota import give_back, held, remaining, take
+from scheduler.core.model import State
+from scheduler.core.quota import held
 from scheduler.core.steps import Steps
 from tests.builders import a_lease, a_queued_lease
 
@@ -28,15 +28,3 @@ def test_a_lease_that_was_stopped_early_is_held_until_then():
 )
 def test_what_is_not_scheduled_or_running_holds_nothing(lease):
     assert held([lease]) == Steps.flat(0)
-
-
-@pytest.mark.parametrize("state", [State.SCHEDULED, State.ACTIVE, State.ENDING])
-def test_giving_back_undoes_taking(state: State):
-    before = Steps.flat(3)
-    lease = a_lease(state=state)
-    assert take(before, lease).at(Instant(100)) == 7
-    assert give_back(take(before, lease), lease) == before
-
-
-def test_what_remains_falls_below_zero_where_the_limit_was_lowered():
-    assert remaining(3, held([a_lease(starts_at=100)])) == Steps(times=(0, 100, 200), values=(3, -1, 3))

