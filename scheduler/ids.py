@@ -4,6 +4,7 @@ import secrets
 import threading
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _CHANCE_BITS = 48
 _guard = threading.Lock()
 _last = 0
@@ -12,7 +13,7 @@ _last = 0
 def new_id(prefix: str, now: float) -> str:
     """A fresh id such as `lea_06eqz8n1hg7k2m9v4r3t`. One process's ids sort in the order they were made."""
     number = _tick(int(now * 1_000_000)) << _CHANCE_BITS | secrets.randbits(_CHANCE_BITS)
-    return f"{prefix}_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(95, -1, -5))
+    return f"{prefix}_" + "".join([_PAIRS[number >> shift & 1023] for shift in range(90, -1, -10)])
 
 
 def _tick(microseconds: int) -> int:

@@ -154,6 +154,8 @@ class Draft:
         self.leases: dict[LeaseId, Lease] = dict(book.leases)
         self.accounts: dict[CompanyId, int] = dict(book.accounts)
         self.free, self.limits, self.waiting = book.free, book.limits, book.waiting
+        self.touched: set[LeaseId] = set()
+        """Leases that were put or lifted."""
 
     def seal(self) -> Book:
         return replace(
@@ -190,6 +192,7 @@ class Draft:
         self.lift(lease.id)
         if not blocks(lease):
             return
+        self.touched.add(lease.id)
         self._own()
         self.leases[lease.id] = lease
         self._book_on_calendar(lease, -1)
@@ -207,6 +210,7 @@ class Draft:
         lease = self.leases.pop(lease_id, None)
         if lease is None:
             return None
+        self.touched.add(lease_id)
         self._own()
         self._book_on_calendar(lease, 1)
         if lease.waits:

@@ -72,7 +72,7 @@ def decide(book: Book, asks: Sequence[tuple[LeaseId, Ask]], now: Instant) -> Dec
         settled(sealed, one, lease_id, now) if isinstance(one, Promise) else one
         for (lease_id, _), one in zip(asks, found, strict=True)
     )
-    return Decided(verdicts=tuple(verdicts), book=sealed, moves=moves(book, sealed))
+    return Decided(verdicts=tuple(verdicts), book=sealed, moves=moves(book, draft))
 
 
 def _start_at_once(draft: Draft, lease_id: LeaseId, now: Instant) -> None:
@@ -86,13 +86,10 @@ def _start_at_once(draft: Draft, lease_id: LeaseId, now: Instant) -> None:
     draft.put(lease)
 
 
-def moves(before: Book, after: Book) -> tuple[tuple[Lease, Lease], ...]:
-    """Leases whose slot, promise or nodes differ between two books that both have them, by when they were asked."""
-    changed = [
-        (before.leases[lease.id], lease)
-        for lease in after.leases.values()
-        if lease.id in before.leases and before.leases[lease.id] is not lease and before.leases[lease.id] != lease
-    ]
+def moves(book: Book, draft: Draft) -> tuple[tuple[Lease, Lease], ...]:
+    """Leases of the book whose slot, promise or nodes are others in the draft, by when they were asked: before, after."""
+    both = draft.touched & book.leases.keys() & draft.leases.keys()
+    changed = [(book.leases[id_], draft.leases[id_]) for id_ in both if book.leases[id_] != draft.leases[id_]]
     return tuple(sorted(changed, key=lambda pair: (pair[1].asked_at, pair[1].id)))
 
 

@@ -60,13 +60,13 @@ def replan(book: Book, queue: Sequence[tuple[LeaseId, Ask, Instant]], now: Insta
     sealed = draft.seal()
     return Plan(
         book=sealed,
-        moves=(*_moves(book, sealed, lost), *_dropped(book, lost)),
+        moves=(*_moves(book, draft, lost), *_dropped(book, lost)),
         pulled={lease_id: decide.settled(sealed, one, lease_id, now) for lease_id, one in promises.items()},
     )
 
 
-def _moves(book: Book, sealed: Book, lost: Repaired) -> Iterator[Move]:
-    for before, after in decide.moves(book, sealed):
+def _moves(book: Book, draft: Draft, lost: Repaired) -> Iterator[Move]:
+    for before, after in decide.moves(book, draft):
         yield Move(before=before, after=after, cause=lost.causes.get(after.id, Cause.EARLIER))
 
 

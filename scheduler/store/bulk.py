@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import TextClause, text
@@ -44,6 +44,7 @@ def dumped(table: type[SQLModel], rows: Sequence[Row]) -> str:
     return json.dumps([{**row, **{name: _time(row[name]) for name in names}} for row in rows])
 
 
+@lru_cache(maxsize=4096)
 def _time(instant: float | None) -> str | None:
     return None if instant is None else datetime.fromtimestamp(instant, UTC).isoformat()
 
