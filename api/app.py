@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from api import openapi, problems
+from api.asking import Asking
 from api.metrics import Metrics
 from api.parts import Parts
 from api.routes import ROUTERS
@@ -50,7 +51,9 @@ def create_app(
         openapi_tags=TAGS,
         generate_unique_id_function=_name,
     )
-    app.state.parts = Parts(db=db, clock=clock, service=service, metrics=Metrics())
+    metrics = Metrics()
+    asking = Asking(db, clock, service, metrics)
+    app.state.parts = Parts(db=db, clock=clock, service=service, metrics=metrics, asking=asking)
     app.add_middleware(Serving, metrics=app.state.parts.metrics)
     problems.install(app)
     for router in ROUTERS:

@@ -27,7 +27,11 @@ def admit(session: Session, request: Request, roles: Collection[Role], *, now: f
 
     Raises TokenMissing, TokenInvalid, TokenRevoked, TokenExpired, Forbidden, WrongNode.
     """
-    actor = tokens.authenticate(session, secret(request), now)
+    return allowed(tokens.authenticate(session, secret(request), now), request, roles)
+
+
+def allowed(actor: Actor, request: Request, roles: Collection[Role]) -> Actor:
+    """The actor, if the role may do this, and for their own alone. Raises Forbidden, WrongNode."""
     if actor.role not in roles:
         needed = " or ".join(sorted(roles))
         raise Forbidden(f"this is for role {needed}; your token has role {actor.role}")

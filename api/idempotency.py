@@ -32,9 +32,7 @@ def once(session: Session, claim: Claim, work: Callable[[], Answer]) -> Answer:
     Refusals are answers and are kept. What `work` raises is not: the transaction ends, and the key is free again.
     Raises InvalidRequest for a key of another form, IdempotencyKeyReused.
     """
-    if not _KEY.fullmatch(claim.key):
-        message = "takes 1 to 255 visible ASCII characters, for example a UUID"
-        raise InvalidRequest(f"{HEADER} {message}", errors=[FieldError(field=HEADER, message=message)])
+    check(claim.key)
     stored = idempotency.claim(
         session, principal=claim.principal, key=claim.key, fingerprint=claim.fingerprint, now=claim.now
     )
@@ -44,6 +42,13 @@ def once(session: Session, claim: Claim, work: Callable[[], Answer]) -> Answer:
     body = sealed(answer.body, claim)
     idempotency.keep(session, principal=claim.principal, key=claim.key, status=answer.status, body=body)
     return answer
+
+
+def check(key: str) -> None:
+    """Raises InvalidRequest for a key of another form."""
+    if not _KEY.fullmatch(key):
+        message = "takes 1 to 255 visible ASCII characters, for example a UUID"
+        raise InvalidRequest(f"{HEADER} {message}", errors=[FieldError(field=HEADER, message=message)])
 
 
 def sealed(body: bytes, claim: Claim) -> bytes:

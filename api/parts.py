@@ -1,6 +1,7 @@
 """What the API is made of: built once by the process or a test, and passed in."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
@@ -9,6 +10,9 @@ from scheduler.clock import Clock
 from scheduler.service import Service
 from scheduler.store.db import Database
 
+if TYPE_CHECKING:
+    from api.asking import Asking
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
@@ -16,6 +20,7 @@ class Parts:
     clock: Clock
     service: Service
     metrics: Metrics
+    asking: "Asking"
 
 
 def of(request: Request) -> Parts:

@@ -14,7 +14,23 @@ from scheduler.store.times import from_wire, to_wire
 
 def parsed(session: Session, body: wire.Ask, actor: Actor, now: float) -> Ask:
     """The ask as it is decided. Raises UnknownCompany, Forbidden, InvalidRequest, WindowInPast, BeyondHorizon."""
-    company = _company(session, body, actor)
+    if actor.company is not None:
+        return of_company(body, actor, now)
+    if body.company is None:
+        error = FieldError(field="company", message='an admin says for whom it asks, for example "company": "acme"')
+        raise InvalidRequest("company: an admin says for whom it asks", errors=[error])
+    return _ask(body, companies.row(session, body.company).name, now)
+
+
+def of_company(body: wire.Ask, actor: Actor, now: float) -> Ask:
+    """The same for who asks with a company's token. Raises Forbidden, InvalidRequest, WindowInPast, BeyondHorizon."""
+    assert actor.company is not None
+    if body.company not in (None, actor.company):
+        raise Forbidden(f"this token asks for {actor.company} alone, not for {body.company}")
+    return _ask(body, actor.company, now)
+
+
+def _ask(body: wire.Ask, company: str, now: float) -> Ask:
     shape = body.shape
     ask = Ask(
         company=CompanyId(company),
@@ -33,17 +49,6 @@ def parsed(session: Session, body: wire.Ask, actor: Actor, now: float) -> Ask:
 
 def _gang(shape: wire.Shape) -> Gang:
     return Gang(nodes=shape.nodes or 0, gpus_per_node=shape.gpus_per_node or 0)
-
-
-def _company(session: Session, body: wire.Ask, actor: Actor) -> str:
-    if actor.company is not None:
-        if body.company not in (None, actor.company):
-            raise Forbidden(f"this token asks for {actor.company} alone, not for {body.company}")
-        return actor.company
-    if body.company is None:
-        error = FieldError(field="company", message='an admin says for whom it asks, for example "company": "acme"')
-        raise InvalidRequest("company: an admin says for whom it asks", errors=[error])
-    return companies.row(session, body.company).name
 
 
 def _check_window(ask: Ask, now: float) -> None:

@@ -106,11 +106,12 @@ class Service:
 
     def quote(self, session: Session, body: wire.Ask, *, actor: Actor, now: float) -> wire.Quote:
         """What `ask` would decide now; nothing is stored. Raises what `ask` raises."""
-        ask = asks.parsed(session, body, actor, now)
-        at = Instant(math.ceil(now))
-        _, book = self.books.seen(session, ask.pool, at)
-        [verdict] = decide(book, [(LeaseId("~"), ask)], at).verdicts
-        return _quoted(verdict, ask, now)
+        _, book = self.books.seen(session, body.pool, Instant(math.ceil(now)))
+        return _quoted_on(book, asks.parsed(session, body, actor, now), now)
+
+    def quote_on(self, book: Book, body: wire.Ask, *, actor: Actor, now: float) -> wire.Quote:
+        """The same for a company, on a book that is known to be the newest, without the database."""
+        return _quoted_on(book, asks.of_company(body, actor, now), now)
 
     def seen(self, session: Session, pool: str, *, now: float, queue: bool) -> Plan:
         """What `replan` would do, on what a snapshot shows; nothing is stored. Raises UnknownPool."""
@@ -268,6 +269,11 @@ def _locked(session: Session, lease_id: str, actor: Actor) -> tuple[Lease, CoreL
     row = leases.row(session, lease_id, actor=actor, lock=True)
     [(_, lease)] = leases.with_core(session, [row])
     return row, lease
+
+
+def _quoted_on(book: Book, ask: Ask, now: float) -> wire.Quote:
+    [verdict] = decide(book, [(LeaseId("~"), ask)], Instant(math.ceil(now))).verdicts
+    return _quoted(verdict, ask, now)
 
 
 def _quoted(verdict: Verdict, ask: Ask, now: float) -> wire.Quote:

@@ -46,11 +46,8 @@ REFUSALS = (NeverFits, QuotaExceeded, NoStartInWindow)
 )
 def ask(body: wire.Ask, call: PersonWrites, dry_run: DryRun = False) -> Response:
     """Decided at once and stored, refusals too: a refused ask answers 409 with the decision and the lease's id."""
-    if dry_run:
-        return call.read(lambda at: at.service.quote(at.session, body, actor=at.actor, now=at.now))
-    return call.write(
-        lambda at: answers.decided(at.service.ask(at.session, body, actor=at.actor, now=at.now), at.request_id)
-    )
+    asking = call.parts.asking
+    return asking.quote(call, body) if dry_run else asking.ask(call, body)
 
 
 @router.get("", response_model=wire.Page[wire.Lease], summary="List leases")

@@ -47,9 +47,10 @@ class Books:
         book = self._brought_up(session, found, now)
         return max(found.generation, self._held[pool][0]), book
 
-    def held(self, pool: str) -> tuple[int, Book] | None:
-        """What is in memory now, however old."""
-        return self._held.get(pool)
+    def newest(self, pool: str, generation: int | None) -> Book | None:
+        """The book in memory, if it has the generation that the pool was just seen to have."""
+        known = self._held.get(pool)
+        return known[1] if known is not None and known[0] == generation else None
 
     def keep(self, pool: str, number: int, book: Book) -> None:
         """What a transaction that has been committed made of the book; it need not be read back."""

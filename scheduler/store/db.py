@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from psycopg import errors as pg
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -72,6 +72,7 @@ class Database:
                 **KEEPALIVES,
             },
         )
+        self._looks = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @contextmanager
@@ -88,6 +89,12 @@ class Database:
         """A read-only look at one instant. Raises Unavailable like `begin`."""
         with _away_is_unavailable(), Session(self._snapshots, expire_on_commit=False) as session, session.begin():
             yield session
+
+    @contextmanager
+    def look(self) -> Iterator[Connection]:
+        """For one statement that reads, in no transaction of ours. Raises Unavailable like `begin`."""
+        with _away_is_unavailable(), self._looks.connect() as connection:
+            yield connection
 
     def clock(self, monotonic: Callable[[], float]) -> tuple[float, float, float]:
         """PostgreSQL's clock in Unix seconds, between two readings of `monotonic`. Raises Unavailable."""

@@ -2,14 +2,18 @@
 
 import hashlib
 import secrets
+from collections.abc import Collection
 
+from sqlalchemy import text
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from dure import wire
-from dure.errors import TokenExpired, TokenInvalid, TokenRevoked, UnknownNode, UnknownToken
+from dure.errors import DureError, TokenExpired, TokenInvalid, TokenRevoked, UnknownNode, UnknownToken
 from scheduler.actor import Actor
 from scheduler.ids import new_id
 from scheduler.store import audit, companies, pages
+from scheduler.store.db import Database
 from scheduler.store.tables import Node, Token
 from scheduler.store.times import from_wire, to_wire
 
@@ -38,7 +42,50 @@ def issue(session: Session, body: wire.TokenIssue, *, actor: object, now: float)
 
 def authenticate(session: Session, secret: str, now: float) -> Actor:
     """Who holds this secret. Raises TokenInvalid, TokenRevoked, TokenExpired."""
-    row = session.exec(select(Token).where(col(Token.secret_sha256) == _hash(secret))).one_or_none()
+    return _holder(session.exec(_of([secret])).one_or_none(), now)
+
+
+def authenticate_all(session: Session, secrets: Collection[str], now: float) -> dict[str, Actor | DureError]:
+    """Who holds each of these secrets, or what `authenticate` would raise."""
+    rows = {row.secret_sha256: row for row in session.exec(_of(secrets))}
+    return {secret: _holder_or_error(rows.get(_hash(secret)), now) for secret in secrets}
+
+
+def glance(db: Database, secret: str, pool: str, now: float) -> tuple[Actor, int | None]:
+    """Who holds this secret, and the pool's generation, if there is one, in one round trip and no transaction.
+
+    Raises TokenInvalid, TokenRevoked, TokenExpired, Unavailable.
+    """
+    with db.look() as connection:
+        found = connection.execute(_GLANCE, {"hash": _hash(secret), "pool": pool}).mappings().one_or_none()
+    if found is None:
+        return _holder(None, now), None
+    seen = dict(found)
+    generation = seen.pop("generation")
+    return _holder(Token(**seen, secret_sha256=_hash(secret), created_at=0), now), generation
+
+
+_GLANCE = text(
+    """
+    SELECT t.id, t.role, t.company, t.node, extract(epoch FROM t.expires_at)::bigint AS expires_at,
+        extract(epoch FROM t.revoked_at)::bigint AS revoked_at, p.generation
+    FROM token t LEFT JOIN pool p ON p.name = :pool WHERE t.secret_sha256 = :hash
+    """
+)
+
+
+def _of(secrets: Collection[str]) -> SelectOfScalar[Token]:
+    return select(Token).where(col(Token.secret_sha256).in_([_hash(secret) for secret in secrets]))
+
+
+def _holder_or_error(row: Token | None, now: float) -> Actor | DureError:
+    try:
+        return _holder(row, now)
+    except DureError as error:
+        return error
+
+
+def _holder(row: Token | None, now: float) -> Actor:
     if row is None:
         raise TokenInvalid("this token is not known here; ask an admin for one: `dure token issue`")
     if row.revoked_at is not None:
