@@ -20,6 +20,7 @@ from scheduler.clock import DatabaseClock
 from scheduler.service import Service
 from scheduler.store.books import Books
 from scheduler.store.db import Database
+from scheduler.warming import warm
 
 log = structlog.get_logger()
 
@@ -41,6 +42,7 @@ def main() -> int:
     logs.configure()
     stop = Event()
     _when_told_to_end(stop.set)
+    warm()
     db = Database(settings.database_url, pool_size=settings.connections)
     try:
         clock = _clock(db, stop)

@@ -22,6 +22,7 @@ from scheduler.metrics import Counters, FleetCollector
 from scheduler.settings import Settings
 from scheduler.store import migrate, tokens
 from scheduler.store.db import Database
+from scheduler.warming import warm
 
 log = structlog.get_logger()
 
@@ -80,6 +81,7 @@ def _admin_token(settings: Settings, path: Path) -> None:
 
 
 def _run(settings: Settings) -> None:
+    warm()
     db = Database(settings.database_url, pool_size=4, lock_timeout_s=2)
     clock = _clock(db)
     registry = CollectorRegistry()

@@ -21,67 +21,92 @@ one node of its placement, or -1."""
 COLUMNS = 12
 
 
+FOR_EVER = np.int64(1 << 60)
+
+_LEVELS = 64
+"""Of a gang that wants more on a node, each look goes through all nodes: few pools have such nodes, and these few."""
+
+_STARTS = 4
+"""As many different starts are kept at hand, one for each notice; for more, each look goes through all nodes."""
+
+
 @compiled
-def _free_at(times, values, lengths, open_, instant, free, at_least):
-    """Writes every row's value at the instant, and for each level below `at_least.size` how many rows have it."""
-    at_least[:] = 0
+def _lasting(times, values, lengths, open_, level, start, found):
+    """Writes until when each row has the level from `start` on, 0 for one that has not or is closed."""
     for row in range(lengths.size):
-        free[row] = -1
-        if open_[row]:
-            free[row] = values[row, last_at(times, row, lengths[row], instant)]
-            if free[row] > 0:
-                at_least[min(free[row], at_least.size - 1)] += 1
-    for level in range(at_least.size - 2, -1, -1):
-        at_least[level] += at_least[level + 1]
+        found[row] = 0
+        if not open_[row]:
+            continue
+        k = last_at(times, row, lengths[row], start)
+        if values[row, k] < level:
+            continue
+        k += 1
+        while k < lengths[row] and values[row, k] >= level:
+            k += 1
+        found[row] = times[row, k] if k < lengths[row] else FOR_EVER
 
 
 @compiled
-def _enough(rows, free, waiting, i, start):
-    """Whether so many rows hold the gang `i` from `start` until its slot, or to its end where they are not its own."""
-    times, values, lengths = rows
+def _may(lasting, ranked, waiting, i, start):
+    """Whether the gang `i` may fit from `start` on, by until when each row has its level, and the same ranked."""
     end = start + waiting[i, LENGTH]
     until_slot = min(end, waiting[i, SLOT])
-    found = 0
-    for row in range(lengths.size):
-        if free[row] < waiting[i, LEVEL]:
-            continue
-        mine = waiting[i, OWN] == -1 or waiting[i, OWN] == row
-        if holds(times, values, lengths, row, waiting[i, LEVEL], start, until_slot if mine else end):
-            found += 1
-            if found >= waiting[i, NODES]:
-                return True
-    return False
+    least = ranked[ranked.size - waiting[i, NODES]]
+    if least >= end:
+        return True
+    if waiting[i, OWN] == -1:
+        return least >= until_slot
+    return lasting[waiting[i, OWN]] >= until_slot
+
+
+@compiled
+def _allowed(limits, waiting, i, start):
+    """Whether the limits of row `i` leave room from `start` until its slot; from there on its own booking is its room."""
+    until = min(waiting[i, SLOT], start + waiting[i, DURATION])
+    for column in (LIMIT, RESERVE):
+        row = waiting[i, column]
+        if row >= 0 and not holds(limits[0], limits[1], limits[2], row, waiting[i, GPUS], start, until):
+            return False
+    return True
 
 
 @compiled
 def next_to_try(rows, open_, limits, waiting, begin, now):
     """The first waiting row, from `begin` on, that may start before its slot; as many as there are if none may."""
     times, values, lengths = rows
-    free = np.empty(lengths.size, np.int64)
-    at_least = np.zeros(1 << 10, np.int64)
-    seen = np.int64(-1)
+    count = lengths.size
+    starts = np.empty(_STARTS, np.int64)
+    known = np.zeros((_STARTS, _LEVELS), np.bool_)
+    kept = np.empty((_STARTS, _LEVELS, 2, count), np.int64)
+    many = 0
+    one = np.empty(count, np.int64)
     for i in range(begin, len(waiting)):
         start = max(now + waiting[i, NOTICE], waiting[i, EARLIEST])
-        slot = waiting[i, SLOT]
-        if start >= slot:
+        if start >= waiting[i, SLOT]:
             continue
-        if start != seen:
-            _free_at(times, values, lengths, open_, start, free, at_least)
-            seen = start
-        if waiting[i, NODES] > at_least[min(waiting[i, LEVEL], at_least.size - 1)]:
-            continue
-        allowed = True
-        for column in (LIMIT, RESERVE):
-            row = waiting[i, column]
-            until = min(slot, start + waiting[i, DURATION])
-            if row >= 0 and not holds(limits[0], limits[1], limits[2], row, waiting[i, GPUS], start, until):
-                allowed = False
-        if not allowed:
-            continue
-        if waiting[i, NODES] == 0:
-            until = min(slot, start + waiting[i, LENGTH])
-            if total_at(times, values, lengths, open_, start, until) >= waiting[i, GPUS]:
+        nodes, level = waiting[i, NODES], waiting[i, LEVEL]
+        if nodes == 0:
+            until = min(waiting[i, SLOT], start + waiting[i, LENGTH])
+            if total_at(times, values, lengths, open_, start, until) >= level and _allowed(limits, waiting, i, start):
                 return i
-        elif _enough(rows, free, waiting, i, start):
+            continue
+        if nodes > count:
+            continue
+        at = 0
+        while at < many and starts[at] != start:
+            at += 1
+        if at == many and many < _STARTS:
+            starts[many] = start
+            many += 1
+        if at == _STARTS or level >= _LEVELS:
+            _lasting(times, values, lengths, open_, level, start, one)
+            if _may(one, np.sort(one), waiting, i, start) and _allowed(limits, waiting, i, start):
+                return i
+            continue
+        if not known[at, level]:
+            _lasting(times, values, lengths, open_, level, start, kept[at, level, 0])
+            kept[at, level, 1] = np.sort(kept[at, level, 0])
+            known[at, level] = True
+        if _may(kept[at, level, 0], kept[at, level, 1], waiting, i, start) and _allowed(limits, waiting, i, start):
             return i
     return len(waiting)

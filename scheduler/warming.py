@@ -1,0 +1,52 @@
+"""Compiles the core's hot functions before a process says that it is ready, so that no request waits for it.
+
+What was compiled is kept in numba's cache: beside the source, or where `NUMBA_CACHE_DIR` says, so only the first start of a
+version takes its ten seconds.
+"""
+
+from scheduler.core.book import Book
+from scheduler.core.decide import decide
+from scheduler.core.model import (
+    Ask,
+    CompanyId,
+    Gang,
+    Instant,
+    LeaseId,
+    Node,
+    NodeId,
+    Policy,
+    PoolId,
+    Purpose,
+    Shape,
+    Total,
+)
+from scheduler.core.replan import estimates, replan
+
+_HOUR = 3600
+
+
+def warm() -> None:
+    """Runs every compiled function once, on a pool of two nodes that exists nowhere."""
+    company = CompanyId("warm")
+    policy = Policy(version="warm", horizon_s=100 * _HOUR, gap_s=30, reserve_ppm=1, reserve_over_s=1)
+    nodes = [Node(id=NodeId(f"n{k}"), capacity=8, nominal=8) for k in range(2)]
+    book = Book.of(policy, nodes, quotas={company: 16})
+    shapes: list[Shape] = [
+        Gang(nodes=2, gpus_per_node=6),
+        Gang(nodes=1, gpus_per_node=8),
+        Total(gpus=12),
+        Total(gpus=3),
+    ]
+    for k, shape in enumerate([*shapes, Gang(nodes=2, gpus_per_node=8)]):
+        ask = Ask(
+            company=company,
+            pool=PoolId("warm"),
+            shape=shape,
+            duration_s=_HOUR,
+            notice_s=0,
+            purpose=Purpose.INFERENCE if k % 2 else Purpose.TRAINING,
+        )
+        book = decide(book, [(LeaseId(f"lea_{k}"), ask)], Instant(_HOUR)).book
+    lost = book.changed([Node(id=NodeId("n0"), capacity=0, nominal=8, lost_at=Instant(1))]).since(_HOUR)
+    replan(lost, (), Instant(2 * _HOUR))
+    estimates(book, (), Instant(2 * _HOUR))
