@@ -6,13 +6,16 @@ import sys
 from collections.abc import Callable
 
 from bench import ask, cli, lateness, reports, results
+from bench.replay import __main__ as replay
 from bench.results import Result
 
 EVERYTHING = "all"
 
 
 def main() -> int:
-    """0; 130 when interrupted, with every process ended."""
+    """0; 130 when interrupted, with every process ended; what `replay` says of itself."""
+    if sys.argv[1:2] == ["replay"]:
+        return replay.main(sys.argv[2:])
     wanted = _arguments()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
