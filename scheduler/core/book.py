@@ -34,6 +34,8 @@ class Book:
     rows: Mapping[NodeId, int]
     open: NDArray[np.bool_]
     leases: Mapping[LeaseId, Lease]
+    reserved: frozenset[LeaseId]
+    """Those that share the reserve's limit."""
     drains: Mapping[str, Drain]
     quotas: Mapping[CompanyId, int]
     accounts: Mapping[CompanyId, int]
@@ -65,6 +67,7 @@ class Book:
             rows={node: row for row, node in enumerate(known)},
             open=np.array([node.open for node in known.values()], np.bool_),
             leases={},
+            reserved=frozenset(),
             drains={},
             quotas={},
             accounts={},
@@ -137,6 +140,10 @@ class Book:
         left, quota = self.left(company), self.quota(company)
         return Steps(times=left.times, values=tuple(quota - value for value in left.values))
 
+    def reserve(self, duration_s: int, gpus: int) -> int:
+        """The row that a box like that shares with other long ones, or -1."""
+        return _reserve(self.policy, self.nominal, duration_s, gpus)
+
     @property
     def capacity(self) -> int:
         """GPUs that can be granted on nodes that are open."""
@@ -152,6 +159,7 @@ class Draft:
         self.nodes, self.open, self.drains, self.quotas = book.nodes, book.open, book.drains, book.quotas
         self.good_day, self.nominal = book.good_day, book.nominal
         self.leases: dict[LeaseId, Lease] = dict(book.leases)
+        self.reserved = set(book.reserved)
         self.accounts: dict[CompanyId, int] = dict(book.accounts)
         self.free, self.limits, self.waiting = book.free, book.limits, book.waiting
         self.touched: set[LeaseId] = set()
@@ -163,6 +171,7 @@ class Draft:
             nodes=self.nodes,
             open=self.open,
             leases=self.leases,
+            reserved=frozenset(self.reserved),
             drains=self.drains,
             quotas=self.quotas,
             accounts=self.accounts,
@@ -195,13 +204,15 @@ class Draft:
         self.touched.add(lease.id)
         self._own()
         self.leases[lease.id] = lease
+        if self.reserve(lease.duration_s, lease.gpus) >= 0:
+            self.reserved.add(lease.id)
         self._book_on_calendar(lease, -1)
         if lease.waits:
             self.waiting.put(
                 lease,
                 gap_s=self.policy.gap_s,
                 limit=self.account(lease.company),
-                reserve=self.reserve(lease.duration_s),
+                reserve=RESERVE if lease.id in self.reserved else -1,
                 nodes=self.rows,
             )
 
@@ -213,6 +224,7 @@ class Draft:
         self.touched.add(lease_id)
         self._own()
         self._book_on_calendar(lease, 1)
+        self.reserved.discard(lease_id)
         if lease.waits:
             self.waiting.drop(lease)
         return lease
@@ -255,10 +267,9 @@ class Draft:
             row = self.accounts[company] = self.limits.append(self.quotas.get(company, 0))
         return row
 
-    def reserve(self, duration_s: int) -> int:
-        """The row that a box of that length shares with other long ones, or -1."""
-        policy = self.policy
-        return RESERVE if policy.reserve_ppm and duration_s > policy.reserve_over_s else -1
+    def reserve(self, duration_s: int, gpus: int) -> int:
+        """The row that a box like that shares with other long ones, or -1."""
+        return _reserve(self.policy, self.nominal, duration_s, gpus)
 
     def _own(self) -> None:
         """Copies what is shared with the book, once."""
@@ -272,7 +283,7 @@ class Draft:
                 self.free.add(self.rows[node], start, stop + self.policy.gap_s, sign * gpus)
         if _holds(lease):
             self.limits.add(self.account(lease.company), start, stop, sign * lease.gpus)
-            if self.reserve(lease.duration_s) >= 0:
+            if lease.id in self.reserved:
                 self.limits.add(RESERVE, start, stop, sign * lease.gpus)
 
 
@@ -293,6 +304,13 @@ def _holds(lease: Lease) -> bool:
 
 def _good_day(nodes: Iterable[Node]) -> tuple[int, ...]:
     return tuple(sorted((max(node.nominal, node.capacity) for node in nodes), reverse=True))
+
+
+def _reserve(policy: Policy, nominal: int, duration_s: int, gpus: int) -> int:
+    """A box that is larger than all that the reserve leaves long ones is not held to it: it could never start."""
+    if not policy.reserve_ppm or duration_s <= policy.reserve_over_s:
+        return -1
+    return RESERVE if gpus <= _unreserved(policy, nominal) else -1
 
 
 def _unreserved(policy: Policy, capacity: int) -> int:

@@ -28,8 +28,8 @@ class Box:
     @classmethod
     def of(cls, plane: Plane, company: CompanyId, shape: Shape, duration_s: int) -> "Box":
         found = [plane.accounts[company]] if company in plane.accounts else []
-        if plane.policy.reserve_ppm and duration_s > plane.policy.reserve_over_s:
-            found.append(0)
+        if plane.policy.reserve_ppm and (row := plane.reserve(duration_s, shape.gpus)) >= 0:
+            found.append(row)
         return cls(shape=shape, duration_s=duration_s, gap_s=plane.policy.gap_s, limits=np.array(found, np.int64))
 
     def unlimited(self) -> "Box":

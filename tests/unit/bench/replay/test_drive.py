@@ -60,7 +60,7 @@ policies = st.builds(
     a_policy,
     rule=st.sampled_from(sorted(RULES)),
     slack_ppm=st.sampled_from([0, 50_000, 500_000, 2_000_000]),
-    reserve_ppm=st.just(0),
+    reserve_ppm=st.sampled_from([0, 0, 200_000]),
     seniority_s=st.sampled_from([None, 0, 15]),
 )
 
