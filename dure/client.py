@@ -167,6 +167,25 @@ class Client:
     def preview_cancel(self, lease_id: str) -> wire.EndPreview:
         return self._dry(f"/v1/leases/{_segment(lease_id)}/cancel", wire.EndPreview)
 
+    def extend(self, lease_id: str, body: wire.Extend) -> wire.Amended:
+        """More time for a scheduled or active lease."""
+        return self._post(f"/v1/leases/{_segment(lease_id)}/extend", body, wire.Amended)
+
+    def preview_extend(self, lease_id: str, body: wire.Extend) -> wire.Amended:
+        return self._dry(f"/v1/leases/{_segment(lease_id)}/extend", wire.Amended, body)
+
+    def shrink(self, lease_id: str, body: wire.Shrink) -> wire.Amended:
+        """An earlier end, or a smaller size before it starts."""
+        return self._post(f"/v1/leases/{_segment(lease_id)}/shrink", body, wire.Amended)
+
+    def preview_shrink(self, lease_id: str, body: wire.Shrink) -> wire.Amended:
+        return self._dry(f"/v1/leases/{_segment(lease_id)}/shrink", wire.Amended, body)
+
+    def set_renewal(self, lease_id: str, body: wire.Renewal) -> wire.Lease:
+        """Whether an inference lease renews itself."""
+        path = f"/v1/leases/{_segment(lease_id)}/renewal"
+        return self._parsed(self._connection.send("PUT", path, json=_json(body), repeatable=True), wire.Lease)
+
     # --- the pool over time, and what was used -------------------------------------------------------------------------
 
     def calendar(self, pool: str, *, since: datetime | None = None, until: datetime | None = None) -> wire.Calendar:

@@ -205,6 +205,18 @@ class WrongState(DureError):
     code, status = "wrong_state", 409
 
 
+class TooLateToExtend(DureError):
+    """Extending has closed: the end is too near."""
+
+    code, status = "too_late_to_extend", 409
+
+
+class ExtensionRefused(DureError):
+    """The lease cannot be extended so far; the numbers say how far it can."""
+
+    code, status = "extension_refused", 409
+
+
 class GpuClaimed(DureError):
     """A GPU of this report belongs to another node."""
 

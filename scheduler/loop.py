@@ -17,7 +17,7 @@ from scheduler.store import due, generation
 from scheduler.store.books import Books
 from scheduler.store.db import Database, Session
 from scheduler.store.leader import Deposed, Lead, fence
-from scheduler.turns import queue, silence, starts, stops
+from scheduler.turns import queue, renewals, silence, starts, stops
 
 R = TypeVar("R")
 log = structlog.get_logger()
@@ -120,6 +120,8 @@ class Loop:
     def _plan_and_starts(self, pool: due.DuePool) -> None:
         if pool.expiries:
             self._expire(pool.pool)
+        if pool.renewals:
+            self._renew(pool.pool)
         planned = (pool.queued or pool.scheduled) and self._plan(pool)
         if pool.starts or planned:
             self._starts(pool.pool)
@@ -165,6 +167,15 @@ class Loop:
     def _expire(self, pool: str) -> None:
         for lease in self._committed(lambda session: queue.expire(session, pool, now=self.clock.now())):
             log.info("queued ask expired", action="queue_expire", lease=lease)
+
+    def _renew(self, pool: str) -> None:
+        if self.clock.stepped:  # an end is not moved by a clock that nobody trusts
+            return
+        for lease in self._committed(
+            lambda session: renewals.renew_due(session, self.service, pool, now=self.clock.now())
+        ):
+            action = "lease_renew" if lease.done else "lease_renewal_refused"
+            log.info("a renewal was due", action=action, lease=lease.lease)
 
     def _plan(self, pool: due.DuePool) -> bool:
         """Plans the pool again where a look without its lock shows that something would change; whether it did.

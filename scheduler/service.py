@@ -99,7 +99,13 @@ class Service:
             edges.notify(session, pool)
         session.flush()
         shown = iter(
-            leases.to_wire_lease(found.lease, found.decision, name=request.body.name, estimate=_estimate(verdict))
+            leases.to_wire_lease(
+                found.lease,
+                found.decision,
+                name=request.body.name,
+                renew=request.body.renew,
+                estimate=_estimate(verdict),
+            )
             for found, (_, request, _), verdict in zip(answers, taken, decided.verdicts, strict=True)
         )
         return [ask if isinstance(ask, DureError) else next(shown) for ask in parsed]
@@ -148,7 +154,7 @@ class Service:
 
         Raises UnknownLease, WrongState.
         """
-        row, lease = _locked(session, lease_id, actor)
+        row, lease = locked_lease(session, lease_id, actor)
         now = max(now, self._clock())
         if lease.state is not State.ACTIVE:
             raise WrongState(_not_releasable(row), numbers={"state": row.state})
@@ -178,7 +184,7 @@ class Service:
 
     def cancel(self, session: Session, lease_id: str, *, actor: Actor, now: float) -> wire.Lease:
         """Takes back an ask that has not started; a promise's whole box is refunded. Raises UnknownLease, WrongState."""
-        row, lease = _locked(session, lease_id, actor)
+        row, lease = locked_lease(session, lease_id, actor)
         if lease.state not in (State.QUEUED, State.SCHEDULED):
             raise WrongState(_not_cancellable(row), numbers={"state": row.state})
         cancelled = advance(lease, State.CANCELLED, Cause.CANCELLED, Instant(int(now)))
@@ -262,7 +268,7 @@ def _audited(answers: Sequence[Answer], requests: Sequence[Request], now: float)
     ]
 
 
-def _locked(session: Session, lease_id: str, actor: Actor) -> tuple[Lease, CoreLease]:
+def locked_lease(session: Session, lease_id: str, actor: Actor) -> tuple[Lease, CoreLease]:
     """The lease under its pool's lock, read after the lock was taken."""
     seen = leases.row(session, lease_id, actor=actor)
     generation.lock(session, seen.pool)

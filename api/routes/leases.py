@@ -13,15 +13,18 @@ from api.strict import StrictRoute
 from dure import wire
 from dure.errors import (
     BeyondHorizon,
+    ExtensionRefused,
     NeverFits,
     NoStartInWindow,
     QuotaExceeded,
+    TooLateToExtend,
     UnknownCompany,
     UnknownLease,
     UnknownPool,
     WindowInPast,
     WrongState,
 )
+from scheduler import amend
 from scheduler.store import leases
 
 router = APIRouter(prefix="/v1/leases", tags=["leases"], route_class=StrictRoute)
@@ -101,6 +104,56 @@ def cancel_lease(lease: wire.Id, call: PersonWrites, dry_run: DryRun = False) ->
     if dry_run:
         return call.read(lambda at: at.service.preview_cancel(at.session, lease, actor=at.actor, now=at.now))
     return call.write(lambda at: answers.ok(at.service.cancel(at.session, lease, actor=at.actor, now=at.now)))
+
+
+AMENDED: dict[int | str, dict[str, Any]] = {200: {"description": "As it is now; with `dry_run`, as it would be"}}
+
+
+@router.post(
+    "/{lease}/extend",
+    response_model=wire.Amended,
+    responses=AMENDED,
+    summary="Extend a lease",
+    openapi_extra=own(UnknownLease, WrongState, TooLateToExtend, ExtensionRefused),
+)
+def extend_lease(lease: wire.Id, body: wire.Extend, call: PersonWrites, dry_run: DryRun = False) -> Response:
+    """The same lease goes on, on its own GPUs; nobody else's start moves. Scheduled leases in its way may get other nodes."""
+    if dry_run:
+        return call.read(
+            lambda at: amend.preview_extended(at.service, at.session, lease, body, actor=at.actor, now=at.now)
+        )
+    return call.write(
+        lambda at: answers.ok(amend.extended(at.service, at.session, lease, body, actor=at.actor, now=at.now))
+    )
+
+
+@router.post(
+    "/{lease}/shrink",
+    response_model=wire.Amended,
+    responses=AMENDED,
+    summary="Give back a part of a lease",
+    openapi_extra=own(UnknownLease, WrongState),
+)
+def shrink_lease(lease: wire.Id, body: wire.Shrink, call: PersonWrites, dry_run: DryRun = False) -> Response:
+    """An earlier end, or, before it starts, fewer nodes or GPUs; what is given back is refunded."""
+    if dry_run:
+        return call.read(
+            lambda at: amend.preview_shrunk(at.service, at.session, lease, body, actor=at.actor, now=at.now)
+        )
+    return call.write(
+        lambda at: answers.ok(amend.shrunk(at.service, at.session, lease, body, actor=at.actor, now=at.now))
+    )
+
+
+@router.put(
+    "/{lease}/renewal",
+    response_model=wire.Lease,
+    summary="Say whether a lease renews itself",
+    openapi_extra=own(UnknownLease, WrongState),
+)
+def set_renewal(lease: wire.Id, body: wire.Renewal, call: PersonWrites) -> Response:
+    """For inference: by its own length, before extending closes, while quota and calendar allow; told in time if not."""
+    return call.write(lambda at: answers.ok(amend.renewing(at.session, lease, body, actor=at.actor, now=at.now)))
 
 
 @router.get(

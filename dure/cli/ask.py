@@ -9,7 +9,7 @@ import typer
 from dure.cli import exits, shapes
 from dure.cli.command import command
 from dure.cli.pool import seconds
-from dure.cli.terminal import Terminal
+from dure.cli.terminal import BadUsage, Terminal
 
 if TYPE_CHECKING:
     from dure import wire
@@ -66,6 +66,9 @@ def ask(  # noqa: PLR0913 (one parameter an option)
     purpose: Annotated[
         Purpose, typer.Option(metavar="|".join(Purpose), help="What the GPUs are for.")
     ] = Purpose.TRAINING,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="For inference: extend it by its own length, again and again.")
+    ] = False,
     company: Annotated[
         str | None, typer.Option(metavar="COMPANY", help="For admins: ask in this company's name.")
     ] = None,
@@ -79,6 +82,8 @@ def ask(  # noqa: PLR0913 (one parameter an option)
     """
     from dure import wire
 
+    if renew and purpose is not Purpose.INFERENCE:
+        raise BadUsage("--renew", "only inference leases renew themselves: add --purpose inference")
     begin, last = terminal.instant("--start", start), terminal.instant("--start-by", start_by)
     if begin is not None and terminal.now - JUST_NOW <= begin <= terminal.now:
         # It would be past when it arrives; what has begun already is asked for as soon as possible.
@@ -95,6 +100,7 @@ def ask(  # noqa: PLR0913 (one parameter an option)
         queue=not no_queue,
         name=name,
         purpose=purpose.value,
+        renew=renew,
         company=company,
     )
     if dry_run:

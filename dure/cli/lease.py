@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dure.cli import limits, watch
+from dure.cli import amend, limits, watch
 from dure.cli.command import command
 from dure.cli.terminal import BadUsage, Terminal
 
@@ -123,6 +123,7 @@ def events(terminal: Terminal, lease_id: LeaseId) -> None:
 
 
 command(app, "watch")(watch.watch)
+amend.register(app)
 
 
 def _state(text: str) -> "wire.LeaseState":

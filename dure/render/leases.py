@@ -106,6 +106,22 @@ def preview(found: wire.EndPreview, view: View) -> RenderableType:
     return Group(Text("dry run: nothing was changed", style="bold"), facts(rows))
 
 
+def amended(found: wire.Amended, view: View, *, dry_run: bool) -> RenderableType:
+    """What an extension or a shrink did, or would do."""
+    said = times.show_duration(abs(found.by_s))
+    word = "longer" if found.by_s > 0 else "shorter"
+    head = f"{said} {word}" if found.by_s else "smaller"
+    rows = [*_standing(found.lease, view)]
+    taken = found.commit_gpu_seconds
+    rows.append(("takes" if taken > 0 else "refund", f"{abs(taken)} GPU-seconds ({abs(taken) / 3600:.2f} GPU-hours)"))
+    if found.made_way or found.others:
+        others = f"{found.others} of other companies" if found.others else ""
+        ways = ", ".join(filter(None, [*found.made_way, others]))
+        rows.append(("made way", f"{ways}: on other nodes, at the same start"))
+    text = f"dry run: it would be {head}; nothing was changed" if dry_run else head
+    return Group(Text(text, style="bold"), facts(rows))
+
+
 def change(before: wire.Lease | None, after: wire.Lease, view: View) -> str:
     """One line of `dure lease watch`: what is different now; empty where nothing that one waits for is."""
     said = list(_changes(before, after, view))
@@ -174,7 +190,7 @@ def _when(lease: wire.Lease, view: View) -> Iterator[tuple[str, str]]:
     if lease.ended_at is not None:
         yield "ended", view.full(lease.ended_at)
     elif (end := _end(lease)) is not None:
-        yield "ends", view.full(end)
+        yield "ends", f"{view.full(end)}{', and renews itself' if lease.renew else ''}"
 
 
 def _promise(lease: wire.Lease, view: View) -> str:

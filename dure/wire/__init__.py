@@ -25,7 +25,20 @@ from dure.wire.fleet import (
     PoolCreate,
     Rule,
 )
-from dure.wire.leases import Ask, Decision, EndPreview, HeldGpu, Lease, LeaseEvent, NodeShare, Quote
+from dure.wire.leases import (
+    Amended,
+    Ask,
+    Decision,
+    EndPreview,
+    Extend,
+    HeldGpu,
+    Lease,
+    LeaseEvent,
+    NodeShare,
+    Quote,
+    Renewal,
+    Shrink,
+)
 from dure.wire.problems import FieldError, Problem
 from dure.wire.reports import (
     MAX_REPORT_BYTES,
@@ -69,6 +82,7 @@ __all__ = [
     "MAX_GPUS",
     "MAX_REPORT_BYTES",
     "AllocationUsage",
+    "Amended",
     "Ask",
     "Booking",
     "Calendar",
@@ -80,6 +94,7 @@ __all__ = [
     "Decision",
     "EndCause",
     "EndPreview",
+    "Extend",
     "FieldError",
     "FreeStep",
     "Gpu",
@@ -112,12 +127,14 @@ __all__ = [
     "Quota",
     "QuotaSet",
     "Quote",
+    "Renewal",
     "Report",
     "ReportAnswer",
     "Role",
     "Rule",
     "Seconds",
     "Shape",
+    "Shrink",
     "Text",
     "Tier",
     "Token",

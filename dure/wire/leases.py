@@ -1,13 +1,14 @@
 """Asks and leases: what a startup sends and what it gets back."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dure.wire.values import (
     HORIZON_S,
     CompanyName,
     EndCause,
+    GpuCount,
     GpuUuid,
     Instant,
     Label,
@@ -39,12 +40,22 @@ class Ask(Wire):
     purpose: Purpose = "training"
     notice_s: Annotated[int, Field(ge=0, le=7 * 86_400, strict=True)] = 900
     """What is scheduled may be moved earlier, to a start that is at least this far away; 0 for what waits ready."""
+    renew: bool = False
+    """For inference: extended by its own length again and again, while quota and calendar allow."""
     queue: bool = True
     """What cannot be promised now waits in the queue; false asks for a refusal instead."""
     name: Label | None = None
     """The startup's own word for it, shown in lists."""
     company: CompanyName | None = None
     """For admins, who ask in a company's name; a company's own token implies it."""
+
+    @model_validator(mode="after")
+    def _renews(self) -> Self:
+        if self.renew and self.purpose != "inference":
+            raise ValueError(
+                'only inference leases renew themselves: add "purpose": "inference", or extend it when you need more'
+            )
+        return self
 
 
 class Decision(Wire):
@@ -100,7 +111,11 @@ class Lease(Wire):
     estimated_start: Instant | None = None
     """When it is expected to start, which binds nobody; null once it has, and where nothing fits as things are."""
     ends_at: Instant | None
-    """The end of the box; never changed by a release."""
+    """The end of the box; changed by an extension or a shrink alone, never by a release."""
+    extension_closes: Instant | None = None
+    """From then on it is not extended any more; null once it is over."""
+    renew: bool = False
+    """Whether it is extended by its own length before extending closes, while quota and calendar allow."""
     stops_at: Instant | None
     """When the lease stops: `ends_at`, or earlier once it was released or revoked."""
     started_at: Instant | None
@@ -144,3 +159,58 @@ class EndPreview(Wire):
     state: LeaseState
     stops_at: Instant | None
     refund_gpu_seconds: int
+
+
+class Extend(Wire):
+    """More time for a lease: one of `by_s`, `until` and `longest`.
+
+    With `partly` it is extended as far as possible where the whole is not; without, it is refused with how far that is.
+    """
+
+    by_s: Annotated[int, Field(ge=1, le=HORIZON_S, strict=True)] | None = None
+    until: Instant | None = None
+    longest: bool = False
+    partly: bool = False
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if [self.by_s is not None, self.until is not None, self.longest].count(True) != 1:
+            raise ValueError(
+                'give one of them, for example {"by_s": 7200}, {"until": "2026-11-24T18:00:00Z"} or {"longest": true}'
+            )
+        return self
+
+
+class Shrink(Wire):
+    """Less of a lease: an earlier end, or, before it has started, fewer nodes of a gang or GPUs of a total."""
+
+    until: Instant | None = None
+    by_s: Annotated[int, Field(ge=1, le=HORIZON_S, strict=True)] | None = None
+    size: GpuCount | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if [self.by_s is not None, self.until is not None, self.size is not None].count(True) != 1:
+            raise ValueError(
+                'give one of them, for example {"by_s": 3600}, {"until": "2026-11-24T18:00:00Z"} or {"size": 2}'
+            )
+        return self
+
+
+class Renewal(Wire):
+    """Whether an inference lease is extended by its own length again and again, before extending closes."""
+
+    renew: Annotated[bool, Field(strict=True)]
+
+
+class Amended(Wire):
+    """A lease that was extended, shrunk or set to renew; with `dry_run` what it would be."""
+
+    lease: Lease
+    by_s: int
+    """By how many seconds its end moved; negative for an earlier one."""
+    commit_gpu_seconds: int
+    """What it takes more of the company's account; negative for what is refunded."""
+    made_way: list[str]
+    """Scheduled leases that were placed on other nodes at their own start; other companies' are counted in `others`."""
+    others: int

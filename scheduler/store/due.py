@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, text
 from sqlmodel import col, func, select
 
 from scheduler.core import model
+from scheduler.core.extend import CLOSES_S
 from scheduler.store import leases, receiving
 from scheduler.store.db import Session
 from scheduler.store.tables import Allocation, Gpu, Lease, Node, Pool
@@ -31,6 +32,7 @@ class DuePool:
     expiries: bool
     queued: bool
     scheduled: bool
+    renewals: bool
 
 
 _POOLS = text(
@@ -45,7 +47,8 @@ _POOLS = text(
         EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'queued'
                 AND coalesce(start_by, start) < to_timestamp(:now)) AS expiries,
         EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'queued') AS queued,
-        EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'scheduled') AS scheduled
+        EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'scheduled') AS scheduled,
+        EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'active' AND renew_s IS NOT NULL) AS renewals
     FROM pool p ORDER BY p.name
     """
 )
@@ -103,6 +106,25 @@ def _stopping(session: Session, pool: str, state: str, when: ColumnElement[bool]
     query = (
         select(Lease)
         .where(col(Lease.pool) == pool, col(Lease.state) == state, when)
+        .order_by(col(Lease.stops_at), col(Lease.id))
+        .limit(BATCH)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return leases.with_core(session, session.exec(query).all())
+
+
+def renewals(session: Session, pool: str, *, now: float, before_s: int, again_s: int) -> Due:
+    """Active leases that renew themselves, whose extending closes soon but has not, locked; a refused one now and then."""
+    box = func.extract("epoch", col(Lease.ends_at))
+    closes = box - func.least(CLOSES_S, col(Lease.duration_s) / 2)
+    opens = closes - func.least(before_s, col(Lease.duration_s) / 4)
+    refused = func.extract("epoch", col(Lease.renewal_refused_at))
+    query = (
+        select(Lease)
+        .where(col(Lease.pool) == pool, col(Lease.state) == "active", col(Lease.renew_s).is_not(None))
+        .where(opens <= int(now), closes >= int(now) + 1)
+        .where(col(Lease.renewal_refused_at).is_(None) | (refused <= int(now) - again_s))
         .order_by(col(Lease.stops_at), col(Lease.id))
         .limit(BATCH)
         .with_for_update()

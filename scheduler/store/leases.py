@@ -8,6 +8,7 @@ from dure import wire
 from dure.errors import UnknownLease
 from scheduler.actor import Actor
 from scheduler.core import model
+from scheduler.core.extend import EXTENDABLE, closes_at
 from scheduler.core.quota import HOLDING
 from scheduler.store import changes, companies, pages, records
 from scheduler.store.tables import Allocation, Decision, Lease, LeaseEvent, PlacementRow
@@ -183,6 +184,7 @@ def to_wires(session: Session, rows: Sequence[Lease], expected: Expected | None 
             name=found.name,
             estimate=_estimate(found, expected),
             late_cause=found.late_cause,
+            renew=found.renew_s is not None,
             held=held.get(found.id, []),
         )
         for found in rows
@@ -204,6 +206,7 @@ def to_wire_lease(
     name: str | None,
     estimate: model.Instant | None,
     late_cause: str | None = None,
+    renew: bool = False,
     held: Sequence[Allocation] = (),
 ) -> wire.Lease:
     """A lease as people see it."""
@@ -228,6 +231,8 @@ def to_wire_lease(
         starts_at=to_wire(lease.starts_at),
         estimated_start=to_wire(estimate),
         ends_at=to_wire(lease.ends_at),
+        extension_closes=to_wire(closes_at(lease)) if lease.state in EXTENDABLE else None,
+        renew=renew,
         stops_at=to_wire(lease.stops_at),
         started_at=to_wire(lease.started_at),
         ended_at=to_wire(lease.ended_at),
@@ -240,6 +245,20 @@ def to_wire_lease(
             for allocation in held
         ],
         decision=decision,
+    )
+
+
+def with_end(shown: wire.Lease, lease: model.Lease) -> wire.Lease:
+    """A lease as it is shown, with another end, size and placement."""
+    return shown.model_copy(
+        update={
+            "duration_s": lease.duration_s,
+            "shape": _wire_shape(lease.shape),
+            "ends_at": to_wire(lease.ends_at),
+            "stops_at": to_wire(lease.stops_at),
+            "extension_closes": to_wire(closes_at(lease)),
+            "placement": [wire.NodeShare(node=node, gpus=gpus) for node, gpus in lease.placement],
+        }
     )
 
 

@@ -10,13 +10,12 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from dure import wire
-from scheduler.core.model import Ask, Cause, Lease, State
+from scheduler.core.model import Ask, Cause, Gang, Lease, State
 from scheduler.core.replan import Move
-from scheduler.store import bulk, changes, ledger, records
+from scheduler.store import bulk, changes, leases, ledger, records
 from scheduler.store.ledger import Entry
 from scheduler.store.tables import Audit, Decision, LeaseEvent, PlacementRow
 from scheduler.store.tables import Lease as Row
-from scheduler.store.times import to_wire
 
 _UNPLACE = text("DELETE FROM placement WHERE lease = ANY(:leases)")
 
@@ -67,28 +66,66 @@ def write_pulled(session: Session, answers: Sequence[Answer], *, decided_at: int
     bulk.insert(session, (Decision, [_decision_row(found, decided_at) for found in answers]))
     rows = [{"id": found.lease.id, "decision": found.decision.id, **_slot(found.lease, number)} for found in answers]
     bulk.update(session, Row, "id", rows)
-    leases = [found.lease for found in answers]
+    promised = [found.lease for found in answers]
     bulk.insert(
         session,
-        (PlacementRow, _placement_rows(leases)),
+        (PlacementRow, _placement_rows(promised)),
         (LeaseEvent, [_told(found, "scheduled", Cause.CAPACITY, at) for found in answers]),
-        changes.rows(leases[0].pool, number, leases, at=at),
+        changes.rows(promised[0].pool, number, promised, at=at),
     )
-    ledger.post(session, [commitment(lease) for lease in leases], at=int(at))
+    ledger.post(session, [commitment(lease) for lease in promised], at=int(at))
+
+
+def write_amended(
+    session: Session,
+    row: Row,
+    before: Lease,
+    after: Lease,
+    made_way: Sequence[Move],
+    *,
+    event: str,
+    number: int,
+    at: float,
+) -> int:
+    """A lease with another end or size, and whoever made way; the GPU-seconds that it takes more, or gives back."""
+    row.duration_s = after.duration_s
+    row.total_gpus = after.gpus
+    if isinstance(after.shape, Gang):
+        row.nodes = after.shape.nodes
+    else:
+        row.gpus = after.gpus
+    if after.placement != before.placement:
+        session.connection().execute(_UNPLACE, {"leases": [after.id]})
+        bulk.insert(session, (PlacementRow, _placement_rows([after])))
+    leases.change(session, row, after, generation=number, at=at)
+    session.flush()
+    more = after.gpus * after.duration_s - before.gpus * before.duration_s
+    kind: ledger.Kind = "commit" if more > 0 else "refund"
+    entry = Entry(company=after.company, pool=after.pool, lease=after.id, kind=kind, gpu_seconds=abs(more), cause=event)
+    ledger.post(session, [entry], at=int(at))
+    detail = {
+        "ends_at_before": records.time(before.ends_at),
+        "ends_at": records.time(after.ends_at),
+        "gpus": after.gpus,
+    }
+    told = records.event_row(after.id, event, state=after.state.value, at=at, cause=event, detail=detail)
+    bulk.insert(session, (LeaseEvent, [told]))
+    write_moves(session, after.pool, made_way, number=number, at=at)
+    return more
 
 
 def write_moves(session: Session, pool: str, moves: Sequence[Move], *, number: int, at: float) -> None:
     """New slots and placements of leases that were scheduled already, with what their companies are told."""
     if not moves:
         return
-    leases = [move.after for move in moves]
+    after = [move.after for move in moves]
     bulk.update(session, Row, "id", [_slot_row(move, number) for move in moves])
-    session.connection().execute(_UNPLACE, {"leases": [lease.id for lease in leases]})
+    session.connection().execute(_UNPLACE, {"leases": [lease.id for lease in after]})
     bulk.insert(
         session,
-        (PlacementRow, _placement_rows(leases)),
+        (PlacementRow, _placement_rows(after)),
         (LeaseEvent, [_moved(move, at) for move in moves]),
-        changes.rows(pool, number, leases, at=at),
+        changes.rows(pool, number, after, at=at),
     )
     ledger.post(session, [refund(move) for move in moves if move.after.state is State.QUEUED], at=int(at))
 
@@ -140,6 +177,7 @@ def _lease_row(found: Answer, number: int) -> bulk.Row:
         "start": lease.start,
         "start_by": lease.start_by,
         "notice_s": lease.notice_s,
+        "renew_s": lease.duration_s if body.renew else None,
         "asked_at": lease.asked_at,
         "decision": found.decision.id,
         **_slot(lease, number),
@@ -169,8 +207,8 @@ def _moved(move: Move, at: float) -> bulk.Row:
     """`slipped` where the promise got later, `queued` where there is none any more, else `moved`."""
     before, after = move.before, move.after
     detail: dict[str, int | str | None] = {
-        "starts_at_before": _time(before.starts_at),
-        "starts_at": _time(after.starts_at),
+        "starts_at_before": records.time(before.starts_at),
+        "starts_at": records.time(after.starts_at),
         "placement_before": _nodes(before),
         "placement": _nodes(after),
     }
@@ -180,15 +218,11 @@ def _moved(move: Move, at: float) -> bulk.Row:
     elif move.slipped_s:
         event = "slipped"
         detail |= {
-            "promised_start_before": _time(before.promised_start),
-            "promised_start": _time(after.promised_start),
+            "promised_start_before": records.time(before.promised_start),
+            "promised_start": records.time(after.promised_start),
             "slipped_s": move.slipped_s,
         }
     return records.event_row(after.id, event, state=after.state.value, at=at, cause=move.cause, detail=detail)
-
-
-def _time(instant: int | None) -> str | None:
-    return None if instant is None else to_wire(instant).isoformat().replace("+00:00", "Z")
 
 
 def _nodes(lease: Lease) -> str:

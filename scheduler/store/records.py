@@ -89,6 +89,11 @@ def event_row(
     }
 
 
+def time(instant: int | None) -> str | None:
+    """An instant in a detail: RFC 3339, in UTC."""
+    return None if instant is None else to_wire(instant).isoformat().replace("+00:00", "Z")
+
+
 def event_to_wire(row: LeaseEvent) -> wire.LeaseEvent:
     assert row.seq is not None
     return wire.LeaseEvent(

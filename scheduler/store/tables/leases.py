@@ -37,6 +37,7 @@ class Lease(SQLModel, table=True):
         Index("ix_lease_company_id", "company", "id"),
         Index("ix_lease_queue", "pool", "id", postgresql_where=text("state = 'queued'")),
         Index("ix_lease_due_start", "starts_at", postgresql_where=text("state = 'scheduled'")),
+        Index("ix_lease_due_renewal", "stops_at", postgresql_where=text("state = 'active' AND renew_s IS NOT NULL")),
         Index("ix_lease_due_stop", "stops_at", postgresql_where=text("state IN ('active', 'ending')")),
     )
 
@@ -55,6 +56,10 @@ class Lease(SQLModel, table=True):
     start: int | None = Field(default=None, sa_column=at_column(null=True))
     start_by: int | None = Field(default=None, sa_column=at_column(null=True))
     notice_s: int = Field(sa_column=int_column())
+    renew_s: int | None = Field(default=None, sa_column=int_column(null=True))
+    """By how much it is extended before extending closes, if it renews itself."""
+    renewal_refused_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    """When its company was last told that it cannot be."""
     state: str = Field(sa_column=text_column())
     asked_at: int = Field(sa_column=at_column())
     promised_start: int | None = Field(default=None, sa_column=at_column(null=True))

@@ -40,6 +40,7 @@ class Story:
         self._founding()
         self._asking()
         self._looking()
+        self._amending()
         self._ending()
         self._end_of_tokens()
         return self.told
@@ -156,6 +157,40 @@ class Story:
         self.say("list_companies", "the first of two", "admin", "GET", "/v1/companies?limit=1")
         self.say("list_companies", "an unknown parameter", "admin", "GET", "/v1/companies?size=1")
         self.say("list_quotas", "a company's quotas", "acme", "GET", "/v1/companies/acme/quotas")
+
+    def _amending(self) -> None:
+        lease, gang = self._lease("finetune-7b"), self._lease("pretrain")
+        path = f"/v1/leases/{lease}"
+        self.say(
+            "extend_lease",
+            "half an hour more: what would it do",
+            "acme",
+            "POST",
+            f"{path}/extend?dry_run=true",
+            {"by_s": 1800},
+        )
+        self.say("extend_lease", "half an hour more", "acme", "POST", f"{path}/extend", {"by_s": 1800})
+        self.say("extend_lease", "past the horizon", "acme", "POST", f"{path}/extend", {"by_s": 5_184_000})
+        self.say("extend_lease", "by nothing", "acme", "POST", f"{path}/extend", {"partly": True})
+        self.say("shrink_lease", "the half hour back", "acme", "POST", f"{path}/shrink", {"by_s": 1800})
+        self.say(
+            "shrink_lease",
+            "to an end that is past",
+            "acme",
+            "POST",
+            f"{path}/shrink",
+            {"until": "2026-11-24T08:00:00+09:00"},
+        )
+        self.say(
+            "shrink_lease", "a gang by one node", "acme", "POST", f"/v1/leases/{gang}/shrink?dry_run=true", {"size": 1}
+        )
+        self.say("set_renewal", "for training", "acme", "PUT", f"{path}/renewal", {"renew": True})
+        inference = {
+            "pool": "h100-80gb", "shape": {"gpus": 1}, "duration_s": 3600, "purpose": "inference", "name": "chat",
+            "start": "2026-11-24T18:00:00+09:00",
+        }  # fmt: skip
+        self.say("ask", "an endpoint that renews itself", "acme", "POST", "/v1/leases", {**inference, "renew": True})
+        self.say("set_renewal", "no more", "acme", "PUT", f"/v1/leases/{self._lease('chat')}/renewal", {"renew": False})
 
     def _ending(self) -> None:
         self.clock.at = NINE + 3600

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 import pytest
 
 from dure import wire
+from scheduler import amend
 from scheduler.actor import Actor
 from scheduler.service import Service
 from scheduler.store import companies, leases, nodes, pools, quotas, reports
 from scheduler.store.books import Books
 from scheduler.store.db import Database
-from scheduler.turns import queue, starts, stops
+from scheduler.turns import queue, renewals, starts, stops
 
 T0 = 1_800_000_000
 ADMIN = Actor(role=wire.Role.ADMIN, token="tok_admin")
@@ -106,6 +107,16 @@ class World:
         with self.db.begin() as session:
             return self.service.cancel(session, lease.id, actor=company(lease.company), now=now)
 
+    def extend(self, lease: wire.Lease, *, now: float, **body: object) -> wire.Amended:
+        wanted = wire.Extend.model_validate(body)
+        with self.db.begin() as session:
+            return amend.extended(self.service, session, lease.id, wanted, actor=company(lease.company), now=now)
+
+    def shrink(self, lease: wire.Lease, *, now: float, **body: object) -> wire.Amended:
+        wanted = wire.Shrink.model_validate(body)
+        with self.db.begin() as session:
+            return amend.shrunk(self.service, session, lease.id, wanted, actor=company(lease.company), now=now)
+
     def turn(self, now: float, *, led_since: float = T0) -> None:
         """One turn of the loop, as `Loop.tick` takes it."""
         lead = starts.Leading(since=led_since, away="scheduler_away")
@@ -117,6 +128,8 @@ class World:
             stops.lift_proved(session, now=now)
         with self.db.begin() as session:
             queue.expire(session, self.pool, now=now)
+        with self.db.begin() as session:
+            renewals.renew_due(session, self.service, self.pool, now=now)
         with self.db.begin() as session:
             self.service.replan(session, self.pool, now=now)
         with self.db.begin() as session:

@@ -16,7 +16,7 @@ WANTED = """
 ask calendar status usage version
 company add, company list, company show, quota set, quota show, token issue, token list, token revoke,
 pool add, pool list, pool show, node enroll, node list, node show,
-lease list, lease show, lease release, lease cancel, lease watch, lease events
+lease list, lease show, lease release, lease cancel, lease watch, lease events, lease extend, lease shrink, lease renew
 """
 
 

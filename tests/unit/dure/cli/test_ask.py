@@ -26,8 +26,8 @@ LEASES = ("POST", "/v1/leases")
         pytest.param(["--no-queue"], {"queue": False}, id="not in the queue"),
         pytest.param(["--notice", "0s"], {"notice_s": 0}, id="ready to start at any time"),
         pytest.param(
-            ["--name", "llm", "--purpose", "inference", "--company", "acme"],
-            {"name": "llm", "purpose": "inference", "company": "acme"},
+            ["--name", "llm", "--purpose", "inference", "--renew", "--company", "acme"],
+            {"name": "llm", "purpose": "inference", "company": "acme", "renew": True},
             id="with all its words",
         ),
     ],
@@ -42,6 +42,7 @@ def test_an_ask_is_sent_as_it_was_said(api: Api, run: Run, words: list[str], wan
         "tier": "reserved",
         "purpose": "training",
         "notice_s": 900,
+        "renew": False,
         "queue": True,
         **want,
     }

@@ -1,0 +1,113 @@
+"""dure lease extend, shrink and renew: another end or size for what was promised."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dure.cli import limits
+from dure.cli.command import command
+from dure.cli.pool import seconds
+from dure.cli.terminal import BadUsage, Terminal
+
+if TYPE_CHECKING:
+    from dure import wire
+
+LeaseId = Annotated[str, typer.Argument(metavar="LEASE", help="Its id, as dure lease list shows it.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would do; change nothing.")]
+By = Annotated[str | None, typer.Option(metavar="DURATION", help="By how much: 30m, 2h, 1d.")]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help='Its new end, for example "tomorrow 18:00" or +3h.')]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to `dure lease`."""
+    command(app, "extend")(extend)
+    command(app, "shrink")(shrink)
+    command(app, "renew")(renew)
+
+
+def extend(
+    terminal: Terminal,
+    lease_id: LeaseId,
+    *,
+    by: By = None,
+    until: Until = None,
+    longest: Annotated[bool, typer.Option("--longest", help="As long as possible.")] = False,
+    partly: Annotated[bool, typer.Option("--partly", help="As far as possible where all of it is not.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Extend a lease.
+
+    It goes on on its own GPUs; nobody else starts later for it.
+    """
+    from dure import wire
+
+    limits.name("LEASE", lease_id, limits.LEASE)
+    _one(by=by, until=until, longest=longest)
+    body = wire.Extend(
+        by_s=None if by is None else seconds("--by", by),
+        until=terminal.instant("--until", until),
+        longest=longest,
+        partly=partly,
+    )
+    with terminal.client() as client:
+        found = client.preview_extend(lease_id, body) if dry_run else client.extend(lease_id, body)
+    _show(terminal, found, dry_run=dry_run)
+
+
+def shrink(
+    terminal: Terminal,
+    lease_id: LeaseId,
+    *,
+    by: By = None,
+    until: Until = None,
+    size: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Before it starts: to so many nodes, or GPUs in total.")
+    ] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Give back a part of a lease.
+
+    An earlier end, or a smaller size before it starts. What is given back is refunded.
+    """
+    from dure import wire
+
+    limits.name("LEASE", lease_id, limits.LEASE)
+    _one(by=by, until=until, size=size)
+    body = wire.Shrink(
+        by_s=None if by is None else seconds("--by", by), until=terminal.instant("--until", until), size=size
+    )
+    with terminal.client() as client:
+        found = client.preview_shrink(lease_id, body) if dry_run else client.shrink(lease_id, body)
+    _show(terminal, found, dry_run=dry_run)
+
+
+def renew(
+    terminal: Terminal,
+    lease_id: LeaseId,
+    *,
+    off: Annotated[bool, typer.Option("--off", help="Do not renew it any more.")] = False,
+) -> None:
+    """Have an inference lease renew itself.
+
+    By its own length, before extending closes, while quota and calendar allow.
+    """
+    from dure import wire
+    from dure.render import leases
+
+    limits.name("LEASE", lease_id, limits.LEASE)
+    with terminal.client() as client:
+        found = client.set_renewal(lease_id, wire.Renewal(renew=not off))
+    terminal.show(found, lambda view: leases.lease(found, view))
+
+
+def _one(**options: object) -> None:
+    given = [name for name, value in options.items() if value not in (None, False)]
+    if len(given) != 1:
+        names = ", ".join(f"--{name}" for name in options)
+        raise BadUsage(f"--{next(iter(options))}", f"give one of {names}, for example --by 2h")
+
+
+def _show(terminal: Terminal, found: "wire.Amended", *, dry_run: bool) -> None:
+    from dure.render import leases
+
+    terminal.show(found, lambda view: leases.amended(found, view, dry_run=dry_run))
