@@ -73,8 +73,7 @@ class Client:
         return self._get(f"/v1/companies/{_segment(name)}", wire.Company)
 
     def set_quota(self, company: str, pool: str, body: wire.QuotaSet) -> wire.Quota:
-        path = f"/v1/companies/{_segment(company)}/quotas/{_segment(pool)}"
-        return self._parsed(self._connection.send("PUT", path, json=_json(body), repeatable=True), wire.Quota)
+        return self._put(f"/v1/companies/{_segment(company)}/quotas/{_segment(pool)}", body, wire.Quota)
 
     def quotas(self, company: str) -> Iterator[wire.Quota]:
         return self._items(f"/v1/companies/{_segment(company)}/quotas", wire.Page[wire.Quota])
@@ -109,6 +108,23 @@ class Client:
 
     def node(self, name: str) -> wire.Node:
         return self._get(f"/v1/nodes/{_segment(name)}", wire.Node)
+
+    def drain(self, node: str, body: wire.DrainNode) -> wire.Drained:
+        """Takes a node out of service for a while."""
+        return self._post(f"/v1/nodes/{_segment(node)}/drain", body, wire.Drained)
+
+    def preview_drain(self, node: str, body: wire.DrainNode) -> wire.Drained:
+        return self._dry(f"/v1/nodes/{_segment(node)}/drain", wire.Drained, body)
+
+    def resume(self, node: str) -> wire.Drained:
+        """Gives a drained node back now."""
+        return self._post(f"/v1/nodes/{_segment(node)}/resume", None, wire.Drained)
+
+    def label_node(self, node: str, body: wire.NodeLabels) -> wire.Node:
+        return self._put(f"/v1/nodes/{_segment(node)}/labels", body, wire.Node)
+
+    def set_policy(self, pool: str, body: wire.PoolPolicy) -> wire.Pool:
+        return self._put(f"/v1/pools/{_segment(pool)}/policy", body, wire.Pool)
 
     def report(self, node: str, body: wire.Report) -> wire.ReportAnswer:
         """Sends a node's report, compressed. Never repeated: the next report says it all again."""
@@ -183,8 +199,7 @@ class Client:
 
     def set_renewal(self, lease_id: str, body: wire.Renewal) -> wire.Lease:
         """Whether an inference lease renews itself."""
-        path = f"/v1/leases/{_segment(lease_id)}/renewal"
-        return self._parsed(self._connection.send("PUT", path, json=_json(body), repeatable=True), wire.Lease)
+        return self._put(f"/v1/leases/{_segment(lease_id)}/renewal", body, wire.Lease)
 
     # --- the pool over time, and what was used -------------------------------------------------------------------------
 
@@ -215,6 +230,9 @@ class Client:
         headers = {"Idempotency-Key": key or uuid.uuid4().hex}
         sent = self._connection.send("POST", path, params=params, json=_json(body), headers=headers, repeatable=True)
         return self._parsed(sent, answer)
+
+    def _put(self, path: str, body: wire.Wire, answer: type[B]) -> B:
+        return self._parsed(self._connection.send("PUT", path, json=_json(body), repeatable=True), answer)
 
     def _dry(self, path: str, answer: type[B], body: wire.Wire | None = None) -> B:
         sent = self._connection.send("POST", path, params={"dry_run": "true"}, json=_json(body), repeatable=True)

@@ -217,6 +217,12 @@ class ExtensionRefused(DureError):
     code, status = "extension_refused", 409
 
 
+class NotDrained(DureError):
+    """The node is not drained."""
+
+    code, status = "not_drained", 409
+
+
 class GpuClaimed(DureError):
     """A GPU of this report belongs to another node."""
 

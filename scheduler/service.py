@@ -13,6 +13,7 @@ from dure.errors import DureError, WrongState
 from scheduler import asks
 from scheduler.actor import Actor
 from scheduler.core.book import Book
+from scheduler.core.codec import Item
 from scheduler.core.decide import decide
 from scheduler.core.lease import advance, charge, queued
 from scheduler.core.model import Ask, Cause, Instant, LeaseId, Promise, Refusal, State, Verdict
@@ -20,7 +21,7 @@ from scheduler.core.model import Lease as CoreLease
 from scheduler.core.replan import Move, Plan, replan
 from scheduler.expectations import Expectations
 from scheduler.ids import new_id
-from scheduler.store import audit, bulk, due, edges, generation, leases, ledger, plans, records
+from scheduler.store import audit, bulk, changes, due, edges, generation, leases, ledger, plans, records
 from scheduler.store.books import POLICY_VERSION, Books
 from scheduler.store.db import Session
 from scheduler.store.plans import Answer
@@ -119,21 +120,27 @@ class Service:
         """The same for a company, on a book that is known to be the newest, without the database."""
         return _quoted_on(book, asks.of_company(body, actor, now), now)
 
-    def seen(self, session: Session, pool: str, *, now: float, queue: bool) -> Plan:
+    def seen(self, session: Session, pool: str, *, now: float, queue: bool, items: Sequence[Item] = ()) -> Plan:
         """What `replan` would do, on what a snapshot shows; nothing is stored. Raises UnknownPool."""
         at = Instant(math.ceil(now))
         _, book = self.books.seen(session, pool, at)
-        return replan(book, due.asks(session, pool) if queue else (), at)
+        return replan(book.changed(items), due.asks(session, pool) if queue else (), at)
 
-    def replan(self, session: Session, pool: str, *, now: float, queue: bool = True) -> Plan:
-        """Plans the pool again and stores what changed; with `queue`, decides the queued asks again too."""
+    def replan(
+        self, session: Session, pool: str, *, now: float, queue: bool = True, items: Sequence[Item] = ()
+    ) -> Plan:
+        """Plans the pool again, once `items` of its book are changed, and stores all that changed.
+
+        With `queue` the queued asks are decided again too. Raises UnknownPool.
+        """
         number, book, now = self.locked(session, pool, now)
         at = Instant(math.ceil(now))
         waiting = due.asks(session, pool) if queue else ()
-        plan = replan(book, waiting, at)
-        if not plan.moves and not plan.pulled:
+        plan = replan(book.changed(items), waiting, at)
+        if not plan.moves and not plan.pulled and not items:
             return plan
         newer = generation.bump(session, pool)
+        changes.write(session, pool, newer, items, at=now)
         by_id = {lease_id: ask for lease_id, ask, _ in waiting}
         pulled = [
             Answer(

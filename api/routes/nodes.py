@@ -6,20 +6,23 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from api import answers
-from api.deps import AdminReads, AdminWrites, Cursor, Limit, NodeReports, after
+from api.deps import AdminReads, AdminWrites, Cursor, DryRun, Limit, NodeReports, after
 from api.openapi import own
 from api.strict import ReportRoute, StrictRoute
 from dure import wire
 from dure.errors import (
     AlreadyExists,
+    BeyondHorizon,
     GpuClaimed,
     Malformed,
+    NotDrained,
     StaleReport,
     TooLarge,
     UnknownNode,
     UnsupportedMediaType,
     WrongNode,
 )
+from scheduler import maintenance
 from scheduler.store import nodes
 from scheduler.store import reports as store
 
@@ -49,6 +52,44 @@ def list_nodes(call: AdminReads, limit: Limit = 50, cursor: Cursor = None) -> Re
 def show_node(node: wire.NodeName, call: AdminReads) -> Response:
     """For admins. Its GPUs as they were last reported, and how long it has been silent."""
     return call.read(lambda at: nodes.get(at.session, node, now=at.now))
+
+
+@router.post(
+    "/{node}/drain",
+    response_model=wire.Drained,
+    summary="Take a node out of service for a while",
+    openapi_extra=own(UnknownNode, BeyondHorizon),
+)
+def drain_node(node: wire.NodeName, body: wire.DrainNode, call: AdminWrites, dry_run: DryRun = False) -> Response:
+    """For admins. What is scheduled on it then is placed elsewhere at once, later only where nothing else is left; what
+    runs goes on to its end. The answer says whom it touches.
+    """
+    if dry_run:
+        return call.read(lambda at: maintenance.preview_drain(at.service, at.session, node, body, now=at.now))
+    return call.write(
+        lambda at: answers.ok(maintenance.drain(at.service, at.session, node, body, actor=at.actor, now=at.now))
+    )
+
+
+@router.post(
+    "/{node}/resume",
+    response_model=wire.Drained,
+    summary="Give a drained node back",
+    openapi_extra=own(UnknownNode, NotDrained),
+)
+def resume_node(node: wire.NodeName, call: AdminWrites) -> Response:
+    """For admins. Every drain of it that is not over ends now."""
+    return call.write(
+        lambda at: answers.ok(maintenance.resume(at.service, at.session, node, actor=at.actor, now=at.now))
+    )
+
+
+@router.put(
+    "/{node}/labels", response_model=wire.Node, summary="Say where a node stands", openapi_extra=own(UnknownNode)
+)
+def label_node(node: wire.NodeName, body: wire.NodeLabels, call: AdminWrites) -> Response:
+    """For admins. Gangs for training are kept on one island or in one rack, inference is spread over them."""
+    return call.write(lambda at: answers.ok(maintenance.label(at.session, node, body, actor=at.actor, now=at.now)))
 
 
 @reports.post(

@@ -9,6 +9,7 @@ from api.openapi import own
 from api.strict import StrictRoute
 from dure import wire
 from dure.errors import AlreadyExists, UnknownPool
+from scheduler import maintenance
 from scheduler.store import pools
 
 router = APIRouter(prefix="/v1/pools", tags=["pools"], route_class=StrictRoute)
@@ -18,6 +19,16 @@ router = APIRouter(prefix="/v1/pools", tags=["pools"], route_class=StrictRoute)
 def add_pool(body: wire.PoolCreate, call: AdminWrites) -> Response:
     """For admins. GPUs of the product that agents reported already join at once."""
     return call.write(lambda at: answers.created(pools.add(at.session, body, actor=at.actor, now=at.now)))
+
+
+@router.put(
+    "/{pool}/policy", response_model=wire.Pool, summary="Change how a pool promises", openapi_extra=own(UnknownPool)
+)
+def set_policy(pool: wire.PoolName, body: wire.PoolPolicy, call: AdminWrites) -> Response:
+    """For admins. What is promised already stays promised."""
+    return call.write(
+        lambda at: answers.ok(maintenance.set_policy(at.service, at.session, pool, body, actor=at.actor, now=at.now))
+    )
 
 
 @router.get("", response_model=wire.Page[wire.Pool], summary="List pools")

@@ -6,6 +6,7 @@ import typer
 
 from dure.cli import limits
 from dure.cli.command import command
+from dure.cli.pool import seconds
 from dure.cli.secret_file import Taken, prepared
 from dure.cli.terminal import Terminal
 from dure.cli.token import show_issued
@@ -63,6 +64,64 @@ def _is_enrolled(terminal: Terminal, name: str) -> bool:
     except DureError:
         return False
     return True
+
+
+@command(app, "drain")
+def drain(
+    terminal: Terminal,
+    name: Name,
+    *,
+    duration: Annotated[str, typer.Option("--for", metavar="DURATION", help="How long: 30m, 2h, 1d.")],
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help='From when on, for example "tomorrow 03:00"; else from now on.')
+    ] = None,
+    reason: Annotated[str | None, typer.Option(metavar="WORDS", help="Why; everybody it touches sees it.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say whom it would touch; change nothing.")] = False,
+) -> None:
+    """Take a node out of service for a while.
+
+    What is scheduled on it then goes elsewhere at once; what runs goes on to its end.
+    """
+    from dure import wire
+    from dure.render import maintenance
+
+    limits.name("NODE", name, limits.NODE)
+    body = wire.DrainNode(start=terminal.instant("--at", at), duration_s=seconds("--for", duration), reason=reason)
+    with terminal.client() as client:
+        found = client.preview_drain(name, body) if dry_run else client.drain(name, body)
+    terminal.show(found, lambda view: maintenance.drained(found, view, dry_run=dry_run))
+
+
+@command(app, "resume")
+def resume(terminal: Terminal, name: Name) -> None:
+    """Give a drained node back now."""
+    from dure.render import maintenance
+
+    limits.name("NODE", name, limits.NODE)
+    with terminal.client() as client:
+        found = client.resume(name)
+    terminal.show(found, lambda view: maintenance.drained(found, view, dry_run=False))
+
+
+@command(app, "label")
+def label(
+    terminal: Terminal,
+    name: Name,
+    *,
+    rack: Annotated[str, typer.Option(metavar="RACK", help="The rack it is in.")] = "",
+    island: Annotated[str, typer.Option(metavar="ISLAND", help="Its NVLink island within the rack.")] = "",
+) -> None:
+    """Say where a node stands.
+
+    Gangs for training are kept on one island or in one rack; inference is spread over them.
+    """
+    from dure import wire
+    from dure.render import fleet
+
+    limits.name("NODE", name, limits.NODE)
+    with terminal.client() as client:
+        found = client.label_node(name, wire.NodeLabels(rack=rack, island=island))
+    terminal.show(found, lambda view: fleet.node(found, view))
 
 
 @command(app, "list")

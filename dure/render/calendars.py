@@ -10,6 +10,7 @@ from rich.text import Text
 
 from dure import times, wire
 from dure.render.leases import state
+from dure.render.maintenance import planned
 from dure.render.view import View, table, timed
 
 STRETCHES_S = (
@@ -71,7 +72,11 @@ def calendar(found: wire.Calendar, view: View) -> RenderableType:
     head = Text(f"{found.pool}: {found.capacity} GPUs, from {times.show_instant(found.since, view.zone)}", style="bold")
     if not found.nodes:
         return Group(head, Text("no node has reported GPUs for it yet"))
-    return Group(head, _ruler(grid, names, view), *lines, _legend(grid, names, view), Text(), bookings(found, view))
+    out = [
+        Text(f"{node.node} is out of service {planned(drain, view)}") for node in found.nodes for drain in node.drains
+    ]
+    legend = _legend(grid, names, view)
+    return Group(head, _ruler(grid, names, view), *lines, legend, *out, Text(), bookings(found, view))
 
 
 def bookings(found: wire.Calendar, view: View) -> RenderableType:

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from dure.wire.values import (
     HORIZON_S,
@@ -17,6 +17,7 @@ from dure.wire.values import (
     Wire,
 )
 
+DomainName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,63}$")]
 Rule = Literal["late-slots", "earliest-slot", "only-earlier"]
 
 
@@ -84,6 +85,66 @@ class Pool(Wire):
     """Asks waiting in the queue."""
 
 
+class PoolPolicy(Wire):
+    """How a pool promises; what is promised already stays."""
+
+    rule: Rule = "late-slots"
+    slack_ppm: Annotated[int, Field(ge=0, le=2_000_000, strict=True)] = 50_000
+    reserve_ppm: Annotated[int, Field(ge=0, le=999_999, strict=True)] = 0
+    reserve_over_s: Annotated[int, Field(ge=0, le=HORIZON_S, strict=True)] = 0
+    seniority_s: Annotated[int, Field(ge=0, le=HORIZON_S, strict=True)] | None = None
+
+
+class NodeLabels(Wire):
+    """Where a node stands: its rack, and within it its NVLink island. Empty where nobody knows."""
+
+    rack: DomainName = ""
+    island: DomainName = ""
+
+
+class DrainNode(Wire):
+    """A node to be out of service: from `start` on, or from now, for so long."""
+
+    start: Instant | None = None
+    duration_s: Annotated[int, Field(ge=1, le=HORIZON_S, strict=True)]
+    reason: Label | None = None
+
+
+class Drain(Wire):
+    """A node out of service over `[starts_at, ends_at)`: nothing starts on it, and what is scheduled goes elsewhere."""
+
+    id: str
+    node: NodeName
+    starts_at: Instant
+    ends_at: Instant
+    reason: str | None
+
+
+class Touched(Wire):
+    """A lease that a drain touches: moved elsewhere, later, back to the queue, or running to its own end."""
+
+    lease: str
+    company: CompanyName
+    pool: PoolName
+    state: LeaseState
+    starts_at_before: Instant | None
+    starts_at: Instant | None
+    promised_start_before: Instant | None
+    promised_start: Instant | None
+    slipped_s: int
+
+
+class Drained(Wire):
+    """What a drain or its end does, or with `dry_run` would do."""
+
+    drains: list[Drain]
+    moved: list[Touched]
+    running: list[Touched]
+    """What runs on it into the drain goes on to its own end."""
+    empty_from: Instant | None
+    """When the last of that is over and cleaned: the node is empty from then on."""
+
+
 class NodeEnroll(Wire):
     name: NodeName
 
@@ -116,6 +177,10 @@ class Node(Wire):
     agent_version: str | None
     driver_version: str | None
     gpus: list[Gpu]
+    rack: str = ""
+    island: str = ""
+    drains: list[Drain] = []
+    """Those that are not over."""
 
 
 class FreeStep(Wire):
@@ -130,6 +195,7 @@ class NodeCalendar(Wire):
     state: NodeState
     capacity: int
     steps: list[FreeStep]
+    drains: list[Drain] = []
 
 
 class Booking(Wire):

@@ -8,9 +8,11 @@ from sqlmodel import Session, col, select
 
 from dure.wire import HORIZON_S
 from scheduler.core.book import Book
-from scheduler.core.model import CompanyId, Instant, Lease, Node, NodeId, Policy
+from scheduler.core.model import CompanyId, Drain, Instant, Lease, Node, NodeId, Policy
 from scheduler.store import changes, generation, leases, tables
 from scheduler.store.leases import BOOKED
+from scheduler.store.tables import Drain as TableDrain
+from scheduler.store.tables import Node as TableNode
 from scheduler.store.tables import Pool, PoolNode, Quota
 
 POLICY_VERSION = "2"
@@ -102,20 +104,43 @@ def loaded(session: Session, pool: Pool, now: Instant) -> Book:
     blocks = col(tables.Lease.state).in_((*BOOKED, "ended")) & (col(tables.Lease.stops_at) > now - pool.gap_s)
     live = col(tables.Lease.state).in_(BOOKED)
     rows = session.exec(select(tables.Lease).where(col(tables.Lease.pool) == pool.name, blocks | live)).all()
-    nodes = session.exec(select(PoolNode).where(col(PoolNode.pool) == pool.name)).all()
+    nodes = session.exec(
+        select(PoolNode, TableNode)
+        .join(TableNode, col(TableNode.name) == col(PoolNode.node))
+        .where(col(PoolNode.pool) == pool.name)
+    ).all()
+    drains = session.exec(
+        select(TableDrain).where(
+            col(TableDrain.node).in_([row.node for row, _ in nodes]), col(TableDrain.ends_at) > now
+        )
+    ).all()
     quotas = session.exec(select(Quota).where(col(Quota.pool) == pool.name)).all()
     return Book.of(
         policy(pool),
-        [node(row) for row in nodes],
+        [node(row, machine) for row, machine in nodes],
         _core(session, rows),
         {CompanyId(row.company): row.gpus for row in quotas},
+        [drain(row) for row in drains],
     )
 
 
-def node(row: PoolNode) -> Node:
+def drain(row: TableDrain) -> Drain:
+    """What the calendar knows of a drain."""
+    return Drain(id=row.id, node=NodeId(row.node), starts_at=Instant(row.starts_at), ends_at=Instant(row.ends_at))
+
+
+def node(row: PoolNode, machine: TableNode) -> Node:
     """What the calendar knows of a node."""
     lost_at = None if row.lost_at is None else Instant(row.lost_at)
-    return Node(id=NodeId(row.node), capacity=row.capacity, nominal=row.nominal, open=row.open, lost_at=lost_at)
+    return Node(
+        id=NodeId(row.node),
+        capacity=row.capacity,
+        nominal=row.nominal,
+        open=row.open,
+        lost_at=lost_at,
+        rack=machine.rack,
+        island=machine.island,
+    )
 
 
 def _core(session: Session, rows: Sequence[tables.Lease]) -> list[Lease]:

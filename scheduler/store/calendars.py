@@ -12,7 +12,7 @@ from scheduler.actor import Actor
 from scheduler.core.book import Book
 from scheduler.core.model import Instant
 from scheduler.core.steps import Steps
-from scheduler.store import books, leases, tables
+from scheduler.store import books, drains, leases, tables
 from scheduler.store.tables import Node
 from scheduler.store.times import from_wire, to_wire
 
@@ -26,6 +26,7 @@ def show(session: Session, pool: str, *, since: datetime, until: datetime, actor
         message = "until comes after since and after now, and at most 62 days later"
         raise InvalidRequest(f"until: {message}", errors=[FieldError(field="until", message=message)])
     book = books.fresh(session, pool, Instant(int(now)))
+    planned = drains.wires(session, book.nodes, now=now)
     states = dict(session.exec(select(Node.name, Node.state)).all())
     return wire.Calendar(
         pool=pool,
@@ -37,6 +38,7 @@ def show(session: Session, pool: str, *, since: datetime, until: datetime, actor
                 node=node.id,
                 state=wire.NodeState(states[node.id]),
                 capacity=node.capacity,
+                drains=planned.get(node.id, []),
                 steps=_steps(book.free.steps(book.rows[node.id]), lo, hi),
             )
             for node in book.nodes.values()

@@ -64,10 +64,15 @@ def _left(session: Session, node: str, uuids: Sequence[str]) -> list[str]:
 
 def lock_pools_of(session: Session, node: str) -> list[str]:
     """Locks the pools that the node gives GPUs to; their names."""
-    query = select(PoolNode.pool).where(col(PoolNode.node) == node).order_by(col(PoolNode.pool))
-    touched = list(session.exec(query).all())
+    touched = pools_of(session, node)
     generation.lock_all(session, touched)
     return touched
+
+
+def pools_of(session: Session, node: str) -> list[str]:
+    """The pools that the node gives GPUs to, by name."""
+    query = select(PoolNode.pool).where(col(PoolNode.node) == node).order_by(col(PoolNode.pool))
+    return list(session.exec(query).all())
 
 
 def set_node_state(session: Session, node: str, state: str, *, now: float) -> None:
@@ -104,7 +109,9 @@ def recount(session: Session, *, pools: Sequence[str], nodes: Sequence[str], now
                 name: statement.excluded[name] for name in ("capacity", "nominal", "open", "generation", "lost_at")
             }
             session.connection().execute(statement.on_conflict_do_update(index_elements=["pool", "node"], set_=changed))
-            changes.write(session, pool, number, [books.node(PoolNode(**row)) for row in rows], at=now)
+            machines = {row.name: row for row in session.exec(select(Node).where(col(Node.name).in_(nodes)))}
+            items = [books.node(PoolNode(**row), machines[row["node"]]) for row in rows]
+            changes.write(session, pool, number, items, at=now)
         edges.notify(session, pool)
 
 

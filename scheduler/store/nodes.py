@@ -1,6 +1,6 @@
 """Nodes: enrolled by an admin, known through their agents' reports."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 from dure import wire
 from dure.errors import AlreadyExists, UnknownNode
 from scheduler.actor import Actor
-from scheduler.store import adding, audit, gpus, pages, tokens
+from scheduler.store import adding, audit, drains, gpus, pages, tokens
 from scheduler.store.tables import Gpu, Node
 from scheduler.store.times import to_wire
 
@@ -44,22 +44,30 @@ def row(session: Session, name: str) -> Node:
 
 def get(session: Session, name: str, *, now: float) -> wire.Node:
     """Raises UnknownNode."""
-    return _wire(row(session, name), gpus.states(session, node=name), now)
+    found = row(session, name)
+    planned = drains.wires(session, [name], now=now)
+    return _wire(found, gpus.states(session, node=name), now, planned)
 
 
 def page(session: Session, *, after: str | None, limit: int, now: float) -> wire.Page[wire.Node]:
     """By name."""
     query = select(Node).where(col(Node.name) > (after or "")).order_by(col(Node.name)).limit(limit + 1)
     rows = session.exec(query).all()
+    planned = drains.wires(session, [found.name for found in rows], now=now)
     return pages.page(
         rows,
         limit,
-        wire=lambda found: _wire(found, gpus.states(session, node=found.name), now),
+        wire=lambda found: _wire(found, gpus.states(session, node=found.name), now, planned),
         key=lambda found: found.name,
     )
 
 
-def _wire(found: Node, states: Iterable[tuple[Gpu, wire.GpuState, str | None]], now: float) -> wire.Node:
+def _wire(
+    found: Node,
+    states: Iterable[tuple[Gpu, wire.GpuState, str | None]],
+    now: float,
+    planned: Mapping[str, list[wire.Drain]],
+) -> wire.Node:
     readings = {reading["uuid"]: reading for reading in found.reading or []}
     return wire.Node(
         name=found.name,
@@ -70,6 +78,9 @@ def _wire(found: Node, states: Iterable[tuple[Gpu, wire.GpuState, str | None]], 
         clock_offset_s=found.clock_offset_s,
         agent_version=found.agent_version,
         driver_version=found.driver_version,
+        rack=found.rack,
+        island=found.island,
+        drains=planned.get(found.name, []),
         gpus=[_gpu(gpu, state, lease, readings.get(gpu.uuid, {})) for gpu, state, lease in states],
     )
 

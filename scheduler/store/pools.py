@@ -1,6 +1,7 @@
 """Pools: interchangeable GPUs of one product."""
 
 from collections import Counter
+from typing import Any
 
 from pydantic import TypeAdapter
 from sqlmodel import Session, col, func, select
@@ -27,6 +28,17 @@ def add(session: Session, body: wire.PoolCreate, *, actor: Actor, now: float) ->
     fleet.adopt(session, row, now=now)
     audit.record(session, actor=actor, action="pool.add", subject=body.name, at=now, after=body.model_dump())
     return _wire(session, row)
+
+
+def set_policy(session: Session, name: str, body: wire.PoolPolicy) -> tuple[Pool, dict[str, Any]]:
+    """The locked pool with another policy, and what it was before. Raises UnknownPool."""
+    found = generation.lock(session, name)
+    before = {field: getattr(found, field) for field in wire.PoolPolicy.model_fields}
+    for field, value in body.model_dump().items():
+        setattr(found, field, value)
+    session.add(found)
+    session.flush()
+    return found, before
 
 
 def row(session: Session, name: str) -> Pool:

@@ -2,7 +2,7 @@
 checks them."""
 
 from scheduler.store.tables.companies import Company, IdempotentAnswer, Quota, Token
-from scheduler.store.tables.fleet import Gpu, Node, Pool, PoolNode
+from scheduler.store.tables.fleet import Drain, Gpu, Node, Pool, PoolNode
 from scheduler.store.tables.leases import Allocation, AllocationUse, Lease, PlacementRow
 from scheduler.store.tables.processes import Leader, Receiving
 from scheduler.store.tables.records import Account, Audit, Decision, LeaseEvent, LedgerEntry, PoolChange
@@ -14,6 +14,7 @@ __all__ = [
     "Audit",
     "Company",
     "Decision",
+    "Drain",
     "Gpu",
     "IdempotentAnswer",
     "Leader",

@@ -66,6 +66,8 @@ class Node(SQLModel, table=True):
     clock_offset_s: int | None = Field(default=None, sa_column=big_column(null=True))
     agent_version: str | None = Field(default=None, sa_column=text_column(null=True))
     driver_version: str | None = Field(default=None, sa_column=text_column(null=True))
+    rack: str = Field(default="", sa_column=text_column())
+    island: str = Field(default="", sa_column=text_column())
     reading: list[dict[str, Any]] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
 
 
@@ -80,6 +82,23 @@ class Gpu(SQLModel, table=True):
     health: str = Field(sa_column=text_column())
     present: bool = Field(default=True, sa_column=Column(Boolean, nullable=False))
     quarantined: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
+
+
+class Drain(SQLModel, table=True):
+    """A node out of service over `[starts_at, ends_at)`; one that is resumed ends then."""
+
+    __table_args__ = (
+        CheckConstraint("starts_at <= ends_at", name="window"),
+        Index("ix_drain_node_ends_at", "node", "ends_at"),
+    )
+
+    id: str = Field(sa_column=key_column())
+    node: str = Field(sa_column=ref_column("node.name"))
+    starts_at: int = Field(sa_column=at_column())
+    ends_at: int = Field(sa_column=at_column())
+    reason: str | None = Field(default=None, sa_column=text_column(null=True))
+    created_at: int = Field(sa_column=at_column())
+    resumed_at: int | None = Field(default=None, sa_column=at_column(null=True))
 
 
 class PoolNode(SQLModel, table=True):

@@ -40,6 +40,7 @@ class Story:
         self._founding()
         self._asking()
         self._looking()
+        self._maintaining()
         self._amending()
         self._ending()
         self._end_of_tokens()
@@ -157,6 +158,34 @@ class Story:
         self.say("list_companies", "the first of two", "admin", "GET", "/v1/companies?limit=1")
         self.say("list_companies", "an unknown parameter", "admin", "GET", "/v1/companies?size=1")
         self.say("list_quotas", "a company's quotas", "acme", "GET", "/v1/companies/acme/quotas")
+
+    def _maintaining(self) -> None:
+        drain = {"start": "2026-11-24T13:00:00+09:00", "duration_s": 7200, "reason": "new driver"}
+        self.say(
+            "drain_node",
+            "two hours: whom would it touch",
+            "admin",
+            "POST",
+            "/v1/nodes/gpu-01/drain?dry_run=true",
+            drain,
+        )
+        self.say("drain_node", "two hours in the afternoon", "admin", "POST", "/v1/nodes/gpu-01/drain", drain)
+        self.say(
+            "drain_node",
+            "from yesterday on",
+            "admin",
+            "POST",
+            "/v1/nodes/gpu-01/drain",
+            {**drain, "start": "2026-11-23T13:00:00+09:00"},
+        )
+        self.say("drain_node", "an unknown node", "admin", "POST", "/v1/nodes/gpu-99/drain", drain)
+        self.say("resume_node", "back again", "admin", "POST", "/v1/nodes/gpu-01/resume")
+        self.say("resume_node", "one that is not drained", "admin", "POST", "/v1/nodes/gpu-01/resume")
+        self.say(
+            "label_node", "where it stands", "admin", "PUT", "/v1/nodes/gpu-01/labels", {"rack": "r1", "island": "a"}
+        )
+        policy = {"slack_ppm": 20_000, "reserve_ppm": 20_000, "reserve_over_s": 3600}
+        self.say("set_policy", "less slack, and a reserve", "admin", "PUT", "/v1/pools/h100-80gb/policy", policy)
 
     def _amending(self) -> None:
         lease, gang = self._lease("finetune-7b"), self._lease("pretrain")

@@ -1,0 +1,170 @@
+"""A node out of service: what is scheduled goes elsewhere at once, what runs is left alone, and everybody touched is told."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from dure import wire
+from dure.errors import BeyondHorizon, InvalidRequest, NotDrained, UnknownNode
+from scheduler import maintenance
+from scheduler.service import Service
+from scheduler.store import calendars, nodes
+from scheduler.store.books import Books
+from scheduler.store.db import Database
+from scheduler.store.times import to_wire
+from tests.integration.scheduler.conftest import ADMIN, GAP_S, T0, World
+
+HOUR = 3600
+
+
+def drain(
+    world: World, node: str = "n1", *, now: float = T0, start: int | None = None, duration_s: int = HOUR
+) -> wire.Drained:
+    body = wire.DrainNode(start=to_wire(start), duration_s=duration_s, reason="new driver")
+    with world.db.begin() as session:
+        return maintenance.drain(world.service, session, node, body, actor=ADMIN, now=now)
+
+
+def resume(world: World, node: str = "n1", *, now: float = T0) -> wire.Drained:
+    with world.db.begin() as session:
+        return maintenance.resume(world.service, session, node, actor=ADMIN, now=now)
+
+
+def test_what_is_scheduled_goes_to_other_nodes_at_the_same_start(world: World) -> None:
+    lease = world.ask(8, start=to_wire(T0 + HOUR), duration_s=HOUR)
+    on = lease.placement[0].node
+    found = drain(world, on, start=T0 + HOUR + 10)
+    moved = world.lease(lease)
+    assert [(one.lease, one.slipped_s) for one in found.moved] == [(lease.id, 0)]
+    assert moved.placement[0].node != on
+    assert (moved.starts_at, moved.promised_start) == (lease.starts_at, lease.promised_start)
+    assert ("moved", "drain") in world.events(lease)
+
+
+def test_what_finds_no_other_place_slips_with_its_cause(database: Database) -> None:
+    world = World(database).found(nodes_=("n1",), gpus=8)
+    lease = world.ask(8, start=to_wire(T0 + HOUR), duration_s=HOUR)
+    found = drain(world, start=T0 + HOUR, duration_s=2 * HOUR)
+    late = world.lease(lease)
+    assert [one.slipped_s for one in found.moved] == [2 * HOUR]
+    assert late.promised_start == late.starts_at == to_wire(T0 + 3 * HOUR)
+    assert ("slipped", "drain") in world.events(lease)
+
+
+def test_what_runs_goes_on_and_is_told(world: World) -> None:
+    lease = world.ask(8, duration_s=HOUR)
+    world.turn(T0)
+    on = lease.placement[0].node
+    found = drain(world, on, start=T0 + 60)
+    assert [one.lease for one in found.running] == [lease.id]
+    assert found.empty_from == to_wire(T0 + HOUR + GAP_S)
+    assert ("drain_notice", "drain") in world.events(lease)
+    world.turn(T0 + 1800)
+    assert world.lease(lease).state == "active"
+
+
+def test_nothing_starts_on_a_drained_node_until_it_is_given_back(database: Database) -> None:
+    world = World(database).found(nodes_=("n1",), gpus=8)
+    drain(world, duration_s=HOUR)
+    waiting = world.ask(8, now=T0 + 1)
+    assert waiting.promised_start == to_wire(T0 + HOUR)
+    with pytest.raises(NotDrained):
+        resume(world, "n1", now=T0 + 2 * HOUR)
+    resume(world, now=T0 + 60)
+    assert world.ask(8, now=T0 + 61, who="globex", duration_s=60).starts_at == to_wire(T0 + 61)
+
+
+def test_drains_may_overlap_and_all_end_together(world: World) -> None:
+    drain(world, start=T0 + 100, duration_s=100)
+    drain(world, start=T0 + 150, duration_s=100)
+    with world.db.snapshot() as session:
+        assert len(nodes.get(session, "n1", now=T0).drains) == 2
+    assert len(resume(world, now=T0 + 160).drains) == 2
+    with world.db.snapshot() as session:
+        assert nodes.get(session, "n1", now=T0 + 161).drains == []
+
+
+def test_everybody_sees_a_drain_in_the_calendar(world: World) -> None:
+    drain(world, start=T0 + 100, duration_s=100)
+    with world.db.snapshot() as session:
+        shown = calendars.show(session, "h100", since=to_wire(T0), until=to_wire(T0 + HOUR), actor=ADMIN, now=T0)
+    first = next(node for node in shown.nodes if node.node == "n1")
+    assert [found.reason for found in first.drains] == ["new driver"]
+    assert [(step.at, step.free) for step in first.steps] == [
+        (to_wire(T0), 8),
+        (to_wire(T0 + 100), 0),
+        (to_wire(T0 + 200), 8),
+    ]
+
+
+def test_another_replica_learns_of_a_drain_and_of_labels(world: World) -> None:
+    other = Service(Books())
+    with world.db.snapshot() as session:
+        other.books.seen(session, "h100", T0)  # pyright: ignore[reportArgumentType]
+    drain(world, start=T0 + 100, duration_s=100)
+    with world.db.begin() as session:
+        maintenance.label(session, "n2", wire.NodeLabels(rack="r1", island="a"), actor=ADMIN, now=T0)
+    with world.db.snapshot() as session:
+        _, book = other.books.seen(session, "h100", T0)  # pyright: ignore[reportArgumentType]
+    fresh = Books()
+    with world.db.snapshot() as session:
+        _, loaded = fresh.seen(session, "h100", T0)  # pyright: ignore[reportArgumentType]
+    assert dict(book.nodes) == dict(loaded.nodes)
+    assert dict(book.drains) == dict(loaded.drains)
+    assert [node.rack for node in book.nodes.values()] == ["", "r1"]
+
+
+def test_a_training_gang_is_kept_on_one_island(database: Database) -> None:
+    world = World(database).found(nodes_=("n1", "n2", "n3", "n4"), gpus=8)
+    for node, island in (("n1", "a"), ("n2", "b"), ("n3", "c"), ("n4", "c")):
+        with world.db.begin() as session:
+            maintenance.label(session, node, wire.NodeLabels(rack="r1", island=island), actor=ADMIN, now=T0)
+    gang = {"shape": {"nodes": 2, "gpus_per_node": 4}}
+    assert [share.node for share in world.ask(8, **gang).placement] == ["n3", "n4"]
+    spread = world.ask(8, purpose="inference", shape={"nodes": 2, "gpus_per_node": 2}, who="globex")
+    assert [share.node for share in spread.placement] == ["n1", "n2"]
+
+
+def test_a_policy_is_changed_and_promises_stay(world: World) -> None:
+    world.ask(16, duration_s=HOUR)
+    world.turn(T0)
+    promised = world.ask(8, now=T0 + 1, duration_s=HOUR, who="globex")
+    with world.db.begin() as session:
+        body = wire.PoolPolicy(slack_ppm=500_000)
+        assert (
+            maintenance.set_policy(world.service, session, "h100", body, actor=ADMIN, now=T0 + 2).slack_ppm == 500_000
+        )
+    assert world.lease(promised).promised_start == promised.promised_start
+    later = world.ask(8, now=T0 + 3, duration_s=HOUR, who="globex")
+    assert later.promised_start == to_wire(T0 + HOUR + GAP_S + 1800)
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({"start": to_wire(T0 - 10), "duration_s": 60}, InvalidRequest),
+        ({"duration_s": wire.HORIZON_S, "start": to_wire(T0 + 60)}, BeyondHorizon),
+    ],
+)
+def test_a_drain_outside_of_the_calendar_is_refused(
+    world: World, body: dict[str, object], error: type[Exception]
+) -> None:
+    with world.db.begin() as session, pytest.raises(error):
+        maintenance.drain(world.service, session, "n1", wire.DrainNode.model_validate(body), actor=ADMIN, now=T0)
+
+
+def test_an_unknown_node_is_not_drained(world: World) -> None:
+    with pytest.raises(UnknownNode):
+        drain(world, "n9")
+
+
+def test_two_drains_at_once_leave_every_promise_on_a_node_that_is_there(database: Database) -> None:
+    world = World(database).found(nodes_=("n1", "n2", "n3"), gpus=8)
+    asked = [world.ask(8, start=to_wire(T0 + HOUR), duration_s=HOUR, who=who) for who in ("acme", "globex")]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda node: drain(world, node, start=T0 + HOUR, duration_s=HOUR), ["n1", "n2"]))
+    places = [(share.node, lease.starts_at) for lease in map(world.lease, asked) for share in lease.placement]
+    assert len(set(places)) == 2
+    for lease in map(world.lease, asked):
+        at_start = lease.starts_at == to_wire(T0 + HOUR)
+        assert (lease.placement[0].node == "n3") if at_start else lease.late_start_s is None
