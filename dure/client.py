@@ -201,6 +201,17 @@ class Client:
         """Whether an inference lease renews itself."""
         return self._put(f"/v1/leases/{_segment(lease_id)}/renewal", body, wire.Lease)
 
+    def search_offers(self, body: wire.OfferSearch) -> wire.Offers:
+        """Several different windows, each claimable by its id for a few minutes."""
+        return self._post("/v1/offers", body, wire.Offers)
+
+    def offer(self, offer_id: str) -> wire.Offer:
+        return self._get(f"/v1/offers/{_segment(offer_id)}", wire.Offer)
+
+    def claim_offer(self, offer_id: str, body: wire.OfferClaim | None = None) -> wire.Lease:
+        """The lease. Raises OfferGone and OfferExpired with fresh offers in them."""
+        return self._post(f"/v1/offers/{_segment(offer_id)}/claim", body or wire.OfferClaim(), wire.Lease)
+
     # --- the pool over time, and what was used -------------------------------------------------------------------------
 
     def calendar(self, pool: str, *, since: datetime | None = None, until: datetime | None = None) -> wire.Calendar:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from dure.wire.leases import Decision
+from dure.wire.offers import Offer
 from dure.wire.problems import FieldError, Problem
 
 
@@ -26,6 +27,7 @@ class DureError(Exception):
         numbers: Mapping[str, int | str] | None = None,
         decision: Decision | None = None,
         lease: str | None = None,
+        offers: Sequence[Offer] = (),
         request_id: str | None = None,
         retry_after_s: int | None = None,
     ) -> None:
@@ -34,6 +36,7 @@ class DureError(Exception):
         self.numbers = dict(numbers or {})
         self.decision = decision
         self.lease = lease
+        self.offers = list(offers)
         self.request_id = request_id
         self.retry_after_s = retry_after_s
         super().__init__(self.detail)
@@ -55,6 +58,7 @@ class DureError(Exception):
             numbers=self.numbers,
             decision=self.decision,
             lease=self.lease,
+            offers=self.offers,
         )
 
 
@@ -187,6 +191,12 @@ class UnknownLease(NotFound):
     code = "unknown_lease"
 
 
+class UnknownOffer(NotFound):
+    """There is no such offer, or it is another company's."""
+
+    code = "unknown_offer"
+
+
 class UnknownToken(NotFound):
     """There is no such token."""
 
@@ -221,6 +231,18 @@ class NotDrained(DureError):
     """The node is not drained."""
 
     code, status = "not_drained", 409
+
+
+class OfferGone(DureError):
+    """Somebody else took what was offered; the answer has fresh offers."""
+
+    code, status = "offer_gone", 409
+
+
+class OfferExpired(DureError):
+    """The offer can be claimed no more; the answer has fresh offers."""
+
+    code, status = "offer_expired", 409
 
 
 class GpuClaimed(DureError):
@@ -294,6 +316,7 @@ def from_problem(problem: Problem, *, retry_after_s: int | None = None) -> DureE
         numbers=problem.numbers,
         decision=problem.decision,
         lease=problem.lease,
+        offers=problem.offers,
         request_id=problem.request_id,
         retry_after_s=retry_after_s,
     )

@@ -4,7 +4,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from scheduler.clock import DatabaseClock
 from scheduler.loop import Loop
-from scheduler.store import idempotency
+from scheduler.store import idempotency, offers
 from scheduler.store.db import Database
 
 
@@ -17,6 +17,7 @@ def schedule(db: Database, clock: DatabaseClock, loop: Loop) -> BackgroundSchedu
     jobs.add_job(
         lambda: forget_answers(db, loop, clock.now()), "interval", id="forget_idempotent_answers", minutes=10, jitter=30
     )
+    jobs.add_job(lambda: forget_offers(db, loop, clock.now()), "interval", id="forget_offers", minutes=10, jitter=30)
     jobs.start()
     return jobs
 
@@ -27,3 +28,11 @@ def forget_answers(db: Database, loop: Loop, now: float) -> int:
         return 0
     with db.begin() as session:
         return idempotency.forget(session, now=now)
+
+
+def forget_offers(db: Database, loop: Loop, now: float) -> int:
+    """Removes offers that could be claimed until a day ago; only the leader does."""
+    if not loop.leads:
+        return 0
+    with db.begin() as session:
+        return offers.forget(session, now=now)

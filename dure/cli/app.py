@@ -2,7 +2,7 @@
 
 import typer
 
-from dure.cli import ask, calendar, company, exits, lease, node, pool, quota, status, token, usage, version
+from dure.cli import ask, calendar, company, exits, lease, node, offer, pool, quota, status, token, usage, version
 from dure.cli.command import Json, Server, Token, TokenFile, Zone, begin
 
 EPILOG = "\b\n" + "\n".join(["Exit codes:", *(f"  {code}  {meaning}" for code, meaning in exits.MEANINGS.items())])
@@ -34,6 +34,7 @@ def root(
 
 ask.register(app)
 app.add_typer(lease.app, name="lease")
+app.add_typer(offer.app, name="offer")
 calendar.register(app)
 status.register(app)
 usage.register(app)

@@ -37,8 +37,8 @@ def _lines(found: wire.Drained, view: View) -> Iterator[tuple[str, str]]:
 def _how(one: wire.Touched, view: View) -> str:
     if one.state is wire.LeaseState.QUEUED:
         return "back to the queue: no place is left within the booking horizon"
-    if one.slipped_s:
+    if one.slipped_s and one.promised_start is not None:
         return f"promised {times.show_duration(one.slipped_s)} later: {view.full(one.promised_start)}"
     if one.starts_at == one.starts_at_before:
         return "to other nodes, at the same start"
-    return f"to {view.full(one.starts_at)}, within its promise"
+    return "within its promise" if one.starts_at is None else f"to {view.full(one.starts_at)}, within its promise"

@@ -45,6 +45,7 @@ from dure.wire.leases import (
     Renewal,
     Shrink,
 )
+from dure.wire.offers import Offer, OfferClaim, OfferReason, Offers, OfferSearch, OfferShare
 from dure.wire.problems import FieldError, Problem
 from dure.wire.reports import (
     MAX_REPORT_BYTES,
@@ -127,6 +128,12 @@ __all__ = [
     "NodeName",
     "NodeShare",
     "NodeState",
+    "Offer",
+    "OfferClaim",
+    "OfferReason",
+    "OfferSearch",
+    "OfferShare",
+    "Offers",
     "Outcome",
     "Page",
     "Pool",

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 from dure.wire.leases import Decision
+from dure.wire.offers import Offer
 
 
 class FieldError(BaseModel):
@@ -28,4 +29,6 @@ class Problem(BaseModel):
     errors: list[FieldError] = []
     numbers: dict[str, int | str] = {}
     decision: Decision | None = None
+    offers: list[Offer] = []
+    """Fresh offers, for a claim that came too late."""
     lease: str | None = None

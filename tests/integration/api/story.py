@@ -40,6 +40,7 @@ class Story:
         self._founding()
         self._asking()
         self._looking()
+        self._choosing()
         self._maintaining()
         self._amending()
         self._ending()
@@ -158,6 +159,25 @@ class Story:
         self.say("list_companies", "the first of two", "admin", "GET", "/v1/companies?limit=1")
         self.say("list_companies", "an unknown parameter", "admin", "GET", "/v1/companies?size=1")
         self.say("list_quotas", "a company's quotas", "acme", "GET", "/v1/companies/acme/quotas")
+
+    def _choosing(self) -> None:
+        wanted = {
+            "pools": ["h100-80gb"],
+            "shape": {"gpus": 2},
+            "duration_s": 3600,
+            "start_by": "2026-11-25T09:00:00+09:00",
+        }
+        found = self.say("search_offers", "2 GPUs for an hour, until tomorrow", "acme", "POST", "/v1/offers", wanted)
+        first, second = found["items"][0]["id"], found["items"][1]["id"]
+        self.say("search_offers", "in no pool", "acme", "POST", "/v1/offers", {**wanted, "pools": []})
+        self.say("show_offer", "as it was made", "acme", "GET", f"/v1/offers/{first}")
+        self.say("show_offer", "an unknown offer", "acme", "GET", f"/v1/offers/{UNKNOWN}")
+        claimed = self.say(
+            "claim_offer", "the first one", "acme", "POST", f"/v1/offers/{first}/claim", {"name": "eval"}
+        )
+        self.clock.at += 400
+        self.say("claim_offer", "too late", "acme", "POST", f"/v1/offers/{second}/claim", {})
+        self.say("cancel_lease", "what an offer became", "acme", "POST", f"/v1/leases/{claimed['id']}/cancel")
 
     def _maintaining(self) -> None:
         drain = {"start": "2026-11-24T13:00:00+09:00", "duration_s": 7200, "reason": "new driver"}

@@ -20,7 +20,7 @@ from tests.integration.api.story import Json, Story
 from tests.served import served
 
 FILE = Path(examples.__file__).with_name("examples.json")
-ID = re.compile(r"\b(lea|dec|tok|alo)_[0-9a-z]{20}\b")
+ID = re.compile(r"\b(lea|dec|tok|alo|off|drn)_[0-9a-z]{20}\b")
 
 
 @pytest.fixture

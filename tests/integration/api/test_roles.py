@@ -27,7 +27,10 @@ MAY = {
     "list_quotas": PEOPLE,
     "list_tokens": ADMINS,
     "drain_node": ADMINS,
+    "claim_offer": PEOPLE,
     "extend_lease": PEOPLE,
+    "search_offers": PEOPLE,
+    "show_offer": PEOPLE,
     "label_node": ADMINS,
     "resume_node": ADMINS,
     "set_policy": ADMINS,
@@ -46,7 +49,7 @@ MAY = {
 }
 """By operation; whoever is not named is forbidden."""
 
-NAMES = {"company": "acme", "pool": "h100", "node": "n1", "lease": "lea_0", "token": "tok_0"}
+NAMES = {"company": "acme", "pool": "h100", "node": "n1", "lease": "lea_0", "token": "tok_0", "offer": "off_0"}
 
 
 def operations(site: Site) -> dict[str, tuple[str, str]]:

@@ -119,8 +119,8 @@ def test_a_training_gang_is_kept_on_one_island(database: Database) -> None:
     for node, island in (("n1", "a"), ("n2", "b"), ("n3", "c"), ("n4", "c")):
         with world.db.begin() as session:
             maintenance.label(session, node, wire.NodeLabels(rack="r1", island=island), actor=ADMIN, now=T0)
-    gang = {"shape": {"nodes": 2, "gpus_per_node": 4}}
-    assert [share.node for share in world.ask(8, **gang).placement] == ["n3", "n4"]
+    gang = world.ask(8, shape={"nodes": 2, "gpus_per_node": 4})
+    assert [share.node for share in gang.placement] == ["n3", "n4"]
     spread = world.ask(8, purpose="inference", shape={"nodes": 2, "gpus_per_node": 2}, who="globex")
     assert [share.node for share in spread.placement] == ["n1", "n2"]
 

@@ -15,7 +15,7 @@ COMMANDS = dict(docs.commands(ROOT, "dure"))
 WANTED = """
 ask calendar status usage version
 company add, company list, company show, quota set, quota show, token issue, token list, token revoke,
-pool add, pool list, pool show, pool policy, node enroll, node list, node show, node drain, node resume, node label,
+offer search, offer show, offer claim, pool add, pool list, pool show, pool policy, node enroll, node list, node show, node drain, node resume, node label,
 lease list, lease show, lease release, lease cancel, lease watch, lease events, lease extend, lease shrink, lease renew
 """
 
