@@ -1,4 +1,7 @@
-"""`python -m bench [MEASURE]`: measures one thing, or everything at moderate length, prints tables and keeps them as JSON."""
+"""`python -m bench [MEASURE]`: measures one thing, or everything at moderate length, prints tables and keeps them as JSON.
+
+`replay` and `openb` are for themselves and have options of their own (`--help`): they replay traces that are not in this tree.
+"""
 
 import argparse
 import signal
@@ -16,6 +19,8 @@ def main() -> int:
     """0; 130 when interrupted, with every process ended; what `replay` says of itself."""
     if sys.argv[1:2] == ["replay"]:
         return replay.main(sys.argv[2:])
+    if sys.argv[1:2] == ["openb"]:
+        return _openb(sys.argv[2:])
     wanted = _arguments()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
@@ -24,6 +29,16 @@ def main() -> int:
         print(results.table(result), flush=True)
         print(f"kept in {results.keep(result)}\n", flush=True)
     return 0
+
+
+def _openb(arguments: list[str]) -> int:
+    from bench.openb import cli as openb
+    from bench.openb.trace import Unreadable
+
+    try:
+        return openb.main(arguments)
+    except Unreadable as trouble:
+        sys.exit(f"bench openb: {trouble}")
 
 
 def _interrupt(*_: object) -> None:
