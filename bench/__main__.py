@@ -1,16 +1,18 @@
-"""`python -m bench [MEASURE]`: measures one thing, or everything at moderate length, prints tables and keeps them as JSON.
+"""`python -m bench [MEASURE]`: measures one thing, or all of ours at moderate length, prints tables and keeps them as JSON.
 
-`replay` and `openb` are for themselves and have options of their own (`--help`): they replay traces that are not in this tree.
+`slurm` is for itself: it installs Debian's Slurm where it is missing, and takes most of an hour. So are `replay` and `openb`,
+with options of their own (`--help`): they replay traces that are not in this tree.
 """
 
 import argparse
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from bench import ask, cli, lateness, reports, results
+from bench import ask, beside, cli, lateness, reports, results, sizes
 from bench.replay import __main__ as replay
 from bench.results import Result
+from bench.slurm.packages import SlurmMissing
 
 EVERYTHING = "all"
 
@@ -24,8 +26,7 @@ def main() -> int:
     wanted = _arguments()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-    for measure in _measures(wanted):
-        result = measure()
+    for result in _measured(wanted):
         print(results.table(result), flush=True)
         print(f"kept in {results.keep(result)}\n", flush=True)
     return 0
@@ -39,6 +40,13 @@ def _openb(arguments: list[str]) -> int:
         return openb.main(arguments)
     except Unreadable as trouble:
         sys.exit(f"bench openb: {trouble}")
+
+
+def _measured(wanted: argparse.Namespace) -> Iterable[Result]:
+    """Each as soon as it is there."""
+    if wanted.measure == "slurm":
+        return beside.measure(sizes.QUICK if wanted.quick else sizes.WHOLE)
+    return (measure() for measure in _measures(wanted))
 
 
 def _interrupt(*_: object) -> None:
@@ -63,17 +71,22 @@ def _measures(wanted: argparse.Namespace) -> list[Callable[[], Result]]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     everything = parser.add_argument
-    everything("measure", nargs="?", default=EVERYTHING, choices=[EVERYTHING, "ask", "reports", "lateness", "cli"])
+    everything(
+        "measure", nargs="?", default=EVERYTHING, choices=[EVERYTHING, "ask", "reports", "lateness", "cli", "slurm"]
+    )
     everything("--gpus", type=int, nargs="+", default=[100, 10_000], help="ask: sizes of the pool")
     everything("--seconds", type=float, default=4.0, help="ask, reports: how long each line is measured")
     everything("--leases", type=int, default=1000, help="lateness: how many one-GPU leases")
     everything("--within", type=int, default=60, help="lateness: seconds over which their starts are spread")
     everything("--runs", type=int, default=10, help="cli: how often the command is started")
+    everything("--quick", action="store_true", help="slurm: a tenth of it, in under two minutes")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
+    except SlurmMissing as missing:
+        sys.exit(f"bench: {missing}")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,9 +1,11 @@
 """The floors: what cannot be beaten on this machine by whoever goes through the same HTTP server and the same PostgreSQL."""
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import psycopg
 
@@ -31,6 +33,21 @@ def insert(database_url: str, *, clients: int, seconds: float) -> Timed:
         connections = [left.enter_context(psycopg.connect(database_url, autocommit=True)) for _ in range(clients)]
         connections[0].execute("CREATE TABLE IF NOT EXISTS bench_floor (id bigserial PRIMARY KEY, body text NOT NULL)")
         return drive([_insert(connection) for connection in connections], seconds=seconds)
+
+
+def append(folder: Path, *, seconds: float) -> Timed:
+    """As many bytes appended to a file, and on the disk: what no database that keeps its word can be faster than."""
+    with (folder / "bench_floor").open("ab", buffering=0) as file:
+        return drive([_append(file.fileno())], seconds=seconds)
+
+
+def _append(file: int) -> Lane:
+    def one() -> None:
+        os.write(file, _BODY.encode())
+        os.fdatasync(file)
+
+    while True:
+        yield one
 
 
 def _insert(connection: psycopg.Connection) -> Iterator:

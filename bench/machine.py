@@ -18,8 +18,13 @@ def described() -> dict[str, str | int | float]:
         "processor": _processor(),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "load_before": round(os.getloadavg()[0], 2),
+        "load_before": load(),
     }
+
+
+def load() -> float:
+    """Of the last minute, with ours in it."""
+    return round(os.getloadavg()[0], 2)
 
 
 def commit() -> str:

@@ -44,9 +44,9 @@ class Stack:
 
     @contextmanager
     def process(self, package: str) -> Iterator[str]:
-        """The address of `python -m api` or `python -m scheduler`, ready. Raises NotReady."""
+        """The address of `python -m api`, or another that listens as it is told in the same way, ready. Raises NotReady."""
         port = _free_port()
-        prefix = f"DURE_{package.upper()}_"
+        prefix = f"DURE_{package.rpartition('.')[2].upper()}_"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DURE_")}
         ours = {"DURE_DATABASE_URL": self.database_url, f"{prefix}HOST": HOST, f"{prefix}PORT": str(port)}
         log = self.folder / f"{package}.log"
