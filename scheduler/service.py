@@ -12,12 +12,15 @@ from dure import wire
 from dure.errors import DureError, WrongState
 from scheduler import asks
 from scheduler.actor import Actor
+from scheduler.core import record
 from scheduler.core.book import Book
 from scheduler.core.decide import decide
+from scheduler.core.elsewhere import Option
 from scheduler.core.lease import advance, charge, queued
 from scheduler.core.model import Ask, Cause, Instant, LeaseId, Promise, Refusal, State, Verdict
 from scheduler.core.model import Lease as CoreLease
 from scheduler.core.replan import Move, Plan, replan
+from scheduler.elsewhere import Elsewhere
 from scheduler.expectations import Expectations
 from scheduler.ids import new_id
 from scheduler.store import audit, bulk, due, edges, generation, leases, ledger, plans, records
@@ -50,6 +53,7 @@ class Service:
     def __init__(self, books: Books, clock: Callable[[], float] = lambda: 0.0) -> None:
         self.books, self._clock = books, clock
         self.expectations = Expectations(books)
+        self.elsewhere = Elsewhere(books)
 
     def locked(self, session: Session, pool: str, now: float) -> tuple[int, Book, float]:
         """The pool's generation and book under its lock, and the time now that we have it. Raises UnknownPool."""
@@ -83,17 +87,26 @@ class Service:
             if not isinstance(ask, DureError)
         ]
         at = Instant(math.ceil(now))
-        decided = decide(book, [(lease_id, ask) for lease_id, _, ask in taken], at)
+        pairs = [(lease_id, ask) for lease_id, _, ask in taken]
+        decided = decide(book, pairs, at)
         answers = [
-            _answer(lease_id, request, ask, verdict, decided.book.leases.get(lease_id), now)
+            _answer(
+                request,
+                ask,
+                verdict,
+                decided.book.leases.get(lease_id) or queued(lease_id, ask, at),
+                _decision(verdict, ask, now, self.elsewhere.of(session, ask, verdict, at)),
+            )
             for (lease_id, request, ask), verdict in zip(taken, decided.verdicts, strict=True)
         ]
         moves = [Move(before=before, after=after, cause=Cause.EARLIER) for before, after in decided.moves]
         changed = bool(moves) or any(found.lease.state is State.SCHEDULED for found in answers)
         newer = generation.bump(session, pool) if changed else number
         audited = _audited(answers, [request for _, request, _ in taken], now)
-        plans.write_answers(session, answers, decided_at=number, number=newer, at=now, audited=audited)
-        plans.write_moves(session, pool, moves, number=newer, at=now)
+        kept = record.of_asks(book, pairs, at, decided)
+        plans.write_answers(session, answers, kept, decided_at=number, number=newer, at=now, audited=audited)
+        if answers:
+            plans.write_moves(session, pool, moves, decision=answers[0].decision.id, number=newer, at=now)
         self.books.keep_on_commit(session, pool, newer, decided.book)
         if any(found.lease.starts_at is not None and found.lease.starts_at <= now + SOON_S for found in answers):
             edges.notify(session, pool)
@@ -112,12 +125,20 @@ class Service:
 
     def quote(self, session: Session, body: wire.Ask, *, actor: Actor, now: float) -> wire.Quote:
         """What `ask` would decide now; nothing is stored. Raises what `ask` raises."""
-        _, book = self.books.seen(session, body.pool, Instant(math.ceil(now)))
-        return _quoted_on(book, asks.parsed(session, body, actor, now), now)
+        ask = asks.parsed(session, body, actor, now)
+        at = Instant(math.ceil(now))
+        _, book = self.books.seen(session, ask.pool, at)
+        verdict = _verdict(book, ask, now)
+        return _quoted(verdict, ask, now, self.elsewhere.of(session, ask, verdict, at))
 
-    def quote_on(self, book: Book, body: wire.Ask, *, actor: Actor, now: float) -> wire.Quote:
-        """The same for a company, on a book that is known to be the newest, without the database."""
-        return _quoted_on(book, asks.of_company(body, actor, now), now)
+    def quote_on(self, book: Book, body: wire.Ask, *, actor: Actor, now: float) -> wire.Quote | None:
+        """The same for a company, on a book that is known to be the newest, without the database.
+
+        None for a refusal: it says what other pools would answer.
+        """
+        ask = asks.of_company(body, actor, now)
+        verdict = _verdict(book, ask, now)
+        return None if isinstance(verdict, Refusal) else _quoted(verdict, ask, now)
 
     def seen(self, session: Session, pool: str, *, now: float, queue: bool) -> Plan:
         """What `replan` would do, on what a snapshot shows; nothing is stored. Raises UnknownPool."""
@@ -134,6 +155,9 @@ class Service:
         if not plan.moves and not plan.pulled:
             return plan
         newer = generation.bump(session, pool)
+        head = plans.write_plan(
+            session, pool, plan, record.of_replan(book, waiting, at, plan), decided_at=number, at=now
+        )
         by_id = {lease_id: ask for lease_id, ask, _ in waiting}
         pulled = [
             Answer(
@@ -143,8 +167,8 @@ class Service:
             )
             for lease_id, promise in plan.pulled.items()
         ]
-        plans.write_moves(session, pool, plan.moves, number=newer, at=now)
-        plans.write_pulled(session, pulled, decided_at=number, number=newer, at=now)
+        plans.write_moves(session, pool, plan.moves, decision=head, number=newer, at=now)
+        plans.write_pulled(session, pulled, plan=head, decided_at=number, number=newer, at=now)
         self.books.keep_on_commit(session, pool, newer, plan.book)
         edges.notify(session, pool)
         return plan
@@ -233,25 +257,21 @@ def _parsed(session: Session, request: Request, now: float) -> Ask | DureError:
         return error
 
 
-def _answer(
-    lease_id: LeaseId, request: Request, ask: Ask, verdict: Verdict, lease: CoreLease | None, now: float
-) -> Answer:
-    """`lease` is what the book has of it, if it was promised a start."""
-    if lease is None:
-        lease = queued(lease_id, ask, Instant(math.ceil(now)))
+def _answer(request: Request, ask: Ask, verdict: Verdict, lease: CoreLease, decision: wire.Decision) -> Answer:
     if isinstance(verdict, Refusal):
         lease = replace(lease, state=State.REFUSED)
     return Answer(
         body=request.body,
         ask=ask,
         lease=lease,
-        decision=_decision(verdict, ask, now),
+        decision=decision,
         request_id=request.request_id,
     )
 
 
-def _decision(verdict: Verdict, ask: Ask, now: float) -> wire.Decision:
-    return records.decision(verdict, ask, id=new_id("dec", now), policy_version=POLICY_VERSION, now=now)
+def _decision(verdict: Verdict, ask: Ask, now: float, elsewhere: Sequence[Option] = ()) -> wire.Decision:
+    id_ = new_id("dec", now)
+    return records.decision(verdict, ask, id=id_, policy_version=POLICY_VERSION, now=now, elsewhere=elsewhere)
 
 
 def _audited(answers: Sequence[Answer], requests: Sequence[Request], now: float) -> list[bulk.Row]:
@@ -277,13 +297,12 @@ def locked_lease(session: Session, lease_id: str, actor: Actor) -> tuple[Lease, 
     return row, lease
 
 
-def _quoted_on(book: Book, ask: Ask, now: float) -> wire.Quote:
-    [verdict] = decide(book, [(LeaseId("~"), ask)], Instant(math.ceil(now))).verdicts
-    return _quoted(verdict, ask, now)
+def _verdict(book: Book, ask: Ask, now: float) -> Verdict:
+    return decide(book, [(LeaseId("~"), ask)], Instant(math.ceil(now))).verdicts[0]
 
 
-def _quoted(verdict: Verdict, ask: Ask, now: float) -> wire.Quote:
-    decision = records.decision(verdict, ask, id=None, policy_version=POLICY_VERSION, now=now)
+def _quoted(verdict: Verdict, ask: Ask, now: float, elsewhere: Sequence[Option] = ()) -> wire.Quote:
+    decision = records.decision(verdict, ask, id=None, policy_version=POLICY_VERSION, now=now, elsewhere=elsewhere)
     if not isinstance(verdict, Promise):
         return wire.Quote(
             decision=decision,

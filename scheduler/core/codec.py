@@ -105,7 +105,11 @@ def decode(kind: str, value: Mapping[str, Any]) -> Item:
 
 def canonical(item: Item) -> bytes:
     """The bytes that stand for the item in a digest."""
-    return json.dumps([kind(item), encode(item)], sort_keys=True, separators=(",", ":")).encode()
+    return text([kind(item), encode(item)]).encode()
+
+
+text = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+"""A plain JSON value as the one text that stands for it: ASCII, sorted, without blanks."""
 
 
 def _lease(lease: Lease) -> Json:

@@ -11,7 +11,9 @@ from sqlmodel import Session
 
 from dure import wire
 from scheduler.core.model import Ask, Cause, Gang, Lease, State
-from scheduler.core.replan import Move
+from scheduler.core.record import REPLAN, Record
+from scheduler.core.replan import Move, Plan
+from scheduler.ids import new_id
 from scheduler.store import bulk, changes, leases, ledger, records
 from scheduler.store.ledger import Entry
 from scheduler.store.tables import Audit, Decision, LeaseEvent, PlacementRow
@@ -37,6 +39,7 @@ class Answer:
 def write_answers(
     session: Session,
     answers: Sequence[Answer],
+    kept: Record,
     *,
     decided_at: int,
     number: int,
@@ -49,7 +52,7 @@ def write_answers(
     promised = [found.lease for found in answers if found.lease.state is State.SCHEDULED]
     bulk.insert(
         session,
-        (Decision, [_decision_row(found, decided_at) for found in answers]),
+        (Decision, records.kept([_decision_row(found, decided_at) for found in answers], kept)),
         (Row, [_lease_row(found, number) for found in answers]),
         (PlacementRow, _placement_rows(promised)),
         (LeaseEvent, [_told(found, found.lease.state.value, Cause.ASKED, at) for found in answers]),
@@ -59,11 +62,24 @@ def write_answers(
     ledger.post(session, [commitment(lease) for lease in promised], at=int(at))
 
 
-def write_pulled(session: Session, answers: Sequence[Answer], *, decided_at: int, number: int, at: float) -> None:
+def write_plan(session: Session, pool: str, plan: Plan, kept: Record, *, decided_at: int, at: float) -> str:
+    """The decision that a plan is; its id, which what it moved and promised refers to."""
+    head = new_id("dec", at)
+    row = records.plan_row(
+        plan, id=head, pool=pool, generation=decided_at, policy_version=plan.book.policy.version, at=at
+    )
+    bulk.insert(session, (Decision, records.kept([row], kept)))
+    return head
+
+
+def write_pulled(
+    session: Session, answers: Sequence[Answer], *, plan: str, decided_at: int, number: int, at: float
+) -> None:
     """Queued asks that got a promise: the new decision, the slot, the commitment, and that the company is told."""
     if not answers:
         return
-    bulk.insert(session, (Decision, [_decision_row(found, decided_at) for found in answers]))
+    part = {"kind": REPLAN, "part_of": plan}
+    bulk.insert(session, (Decision, [_decision_row(found, decided_at) | part for found in answers]))
     rows = [{"id": found.lease.id, "decision": found.decision.id, **_slot(found.lease, number)} for found in answers]
     bulk.update(session, Row, "id", rows)
     promised = [found.lease for found in answers]
@@ -110,12 +126,16 @@ def write_amended(
     }
     told = records.event_row(after.id, event, state=after.state.value, at=at, cause=event, detail=detail)
     bulk.insert(session, (LeaseEvent, [told]))
-    write_moves(session, after.pool, made_way, number=number, at=at)
+    write_moves(session, after.pool, made_way, decision=None, number=number, at=at)
     return more
 
 
-def write_moves(session: Session, pool: str, moves: Sequence[Move], *, number: int, at: float) -> None:
-    """New slots and placements of leases that were scheduled already, with what their companies are told."""
+def write_moves(
+    session: Session, pool: str, moves: Sequence[Move], *, decision: str | None, number: int, at: float
+) -> None:
+    """New slots and placements of leases that were scheduled already, with what their companies are told, and the
+    decision that moved them.
+    """
     if not moves:
         return
     after = [move.after for move in moves]
@@ -124,7 +144,7 @@ def write_moves(session: Session, pool: str, moves: Sequence[Move], *, number: i
     bulk.insert(
         session,
         (PlacementRow, _placement_rows(after)),
-        (LeaseEvent, [_moved(move, at) for move in moves]),
+        (LeaseEvent, [_moved(move, decision, at) for move in moves]),
         changes.rows(pool, number, after, at=at),
     )
     ledger.post(session, [refund(move) for move in moves if move.after.state is State.QUEUED], at=int(at))
@@ -203,10 +223,11 @@ def _placement_rows(leases: Iterable[Lease]) -> list[bulk.Row]:
     return [{"lease": lease.id, "node": node, "gpus": gpus} for lease in leases for node, gpus in lease.placement]
 
 
-def _moved(move: Move, at: float) -> bulk.Row:
+def _moved(move: Move, decision: str | None, at: float) -> bulk.Row:
     """`slipped` where the promise got later, `queued` where there is none any more, else `moved`."""
     before, after = move.before, move.after
     detail: dict[str, int | str | None] = {
+        "decision": decision,
         "starts_at_before": records.time(before.starts_at),
         "starts_at": records.time(after.starts_at),
         "placement_before": _nodes(before),

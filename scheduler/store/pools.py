@@ -29,6 +29,11 @@ def add(session: Session, body: wire.PoolCreate, *, actor: Actor, now: float) ->
     return _wire(session, row)
 
 
+def names(session: Session, limit: int) -> list[str]:
+    """The names of the first pools, in order."""
+    return list(session.exec(select(Pool.name).order_by(col(Pool.name)).limit(limit)))
+
+
 def row(session: Session, name: str) -> Pool:
     """Raises UnknownPool."""
     found = session.get(Pool, name)

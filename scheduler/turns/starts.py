@@ -144,7 +144,7 @@ class _Turn:
 
     def _move(self, row: Lease, before: CoreLease, after: CoreLease, cause: str) -> None:
         move = Move(before=before, after=after, cause=_CAUSES.get(cause, Cause.CAPACITY_LOST))
-        plans.write_moves(self.session, self.pool, [move], number=self._generation(), at=self.now)
+        plans.write_moves(self.session, self.pool, [move], decision=None, number=self._generation(), at=self.now)
         self.session.refresh(row)
         self.book = self.book.put_lease(after)
 

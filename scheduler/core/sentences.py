@@ -1,0 +1,102 @@
+"""Moves, plans and other pools in words, the same wherever they are shown. Decides nothing and looks nothing up."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from scheduler.core.elsewhere import Option
+from scheduler.core.model import Cause, Code, Promise, State
+from scheduler.core.replan import Move, Plan
+from scheduler.core.words import counted, time
+
+WHY: Mapping[str, str] = {
+    Cause.EARLIER: "room appeared beside everybody else's slot",
+    Cause.CAPACITY_LOST: "a GPU or node that it was placed on is gone, sick or not proved empty",
+    Cause.DRAIN: "a node that it was placed on is taken out of service",
+    Cause.NODE_UNKNOWN: "the agent of a node that it was placed on is silent",
+    Cause.MADE_WAY: "another lease was extended on those nodes",
+    Cause.CAPACITY: "something ended, was cancelled or came back, so that it fits",
+}
+"""Causes of moves as clauses."""
+
+
+def plan_numbers(plan: Plan) -> dict[str, int]:
+    """How many leases a plan moved, and in which way."""
+    return {
+        "earlier": sum(_is_earlier(move) for move in plan.moves),
+        "elsewhere": sum(_is_elsewhere(move) for move in plan.moves),
+        "slipped": sum(move.slipped_s > 0 for move in plan.moves),
+        "queued_again": sum(move.after.state is State.QUEUED for move in plan.moves),
+        "promised": len(plan.pulled),
+        "left_queued": len(plan.left),
+    }
+
+
+def plan(found: Plan) -> str:
+    """One sentence about everything that a plan changed."""
+    numbers = plan_numbers(found)
+    parts = (
+        ("earlier", "starts earlier", "start earlier"),
+        ("elsewhere", "is placed on other nodes at the same start", "are placed on other nodes at the same start"),
+        ("slipped", "starts later than promised", "start later than promised"),
+        ("queued_again", "waits in the queue again", "wait in the queue again"),
+    )
+    said = [
+        f"{counted(numbers[name], 'lease')} {one if numbers[name] == 1 else many}"
+        for name, one, many in parts
+        if numbers[name]
+    ]
+    causes = sorted({WHY.get(move.cause, move.cause) for move in found.moves if move.cause is not Cause.EARLIER})
+    if causes:
+        said[-1] += f" (because {', or because '.join(causes)})"
+    if numbers["promised"]:
+        said.append(f"{counted(numbers['promised'], 'queued ask')} {_was(numbers['promised'])} promised a start")
+    if numbers["left_queued"]:
+        said.append(f"{counted(numbers['left_queued'], 'ask')} {_stays(numbers['left_queued'])} in the queue")
+    return f"Planned again: {', '.join(said)}."
+
+
+def elsewhere(options: Iterable[Option]) -> str:
+    """Where else an ask would be granted, for a person; empty where nowhere."""
+    found = [option for option in options if isinstance(option.verdict, Promise)]
+    said = [f"pool {option.pool} ({_start(option)})" for option in found]
+    if not said:
+        return ""
+    return f"It would be granted now in {_either(said)}."
+
+
+def moved(cause: str | None, before: str | None, after: str | None, nodes: Sequence[str | None]) -> str:
+    """Why a lease was moved; `before` and `after` are its starts as RFC 3339 times, `nodes` its placements."""
+    why = WHY.get(cause or "", cause or "no cause was kept")
+    if after is None:
+        return f"It waits in the queue again, without a promise, because {why}."
+    if before is not None and after < before:
+        return f"Its start was moved earlier, from {before} to {after}, because {why}."
+    if before is not None and after > before:
+        return f"Its start was moved later, from {before} to {after}, because {why}."
+    return f"It was placed on {nodes[1]} instead of {nodes[0]}, at the same start, because {why}."
+
+
+def _is_earlier(move: Move) -> bool:
+    return move.after.starts_at is not None and move.after.starts_at < (move.before.starts_at or 0)
+
+
+def _is_elsewhere(move: Move) -> bool:
+    return move.after.starts_at == move.before.starts_at
+
+
+def _start(option: Option) -> str:
+    assert isinstance(option.verdict, Promise)
+    if option.verdict.code is Code.STARTS_NOW:
+        return "from now"
+    return f"from {time(option.verdict.promised)} at the latest"
+
+
+def _either(said: Sequence[str]) -> str:
+    return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} or {said[-1]}"
+
+
+def _was(count: int) -> str:
+    return "was" if count == 1 else "were"
+
+
+def _stays(count: int) -> str:
+    return "stays" if count == 1 else "stay"
