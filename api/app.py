@@ -20,6 +20,7 @@ from scheduler.store.db import Database
 
 TAGS = [
     {"name": "leases", "description": "Asking for GPUs, and what becomes of an ask."},
+    {"name": "decisions", "description": "Why, and proof of it."},
     {"name": "calendar", "description": "When GPUs are free."},
     {"name": "usage", "description": "What companies had and used."},
     {"name": "pools", "description": "Interchangeable GPUs."},

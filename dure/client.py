@@ -149,6 +149,10 @@ class Client:
     def lease(self, lease_id: str) -> wire.Lease:
         return self._get(f"/v1/leases/{_segment(lease_id)}", wire.Lease)
 
+    def explain(self, lease_id: str) -> wire.Explanation:
+        """Everything that happened to the lease in words, each with the decision that made it."""
+        return self._get(f"/v1/leases/{_segment(lease_id)}/explain", wire.Explanation)
+
     def lease_events(self, lease_id: str) -> Iterator[wire.LeaseEvent]:
         """Oldest first."""
         return self._items(f"/v1/leases/{_segment(lease_id)}/events", wire.Page[wire.LeaseEvent])
@@ -185,6 +189,17 @@ class Client:
         """Whether an inference lease renews itself."""
         path = f"/v1/leases/{_segment(lease_id)}/renewal"
         return self._parsed(self._connection.send("PUT", path, json=_json(body), repeatable=True), wire.Lease)
+
+    # --- decisions ---------------------------------------------------------------------------------------------------
+
+    def decision(self, decision_id: str) -> wire.DecisionRecord:
+        """From what it was made, whom it looked at, and what each got."""
+        return self._get(f"/v1/decisions/{_segment(decision_id)}", wire.DecisionRecord)
+
+    def replay(self, decision_id: str) -> wire.Replayed:
+        """Makes the decision again from the history. Raises DecisionDiffers, HistoryIncomplete."""
+        path = f"/v1/decisions/{_segment(decision_id)}/replay"
+        return self._parsed(self._connection.send("POST", path, repeatable=True), wire.Replayed)
 
     # --- the pool over time, and what was used -------------------------------------------------------------------------
 

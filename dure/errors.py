@@ -187,6 +187,12 @@ class UnknownLease(NotFound):
     code = "unknown_lease"
 
 
+class UnknownDecision(NotFound):
+    """There is no such decision, or it is about other companies alone."""
+
+    code = "unknown_decision"
+
+
 class UnknownToken(NotFound):
     """There is no such token."""
 
@@ -215,6 +221,18 @@ class ExtensionRefused(DureError):
     """The lease cannot be extended so far; the numbers say how far it can."""
 
     code, status = "extension_refused", 409
+
+
+class HistoryIncomplete(DureError):
+    """What the decision was made from cannot be rebuilt from the history."""
+
+    code, status = "history_incomplete", 409
+
+
+class DecisionDiffers(DureError):
+    """Made again from the same inputs, the decision comes out differently."""
+
+    code, status = "decision_differs", 409
 
 
 class GpuClaimed(DureError):

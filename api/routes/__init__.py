@@ -1,9 +1,10 @@
 """One module a noun; a route is parse, one call, wire type."""
 
-from api.routes import calendar, companies, health, leases, nodes, pools, problems, quotas, tokens, usage
+from api.routes import calendar, companies, decisions, health, leases, nodes, pools, problems, quotas, tokens, usage
 
 ROUTERS = (
     leases.router,
+    decisions.router,
     calendar.router,
     usage.router,
     pools.router,

@@ -11,6 +11,7 @@ from dure.wire.companies import (
     TokenIssue,
     Usage,
 )
+from dure.wire.decisions import DecisionRecord, Explanation, Replayed, Slot, Step, Tried
 from dure.wire.fleet import (
     Booking,
     Calendar,
@@ -93,8 +94,10 @@ __all__ = [
     "CompanyUsage",
     "Count",
     "Decision",
+    "DecisionRecord",
     "EndCause",
     "EndPreview",
+    "Explanation",
     "Extend",
     "FieldError",
     "FreeStep",
@@ -130,6 +133,7 @@ __all__ = [
     "QuotaSet",
     "Quote",
     "Renewal",
+    "Replayed",
     "Report",
     "ReportAnswer",
     "Role",
@@ -137,10 +141,13 @@ __all__ = [
     "Seconds",
     "Shape",
     "Shrink",
+    "Slot",
+    "Step",
     "Text",
     "Tier",
     "Token",
     "TokenIssue",
+    "Tried",
     "Usage",
     "Wire",
 ]

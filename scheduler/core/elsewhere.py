@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from scheduler.core.book import Book, Draft
-from scheduler.core.decide import verdict
-from scheduler.core.model import Ask, Instant, PoolId, Verdict
+from scheduler.core.book import Book
+from scheduler.core.decide import decide
+from scheduler.core.model import Ask, Instant, LeaseId, PoolId, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,5 +20,5 @@ class Option:
 def option(book: Book, pool: PoolId, ask: Ask, now: Instant, *, generation: int) -> Option:
     """What the same ask would get in `pool`, of which `book` is as of `generation`; it would not wait in the queue."""
     there = replace(ask, pool=pool, queue=False)
-    found = verdict(Draft(book), there, now)
+    [found] = decide(book, [(LeaseId("~"), there)], now).verdicts
     return Option(pool=pool, verdict=found, generation=generation, digest=book.digest(now).hex())

@@ -5,6 +5,7 @@ and is rebuilt from the log of what changed. `AGAIN` has, for each kind of decis
 inputs: a new kind is one more entry there.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -74,6 +75,10 @@ def digest(book: Book, kind: str, inputs: str, now: Instant) -> str:
 def again(kind: str, book: Book, inputs: Json) -> str:
     """The result of the same decision made from this book. Raises KeyError for a kind that nobody knows."""
     return text(AGAIN[kind](book, inputs, Instant(inputs["now"])))
+
+
+loads: Callable[[str], Json] = json.loads
+"""Inputs or a result as a value again."""
 
 
 def basis(inputs: Json) -> tuple[Policy, Instant, list[int]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from scheduler.core.elsewhere import Option
 from scheduler.core.model import Cause, Code, Promise, State
 from scheduler.core.replan import Move, Plan
-from scheduler.core.words import counted, time
+from scheduler.core.words import counted, span, time
 
 WHY: Mapping[str, str] = {
     Cause.EARLIER: "room appeared beside everybody else's slot",
@@ -23,6 +23,7 @@ def plan_numbers(plan: Plan) -> dict[str, int]:
     return {
         "earlier": sum(_is_earlier(move) for move in plan.moves),
         "elsewhere": sum(_is_elsewhere(move) for move in plan.moves),
+        "later": sum(_is_later(move) for move in plan.moves),
         "slipped": sum(move.slipped_s > 0 for move in plan.moves),
         "queued_again": sum(move.after.state is State.QUEUED for move in plan.moves),
         "promised": len(plan.pulled),
@@ -36,6 +37,7 @@ def plan(found: Plan) -> str:
     parts = (
         ("earlier", "starts earlier", "start earlier"),
         ("elsewhere", "is placed on other nodes at the same start", "are placed on other nodes at the same start"),
+        ("later", "starts later, by its promise still", "start later, by their promises still"),
         ("slipped", "starts later than promised", "start later than promised"),
         ("queued_again", "waits in the queue again", "wait in the queue again"),
     )
@@ -63,20 +65,75 @@ def elsewhere(options: Iterable[Option]) -> str:
     return f"It would be granted now in {_either(said)}."
 
 
-def moved(cause: str | None, before: str | None, after: str | None, nodes: Sequence[str | None]) -> str:
-    """Why a lease was moved; `before` and `after` are its starts as RFC 3339 times, `nodes` its placements."""
-    why = WHY.get(cause or "", cause or "no cause was kept")
+Detail = Mapping[str, int | str | None]
+
+
+def happened(event: str, cause: str | None, detail: Detail) -> str:
+    """One thing that happened to a lease, for a person. Times in `detail` are RFC 3339."""
+    if "starts_at_before" in detail:
+        return _moved(cause, detail)
+    late_s = int(detail.get("late_ms") or 0) // 1000
+    match event:
+        case "active":
+            return f"It started{_late(late_s, detail.get('late_cause'))}."
+        case "start_delayed":
+            return f"Its start waits, because {WHY.get(cause or '', _plain(cause))}."
+        case "ending":
+            return f"It is about to end: {ENDS.get(cause or '', _plain(cause))}."
+        case "ended":
+            return f"It ended: {ENDS.get(cause or '', _plain(cause))}."
+        case "cancelled":
+            return "It was taken back before it started."
+        case "expired":
+            return "Its window passed while it waited in the queue."
+        case _:
+            return f"{_plain(event).capitalize()}{'' if cause is None else f' ({_plain(cause)})'}."
+
+
+ENDS: Mapping[str, str] = {
+    Cause.EXPIRED: "its box is over",
+    Cause.RELEASED: "its company released it",
+    Cause.REVOKED: "an admin revoked it",
+    Cause.PREEMPTED: "it was preempted",
+    Cause.IDLE: "nothing ran on it",
+    Cause.NO_SHOW: "nothing was started on it",
+    Cause.NODE_LOST: "a node of it was lost",
+}
+"""Causes of ends as clauses."""
+
+
+def _moved(cause: str | None, detail: Detail) -> str:
+    why = WHY.get(cause or "", _plain(cause))
+    before, after = detail["starts_at_before"], detail.get("starts_at")
     if after is None:
         return f"It waits in the queue again, without a promise, because {why}."
-    if before is not None and after < before:
-        return f"Its start was moved earlier, from {before} to {after}, because {why}."
-    if before is not None and after > before:
-        return f"Its start was moved later, from {before} to {after}, because {why}."
-    return f"It was placed on {nodes[1]} instead of {nodes[0]}, at the same start, because {why}."
+    slip = detail.get("slipped_s")
+    if slip:
+        promise = f"its promise slipped by {span(int(slip))}, to {detail.get('promised_start')}"
+        return f"Its start was moved from {before} to {after} and {promise}, because {why}."
+    if before != after:
+        return f"Its start was moved {'earlier' if str(after) < str(before) else 'later'}, from {before} to {after}, because {why}."
+    return f"It was placed on {detail.get('placement')} instead of {detail.get('placement_before')}, at the same start, because {why}."
+
+
+def _late(late_s: int, cause: int | str | None) -> str:
+    if not late_s:
+        return " in time"
+    return f" {span(late_s)} after its promise{'' if cause is None else f' ({_plain(str(cause))})'}"
+
+
+def _plain(word: str | None) -> str:
+    return "no cause was kept" if word is None else word.replace("_", " ")
 
 
 def _is_earlier(move: Move) -> bool:
     return move.after.starts_at is not None and move.after.starts_at < (move.before.starts_at or 0)
+
+
+def _is_later(move: Move) -> bool:
+    return (
+        move.after.starts_at is not None and move.after.starts_at > (move.before.starts_at or 0) and not move.slipped_s
+    )
 
 
 def _is_elsewhere(move: Move) -> bool:
