@@ -12,7 +12,7 @@ from dure import wire
 from dure.errors import DureError, WrongState
 from scheduler import asks
 from scheduler.actor import Actor
-from scheduler.core import record
+from scheduler.core import record, sentences
 from scheduler.core.book import Book
 from scheduler.core.decide import decide
 from scheduler.core.elsewhere import Option
@@ -27,6 +27,7 @@ from scheduler.store import audit, bulk, due, edges, generation, leases, ledger,
 from scheduler.store.books import POLICY_VERSION, Books
 from scheduler.store.db import Session
 from scheduler.store.plans import Answer
+from scheduler.store.records import Said
 from scheduler.store.tables import Lease
 from scheduler.store.times import to_wire
 
@@ -155,9 +156,9 @@ class Service:
         if not plan.moves and not plan.pulled:
             return plan
         newer = generation.bump(session, pool)
-        head = plans.write_plan(
-            session, pool, plan, record.of_replan(book, waiting, at, plan), decided_at=number, at=now
-        )
+        said = Said(code="planned", detail=sentences.plan(plan), numbers=sentences.plan_numbers(plan))
+        kept = record.of_replan(book, waiting, at, plan)
+        head = plans.write_decision(session, book, kept, said, pool=pool, decided_at=number, at=now)
         by_id = {lease_id: ask for lease_id, ask, _ in waiting}
         pulled = [
             Answer(

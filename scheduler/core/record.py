@@ -22,6 +22,7 @@ from scheduler.core.model import (
     Instant,
     Lease,
     LeaseId,
+    NodeId,
     Policy,
     PoolId,
     Promise,
@@ -31,9 +32,11 @@ from scheduler.core.model import (
     Verdict,
 )
 from scheduler.core.replan import Move, Plan, replan
+from scheduler.core.starting import slip, spare
 
 ASK = "ask"
 REPLAN = "replan"
+START = "start"
 
 FORMAT = b"dure decision 1\n"
 """What a digest of inputs begins with, so that another form of them never has the same."""
@@ -65,6 +68,16 @@ def of_replan(book: Book, queue: Queue, now: Instant, plan: Plan) -> Record:
     """That of a re-plan."""
     inputs = {"queue": [{**_ask(lease_id, ask), "asked_at": at} for lease_id, ask, at in queue]}
     return _record(REPLAN, book, now, inputs, _replanned(queue, plan))
+
+
+def of_start(book: Book, move: Move, given: Mapping[NodeId, int], now: Instant, begin: Instant | None) -> Record:
+    """That of a start that was blocked: nodes could give so many GPUs. `begin` is when its slot was looked for from, if it
+    slipped.
+    """
+    inputs: Json = {"lease": codec.encode(move.before), "cause": move.cause.value, "given": dict(given)}
+    if begin is not None:
+        inputs["begin"] = begin
+    return _record(START, book, now, inputs, {"moves": [encode_move(move)]})
 
 
 def digest(book: Book, kind: str, inputs: str, now: Instant) -> str:
@@ -107,7 +120,20 @@ def _replan_again(book: Book, inputs: Json, now: Instant) -> Json:
     return _replanned(queue, replan(book, queue, now))
 
 
-AGAIN: Mapping[str, Callable[[Book, Json, Instant], Json]] = {ASK: _asks_again, REPLAN: _replan_again}
+def _start_again(book: Book, inputs: Json, now: Instant) -> Json:
+    lease = codec.decode("lease", inputs["lease"])
+    assert isinstance(lease, Lease)
+    given: Mapping[NodeId, int] = inputs["given"]
+    moved = slip(book, lease, inputs["begin"]) if "begin" in inputs else spare(book, lease, lambda _: given, now)
+    moves = [] if moved is None else [Move(before=lease, after=moved, cause=Cause(inputs["cause"]))]
+    return {"moves": [encode_move(move) for move in moves]}
+
+
+AGAIN: Mapping[str, Callable[[Book, Json, Instant], Json]] = {
+    ASK: _asks_again,
+    REPLAN: _replan_again,
+    START: _start_again,
+}
 
 
 def asks_of(inputs: Json) -> list[tuple[LeaseId, Ask]]:

@@ -56,6 +56,18 @@ def plan(found: Plan) -> str:
     return f"Planned again: {', '.join(said)}."
 
 
+def start(move: Move) -> str:
+    """One sentence about a start that was blocked."""
+    why = WHY.get(move.cause, move.cause)
+    if move.after.starts_at is None:
+        return (
+            f"A start was due that nothing could be given for within the horizon, because {why}: it waits in the queue."
+        )
+    if move.after.starts_at == move.before.starts_at:
+        return f"A start was due, and takes spare nodes, because {why}."
+    return f"A start was due, and slips by {span(move.slipped_s)}, to {time(move.after.starts_at)}, because {why}."
+
+
 def elsewhere(options: Iterable[Option]) -> str:
     """Where else an ask would be granted, for a person; empty where nowhere."""
     found = [option for option in options if isinstance(option.verdict, Promise)]

@@ -10,12 +10,14 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from dure import wire
+from scheduler.core.book import Book
 from scheduler.core.model import Ask, Cause, Gang, Lease, State
 from scheduler.core.record import REPLAN, Record
-from scheduler.core.replan import Move, Plan
+from scheduler.core.replan import Move
 from scheduler.ids import new_id
 from scheduler.store import bulk, changes, leases, ledger, records
 from scheduler.store.ledger import Entry
+from scheduler.store.records import Said
 from scheduler.store.tables import Audit, Decision, LeaseEvent, PlacementRow
 from scheduler.store.tables import Lease as Row
 
@@ -62,12 +64,13 @@ def write_answers(
     ledger.post(session, [commitment(lease) for lease in promised], at=int(at))
 
 
-def write_plan(session: Session, pool: str, plan: Plan, kept: Record, *, decided_at: int, at: float) -> str:
-    """The decision that a plan is; its id, which what it moved and promised refers to."""
+def write_decision(
+    session: Session, book: Book, kept: Record, said: Said, *, pool: str, decided_at: int, at: float
+) -> str:
+    """A decision that is of no ask; its id, which what it moved and promised refers to."""
     head = new_id("dec", at)
-    row = records.plan_row(
-        plan, id=head, pool=pool, generation=decided_at, policy_version=plan.book.policy.version, at=at
-    )
+    version = book.policy.version
+    row = records.said_row(said, id=head, pool=pool, generation=decided_at, policy_version=version, at=at)
     bulk.insert(session, (Decision, records.kept([row], kept)))
     return head
 

@@ -1,6 +1,7 @@
 """What is written down of every decision and every change of a lease, append-only, and how people see it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlmodel import Session
 
@@ -9,7 +10,6 @@ from scheduler.core import explain, record, sentences
 from scheduler.core.elsewhere import Option
 from scheduler.core.model import Ask, Promise, Queued, Refusal, Verdict
 from scheduler.core.record import Record
-from scheduler.core.replan import Plan
 from scheduler.store import bulk
 from scheduler.store.tables import Decision, Lease, LeaseEvent
 from scheduler.store.times import to_wire
@@ -42,12 +42,21 @@ def decision_row(found: wire.Decision, ask: Ask, *, lease: str, generation: int,
 _UNKEPT: bulk.Row = {"inputs": None, "inputs_digest": None, "result": None}
 
 
-def plan_row(plan: Plan, *, id: str, pool: str, generation: int, policy_version: str, at: float) -> bulk.Row:
-    """A plan as it is stored, without what it was made from: of no lease and no company."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What is said of a decision that is not about an ask: a code, a sentence and its numbers."""
+
+    code: str
+    detail: str
+    numbers: Mapping[str, int]
+
+
+def said_row(said: Said, *, id: str, pool: str, generation: int, policy_version: str, at: float) -> bulk.Row:
+    """A decision that is of no ask as it is stored, without what it was made from."""
     return {
         "id": id,
         "at": int(at),
-        "kind": record.REPLAN,
+        "kind": "",
         "part_of": None,
         "lease": None,
         "company": None,
@@ -55,9 +64,9 @@ def plan_row(plan: Plan, *, id: str, pool: str, generation: int, policy_version:
         "generation": generation,
         "policy_version": policy_version,
         "outcome": None,
-        "code": "planned",
-        "detail": sentences.plan(plan),
-        "numbers": dict(sentences.plan_numbers(plan)),
+        "code": said.code,
+        "detail": said.detail,
+        "numbers": dict(said.numbers),
         "elsewhere": [],
         "request_id": None,
         **_UNKEPT,

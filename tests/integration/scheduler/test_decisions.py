@@ -8,7 +8,7 @@ from dure.errors import DecisionDiffers, DureError, HistoryIncomplete, UnknownDe
 from scheduler import decisions, explanations, replays
 from scheduler.actor import Actor
 from scheduler.service import Request
-from scheduler.store import nodes, pools, quotas
+from scheduler.store import fleet, nodes, pools, quotas
 from scheduler.store.db import Database
 from scheduler.store.tables import Decision
 from tests.integration.scheduler.conftest import ADMIN, T0, World, company
@@ -202,3 +202,58 @@ def test_what_this_server_cannot_make_again_it_says(world: World, change: str, s
     with pytest.raises(HistoryIncomplete, match=says):
         replay(world, lease.decision.id)
     show(world, lease.decision.id)
+
+
+def silent(world: World, *names: str, now: float) -> None:
+    with world.db.begin() as session:
+        for name in names:
+            fleet.set_node_state(session, name, "unknown", now=now)
+
+
+def move_of(world: World, lease: wire.Lease, event: str) -> wire.DecisionRecord:
+    step = next(step for step in explain(world, lease).steps if step.event == event and step.decision is not None)
+    return show(world, step.decision)
+
+
+def test_a_start_that_took_spare_nodes_leads_to_that_decision(world: World) -> None:
+    lease = world.ask(8, start="2027-01-15T08:01:40Z")
+    [planned] = lease.placement
+    silent(world, planned.node, now=T0 + 50)
+    world.turn(T0 + 100)
+    decided = move_of(world, lease, "moved")
+    assert (decided.kind, decided.code) == ("start", "spare")
+    assert decided.detail == (
+        "A start was due, and takes spare nodes, because the agent of a node that it was placed on is silent."
+    )
+    [one] = decided.order
+    assert one.after is not None
+    assert one.after.placement == world.lease(lease).placement != lease.placement
+    replay(world, decided.id)
+    replay(world, decided.id, ACME)
+
+
+def test_a_start_that_slipped_leads_to_that_decision(world: World) -> None:
+    lease = world.ask(8, start="2027-01-15T08:01:40Z")
+    [planned] = lease.placement
+    other = world.ask(8, duration_s=300, who="globex", start="2027-01-15T08:00:50Z")
+    assert other.placement != lease.placement
+    silent(world, planned.node, now=T0 + 90)
+    world.turn(T0 + 50)
+    for second in (100, 149, 150):
+        world.turn(T0 + second)
+    decided = move_of(world, lease, "slipped")
+    assert (decided.kind, decided.code) == ("start", "slipped")
+    [one] = decided.order
+    assert (one.before, one.after) != (None, None)
+    replay(world, decided.id)
+
+
+def test_a_start_for_which_there_is_nothing_leads_to_that_decision(world: World) -> None:
+    lease = world.ask(8, start="2027-01-15T08:01:40Z")
+    silent(world, "n1", "n2", now=T0 + 50)
+    for second in (100, 150):
+        world.turn(T0 + second)
+    decided = move_of(world, lease, "queued")
+    assert [(one.got, one.after) for one in decided.order] == [("queued", None)]
+    assert decided.detail.endswith("it waits in the queue.")
+    replay(world, decided.id)
