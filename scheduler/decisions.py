@@ -1,6 +1,5 @@
 """Decisions looked up, for who may see them: an admin all, a company those about it, without other companies' names."""
 
-import json
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from dure import wire
 from dure.errors import UnknownDecision
 from scheduler.actor import Actor
-from scheduler.core import codec
+from scheduler.core import codec, record
 from scheduler.store import decisions
 from scheduler.store.db import Session
 from scheduler.store.tables import Decision
@@ -24,7 +23,7 @@ def show(session: Session, decision: str, *, actor: Actor) -> wire.DecisionRecor
     """The decision in full. Raises UnknownDecision."""
     found, head = visible(session, decision, actor)
     order = [] if head.inputs is None or head.result is None else list(_order(head, actor))
-    inputs: Json = {} if head.inputs is None else json.loads(head.inputs)
+    inputs: Json = {} if head.inputs is None else record.loads(head.inputs)
     known = actor.company in (None, found.company) or found.company is None
     return wire.DecisionRecord(
         id=found.id,
@@ -73,7 +72,7 @@ def _order(head: Decision, actor: Actor) -> Iterator[wire.Tried]:
     """Whom it looked at, in order, others than the actor's own without their names."""
     assert head.inputs is not None
     assert head.result is not None
-    inputs, result = json.loads(head.inputs), json.loads(head.result)
+    inputs, result = record.loads(head.inputs), record.loads(head.result)
     for one in _tried(inputs, result):
         yield one if actor.company in (None, one.company) else _nameless(one)
 

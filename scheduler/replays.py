@@ -38,7 +38,7 @@ def replay(session: Session, decision: str, *, actor: Actor) -> wire.Replayed:
         inputs_digest=head.inputs_digest,
         result_digest=digest(result),
         result_bytes=len(result.encode()),
-        looked_at=sum(len(part) for part in json.loads(result).values() if isinstance(part, list)),
+        looked_at=sum(len(part) for part in record.loads(result).values() if isinstance(part, list)),
         elsewhere=len(found.elsewhere),
     )
 
@@ -70,7 +70,7 @@ def _inputs(head: Decision) -> dict[str, Any]:
         raise HistoryIncomplete(
             f"decision {head.id} is older than the keeping of inputs: its code and numbers are all there is of it"
         )
-    return json.loads(head.inputs)
+    return record.loads(head.inputs)
 
 
 def _check_elsewhere(session: Session, found: Decision, inputs: Mapping[str, Any]) -> None:
@@ -98,7 +98,7 @@ def _option(session: Session, said: wire.PoolOption, ask: Ask, now: Instant) -> 
 
 def _differs(head: Decision, result: str, actor: Actor) -> DecisionDiffers:
     assert head.result is not None
-    found = list(islice(differences(json.loads(head.result), json.loads(result)), DIFFERENCES_SHOWN))
+    found = list(islice(differences(record.loads(head.result), record.loads(result)), DIFFERENCES_SHOWN))
     where = ", ".join(path for path, _ in found[:3])
     return DecisionDiffers(
         f"made again from the same inputs, decision {head.id} comes out differently ({where}); this server's code does not "

@@ -5,11 +5,12 @@ and is rebuilt from the log of what changed. `AGAIN` has, for each kind of decis
 inputs: a new kind is one more entry there.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
+
+import orjson
 
 from scheduler.core import codec
 from scheduler.core.book import Book
@@ -90,7 +91,7 @@ def again(kind: str, book: Book, inputs: Json) -> str:
     return text(AGAIN[kind](book, inputs, Instant(inputs["now"])))
 
 
-loads: Callable[[str], Json] = json.loads
+loads: Callable[[str], Json] = orjson.loads
 """Inputs or a result as a value again."""
 
 
