@@ -213,6 +213,11 @@ class Client:
         """GPU-seconds by company and pool over `[since, until)`; the server's defaults are the last 30 days."""
         return self._get("/v1/usage", wire.Usage, {"since": _time(since), "until": _time(until), "company": company})
 
+    def what_if(self, body: wire.WhatIf) -> wire.WhatIfAnswer:
+        """What would be different with these changes, now or in the past. Nothing is changed."""
+        sent = self._connection.send("POST", "/v1/whatif", json=_json(body), repeatable=True)
+        return self._parsed(sent, wire.WhatIfAnswer)
+
     # --- how they are sent ---------------------------------------------------------------------------------------------
 
     def _get(self, path: str, answer: type[B], params: Params | None = None) -> B:

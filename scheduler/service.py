@@ -30,6 +30,7 @@ from scheduler.store.plans import Answer
 from scheduler.store.records import Said
 from scheduler.store.tables import Lease
 from scheduler.store.times import to_wire
+from scheduler.whatifs import WhatIfs
 
 SOON_S = 2
 """The loop wakes every second anyway; only a start sooner than this is worth waking it for."""
@@ -55,6 +56,7 @@ class Service:
         self.books, self._clock = books, clock
         self.expectations = Expectations(books)
         self.elsewhere = Elsewhere(books)
+        self.what_ifs = WhatIfs(books)
 
     def locked(self, session: Session, pool: str, now: float) -> tuple[int, Book, float]:
         """The pool's generation and book under its lock, and the time now that we have it. Raises UnknownPool."""

@@ -1,12 +1,26 @@
 """One module a noun; a route is parse, one call, wire type."""
 
-from api.routes import calendar, companies, decisions, health, leases, nodes, pools, problems, quotas, tokens, usage
+from api.routes import (
+    calendar,
+    companies,
+    decisions,
+    health,
+    leases,
+    nodes,
+    pools,
+    problems,
+    quotas,
+    tokens,
+    usage,
+    whatif,
+)
 
 ROUTERS = (
     leases.router,
     decisions.router,
     calendar.router,
     usage.router,
+    whatif.router,
     pools.router,
     companies.router,
     quotas.router,

@@ -76,6 +76,7 @@ from dure.wire.values import (
     Tier,
     Wire,
 )
+from dure.wire.whatif import Difference, NodesIf, Outlook, PolicyIf, QuotaIf, WhatIf, WhatIfAnswer
 
 __all__ = [
     "EARLIEST",
@@ -95,6 +96,7 @@ __all__ = [
     "Count",
     "Decision",
     "DecisionRecord",
+    "Difference",
     "EndCause",
     "EndPreview",
     "Explanation",
@@ -121,8 +123,11 @@ __all__ = [
     "NodeName",
     "NodeShare",
     "NodeState",
+    "NodesIf",
     "Outcome",
+    "Outlook",
     "Page",
+    "PolicyIf",
     "Pool",
     "PoolCreate",
     "PoolName",
@@ -130,6 +135,7 @@ __all__ = [
     "Problem",
     "Purpose",
     "Quota",
+    "QuotaIf",
     "QuotaSet",
     "Quote",
     "Renewal",
@@ -149,5 +155,7 @@ __all__ = [
     "TokenIssue",
     "Tried",
     "Usage",
+    "WhatIf",
+    "WhatIfAnswer",
     "Wire",
 ]

@@ -62,13 +62,13 @@ class Record:
 def of_asks(book: Book, asks: Asks, now: Instant, decided: Decided) -> Record:
     """That of asks which were decided together."""
     inputs = {"asks": [_ask(lease_id, ask) for lease_id, ask in asks]}
-    return _record(ASK, book, now, inputs, _asked(asks, decided))
+    return _record(ASK, book, now, inputs, asked(asks, decided))
 
 
 def of_replan(book: Book, queue: Queue, now: Instant, plan: Plan) -> Record:
     """That of a re-plan."""
     inputs = {"queue": [{**_ask(lease_id, ask), "asked_at": at} for lease_id, ask, at in queue]}
-    return _record(REPLAN, book, now, inputs, _replanned(queue, plan))
+    return _record(REPLAN, book, now, inputs, replanned(queue, plan))
 
 
 def of_start(book: Book, move: Move, given: Mapping[NodeId, int], now: Instant, begin: Instant | None) -> Record:
@@ -113,12 +113,12 @@ def _record(kind: str, book: Book, now: Instant, inputs: Json, result: Json) -> 
 
 def _asks_again(book: Book, inputs: Json, now: Instant) -> Json:
     asks = asks_of(inputs)
-    return _asked(asks, decide(book, asks, now))
+    return asked(asks, decide(book, asks, now))
 
 
 def _replan_again(book: Book, inputs: Json, now: Instant) -> Json:
     queue = queue_of(inputs)
-    return _replanned(queue, replan(book, queue, now))
+    return replanned(queue, replan(book, queue, now))
 
 
 def _start_again(book: Book, inputs: Json, now: Instant) -> Json:
@@ -147,7 +147,7 @@ def queue_of(inputs: Json) -> list[tuple[LeaseId, Ask, Instant]]:
     return [(LeaseId(found["id"]), _to_ask(found), Instant(found["asked_at"])) for found in inputs["queue"]]
 
 
-def _asked(asks: Asks, decided: Decided) -> Json:
+def asked(asks: Asks, decided: Decided) -> Json:
     """Each ask with what it got; then who was moved earlier, in order of arrival."""
     pairs = zip(asks, decided.verdicts, strict=True)
     moves = [Move(before=before, after=after, cause=Cause.EARLIER) for before, after in decided.moves]
@@ -157,7 +157,7 @@ def _asked(asks: Asks, decided: Decided) -> Json:
     }
 
 
-def _replanned(queue: Queue, plan: Plan) -> Json:
+def replanned(queue: Queue, plan: Plan) -> Json:
     """Who was moved; then the queue in its order, what was promised apart from what waits on."""
     waits = [[lease_id, plan.left[lease_id].code.value] for lease_id, _, _ in queue if lease_id in plan.left]
     found: Json = {

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from scheduler.core.elsewhere import Option
+from scheduler.core.hindsight import Hindsight
 from scheduler.core.model import Cause, Code, Promise, State
 from scheduler.core.replan import Move, Plan
+from scheduler.core.whatif import Difference, Live, totals
 from scheduler.core.words import counted, span, time
 
 WHY: Mapping[str, str] = {
@@ -169,3 +171,55 @@ def _was(count: int) -> str:
 
 def _stays(count: int) -> str:
     return "stays" if count == 1 else "stay"
+
+
+def live(found: Live) -> str:
+    """What would be different now, in a sentence or a few."""
+    said = _changes(found.waiting, "waits", "wait")
+    if found.refused:
+        many = counted(len(found.refused), "ask")
+        said += f" {many} refused in the last days would be promised a start if asked again."
+    if found.struck:
+        said += f" {counted(len(found.struck), 'lease')} {_runs(len(found.struck))} on a node that would be gone."
+    return said
+
+
+def hindsight(found: Hindsight) -> str:
+    """What would have been different, and what that is worth."""
+    said = _changes(found.leases, "was asked or waited then", "were asked or waited then")
+    if found.unlike:
+        return (
+            f"{said} The history itself is not what it is compared with: with nothing changed, {len(found.unlike)} of "
+            f"{counted(found.decisions, 'decision')} come out differently, first {found.unlike[0]}."
+        )
+    return f"{said} With nothing changed, all {counted(found.decisions, 'decision')} come out as they did."
+
+
+def _changes(found: Sequence[Difference], one: str, many: str) -> str:
+    numbers = totals(found)
+    parts = [
+        f"{numbers[name]} {word}"
+        for name, word in (
+            (
+                "granted",
+                "with a promise where it has none"
+                if numbers["granted"] == 1
+                else "with a promise where they have none",
+            ),
+            (
+                "lost",
+                "without the promise that it has" if numbers["lost"] == 1 else "without the promises that they have",
+            ),
+            ("earlier", f"earlier (by {span(numbers['earlier_s'])} together)"),
+            ("later", f"later (by {span(numbers['later_s'])} together)"),
+        )
+        if numbers[name]
+    ]
+    of = f"{counted(len(found), 'lease')} that {one if len(found) == 1 else many}"
+    if not parts:
+        return f"Nothing would be different for {of}."
+    return f"Of {of}, {sum(numbers[name] for name in ('granted', 'lost', 'earlier', 'later'))} would stand differently: {', '.join(parts)}."
+
+
+def _runs(count: int) -> str:
+    return "runs" if count == 1 else "run"

@@ -21,11 +21,12 @@ def of_lease(session: Session, lease: str) -> list[Decision]:
     return list(session.exec(query))
 
 
-def since(session: Session, pool: str, generation: int, *, limit: int) -> list[Decision]:
-    """Those that keep their inputs and were made from a generation or a later one, in order."""
+def since(session: Session, pool: str, generation: int, *, at: int, until: int, limit: int) -> list[Decision]:
+    """Those that keep their inputs, were made from a generation or a later one, and in `[at, until)`, in order."""
     query = (
         select(Decision)
         .where(col(Decision.pool) == pool, col(Decision.inputs).is_not(None), col(Decision.generation) >= generation)
+        .where(col(Decision.at) >= at, col(Decision.at) < until)
         .order_by(col(Decision.generation), col(Decision.id))
         .limit(limit)
     )
