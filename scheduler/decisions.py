@@ -111,8 +111,8 @@ def _moved(move: Json) -> wire.Tried:
         lease=move["id"],
         company=move["company"],
         gpus=move["gpus"],
-        was=wire.LeaseState.SCHEDULED,
-        got=wire.LeaseState.QUEUED if move["to"] is None else wire.LeaseState.SCHEDULED,
+        was=wire.LeaseState(move["was"]),
+        got=wire.LeaseState(move["got"]),
         code=None,
         cause=move["cause"],
         before=_slot(move["from"]),
@@ -126,6 +126,7 @@ def _slot(found: Json | None) -> wire.Slot | None:
     return wire.Slot(
         promised_start=to_wire(found["promised_start"]),
         starts_at=to_wire(found["starts_at"]),
+        ends_at=to_wire(found["ends_at"]),
         placement=[wire.NodeShare(node=node, gpus=gpus) for node, gpus in found["placement"]],
     )
 

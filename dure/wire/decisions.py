@@ -9,6 +9,7 @@ class Slot(Wire):
 
     promised_start: Instant | None
     starts_at: Instant
+    ends_at: Instant
     placement: list[NodeShare]
 
 
@@ -34,7 +35,7 @@ class DecisionRecord(Wire):
 
     id: str
     kind: str
-    """`ask`; `replan` for a plan that moved leases or promised queued asks a start."""
+    """`ask`; `replan` for a plan that moved leases or promised queued asks a start, `start` for a start that was blocked, `extend`."""
     part_of: str | None
     """The decision that keeps the inputs, where this was decided together with it."""
     at: Instant

@@ -252,9 +252,17 @@ class Draft:
         self.limits.shift(RESERVE, grown)
         self.nodes = {**self.nodes, node.id: node}
         self.good_day = _good_day(self.nodes.values())
-        self.nominal = sum(self.good_day)
+        nominal, self.nominal = self.nominal, sum(self.good_day)
+        if self.policy.reserve_ppm and nominal != self.nominal:
+            self._reserve_again()
         self.open = self.open.copy()
         self.open[row] = node.open
+
+    def _reserve_again(self) -> None:
+        """What is larger than all that long boxes have is not held to it, and that depends on how large the pool is."""
+        for lease in list(self.leases.values()):
+            if (self.reserve(lease.duration_s, lease.gpus) >= 0) != (lease.id in self.reserved):
+                self.put(lease)
 
     def put_drain(self, drain: Drain) -> None:
         """Adds or replaces a drain; an empty one is taken out. It blocks all of its node that there could ever be."""

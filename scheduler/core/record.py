@@ -16,6 +16,7 @@ from scheduler.core import codec
 from scheduler.core.book import Book
 from scheduler.core.codec import Json, text
 from scheduler.core.decide import Decided, decide
+from scheduler.core.extend import Extended, extend
 from scheduler.core.model import (
     Ask,
     Cause,
@@ -38,6 +39,7 @@ from scheduler.core.starting import slip, spare
 ASK = "ask"
 REPLAN = "replan"
 START = "start"
+EXTEND = "extend"
 
 FORMAT = b"dure decision 1\n"
 """What a digest of inputs begins with, so that another form of them never has the same."""
@@ -79,6 +81,12 @@ def of_start(book: Book, move: Move, given: Mapping[NodeId, int], now: Instant, 
     if begin is not None:
         inputs["begin"] = begin
     return _record(START, book, now, inputs, {"moves": [encode_move(move)]})
+
+
+def of_extension(book: Book, found: Extended, now: Instant) -> Record:
+    """That of a lease which was given a later end, of whatever was asked for."""
+    inputs: Json = {"lease": found.lease.id, "until": found.lease.ends_at}
+    return _record(EXTEND, book, now, inputs, _extended(book, found))
 
 
 def digest(book: Book, kind: str, inputs: str, now: Instant) -> str:
@@ -130,10 +138,23 @@ def _start_again(book: Book, inputs: Json, now: Instant) -> Json:
     return {"moves": [encode_move(move) for move in moves]}
 
 
+def _extend_again(book: Book, inputs: Json, now: Instant) -> Json:
+    found = extend(book, LeaseId(inputs["lease"]), inputs["until"], now)
+    return _extended(book, found) if isinstance(found, Extended) else {"moves": []}
+
+
+def _extended(book: Book, found: Extended) -> Json:
+    """The lease, then who made way for it."""
+    lease = Move(before=book.leases[found.lease.id], after=found.lease, cause=Cause.EXTENDED)
+    others = [Move(before=before, after=after, cause=Cause.MADE_WAY) for before, after in found.moves]
+    return {"moves": [encode_move(move) for move in (lease, *others)]}
+
+
 AGAIN: Mapping[str, Callable[[Book, Json, Instant], Json]] = {
     ASK: _asks_again,
     REPLAN: _replan_again,
     START: _start_again,
+    EXTEND: _extend_again,
 }
 
 
@@ -219,6 +240,7 @@ def encode_verdict(verdict: Verdict) -> Json:
             "got": State.SCHEDULED.value,
             "promised_start": verdict.promised,
             "starts_at": verdict.start,
+            "ends_at": verdict.end,
             "estimate": verdict.estimate,
             "placement": _placement(verdict.placement),
         }
@@ -231,7 +253,8 @@ def encode_move(move: Move) -> Json:
     """Who was moved, why, from where and to where."""
     lease = move.before
     whose = {"id": lease.id, "company": lease.company, "gpus": lease.gpus, "cause": move.cause.value}
-    return whose | {"from": _slot(lease), "to": _slot(move.after)}
+    states = {"was": lease.state.value, "got": move.after.state.value}
+    return whose | states | {"from": _slot(lease), "to": _slot(move.after)}
 
 
 def _slot(lease: Lease) -> Json | None:
@@ -241,6 +264,7 @@ def _slot(lease: Lease) -> Json | None:
     return {
         "promised_start": lease.promised_start,
         "starts_at": lease.starts_at,
+        "ends_at": lease.ends_at,
         "placement": _placement(lease.placement),
     }
 

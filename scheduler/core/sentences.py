@@ -1,10 +1,10 @@
 """Moves, plans and other pools in words, the same wherever they are shown. Decides nothing and looks nothing up."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from scheduler.core.elsewhere import Option
 from scheduler.core.hindsight import Hindsight
-from scheduler.core.model import Cause, Code, Promise, State
+from scheduler.core.model import Cause, Code, Lease, Promise, State
 from scheduler.core.replan import Move, Plan
 from scheduler.core.whatif import Difference, Live, totals
 from scheduler.core.words import counted, span, time
@@ -70,6 +70,15 @@ def start(move: Move) -> str:
     return f"A start was due, and slips by {span(move.slipped_s)}, to {time(move.after.starts_at)}, because {why}."
 
 
+def extension(before: Lease, after: Lease, made_way: int) -> str:
+    """One sentence about a lease that got a later end."""
+    by_s, until = (after.ends_at or 0) - (before.ends_at or 0), time(after.ends_at or 0)
+    said = f"A lease was extended by {span(by_s)}, until {until}"
+    if not made_way:
+        return f"{said}; nobody had to make way."
+    return f"{said}; {counted(made_way, 'scheduled lease')} {_was(made_way)} placed on other nodes at the same start for it."
+
+
 def elsewhere(options: Iterable[Option]) -> str:
     """Where else an ask would be granted, for a person; empty where nowhere."""
     found = [option for option in options if isinstance(option.verdict, Promise)]
@@ -86,23 +95,39 @@ def happened(event: str, cause: str | None, detail: Detail) -> str:
     """One thing that happened to a lease, for a person. Times in `detail` are RFC 3339."""
     if "starts_at_before" in detail:
         return _moved(cause, detail)
-    late_s = int(detail.get("late_ms") or 0) // 1000
-    match event:
-        case "active":
-            return f"It started{_late(late_s, detail.get('late_cause'))}."
-        case "start_delayed":
-            return f"Its start waits, because {WHY.get(cause or '', _plain(cause))}."
-        case "ending":
-            return f"It is about to end: {ENDS.get(cause or '', _plain(cause))}."
-        case "ended":
-            return f"It ended: {ENDS.get(cause or '', _plain(cause))}."
-        case "cancelled":
-            return "It was taken back before it started."
-        case "expired":
-            return "Its window passed while it waited in the queue."
-        case _:
-            return f"{_plain(event).capitalize()}{'' if cause is None else f' ({_plain(cause)})'}."
+    said = HAPPENED.get(event)
+    if said is None:
+        return f"{_plain(event).capitalize()}{'' if cause is None else f' ({_plain(cause)})'}."
+    return said(cause, detail)
 
+
+def _started(_: str | None, detail: Detail) -> str:
+    late_s = int(detail.get("late_ms") or 0) // 1000
+    if not late_s:
+        return "It started in time."
+    cause = detail.get("late_cause")
+    return f"It started {span(late_s)} after its promise{'' if cause is None else f' ({_plain(str(cause))})'}."
+
+
+def _amended(how: str | None, detail: Detail) -> str:
+    return f"It was {how}: it ended at {detail.get('ends_at_before')}, and ends at {detail.get('ends_at')} now."
+
+
+HAPPENED: Mapping[str, Callable[[str | None, Detail], str]] = {
+    "active": _started,
+    "start_delayed": lambda cause, _: f"Its start waits, because {WHY.get(cause or '', _plain(cause))}.",
+    "extended": _amended,
+    "renewed": _amended,
+    "shrunk": _amended,
+    "renewal_refused": lambda cause, detail: (
+        f"It could not be renewed, because of {_plain(cause)}; it ends at {detail.get('ends_at')}."
+    ),
+    "ending": lambda cause, _: f"It is about to end: {ENDS.get(cause or '', _plain(cause))}.",
+    "ended": lambda cause, _: f"It ended: {ENDS.get(cause or '', _plain(cause))}.",
+    "cancelled": lambda _cause, _detail: "It was taken back before it started.",
+    "expired": lambda _cause, _detail: "Its window passed while it waited in the queue.",
+}
+"""What happened to a lease that no decision says."""
 
 ENDS: Mapping[str, str] = {
     Cause.EXPIRED: "its box is over",
@@ -128,12 +153,6 @@ def _moved(cause: str | None, detail: Detail) -> str:
     if before != after:
         return f"Its start was moved {'earlier' if str(after) < str(before) else 'later'}, from {before} to {after}, because {why}."
     return f"It was placed on {detail.get('placement')} instead of {detail.get('placement_before')}, at the same start, because {why}."
-
-
-def _late(late_s: int, cause: int | str | None) -> str:
-    if not late_s:
-        return " in time"
-    return f" {span(late_s)} after its promise{'' if cause is None else f' ({_plain(str(cause))})'}"
 
 
 def _plain(word: str | None) -> str:

@@ -98,15 +98,15 @@ def write_pulled(
 def write_amended(
     session: Session,
     row: Row,
-    before: Lease,
-    after: Lease,
+    amended: Move,
     made_way: Sequence[Move],
     *,
-    event: str,
+    decision: str | None,
     number: int,
     at: float,
 ) -> int:
     """A lease with another end or size, and whoever made way; the GPU-seconds that it takes more, or gives back."""
+    before, after, event = amended.before, amended.after, amended.cause.value
     row.duration_s = after.duration_s
     row.total_gpus = after.gpus
     if isinstance(after.shape, Gang):
@@ -123,13 +123,14 @@ def write_amended(
     entry = Entry(company=after.company, pool=after.pool, lease=after.id, kind=kind, gpu_seconds=abs(more), cause=event)
     ledger.post(session, [entry], at=int(at))
     detail = {
+        "decision": decision,
         "ends_at_before": records.time(before.ends_at),
         "ends_at": records.time(after.ends_at),
         "gpus": after.gpus,
     }
     told = records.event_row(after.id, event, state=after.state.value, at=at, cause=event, detail=detail)
     bulk.insert(session, (LeaseEvent, [told]))
-    write_moves(session, after.pool, made_way, decision=None, number=number, at=at)
+    write_moves(session, after.pool, made_way, decision=decision, number=number, at=at)
     return more
 
 

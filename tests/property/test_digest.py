@@ -9,15 +9,20 @@ from scheduler.core import codec, record
 from scheduler.core.book import Book
 from scheduler.core.codec import Item, Quota
 from scheduler.core.decide import decide
+from scheduler.core.extend import Extended, extend
 from scheduler.core.model import Cause, Drain, Instant, Lease, LeaseId, Node, NodeId
 from tests.builders import a_policy
+from tests.property.test_extend import extendable
 from tests.property.world import HORIZON_S, QUOTAS, Asks, Step, World, asks, histories
 
 RULES = st.sampled_from(["late-slots", "earliest-slot", "only-earlier"])
 
 
-def lived(history: list[Step], rule: str) -> World:
-    world = World(policy=a_policy(horizon_s=HORIZON_S, gap_s=2, rule=rule, slack_ppm=300_000))
+def lived(history: list[Step], rule: str, reserve_ppm: int = 0) -> World:
+    policy = a_policy(
+        horizon_s=HORIZON_S, gap_s=2, rule=rule, slack_ppm=300_000, reserve_ppm=reserve_ppm, reserve_over_s=5
+    )
+    world = World(policy=policy)
     for step in history:
         world.live(step)
     return world
@@ -42,16 +47,33 @@ def decided(book: Book, ask: Asks, now: Instant) -> record.Record:
 
 
 @settings(max_examples=300, deadline=None)
-@given(histories, asks, RULES)
+@given(histories, asks, RULES, st.sampled_from([0, 300_000, 600_000]))
 def test_a_book_that_was_kept_made_anew_or_rebuilt_from_its_items_gives_the_same_bytes(
-    history: list[Step], ask: Asks, rule: str
+    history: list[Step], ask: Asks, rule: str, reserve_ppm: int
 ) -> None:
-    world = lived(history, rule)
+    world = lived(history, rule, reserve_ppm)
     books = (world.book, world.fresh_book(), rebuilt(world))
     assert len({book.digest(world.now) for book in books}) == 1
     [found] = {decided(book, ask, world.now) for book in books}
     inputs = record.loads(found.inputs)
     assert record.again(record.ASK, rebuilt(world), inputs) == found.result
+
+
+@settings(max_examples=300, deadline=None)
+@given(histories, st.integers(0, 9), st.integers(1, 45))
+def test_an_extension_is_in_the_digest_and_is_made_again(history: list[Step], which: int, by_s: int) -> None:
+    world = lived(history, "late-slots")
+    lease = extendable(world, which)
+    assume(lease is not None)
+    assert lease is not None
+    assert lease.ends_at is not None
+    found = extend(world.book, lease.id, lease.ends_at + by_s, world.now, partly=True)
+    if not isinstance(found, Extended):
+        return
+    anew = Book.of(world.policy, world.nodes.values(), found.book.leases.values(), QUOTAS)
+    assert found.book.digest(world.now) == anew.digest(world.now) != world.book.digest(world.now)
+    kept = record.of_extension(world.book, found, world.now)
+    assert record.again(record.EXTEND, rebuilt(world), record.loads(kept.inputs)) == kept.result
 
 
 @settings(max_examples=300, deadline=None)

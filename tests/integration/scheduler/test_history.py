@@ -2,10 +2,13 @@
 
 import math
 import random
+from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
 
 from dure import wire
+from dure.errors import ExtensionRefused, TooLateToExtend
 from scheduler.core.book import Book
 from scheduler.core.model import Instant
 from scheduler.service import Service
@@ -28,7 +31,7 @@ class Day:
         self.world.service = self.chance.choice(self.services)
         self.now += self.chance.choice((0, 0.4, 1, 7, 40))
         turn = self.chance.choices(
-            (self.ask, self.release, self.cancel, self.tick, self.node, self.quota), (8, 3, 2, 6, 2, 1)
+            (self.ask, self.release, self.cancel, self.extend, self.tick, self.node, self.quota), (8, 3, 2, 3, 6, 2, 1)
         )[0]
         turn()
         self.compare()
@@ -53,6 +56,13 @@ class Day:
     def cancel(self) -> None:
         if waiting := self.in_state("queued", "scheduled"):
             self.world.cancel(self.chance.choice(waiting), now=self.now)
+
+    def extend(self) -> None:
+        if found := self.in_state("scheduled", "active"):
+            with suppress(TooLateToExtend, ExtensionRefused):
+                self.world.extend(
+                    self.chance.choice(found), now=self.now, by_s=self.chance.choice((30, 200)), partly=True
+                )
 
     def tick(self) -> None:
         self.world.turn(self.now)
@@ -83,8 +93,6 @@ class Day:
 
 
 def wire_time(at: float) -> str:
-    from datetime import UTC, datetime
-
     return datetime.fromtimestamp(int(at), UTC).isoformat()
 
 
