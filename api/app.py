@@ -21,7 +21,9 @@ from scheduler.store.db import Database
 TAGS = [
     {"name": "leases", "description": "Asking for GPUs, and what becomes of an ask."},
     {"name": "offers", "description": "Windows to choose from."},
+    {"name": "decisions", "description": "Why, and proof of it."},
     {"name": "calendar", "description": "When GPUs are free."},
+    {"name": "whatif", "description": "What would be different."},
     {"name": "usage", "description": "What companies had and used."},
     {"name": "pools", "description": "Interchangeable GPUs."},
     {"name": "companies", "description": "The startups, and what each may hold."},

@@ -80,9 +80,12 @@ class Asking:
         call.request.state.actor = str(actor)
         auth.allowed(actor, call.request, call.roles)
         book = self._service.books.newest(body.pool, generation)
-        if book is None or actor.company is None:
+        quote = None
+        if book is not None and actor.company is not None:
+            quote = self._service.quote_on(book, body, actor=actor, now=now)
+        if quote is None:
             return call.read(lambda at: at.service.quote(at.session, body, actor=at.actor, now=at.now))
-        return answers.ok(self._service.quote_on(book, body, actor=actor, now=now)).response()
+        return answers.ok(quote).response()
 
     def _decide(self, pool: str, batch: Sequence[Sent]) -> list[Answer | DureError]:
         cases = [_Case(sent) for sent in batch]

@@ -5,7 +5,7 @@ A route gets its call from a dependency that names the roles, so nothing can be 
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -21,6 +21,8 @@ from scheduler.actor import Actor
 from scheduler.service import Service
 from scheduler.store import audit
 from scheduler.store.db import Session
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,12 @@ class Call:
         with self.parts.db.snapshot() as session:
             answer = answers.ok(work(self._admitted(session)))
         return answer.response()
+
+    def study(self, look: Callable[[Admitted], S], work: Callable[[S], BaseModel]) -> Response:
+        """What `work` makes of what `look` saw; it may take seconds, and the transaction is over by then."""
+        with self.parts.db.snapshot() as session:
+            seen = look(self._admitted(session))
+        return answers.ok(work(seen)).response()
 
     def write(self, work: Callable[[Admitted], Answer]) -> Response:
         """The answer of `work`, committed with it; for a key that did the same before, the answer that was given then."""

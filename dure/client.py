@@ -165,6 +165,10 @@ class Client:
     def lease(self, lease_id: str) -> wire.Lease:
         return self._get(f"/v1/leases/{_segment(lease_id)}", wire.Lease)
 
+    def explain(self, lease_id: str) -> wire.Explanation:
+        """Everything that happened to the lease in words, each with the decision that made it."""
+        return self._get(f"/v1/leases/{_segment(lease_id)}/explain", wire.Explanation)
+
     def lease_events(self, lease_id: str) -> Iterator[wire.LeaseEvent]:
         """Oldest first."""
         return self._items(f"/v1/leases/{_segment(lease_id)}/events", wire.Page[wire.LeaseEvent])
@@ -212,6 +216,17 @@ class Client:
         """The lease. Raises OfferGone and OfferExpired with fresh offers in them."""
         return self._post(f"/v1/offers/{_segment(offer_id)}/claim", body or wire.OfferClaim(), wire.Lease)
 
+    # --- decisions ---------------------------------------------------------------------------------------------------
+
+    def decision(self, decision_id: str) -> wire.DecisionRecord:
+        """From what it was made, whom it looked at, and what each got."""
+        return self._get(f"/v1/decisions/{_segment(decision_id)}", wire.DecisionRecord)
+
+    def replay(self, decision_id: str) -> wire.Replayed:
+        """Makes the decision again from the history. Raises DecisionDiffers, HistoryIncomplete."""
+        path = f"/v1/decisions/{_segment(decision_id)}/replay"
+        return self._parsed(self._connection.send("POST", path, repeatable=True), wire.Replayed)
+
     # --- the pool over time, and what was used -------------------------------------------------------------------------
 
     def calendar(self, pool: str, *, since: datetime | None = None, until: datetime | None = None) -> wire.Calendar:
@@ -223,6 +238,11 @@ class Client:
     ) -> wire.Usage:
         """GPU-seconds by company and pool over `[since, until)`; the server's defaults are the last 30 days."""
         return self._get("/v1/usage", wire.Usage, {"since": _time(since), "until": _time(until), "company": company})
+
+    def what_if(self, body: wire.WhatIf) -> wire.WhatIfAnswer:
+        """What would be different with these changes, now or in the past. Nothing is changed."""
+        sent = self._connection.send("POST", "/v1/whatif", json=_json(body), repeatable=True)
+        return self._parsed(sent, wire.WhatIfAnswer)
 
     # --- how they are sent ---------------------------------------------------------------------------------------------
 

@@ -197,6 +197,12 @@ class UnknownOffer(NotFound):
     code = "unknown_offer"
 
 
+class UnknownDecision(NotFound):
+    """There is no such decision, or it is about other companies alone."""
+
+    code = "unknown_decision"
+
+
 class UnknownToken(NotFound):
     """There is no such token."""
 
@@ -243,6 +249,18 @@ class OfferExpired(DureError):
     """The offer can be claimed no more; the answer has fresh offers."""
 
     code, status = "offer_expired", 409
+
+
+class HistoryIncomplete(DureError):
+    """What the decision was made from cannot be rebuilt from the history."""
+
+    code, status = "history_incomplete", 409
+
+
+class DecisionDiffers(DureError):
+    """Made again from the same inputs, the decision comes out differently."""
+
+    code, status = "decision_differs", 409
 
 
 class GpuClaimed(DureError):

@@ -10,6 +10,7 @@ from dure import wire
 from dure.errors import ExtensionRefused, InvalidRequest, TooLateToExtend, WrongState
 from dure.wire import FieldError
 from scheduler.actor import Actor
+from scheduler.core import record, sentences
 from scheduler.core.book import Book
 from scheduler.core.extend import (
     EXTENDABLE,
@@ -26,6 +27,7 @@ from scheduler.core.replan import Move
 from scheduler.service import Service, locked_lease
 from scheduler.store import audit, edges, generation, leases, plans, tables
 from scheduler.store.db import Session
+from scheduler.store.records import Said
 from scheduler.store.times import from_wire, to_wire
 
 RENEWED_BEFORE_S = 1800
@@ -216,10 +218,21 @@ def _written(
 
 
 def _write(service: Service, session: Session, case: _Case, found: Extended, *, event: str) -> None:
+    decision = None if event == "shrunk" else _decided(session, case, found)
     newer = generation.bump(session, case.row.pool)
     made_way = [Move(before=before, after=after, cause=Cause.MADE_WAY) for before, after in found.moves]
-    plans.write_amended(session, case.row, case.lease, found.lease, made_way, event=event, number=newer, at=case.now)
+    amended = Move(before=case.lease, after=found.lease, cause=Cause(event))
+    plans.write_amended(session, case.row, amended, made_way, decision=decision, number=newer, at=case.now)
     service.books.keep_on_commit(session, case.row.pool, newer, found.book)
+
+
+def _decided(session: Session, case: _Case, found: Extended) -> str:
+    """Keeps from what the extension was made."""
+    kept = record.of_extension(case.book, found, case.at)
+    detail = sentences.extension(case.lease, found.lease, len(found.moves))
+    said = Said(code="extended", detail=detail, numbers={"made_way": len(found.moves)})
+    pool, decided_at = case.row.pool, case.number
+    return plans.write_decision(session, case.book, kept, said, pool=pool, decided_at=decided_at, at=case.now)
 
 
 def _amended(session: Session, case: _Case, found: Extended, actor: Actor) -> wire.Amended:

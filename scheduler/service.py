@@ -12,21 +12,26 @@ from dure import wire
 from dure.errors import DureError, WrongState
 from scheduler import asks
 from scheduler.actor import Actor
+from scheduler.core import record, sentences
 from scheduler.core.book import Book
 from scheduler.core.codec import Item
 from scheduler.core.decide import decide
+from scheduler.core.elsewhere import Option
 from scheduler.core.lease import advance, charge, queued
 from scheduler.core.model import Ask, Cause, Instant, LeaseId, Promise, Refusal, State, Verdict
 from scheduler.core.model import Lease as CoreLease
 from scheduler.core.replan import Move, Plan, replan
+from scheduler.elsewhere import Elsewhere
 from scheduler.expectations import Expectations
 from scheduler.ids import new_id
 from scheduler.store import audit, bulk, changes, due, edges, generation, leases, ledger, plans, records
 from scheduler.store.books import POLICY_VERSION, Books
 from scheduler.store.db import Session
 from scheduler.store.plans import Answer
+from scheduler.store.records import Said
 from scheduler.store.tables import Lease
 from scheduler.store.times import to_wire
+from scheduler.whatifs import WhatIfs
 
 SOON_S = 2
 """The loop wakes every second anyway; only a start sooner than this is worth waking it for."""
@@ -51,6 +56,8 @@ class Service:
     def __init__(self, books: Books, clock: Callable[[], float] = lambda: 0.0) -> None:
         self.books, self._clock = books, clock
         self.expectations = Expectations(books)
+        self.elsewhere = Elsewhere(books)
+        self.what_ifs = WhatIfs(books)
 
     def locked(self, session: Session, pool: str, now: float) -> tuple[int, Book, float]:
         """The pool's generation and book under its lock, and the time now that we have it. Raises UnknownPool."""
@@ -84,17 +91,26 @@ class Service:
             if not isinstance(ask, DureError)
         ]
         at = Instant(math.ceil(now))
-        decided = decide(book, [(lease_id, ask) for lease_id, _, ask in taken], at)
+        pairs = [(lease_id, ask) for lease_id, _, ask in taken]
+        decided = decide(book, pairs, at)
         answers = [
-            _answer(lease_id, request, ask, verdict, decided.book.leases.get(lease_id), now)
+            _answer(
+                request,
+                ask,
+                verdict,
+                decided.book.leases.get(lease_id) or queued(lease_id, ask, at),
+                _decision(verdict, ask, now, self.elsewhere.of(session, ask, verdict, at)),
+            )
             for (lease_id, request, ask), verdict in zip(taken, decided.verdicts, strict=True)
         ]
         moves = [Move(before=before, after=after, cause=Cause.EARLIER) for before, after in decided.moves]
         changed = bool(moves) or any(found.lease.state is State.SCHEDULED for found in answers)
         newer = generation.bump(session, pool) if changed else number
         audited = _audited(answers, [request for _, request, _ in taken], now)
-        plans.write_answers(session, answers, decided_at=number, number=newer, at=now, audited=audited)
-        plans.write_moves(session, pool, moves, number=newer, at=now)
+        kept = record.of_asks(book, pairs, at, decided)
+        plans.write_answers(session, answers, kept, decided_at=number, number=newer, at=now, audited=audited)
+        if answers:
+            plans.write_moves(session, pool, moves, decision=answers[0].decision.id, number=newer, at=now)
         self.books.keep_on_commit(session, pool, newer, decided.book)
         if any(found.lease.starts_at is not None and found.lease.starts_at <= now + SOON_S for found in answers):
             edges.notify(session, pool)
@@ -113,12 +129,20 @@ class Service:
 
     def quote(self, session: Session, body: wire.Ask, *, actor: Actor, now: float) -> wire.Quote:
         """What `ask` would decide now; nothing is stored. Raises what `ask` raises."""
-        _, book = self.books.seen(session, body.pool, Instant(math.ceil(now)))
-        return _quoted_on(book, asks.parsed(session, body, actor, now), now)
+        ask = asks.parsed(session, body, actor, now)
+        at = Instant(math.ceil(now))
+        _, book = self.books.seen(session, ask.pool, at)
+        verdict = _verdict(book, ask, now)
+        return _quoted(verdict, ask, now, self.elsewhere.of(session, ask, verdict, at))
 
-    def quote_on(self, book: Book, body: wire.Ask, *, actor: Actor, now: float) -> wire.Quote:
-        """The same for a company, on a book that is known to be the newest, without the database."""
-        return _quoted_on(book, asks.of_company(body, actor, now), now)
+    def quote_on(self, book: Book, body: wire.Ask, *, actor: Actor, now: float) -> wire.Quote | None:
+        """The same for a company, on a book that is known to be the newest, without the database.
+
+        None for a refusal: it says what other pools would answer.
+        """
+        ask = asks.of_company(body, actor, now)
+        verdict = _verdict(book, ask, now)
+        return None if isinstance(verdict, Refusal) else _quoted(verdict, ask, now)
 
     def seen(self, session: Session, pool: str, *, now: float, queue: bool, items: Sequence[Item] = ()) -> Plan:
         """What `replan` would do, on what a snapshot shows; nothing is stored. Raises UnknownPool."""
@@ -136,11 +160,15 @@ class Service:
         number, book, now = self.locked(session, pool, now)
         at = Instant(math.ceil(now))
         waiting = due.asks(session, pool) if queue else ()
-        plan = replan(book.changed(items), waiting, at)
-        if not plan.moves and not plan.pulled and not items:
+        if items:
+            number, book = self._changed(session, pool, book, items, now)
+        plan = replan(book, waiting, at)
+        if not plan.moves and not plan.pulled:
             return plan
         newer = generation.bump(session, pool)
-        changes.write(session, pool, newer, items, at=now)
+        said = Said(code="planned", detail=sentences.plan(plan), numbers=sentences.plan_numbers(plan))
+        kept = record.of_replan(book, waiting, at, plan)
+        head = plans.write_decision(session, book, kept, said, pool=pool, decided_at=number, at=now)
         by_id = {lease_id: ask for lease_id, ask, _ in waiting}
         pulled = [
             Answer(
@@ -150,11 +178,20 @@ class Service:
             )
             for lease_id, promise in plan.pulled.items()
         ]
-        plans.write_moves(session, pool, plan.moves, number=newer, at=now)
-        plans.write_pulled(session, pulled, decided_at=number, number=newer, at=now)
+        plans.write_moves(session, pool, plan.moves, decision=head, number=newer, at=now)
+        plans.write_pulled(session, pulled, plan=head, decided_at=number, number=newer, at=now)
         self.books.keep_on_commit(session, pool, newer, plan.book)
         edges.notify(session, pool)
         return plan
+
+    def _changed(self, session: Session, pool: str, book: Book, items: Sequence[Item], now: float) -> tuple[int, Book]:
+        """The generation and the book once items of it are changed; the plan is made from these."""
+        number = generation.bump(session, pool)
+        changes.write(session, pool, number, items, at=now)
+        book = book.changed(items)
+        self.books.keep_on_commit(session, pool, number, book)
+        edges.notify(session, pool)
+        return number, book
 
     def release(self, session: Session, lease_id: str, *, actor: Actor, now: float) -> wire.Lease:
         """Ends an active lease now; the rest of its box is refunded. An admin's release of it is a revocation.
@@ -240,25 +277,21 @@ def _parsed(session: Session, request: Request, now: float) -> Ask | DureError:
         return error
 
 
-def _answer(
-    lease_id: LeaseId, request: Request, ask: Ask, verdict: Verdict, lease: CoreLease | None, now: float
-) -> Answer:
-    """`lease` is what the book has of it, if it was promised a start."""
-    if lease is None:
-        lease = queued(lease_id, ask, Instant(math.ceil(now)))
+def _answer(request: Request, ask: Ask, verdict: Verdict, lease: CoreLease, decision: wire.Decision) -> Answer:
     if isinstance(verdict, Refusal):
         lease = replace(lease, state=State.REFUSED)
     return Answer(
         body=request.body,
         ask=ask,
         lease=lease,
-        decision=_decision(verdict, ask, now),
+        decision=decision,
         request_id=request.request_id,
     )
 
 
-def _decision(verdict: Verdict, ask: Ask, now: float) -> wire.Decision:
-    return records.decision(verdict, ask, id=new_id("dec", now), policy_version=POLICY_VERSION, now=now)
+def _decision(verdict: Verdict, ask: Ask, now: float, elsewhere: Sequence[Option] = ()) -> wire.Decision:
+    id_ = new_id("dec", now)
+    return records.decision(verdict, ask, id=id_, policy_version=POLICY_VERSION, now=now, elsewhere=elsewhere)
 
 
 def _audited(answers: Sequence[Answer], requests: Sequence[Request], now: float) -> list[bulk.Row]:
@@ -284,13 +317,12 @@ def locked_lease(session: Session, lease_id: str, actor: Actor) -> tuple[Lease, 
     return row, lease
 
 
-def _quoted_on(book: Book, ask: Ask, now: float) -> wire.Quote:
-    [verdict] = decide(book, [(LeaseId("~"), ask)], Instant(math.ceil(now))).verdicts
-    return _quoted(verdict, ask, now)
+def _verdict(book: Book, ask: Ask, now: float) -> Verdict:
+    return decide(book, [(LeaseId("~"), ask)], Instant(math.ceil(now))).verdicts[0]
 
 
-def _quoted(verdict: Verdict, ask: Ask, now: float) -> wire.Quote:
-    decision = records.decision(verdict, ask, id=None, policy_version=POLICY_VERSION, now=now)
+def _quoted(verdict: Verdict, ask: Ask, now: float, elsewhere: Sequence[Option] = ()) -> wire.Quote:
+    decision = records.decision(verdict, ask, id=None, policy_version=POLICY_VERSION, now=now, elsewhere=elsewhere)
     if not isinstance(verdict, Promise):
         return wire.Quote(
             decision=decision,

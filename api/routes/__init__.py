@@ -1,12 +1,28 @@
 """One module a noun; a route is parse, one call, wire type."""
 
-from api.routes import calendar, companies, health, leases, nodes, offers, pools, problems, quotas, tokens, usage
+from api.routes import (
+    calendar,
+    companies,
+    decisions,
+    health,
+    leases,
+    nodes,
+    offers,
+    pools,
+    problems,
+    quotas,
+    tokens,
+    usage,
+    whatif,
+)
 
 ROUTERS = (
     leases.router,
     offers.router,
+    decisions.router,
     calendar.router,
     usage.router,
+    whatif.router,
     pools.router,
     companies.router,
     quotas.router,

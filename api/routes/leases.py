@@ -24,7 +24,7 @@ from dure.errors import (
     WindowInPast,
     WrongState,
 )
-from scheduler import amend
+from scheduler import amend, explanations
 from scheduler.store import leases
 
 router = APIRouter(prefix="/v1/leases", tags=["leases"], route_class=StrictRoute)
@@ -165,3 +165,19 @@ def set_renewal(lease: wire.Id, body: wire.Renewal, call: PersonWrites) -> Respo
 def list_lease_events(lease: wire.Id, call: PersonReads, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """Oldest first, each with its cause."""
     return call.read(lambda at: leases.events(at.session, lease, actor=at.actor, after=after(cursor), limit=limit))
+
+
+@router.get(
+    "/{lease}/explain",
+    response_model=wire.Explanation,
+    summary="Why a lease is as it is",
+    openapi_extra=own(UnknownLease),
+)
+def explain_lease(lease: wire.Id, call: PersonReads) -> Response:
+    """Everything that happened to it in words, oldest first, each with the decision that made it."""
+
+    def work(at: Admitted) -> wire.Explanation:
+        expected = at.service.expectations.of(at.session, at.now)
+        return explanations.explain(at.session, lease, actor=at.actor, expected=expected)
+
+    return call.read(work)

@@ -58,6 +58,18 @@ class Ask(Wire):
         return self
 
 
+class PoolOption(Wire):
+    """What a refused ask would have got in another pool, by that pool's book as of `generation`."""
+
+    pool: PoolName
+    code: str
+    """Why: a code of a promise or of a refusal."""
+    promised_start: Instant | None
+    """Null where it would be refused there too."""
+    generation: int
+    digest: str
+
+
 class Decision(Wire):
     """Why an ask was granted, queued or refused: a permanent code, the numbers, and what would work."""
 
@@ -71,6 +83,8 @@ class Decision(Wire):
     numbers: dict[str, int | str]
     """The same numbers for a program; times are RFC 3339."""
     policy_version: str
+    elsewhere: list[PoolOption] = []
+    """Of a refusal: what the same ask would have got in the other pools."""
 
 
 class NodeShare(Wire):

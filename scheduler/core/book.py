@@ -15,6 +15,7 @@ from scheduler.core.model import PPM, CompanyId, Drain, Lease, LeaseId, Node, No
 from scheduler.core.profiles import Profiles
 from scheduler.core.quota import HOLDING
 from scheduler.core.steps import Steps
+from scheduler.core.tally import Sum, Tally, changes
 from scheduler.core.waiting import Waiting
 
 RESERVE = 0
@@ -48,6 +49,8 @@ class Book:
     """What each node could give with every node there and every GPU well, the largest first."""
     nominal: int
     """The same in all."""
+    tally: Tally
+    """The sum over all but the policy and `stranded`."""
 
     @classmethod
     def of(
@@ -77,6 +80,7 @@ class Book:
             stranded=np.zeros(1, np.int64) if stranded is None else stranded,
             good_day=_good_day(known.values()),
             nominal=sum(_good_day(known.values())),
+            tally=Tally(Sum()).after([], [(node, None) for node in known.values()]),
         )
         draft = Draft(book)
         draft.set_quotas(quotas or {})
@@ -124,7 +128,15 @@ class Book:
         limits.forget(now)
         kept = {id_: lease for id_, lease in self.leases.items() if (lease.stops_at or 0) + gap > now or _holds(lease)}
         drains = {id_: drain for id_, drain in self.drains.items() if drain.ends_at > now}
-        return replace(self, free=free, limits=limits, leases=kept, drains=drains)
+        tally = Tally(self.tally.sum().since(now))
+        return replace(self, free=free, limits=limits, leases=kept, drains=drains, tally=tally)
+
+    def digest(self, now: int) -> bytes:
+        """32 bytes that stand for everything that decisions at `now` are made from, but for the policy and `stranded`.
+
+        Books that were made in different ways, or that forgot different pasts, have the same.
+        """
+        return self.tally.sum().at(now)
 
     def quota(self, company: CompanyId) -> int:
         """GPUs that the company may hold at once; 0 where nobody set a quota."""
@@ -168,6 +180,7 @@ class Draft:
     def seal(self) -> Book:
         return replace(
             self._book,
+            tally=self._book.tally.after(*changes(self._book, self, self.touched)),
             nodes=self.nodes,
             open=self.open,
             leases=self.leases,
@@ -239,9 +252,17 @@ class Draft:
         self.limits.shift(RESERVE, grown)
         self.nodes = {**self.nodes, node.id: node}
         self.good_day = _good_day(self.nodes.values())
-        self.nominal = sum(self.good_day)
+        nominal, self.nominal = self.nominal, sum(self.good_day)
+        if self.policy.reserve_ppm and nominal != self.nominal:
+            self._reserve_again()
         self.open = self.open.copy()
         self.open[row] = node.open
+
+    def _reserve_again(self) -> None:
+        """What is larger than all that long boxes have is not held to it, and that depends on how large the pool is."""
+        for lease in list(self.leases.values()):
+            if (self.reserve(lease.duration_s, lease.gpus) >= 0) != (lease.id in self.reserved):
+                self.put(lease)
 
     def put_drain(self, drain: Drain) -> None:
         """Adds or replaces a drain; an empty one is taken out. It blocks all of its node that there could ever be."""

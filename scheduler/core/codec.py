@@ -4,10 +4,11 @@ The same value always gives the same bytes. Fields that have their default are l
 later changes nothing that was written before.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from scheduler.core.model import (
     Cause,
@@ -105,7 +106,12 @@ def decode(kind: str, value: Mapping[str, Any]) -> Item:
 
 def canonical(item: Item) -> bytes:
     """The bytes that stand for the item in a digest."""
-    return json.dumps([kind(item), encode(item)], sort_keys=True, separators=(",", ":")).encode()
+    return orjson.dumps([kind(item), encode(item)], option=orjson.OPT_SORT_KEYS)
+
+
+def text(value: Json) -> str:
+    """A plain JSON value as the one text that stands for it: sorted, without blanks."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _lease(lease: Lease) -> Json:

@@ -1,9 +1,9 @@
 """A verdict in words and in numbers, the same wherever it is shown. Decides nothing and looks nothing up."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
-from scheduler.core.model import Ask, Code, Gang, Numbers, Promise, Queued, Refusal, Shape, Total, Verdict
+from scheduler.core import words
+from scheduler.core.model import Ask, Code, Gang, Numbers, Promise, Queued, Refusal, Total, Verdict
 
 INSTANTS = frozenset({"earliest_start"})
 """The numbers that are instants."""
@@ -12,7 +12,7 @@ INSTANTS = frozenset({"earliest_start"})
 def wire_numbers(verdict: Verdict) -> dict[str, int | str]:
     """The verdict's numbers with its instants as RFC 3339 times in UTC."""
     return {
-        name: _time(number) if name in INSTANTS and isinstance(number, int) else number
+        name: words.time(number) if name in INSTANTS and isinstance(number, int) else number
         for name, number in verdict.numbers.items()
     }
 
@@ -33,16 +33,16 @@ def sentence(verdict: Verdict, ask: Ask) -> str:
 
 
 def _promised(promise: Promise, ask: Ask) -> str:
-    shape, start, end = _shape(ask.shape), _time(promise.start), _time(promise.end)
+    shape, start, end = words.shape(ask.shape), words.time(promise.start), words.time(promise.end)
     if isinstance(ask.shape, Total):
-        shape += f" on {_counted(len(promise.placement), 'node')}"
+        shape += f" on {words.counted(len(promise.placement), 'node')}"
     match promise.code:
         case Code.STARTS_NOW:
             return f"{shape} from now, {start}, until {end}."
         case Code.STARTS_AS_ASKED:
             return f"{shape} from {start}, as asked, until {end}."
         case _:
-            wait = _span(int(promise.numbers["wait_s"]))
+            wait = words.span(int(promise.numbers["wait_s"]))
             why = _full(promise.numbers, ask)
             return f"{shape} from {start} at the latest, in {wait}, until {end}; before that, {why}."
 
@@ -50,7 +50,7 @@ def _promised(promise: Promise, ask: Ask) -> str:
 def _queued(queued: Queued, ask: Ask) -> str:
     numbers = {**queued.numbers, "waits_for": "quota" if queued.code is Code.WAITS_FOR_QUOTA else "capacity"}
     return (
-        f"Queued: no start {_window(ask)} fits {_shape(ask.shape)} for {_span(ask.duration_s)}, because "
+        f"Queued: no start {_window(ask)} fits {words.shape(ask.shape)} for {words.span(ask.duration_s)}, because "
         f"{_full(numbers, ask)}; it is decided again whenever a lease ends, so wait, or cancel it and ask for less."
     )
 
@@ -58,14 +58,14 @@ def _queued(queued: Queued, ask: Ask) -> str:
 def _no_start(numbers: Numbers, ask: Ask) -> str:
     options: list[str] = []
     if "earliest_start" in numbers:
-        options.append(f"start it at {_time(int(numbers['earliest_start']))}")
+        options.append(f"start it at {words.time(int(numbers['earliest_start']))}")
     if "largest_gpus_now" in numbers:
         options.append(f"ask for at most {_largest(int(numbers['largest_gpus_now']), ask)} then")
     if "longest_s_now" in numbers:
-        options.append(f"ask for at most {_span(int(numbers['longest_s_now']))} then")
+        options.append(f"ask for at most {words.span(int(numbers['longest_s_now']))} then")
     options.append("let it wait in the queue")
     return (
-        f"No start {_window(ask)} fits {_shape(ask.shape)} for {_span(ask.duration_s)}, because {_full(numbers, ask)}: "
+        f"No start {_window(ask)} fits {words.shape(ask.shape)} for {words.span(ask.duration_s)}, because {_full(numbers, ask)}: "
         f"{', or '.join(options)}."
     )
 
@@ -77,14 +77,14 @@ def _over_quota(numbers: Numbers, ask: Ask) -> str:
     elif isinstance(ask.shape, Gang) and ask.shape.gpus_per_node > 1 and numbers["limit_gpus"]:
         advice = "ask for fewer GPUs on each node, or "
     return (
-        f"{ask.company}'s quota of {_counted(numbers['limit_gpus'], 'GPU')} in pool {ask.pool}, of which it holds "
-        f"{numbers['held_gpus']} now, is less than {_shape(ask.shape)}: {advice}have an admin raise the quota."
+        f"{ask.company}'s quota of {words.counted(numbers['limit_gpus'], 'GPU')} in pool {ask.pool}, of which it holds "
+        f"{numbers['held_gpus']} now, is less than {words.shape(ask.shape)}: {advice}have an admin raise the quota."
     )
 
 
 def _never_fits(numbers: Numbers, ask: Ask) -> str:
     largest = int(numbers["largest_gpus"])
-    has = f"it has {_counted(numbers['pool_gpus'], 'GPU')} on {_counted(numbers['nodes'], 'node')}"
+    has = f"it has {words.counted(numbers['pool_gpus'], 'GPU')} on {words.counted(numbers['nodes'], 'node')}"
     if largest:
         advice = f"ask for at most {_largest(largest, ask)}"
     elif numbers["largest_gpus_per_node"]:
@@ -92,55 +92,33 @@ def _never_fits(numbers: Numbers, ask: Ask) -> str:
         advice = "ask for fewer GPUs on each node"
     else:
         advice = "ask in another pool"
-    return f"Pool {ask.pool} never holds {_shape(ask.shape)}: {has}, so {advice}."
+    return f"Pool {ask.pool} never holds {words.shape(ask.shape)}: {has}, so {advice}."
 
 
 def _largest(gpus: int, ask: Ask) -> str:
     """So many GPUs, in the kind of shape that was asked for."""
     shape = ask.shape
-    return _shape(replace(shape, nodes=gpus // shape.gpus_per_node) if isinstance(shape, Gang) else Total(gpus=gpus))
+    return words.shape(
+        replace(shape, nodes=gpus // shape.gpus_per_node) if isinstance(shape, Gang) else Total(gpus=gpus)
+    )
 
 
 def _full(numbers: Numbers, ask: Ask) -> str:
     """Why it does not fit, as a clause."""
     if numbers["waits_for"] == "quota":
         return (
-            f"{ask.company}'s quota of {_counted(numbers['limit_gpus'], 'GPU')} is taken, for part of that time, by leases it "
+            f"{ask.company}'s quota of {words.counted(numbers['limit_gpus'], 'GPU')} is taken, for part of that time, by leases it "
             f"holds or has booked ({numbers['held_gpus']} held now)"
         )
     return (
         f"too much of pool {ask.pool} is leased or booked for part of that time "
-        f"({numbers['free_gpus_now']} of {_counted(numbers['pool_gpus'], 'GPU')} free now)"
+        f"({numbers['free_gpus_now']} of {words.counted(numbers['pool_gpus'], 'GPU')} free now)"
     )
 
 
 def _window(ask: Ask) -> str:
     if ask.start is None:
-        return "within the booking horizon" if ask.start_by is None else f"up to {_time(ask.start_by)}"
+        return "within the booking horizon" if ask.start_by is None else f"up to {words.time(ask.start_by)}"
     if ask.start_by is None or ask.start_by == ask.start:
-        return f"at {_time(ask.start)}"
-    return f"between {_time(ask.start)} and {_time(ask.start_by)}"
-
-
-def _shape(shape: Shape) -> str:
-    if isinstance(shape, Gang):
-        return f"{_counted(shape.nodes, 'node')} x {_counted(shape.gpus_per_node, 'GPU')}"
-    return _counted(shape.gpus, "GPU")
-
-
-def _counted(count: int | str, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _time(instant: int) -> str:
-    return datetime.fromtimestamp(instant, tz=UTC).isoformat().replace("+00:00", "Z")
-
-
-def _span(seconds: int) -> str:
-    """Exact, in the largest units it has: `1 d 2 h`, `5 min 10 s`."""
-    parts: list[str] = []
-    for name, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        count, seconds = divmod(seconds, size)
-        if count:
-            parts.append(f"{count} {name}")
-    return " ".join(parts) or "0 s"
+        return f"at {words.time(ask.start)}"
+    return f"between {words.time(ask.start)} and {words.time(ask.start_by)}"

@@ -96,8 +96,8 @@ def _tried(book: Book, lease: Lease, until: int) -> Extended | None:
     draft.put(longer)
     if not make_way(draft, longer):
         return None
-    draft.touched.discard(lease.id)
-    return Extended(lease=longer, book=draft.seal(), moves=moves(book, draft))
+    others = tuple(pair for pair in moves(book, draft) if pair[1].id != lease.id)
+    return Extended(lease=longer, book=draft.seal(), moves=others)
 
 
 def _longest(book: Book, lease: Lease, furthest: int) -> tuple[int, Extended | None]:

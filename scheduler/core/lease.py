@@ -72,6 +72,21 @@ def queued(lease_id: LeaseId, ask: Ask, asked_at: Instant) -> Lease:
     )
 
 
+def asked(lease: Lease) -> tuple[LeaseId, Ask, Instant]:
+    """The ask that a queued lease stands for, as the queue has it."""
+    ask = Ask(
+        company=lease.company,
+        pool=lease.pool,
+        shape=lease.shape,
+        duration_s=lease.duration_s,
+        start=lease.start,
+        start_by=lease.start_by,
+        notice_s=lease.notice_s,
+        purpose=lease.purpose,
+    )
+    return lease.id, ask, lease.asked_at
+
+
 def schedule(lease: Lease, promise: Promise) -> Lease:
     """The lease with the promise's slot and placement, `scheduled`; raises `IllegalTransition` as `advance` does."""
     if State.SCHEDULED not in NEXT[lease.state]:

@@ -13,7 +13,7 @@ from scheduler.core.book import Book, Draft
 from scheduler.core.calendar import Box, earliest
 from scheduler.core.decide import FOR_EVER
 from scheduler.core.lease import queued, schedule
-from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, State
+from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, Queued, Refusal, State
 from scheduler.core.repair import Repaired, repair
 from scheduler.core.rules import RULES, pencilled, pull_all
 
@@ -36,11 +36,12 @@ class Move:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The book afterwards, who was moved and why, and the queued asks that got a promise."""
+    """The book afterwards, who was moved and why, and the queued asks that got a promise, and that are left without."""
 
     book: Book
     moves: tuple[Move, ...]
     pulled: Mapping[LeaseId, Promise]
+    left: Mapping[LeaseId, Queued | Refusal]
 
 
 def replan(book: Book, queue: Sequence[tuple[LeaseId, Ask, Instant]], now: Instant) -> Plan:
@@ -50,11 +51,14 @@ def replan(book: Book, queue: Sequence[tuple[LeaseId, Ask, Instant]], now: Insta
     rule = RULES[book.policy.rule]
     rule.move(draft, now)
     promises: dict[LeaseId, Promise] = {}
+    left: dict[LeaseId, Queued | Refusal] = {}
     for lease_id, ask, asked_at in queue:
         one = decide.verdict(draft, ask, now, waited=True)
         if isinstance(one, Promise):
             draft.put(schedule(queued(lease_id, ask, asked_at), one))
             promises[lease_id] = one
+        else:
+            left[lease_id] = one
     if promises:
         rule.move(draft, now)
     sealed = draft.seal()
@@ -62,6 +66,7 @@ def replan(book: Book, queue: Sequence[tuple[LeaseId, Ask, Instant]], now: Insta
         book=sealed,
         moves=(*_moves(book, draft, lost), *_dropped(book, lost)),
         pulled={lease_id: decide.settled(sealed, one, lease_id, now) for lease_id, one in promises.items()},
+        left=left,
     )
 
 

@@ -49,6 +49,10 @@ class Books:
         book = self._brought_up(session, found, now)
         return max(found.generation, self._held[pool][0]), book
 
+    def held(self, pool: str) -> tuple[int, Book]:
+        """The generation and book in memory of a pool that was `seen`."""
+        return self._held[pool]
+
     def newest(self, pool: str, generation: int | None) -> Book | None:
         """The book in memory, if it has the generation that the pool was just seen to have."""
         known = self._held.get(pool)

@@ -1,11 +1,11 @@
 """Many rows of many tables in one statement, whatever their number: the database takes them apart from JSON values."""
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any
 
+import orjson
 from sqlalchemy import TextClause, text
 from sqlmodel import Session, SQLModel
 
@@ -40,8 +40,8 @@ def dumped(table: type[SQLModel], rows: Sequence[Row]) -> str:
     instants = _instants(_name(table))
     names = [name for name in rows[0] if name in instants]
     if not names:
-        return json.dumps(rows)
-    return json.dumps([{**row, **{name: _time(row[name]) for name in names}} for row in rows])
+        return orjson.dumps(rows).decode()
+    return orjson.dumps([{**row, **{name: _time(row[name]) for name in names}} for row in rows]).decode()
 
 
 @lru_cache(maxsize=4096)

@@ -10,10 +10,14 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from dure import wire
+from scheduler.core.book import Book
 from scheduler.core.model import Ask, Cause, Gang, Lease, State
+from scheduler.core.record import REPLAN, Record
 from scheduler.core.replan import Move
+from scheduler.ids import new_id
 from scheduler.store import bulk, changes, leases, ledger, records
 from scheduler.store.ledger import Entry
+from scheduler.store.records import Said
 from scheduler.store.tables import Audit, Decision, LeaseEvent, PlacementRow
 from scheduler.store.tables import Lease as Row
 
@@ -37,6 +41,7 @@ class Answer:
 def write_answers(
     session: Session,
     answers: Sequence[Answer],
+    kept: Record,
     *,
     decided_at: int,
     number: int,
@@ -49,7 +54,7 @@ def write_answers(
     promised = [found.lease for found in answers if found.lease.state is State.SCHEDULED]
     bulk.insert(
         session,
-        (Decision, [_decision_row(found, decided_at) for found in answers]),
+        (Decision, records.kept([_decision_row(found, decided_at) for found in answers], kept)),
         (Row, [_lease_row(found, number) for found in answers]),
         (PlacementRow, _placement_rows(promised)),
         (LeaseEvent, [_told(found, found.lease.state.value, Cause.ASKED, at) for found in answers]),
@@ -59,11 +64,25 @@ def write_answers(
     ledger.post(session, [commitment(lease) for lease in promised], at=int(at))
 
 
-def write_pulled(session: Session, answers: Sequence[Answer], *, decided_at: int, number: int, at: float) -> None:
+def write_decision(
+    session: Session, book: Book, kept: Record, said: Said, *, pool: str, decided_at: int, at: float
+) -> str:
+    """A decision that is of no ask; its id, which what it moved and promised refers to."""
+    head = new_id("dec", at)
+    version = book.policy.version
+    row = records.said_row(said, id=head, pool=pool, generation=decided_at, policy_version=version, at=at)
+    bulk.insert(session, (Decision, records.kept([row], kept)))
+    return head
+
+
+def write_pulled(
+    session: Session, answers: Sequence[Answer], *, plan: str, decided_at: int, number: int, at: float
+) -> None:
     """Queued asks that got a promise: the new decision, the slot, the commitment, and that the company is told."""
     if not answers:
         return
-    bulk.insert(session, (Decision, [_decision_row(found, decided_at) for found in answers]))
+    part = {"kind": REPLAN, "part_of": plan}
+    bulk.insert(session, (Decision, [_decision_row(found, decided_at) | part for found in answers]))
     rows = [{"id": found.lease.id, "decision": found.decision.id, **_slot(found.lease, number)} for found in answers]
     bulk.update(session, Row, "id", rows)
     promised = [found.lease for found in answers]
@@ -79,15 +98,15 @@ def write_pulled(session: Session, answers: Sequence[Answer], *, decided_at: int
 def write_amended(
     session: Session,
     row: Row,
-    before: Lease,
-    after: Lease,
+    amended: Move,
     made_way: Sequence[Move],
     *,
-    event: str,
+    decision: str | None,
     number: int,
     at: float,
 ) -> int:
     """A lease with another end or size, and whoever made way; the GPU-seconds that it takes more, or gives back."""
+    before, after, event = amended.before, amended.after, amended.cause.value
     row.duration_s = after.duration_s
     row.total_gpus = after.gpus
     if isinstance(after.shape, Gang):
@@ -104,18 +123,23 @@ def write_amended(
     entry = Entry(company=after.company, pool=after.pool, lease=after.id, kind=kind, gpu_seconds=abs(more), cause=event)
     ledger.post(session, [entry], at=int(at))
     detail = {
+        "decision": decision,
         "ends_at_before": records.time(before.ends_at),
         "ends_at": records.time(after.ends_at),
         "gpus": after.gpus,
     }
     told = records.event_row(after.id, event, state=after.state.value, at=at, cause=event, detail=detail)
     bulk.insert(session, (LeaseEvent, [told]))
-    write_moves(session, after.pool, made_way, number=number, at=at)
+    write_moves(session, after.pool, made_way, decision=decision, number=number, at=at)
     return more
 
 
-def write_moves(session: Session, pool: str, moves: Sequence[Move], *, number: int, at: float) -> None:
-    """New slots and placements of leases that were scheduled already, with what their companies are told."""
+def write_moves(
+    session: Session, pool: str, moves: Sequence[Move], *, decision: str | None, number: int, at: float
+) -> None:
+    """New slots and placements of leases that were scheduled already, with what their companies are told, and the
+    decision that moved them.
+    """
     if not moves:
         return
     after = [move.after for move in moves]
@@ -124,7 +148,7 @@ def write_moves(session: Session, pool: str, moves: Sequence[Move], *, number: i
     bulk.insert(
         session,
         (PlacementRow, _placement_rows(after)),
-        (LeaseEvent, [_moved(move, at) for move in moves]),
+        (LeaseEvent, [_moved(move, decision, at) for move in moves]),
         changes.rows(pool, number, after, at=at),
     )
     ledger.post(session, [refund(move) for move in moves if move.after.state is State.QUEUED], at=int(at))
@@ -203,10 +227,11 @@ def _placement_rows(leases: Iterable[Lease]) -> list[bulk.Row]:
     return [{"lease": lease.id, "node": node, "gpus": gpus} for lease in leases for node, gpus in lease.placement]
 
 
-def _moved(move: Move, at: float) -> bulk.Row:
+def _moved(move: Move, decision: str | None, at: float) -> bulk.Row:
     """`slipped` where the promise got later, `queued` where there is none any more, else `moved`."""
     before, after = move.before, move.after
     detail: dict[str, int | str | None] = {
+        "decision": decision,
         "starts_at_before": records.time(before.starts_at),
         "starts_at": records.time(after.starts_at),
         "placement_before": _nodes(before),

@@ -41,6 +41,11 @@ def set_policy(session: Session, name: str, body: wire.PoolPolicy) -> tuple[Pool
     return found, before
 
 
+def names(session: Session, limit: int) -> list[str]:
+    """The names of the first pools, in order."""
+    return list(session.exec(select(Pool.name).order_by(col(Pool.name)).limit(limit)))
+
+
 def row(session: Session, name: str) -> Pool:
     """Raises UnknownPool."""
     found = session.get(Pool, name)

@@ -1,12 +1,15 @@
 """What is written down of every decision and every change of a lease, append-only, and how people see it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlmodel import Session
 
 from dure import wire
-from scheduler.core import explain
+from scheduler.core import explain, record, sentences
+from scheduler.core.elsewhere import Option
 from scheduler.core.model import Ask, Promise, Queued, Refusal, Verdict
+from scheduler.core.record import Record
 from scheduler.store import bulk
 from scheduler.store.tables import Decision, Lease, LeaseEvent
 from scheduler.store.times import to_wire
@@ -15,10 +18,12 @@ Detail = Mapping[str, int | str | None]
 
 
 def decision_row(found: wire.Decision, ask: Ask, *, lease: str, generation: int, request_id: str | None) -> bulk.Row:
-    """A decision as it is stored."""
+    """A decision about an ask as it is stored, without what it was made from."""
     return {
         "id": found.id,
         "at": int(found.at.timestamp()),
+        "kind": record.ASK,
+        "part_of": None,
         "lease": lease,
         "company": ask.company,
         "pool": ask.pool,
@@ -28,8 +33,50 @@ def decision_row(found: wire.Decision, ask: Ask, *, lease: str, generation: int,
         "code": found.code,
         "detail": found.detail,
         "numbers": found.numbers,
+        "elsewhere": [option.model_dump(mode="json") for option in found.elsewhere],
         "request_id": request_id,
+        **_UNKEPT,
     }
+
+
+_UNKEPT: bulk.Row = {"inputs": None, "inputs_digest": None, "result": None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What is said of a decision that is not about an ask: a code, a sentence and its numbers."""
+
+    code: str
+    detail: str
+    numbers: Mapping[str, int]
+
+
+def said_row(said: Said, *, id: str, pool: str, generation: int, policy_version: str, at: float) -> bulk.Row:
+    """A decision that is of no ask as it is stored, without what it was made from."""
+    return {
+        "id": id,
+        "at": int(at),
+        "kind": "",
+        "part_of": None,
+        "lease": None,
+        "company": None,
+        "pool": pool,
+        "generation": generation,
+        "policy_version": policy_version,
+        "outcome": None,
+        "code": said.code,
+        "detail": said.detail,
+        "numbers": dict(said.numbers),
+        "elsewhere": [],
+        "request_id": None,
+        **_UNKEPT,
+    }
+
+
+def kept(rows: list[bulk.Row], found: Record) -> list[bulk.Row]:
+    """What was decided together, of which the first row keeps from what and with what result."""
+    head = rows[0] | {"inputs": found.inputs, "inputs_digest": found.digest, "result": found.result, "kind": found.kind}
+    return [head, *(row | {"part_of": head["id"], "kind": found.kind} for row in rows[1:])]
 
 
 def outcome(verdict: Verdict) -> wire.Outcome:
@@ -42,16 +89,32 @@ def outcome(verdict: Verdict) -> wire.Outcome:
             return wire.Outcome.REFUSED
 
 
-def decision(verdict: Verdict, ask: Ask, *, id: str | None, policy_version: str, now: float) -> wire.Decision:
+def decision(
+    verdict: Verdict, ask: Ask, *, id: str | None, policy_version: str, now: float, elsewhere: Sequence[Option] = ()
+) -> wire.Decision:
     """The decision as people see it; its id is None where nothing is stored."""
+    detail = explain.sentence(verdict, ask)
+    if options := sentences.elsewhere(elsewhere):
+        detail = f"{detail} {options}"
     return wire.Decision(
         id=id,
         at=to_wire(int(now)),
         outcome=outcome(verdict),
         code=verdict.code.value,
-        detail=explain.sentence(verdict, ask),
+        detail=detail,
         numbers=dict(explain.wire_numbers(verdict)),
         policy_version=policy_version,
+        elsewhere=[_option(option) for option in elsewhere],
+    )
+
+
+def _option(found: Option) -> wire.PoolOption:
+    return wire.PoolOption(
+        pool=found.pool,
+        code=found.verdict.code.value,
+        promised_start=to_wire(found.verdict.promised) if isinstance(found.verdict, Promise) else None,
+        generation=found.generation,
+        digest=found.digest,
     )
 
 
@@ -64,6 +127,7 @@ def decision_to_wire(row: Decision) -> wire.Decision:
         detail=row.detail,
         numbers=row.numbers,
         policy_version=row.policy_version,
+        elsewhere=[wire.PoolOption.model_validate(option) for option in row.elsewhere],
     )
 
 

@@ -5,21 +5,21 @@ and why is written down. What it waits inside its box is refunded. After the pol
 to the earliest start that is left, and so does its promise, with the cause.
 """
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 
+from scheduler.core import record, sentences
 from scheduler.core.book import Book, Draft
 from scheduler.core.lease import advance, charge
 from scheduler.core.model import Cause, Instant, NodeId, State
 from scheduler.core.model import Lease as CoreLease
-from scheduler.core.repair import elsewhere, later
 from scheduler.core.replan import Move
+from scheduler.core.starting import slip, spare
 from scheduler.store import allocations, due, generation, gpus, leases, ledger, plans, records
 from scheduler.store.books import Books
 from scheduler.store.db import Session
+from scheduler.store.records import Said
 from scheduler.store.tables import Lease
-
-SPARES_TRIED = 3
-"""How many placements are tried for a start that is blocked: the calendar may know less than the newest report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +46,10 @@ def start_due(
     """Starts what is due in one pool, a batch of leases at a time; also after which one to go on. The caller commits."""
     number, book = books.locked(session, pool, Instant(int(now)))
     found = due.starts(session, pool, now=now, after=after)
-    turn = _Turn(session=session, now=now, lead=lead, free={}, pool=pool, book=book, books=books)
+    turn = _Turn(session=session, now=now, lead=lead, free={}, pool=pool, book=book, books=books, decided_at=number)
     turn.look_at({node for _, lease in found for node, _ in lease.placement})
     started = [lease for row, core in found if (lease := turn.take(row, core)) is not None]
-    turn.close(number)
+    turn.close()
     session.flush()
     return started, found[-1][0].id if len(found) == due.BATCH else None
 
@@ -69,7 +69,9 @@ class _Turn:
     free: dict[str, list[str]]
     book: Book
     books: Books
+    decided_at: int
     number: int | None = None
+    """The generation that its changes are in, once there are any; a move has one of its own."""
 
     def look_at(self, nodes: set[str]) -> None:
         """Finds out which GPUs of these nodes can be given now."""
@@ -78,25 +80,25 @@ class _Turn:
             found = gpus.grantable(self.session, self.pool, unseen)
             self.free |= {node: found.get(node, []) for node in unseen}
 
-    def close(self, number: int) -> None:
+    def close(self) -> None:
         """Keeps the book that the batch made, if it made one."""
         if self.number is not None:
-            self.books.keep_on_commit(self.session, self.pool, max(number, self.number), self.book)
+            self.books.keep_on_commit(self.session, self.pool, self.number, self.book)
 
     def take(self, row: Lease, lease: CoreLease) -> Started | None:
         if row.ends_at is not None and row.ends_at <= self.now:
             return self._never(row, lease)
-        cause = self._blocked(lease)
-        if cause is not None and (spare := self._spare(lease)) is not None:
-            self._move(row, lease, spare, cause)
-            lease, cause = spare, None
+        cause, at = self._blocked(lease), Instant(math.ceil(self.now))
+        if cause is not None and (found := spare(self.book, lease, self._given, at)) is not None:
+            self._move(row, lease, found, cause)
+            lease, cause = found, None
         if cause is not None:
             self._wait_or_slip(row, lease, cause)
             return None
         return self._start(row, lease)
 
     def _generation(self) -> int:
-        """Raised once, and only when something changes that the calendar must see."""
+        """Raised only when something changes that the calendar must see."""
         if self.number is None:
             self.number = generation.bump(self.session, self.pool)
         return self.number
@@ -121,30 +123,22 @@ class _Turn:
         rows = [(others.rows[node], gpus) for node, gpus in lease.placement if node in others.rows]
         return all(others.free.least(row, int(self.now), lease.stops_at) >= gpus for row, gpus in rows)
 
-    def _spare(self, lease: CoreLease) -> CoreLease | None:
-        """The lease on nodes that can give it GPUs now, beside everybody else's slots; None if there are none."""
-        draft = Draft(self.book)
-        draft.lift(lease.id)
-        for _ in range(SPARES_TRIED):
-            self._close_short(draft, lease.placement)
-            found = elsewhere(draft, lease, Instant(int(self.now)))
-            if found is None:
-                return None
-            self.look_at({node for node, _ in found.placement})
-            if all(len(self.free[node]) >= wanted for node, wanted in found.placement):
-                return found
-            lease = replace(lease, placement=found.placement)
-        return None
+    def _given(self, nodes: frozenset[NodeId]) -> dict[NodeId, int]:
+        self.look_at(set(nodes))
+        return {node: len(self.free[node]) for node in nodes}
 
-    def _close_short(self, draft: Draft, placement: tuple[tuple[NodeId, int], ...]) -> None:
-        """Nodes that cannot give what was wanted of them now are passed over."""
-        for node, wanted in placement:
-            if node in draft.nodes and len(self.free.get(node, ())) < wanted:
-                draft.put_node(replace(draft.nodes[node], open=False))
-
-    def _move(self, row: Lease, before: CoreLease, after: CoreLease, cause: str) -> None:
+    def _move(self, row: Lease, before: CoreLease, after: CoreLease, cause: str, begin: Instant | None = None) -> None:
+        """Writes down the move and what it was decided from: the book with all that this turn did before."""
         move = Move(before=before, after=after, cause=_CAUSES.get(cause, Cause.CAPACITY_LOST))
-        plans.write_moves(self.session, self.pool, [move], number=self._generation(), at=self.now)
+        given = {NodeId(node): len(free) for node, free in sorted(self.free.items())}
+        kept = record.of_start(self.book, move, given, Instant(math.ceil(self.now)), begin)
+        said = Said(code="slipped" if begin is not None else "spare", detail=sentences.start(move), numbers={})
+        decided_at = self.decided_at if self.number is None else self.number
+        head = plans.write_decision(
+            self.session, self.book, kept, said, pool=self.pool, decided_at=decided_at, at=self.now
+        )
+        self.number = generation.bump(self.session, self.pool)
+        plans.write_moves(self.session, self.pool, [move], decision=head, number=self.number, at=self.now)
         self.session.refresh(row)
         self.book = self.book.put_lease(after)
 
@@ -159,12 +153,10 @@ class _Turn:
             self._slip(row, lease, cause)
 
     def _slip(self, row: Lease, lease: CoreLease, cause: str) -> None:
-        draft = Draft(self.book)
-        draft.lift(lease.id)
-        at = Instant(int(self.now))
-        moved = later(draft, lease, Instant(at + 1)) or advance(lease, State.QUEUED, Cause.CAPACITY_LOST, at)
+        begin = Instant(int(self.now) + 1)
+        moved = slip(self.book, lease, begin)
         self.session.flush()
-        self._move(row, lease, moved, cause)
+        self._move(row, lease, moved, cause, begin)
 
     def _start(self, row: Lease, lease: CoreLease) -> Started:
         active = advance(lease, State.ACTIVE, Cause.STARTED, Instant(int(self.now)))

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Text,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
@@ -26,20 +27,42 @@ from scheduler.store.tables.columns import (
 
 
 class Decision(SQLModel, table=True):
-    """Append-only: every decision about an ask, granted or not."""
+    """Append-only: every decision about an ask, granted or not, and every plan that changed something.
+
+    What was decided together has one row with its `inputs` and `result`, as `core.record` writes them; the others say
+    which they are `part_of`. A plan is of no lease and no company.
+    """
+
+    __table_args__ = (
+        CheckConstraint("inputs IS NULL OR part_of IS NULL", name="part"),
+        CheckConstraint(
+            "(inputs IS NULL) = (inputs_digest IS NULL) AND (inputs IS NULL) = (result IS NULL)", name="kept"
+        ),
+        CheckConstraint(
+            "(lease IS NULL) = (company IS NULL) AND (lease IS NULL) = (outcome IS NULL)", name="of_a_lease"
+        ),
+        Index("ix_decision_pool_generation", "pool", "generation", postgresql_where=text("inputs IS NOT NULL")),
+    )
 
     id: str = Field(sa_column=key_column())
     at: int = Field(sa_column=at_column())
-    lease: str = Field(sa_column=Column(Text, nullable=False, index=True))
-    company: str = Field(sa_column=text_column())
+    kind: str = Field(sa_column=text_column())
+    part_of: str | None = Field(default=None, sa_column=ref_column("decision.id", null=True))
+    lease: str | None = Field(default=None, sa_column=Column(Text, nullable=True, index=True))
+    company: str | None = Field(default=None, sa_column=text_column(null=True))
     pool: str = Field(sa_column=text_column())
     generation: int = Field(sa_column=big_column())
     policy_version: str = Field(sa_column=text_column())
-    outcome: str = Field(sa_column=text_column())
+    outcome: str | None = Field(default=None, sa_column=text_column(null=True))
     code: str = Field(sa_column=text_column())
     detail: str = Field(sa_column=text_column())
     numbers: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    elsewhere: list[dict[str, Any]] = Field(sa_column=Column(JSONB, nullable=False))
+    """Where else a refused ask would fit."""
     request_id: str | None = Field(default=None, sa_column=text_column(null=True))
+    inputs: str | None = Field(default=None, sa_column=text_column(null=True))
+    inputs_digest: str | None = Field(default=None, sa_column=text_column(null=True))
+    result: str | None = Field(default=None, sa_column=text_column(null=True))
 
 
 class Account(SQLModel, table=True):

@@ -64,6 +64,7 @@ class World:
         processes: int | None = 0,
         health: str = "ok",
         boot: str = "boot1",
+        product: str = PRODUCT,
     ) -> wire.ReportAnswer:
         self.seq += 1
         readings = [
@@ -71,7 +72,7 @@ class World:
                 {
                     "uuid": f"GPU-{node}-{index}",
                     "index": index,
-                    "product": PRODUCT,
+                    "product": product,
                     "health": health,
                     "memory_used_bytes": 0,
                     "processes": processes,

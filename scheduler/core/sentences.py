@@ -1,0 +1,244 @@
+"""Moves, plans and other pools in words, the same wherever they are shown. Decides nothing and looks nothing up."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from scheduler.core.elsewhere import Option
+from scheduler.core.hindsight import Hindsight
+from scheduler.core.model import Cause, Code, Lease, Promise, State
+from scheduler.core.replan import Move, Plan
+from scheduler.core.whatif import Difference, Live, totals
+from scheduler.core.words import counted, span, time
+
+WHY: Mapping[str, str] = {
+    Cause.EARLIER: "room appeared beside everybody else's slot",
+    Cause.CAPACITY_LOST: "a GPU or node that it was placed on is gone, sick or not proved empty",
+    Cause.DRAIN: "a node that it was placed on is taken out of service",
+    Cause.NODE_UNKNOWN: "the agent of a node that it was placed on is silent",
+    Cause.MADE_WAY: "another lease was extended on those nodes",
+    Cause.CAPACITY: "something ended, was cancelled or came back, so that it fits",
+}
+"""Causes of moves as clauses."""
+
+
+def plan_numbers(plan: Plan) -> dict[str, int]:
+    """How many leases a plan moved, and in which way."""
+    return {
+        "earlier": sum(_is_earlier(move) for move in plan.moves),
+        "elsewhere": sum(_is_elsewhere(move) for move in plan.moves),
+        "later": sum(_is_later(move) for move in plan.moves),
+        "slipped": sum(move.slipped_s > 0 for move in plan.moves),
+        "queued_again": sum(move.after.state is State.QUEUED for move in plan.moves),
+        "promised": len(plan.pulled),
+        "left_queued": len(plan.left),
+    }
+
+
+def plan(found: Plan) -> str:
+    """One sentence about everything that a plan changed."""
+    numbers = plan_numbers(found)
+    parts = (
+        ("earlier", "starts earlier", "start earlier"),
+        ("elsewhere", "is placed on other nodes at the same start", "are placed on other nodes at the same start"),
+        ("later", "starts later, by its promise still", "start later, by their promises still"),
+        ("slipped", "starts later than promised", "start later than promised"),
+        ("queued_again", "waits in the queue again", "wait in the queue again"),
+    )
+    said = [
+        f"{counted(numbers[name], 'lease')} {one if numbers[name] == 1 else many}"
+        for name, one, many in parts
+        if numbers[name]
+    ]
+    causes = sorted({WHY.get(move.cause, move.cause) for move in found.moves if move.cause is not Cause.EARLIER})
+    if causes:
+        said[-1] += f" (because {', or because '.join(causes)})"
+    if numbers["promised"]:
+        said.append(f"{counted(numbers['promised'], 'queued ask')} {_was(numbers['promised'])} promised a start")
+    if numbers["left_queued"]:
+        said.append(f"{counted(numbers['left_queued'], 'ask')} {_stays(numbers['left_queued'])} in the queue")
+    return f"Planned again: {', '.join(said)}."
+
+
+def start(move: Move) -> str:
+    """One sentence about a start that was blocked."""
+    why = WHY.get(move.cause, move.cause)
+    if move.after.starts_at is None:
+        return (
+            f"A start was due that nothing could be given for within the horizon, because {why}: it waits in the queue."
+        )
+    if move.after.starts_at == move.before.starts_at:
+        return f"A start was due, and takes spare nodes, because {why}."
+    return f"A start was due, and slips by {span(move.slipped_s)}, to {time(move.after.starts_at)}, because {why}."
+
+
+def extension(before: Lease, after: Lease, made_way: int) -> str:
+    """One sentence about a lease that got a later end."""
+    by_s, until = (after.ends_at or 0) - (before.ends_at or 0), time(after.ends_at or 0)
+    said = f"A lease was extended by {span(by_s)}, until {until}"
+    if not made_way:
+        return f"{said}; nobody had to make way."
+    return f"{said}; {counted(made_way, 'scheduled lease')} {_was(made_way)} placed on other nodes at the same start for it."
+
+
+def elsewhere(options: Iterable[Option]) -> str:
+    """Where else an ask would be granted, for a person; empty where nowhere."""
+    found = [option for option in options if isinstance(option.verdict, Promise)]
+    said = [f"pool {option.pool} ({_start(option)})" for option in found]
+    if not said:
+        return ""
+    return f"It would be granted now in {_either(said)}."
+
+
+Detail = Mapping[str, int | str | None]
+
+
+def happened(event: str, cause: str | None, detail: Detail) -> str:
+    """One thing that happened to a lease, for a person. Times in `detail` are RFC 3339."""
+    if "starts_at_before" in detail:
+        return _moved(cause, detail)
+    said = HAPPENED.get(event)
+    if said is None:
+        return f"{_plain(event).capitalize()}{'' if cause is None else f' ({_plain(cause)})'}."
+    return said(cause, detail)
+
+
+def _started(_: str | None, detail: Detail) -> str:
+    late_s = int(detail.get("late_ms") or 0) // 1000
+    if not late_s:
+        return "It started in time."
+    cause = detail.get("late_cause")
+    return f"It started {span(late_s)} after its promise{'' if cause is None else f' ({_plain(str(cause))})'}."
+
+
+def _amended(how: str | None, detail: Detail) -> str:
+    return f"It was {how}: it ended at {detail.get('ends_at_before')}, and ends at {detail.get('ends_at')} now."
+
+
+HAPPENED: Mapping[str, Callable[[str | None, Detail], str]] = {
+    "active": _started,
+    "start_delayed": lambda cause, _: f"Its start waits, because {WHY.get(cause or '', _plain(cause))}.",
+    "extended": _amended,
+    "renewed": _amended,
+    "shrunk": _amended,
+    "renewal_refused": lambda cause, detail: (
+        f"It could not be renewed, because of {_plain(cause)}; it ends at {detail.get('ends_at')}."
+    ),
+    "ending": lambda cause, _: f"It is about to end: {ENDS.get(cause or '', _plain(cause))}.",
+    "ended": lambda cause, _: f"It ended: {ENDS.get(cause or '', _plain(cause))}.",
+    "cancelled": lambda _cause, _detail: "It was taken back before it started.",
+    "expired": lambda _cause, _detail: "Its window passed while it waited in the queue.",
+}
+"""What happened to a lease that no decision says."""
+
+ENDS: Mapping[str, str] = {
+    Cause.EXPIRED: "its box is over",
+    Cause.RELEASED: "its company released it",
+    Cause.REVOKED: "an admin revoked it",
+    Cause.PREEMPTED: "it was preempted",
+    Cause.IDLE: "nothing ran on it",
+    Cause.NO_SHOW: "nothing was started on it",
+    Cause.NODE_LOST: "a node of it was lost",
+}
+"""Causes of ends as clauses."""
+
+
+def _moved(cause: str | None, detail: Detail) -> str:
+    why = WHY.get(cause or "", _plain(cause))
+    before, after = detail["starts_at_before"], detail.get("starts_at")
+    if after is None:
+        return f"It waits in the queue again, without a promise, because {why}."
+    slip = detail.get("slipped_s")
+    if slip:
+        promise = f"its promise slipped by {span(int(slip))}, to {detail.get('promised_start')}"
+        return f"Its start was moved from {before} to {after} and {promise}, because {why}."
+    if before != after:
+        return f"Its start was moved {'earlier' if str(after) < str(before) else 'later'}, from {before} to {after}, because {why}."
+    return f"It was placed on {detail.get('placement')} instead of {detail.get('placement_before')}, at the same start, because {why}."
+
+
+def _plain(word: str | None) -> str:
+    return "no cause was kept" if word is None else word.replace("_", " ")
+
+
+def _is_earlier(move: Move) -> bool:
+    return move.after.starts_at is not None and move.after.starts_at < (move.before.starts_at or 0)
+
+
+def _is_later(move: Move) -> bool:
+    return (
+        move.after.starts_at is not None and move.after.starts_at > (move.before.starts_at or 0) and not move.slipped_s
+    )
+
+
+def _is_elsewhere(move: Move) -> bool:
+    return move.after.starts_at == move.before.starts_at
+
+
+def _start(option: Option) -> str:
+    assert isinstance(option.verdict, Promise)
+    if option.verdict.code is Code.STARTS_NOW:
+        return "from now"
+    return f"from {time(option.verdict.promised)} at the latest"
+
+
+def _either(said: Sequence[str]) -> str:
+    return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} or {said[-1]}"
+
+
+def _was(count: int) -> str:
+    return "was" if count == 1 else "were"
+
+
+def _stays(count: int) -> str:
+    return "stays" if count == 1 else "stay"
+
+
+def live(found: Live) -> str:
+    """What would be different now, in a sentence or a few."""
+    said = _changes(found.waiting, "waits", "wait")
+    if found.refused:
+        many = counted(len(found.refused), "ask")
+        said += f" {many} refused in the last days would be promised a start if asked again."
+    if found.struck:
+        said += f" {counted(len(found.struck), 'lease')} {_runs(len(found.struck))} on a node that would be gone."
+    return said
+
+
+def hindsight(found: Hindsight) -> str:
+    """What would have been different, and what that is worth."""
+    said = _changes(found.leases, "was asked or waited then", "were asked or waited then")
+    if found.unlike:
+        return (
+            f"{said} The history itself is not what it is compared with: with nothing changed, {len(found.unlike)} of "
+            f"{counted(found.decisions, 'decision')} come out differently, first {found.unlike[0]}."
+        )
+    return f"{said} With nothing changed, all {counted(found.decisions, 'decision')} come out as they did."
+
+
+def _changes(found: Sequence[Difference], one: str, many: str) -> str:
+    numbers = totals(found)
+    parts = [
+        f"{numbers[name]} {word}"
+        for name, word in (
+            (
+                "granted",
+                "with a promise where it has none"
+                if numbers["granted"] == 1
+                else "with a promise where they have none",
+            ),
+            (
+                "lost",
+                "without the promise that it has" if numbers["lost"] == 1 else "without the promises that they have",
+            ),
+            ("earlier", f"earlier (by {span(numbers['earlier_s'])} together)"),
+            ("later", f"later (by {span(numbers['later_s'])} together)"),
+        )
+        if numbers[name]
+    ]
+    of = f"{counted(len(found), 'lease')} that {one if len(found) == 1 else many}"
+    if not parts:
+        return f"Nothing would be different for {of}."
+    return f"Of {of}, {sum(numbers[name] for name in ('granted', 'lost', 'earlier', 'later'))} would stand differently: {', '.join(parts)}."
+
+
+def _runs(count: int) -> str:
+    return "runs" if count == 1 else "run"

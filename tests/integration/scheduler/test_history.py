@@ -1,0 +1,104 @@
+"""The log of a pool is its book: kept, loaded and rebuilt, the three are the same at every generation of a random day."""
+
+import math
+import random
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import pytest
+
+from dure import wire
+from dure.errors import ExtensionRefused, TooLateToExtend
+from scheduler.core.book import Book
+from scheduler.core.model import Instant
+from scheduler.service import Service
+from scheduler.store import books, history, pools, quotas
+from scheduler.store.books import Books
+from scheduler.store.db import Database
+from tests.integration.scheduler.conftest import ADMIN, T0, World
+
+
+class Day:
+    """Chance events, by two replicas in turn, and after each of them three books that must be one."""
+
+    def __init__(self, world: World, seed: int) -> None:
+        self.world, self.chance, self.now = world, random.Random(seed), float(T0)
+        self.services = [world.service, Service(Books())]
+        self.leases: list[wire.Lease] = []
+        self.compared: set[int] = set()
+
+    def go_on(self) -> None:
+        self.world.service = self.chance.choice(self.services)
+        self.now += self.chance.choice((0, 0.4, 1, 7, 40))
+        turn = self.chance.choices(
+            (self.ask, self.release, self.cancel, self.extend, self.tick, self.node, self.quota), (8, 3, 2, 3, 6, 2, 1)
+        )[0]
+        turn()
+        self.compare()
+
+    def ask(self) -> None:
+        more: dict[str, object] = {}
+        if self.chance.random() < 0.3:
+            more["start"] = wire_time(self.now + self.chance.choice((60, 300)))
+        if self.chance.random() < 0.3:
+            more["start_by"] = wire_time(self.now + 400)
+        more |= {"queue": self.chance.random() < 0.8, "notice_s": self.chance.choice((0, 30))}
+        who = self.chance.choice(("acme", "globex"))
+        duration_s = self.chance.choice((20, 100, 300))
+        self.leases.append(
+            self.world.ask(self.chance.choice((1, 2, 4, 8, 12)), now=self.now, who=who, duration_s=duration_s, **more)
+        )
+
+    def release(self) -> None:
+        if active := self.in_state("active"):
+            self.world.release(self.chance.choice(active), now=self.now)
+
+    def cancel(self) -> None:
+        if waiting := self.in_state("queued", "scheduled"):
+            self.world.cancel(self.chance.choice(waiting), now=self.now)
+
+    def extend(self) -> None:
+        if found := self.in_state("scheduled", "active"):
+            with suppress(TooLateToExtend, ExtensionRefused):
+                self.world.extend(
+                    self.chance.choice(found), now=self.now, by_s=self.chance.choice((30, 200)), partly=True
+                )
+
+    def tick(self) -> None:
+        self.world.turn(self.now)
+
+    def node(self) -> None:
+        node = self.chance.choice(("n1", "n2"))
+        health = self.chance.choice(("ok", "ok", "unhealthy"))
+        self.world.report(node, now=self.now, gpus=self.chance.choice((8, 8, 7)), health=health)
+
+    def quota(self) -> None:
+        body = wire.QuotaSet(gpus=self.chance.choice((8, 12, 16)))
+        with self.world.db.begin() as session:
+            quotas.put(session, "acme", "h100", body, actor=ADMIN, now=self.now)
+
+    def in_state(self, *states: str) -> list[wire.Lease]:
+        return [lease for lease in self.leases if self.world.lease(lease).state.value in states]
+
+    def compare(self) -> None:
+        now = Instant(math.ceil(self.now))
+        with self.world.db.snapshot() as session:
+            row = pools.row(session, "h100")
+            policy = books.policy(row)
+            found: list[Book] = [books.fresh(session, "h100", now)]
+            found.append(history.book(session, "h100", row.generation, policy, now, [0]))
+            found += [service.books.seen(session, "h100", now)[1] for service in self.services]
+        assert len({book.digest(now) for book in found}) == 1, f"generation {row.generation}"
+        self.compared.add(row.generation)
+
+
+def wire_time(at: float) -> str:
+    return datetime.fromtimestamp(int(at), UTC).isoformat()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_tables_the_log_and_two_replicas_have_one_book_at_every_generation(database: Database, seed: int) -> None:
+    day = Day(World(database).found(slack_ppm=200_000), seed)
+    for _ in range(90):
+        day.go_on()
+    assert len(day.compared) > 25

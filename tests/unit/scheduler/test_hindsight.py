@@ -1,0 +1,162 @@
+"""A stretch of history lived again with something changed: what stands otherwise goes its own way, the rest does not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from scheduler.core import record
+from scheduler.core.book import Book
+from scheduler.core.codec import Item, Quota
+from scheduler.core.decide import decide
+from scheduler.core.hindsight import Asked, Happened, Hindsight, Past, Planned, Step, compare
+from scheduler.core.lease import advance
+from scheduler.core.model import Ask, Cause, CompanyId, Instant, LeaseId, NodeId, State, Total
+from scheduler.core.replan import replan
+from scheduler.core.whatif import Change, Changes
+from tests.builders import a_book, a_node, a_policy, an_ask
+
+ALWAYS: Callable[[], bool] = lambda: True  # noqa: E731
+ONE_MORE = Changes(added=(a_node("+1"),))
+
+
+@dataclass
+class Reality:
+    """What really happened, as the log would have it."""
+
+    book: Book = field(default_factory=lambda: a_book(policy=a_policy(gap_s=1)))
+    steps: list[Step] = field(default_factory=list[Step])
+    first: Book = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.first = self.book
+
+    def ask(self, id: str, at: int, ask: Ask) -> None:
+        now, asks = Instant(at), [(LeaseId(id), ask)]
+        found = decide(self.book, asks, now)
+        kept = record.of_asks(self.book, asks, now, found)
+        self.book = found.book
+        self.steps.append(Asked(decision=f"dec_{id}", now=now, asks=asks, result=kept.result))
+
+    def plan(self, at: int, *waiting: tuple[str, Ask, int]) -> None:
+        queue = [(LeaseId(one), ask, Instant(asked_at)) for one, ask, asked_at in waiting]
+        found = replan(self.book, queue, Instant(at))
+        kept = record.of_replan(self.book, queue, Instant(at), found)
+        self.book = found.book
+        ids = tuple(lease_id for lease_id, _, _ in queue)
+        self.steps.append(Planned(decision=f"dec_{at}", now=Instant(at), queue=ids, result=kept.result))
+
+    def start(self, id: str, at: int) -> None:
+        self._to(id, at, State.ACTIVE, Cause.STARTED)
+
+    def release(self, id: str, at: int) -> None:
+        self._to(id, at, State.ENDING, Cause.RELEASED)
+        self._to(id, at, State.ENDED, Cause.RELEASED)
+
+    def end(self, id: str, at: int) -> None:
+        self._to(id, at, State.ENDING, Cause.EXPIRED)
+        self._to(id, at, State.ENDED, Cause.EXPIRED)
+
+    def cancel(self, id: str, at: int) -> None:
+        self._to(id, at, State.CANCELLED, Cause.CANCELLED)
+
+    def item(self, at: int, item: Item) -> None:
+        self.book = self.book.changed([item])
+        self.steps.append(Happened(now=Instant(at), item=item))
+
+    def lived(self, changes: Changes, until: int = 1000, go_on: Callable[[], bool] = ALWAYS) -> Hindsight:
+        past = Past(book=self.first, queue=(), steps=self.steps, since=Instant(0), until=Instant(until))
+        return compare(past, changes, go_on)
+
+    def _to(self, id: str, at: int, state: State, cause: Cause) -> None:
+        self.item(at, advance(self.book.leases[LeaseId(id)], state, cause, Instant(at)))
+
+
+def stands(found: Hindsight) -> dict[str, tuple[str, int | None]]:
+    return {one.lease: (one.change.value, one.by_s) for one in found.leases}
+
+
+@pytest.fixture
+def busy() -> Reality:
+    """One node: `a` runs until 100, `b` from 101 and is released after 20 s, `c` from 122 on."""
+    real = Reality()
+    real.ask("a", 0, an_ask(Total(gpus=8), duration_s=100))
+    real.start("a", 0)
+    real.ask("b", 10, an_ask(Total(gpus=8), duration_s=200))
+    real.ask("c", 20, an_ask(Total(gpus=8), duration_s=300, company="bolt"))
+    real.end("a", 100)
+    real.start("b", 101)
+    real.release("b", 121)
+    real.plan(121)
+    real.start("c", 122)
+    return real
+
+
+def test_with_nothing_changed_it_is_what_it_was(busy: Reality) -> None:
+    found = busy.lived(Changes())
+    assert (found.unlike, found.decisions, found.reached) == ((), 4, 1000)
+    assert set(stands(found).values()) == {("same", None)}
+
+
+def test_who_starts_earlier_runs_as_long_as_it_really_ran(busy: Reality) -> None:
+    found = busy.lived(ONE_MORE)
+    by = {one.lease: one for one in found.leases}
+    assert by[LeaseId("a")].change is Change.SAME
+    assert by[LeaseId("b")].after.estimate == 10
+    # b is released 20 s after its own start, and the pool is planned again two seconds later.
+    assert by[LeaseId("c")].after.estimate == 32
+    assert (found.unlike, by[LeaseId("c")].after.state) == ((), State.ENDED)
+
+
+def test_a_quota_that_is_given_otherwise_is_not_changed_by_what_really_changed(busy: Reality) -> None:
+    busy.item(130, Quota(company=CompanyId("acme"), gpus=4))
+    busy.ask("d", 140, an_ask(Total(gpus=8)))
+    found = busy.lived(Changes(quotas={CompanyId("acme"): 16}))
+    assert stands(found)["d"] == ("granted", None)
+    assert stands(busy.lived(Changes(quotas={CompanyId("bolt"): 16})))["d"] == ("same", None)
+
+
+def test_a_node_that_is_gone_is_gone_whatever_it_really_did(busy: Reality) -> None:
+    real = Reality(book=a_book(nodes=2, policy=a_policy(gap_s=1)))
+    real.ask("a", 0, an_ask(Total(gpus=8), duration_s=100))
+    real.ask("b", 1, an_ask(Total(gpus=8), duration_s=100))
+    real.item(5, a_node("n2", 8))
+    real.ask("c", 6, an_ask(Total(gpus=16), duration_s=10, company="bolt"))
+    found = real.lived(Changes(removed=(NodeId("n2"),)))
+    assert stands(found) == {"a": ("same", None), "b": ("later", 100), "c": ("lost", None)}
+
+
+def test_one_that_was_cancelled_before_it_started_is_released_then_where_it_started_earlier(busy: Reality) -> None:
+    real = Reality()
+    real.ask("a", 0, an_ask(Total(gpus=8), duration_s=100))
+    real.start("a", 0)
+    real.ask("b", 10, an_ask(Total(gpus=8), duration_s=100))
+    real.cancel("b", 50)
+    by = {one.lease: one for one in real.lived(ONE_MORE).leases}
+    assert (by[LeaseId("b")].before.state, by[LeaseId("b")].after.state) == (State.CANCELLED, State.ENDED)
+
+
+def test_one_that_waited_until_its_window_was_over_is_promised_a_start(busy: Reality) -> None:
+    late = an_ask(Total(gpus=8), duration_s=10, start_by=60, company="bolt")
+    real = Reality()
+    real.ask("a", 0, an_ask(Total(gpus=8), duration_s=100))
+    real.ask("b", 10, late)
+    real.plan(150)
+    assert stands(real.lived(ONE_MORE))["b"] == ("granted", None)
+    assert stands(real.lived(Changes(policy=a_policy(gap_s=2))))["b"] == ("same", None)
+
+
+def test_both_worlds_are_lived_as_far_as_there_is_time_for(busy: Reality) -> None:
+    left = iter([True, True, True, False])
+    found = busy.lived(ONE_MORE, go_on=lambda: next(left))
+    assert (found.reached, found.decisions) == (20, 2)
+    assert sorted(stands(found)) == ["a", "b"]
+
+
+def test_a_decision_that_does_not_come_out_again_is_named(busy: Reality) -> None:
+    first = busy.steps[0]
+    assert isinstance(first, Asked)
+    busy.steps[0] = Asked(
+        decision="dec_a", now=first.now, asks=first.asks, result=first.result.replace("starts_now", "starts_later")
+    )
+    assert busy.lived(Changes()).unlike == ("dec_a",)
