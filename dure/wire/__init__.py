@@ -11,6 +11,7 @@ from dure.wire.companies import (
     TokenIssue,
     Usage,
 )
+from dure.wire.events import Event, EventData
 from dure.wire.fleet import (
     Booking,
     Calendar,
@@ -79,6 +80,8 @@ __all__ = [
     "Decision",
     "EndCause",
     "EndPreview",
+    "Event",
+    "EventData",
     "FieldError",
     "FreeStep",
     "Gpu",

@@ -87,14 +87,30 @@ def decision_to_wire(row: Decision) -> wire.Decision:
 def event(
     session: Session, lease: Lease, event: str, *, at: float, cause: str | None = None, detail: Detail | None = None
 ) -> None:
-    """Writes down one thing that happened to a lease, with the state it left it in."""
+    """Writes down one thing that happened to a lease, with the state and the times it left it with.
+
+    This is the outbox too: with the commit, webhooks and event streams tell it to the lease's company.
+    """
     session.add(
-        LeaseEvent(lease=lease.id, at=int(at), event=event, state=lease.state, cause=cause, detail=dict(detail or {}))
+        LeaseEvent(
+            company=lease.company,
+            pool=lease.pool,
+            lease=lease.id,
+            at=int(at),
+            event=event,
+            state=lease.state,
+            cause=cause,
+            promised_start=lease.promised_start,
+            starts_at=lease.starts_at,
+            stops_at=lease.stops_at,
+            detail=dict(detail or {}),
+        )
     )
 
 
 def event_to_wire(row: LeaseEvent) -> wire.LeaseEvent:
     assert row.seq is not None
+    assert row.lease is not None
     return wire.LeaseEvent(
         seq=row.seq,
         lease=row.lease,

@@ -6,6 +6,7 @@ from scheduler.store.tables.fleet import Gpu, Node, Pool, PoolNode
 from scheduler.store.tables.leases import Allocation, AllocationUse, Lease, PlacementRow
 from scheduler.store.tables.processes import Leader, Receiving
 from scheduler.store.tables.records import Account, Audit, Decision, LeaseEvent, LedgerEntry
+from scheduler.store.tables.webhooks import Webhook, WebhookCursor, WebhookDelivery
 
 __all__ = [
     "Account",
@@ -27,4 +28,7 @@ __all__ = [
     "Quota",
     "Receiving",
     "Token",
+    "Webhook",
+    "WebhookCursor",
+    "WebhookDelivery",
 ]
