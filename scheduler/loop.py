@@ -17,7 +17,7 @@ from scheduler.store import due, generation
 from scheduler.store.books import Books
 from scheduler.store.db import Database, Session
 from scheduler.store.leader import Deposed, Lead, fence
-from scheduler.turns import queue, silence, starts, stops
+from scheduler.turns import queue, silence, starts, stops, warnings
 
 R = TypeVar("R")
 log = structlog.get_logger()
@@ -116,6 +116,7 @@ class Loop:
         self._silence()
         for pool in self._due():
             self._apart(pool, self._starts_and_queue)
+        self._warn()
 
     def _starts_and_queue(self, pool: due.DuePool) -> None:
         if pool.starts:
@@ -177,6 +178,14 @@ class Loop:
             self.counters.pulled(pulled)
             log.info("queued ask promised", action="queue_promise", lease=pulled.lease)
         self._pulled[pool.pool] = (pool.generation, now)
+
+    def _warn(self) -> None:
+        """Looked for every turn: a warning may be a second late, so it is no edge to sleep to."""
+        more = True
+        while more:
+            told, more = self._committed(lambda session: warnings.warn(session, now=self.clock.now()))
+            for lease in told:
+                log.info("a lease's start or end was told", action="lease_warn", lease=lease)
 
     def _quarantine(self) -> None:
         for gpu in self._committed(lambda session: stops.quarantine_unproved(session, now=self.clock.now())):
