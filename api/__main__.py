@@ -11,6 +11,7 @@ import uvicorn
 
 from api.app import create_app
 from api.pulse import Pulse
+from api.server import Server
 from api.settings import ApiSettings
 from dure import environment
 from dure.environment import SettingError
@@ -70,7 +71,7 @@ def _clock(db: Database, stop: Event) -> DatabaseClock | None:
 
 def _serve(settings: ApiSettings, db: Database, clock: DatabaseClock, stop: Event) -> int:
     app = create_app(db, clock, Service(Books(), clock.now), pulse=Pulse(db, clock))
-    server = uvicorn.Server(config(app, settings.host, settings.port))
+    server = Server(config(app, settings.host, settings.port), app.state.parts.feed.end)
     # Uvicorn takes the signals over when it runs; until then they are kept for it.
     _when_told_to_end(lambda: setattr(server, "should_exit", True))
     if stop.is_set():

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from api import openapi, problems
+from api.feed import Feed
 from api.metrics import Metrics
 from api.parts import Parts
 from api.routes import ROUTERS
@@ -19,6 +20,7 @@ from scheduler.store.db import Database
 
 TAGS = [
     {"name": "leases", "description": "Asking for GPUs, and what becomes of an ask."},
+    {"name": "events", "description": "Being told what happens to leases."},
     {"name": "calendar", "description": "When GPUs are free."},
     {"name": "usage", "description": "What companies had and used."},
     {"name": "pools", "description": "Interchangeable GPUs."},
@@ -35,10 +37,13 @@ def create_app(
 ) -> FastAPI:
     """`pulse` is what runs beside the requests while the app is up. Closing `db` is its owner's to do."""
 
+    metrics = Metrics()
+    feed = Feed(db, clock, metrics)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         app.openapi()
-        with pulse or nullcontext():
+        with pulse or nullcontext(), feed:
             yield
 
     app = FastAPI(
@@ -50,8 +55,8 @@ def create_app(
         openapi_tags=TAGS,
         generate_unique_id_function=_name,
     )
-    app.state.parts = Parts(db=db, clock=clock, service=service, metrics=Metrics())
-    app.add_middleware(Serving, metrics=app.state.parts.metrics)
+    app.state.parts = Parts(db=db, clock=clock, service=service, metrics=metrics, feed=feed)
+    app.add_middleware(Serving, metrics=metrics)
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)

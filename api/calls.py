@@ -5,7 +5,7 @@ A route gets its call from a dependency that names the roles, so nothing can be 
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -21,6 +21,8 @@ from scheduler.actor import Actor
 from scheduler.service import Service
 from scheduler.store import audit
 from scheduler.store.db import Session
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +50,14 @@ class Call:
         with self.parts.db.snapshot() as session:
             self._admitted(session)
 
-    def read(self, work: Callable[[Admitted], BaseModel]) -> Response:
-        """What `work` saw of one instant."""
+    def look(self, work: Callable[[Admitted], R]) -> R:
+        """What `work` saw of one instant, for who has more to do than to answer it."""
         with self.parts.db.snapshot() as session:
-            answer = answers.ok(work(self._admitted(session)))
-        return answer.response()
+            return work(self._admitted(session))
+
+    def read(self, work: Callable[[Admitted], BaseModel]) -> Response:
+        """What `work` saw of one instant, as the answer."""
+        return self.look(lambda at: answers.ok(work(at))).response()
 
     def write(self, work: Callable[[Admitted], Answer]) -> Response:
         """The answer of `work`, committed with it; for a key that did the same before, the answer that was given then."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from api.feed import Feed
 from api.metrics import Metrics
 from scheduler.clock import Clock
 from scheduler.service import Service
@@ -16,6 +17,7 @@ class Parts:
     clock: Clock
     service: Service
     metrics: Metrics
+    feed: Feed
 
 
 def of(request: Request) -> Parts:

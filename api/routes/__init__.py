@@ -1,9 +1,10 @@
 """One module a noun; a route is parse, one call, wire type."""
 
-from api.routes import calendar, companies, health, leases, nodes, pools, problems, quotas, tokens, usage
+from api.routes import calendar, companies, events, health, leases, nodes, pools, problems, quotas, tokens, usage
 
 ROUTERS = (
     leases.router,
+    events.router,
     calendar.router,
     usage.router,
     pools.router,

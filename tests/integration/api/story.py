@@ -143,6 +143,9 @@ class Story:
         self.say("show_lease", "an unknown lease", "acme", "GET", f"/v1/leases/{UNKNOWN}")
         self.say("list_leases", "those that are active", "acme", "GET", "/v1/leases?state=active&state=ending")
         self.say("list_lease_events", "from ask to start", "acme", "GET", f"/v1/leases/{lease}/events")
+        self.say("list_events", "the first of all", "acme", "GET", "/v1/events?limit=1")
+        self.say("list_events", "what came after it", "acme", "GET", "/v1/events?after=evt_1&limit=2")
+        self.say("list_events", "after what is no event", "acme", "GET", "/v1/events?after=yesterday")
         self.say(
             "show_calendar", "a morning", "acme", "GET", "/v1/calendar?pool=h100-80gb&until=2026-11-24T15:00:00%2B09:00"
         )

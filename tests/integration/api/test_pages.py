@@ -43,6 +43,7 @@ def test_every_list_is_read_page_by_page(site: Site) -> None:
         "/v1/leases",
         "/v1/companies/acme/quotas",
         f"/v1/leases/{lease}/events",
+        "/v1/events",
     ):
         found = [item for page in pages(site, path, 1) for item in page]
         assert found == site.get("admin", path).json()["items"], path

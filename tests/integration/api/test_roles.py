@@ -20,6 +20,7 @@ MAY = {
     "enroll_node": ADMINS,
     "issue_token": ADMINS,
     "list_companies": ADMINS,
+    "list_events": PEOPLE,
     "list_lease_events": PEOPLE,
     "list_leases": PEOPLE,
     "list_nodes": ADMINS,
@@ -112,6 +113,7 @@ def test_an_expired_token_serves_nothing(site: Site) -> None:
         "/v1/companies/globex/quotas",
         "/v1/usage?company=globex",
         "/v1/leases?company=globex",
+        "/v1/events?company=globex",
     ],
 )
 def test_a_company_is_told_nothing_of_another_nor_whether_it_is_there(standing: Site, path: str) -> None:

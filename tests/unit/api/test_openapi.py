@@ -21,6 +21,7 @@ TYPES: dict[str, Any] = {
     "enroll_node": wire.IssuedToken,
     "issue_token": wire.IssuedToken,
     "list_companies": wire.Page[wire.Company],
+    "list_events": wire.Page[wire.Event],
     "list_lease_events": wire.Page[wire.LeaseEvent],
     "list_leases": wire.Page[wire.Lease],
     "list_nodes": wire.Page[wire.Node],
