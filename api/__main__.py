@@ -35,7 +35,9 @@ KEEP_ALIVE_S = 75
 def main() -> int:
     """The exit status: 0 when told to end, 2 for settings that are wrong."""
     try:
-        settings = environment.read(ApiSettings, os.environ, prefix="DURE_API_", shared=("database_url",))
+        settings = environment.read(
+            ApiSettings, os.environ, prefix="DURE_API_", shared=("database_url", "webhook_networks")
+        )
     except SettingError as error:
         print(f"api: {error}", file=sys.stderr)
         return 2

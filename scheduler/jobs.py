@@ -4,7 +4,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from scheduler.clock import DatabaseClock
 from scheduler.loop import Loop
-from scheduler.store import idempotency
+from scheduler.store import deliveries, idempotency
 from scheduler.store.db import Database
 
 
@@ -17,6 +17,9 @@ def schedule(db: Database, clock: DatabaseClock, loop: Loop) -> BackgroundSchedu
     jobs.add_job(
         lambda: forget_answers(db, loop, clock.now()), "interval", id="forget_idempotent_answers", minutes=10, jitter=30
     )
+    jobs.add_job(
+        lambda: forget_deliveries(db, loop, clock.now()), "interval", id="forget_deliveries", minutes=60, jitter=300
+    )
     jobs.start()
     return jobs
 
@@ -27,3 +30,11 @@ def forget_answers(db: Database, loop: Loop, now: float) -> int:
         return 0
     with db.begin() as session:
         return idempotency.forget(session, now=now)
+
+
+def forget_deliveries(db: Database, loop: Loop, now: float) -> int:
+    """Removes deliveries to webhooks that were settled a month ago; only the leader does."""
+    if not loop.leads:
+        return 0
+    with db.begin() as session:
+        return deliveries.forget(session, now=now)

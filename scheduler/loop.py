@@ -45,6 +45,12 @@ class Loop:
     def leads(self) -> bool:
         return self.lead is not None and self.lead.epoch is not None
 
+    @property
+    def epoch(self) -> int | None:
+        """Of our lead; None while another leads."""
+        lead = self.lead
+        return None if lead is None else lead.epoch
+
     def stop(self) -> None:
         self._stop.set()
 

@@ -61,6 +61,16 @@ from dure.wire.values import (
     Tier,
     Wire,
 )
+from dure.wire.webhooks import (
+    Delivery,
+    DeliveryState,
+    IssuedWebhook,
+    Webhook,
+    WebhookCreate,
+    WebhookState,
+    WebhookTest,
+    WebhookUrl,
+)
 
 __all__ = [
     "EARLIEST",
@@ -78,6 +88,8 @@ __all__ = [
     "CompanyUsage",
     "Count",
     "Decision",
+    "Delivery",
+    "DeliveryState",
     "EndCause",
     "EndPreview",
     "Event",
@@ -93,6 +105,7 @@ __all__ = [
     "Id",
     "Instant",
     "IssuedToken",
+    "IssuedWebhook",
     "Label",
     "Lease",
     "LeaseEvent",
@@ -124,5 +137,10 @@ __all__ = [
     "Token",
     "TokenIssue",
     "Usage",
+    "Webhook",
+    "WebhookCreate",
+    "WebhookState",
+    "WebhookTest",
+    "WebhookUrl",
     "Wire",
 ]
