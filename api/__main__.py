@@ -72,7 +72,7 @@ def _clock(db: Database, stop: Event) -> DatabaseClock | None:
 
 
 def _serve(settings: ApiSettings, db: Database, clock: DatabaseClock, stop: Event) -> int:
-    app = create_app(db, clock, Service(Books(), clock.now), pulse=Pulse(db, clock))
+    app = create_app(db, clock, Service(Books(), clock.now), pulse=Pulse(db, clock), networks=settings.webhook_networks)
     server = Server(config(app, settings.host, settings.port), app.state.parts.feed.end)
     # Uvicorn takes the signals over when it runs; until then they are kept for it.
     _when_told_to_end(lambda: setattr(server, "should_exit", True))

@@ -1,6 +1,6 @@
 """Builds the app out of its parts. Importing this makes nothing; two apps in one process share nothing."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from importlib.metadata import version
 from typing import Any
@@ -11,12 +11,15 @@ from fastapi.routing import APIRoute
 from api import openapi, problems
 from api.feed import Feed
 from api.metrics import Metrics
+from api.outward import Outward
 from api.parts import Parts
 from api.routes import ROUTERS
 from api.serving import Serving
 from scheduler.clock import Clock
 from scheduler.service import Service
 from scheduler.store.db import Database
+from scheduler.webhooks.addresses import Network
+from scheduler.webhooks.sender import Sender
 
 TAGS = [
     {"name": "leases", "description": "Asking for GPUs, and what becomes of an ask."},
@@ -33,9 +36,17 @@ TAGS = [
 
 
 def create_app(
-    db: Database, clock: Clock, service: Service, *, pulse: AbstractContextManager[Any] | None = None
+    db: Database,
+    clock: Clock,
+    service: Service,
+    *,
+    pulse: AbstractContextManager[Any] | None = None,
+    networks: Sequence[Network] = (),
 ) -> FastAPI:
-    """`pulse` is what runs beside the requests while the app is up. Closing `db` is its owner's to do."""
+    """`pulse` is what runs beside the requests while the app is up. Closing `db` is its owner's to do.
+
+    `networks` are those whose addresses webhooks may have though they are not public.
+    """
 
     metrics = Metrics()
     feed = Feed(db, clock, metrics)
@@ -55,7 +66,8 @@ def create_app(
         openapi_tags=TAGS,
         generate_unique_id_function=_name,
     )
-    app.state.parts = Parts(db=db, clock=clock, service=service, metrics=metrics, feed=feed)
+    outward = Outward(Sender(networks))
+    app.state.parts = Parts(db=db, clock=clock, service=service, metrics=metrics, feed=feed, outward=outward)
     app.add_middleware(Serving, metrics=metrics)
     problems.install(app)
     for router in ROUTERS:

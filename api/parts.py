@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from api.feed import Feed
 from api.metrics import Metrics
+from api.outward import Outward
 from scheduler.clock import Clock
 from scheduler.service import Service
 from scheduler.store.db import Database
@@ -18,6 +19,7 @@ class Parts:
     service: Service
     metrics: Metrics
     feed: Feed
+    outward: Outward
 
 
 def of(request: Request) -> Parts:

@@ -1,10 +1,24 @@
 """One module a noun; a route is parse, one call, wire type."""
 
-from api.routes import calendar, companies, events, health, leases, nodes, pools, problems, quotas, tokens, usage
+from api.routes import (
+    calendar,
+    companies,
+    events,
+    health,
+    leases,
+    nodes,
+    pools,
+    problems,
+    quotas,
+    tokens,
+    usage,
+    webhooks,
+)
 
 ROUTERS = (
     leases.router,
     events.router,
+    webhooks.router,
     calendar.router,
     usage.router,
     pools.router,

@@ -11,14 +11,13 @@ from dure.wire.values import CompanyName, Instant, Label, Wire
 
 def _address(value: str) -> str:
     if not all("!" <= letter <= "~" and letter not in '"\\<>`' for letter in value):
-        raise ValueError("an address has visible ASCII characters alone, for example https://hooks.example.com/dure")
+        raise ValueError("an address has visible ASCII characters alone")
     found = urlsplit(value)
     if found.scheme not in ("https", "http") or not found.hostname or not 0 <= (found.port or 443) <= 65535:
-        raise ValueError("write the whole address, for example https://hooks.example.com/dure")
+        raise ValueError("write the whole address, with https:// before its host")
     if found.username is not None or found.fragment:
         raise ValueError(
-            "an address has no user and no #; that it is we who send is proved by the signature, "
-            "for example https://hooks.example.com/dure"
+            "an address has no user, no password and no #; that it is we who send is proved by the signature"
         )
     return value
 
@@ -42,6 +41,8 @@ class WebhookState(StrEnum):
     """The last delivery was not taken; it is sent again and again, for days."""
     DISABLED = "disabled"
     """Nothing is sent until somebody enables it again."""
+    REMOVED = "removed"
+    """Said by the answer to removing it, and nowhere else."""
 
 
 class Webhook(Wire):

@@ -229,7 +229,7 @@ def page(
 def standing(session: Session, *, now: float) -> Standing:
     """For metrics."""
     found = session.connection().execute(_STANDING, {"now": now}).mappings().one()
-    states = {state.value: found[state.value] for state in wire.WebhookState}
+    states = {state: found[state] for state in ("active", "failing", "disabled")}
     return Standing(webhooks=states, pending=found["pending"], unsent_age_s=max(0.0, found["unsent"] or 0.0))
 
 

@@ -109,7 +109,7 @@ def rotate(session: Session, webhook_id: str, *, actor: Actor, now: float) -> wi
 
 
 def enable(session: Session, webhook_id: str, *, actor: Actor, now: float) -> wire.Webhook:
-    """It is told what happens from now on. Raises UnknownWebhook."""
+    """It is sent to again from now on, and at once where it failed. Raises UnknownWebhook."""
     found = _there(session, webhook_id, actor, lock=True)
     if found.disabled_at is not None:
         audit.record(session, actor=actor, action="webhook.enable", subject=found.id, at=now)
@@ -205,13 +205,12 @@ def _issued(session: Session, found: Webhook) -> wire.IssuedWebhook:
 
 
 def _wire(found: Webhook, waiting: int) -> wire.Webhook:
-    standing = wire.WebhookState.FAILING if found.failures else wire.WebhookState.ACTIVE
     return wire.Webhook(
         id=found.id,
         company=found.company,
         url=found.url,
         label=found.label,
-        state=standing if found.disabled_at is None else wire.WebhookState.DISABLED,
+        state=_state(found),
         created_at=to_wire(found.created_at),
         pending=waiting,
         failing_since=to_wire(found.failing_since),
@@ -219,3 +218,11 @@ def _wire(found: Webhook, waiting: int) -> wire.Webhook:
         disabled_at=to_wire(found.disabled_at),
         disabled_reason=found.disabled_reason,
     )
+
+
+def _state(found: Webhook) -> wire.WebhookState:
+    if found.removed_at is not None:
+        return wire.WebhookState.REMOVED
+    if found.disabled_at is not None:
+        return wire.WebhookState.DISABLED
+    return wire.WebhookState.FAILING if found.failures else wire.WebhookState.ACTIVE

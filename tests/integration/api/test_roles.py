@@ -15,11 +15,14 @@ ADMINS, PEOPLE, NODES = {"admin"}, {"admin", "acme"}, {"n1"}
 MAY = {
     "add_company": ADMINS,
     "add_pool": ADMINS,
+    "add_webhook": PEOPLE,
     "ask": PEOPLE,
     "cancel_lease": PEOPLE,
+    "enable_webhook": PEOPLE,
     "enroll_node": ADMINS,
     "issue_token": ADMINS,
     "list_companies": ADMINS,
+    "list_deliveries": PEOPLE,
     "list_events": PEOPLE,
     "list_lease_events": PEOPLE,
     "list_leases": PEOPLE,
@@ -27,9 +30,12 @@ MAY = {
     "list_pools": PEOPLE,
     "list_quotas": PEOPLE,
     "list_tokens": ADMINS,
+    "list_webhooks": PEOPLE,
     "release_lease": PEOPLE,
+    "remove_webhook": PEOPLE,
     "report_node": NODES,
     "revoke_token": ADMINS,
+    "rotate_webhook": PEOPLE,
     "set_quota": ADMINS,
     "show_calendar": PEOPLE,
     "show_company": PEOPLE,
@@ -37,10 +43,12 @@ MAY = {
     "show_node": ADMINS,
     "show_pool": PEOPLE,
     "show_usage": PEOPLE,
+    "show_webhook": PEOPLE,
+    "test_webhook": PEOPLE,
 }
 """By operation; whoever is not named is forbidden."""
 
-NAMES = {"company": "acme", "pool": "h100", "node": "n1", "lease": "lea_0", "token": "tok_0"}
+NAMES = {"company": "acme", "pool": "h100", "node": "n1", "lease": "lea_0", "token": "tok_0", "webhook": "whk_0"}
 
 
 def operations(site: Site) -> dict[str, tuple[str, str]]:
@@ -114,6 +122,7 @@ def test_an_expired_token_serves_nothing(site: Site) -> None:
         "/v1/usage?company=globex",
         "/v1/leases?company=globex",
         "/v1/events?company=globex",
+        "/v1/webhooks?company=globex",
     ],
 )
 def test_a_company_is_told_nothing_of_another_nor_whether_it_is_there(standing: Site, path: str) -> None:
