@@ -11,6 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 from api.feed import Feed
 from api.subscription import Reason, Subscription
 from dure.errors import Unavailable
+from scheduler.store import events
 
 KEEPALIVE_S = 15.0
 """After so long without an event a comment is sent, so that nothing between takes the connection for dead."""
@@ -50,7 +51,7 @@ class EventStream(EventSourceResponse):
 
 
 async def _chunks(feed: Feed, stream: Subscription) -> AsyncIterator[bytes]:
-    yield format_sse_event(data_str=None, comment="events", retry=COME_BACK_MS)
+    yield format_sse_event(data_str=None, comment="events", id=_standing(stream), retry=COME_BACK_MS)
     async for data in _past(feed, stream):
         yield data
     while not stream.over:
@@ -59,6 +60,11 @@ async def _chunks(feed: Feed, stream: Subscription) -> AsyncIterator[bytes]:
             yield chunk.data
         elif not stream.over:
             yield KEEPALIVE_COMMENT
+
+
+def _standing(stream: Subscription) -> str | None:
+    """Where it begins, so that a client whose stream breaks before the first event comes back to the same place."""
+    return None if stream.wanted.since is not None else events.event_id(stream.start.seq)
 
 
 async def _past(feed: Feed, stream: Subscription) -> AsyncIterator[bytes]:

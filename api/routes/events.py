@@ -45,6 +45,7 @@ class Wish:
 
 EXAMPLE = """\
 : events
+id: evt_1206
 retry: 2000
 
 event: lease.active

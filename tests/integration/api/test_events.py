@@ -58,7 +58,8 @@ def streaming(site: Site, who: str, path: str = EVENTS, last: str | None = None)
             raise AssertionError(answer.text)
         assert answer.headers["content-type"].startswith("text/event-stream")
         found = Stream(answer)
-        assert next(found.blocks()) == [": events", "retry: 2000"]
+        first = next(found.blocks())
+        assert (first[0], first[-1]) == (": events", "retry: 2000")
         yield found
 
 
@@ -121,6 +122,21 @@ def test_a_stream_that_comes_back_gets_what_it_missed_and_then_what_comes(site: 
         assert stream.take(1) == every[3:]
     with streaming(site, "acme", f"{EVENTS}?after={every[0]['id']}", last=every[2]["id"]) as stream:
         assert stream.take(1) == every[3:], "a browser that comes back keeps its address and sends the header"
+
+
+def test_a_stream_says_at_once_where_it_begins_so_that_nothing_is_missed_if_it_breaks(site: Site) -> None:
+    headers = {"Accept": "text/event-stream"}
+
+    def first(path: str) -> list[str]:
+        with site.client("acme") as client, client.stream("GET", path, headers=headers) as answer:
+            return next(Stream(answer).blocks())
+
+    assert first(EVENTS) == [": events", "id: evt_0", "retry: 2000"], "nothing ever happened"
+    site.ask("globex", 1)
+    site.ask("acme", 1)
+    assert first(EVENTS) == [": events", "id: evt_2", "retry: 2000"]
+    assert first(f"{EVENTS}?after=evt_1") == [": events", "id: evt_1", "retry: 2000"]
+    assert first(f"{EVENTS}?since=2027-01-15T08:00:00Z") == [": events", "retry: 2000"], "the time says it"
 
 
 def test_a_stream_begins_at_a_time_that_is_said(site: Site) -> None:
