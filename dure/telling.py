@@ -46,22 +46,24 @@ class Telling(Sending):
     ) -> Iterator[wire.Event]:
         """Events as they come, for ever, none missed: a stream that breaks is taken up after the last one.
 
-        Begins now, or as `events` does. `broken` is told each time that it breaks. Raises what the server says of the
+        Begins now, or as `events` does. `broken` is told when it breaks. Raises what the server says of the
         request, and Unreachable or Unavailable once nothing was heard for five minutes.
         """
         params = {"company": company, "pool": pool, "since": as_time(since), "after": after}
-        last, heard = None, now()
+        last, heard, away = None, now(), False
         while True:
             try:
                 for message in self._messages(params, last):
-                    heard = now()
+                    heard, away = now(), False
                     if message.data:
                         yield self._parsed(message.data.encode(), wire.Event)
                     last = message.id or last
             except (errors.Unavailable, errors.Unreachable) as error:
                 if (now() - heard).total_seconds() > LONGEST_SILENCE_S:
                     raise
-                broken(error)
+                if not away:
+                    broken(error)
+                away = True
             self._sleep(WAIT_S)
 
     def _messages(self, params: dict[str, str | None], last: str | None) -> Iterator[Message]:
