@@ -14,7 +14,8 @@ from dure import wire
 from scheduler.actor import Actor
 from scheduler.store import events, pages, webhooks
 from scheduler.store.db import Session
-from scheduler.store.tables import LeaseEvent, Webhook, WebhookDelivery
+from scheduler.store.events import Position
+from scheduler.store.tables import LeaseEvent, Webhook, WebhookCursor, WebhookDelivery
 from scheduler.store.times import to_wire
 from scheduler.store.webhooks import Target
 
@@ -74,17 +75,17 @@ _STANDING = text(
         count(*) FILTER (WHERE disabled_at IS NULL AND failures > 0) AS failing,
         count(*) FILTER (WHERE disabled_at IS NOT NULL) AS disabled,
         (SELECT count(*) FROM webhook_delivery WHERE state = 'pending') AS pending,
-        (SELECT extract(epoch FROM to_timestamp(:now) - min(e.at))::float8
-           FROM webhook_delivery d JOIN webhook w ON w.id = d.webhook JOIN lease_event e ON e.seq = d.event
-           WHERE d.state = 'pending' AND d.attempts = 0 AND w.failures = 0 AND w.disabled_at IS NULL) AS unsent
+        (SELECT extract(epoch FROM to_timestamp(:now) - at)::float8 FROM lease_event WHERE seq = (
+           SELECT min(d.event) FROM webhook_delivery d JOIN webhook w ON w.id = d.webhook
+           WHERE d.state = 'pending' AND d.attempts = 0 AND w.failures = 0 AND w.disabled_at IS NULL)) AS unsent
     FROM webhook WHERE removed_at IS NULL
     """
 )
 
 _FRESH = """
-    SELECT e.xid, e.seq, e.company FROM lease_event e, webhook_cursor c
-    WHERE (e.xid, e.seq) > (c.xid, c.seq) AND e.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-    ORDER BY e.xid, e.seq
+    SELECT xid, seq, company FROM lease_event
+    WHERE (xid, seq) > (:xid, :seq) AND xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+    ORDER BY xid, seq
 """
 
 _READY = """
@@ -95,12 +96,7 @@ _READY = """
         AND w.id <> ALL(CAST(:busy AS text[]))
 """
 
-_WORK = text(
-    f"""
-    SELECT EXISTS ({_FRESH} LIMIT 1) AS fresh,
-        EXISTS (SELECT FROM ({_READY}) ready WHERE oldest <= to_timestamp(:now)) AS due
-    """
-)
+_DUE = text(f"SELECT EXISTS (SELECT FROM ({_READY}) ready WHERE oldest <= to_timestamp(:now))")
 
 _GIVE_OUT = text(
     f"""
@@ -136,13 +132,15 @@ _CLAIM = text(
 
 def work(session: Session, *, now: float, busy: Collection[str]) -> Work:
     """Read without locks, so that a look with nothing to do disturbs nobody. `busy` are webhooks to leave out."""
-    found = session.connection().execute(_WORK, {"now": now, "busy": list(busy)}).mappings().one()
-    return Work(**found)
+    fresh = events.head(session) > _cursor(session)
+    due = session.connection().execute(_DUE, {"now": now, "busy": list(busy)}).scalar_one()
+    return Work(fresh=fresh, due=due)
 
 
 def give_out(session: Session, *, now: float) -> bool:
     """Makes deliveries of the next events; whether there may be more."""
-    taken = session.connection().execute(_GIVE_OUT, {"now": now, "batch": BATCH}).scalar_one_or_none()
+    values = {**_cursor(session)._asdict(), "now": now, "batch": BATCH}
+    taken = session.connection().execute(_GIVE_OUT, values).scalar_one_or_none()
     return taken == BATCH
 
 
@@ -240,6 +238,12 @@ def forget(session: Session, *, now: float) -> int:
     late = (col(WebhookDelivery.state) == "pending") & col(WebhookDelivery.webhook).in_(removed)
     statement = delete(WebhookDelivery).where(settled | late)
     return session.connection().execute(statement).rowcount
+
+
+def _cursor(session: Session) -> Position:
+    """Given to statements as numbers: joined to the events, it would have PostgreSQL read all of them."""
+    found = session.exec(select(WebhookCursor).execution_options(populate_existing=True)).one()
+    return Position(found.xid, found.seq)
 
 
 def _pending(session: Session, webhook: str, seq: int) -> WebhookDelivery | None:

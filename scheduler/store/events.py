@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, func, text, tuple_
+from sqlalchemy import ColumnElement, text, tuple_
 from sqlmodel import Session, col, select
 
 from dure import wire
@@ -23,6 +23,20 @@ from scheduler.store.times import from_wire, to_wire
 _ID = re.compile(r"evt_([0-9]{1,18})", re.ASCII)
 
 _SETTLED = text("lease_event.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+
+
+LONGEST_S = 120
+"""No transaction takes longer from its number to its commit; PostgreSQL's time-outs end it well before."""
+
+_FIRST_SINCE = text(
+    """
+    WITH first AS (SELECT min(at) AS at FROM lease_event WHERE at >= to_timestamp(:since))
+    SELECT min(e.xid + 0) FROM lease_event e, first
+    WHERE e.at BETWEEN first.at AND first.at + :longest * interval '1 second'
+    """
+)
+"""Rows that happened later have higher numbers, but for those that ran at the same time. The 0 keeps PostgreSQL from
+looking for it in the order of numbers, which begins with the oldest."""
 
 
 class Position(NamedTuple):
@@ -66,7 +80,7 @@ def head(session: Session) -> Position:
 
 def beginning(session: Session, since: int) -> Position:
     """Just before the first event that happened at `since` or later."""
-    first = session.exec(select(func.min(LeaseEvent.xid)).where(col(LeaseEvent.at) >= since)).one()
+    first = session.connection().execute(_FIRST_SINCE, {"since": since, "longest": LONGEST_S}).scalar_one()
     return head(session) if first is None else Position(first, 0)
 
 

@@ -88,7 +88,7 @@ class LeaseEvent(SQLModel, table=True):
     """Append-only, and the outbox: what happened to a lease, or, without a lease, to how its company is told.
 
     Readers take events in the order of (`xid`, `seq`), `scheduler.store.events` says why. The instants are those of the
-    lease after this event. Found by time through a block range index, as later rows have later times.
+    lease after this event.
     """
 
     __tablename__: str = "lease_event"
@@ -97,7 +97,7 @@ class LeaseEvent(SQLModel, table=True):
         Index("ix_lease_event_lease_seq", "lease", "seq"),
         Index("ix_lease_event_order", "xid", "seq"),
         Index("ix_lease_event_company_order", "company", "xid", "seq"),
-        Index("ix_lease_event_at", "at", postgresql_using="brin"),
+        Index("ix_lease_event_at", "at"),
     )
 
     seq: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))

@@ -46,7 +46,7 @@ def _events() -> None:
     )
     op.create_index("ix_lease_event_order", "lease_event", ["xid", "seq"])
     op.create_index("ix_lease_event_company_order", "lease_event", ["company", "xid", "seq"])
-    op.create_index("ix_lease_event_at", "lease_event", ["at"], postgresql_using="brin")
+    op.create_index("ix_lease_event_at", "lease_event", ["at"])
 
 
 def _webhooks() -> None:
