@@ -2,7 +2,23 @@
 
 import typer
 
-from dure.cli import ask, calendar, company, exits, lease, node, offer, pool, quota, status, token, usage, version
+from dure.cli import (
+    ask,
+    calendar,
+    company,
+    events,
+    exits,
+    lease,
+    node,
+    offer,
+    pool,
+    quota,
+    status,
+    token,
+    usage,
+    version,
+    webhook,
+)
 from dure.cli.command import Json, Server, Token, TokenFile, Zone, begin
 
 EPILOG = "\b\n" + "\n".join(["Exit codes:", *(f"  {code}  {meaning}" for code, meaning in exits.MEANINGS.items())])
@@ -38,6 +54,8 @@ app.add_typer(offer.app, name="offer")
 calendar.register(app)
 status.register(app)
 usage.register(app)
+events.register(app)
+app.add_typer(webhook.app, name="webhook")
 app.add_typer(pool.app, name="pool")
 app.add_typer(node.app, name="node")
 app.add_typer(company.app, name="company")

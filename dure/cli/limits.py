@@ -17,6 +17,8 @@ POOL = "1 to 63 of a-z, 0-9, . and -, not . or - first or last; for example h100
 NODE = "1 to 253 of a-z, 0-9, . and -, not . or - first or last; for example gpu-01"
 LEASE = "an id is as dure lease list shows it, for example lea_06eqz8n1hg7k2m9v4r3t; a lease's name is not its id"
 TOKEN = "an id is as dure token list shows it, for example tok_06eqz8n1hg7k2m9v4r3t"
+WEBHOOK = "an id is as dure webhook list shows it, for example whk_06eqz8n1hg7k2m9v4r3t"
+EVENT = "an id is as dure events shows it, for example evt_1207"
 _LABEL = "1 to 100 characters on one line"
 
 _FIELDS = {
@@ -28,6 +30,12 @@ _FIELDS = {
     ("Ask", "company"): ("--company", COMPANY),
     ("CompanyCreate", "name"): ("COMPANY", COMPANY),
     ("CompanyCreate", "title"): ("--title", f'{_LABEL}; for example "Acme Robotics"'),
+    ("WebhookCreate", "url"): (
+        "URL",
+        "a whole address, at most 500 ASCII characters, no user, password or #; for example https://hooks.example.com/dure",
+    ),
+    ("WebhookCreate", "label"): ("--label", f"{_LABEL}; for example on-call"),
+    ("WebhookCreate", "company"): ("--company", COMPANY),
     ("QuotaSet", "gpus"): ("--gpus", "a whole number from 0 to 100000; for example 16"),
     ("PoolCreate", "name"): ("POOL", POOL),
     ("PoolCreate", "product"): ("--product", f'{_LABEL}; for example "NVIDIA H100 80GB HBM3"'),

@@ -12,6 +12,7 @@ from dure.wire.companies import (
     Usage,
 )
 from dure.wire.decisions import DecisionRecord, Explanation, Replayed, Slot, Step, Tried
+from dure.wire.events import Event, EventData
 from dure.wire.fleet import (
     Booking,
     Calendar,
@@ -83,6 +84,16 @@ from dure.wire.values import (
     Tier,
     Wire,
 )
+from dure.wire.webhooks import (
+    Delivery,
+    DeliveryState,
+    IssuedWebhook,
+    Webhook,
+    WebhookCreate,
+    WebhookState,
+    WebhookTest,
+    WebhookUrl,
+)
 from dure.wire.whatif import Difference, NodesIf, Outlook, PolicyIf, QuotaIf, WhatIf, WhatIfAnswer
 
 __all__ = [
@@ -103,12 +114,16 @@ __all__ = [
     "Count",
     "Decision",
     "DecisionRecord",
+    "Delivery",
+    "DeliveryState",
     "Difference",
     "Drain",
     "DrainNode",
     "Drained",
     "EndCause",
     "EndPreview",
+    "Event",
+    "EventData",
     "Explanation",
     "Extend",
     "FieldError",
@@ -122,6 +137,7 @@ __all__ = [
     "Id",
     "Instant",
     "IssuedToken",
+    "IssuedWebhook",
     "Label",
     "Lease",
     "LeaseEvent",
@@ -174,6 +190,11 @@ __all__ = [
     "Touched",
     "Tried",
     "Usage",
+    "Webhook",
+    "WebhookCreate",
+    "WebhookState",
+    "WebhookTest",
+    "WebhookUrl",
     "WhatIf",
     "WhatIfAnswer",
     "Wire",

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from dure import wire
+from scheduler.store import deliveries
 from scheduler.store.db import Database
 from tests.integration.api.conftest import SetClock, token
 from tests.integration.scheduler.conftest import World
@@ -19,6 +20,10 @@ NINE = int(datetime(2026, 11, 24, 0, 0, tzinfo=UTC).timestamp())
 """09:00 in Seoul."""
 
 SECRET = re.compile(r"dure_[A-Za-z0-9_-]{43}")
+HOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/]{43}=")
+HOOKS = re.compile(r"http://127\.0\.0\.1:[0-9]+/dure\?key=1")
+SHOWN_HOOKS = "https://203.0.113.7/dure"
+TOOK_MS = 42
 UNKNOWN = "lea_06fexh33h0000000000x"
 
 Json = dict[str, Any]
@@ -26,11 +31,12 @@ Json = dict[str, Any]
 
 @dataclass
 class Story:
-    """`told` is what happened, by operation id."""
+    """`told` is what happened, by operation id; `hooks` is an address that takes webhooks."""
 
     url: str
     db: Database
     clock: SetClock
+    hooks: str
     told: dict[str, list[Json]] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
 
@@ -40,6 +46,7 @@ class Story:
         self._founding()
         self._asking()
         self._looking()
+        self._telling()
         self._choosing()
         self._maintaining()
         self._amending()
@@ -54,7 +61,7 @@ class Story:
         answer = httpx.request(method, self.url + path, json=body, headers=headers, trust_env=False)
         found = answer.json()
         shown = _masked(found)
-        exchange = {"name": name, "request": body, "status": answer.status_code, "answer": shown}
+        exchange = {"name": name, "request": _masked(body), "status": answer.status_code, "answer": shown}
         self.told.setdefault(operation, []).append({key: value for key, value in exchange.items() if value is not None})
         return found
 
@@ -146,6 +153,9 @@ class Story:
         self.say("show_lease", "an unknown lease", "acme", "GET", f"/v1/leases/{UNKNOWN}")
         self.say("list_leases", "those that are active", "acme", "GET", "/v1/leases?state=active&state=ending")
         self.say("list_lease_events", "from ask to start", "acme", "GET", f"/v1/leases/{lease}/events")
+        self.say("list_events", "the first of all", "acme", "GET", "/v1/events?limit=1")
+        self.say("list_events", "what came after it", "acme", "GET", "/v1/events?after=evt_1&limit=2")
+        self.say("list_events", "after what is no event", "acme", "GET", "/v1/events?after=yesterday")
         self.say(
             "show_calendar", "a morning", "acme", "GET", "/v1/calendar?pool=h100-80gb&until=2026-11-24T15:00:00%2B09:00"
         )
@@ -241,6 +251,21 @@ class Story:
         self.say("ask", "an endpoint that renews itself", "acme", "POST", "/v1/leases", {**inference, "renew": True})
         self.say("set_renewal", "no more", "acme", "PUT", f"/v1/leases/{self._lease('chat')}/renewal", {"renew": False})
 
+    def _telling(self) -> None:
+        """Of the webhook's address, its port is the test's; it is shown as another, as its secret is."""
+        hook = {"url": self.hooks, "label": "on-call"}
+        added = self.say("add_webhook", "an address", "acme", "POST", "/v1/webhooks", hook)["webhook"]["id"]
+        self.secrets["hook"] = added
+        inside = {"url": "https://169.254.169.254/latest/meta-data/"}
+        self.say("add_webhook", "one that is not public", "acme", "POST", "/v1/webhooks", inside)
+        self.say("add_webhook", "what is no address", "acme", "POST", "/v1/webhooks", {"url": "hooks.acme.example"})
+        self.say("test_webhook", "is it there?", "acme", "POST", f"/v1/webhooks/{added}/test")
+        self.say("list_webhooks", "a company's own", "acme", "GET", "/v1/webhooks")
+        self.say("show_webhook", "one", "acme", "GET", f"/v1/webhooks/{added}")
+        self.say("show_webhook", "an unknown one", "acme", "GET", "/v1/webhooks/whk_06fexh33h0000000000x")
+        self.say("rotate_webhook", "a new secret", "acme", "POST", f"/v1/webhooks/{added}/rotate")
+        self.say("enable_webhook", "one that was disabled, or waits", "acme", "POST", f"/v1/webhooks/{added}/enable")
+
     def _ending(self) -> None:
         self.clock.at = NINE + 3600
         lease, gang = self._lease("finetune-7b"), self._lease("pretrain")
@@ -261,6 +286,12 @@ class Story:
         World(self.db, pool="h100-80gb").turn(NINE + 3631, led_since=NINE)
         self.clock.at = NINE + 3700
         self.say("show_usage", "a company's own", "acme", "GET", "/v1/usage?since=2026-11-24T09:00:00%2B09:00")
+
+        with self.db.begin() as session:
+            deliveries.give_out(session, now=NINE + 3700)
+        hook = self.secrets["hook"]
+        self.say("list_deliveries", "the newest", "acme", "GET", f"/v1/webhooks/{hook}/deliveries?limit=1")
+        self.say("remove_webhook", "one", "acme", "DELETE", f"/v1/webhooks/{hook}")
 
     def _end_of_tokens(self) -> None:
         tokens = httpx.get(f"{self.url}/v1/tokens", headers=self._bearer("admin"), trust_env=False).json()["items"]
@@ -314,9 +345,10 @@ def _masked(value: Any) -> Any:
     """Without the secrets: an example is read by everybody."""
     match value:
         case str():
+            value = HOOK_SECRET.sub("whsec_" + "x" * 43 + "=", HOOKS.sub(SHOWN_HOOKS, value))
             return SECRET.sub("dure_" + "x" * 43, value)
         case dict():
-            return {name: _masked(inner) for name, inner in value.items()}
+            return {name: TOOK_MS if name == "duration_ms" else _masked(inner) for name, inner in value.items()}
         case list():
             return [_masked(inner) for inner in value]
         case _:

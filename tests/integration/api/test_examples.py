@@ -6,6 +6,7 @@
 import json
 import os
 import re
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -17,17 +18,19 @@ from scheduler.store.books import Books
 from scheduler.store.db import Database
 from tests.integration.api.conftest import SetClock
 from tests.integration.api.story import Json, Story
+from tests.receiver import LOOPBACK, receiver
 from tests.served import served
 
 FILE = Path(examples.__file__).with_name("examples.json")
-ID = re.compile(r"\b(lea|dec|tok|alo|off|drn)_[0-9a-z]{20}\b")
+ID = re.compile(r"\b(lea|dec|tok|alo|off|drn|whk|tst)_[0-9a-z]{20}\b")
 
 
 @pytest.fixture
 def told(database: Database) -> dict[str, list[Json]]:
     clock = SetClock()
-    with served(create_app(database, clock, Service(Books()))) as url:
-        return Story(url, database, clock).tell()
+    app = create_app(database, clock, Service(Books()), networks=[ip_network(LOOPBACK)])
+    with served(app) as url, receiver() as there:
+        return Story(url, database, clock, there.url).tell()
 
 
 def test_the_examples_are_what_goes_over_the_wire(told: dict[str, list[Json]]) -> None:

@@ -130,7 +130,7 @@ def test_housekeeping_drops_no_late_run_and_is_the_leaders(turning: Turning) -> 
     housekeeping = jobs.schedule(turning.world.db, turning.clock, turning.loop)  # type: ignore[arg-type]
     found = {job.id: job.misfire_grace_time for job in housekeeping.get_jobs()}
     housekeeping.shutdown(wait=True)
-    assert found == {"clock_resync": None, "forget_idempotent_answers": None}
+    assert found == {"clock_resync": None, "forget_idempotent_answers": None, "forget_deliveries": None}
 
 
 def test_answers_are_forgotten_after_a_day_by_the_leader_alone(turning: Turning) -> None:

@@ -1,9 +1,12 @@
 """The migrations give exactly the schema that the tables say, and can be run again."""
 
+from datetime import timedelta
+
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from sqlmodel import SQLModel
 
 from scheduler.store import migrate, tables
@@ -24,3 +27,42 @@ def test_an_upgraded_database_is_what_the_tables_say(any_empty_url: str) -> None
 
 def test_the_code_asks_for_the_newest_migration() -> None:
     assert ScriptDirectory.from_config(migrate.config("postgresql://")).get_heads() == [SCHEMA_HEAD]
+
+
+def test_events_that_were_written_before_they_were_told_get_their_company_and_times(any_empty_url: str) -> None:
+    command.upgrade(migrate.config(any_empty_url), "20261124_first")
+    engine = create_engine(engine_url(any_empty_url))
+    with engine.begin() as connection:
+        connection.exec_driver_sql(BEFORE)
+    migrate.upgrade(any_empty_url)
+    with engine.connect() as connection:
+        rows = connection.execute(
+            text("SELECT event, company, pool, starts_at, stops_at FROM lease_event ORDER BY xid, seq")
+        ).all()
+        assert connection.execute(text("SELECT count(DISTINCT xid) FROM lease_event")).scalar_one() == 1
+        assert [row[:3] for row in rows] == [(event, "acme", "h100") for event in ("queued", "scheduled", "ended")]
+        assert [row[3] is None for row in rows] == [True, False, False]
+        assert (rows[2][4] - rows[2][3], rows[1][4] - rows[1][3]) == (timedelta(seconds=40), timedelta(seconds=100))
+        cursor = connection.execute(
+            text("SELECT (xid, seq) > (SELECT max(xid), max(seq) FROM lease_event) FROM webhook_cursor")
+        )
+        assert cursor.scalar_one(), "what was before is told to nobody"
+    engine.dispose()
+
+
+BEFORE = """
+INSERT INTO company (name, created_at) VALUES ('acme', now());
+INSERT INTO pool (name, product, gap_s, grace_s, empty_memory_bytes, created_at, generation)
+VALUES ('h100', 'H100', 10, 5, 0, now(), 1);
+INSERT INTO decision (id, at, lease, company, pool, generation, policy_version, outcome, code, detail, numbers)
+VALUES ('dec_1', now(), 'lea_1', 'acme', 'h100', 1, '1', 'scheduled', 'starts_now', '', '{}');
+INSERT INTO lease (id, company, pool, gpus, total_gpus, duration_s, tier, purpose, wants_queue, state, asked_at,
+    promised_start, starts_at, ends_at, stops_at, started_at, ended_at, end_cause, decision, generation)
+VALUES ('lea_1', 'acme', 'h100', 1, 1, 100, 'reserved', 'training', true, 'ended', 'epoch', 'epoch', 'epoch',
+    timestamptz 'epoch' + interval '100 s', timestamptz 'epoch' + interval '40 s', 'epoch',
+    timestamptz 'epoch' + interval '40 s', 'released', 'dec_1', 1);
+INSERT INTO lease_event (lease, at, event, state, detail)
+VALUES ('lea_1', 'epoch', 'queued', 'queued', '{}'), ('lea_1', 'epoch', 'scheduled', 'scheduled', '{}'),
+    ('lea_1', 'epoch', 'ended', 'ended', '{}');
+"""
+"""A lease that waited, ran and was released, as the first schema has it."""

@@ -247,6 +247,87 @@ def an_issued_token(**more: Any) -> wire.IssuedToken:
     return wire.IssuedToken(token=a_token(**more), secret="dure_new_secret")
 
 
+def an_event_told(number: int = 1207, type: str = "lease.active", **more: Any) -> wire.Event:
+    data = wire.EventData(
+        **{
+            "state": wire.LeaseState.ACTIVE,
+            "cause": "started",
+            "promised_start": NOW,
+            "starts_at": NOW,
+            "stops_at": in_s(7200),
+            "detail": {"late_ms": 0, "late_cause": None},
+            **more.pop("data", {}),
+        }
+    )
+    return wire.Event(
+        **{
+            "id": f"evt_{number}",
+            "type": type,
+            "at": NOW,
+            "company": "acme",
+            "pool": "h100-80gb",
+            "lease": "lea_06eqz8n1hg7k2m9v4r3t",
+            "data": data,
+            **more,
+        }
+    )
+
+
+def a_stream(*events: wire.Event, last: str | None = None) -> httpx.Response:
+    """What the server sends until it breaks off; `last` is the id that it begins with."""
+    begin = "" if last is None else f"id: {last}\n"
+    told = [f"event: {one.type}\ndata: {one.model_dump_json()}\nid: {one.id}\n\n" for one in events]
+    content = f": events\n{begin}retry: 2000\n\n{''.join(told)}: ping\n\n".encode()
+    return httpx.Response(200, content=content, headers={"content-type": "text/event-stream; charset=utf-8"})
+
+
+def a_webhook(**more: Any) -> wire.Webhook:
+    return wire.Webhook(
+        **{
+            "id": "whk_1",
+            "company": "acme",
+            "url": "https://hooks.acme.example/dure",
+            "label": "on-call",
+            "state": wire.WebhookState.ACTIVE,
+            "created_at": NOW,
+            "pending": 0,
+            "failing_since": None,
+            "retry_at": None,
+            "disabled_at": None,
+            "disabled_reason": None,
+            **more,
+        }
+    )
+
+
+def an_issued_webhook() -> wire.IssuedWebhook:
+    return wire.IssuedWebhook(webhook=a_webhook(), secret="whsec_c2VjcmV0")
+
+
+def a_webhook_test(**more: Any) -> wire.WebhookTest:
+    return wire.WebhookTest(
+        **{"webhook": "whk_1", "id": "tst_1", "ok": True, "status": 204, "error": None, "duration_ms": 84, **more}
+    )
+
+
+def a_delivery(**more: Any) -> wire.Delivery:
+    return wire.Delivery(
+        **{
+            "event": "evt_1207",
+            "type": "lease.active",
+            "lease": "lea_1",
+            "at": NOW,
+            "state": wire.DeliveryState.DELIVERED,
+            "attempts": 1,
+            "next_at": None,
+            "last_at": NOW,
+            "last_status": 204,
+            "last_error": None,
+            **more,
+        }
+    )
+
+
 def a_usage() -> wire.Usage:
     def row(company: str, leased: int, busy: int, energy: int | None) -> wire.CompanyUsage:
         return wire.CompanyUsage(
