@@ -60,11 +60,10 @@ class WhatIfs:
         """What the question is about. Raises UnknownPool, UnknownCompany, UnknownNode, InvalidRequest."""
         at = Instant(math.ceil(now))
         generation, book = self._books.seen(session, body.pool, at)
+        changes = _changes(session, body, book)
         if body.since is None:
-            changes = _changes(session, body, book)
             return Case(pool=body.pool, changes=changes, seen=_now(session, body.pool, book, at), generation=generation)
         seen = _past(session, body, at)
-        changes = _changes(session, body, seen.book if body.remove_nodes else book)
         first = history.before(session, body.pool, seen.since)
         return Case(pool=body.pool, changes=changes, seen=seen, generation=first)
 
@@ -141,9 +140,7 @@ def _changes(session: Session, body: wire.WhatIf, book: Book) -> Changes:
         companies.row(session, quota.company)
     for node in body.remove_nodes:
         if NodeId(node) not in book.nodes:
-            raise UnknownNode(
-                f"pool {body.pool} has no node {node} then; `dure calendar {body.pool}` shows those it has"
-            )
+            raise UnknownNode(f"pool {body.pool} has no node {node}; `dure calendar {body.pool}` shows those it has")
     added = [nodes.gpus for nodes in body.add_nodes for _ in range(nodes.count)]
     return Changes(
         quotas={CompanyId(quota.company): quota.gpus for quota in body.quotas},

@@ -6,6 +6,7 @@ from dure.cli import (
     ask,
     calendar,
     company,
+    decision,
     events,
     exits,
     lease,
@@ -18,6 +19,7 @@ from dure.cli import (
     usage,
     version,
     webhook,
+    whatif,
 )
 from dure.cli.command import Json, Server, Token, TokenFile, Zone, begin
 
@@ -51,7 +53,9 @@ def root(
 ask.register(app)
 app.add_typer(lease.app, name="lease")
 app.add_typer(offer.app, name="offer")
+app.add_typer(decision.app, name="decision")
 calendar.register(app)
+whatif.register(app)
 status.register(app)
 usage.register(app)
 events.register(app)

@@ -16,6 +16,7 @@ COMPANY = "1 to 40 of a-z, 0-9 and -, first a letter, not - last; for example ac
 POOL = "1 to 63 of a-z, 0-9, . and -, not . or - first or last; for example h100-80gb"
 NODE = "1 to 253 of a-z, 0-9, . and -, not . or - first or last; for example gpu-01"
 LEASE = "an id is as dure lease list shows it, for example lea_06eqz8n1hg7k2m9v4r3t; a lease's name is not its id"
+DECISION = "an id is as dure lease explain shows it, for example dec_06eqz8n1hg7k2m9v4r3t"
 TOKEN = "an id is as dure token list shows it, for example tok_06eqz8n1hg7k2m9v4r3t"
 WEBHOOK = "an id is as dure webhook list shows it, for example whk_06eqz8n1hg7k2m9v4r3t"
 EVENT = "an id is as dure events shows it, for example evt_1207"
@@ -45,6 +46,12 @@ _FIELDS = {
         "--empty-memory-mib",
         "a whole number from 0 to 1048576; for example 1024",
     ),
+    ("PolicyIf", "rule"): (
+        "--policy",
+        "one of late-slots, earliest-slot and only-earlier; for example rule=earliest-slot",
+    ),
+    ("PolicyIf", "slack_ppm"): ("--policy", "from 0% to 100%; for example slack=5%"),
+    ("PolicyIf", "reserve_ppm"): ("--policy", "from 0% to less than 100%; for example reserve=20%"),
     ("NodeEnroll", "name"): ("NODE", NODE),
     ("TokenIssue", "company"): ("--company", COMPANY),
     ("TokenIssue", "node"): ("--node", NODE),

@@ -46,7 +46,7 @@ class WhatIf(Wire):
     @model_validator(mode="after")
     def _times(self) -> Self:
         if self.until is not None and self.since is None:
-            raise ValueError('until needs since too, for example "since": "2026-11-24T00:00:00+09:00"')
+            raise ValueError("until needs since too")
         if self.since is not None and self.until is not None and self.until <= self.since:
             raise ValueError("until comes after since")
         return self
@@ -55,7 +55,7 @@ class WhatIf(Wire):
     def _something(self) -> Self:
         said = self.quotas or self.add_nodes or self.remove_nodes or self.policy
         if not said and self.since is None:
-            raise ValueError('say what would be different, for example "quotas": [{"company": "acme", "gpus": 32}]')
+            raise ValueError("say what would be different: quotas, add_nodes, remove_nodes or policy")
         return self
 
 

@@ -216,28 +216,17 @@ def hindsight(found: Hindsight) -> str:
 
 def _changes(found: Sequence[Difference], one: str, many: str) -> str:
     numbers = totals(found)
-    parts = [
-        f"{numbers[name]} {word}"
-        for name, word in (
-            (
-                "granted",
-                "with a promise where it has none"
-                if numbers["granted"] == 1
-                else "with a promise where they have none",
-            ),
-            (
-                "lost",
-                "without the promise that it has" if numbers["lost"] == 1 else "without the promises that they have",
-            ),
-            ("earlier", f"earlier (by {span(numbers['earlier_s'])} together)"),
-            ("later", f"later (by {span(numbers['later_s'])} together)"),
-        )
-        if numbers[name]
-    ]
+    words = {
+        "granted": "with a promise instead of none",
+        "lost": "with none instead of a promise",
+        "earlier": f"earlier (by {span(numbers['earlier_s'])} together)",
+        "later": f"later (by {span(numbers['later_s'])} together)",
+    }
+    parts = [f"{numbers[name]} {word}" for name, word in words.items() if numbers[name]]
     of = f"{counted(len(found), 'lease')} that {one if len(found) == 1 else many}"
     if not parts:
         return f"Nothing would be different for {of}."
-    return f"Of {of}, {sum(numbers[name] for name in ('granted', 'lost', 'earlier', 'later'))} would stand differently: {', '.join(parts)}."
+    return f"Of {of}, {sum(numbers[name] for name in words)} would stand differently: {', '.join(parts)}."
 
 
 def _runs(count: int) -> str:

@@ -25,6 +25,7 @@ HOOKS = re.compile(r"http://127\.0\.0\.1:[0-9]+/dure\?key=1")
 SHOWN_HOOKS = "https://203.0.113.7/dure"
 TOOK_MS = 42
 UNKNOWN = "lea_06fexh33h0000000000x"
+UNKNOWN_DECISION = "dec_06fexh33h0000000000x"
 
 Json = dict[str, Any]
 
@@ -50,6 +51,7 @@ class Story:
         self._choosing()
         self._maintaining()
         self._amending()
+        self._explaining()
         self._ending()
         self._end_of_tokens()
         return self.told
@@ -265,6 +267,28 @@ class Story:
         self.say("show_webhook", "an unknown one", "acme", "GET", "/v1/webhooks/whk_06fexh33h0000000000x")
         self.say("rotate_webhook", "a new secret", "acme", "POST", f"/v1/webhooks/{added}/rotate")
         self.say("enable_webhook", "one that was disabled, or waits", "acme", "POST", f"/v1/webhooks/{added}/enable")
+
+    def _explaining(self) -> None:
+        lease, queued = self._lease("finetune-7b"), self._lease("ablation")
+        path = f"/v1/leases/{lease}"
+        decision = self.say("explain_lease", "step by step", "acme", "GET", f"{path}/explain")["steps"][0]["decision"]
+        self.say("explain_lease", "an unknown lease", "acme", "GET", f"/v1/leases/{UNKNOWN}/explain")
+        self.say("show_decision", "an ask", "acme", "GET", f"/v1/decisions/{decision}")
+        self.say("show_decision", "an unknown one", "acme", "GET", f"/v1/decisions/{UNKNOWN_DECISION}")
+        self.say("replay_decision", "an ask", "acme", "POST", f"/v1/decisions/{decision}/replay")
+        self.say("replay_decision", "an unknown one", "acme", "POST", f"/v1/decisions/{UNKNOWN_DECISION}/replay")
+        quota = {
+            "pool": "h100-80gb",
+            "add_nodes": [{"count": 1, "gpus": 4}],
+            "quotas": [{"company": "acme", "gpus": 8}],
+        }
+        found = self.say("what_if", "a node more and a larger quota", "admin", "POST", "/v1/whatif", quota)
+        assert queued in {one["lease"] for one in found["differences"]}
+        past = {**quota, "since": "2026-11-24T09:00:00+09:00"}
+        self.say("what_if", "the same since this morning", "admin", "POST", "/v1/whatif", past)
+        nobody = {"pool": "h100-80gb", "quotas": [{"company": "initech", "gpus": 8}]}
+        self.say("what_if", "an unknown company", "admin", "POST", "/v1/whatif", nobody)
+        self.say("what_if", "nothing", "admin", "POST", "/v1/whatif", {"pool": "h100-80gb"})
 
     def _ending(self) -> None:
         self.clock.at = NINE + 3600

@@ -39,8 +39,10 @@ MAY = {
     "list_webhooks": PEOPLE,
     "resume_node": ADMINS,
     "set_policy": ADMINS,
+    "explain_lease": PEOPLE,
     "release_lease": PEOPLE,
     "remove_webhook": PEOPLE,
+    "replay_decision": PEOPLE,
     "set_renewal": PEOPLE,
     "shrink_lease": PEOPLE,
     "report_node": NODES,
@@ -49,12 +51,14 @@ MAY = {
     "set_quota": ADMINS,
     "show_calendar": PEOPLE,
     "show_company": PEOPLE,
+    "show_decision": PEOPLE,
     "show_lease": PEOPLE,
     "show_node": ADMINS,
     "show_pool": PEOPLE,
     "show_usage": PEOPLE,
     "show_webhook": PEOPLE,
     "test_webhook": PEOPLE,
+    "what_if": ADMINS,
 }
 """By operation; whoever is not named is forbidden."""
 
@@ -66,6 +70,7 @@ NAMES = {
     "token": "tok_0",
     "offer": "off_0",
     "webhook": "whk_0",
+    "decision": "dec_0",
 }
 
 

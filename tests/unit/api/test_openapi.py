@@ -21,6 +21,7 @@ TYPES: dict[str, Any] = {
     "cancel_lease": wire.Lease | wire.EndPreview,
     "enable_webhook": wire.Webhook,
     "enroll_node": wire.IssuedToken,
+    "explain_lease": wire.Explanation,
     "issue_token": wire.IssuedToken,
     "list_companies": wire.Page[wire.Company],
     "list_deliveries": wire.Page[wire.Delivery],
@@ -34,18 +35,21 @@ TYPES: dict[str, Any] = {
     "list_webhooks": wire.Page[wire.Webhook],
     "release_lease": wire.Lease | wire.EndPreview,
     "remove_webhook": wire.Webhook,
+    "replay_decision": wire.Replayed,
     "report_node": wire.ReportAnswer,
     "revoke_token": wire.Token,
     "rotate_webhook": wire.IssuedWebhook,
     "set_quota": wire.Quota,
     "show_calendar": wire.Calendar,
     "show_company": wire.Company,
+    "show_decision": wire.DecisionRecord,
     "show_lease": wire.Lease,
     "show_node": wire.Node,
     "show_pool": wire.Pool,
     "show_usage": wire.Usage,
     "show_webhook": wire.Webhook,
     "test_webhook": wire.WebhookTest,
+    "what_if": wire.WhatIfAnswer,
 }
 
 REQUESTS = {
@@ -57,6 +61,7 @@ REQUESTS = {
     "issue_token": wire.TokenIssue,
     "report_node": wire.Report,
     "set_quota": wire.QuotaSet,
+    "what_if": wire.WhatIf,
 }
 
 

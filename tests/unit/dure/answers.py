@@ -358,3 +358,117 @@ def an_event(seq: int = 1, event: str = "scheduled", **more: Any) -> wire.LeaseE
             **more,
         }
     )
+
+
+def a_slot(start_s: int = 0, length_s: int = 7200) -> wire.Slot:
+    return wire.Slot(
+        promised_start=in_s(start_s),
+        starts_at=in_s(start_s),
+        ends_at=in_s(start_s + length_s),
+        placement=[wire.NodeShare(node="gpu-01", gpus=8)],
+    )
+
+
+def a_tried(lease: str | None = "lea_1", **more: Any) -> wire.Tried:
+    return wire.Tried(
+        **{
+            "lease": lease,
+            "company": None if lease is None else "acme",
+            "gpus": 8,
+            "was": None,
+            "got": wire.LeaseState.SCHEDULED,
+            "code": "starts_now",
+            "cause": None,
+            "before": None,
+            "after": a_slot(),
+            **more,
+        }
+    )
+
+
+def a_record(**more: Any) -> wire.DecisionRecord:
+    """That of an ask."""
+    return wire.DecisionRecord(
+        **{
+            "id": "dec_1",
+            "kind": "ask",
+            "part_of": None,
+            "at": NOW,
+            "pool": "h100-80gb",
+            "generation": 7,
+            "lease": "lea_1",
+            "company": "acme",
+            "outcome": wire.Outcome.SCHEDULED,
+            "code": "starts_now",
+            "detail": "8 GPUs from now.",
+            "numbers": {"asked_gpus": 8},
+            "elsewhere": [],
+            "policy_version": "2",
+            "policy": {"version": "2", "rule": "late-slots"},
+            "now": NOW,
+            "inputs_digest": "ab" * 32,
+            "result_digest": "cd" * 32,
+            "order": [a_tried()],
+            "order_more": 0,
+            **more,
+        }
+    )
+
+
+def an_explanation(*steps: wire.Step, **more: Any) -> wire.Explanation:
+    return wire.Explanation(lease=a_lease(**more), steps=list(steps) or [a_step()])
+
+
+def a_step(event: str = "scheduled", **more: Any) -> wire.Step:
+    return wire.Step(
+        **{
+            "at": NOW,
+            "event": event,
+            "state": wire.LeaseState.SCHEDULED,
+            "cause": "asked",
+            "detail": "16 GPUs start now.",
+            "decision": "dec_1",
+            **more,
+        }
+    )
+
+
+def a_replay() -> wire.Replayed:
+    return wire.Replayed(
+        decision="dec_1",
+        kind="ask",
+        pool="h100-80gb",
+        generation=7,
+        now=NOW,
+        inputs_digest="ab" * 32,
+        result_digest="cd" * 32,
+        result_bytes=345,
+        looked_at=2,
+        elsewhere=1,
+    )
+
+
+def a_what_if(**more: Any) -> wire.WhatIfAnswer:
+    """Of one lease that would start an hour earlier."""
+    before = wire.Outlook(state=wire.LeaseState.SCHEDULED, promised_start=in_s(7200), estimated_start=in_s(7200))
+    after = wire.Outlook(state=wire.LeaseState.SCHEDULED, promised_start=in_s(3600), estimated_start=in_s(3600))
+    one = wire.Difference(
+        lease="lea_1", company="acme", gpus=8, change="earlier", by_s=-3600, before=before, after=after
+    )
+    return wire.WhatIfAnswer(
+        **{
+            "pool": "h100-80gb",
+            "since": None,
+            "until": NOW,
+            "complete": True,
+            "generation": 7,
+            "summary": "Of 3 leases that wait, 1 would stand differently: 1 earlier (by 1 h together).",
+            "totals": {"earlier": 1},
+            "differences": [one],
+            "more": 0,
+            "struck": [],
+            "decisions": 0,
+            "unlike": [],
+            **more,
+        }
+    )

@@ -13,6 +13,9 @@ PAGE = TREE / "docs" / "events.md"
 ASKED = {"scheduled", "queued", "refused"}
 """What an ask becomes is its event too."""
 
+AMENDED = {"extended", "shrunk", "renewed"}
+"""Why a lease has another end is its event too."""
+
 WRITES = {"event": 2, "event_row": 1, "company_event": 2}
 """Which argument of each function that writes one is its event."""
 
@@ -32,7 +35,7 @@ def _literals(tree: ast.AST) -> Iterator[str]:
 
 def written() -> set[str]:
     files = (TREE / "scheduler").rglob("*.py")
-    found = ASKED | {event for file in files for event in _literals(ast.parse(file.read_text()))}
+    found = ASKED | AMENDED | {event for file in files for event in _literals(ast.parse(file.read_text()))}
     return {event if "." in event else f"lease.{event}" for event in found} | {ping.TYPE}
 
 
