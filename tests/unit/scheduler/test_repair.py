@@ -30,7 +30,7 @@ def moves(book: Book, now: int = NOW) -> dict[str, Move]:
 
 
 def booked(id: str = "lea_1", starts_at: int = 2000, **placement: int) -> Lease:
-    return a_lease(id, starts_at=starts_at, **placement)
+    return a_lease(id, company="acme", state=State.SCHEDULED, starts_at=starts_at, **placement)
 
 
 def active(id: str = "lea_run", until: int = 5000, **placement: int) -> Lease:
