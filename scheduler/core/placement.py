@@ -58,9 +58,9 @@ def _together(best: list[int], nodes: list[Node], wanted: int) -> list[int]:
         groups = _groups(best, nodes, domain)
         enough = [rows for rows in groups if len(rows) >= wanted]
         if enough:
-            return min(enough, key=lambda rows: (len(rows), best.index(rows[0])))[:wanted]
+            return min(enough, key=len)[:wanted]
     taken: list[int] = []
-    for rows in sorted(_groups(best, nodes, _rack), key=lambda rows: (-len(rows), best.index(rows[0]))):
+    for rows in sorted(_groups(best, nodes, _rack), key=len, reverse=True):
         taken += rows[: wanted - len(taken)]
     return taken
 
@@ -77,6 +77,7 @@ def _dealt(best: list[int], nodes: list[Node], wanted: int) -> list[int]:
 
 
 def _groups(best: list[int], nodes: list[Node], domain: Callable[[Node], tuple[str, str]]) -> list[list[int]]:
+    """The rows of each domain; the domain of the best row first, and so on."""
     found: dict[tuple[str, str], list[int]] = {}
     for row in best:
         found.setdefault(domain(nodes[row]), []).append(row)

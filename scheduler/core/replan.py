@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 from scheduler.core import decide
 from scheduler.core.book import Book, Draft
-from scheduler.core.calendar import Box, earliest
-from scheduler.core.decide import FOR_EVER
 from scheduler.core.lease import queued, schedule
 from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, Queued, Refusal, State
 from scheduler.core.repair import Repaired, repair
@@ -90,9 +88,7 @@ def estimates(book: Book, queue: Sequence[tuple[LeaseId, Ask, Instant]], now: In
         lease.id: lease.starts_at for lease in draft.leases.values() if lease.state is State.SCHEDULED
     }
     for lease_id, ask, asked_at in queue:
-        lo = max(now, ask.start or 0)
-        box = Box.of(draft, ask.company, ask.shape, ask.duration_s)
-        found[lease_id] = start = earliest(draft, box, lo, FOR_EVER)
+        found[lease_id] = start = decide.expected(draft, ask, now)
         if start is not None:
             draft.put(pencilled(draft, queued(lease_id, ask, asked_at), start))
     return found
