@@ -220,7 +220,7 @@ def test_streams_end_at_once_when_the_process_is_told_to_end(site: Site) -> None
         with served(app) as url:
             answer = client.send(client.build_request("GET", url + EVENTS, headers=headers), stream=True)
             stream = Stream(answer)
-            assert next(stream.blocks()) == [": events", "retry: 2000"]
+            assert next(stream.blocks()) == [": events", "id: evt_0", "retry: 2000"]
             told = time.monotonic()
         assert time.monotonic() - told < 5, "it does not wait as long as it waits for requests"
         assert list(stream.blocks()) == [], "the answer is whole: nothing broke off"
