@@ -61,9 +61,7 @@ class Call:
 
     def study(self, look: Callable[[Admitted], R], work: Callable[[R], BaseModel]) -> Response:
         """What `work` makes of what `look` saw; it may take seconds, and the transaction is over by then."""
-        with self.parts.db.snapshot() as session:
-            seen = look(self._admitted(session))
-        return answers.ok(work(seen)).response()
+        return answers.ok(work(self.look(look))).response()
 
     def write(self, work: Callable[[Admitted], Answer]) -> Response:
         """The answer of `work`, committed with it; for a key that did the same before, the answer that was given then."""

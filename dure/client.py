@@ -172,6 +172,10 @@ class Client(Telling):
     def offer(self, offer_id: str) -> wire.Offer:
         return self._get(f"/v1/offers/{segment(offer_id)}", wire.Offer)
 
+    def offers(self, *, company: str | None = None) -> Iterator[wire.Offer]:
+        """Those that can be claimed now, newest first."""
+        return self._items("/v1/offers", wire.Page[wire.Offer], params={"company": company})
+
     def claim_offer(self, offer_id: str, body: wire.OfferClaim | None = None) -> wire.Lease:
         """The lease. Raises OfferGone and OfferExpired with fresh offers in them."""
         return self._post(f"/v1/offers/{segment(offer_id)}/claim", body or wire.OfferClaim(), wire.Lease)

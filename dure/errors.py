@@ -258,7 +258,7 @@ class NotDrained(DureError):
 
 
 class OfferGone(DureError):
-    """Somebody else took what was offered; the answer has fresh offers."""
+    """What was offered cannot be had any more; the answer has fresh offers."""
 
     code, status = "offer_gone", 409
 

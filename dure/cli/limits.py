@@ -20,6 +20,7 @@ DECISION = "an id is as dure lease explain shows it, for example dec_06eqz8n1hg7
 TOKEN = "an id is as dure token list shows it, for example tok_06eqz8n1hg7k2m9v4r3t"
 WEBHOOK = "an id is as dure webhook list shows it, for example whk_06eqz8n1hg7k2m9v4r3t"
 EVENT = "an id is as dure events shows it, for example evt_1207"
+DOMAIN = "at most 63 of A-Z, a-z, 0-9, ., _ and -"
 _LABEL = "1 to 100 characters on one line"
 
 _FIELDS = {
@@ -29,6 +30,20 @@ _FIELDS = {
     ("Ask", "start_by"): ("--start-by", 'between 1970 and 2999; for example "tomorrow 18:00"'),
     ("Ask", "name"): ("--name", f"{_LABEL}; for example llm-3"),
     ("Ask", "company"): ("--company", COMPANY),
+    ("OfferSearch", "pools"): ("POOLS", f"1 to 8 names with commas between them, each {POOL}"),
+    ("OfferSearch", "duration_s"): ("--for", "from 1s to 60d; for example 2h30m"),
+    ("OfferSearch", "shortest_s"): ("--shortest", "from 1s to 60d; for example 2h"),
+    ("OfferSearch", "longest_s"): ("--longest", "from 1s to 60d; for example 4h"),
+    ("OfferSearch", "fewest"): ("--fewest", "a whole number from 1 to 100000; for example 4"),
+    ("OfferSearch", "start"): ("--start", 'between 1970 and 2999; for example "tomorrow 09:00"'),
+    ("OfferSearch", "start_by"): ("--start-by", 'between 1970 and 2999; for example "tomorrow 18:00"'),
+    ("OfferSearch", "company"): ("--company", COMPANY),
+    ("OfferClaim", "name"): ("--name", f"{_LABEL}; for example llm-3"),
+    ("DrainNode", "start"): ("--at", 'between 1970 and 2999; for example "tomorrow 03:00"'),
+    ("DrainNode", "duration_s"): ("--for", "from 1s to 60d; for example 2h"),
+    ("DrainNode", "reason"): ("--reason", f'{_LABEL}; for example "new driver"'),
+    ("NodeLabels", "rack"): ("LABELS", f"a rack is {DOMAIN}; for example rack=r1"),
+    ("NodeLabels", "island"): ("LABELS", f"an island is {DOMAIN}; for example island=i1"),
     ("CompanyCreate", "name"): ("COMPANY", COMPANY),
     ("CompanyCreate", "title"): ("--title", f'{_LABEL}; for example "Acme Robotics"'),
     ("WebhookCreate", "url"): (

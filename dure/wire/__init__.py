@@ -48,7 +48,7 @@ from dure.wire.leases import (
     Renewal,
     Shrink,
 )
-from dure.wire.offers import Offer, OfferClaim, OfferReason, Offers, OfferSearch, OfferShare
+from dure.wire.offers import Offer, OfferClaim, OfferReason, Offers, OfferSearch, OfferShare, PlacementClass, Unmet
 from dure.wire.problems import FieldError, Problem
 from dure.wire.reports import (
     MAX_REPORT_BYTES,
@@ -160,6 +160,7 @@ __all__ = [
     "Outcome",
     "Outlook",
     "Page",
+    "PlacementClass",
     "PolicyIf",
     "Pool",
     "PoolCreate",
@@ -189,6 +190,7 @@ __all__ = [
     "TokenIssue",
     "Touched",
     "Tried",
+    "Unmet",
     "Usage",
     "Webhook",
     "WebhookCreate",

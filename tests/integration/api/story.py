@@ -182,6 +182,10 @@ class Story:
         found = self.say("search_offers", "2 GPUs for an hour, until tomorrow", "acme", "POST", "/v1/offers", wanted)
         first, second = found["items"][0]["id"], found["items"][1]["id"]
         self.say("search_offers", "in no pool", "acme", "POST", "/v1/offers", {**wanted, "pools": []})
+        larger = {**wanted, "shape": {"gpus": 64}, "shortest_s": 1800, "fewest": 1}
+        self.say("search_offers", "more than there is", "acme", "POST", "/v1/offers", larger)
+        self.say("search_offers", "less than nothing would do", "acme", "POST", "/v1/offers", {**wanted, "fewest": 3})
+        self.say("list_offers", "what can be claimed", "acme", "GET", "/v1/offers?limit=2")
         self.say("show_offer", "as it was made", "acme", "GET", f"/v1/offers/{first}")
         self.say("show_offer", "an unknown offer", "acme", "GET", f"/v1/offers/{UNKNOWN}")
         claimed = self.say(
