@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scheduler.core.book import Draft
 from scheduler.core.calendar import Box, earliest, fits, free_over
@@ -126,7 +127,7 @@ class Windows:
     def _changes(self) -> list[int]:
         free, limits = self.draft.free, self.draft.limits
         row = self.draft.account(self.ask.company)
-        used = np.arange(free.times.shape[1]) < free.lengths[:, None]
+        used: NDArray[np.bool_] = np.less(np.arange(free.times.shape[1])[None, :], free.lengths[:, None])
         times = np.unique(np.concatenate([free.times[used], limits.times[row, : limits.lengths[row]]]))
         inside = times[(times > self.lo) & (times <= self.last(self.ask.duration_s))]
         return inside[:: max(1, -(-inside.size // TRIED))].tolist()

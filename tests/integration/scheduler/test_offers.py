@@ -1,6 +1,7 @@
 """Offers: several different windows, each good for something; a claim is a lease for exactly that time, or fresh offers."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -110,7 +111,7 @@ def test_what_would_do_is_offered_sooner_than_the_whole(database: Database) -> N
 
 
 @pytest.mark.parametrize("wrong", [{"shortest_s": HOUR + 1}, {"longest_s": HOUR - 1}, {"fewest": 9}])
-def test_a_wish_that_contradicts_itself_is_refused(world: World, wrong: dict[str, int]) -> None:
+def test_a_wish_that_contradicts_itself_is_refused(world: World, wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest) as refused:
         search(world, **wrong)
     assert [error.field for error in refused.value.errors] == list(wrong)
