@@ -3,6 +3,7 @@
 `check` says after every step that everything which was promised still holds, counted second by second by `slow`.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -11,6 +12,7 @@ from scheduler.core.decide import decide
 from scheduler.core.extend import EXTENDABLE, Extended, closes_at, extend
 from scheduler.core.lease import advance
 from scheduler.core.model import (
+    PPM,
     Ask,
     Cause,
     CompanyId,
@@ -112,6 +114,16 @@ class Pool:
             there = [lease for lease in live if slow.on(lease, node, at, self.policy.gap_s)]
             if not self._may_come_back(node, at):
                 assert all(lease.state is not State.SCHEDULED for lease in there)
+
+    def check_reserve(self) -> None:
+        """Long boxes leave a part of the pool alone, but for those that are larger than all that it leaves them."""
+        policy, capacity = self.policy, sum(node.capacity for node in NODES)
+        leaves = capacity - -(-capacity * policy.reserve_ppm // PPM)
+        long = [one for one in self.leases.values() if one.duration_s > policy.reserve_over_s and one.gpus <= leaves]
+        together: Counter[int] = Counter()
+        for (_, at), gpus in slow.holdings(long).items():
+            together[at] += gpus
+        assert all(gpus <= leaves for at, gpus in together.items() if at >= self.now)
 
     def _check_one(self, lease: Lease) -> None:
         if lease.starts_at is None or lease.promised_start is None:
