@@ -102,4 +102,5 @@ def test_the_log_of_a_pool_that_is_older_begins_with_its_whole_book(any_empty_ur
         assert len(kept.leases) == 1
         rebuilt = history.book(session, "h100", 7, kept.policy, now, [0])
         assert rebuilt.digest(now) == kept.digest(now)
+        assert history.policy(session, "h100", 7) == kept.policy
         assert not history.book(session, "h100", 6, kept.policy, now, [0]).nodes
