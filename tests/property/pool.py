@@ -53,6 +53,8 @@ class Pool:
     queue: list[LeaseId] = field(default_factory=list[LeaseId])
     promised: dict[LeaseId, Instant] = field(default_factory=dict[LeaseId, Instant])
     slipped: list[Move] = field(default_factory=list[Move])
+    waited: set[LeaseId] = field(default_factory=set[LeaseId])
+    """Those whose nodes were short when their start had come."""
     book: Book = field(init=False)
 
     def __post_init__(self) -> None:
@@ -132,7 +134,7 @@ class Pool:
         assert lease.starts_at <= lease.promised_start
         assert lease.promised_start <= self.promised[lease.id]
         slipped = any(move.after.id == lease.id for move in self.slipped)
-        assert lease.started_at is None or lease.started_at <= lease.promised_start or slipped
+        assert lease.started_at is None or lease.started_at <= lease.promised_start or slipped or lease.id in self.waited
         assert lease.starts_at >= (ask.start or 0)
         if not slipped and ask.start_by is not None:
             assert lease.promised_start <= ask.start_by
@@ -227,6 +229,8 @@ class Pool:
             nodes = {node for node, _ in lease.placement}
             if not any(at == self.now and node in nodes for node, at in self.short([*running, lease])):
                 self._put(advance(lease, State.ACTIVE, Cause.STARTED, self.now))
+            else:
+                self.waited.add(lease.id)
         self.book = self.book.since(self.now)
 
     def _due(self, state: State, edge: str) -> Sequence[Lease]:
