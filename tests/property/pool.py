@@ -134,7 +134,9 @@ class Pool:
         assert lease.starts_at <= lease.promised_start
         assert lease.promised_start <= self.promised[lease.id]
         slipped = any(move.after.id == lease.id for move in self.slipped)
-        assert lease.started_at is None or lease.started_at <= lease.promised_start or slipped or lease.id in self.waited
+        assert (
+            lease.started_at is None or lease.started_at <= lease.promised_start or slipped or lease.id in self.waited
+        )
         assert lease.starts_at >= (ask.start or 0)
         if not slipped and ask.start_by is not None:
             assert lease.promised_start <= ask.start_by
