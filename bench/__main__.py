@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from bench import ask, beside, cli, lateness, reports, results, sizes
+from bench.philly import cli as philly
 from bench.replay import __main__ as replay
 from bench.results import Result
 from bench.slurm.packages import SlurmMissing
@@ -23,6 +24,8 @@ def main() -> int:
         return replay.main(sys.argv[2:])
     if sys.argv[1:2] == ["openb"]:
         return _openb(sys.argv[2:])
+    if sys.argv[1:2] == ["philly"]:
+        return philly.main(sys.argv[2:])
     wanted = _arguments()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
