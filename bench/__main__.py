@@ -2,6 +2,7 @@
 
 `slurm` is for itself: it installs Debian's Slurm where it is missing, and takes most of an hour. So are `replay`, `philly` and
 `openb`, with options of their own (`--help`): they replay traces that are not in this tree.
+`page` writes docs/performance.md from what was kept.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Callable
 
 from bench import ask, beside, cli, lateness, reports, results, sizes
+from bench.page import cli as page
 from bench.philly import cli as philly
 from bench.replay import __main__ as replay
 from bench.results import Result
@@ -26,6 +28,8 @@ def main() -> int:
         return _openb(sys.argv[2:])
     if sys.argv[1:2] == ["philly"]:
         return philly.main(sys.argv[2:])
+    if sys.argv[1:2] == ["page"]:
+        return page.main(sys.argv[2:])
     wanted = _arguments()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
