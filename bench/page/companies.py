@@ -13,13 +13,14 @@ COMMAND = "python -m bench philly"
 def section(found: Results) -> Section:
     runs = found.each("philly")
     if not runs:
-        return Section(texts={"philly": missing(COMMAND)})
+        return Section(texts={"philly": missing(COMMAND), "philly losers": missing(COMMAND)})
     classes = found.each("philly-classes")
     pictures = [_widths(classes)] if classes else []
     parts = [table([_row(one) for one in runs])]
     if classes:
         parts += ["Hours waited, and in brackets under EASY:", table(_classes(classes))]
-    return Section(texts={"philly": under("\n\n".join(parts), pictures)}, pictures=pictures)
+    losers = table([_losers(one) for one in classes]) if classes else missing(COMMAND)
+    return Section(texts={"philly": under("\n\n".join(parts), pictures), "philly losers": losers}, pictures=pictures)
 
 
 def way(one: Kept) -> str:
@@ -27,7 +28,7 @@ def way(one: Kept) -> str:
     also = [f"gap {said['gap_s']} s"] if said["gap_s"] else []
     also += [f"quota {said['quota_percent']} %"] if said["quota_percent"] != 100 else []
     rule = [] if said["rule"] == "late-slots" else [str(said["rule"]).replace("-", " ")]
-    return ", ".join([f"{said['gpus']:,} GPUs", f"slack {said['slack']}", *rule, *also])
+    return ", ".join([f"{said['gpus']:,} GPUs", f"slack {said['slack']:g}", *rule, *also])
 
 
 def _row(one: Kept) -> Row:
@@ -56,6 +57,20 @@ def _classes(found: Sequence[Kept]) -> list[Row]:
             mine[way(one)] = f"{float(row['wait_s']) / 3600:.2f} ({float(row['easy_wait_s']) / 3600:.2f})"
     columns = ["", "jobs", *(way(one) for one in found)]
     return [{column: row.get(column, "") for column in columns} for row in rows.values()]
+
+
+def _losers(one: Kept) -> Row:
+    """Who waits longer than under EASY on the same nodes."""
+    longer = [row for row in one.rows if row["x easy_wait"] != "" and float(row["x easy_wait"]) > 1]
+    companies = [float(row["x easy_wait"]) for row in longer if row["by"] == "company"]
+    widths = [f"{row['class']} ({float(row['x easy_wait']):.2f})" for row in longer if row["by"] == "width"]
+    every = sum(row["by"] == "company" for row in one.rows)
+    return {
+        "on": way(one),
+        "companies that wait longer": f"{len(companies)} of {every}",
+        "at most x": max(companies, default=""),
+        "widths that wait longer (x)": ", ".join(widths) or "none",
+    }
 
 
 def _widths(found: Sequence[Kept]) -> Bars:

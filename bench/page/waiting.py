@@ -14,10 +14,10 @@ USUAL = {"exact": 0.05, "asked": 0.5}
 
 
 def section(found: Results) -> Section:
-    replays = found.each("replay")
+    replays = in_order(found.each("replay"))
     if not replays:
         return Section(texts={"promises": missing(COMMAND), "waiting": missing(COMMAND), "losers": missing(COMMAND)})
-    classes = found.each("replay-classes")
+    classes = in_order(found.each("replay-classes"))
     ways = list(dict.fromkeys(way(one) for one in replays))
     pictures = [_ratios(replays, ways)]
     classed = [picture for boxes in USUAL if (picture := _classes(classes, boxes))]
@@ -31,13 +31,26 @@ def section(found: Results) -> Section:
     )
 
 
+def in_order(those: Sequence[Kept]) -> list[Kept]:
+    """Exact boxes first, and what is usual first; then by the log."""
+    return sorted(
+        those,
+        key=lambda one: (
+            one.settings["boxes"] != "exact",
+            not usual(one, str(one.settings["boxes"])),
+            way(one),
+            log(one),
+        ),
+    )
+
+
 def way(one: Kept) -> str:
     """How a log was replayed, but for which log."""
     said = one.settings
     also = [f"reserve {said['reserve']}"] if "reserve" in said else []
     also += [f"seniority {said['seniority_s']} s"] if "seniority_s" in said else []
     rule = str(said["rule"]).replace("-", " ")
-    return ", ".join([f"{said['boxes']} boxes: {rule}", f"slack {said['slack']}", *also])
+    return ", ".join([f"{said['boxes']} boxes: {rule}", f"slack {said['slack']:g}", *also])
 
 
 def log(one: Kept) -> str:
@@ -54,13 +67,16 @@ def ratios(replays: Sequence[Kept], wanted: str) -> dict[str, float]:
 
 
 def _promises(replays: Sequence[Kept], wanted: str) -> Row:
-    those = [one.rows[0] for one in replays if way(one) == wanted]
+    mine = [one for one in replays if way(one) == wanted]
+    those = [one.rows[0] for one in mine]
+    logs = " / ".join(log(one) for one in mine)
     return {
         "replayed": wanted,
+        "logs": logs,
         "jobs": sum(int(row["jobs"]) for row in those),
         "promises broken": sum(int(row["promises_broken"]) for row in those),
         "latest start after its promise, s": max(int(row["worst_lateness_s"]) for row in those),
-        "median start before its promise, s": " / ".join(f"{float(row['median_slack_s']):,.0f}" for row in those),
+        "start before its promise, median s": " / ".join(f"{float(row['median_slack_s']):,.0f}" for row in those),
     }
 
 

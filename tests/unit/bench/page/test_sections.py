@@ -35,8 +35,8 @@ def test_a_way_to_replay_has_its_logs_beside_each_other_and_their_geometric_mean
 def test_promises_are_summed_over_the_logs() -> None:
     found = Results([a_replay("KTH-SP2", 0.5), a_replay("CTC-SP2", 0.5, broken=2)])
     text = waiting.section(found).texts["promises"]
-    assert "| exact boxes: late slots, slack 0.05 | 2,000 | 2 | 14 | 12 / 12 |" in text
-    assert goal(found, "logs replayed") == ("2 of 2,000 in 2 replays", "**missed**")
+    assert "| exact boxes: late slots, slack 0.05 | CTC-SP2 / KTH-SP2 | 2,000 | 2 | 14 | 12 / 12 |" in text
+    assert goal(found, "logs replayed") == ("2 of 2,000 in 2 runs", "**missed**")
 
 
 def test_only_classes_that_wait_longer_than_under_easy_are_where_we_lose() -> None:
@@ -74,6 +74,21 @@ def test_a_goal_is_reached_by_the_mean_and_on_each_log(
     ratios: tuple[float, float, float], want: tuple[str, str]
 ) -> None:
     assert goal(Results(replays(*ratios)), "exact boxes, slack 0.05") == want
+
+
+def test_the_widest_and_the_longest_are_held_to_their_wait_under_easy() -> None:
+    logs = ("CTC-SP2", "KTH-SP2", "SDSC-SP2")
+    rows = (a_class("wide over 30 %", 1.3), a_class("long over 6 h", 1.1), a_class("wide to 1 %", 9))
+    found = Results([some_classes(*rows, log=log) for log in logs])
+    assert goal(found, "exact boxes: jobs over 30 %") == ("at most 1.30", "**missed**")
+    assert goal(found, "asked boxes: jobs over 30 %") == ("-", "not measured")
+
+
+def test_those_that_wait_longer_than_under_easy_on_nodes_are_named() -> None:
+    run, classes = philly()
+    slow = [{**row, "x easy_wait": 1.5} for row in classes.rows]
+    text = companies.section(Results([run, replace(classes, rows=slow)])).texts["philly losers"]
+    assert "| 1,152 GPUs, slack 0.05 | 1 of 1 | 1.5 | 1 GPU (1.50) |" in text
 
 
 def test_a_goal_of_three_logs_is_not_measured_with_two() -> None:
@@ -167,6 +182,7 @@ def test_companies_and_widths_stand_beside_easy() -> None:
     assert "| company a | 9 | 0.50 (1.00) | 0.50 (1.00) |" in section.texts["philly"]
     assert "1,152 GPUs, slack 0.05, gap 30 s" in section.texts["philly"]
     assert section.pictures[0].labels == ["1 GPU"]
+    assert "| 1,152 GPUs, slack 0.05, gap 30 s | 0 of 1 |  | none |" in section.texts["philly losers"]
     assert set(section.pictures[0].series) == {"1,152 GPUs, slack 0.05", "1,152 GPUs, slack 0.05, gap 30 s"}
     assert section.pictures[0].series["1,152 GPUs, slack 0.05"] == [None]
 
