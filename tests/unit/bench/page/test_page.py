@@ -1,6 +1,7 @@
 """The page in the tree is what the command makes of the results in the tree; and what it makes of others."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,20 @@ BARS = Bars(name="b", title="t", axis="x", labels=["one", "two"], series={"a": [
 
 @pytest.fixture(scope="module")
 def page() -> cli.Page:
-    return cli.made(kept.read(results.FOLDER), cli.TEMPLATE.read_text())
+    """Of the results that are in git: who measures something does not have to publish it."""
+    there = committed()
+    found = Results([one for one in kept.read(results.FOLDER).all if there is None or one.name in there])
+    return cli.made(found, cli.TEMPLATE.read_text())
+
+
+def committed() -> set[str] | None:
+    """None where this is no checkout; then there is nothing but what was published."""
+    command = ["git", "-C", str(TREE), "ls-files", str(results.FOLDER)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return None if done.returncode else {Path(line).stem for line in done.stdout.splitlines()}
 
 
 def test_the_page_in_the_tree_is_made_of_the_results_in_the_tree(page: cli.Page) -> None:
