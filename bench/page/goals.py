@@ -81,17 +81,17 @@ def _placement(found: Results) -> Iterator[Row]:
 
 def _speed(found: Results) -> Iterator[Row]:
     there = peer.whole(found)
-    quiet = {name: one.rows for name, one in there.items() if not one.busy}
-    plans, their_plans = quiet.get("slurm-plan-ours"), quiet.get("slurm-plan-theirs")
+    rows = {name: one.rows for name, one in there.items()}
+    plans, their_plans = rows.get("slurm-plan-ours"), rows.get("slurm-plan-theirs")
     goal = "a plan of 2,000 that wait: 1/500 of Slurm's time"
     if plans and their_plans:
         part = min(float(row["seconds"]) for row in their_plans) / float(plans[0]["seconds"])
         yield _goal(goal, seen=f"1/{part:,.0f}", reached=part >= 500)
     else:
         yield _goal(goal)
-    quotes = [row for row in quiet.get("slurm-quotes-ours", ()) if "arriving" in str(row["what"])]
+    quotes = [row for row in rows.get("slurm-quotes-ours", ()) if "arriving" in str(row["what"])]
     yield _times("a quote over HTTP, asks arriving: p50 1 ms, p99 3 ms", quotes, 1, 3)
-    grants = [row for row in quiet.get("slurm-grants-ours", ()) if row["what"] == "grant, queue growing"]
+    grants = [row for row in rows.get("slurm-grants-ours", ()) if row["what"] == "grant, queue growing"]
     yield _rates(grants)
     yield _truth(there.get("slurm-truth-ours"))
 

@@ -136,6 +136,15 @@ def test_only_one_run_of_the_whole_size_is_compared() -> None:
     assert goal(half, "a plan of 2,000") == ("-", "not measured")
 
 
+def test_a_run_on_a_busy_machine_is_left_out() -> None:
+    busy = [
+        replace(one, machine={**one.machine, "load_before": 3})
+        for one in (a_plan("ours", 0.1, at=1, run="1"), a_plan("theirs", 90.0, at=1, run="1"))
+    ]
+    assert goal(Results(busy), "a plan of 2,000") == ("-", "not measured")
+    assert "not measured yet" in peer.section(Results(busy)).texts["plans"].lower()
+
+
 def quiet(measure: str, *rows: Row, nodes: int = 1250) -> Results:
     return Results([a_result(measure, *rows, at=1, run="1", nodes=nodes)])
 
