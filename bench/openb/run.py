@@ -11,9 +11,11 @@ import numpy as np
 from numba import njit
 
 from bench.openb import arrivals
-from bench.openb.choice import BEST_FIT, FGD, OURS, RANDOM, Nodes, fits, growth, share, spare, take
-from bench.openb.stranding import Mix
+from bench.openb.choice import BEST_FIT, FGD, FINE, OURS, RANDOM, Nodes, fits, growth, share, spare, take
+from bench.openb.learning import Learning
+from bench.openb.stranding import Mix, ordered
 from bench.openb.trace import CPU, GPUS, MEMORY, MILLI, WHOLE, Cluster, Table
+from scheduler.core.compiled.choose import standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +48,12 @@ class Known(NamedTuple):
     at: Table
 
 
-def run(cluster: Cluster, tasks: Table, mix: Mix, policy: int, percent: int, seed: int) -> Run:
-    """Places what the seed draws from `tasks` up to so many per cent of the cluster's GPUs."""
+def run(cluster: Cluster, tasks: Table, mix: Mix | Learning, policy: int, percent: int, seed: int) -> Run:
+    """Places what the seed draws from `tasks` up to so many per cent of the cluster's GPUs, by a mix that is known or learnt."""
     come = arrivals.drawn(tasks, cluster.milli * percent // 100, seed)
-    _, kind = np.unique(come, axis=0, return_inverse=True)
     nodes = _empty(cluster, seed)
     began = time.perf_counter()
-    places = place_all(nodes, come, kind.reshape(-1).astype(np.int64), mix, policy, seed)
+    places = placed(nodes, cluster, come, mix, policy, seed)
     wall_s = time.perf_counter() - began
     asked = come[:, GPUS] * come[:, MILLI]
     return Run(
@@ -62,6 +63,17 @@ def run(cluster: Cluster, tasks: Table, mix: Mix, policy: int, percent: int, see
         placed=int((places >= 0).sum()),
         wall_s=wall_s,
     )
+
+
+def placed(nodes: Nodes, cluster: Cluster, tasks: Table, mix: Mix | Learning, policy: int, seed: int) -> Table:
+    """The node of each task in turn, -1 for one that was turned away, by a mix that is known or learnt on the way."""
+    kinds, kind = np.unique(tasks, axis=0, return_inverse=True)
+    kind = kind.reshape(-1).astype(np.int64)
+    parts, first = list[Table](), 0
+    for after, known in mix.stretches(cluster, kinds, kind) if isinstance(mix, Learning) else [(len(tasks), mix)]:
+        parts.append(place_all(nodes, tasks[first:after], kind[first:after], ordered(known), policy, seed))
+        first = after
+    return np.concatenate(parts)
 
 
 def _empty(cluster: Cluster, seed: int) -> Nodes:
@@ -106,7 +118,11 @@ def chosen(nodes: Nodes, task: Table, mix: Mix, policy: int, known: Known, chang
             if known.at[k] != changed[k]:
                 known.grades[k], known.gpus[k] = growth(nodes, k, task, mix, policy)
                 known.at[k] = changed[k]
-            found = (float(known.grades[k]), spare(nodes, k, task) if policy == OURS else 0.0, nodes.rank[k])
+            if policy == OURS:
+                fill = int(spare(nodes, k, task) * FINE)
+                found = (0.0, 0.0, standing(known.grades[k], fill, nodes.rank[k]))
+            else:
+                found = (float(known.grades[k]), 0.0, nodes.rank[k])
         if found < best or node < 0:
             best, node = found, k
     return node

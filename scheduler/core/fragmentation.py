@@ -105,10 +105,15 @@ def expected(largest: int) -> Mix:
 
 def forecast(mix: Mix, largest: int) -> Mix:
     """What will be asked for on such nodes: what was seen that fits them, and a little of everything that is expected."""
-    weights = dict(expected(largest).weights)
-    for size, weight in mix.weights:
-        if size <= largest:
-            weights[size] = weights.get(size, 0) + weight
+    fitting = tuple((size, weight) for size, weight in mix.weights if size <= largest)
+    return joined(replace(mix, weights=fitting), expected(largest))
+
+
+def joined(mix: Mix, other: Mix) -> Mix:
+    """The mix with the weights of another on top."""
+    weights = dict(mix.weights)
+    for size, weight in other.weights:
+        weights[size] = weights.get(size, 0) + weight
     return replace(mix, weights=tuple(sorted(weights.items())))
 
 

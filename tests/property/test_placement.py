@@ -1,5 +1,7 @@
 """Where shares go, for random books and random mixes: as the readable reference says, and as DESIGN says in words."""
 
+from dataclasses import replace
+
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
@@ -7,7 +9,7 @@ from scheduler.core.book import Book
 from scheduler.core.fragmentation import Mix, forecast
 from scheduler.core.model import Gang, Lease, Placement, State, Total
 from scheduler.core.placement import place
-from tests.builders import a_lease, a_node, a_policy
+from tests.builders import a_lease, a_node, a_placement, a_policy
 from tests.reference.placement import Choice
 
 END = 60
@@ -35,7 +37,9 @@ def a_book(capacities: list[int], booked: list[tuple[int, int, int, int]], mix: 
 
 
 def a_booking(k: int, row: int, start: int, length: int, gpus: int) -> Lease:
-    return a_lease(f"lea_{k}", state=State.ACTIVE, starts_at=start, duration_s=length, **{f"n{row}": gpus})
+    placed = a_placement(**{f"n{row}": gpus})
+    booked = a_lease(f"lea_{k}", state=State.ACTIVE, starts_at=start, duration_s=length)
+    return replace(booked, shape=Total(gpus=gpus), placement=placed)
 
 
 def one(book: Book, gpus: int, box: tuple[int, int]) -> Placement | None:

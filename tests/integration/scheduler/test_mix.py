@@ -43,6 +43,7 @@ def test_the_mix_counts_what_was_asked_for_before_the_last_minute_and_not_twice(
     assert renew(world, LATER) is None
     first = renew(world, LATER + 1)
     assert first == Mix(weights=((4, ASK), (8, 2 * ASK)), until=Instant(T0 + 1))
+    assert first is not None
     assert renew(world, LATER + 2) == Mix(weights=((2, ASK), *first.weights), until=Instant(T0 + 2))
     assert renew(world, LATER + 3) is None
 
