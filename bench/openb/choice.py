@@ -82,11 +82,10 @@ def grade(more: int, mix: Mix, policy: int) -> int:
 
 
 @njit
-def growth(nodes: Nodes, node: int, task: Table, mix: Mix, policy: int) -> tuple[int, int]:
-    """How much more the node strands with the task, graded, and on which GPU that is: -1 for whole ones."""
+def growth(nodes: Nodes, node: int, task: Table, before: int, mix: Mix, policy: int) -> tuple[int, int]:
+    """How much more than `before` the node strands with the task, graded, and on which GPU that is: -1 for whole ones."""
     left = nodes.left[node, : nodes.gpus[node]].copy()
     cpu, memory, model = nodes.cpu[node], nodes.memory[node], nodes.model[node]
-    before = strands(left, cpu, memory, model, mix)
     if task[GPUS] != 1 or task[MILLI] == WHOLE:
         take(left, task, _NONE)
         return grade(strands(left, cpu - task[CPU], memory - task[MEMORY], model, mix) - before, mix, policy), _NONE

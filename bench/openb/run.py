@@ -13,7 +13,7 @@ from numba import njit
 from bench.openb import arrivals
 from bench.openb.choice import BEST_FIT, FGD, FINE, OURS, RANDOM, Nodes, fits, growth, share, spare, take
 from bench.openb.learning import Learning
-from bench.openb.stranding import Mix, ordered
+from bench.openb.stranding import Mix, ordered, strands
 from bench.openb.trace import CPU, GPUS, MEMORY, MILLI, WHOLE, Cluster, Table
 from scheduler.core.compiled.choose import standing
 
@@ -41,11 +41,16 @@ class Run:
 
 
 class Known(NamedTuple):
-    """What a kind of task does to each node, and the count of changes of the node for which that is so."""
+    """What a kind of task does to each node, and the count of changes of the node for which that is so.
+
+    `before` is what each node strands without it, as of `before_at`: the same for all kinds.
+    """
 
     grades: Table
     gpus: Table
     at: Table
+    before: Table
+    before_at: Table
 
 
 def run(cluster: Cluster, tasks: Table, mix: Mix | Learning, policy: int, percent: int, seed: int) -> Run:
@@ -89,10 +94,11 @@ def place_all(nodes: Nodes, tasks: Table, kind: Table, mix: Mix, policy: int, se
     kinds, size = kind.max() + 1 if kind.size else 0, nodes.cpu.size
     grades, gpus = np.zeros((kinds, size), np.int64), np.zeros((kinds, size), np.int64)
     at = np.full((kinds, size), -1, np.int64)
+    before, before_at = np.zeros(size, np.int64), np.full(size, -1, np.int64)
     changed = np.zeros(size, np.int64)
     places = np.full(len(tasks), -1, np.int64)
     for k in range(len(tasks)):
-        known = Known(grades[kind[k]], gpus[kind[k]], at[kind[k]])
+        known = Known(grades[kind[k]], gpus[kind[k]], at[kind[k]], before, before_at)
         node = chosen(nodes, tasks[k], mix, policy, known, changed)
         if node >= 0:
             settle(nodes, node, tasks[k], policy, known.gpus[node])
@@ -116,7 +122,11 @@ def chosen(nodes: Nodes, task: Table, mix: Mix, policy: int, known: Known, chang
             found = (-float(int((1 - spare(nodes, k, task)) * 100)), 0.0, nodes.rank[k])
         else:
             if known.at[k] != changed[k]:
-                known.grades[k], known.gpus[k] = growth(nodes, k, task, mix, policy)
+                if known.before_at[k] != changed[k]:
+                    left = nodes.left[k, : nodes.gpus[k]]
+                    known.before[k] = strands(left, nodes.cpu[k], nodes.memory[k], nodes.model[k], mix)
+                    known.before_at[k] = changed[k]
+                known.grades[k], known.gpus[k] = growth(nodes, k, task, known.before[k], mix, policy)
                 known.at[k] = changed[k]
             if policy == OURS:
                 fill = int(spare(nodes, k, task) * FINE)
