@@ -80,6 +80,9 @@ class Client(Telling):
         """Gives a drained node back now."""
         return self._post(f"/v1/nodes/{segment(node)}/resume", None, wire.Drained)
 
+    def preview_resume(self, node: str) -> wire.Drained:
+        return self._dry(f"/v1/nodes/{segment(node)}/resume", wire.Drained)
+
     def label_node(self, node: str, body: wire.NodeLabels) -> wire.Node:
         return self._put(f"/v1/nodes/{segment(node)}/labels", body, wire.Node)
 

@@ -9,7 +9,7 @@ from api.openapi import own
 from api.strict import StrictRoute
 from dure import wire
 from dure.errors import AlreadyExists, UnknownPool
-from scheduler import maintenance
+from scheduler import policies
 from scheduler.store import pools
 
 router = APIRouter(prefix="/v1/pools", tags=["pools"], route_class=StrictRoute)
@@ -27,7 +27,7 @@ def add_pool(body: wire.PoolCreate, call: AdminWrites) -> Response:
 def set_policy(pool: wire.PoolName, body: wire.PoolPolicy, call: AdminWrites) -> Response:
     """For admins. What is promised already stays promised."""
     return call.write(
-        lambda at: answers.ok(maintenance.set_policy(at.service, at.session, pool, body, actor=at.actor, now=at.now))
+        lambda at: answers.ok(policies.set_policy(at.service, at.session, pool, body, actor=at.actor, now=at.now))
     )
 
 

@@ -8,7 +8,7 @@ from dure.cli import limits
 from dure.cli.command import command
 from dure.cli.pool import seconds
 from dure.cli.secret_file import Taken, prepared
-from dure.cli.terminal import Terminal
+from dure.cli.terminal import BadUsage, Terminal
 from dure.cli.token import show_issued
 
 app = typer.Typer(help="Nodes: machines with GPUs, each with an agent.", no_args_is_help=True)
@@ -93,35 +93,51 @@ def drain(
 
 
 @command(app, "resume")
-def resume(terminal: Terminal, name: Name) -> None:
-    """Give a drained node back now."""
+def resume(
+    terminal: Terminal,
+    name: Name,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would change; change nothing.")] = False,
+) -> None:
+    """Give a drained node back now.
+
+    Every drain of it ends, and one that has not begun never does; what waits is planned again.
+    """
     from dure.render import maintenance
 
     limits.name("NODE", name, limits.NODE)
     with terminal.client() as client:
-        found = client.resume(name)
-    terminal.show(found, lambda view: maintenance.drained(found, view, dry_run=False))
+        found = client.preview_resume(name) if dry_run else client.resume(name)
+    terminal.show(found, lambda view: maintenance.drained(found, view, dry_run=dry_run))
 
 
 @command(app, "label")
 def label(
     terminal: Terminal,
     name: Name,
-    *,
-    rack: Annotated[str, typer.Option(metavar="RACK", help="The rack it is in.")] = "",
-    island: Annotated[str, typer.Option(metavar="ISLAND", help="Its NVLink island within the rack.")] = "",
+    labels: Annotated[list[str], typer.Argument(metavar="LABELS", help="rack=r1 island=i1; rack= takes a label away.")],
 ) -> None:
     """Say where a node stands.
 
-    Gangs for training are kept on one island or in one rack; inference is spread over them.
+    Its rack, and within that its NVLink island. Gangs for training are kept on one island or in one rack; inference is
+    spread over them. A label that is not named stays.
     """
     from dure import wire
     from dure.render import fleet
 
     limits.name("NODE", name, limits.NODE)
+    said = dict(_label(text) for text in labels)
     with terminal.client() as client:
-        found = client.label_node(name, wire.NodeLabels(rack=rack, island=island))
+        node = client.node(name)
+        found = client.label_node(name, wire.NodeLabels(**{"rack": node.rack, "island": node.island, **said}))
     terminal.show(found, lambda view: fleet.node(found, view))
+
+
+def _label(text: str) -> tuple[str, str]:
+    word, equals, value = text.partition("=")
+    if not equals or word not in ("rack", "island"):
+        raise BadUsage("LABELS", f"{text!r} is no label of a node: write rack=r1 or island=i1")
+    return word, value
 
 
 @command(app, "list")

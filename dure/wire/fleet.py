@@ -118,10 +118,16 @@ class Drain(Wire):
     starts_at: Instant
     ends_at: Instant
     reason: str | None
+    empty_from: Instant | None
+    """From when on the node is really empty: what runs on it goes on to its own end, and is cleaned up after. Null for
+    one that was taken back.
+    """
 
 
 class Touched(Wire):
-    """A lease that a drain touches: moved elsewhere, later, back to the queue, or running to its own end."""
+    """A lease that a drain or its end touches: moved to other nodes, earlier, later or back to the queue, promised a
+    start, or running to its own end.
+    """
 
     lease: str
     company: CompanyName
@@ -132,6 +138,9 @@ class Touched(Wire):
     promised_start_before: Instant | None
     promised_start: Instant | None
     slipped_s: int
+    """By how much its promise got later."""
+    nodes_before: list[NodeName]
+    nodes: list[NodeName]
 
 
 class Drained(Wire):
@@ -139,10 +148,10 @@ class Drained(Wire):
 
     drains: list[Drain]
     moved: list[Touched]
+    pulled: list[Touched]
+    """Queued asks that got a promise, as the node is there again."""
     running: list[Touched]
-    """What runs on it into the drain goes on to its own end."""
-    empty_from: Instant | None
-    """When the last of that is over and cleaned: the node is empty from then on."""
+    """What runs on it into the drain goes on to its own end, and cannot be extended into it."""
 
 
 class NodeEnroll(Wire):

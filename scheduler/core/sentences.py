@@ -124,10 +124,20 @@ HAPPENED: Mapping[str, Callable[[str | None, Detail], str]] = {
     ),
     "ending": lambda cause, _: f"It is about to end: {ENDS.get(cause or '', _plain(cause))}.",
     "ended": lambda cause, _: f"It ended: {ENDS.get(cause or '', _plain(cause))}.",
+    "drain_notice": lambda _, detail: (
+        f"Its node {detail.get('node')} is taken out of service from {detail.get('starts_at')} until {detail.get('ends_at')}"
+        f"{_reason(detail)}; it runs on to its own end, and cannot be extended into that."
+    ),
+    "drain_lifted": lambda _, detail: f"Its node {detail.get('node')} is not taken out of service after all.",
     "cancelled": lambda _cause, _detail: "It was taken back before it started.",
     "expired": lambda _cause, _detail: "Its window passed while it waited in the queue.",
 }
 """What happened to a lease that no decision says."""
+
+
+def _reason(detail: Detail) -> str:
+    return f" ({detail['reason']})" if detail.get("reason") else ""
+
 
 ENDS: Mapping[str, str] = {
     Cause.EXPIRED: "its box is over",

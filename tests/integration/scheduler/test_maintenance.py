@@ -6,7 +6,7 @@ import pytest
 
 from dure import wire
 from dure.errors import BeyondHorizon, InvalidRequest, NotDrained, UnknownNode
-from scheduler import maintenance
+from scheduler import labels, maintenance, policies
 from scheduler.service import Service
 from scheduler.store import calendars, nodes
 from scheduler.store.books import Books
@@ -57,7 +57,7 @@ def test_what_runs_goes_on_and_is_told(world: World) -> None:
     on = lease.placement[0].node
     found = drain(world, on, start=T0 + 60)
     assert [one.lease for one in found.running] == [lease.id]
-    assert found.empty_from == to_wire(T0 + HOUR + GAP_S)
+    assert found.drains[0].empty_from == to_wire(T0 + HOUR + GAP_S)
     assert ("drain_notice", "drain") in world.events(lease)
     world.turn(T0 + 1800)
     assert world.lease(lease).state == "active"
@@ -103,7 +103,7 @@ def test_another_replica_learns_of_a_drain_and_of_labels(world: World) -> None:
         other.books.seen(session, "h100", T0)  # pyright: ignore[reportArgumentType]
     drain(world, start=T0 + 100, duration_s=100)
     with world.db.begin() as session:
-        maintenance.label(session, "n2", wire.NodeLabels(rack="r1", island="a"), actor=ADMIN, now=T0)
+        labels.label(session, "n2", wire.NodeLabels(rack="r1", island="a"), actor=ADMIN, now=T0)
     with world.db.snapshot() as session:
         _, book = other.books.seen(session, "h100", T0)  # pyright: ignore[reportArgumentType]
     fresh = Books()
@@ -118,7 +118,7 @@ def test_a_training_gang_is_kept_on_one_island(database: Database) -> None:
     world = World(database).found(nodes_=("n1", "n2", "n3", "n4"), gpus=8)
     for node, island in (("n1", "a"), ("n2", "b"), ("n3", "c"), ("n4", "c")):
         with world.db.begin() as session:
-            maintenance.label(session, node, wire.NodeLabels(rack="r1", island=island), actor=ADMIN, now=T0)
+            labels.label(session, node, wire.NodeLabels(rack="r1", island=island), actor=ADMIN, now=T0)
     gang = world.ask(8, shape={"nodes": 2, "gpus_per_node": 4})
     assert [share.node for share in gang.placement] == ["n3", "n4"]
     spread = world.ask(8, purpose="inference", shape={"nodes": 2, "gpus_per_node": 2}, who="globex")
@@ -132,7 +132,7 @@ def test_a_policy_is_changed_and_promises_stay(world: World) -> None:
     with world.db.begin() as session:
         body = wire.PoolPolicy(slack_ppm=500_000)
         assert (
-            maintenance.set_policy(world.service, session, "h100", body, actor=ADMIN, now=T0 + 2).slack_ppm == 500_000
+            policies.set_policy(world.service, session, "h100", body, actor=ADMIN, now=T0 + 2).slack_ppm == 500_000
         )
     assert world.lease(promised).promised_start == promised.promised_start
     later = world.ask(8, now=T0 + 3, duration_s=HOUR, who="globex")
