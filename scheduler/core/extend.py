@@ -88,7 +88,7 @@ def _tried(book: Book, lease: Lease, until: int) -> Extended | None:
     draft = Draft(book)
     draft.lift(lease.id)
     longer = replace(lease, duration_s=until - lease.starts_at, ends_at=Instant(until), stops_at=Instant(until))
-    if _limited(draft, lease, until):
+    if _limited(draft, lease, until, shares=lease.id in book.reserved):
         return None
     if lease.state is State.SCHEDULED:
         placement = kept(draft, lease.shape, lease.placement, lease.starts_at, until + draft.policy.gap_s)
@@ -132,13 +132,14 @@ def _alone(book: Book, lease: Lease, furthest: int) -> int:
     return min([furthest, *ends])
 
 
-def _limited(draft: Draft, lease: Lease, until: int) -> bool:
-    """Whether a limit is in the way of the added time."""
+def _limited(draft: Draft, lease: Lease, until: int, *, shares: bool) -> bool:
+    """Whether a limit is in the way: of the added time, or of all of a box that is now so long that it shares the reserve."""
     assert lease.ends_at is not None
-    rows = [draft.account(lease.company)]
+    if draft.limits.least(draft.account(lease.company), lease.ends_at, until) < lease.gpus:
+        return True
     row = draft.reserve(until - (lease.starts_at or 0), lease.gpus)
-    rows += [row] if row >= 0 else []
-    return any(draft.limits.least(row, lease.ends_at, until) < lease.gpus for row in rows)
+    since = lease.ends_at if shares else lease.starts_at or 0
+    return row >= 0 and draft.limits.least(row, since, until) < lease.gpus
 
 
 def _obstacle(book: Book, lease: Lease, until: int, furthest: int) -> Obstacle:
@@ -146,7 +147,7 @@ def _obstacle(book: Book, lease: Lease, until: int, furthest: int) -> Obstacle:
         return "horizon"
     draft = Draft(book)
     draft.lift(lease.id)
-    return "quota" if _limited(draft, lease, until) else "capacity"
+    return "quota" if _limited(draft, lease, until, shares=lease.id in book.reserved) else "capacity"
 
 
 def numbers(lease: Lease, refusal: NotExtended) -> Mapping[str, int | str]:

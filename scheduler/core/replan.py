@@ -2,7 +2,7 @@
 
 `replan` keeps every promise that capacity allows: first whatever lost its nodes is placed elsewhere, at the same start
 if possible; then what waits is moved earlier by the policy's rule; then queued asks are decided again, in order. It is
-safe to do again at any time: where nothing changed it changes nothing.
+safe to do again at any time: where nothing changed it moves nobody but earlier, and soon nobody at all.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -127,7 +127,8 @@ class Windows:
     def _changes(self) -> list[int]:
         free, limits = self.draft.free, self.draft.limits
         row = self.draft.account(self.ask.company)
-        used: NDArray[np.bool_] = np.less(np.arange(free.times.shape[1])[None, :], free.lengths[:, None])
+        columns: NDArray[np.int64] = np.arange(free.times.shape[1], dtype=np.int64)
+        used: NDArray[np.bool_] = np.less(columns[None, :], free.lengths[:, None])
         times = np.unique(np.concatenate([free.times[used], limits.times[row, : limits.lengths[row]]]))
         inside = times[(times > self.lo) & (times <= self.last(self.ask.duration_s))]
         return inside[:: max(1, -(-inside.size // TRIED))].tolist()

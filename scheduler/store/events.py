@@ -2,7 +2,7 @@
 
 Numbers are given before the commit, so a row may appear after others with higher numbers. Therefore readers take rows
 by (number of the transaction, number of the row), and only those of transactions below the oldest that still runs:
-below it nothing can appear any more. docs/adr/0008 has the alternatives.
+below it nothing can appear any more. docs/adr/0010 has the alternatives.
 """
 
 import re

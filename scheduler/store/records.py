@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from dure import wire
 from scheduler.core import explain, record, sentences
@@ -154,6 +154,12 @@ def event(
             detail=dict(detail or {}),
         )
     )
+
+
+def slipped(session: Session, lease: str) -> bool:
+    """Whether the lease's promise ever got later."""
+    query = select(LeaseEvent.seq).where(col(LeaseEvent.lease) == lease, col(LeaseEvent.event) == "slipped").limit(1)
+    return session.exec(query).first() is not None
 
 
 def event_row(

@@ -3,6 +3,7 @@
 `check` says after every step that everything which was promised still holds, counted second by second by `slow`.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -11,6 +12,7 @@ from scheduler.core.decide import decide
 from scheduler.core.extend import EXTENDABLE, Extended, closes_at, extend
 from scheduler.core.lease import advance
 from scheduler.core.model import (
+    PPM,
     Ask,
     Cause,
     CompanyId,
@@ -51,6 +53,8 @@ class Pool:
     queue: list[LeaseId] = field(default_factory=list[LeaseId])
     promised: dict[LeaseId, Instant] = field(default_factory=dict[LeaseId, Instant])
     slipped: list[Move] = field(default_factory=list[Move])
+    waited: set[LeaseId] = field(default_factory=set[LeaseId])
+    """Those whose nodes were short when their start had come."""
     book: Book = field(init=False)
 
     def __post_init__(self) -> None:
@@ -113,6 +117,16 @@ class Pool:
             if not self._may_come_back(node, at):
                 assert all(lease.state is not State.SCHEDULED for lease in there)
 
+    def check_reserve(self) -> None:
+        """Long boxes leave a part of the pool alone, but for those that are larger than all that it leaves them."""
+        policy, capacity = self.policy, sum(node.capacity for node in NODES)
+        leaves = capacity - -(-capacity * policy.reserve_ppm // PPM)
+        long = [one for one in self.leases.values() if one.duration_s > policy.reserve_over_s and one.gpus <= leaves]
+        together: Counter[int] = Counter()
+        for (_, at), gpus in slow.holdings(long).items():
+            together[at] += gpus
+        assert all(gpus <= leaves for at, gpus in together.items() if at >= self.now)
+
     def _check_one(self, lease: Lease) -> None:
         if lease.starts_at is None or lease.promised_start is None:
             return
@@ -120,7 +134,9 @@ class Pool:
         assert lease.starts_at <= lease.promised_start
         assert lease.promised_start <= self.promised[lease.id]
         slipped = any(move.after.id == lease.id for move in self.slipped)
-        assert lease.started_at is None or lease.started_at <= lease.promised_start or slipped
+        assert (
+            lease.started_at is None or lease.started_at <= lease.promised_start or slipped or lease.id in self.waited
+        )
         assert lease.starts_at >= (ask.start or 0)
         if not slipped and ask.start_by is not None:
             assert lease.promised_start <= ask.start_by
@@ -215,6 +231,8 @@ class Pool:
             nodes = {node for node, _ in lease.placement}
             if not any(at == self.now and node in nodes for node, at in self.short([*running, lease])):
                 self._put(advance(lease, State.ACTIVE, Cause.STARTED, self.now))
+            else:
+                self.waited.add(lease.id)
         self.book = self.book.since(self.now)
 
     def _due(self, state: State, edge: str) -> Sequence[Lease]:

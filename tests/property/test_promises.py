@@ -21,7 +21,10 @@ def lived(policy: Policy, history: list[Step]) -> Pool:
 @settings(max_examples=400, deadline=None)
 @given(policies, good_days)
 def test_while_nothing_is_lost_every_promise_is_kept_to_the_second(policy: Policy, history: list[Step]):
-    pool = lived(policy, history)
+    pool = Pool(policy=policy)
+    for step in history:
+        pool.live(step)
+        pool.check_reserve()
     assert not pool.slipped
     assert not pool.short(pool.leases.values())
     for lease in pool.leases.values():

@@ -36,6 +36,7 @@ MAY = {
     "search_offers": PEOPLE,
     "show_offer": PEOPLE,
     "label_node": ADMINS,
+    "list_offers": PEOPLE,
     "list_webhooks": PEOPLE,
     "resume_node": ADMINS,
     "set_policy": ADMINS,

@@ -15,13 +15,9 @@ COMMANDS = dict(docs.commands(ROOT, "dure"))
 WANTED = """
 ask calendar events status usage version whatif
 company add, company list, company show, quota set, quota show, token issue, token list, token revoke,
-<<<<<<< HEAD
-offer search, offer show, offer claim, pool add, pool list, pool show, pool policy, node enroll, node list, node show, node drain, node resume, node label,
+offer search, offer list, offer show, offer claim, pool add, pool list, pool show, pool policy, node enroll, node list, node show, node drain, node resume, node label,
 webhook add, webhook list, webhook show, webhook deliveries, webhook test, webhook rotate, webhook enable, webhook remove,
 decision show, decision replay, lease explain,
-=======
-offer search, offer list, offer show, offer claim, pool add, pool list, pool show, pool policy, node enroll, node list, node show, node drain, node resume, node label,
->>>>>>> 2232381 (A search for offers says what would do besides, why a pool cannot give it all, and is one look at all its pools)
 lease list, lease show, lease release, lease cancel, lease watch, lease events, lease extend, lease shrink, lease renew
 """
 
