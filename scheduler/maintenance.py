@@ -33,7 +33,7 @@ def drain(
     plans = {pool: service.replan(session, pool, now=now, queue=False, items=[books.drain(row)]) for pool in touched}
     windows = [books.drain(row)]
     running = _running(plans.values(), windows)
-    _tell(session, running, "drain_notice", row, now)
+    _tell(session, running, row, now, event="drain_notice")
     audit.record(session, actor=actor, action="node.drain", subject=node, at=now, after=body.model_dump(mode="json"))
     session.flush()
     return _drained(session, [row], plans, running, now)
@@ -69,7 +69,7 @@ def resume(service: Service, session: Session, node: str, *, actor: Actor, now: 
     plans = {pool: service.replan(session, pool, now=now, queue=True, items=items) for pool in touched}
     running = _running(plans.values(), windows)
     for row in ended:
-        _tell(session, running, "drain_lifted", row, now)
+        _tell(session, running, row, now, event="drain_lifted")
     audit.record(session, actor=actor, action="node.resume", subject=node, at=now, before={"drains": before})
     session.flush()
     return _drained(session, ended, plans, running, now)
@@ -112,7 +112,7 @@ def _ended(row: tables.Drain, now: float) -> tables.Drain:
     return row
 
 
-def _tell(session: Session, leases: Iterable[Lease], event: str, row: tables.Drain, now: float) -> None:
+def _tell(session: Session, leases: Iterable[Lease], row: tables.Drain, now: float, *, event: str) -> None:
     """Tells the companies of what runs on a node about a drain of it, or about its end."""
     detail = {
         "node": row.node,

@@ -120,8 +120,9 @@ HAPPENED: Mapping[str, Callable[[str | None, Detail], str]] = {
     "ends_soon": lambda _, detail: f"Its company was told that it ends in {span(int(detail.get('in_s') or 0))}.",
     "drain_notice": lambda _, detail: (
         f"Its company was told that node {detail.get('node')} is out of service from {detail.get('starts_at')} to "
-        f"{detail.get('ends_at')}; the lease goes on."
+        f"{detail.get('ends_at')}{_reason(detail)}; the lease goes on."
     ),
+    "drain_lifted": lambda _, detail: f"Its company was told that node {detail.get('node')} is in service again.",
     "extended": _amended,
     "renewed": _amended,
     "shrunk": _amended,
@@ -130,11 +131,6 @@ HAPPENED: Mapping[str, Callable[[str | None, Detail], str]] = {
     ),
     "ending": lambda cause, _: f"It is about to end: {ENDS.get(cause or '', _plain(cause))}.",
     "ended": lambda cause, _: f"It ended: {ENDS.get(cause or '', _plain(cause))}.",
-    "drain_notice": lambda _, detail: (
-        f"Its node {detail.get('node')} is taken out of service from {detail.get('starts_at')} until {detail.get('ends_at')}"
-        f"{_reason(detail)}; it runs on to its own end, and cannot be extended into that."
-    ),
-    "drain_lifted": lambda _, detail: f"Its node {detail.get('node')} is not taken out of service after all.",
     "cancelled": lambda _cause, _detail: "It was taken back before it started.",
     "expired": lambda _cause, _detail: "Its window passed while it waited in the queue.",
 }

@@ -21,9 +21,9 @@ def add(session: Session, node: str, *, starts_at: int, ends_at: int, reason: st
 
 
 def open_of(session: Session, nodes: Iterable[str], *, now: float) -> list[Drain]:
-    """Drains of these nodes that are not over, the first to start first."""
+    """Drains of these nodes that are not over, the first to start first. One that was lifted before it began is."""
     query = select(Drain).where(col(Drain.node).in_(list(nodes))).order_by(col(Drain.starts_at), col(Drain.id))
-    return [row for row in session.exec(query) if row.ends_at > int(now)]
+    return [row for row in session.exec(query) if row.ends_at > max(row.starts_at, int(now))]
 
 
 def wires(session: Session, nodes: Iterable[str], *, now: float) -> dict[str, list[wire.Drain]]:
@@ -38,12 +38,15 @@ def wires(session: Session, nodes: Iterable[str], *, now: float) -> dict[str, li
 
 def busy_until(session: Session, nodes: Iterable[str], *, now: float) -> dict[str, int]:
     """Until when what runs on each of the nodes, or ran there a moment ago, takes it, cleaning included."""
+    asked = list(nodes)
+    if not asked:
+        return {}
     over = (col(Lease.state) == "ended") & (col(Lease.stops_at) > int(now) - _LONGEST_GAP_S)
     query = (
         select(PlacementRow.node, Lease.stops_at, Pool.gap_s)
         .join(Lease, col(Lease.id) == col(PlacementRow.lease))
         .join(Pool, col(Pool.name) == col(Lease.pool))
-        .where(col(PlacementRow.node).in_(list(nodes)), col(Lease.started_at).is_not(None))
+        .where(col(PlacementRow.node).in_(asked), col(Lease.started_at).is_not(None))
         .where(col(Lease.state).in_(("active", "ending")) | over)
     )
     found: dict[str, int] = {}

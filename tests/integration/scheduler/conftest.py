@@ -1,6 +1,6 @@
 """A small world on a real database: companies, a pool, nodes that report, and time that the test sets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -65,20 +65,23 @@ class World:
         health: str = "ok",
         boot: str = "boot1",
         product: str = PRODUCT,
+        products: Mapping[str, int] | None = None,
     ) -> wire.ReportAnswer:
+        """`products` are the GPUs of a node that has several; else it has `gpus` of `product`."""
         self.seq += 1
+        all_of = [one for one, count in (products or {product: gpus}).items() for _ in range(count)]
         readings = [
             wire.GpuReading.model_validate(
                 {
                     "uuid": f"GPU-{node}-{index}",
                     "index": index,
-                    "product": product,
+                    "product": one,
                     "health": health,
                     "memory_used_bytes": 0,
                     "processes": processes,
                 }
             )
-            for index in range(gpus)
+            for index, one in enumerate(all_of)
         ]
         report = wire.Report(
             boot=boot,
