@@ -7,15 +7,16 @@ from scheduler.store.db import Session
 
 
 def label(session: Session, node: str, body: wire.NodeLabels, *, actor: Actor, now: float) -> wire.Node:
-    """Says where the node stands. What is placed already stays there. Raises UnknownNode."""
-    row = nodes.row(session, node)
+    """Says where the node stands, as far as `body` does. What is placed already stays there. Raises UnknownNode."""
+    nodes.row(session, node)
     touched = fleet.hold_pools_of(session, node)
-    before = {"rack": row.rack, "island": row.island}
-    row.rack, row.island = body.rack, body.island
+    row = nodes.row(session, node)
+    said = body.model_dump(exclude_none=True)
+    before = {name: getattr(row, name) for name in said}
+    for name, value in said.items():
+        setattr(row, name, value)
     session.add(row)
     session.flush()
     fleet.recount(session, pools=touched, nodes=[node], now=now)
-    audit.record(
-        session, actor=actor, action="node.label", subject=node, at=now, before=before, after=body.model_dump()
-    )
+    audit.record(session, actor=actor, action="node.label", subject=node, at=now, before=before, after=said)
     return nodes.get(session, node, now=now)

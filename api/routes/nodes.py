@@ -88,11 +88,11 @@ def resume_node(node: wire.NodeName, call: AdminWrites, dry_run: DryRun = False)
     )
 
 
-@router.put(
+@router.patch(
     "/{node}/labels", response_model=wire.Node, summary="Say where a node stands", openapi_extra=own(UnknownNode)
 )
 def label_node(node: wire.NodeName, body: wire.NodeLabels, call: AdminWrites) -> Response:
-    """For admins. Gangs for training are kept on one island or in one rack, inference is spread over them."""
+    """For admins. What is left out stays. Gangs for training are kept on one island or in one rack, inference is spread over them."""
     return call.write(lambda at: answers.ok(labels.label(at.session, node, body, actor=at.actor, now=at.now)))
 
 

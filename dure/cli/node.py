@@ -8,7 +8,7 @@ from dure.cli import limits
 from dure.cli.command import command
 from dure.cli.pool import seconds
 from dure.cli.secret_file import Taken, prepared
-from dure.cli.terminal import BadUsage, Terminal
+from dure.cli.terminal import Terminal
 from dure.cli.token import show_issued
 
 app = typer.Typer(help="Nodes: machines with GPUs, each with an agent.", no_args_is_help=True)
@@ -115,29 +115,24 @@ def resume(
 def label(
     terminal: Terminal,
     name: Name,
-    labels: Annotated[list[str], typer.Argument(metavar="LABELS", help="rack=r1 island=i1; rack= takes a label away.")],
+    *,
+    rack: Annotated[str | None, typer.Option(metavar="RACK", help='The rack it is in; "" takes it away.')] = None,
+    island: Annotated[
+        str | None, typer.Option(metavar="ISLAND", help='Its NVLink island within the rack; "" takes it away.')
+    ] = None,
 ) -> None:
     """Say where a node stands.
 
-    Its rack, and within that its NVLink island. Gangs for training are kept on one island or in one rack; inference is
-    spread over them. A label that is not named stays.
+    Gangs for training are kept on one island or in one rack; inference is spread over them. What is not named stays.
     """
     from dure import wire
     from dure.render import fleet
 
     limits.name("NODE", name, limits.NODE)
-    said = dict(_label(text) for text in labels)
+    body = wire.NodeLabels(rack=rack, island=island)
     with terminal.client() as client:
-        node = client.node(name)
-        found = client.label_node(name, wire.NodeLabels(**{"rack": node.rack, "island": node.island, **said}))
+        found = client.label_node(name, body)
     terminal.show(found, lambda view: fleet.node(found, view))
-
-
-def _label(text: str) -> tuple[str, str]:
-    word, equals, value = text.partition("=")
-    if not equals or word not in ("rack", "island"):
-        raise BadUsage("LABELS", f"{text!r} is no label of a node: write rack=r1 or island=i1")
-    return word, value
 
 
 @command(app, "list")

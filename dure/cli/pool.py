@@ -1,15 +1,12 @@
 """dure pool: interchangeable GPUs."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from dure.cli import limits
 from dure.cli.command import command
 from dure.cli.terminal import BadUsage, Terminal
-
-if TYPE_CHECKING:
-    from dure import wire
 
 app = typer.Typer(help="Pools: interchangeable GPUs of one product.", no_args_is_help=True)
 
@@ -69,7 +66,7 @@ def add(  # noqa: PLR0913 (one parameter an option)
         gap_s=seconds("--gap", gap),
         grace_s=seconds("--grace", grace),
         empty_memory_bytes=empty_memory_mib << 20,
-        **_policy(wire.PoolPolicy(), rule, slack, reserve, seniority).model_dump(),
+        **_policy(rule, slack, reserve, seniority),
     )
     with terminal.client() as client:
         added = client.add_pool(body)
@@ -94,25 +91,15 @@ def policy(
     from dure.render import fleet
 
     limits.name("POOL", name, limits.POOL)
-    if all(value is None for value in (rule, slack, reserve, seniority)):
-        raise BadUsage(
-            "--rule", f"or --slack, --reserve, --seniority: say what to change; dure pool show {name} shows it"
-        )
+    change = wire.PolicyChange.model_validate(_policy(rule, slack, reserve, seniority))
     with terminal.client() as client:
-        now = wire.PoolPolicy.model_validate(client.pool(name).model_dump(include=set(wire.PoolPolicy.model_fields)))
-        found = client.set_policy(name, _policy(now, rule, slack, reserve, seniority))
+        found = client.change_policy(name, change)
     terminal.show(found, lambda view: fleet.pool(found, view))
 
 
-def _policy(
-    before: "wire.PoolPolicy", rule: str | None, slack: str | None, reserve: str | None, seniority: str | None
-) -> "wire.PoolPolicy":
-    """The policy with what was said on the command line."""
-    from pydantic import ValidationError
-
-    from dure import wire
-
-    said: dict[str, object] = before.model_dump()
+def _policy(rule: str | None, slack: str | None, reserve: str | None, seniority: str | None) -> dict[str, Any]:
+    """What was said of a policy, by its own names."""
+    said: dict[str, Any] = {}
     if rule is not None:
         said["rule"] = rule
     if slack is not None:
@@ -121,14 +108,7 @@ def _policy(
         said["reserve_ppm"], said["reserve_over_s"] = _reserved(reserve)
     if seniority is not None:
         said["seniority_s"] = None if seniority == NONE else seconds("--seniority", seniority)
-    try:
-        return wire.PoolPolicy.model_validate(said)
-    except ValidationError as error:
-        found = error.errors()[0]
-        option = {"rule": "--rule", "slack_ppm": "--slack", "seniority_s": "--seniority"}.get(
-            str(found["loc"][0]), "--reserve"
-        )
-        raise BadUsage(option, found["msg"]) from None
+    return said
 
 
 def _reserved(text: str) -> tuple[int, int]:
