@@ -12,7 +12,7 @@ from dure import wire
 from dure.errors import DureError, WrongState
 from scheduler import asks
 from scheduler.actor import Actor
-from scheduler.core import record, sentences
+from scheduler.core import quotes, record, sentences
 from scheduler.core.book import Book
 from scheduler.core.codec import Item
 from scheduler.core.decide import decide
@@ -128,11 +128,11 @@ class Service:
         return [ask if isinstance(ask, DureError) else next(shown) for ask in parsed]
 
     def quote(self, session: Session, body: wire.Ask, *, actor: Actor, now: float) -> wire.Quote:
-        """What `ask` would decide now; nothing is stored. Raises what `ask` raises."""
+        """What `ask` would decide within a second from now; nothing is stored. Raises what `ask` raises."""
         ask = asks.parsed(session, body, actor, now)
         at = Instant(math.ceil(now))
         _, book = self.books.seen(session, ask.pool, at)
-        verdict = _verdict(book, ask, now)
+        verdict = quotes.quote(book, ask, at)
         return _quoted(verdict, ask, now, self.elsewhere.of(session, ask, verdict, at))
 
     def quote_on(self, book: Book, body: wire.Ask, *, actor: Actor, now: float) -> wire.Quote | None:
@@ -141,7 +141,7 @@ class Service:
         None for a refusal: it says what other pools would answer.
         """
         ask = asks.of_company(body, actor, now)
-        verdict = _verdict(book, ask, now)
+        verdict = quotes.quote(book, ask, Instant(math.ceil(now)))
         return None if isinstance(verdict, Refusal) else _quoted(verdict, ask, now)
 
     def seen(self, session: Session, pool: str, *, now: float, queue: bool, items: Sequence[Item] = ()) -> Plan:
@@ -319,10 +319,6 @@ def locked_lease(session: Session, lease_id: str, actor: Actor) -> tuple[Lease, 
     row = leases.row(session, lease_id, actor=actor, lock=True)
     [(_, lease)] = leases.with_core(session, [row])
     return row, lease
-
-
-def _verdict(book: Book, ask: Ask, now: float) -> Verdict:
-    return decide(book, [(LeaseId("~"), ask)], Instant(math.ceil(now))).verdicts[0]
 
 
 def _quoted(verdict: Verdict, ask: Ask, now: float, elsewhere: Sequence[Option] = ()) -> wire.Quote:
