@@ -35,22 +35,22 @@ class World:
     pool: str = "h100"
 
     def found(
-        self, *, nodes_: Sequence[str] = ("n1", "n2"), gpus: int = 8, quota: int = 16, slack_ppm: int = 0
+        self, *, nodes_: Sequence[str] = ("n1", "n2"), gpus: int = 8, quota: int = 16, slack_ppm: int = 0, at: int = T0
     ) -> "World":
         with self.db.begin() as session:
             pools.add(
                 session,
                 wire.PoolCreate(name="h100", product=PRODUCT, gap_s=GAP_S, grace_s=GRACE_S, slack_ppm=slack_ppm),
                 actor=ADMIN,
-                now=T0,
+                now=at,
             )
             for name in ("acme", "globex"):
-                companies.add(session, wire.CompanyCreate(name=name), actor=ADMIN, now=T0)
-                quotas.put(session, name, "h100", wire.QuotaSet(gpus=quota), actor=ADMIN, now=T0)
+                companies.add(session, wire.CompanyCreate(name=name), actor=ADMIN, now=at)
+                quotas.put(session, name, "h100", wire.QuotaSet(gpus=quota), actor=ADMIN, now=at)
             for node in nodes_:
-                nodes.enroll(session, wire.NodeEnroll(name=node), actor=ADMIN, now=T0)
+                nodes.enroll(session, wire.NodeEnroll(name=node), actor=ADMIN, now=at)
         for node in nodes_:
-            self.report(node, now=T0, gpus=gpus)
+            self.report(node, now=at, gpus=gpus)
         return self
 
     def report(
