@@ -207,6 +207,7 @@ def test_two_claims_of_one_window_at_two_replicas_are_one_lease_and_fresh_offers
     [lost] = [one for one in found if isinstance(one, OfferGone)]
     [lease] = [one for one in found if isinstance(one, wire.Lease)]
     assert lost.offers
+    assert lease.ends_at is not None
     assert all(offer.starts_at >= lease.ends_at + timedelta(seconds=GAP_S) for offer in lost.offers)
 
 
