@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from dure import wire
-from scheduler import amend
+from scheduler import amend, endings
 from scheduler.actor import Actor
 from scheduler.service import Service
 from scheduler.store import companies, leases, nodes, pools, quotas, reports
@@ -105,11 +105,11 @@ class World:
 
     def release(self, lease: wire.Lease, *, now: float) -> wire.Lease:
         with self.db.begin() as session:
-            return self.service.release(session, lease.id, actor=company(lease.company), now=now)
+            return endings.release(self.service, session, lease.id, actor=company(lease.company), now=now)
 
     def cancel(self, lease: wire.Lease, *, now: float) -> wire.Lease:
         with self.db.begin() as session:
-            return self.service.cancel(session, lease.id, actor=company(lease.company), now=now)
+            return endings.cancel(session, lease.id, actor=company(lease.company), now=now)
 
     def extend(self, lease: wire.Lease, *, now: float, **body: object) -> wire.Amended:
         wanted = wire.Extend.model_validate(body)
