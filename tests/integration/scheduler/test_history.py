@@ -9,7 +9,7 @@ import pytest
 
 from dure import wire
 from dure.errors import ExtensionRefused, NotDrained, TooLateToExtend
-from scheduler import maintenance
+from scheduler import labels, maintenance, policies
 from scheduler.core.book import Book
 from scheduler.core.fragmentation import Mix
 from scheduler.core.model import Instant
@@ -109,13 +109,13 @@ class Day:
     def label(self) -> None:
         body = wire.NodeLabels(rack=self.chance.choice(("a", "b")))
         with self.world.db.begin() as session:
-            maintenance.label(session, self.chance.choice(("n1", "n2")), body, actor=ADMIN, now=self.now)
+            labels.label(session, self.chance.choice(("n1", "n2")), body, actor=ADMIN, now=self.now)
 
     def policy(self) -> None:
         slack_ppm, reserve_ppm = self.chance.choice((0, 200_000)), self.chance.choice((0, 400_000))
-        body = wire.PoolPolicy(slack_ppm=slack_ppm, reserve_ppm=reserve_ppm, reserve_over_s=60)
+        body = wire.PolicyChange(slack_ppm=slack_ppm, reserve_ppm=reserve_ppm, reserve_over_s=60)
         with self.world.db.begin() as session:
-            maintenance.set_policy(self.world.service, session, "h100", body, actor=ADMIN, now=self.now)
+            policies.change_policy(self.world.service, session, "h100", body, actor=ADMIN, now=self.now)
 
     def learn(self) -> None:
         with self.world.db.begin() as session:
