@@ -60,7 +60,7 @@ def _candidate(draft: Draft, now: Instant, begin: int) -> int:
 def _nothing_fits(draft: Draft, now: Instant) -> bool:
     waiting = draft.waiting.keys
     seniority_s = draft.policy.seniority_s
-    seniors = bool(waiting) and seniority_s is not None and waiting[0][0] <= now - seniority_s
+    seniors = bool(waiting) and seniority_s is not None and waiting[0][0] < now - seniority_s
     return not seniors and _candidate(draft, now, 0) == len(waiting)
 
 
@@ -73,9 +73,9 @@ def _always(_draft: Draft, _now: Instant) -> bool:
 
 
 def _pull_seniors(draft: Draft, now: Instant, seniority_s: int) -> None:
-    """What has waited for long goes first, and keeps the earliest slot that it can have."""
+    """What has waited longer than that goes first, and keeps the earliest slot that it can have."""
     for asked_at, lease_id in list(draft.waiting.keys):
-        if asked_at > now - seniority_s:
+        if asked_at >= now - seniority_s:
             return
         _pull(draft, draft.leases[lease_id], now)
 
