@@ -11,8 +11,8 @@ from dure.errors import InvalidRequest, Unavailable, UnknownNode
 from dure.wire import FieldError
 from scheduler.core import hindsight, sentences, whatif
 from scheduler.core.book import Book
-from scheduler.core.hindsight import Past
 from scheduler.core.model import Ask, CompanyId, Instant, LeaseId, Node, NodeId, Policy
+from scheduler.core.past import Past
 from scheduler.core.whatif import Change, Changes, Difference
 from scheduler.store import books, companies, due, history, past, pools
 from scheduler.store.books import Books

@@ -54,7 +54,7 @@ def _promises(promised: Mapping[str, Lease], leases: Iterable[Lease]) -> tuple[l
         if before is None or before.promised_start is None:
             continue
         if _slipped(before, lease):
-            late.append(f"{lease.id}: promised later, because of {lease.late_cause}")
+            late.append(f"{lease.id}: promised later, {lease.late_cause}")
             continue
         if (lease.promised_start, lease.ends_at) != (before.promised_start, before.ends_at):
             wrong.append(f"{lease.id}: its promise or its end was changed")

@@ -65,7 +65,7 @@ _FIELDS = {
         "--policy",
         "one of late-slots, earliest-slot and only-earlier; for example rule=earliest-slot",
     ),
-    ("PolicyIf", "slack_ppm"): ("--policy", "from 0% to 100%; for example slack=5%"),
+    ("PolicyIf", "slack_ppm"): ("--policy", "from 0% to 200%; for example slack=5%"),
     ("PolicyIf", "reserve_ppm"): ("--policy", "from 0% to less than 100%; for example reserve=20%"),
     ("NodeEnroll", "name"): ("NODE", NODE),
     ("TokenIssue", "company"): ("--company", COMPANY),

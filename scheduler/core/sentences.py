@@ -230,6 +230,8 @@ def _changes(found: Sequence[Difference], one: str, many: str) -> str:
     }
     parts = [f"{numbers[name]} {word}" for name, word in words.items() if numbers[name]]
     of = f"{counted(len(found), 'lease')} that {one if len(found) == 1 else many}"
+    if not found:
+        return f"No lease {one}, so nothing would be different."
     if not parts:
         return f"Nothing would be different for {of}."
     return f"Of {of}, {sum(numbers[name] for name in words)} would stand differently: {', '.join(parts)}."

@@ -7,8 +7,8 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from scheduler.core import codec, record
-from scheduler.core.hindsight import Asked, Happened, Past, Planned, Step
 from scheduler.core.model import Ask, Instant, LeaseId, Policy
+from scheduler.core.past import Asked, Happened, Past, Planned, Step
 from scheduler.store import decisions, history, leases, tables
 from scheduler.store.tables import Decision, PoolChange
 
