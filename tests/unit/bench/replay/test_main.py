@@ -34,12 +34,18 @@ def test_a_replay_prints_its_figures_as_json(log: Path, capsys: pytest.CaptureFi
     assert figures["unusable"] == ["line 5: job 4 has no length: it ran for 0 s"]
     assert figures["disorder"] == "line 4: job 3 was submitted at 15, before the job above it (20)"
     # 60 s each, the second waits for 55: (1 + 115 / 60) / 2, as EASY does; 104 * 60 of 100 * 120 processor-seconds
-    assert figures["mean_bounded_slowdown"] == figures["easy_mean_bounded_slowdown"] == pytest.approx((1 + 115 / 60) / 2)
+    assert (
+        figures["mean_bounded_slowdown"] == figures["easy_mean_bounded_slowdown"] == pytest.approx((1 + 115 / 60) / 2)
+    )
     assert figures["utilisation"] == pytest.approx(104 * 60 / (100 * 120))
     # The second was promised the end of the first's box of 120 s and the slack of 60 s, and started 120 s sooner.
     assert (figures["mean_slack_s"], figures["median_slack_s"]) == (60, 60)
     assert figures["decisions_per_s"] > 0
-    assert [row["class"] for row in figures["classes"] if row["jobs"]] == ["wide to 10 %", "wide over 30 %", "long to 10 min"]
+    assert [row["class"] for row in figures["classes"] if row["jobs"]] == [
+        "wide to 10 %",
+        "wide over 30 %",
+        "long to 10 min",
+    ]
 
 
 def test_a_replay_names_to_people_what_it_leaves_out(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,7 +83,9 @@ def test_what_was_found_is_kept_with_what_was_asked(log: Path, tmp_path: Path) -
         pytest.param([], "--boxes", id="no boxes"),
         pytest.param(["--boxes", "some"], "invalid choice: 'some'", id="unknown boxes"),
         pytest.param(["--boxes", "exact", "--slack", "-1"], "give a number from 0 to 1000", id="slack below nothing"),
-        pytest.param(["--boxes", "exact", "--slack", "nan"], "give a number from 0 to 1000", id="slack that is no number"),
+        pytest.param(
+            ["--boxes", "exact", "--slack", "nan"], "give a number from 0 to 1000", id="slack that is no number"
+        ),
         pytest.param(["--boxes", "exact", "--reserve", "2"], "give a part of the pool", id="half a reserve"),
         pytest.param(["--boxes", "exact", "--reserve", "1:1h"], "give a part of the pool", id="a reserve of all"),
         pytest.param(["--boxes", "exact", "--reserve", "0.1:soon"], "'soon' is no duration", id="a reserve over what"),

@@ -38,13 +38,17 @@ def test_a_job_is_cut_at_the_time_it_asked_for() -> None:
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        pytest.param([HEADER, "1 2 3\n"], r"line 2: a job is 18 numbers, not 3", id="missing fields"),
-        pytest.param([HEADER, a_line().replace("60", "soon")], r"line 2: field 4 \(run time\) is a whole", id="no number"),
+        pytest.param([HEADER, "1 2 3\n"], r"line 2: a job is 18 numbers, .* not 3", id="missing fields"),
+        pytest.param(
+            [HEADER, a_line().replace("60", "soon")], r"line 2: field 4 \(run time\) is a whole", id="no number"
+        ),
         pytest.param([HEADER, a_line().replace("60", "6.5")], r"line 2: field 4 .* not '6.5'", id="half a second"),
         pytest.param([HEADER, a_line().replace("60", "nan")], "line 2: field 4", id="not a number"),
         pytest.param([HEADER, a_line().replace("60", "1e300")], "line 2: field 4", id="beyond all time"),
         pytest.param([HEADER, a_line(), a_line()], "line 3: job 1 is on line 2 too", id="a job twice"),
-        pytest.param([HEADER, a_line(run=0)], "no job that could be replayed: line 2: job 1 has no length", id="none left"),
+        pytest.param(
+            [HEADER, a_line(run=0)], "no job that could be replayed: line 2: job 1 has no length", id="none left"
+        ),
         pytest.param([a_line()], "MaxProcs", id="no size of the machine"),
         pytest.param(["; MaxProcs: many\n", a_line()], "line 1: MaxProcs", id="a size that is no number"),
         pytest.param([HEADER], "no job", id="no jobs"),
