@@ -16,7 +16,9 @@ from scheduler.store.tables import Node as TableNode
 from scheduler.store.tables import Pool, PoolNode, Quota
 
 POLICY_VERSION = "3"
-"""Stamped on every decision: late slots, least stranded for the asks seen, concurrent quota, queue in order of arrival."""
+"""Stamped on every decision: late slots tried by width and expansion, least stranded for the asks seen, concurrent quota,
+queue in order of arrival.
+"""
 
 FORGET_EVERY_S = 10
 """The past is dropped from a book now and then; decisions are the same with it."""
