@@ -17,7 +17,7 @@ from scheduler.core.book import Book
 from scheduler.core.codec import Item
 from scheduler.core.decide import decide
 from scheduler.core.elsewhere import Option
-from scheduler.core.lease import advance, charge, queued
+from scheduler.core.lease import advance, box, charge, queued
 from scheduler.core.model import Ask, Cause, Instant, LeaseId, Promise, Refusal, State, Verdict
 from scheduler.core.model import Lease as CoreLease
 from scheduler.core.replan import Move, Plan, replan
@@ -119,8 +119,7 @@ class Service:
             leases.to_wire_lease(
                 found.lease,
                 found.decision,
-                name=request.body.name,
-                renew=request.body.renew,
+                terms=_terms(request.body, book),
                 estimate=_estimate(verdict),
             )
             for found, (_, request, _), verdict in zip(answers, taken, decided.verdicts, strict=True)
@@ -239,7 +238,7 @@ class Service:
                 pool=row.pool,
                 lease=row.id,
                 kind="refund",
-                gpu_seconds=_box(row),
+                gpu_seconds=box(lease),
                 cause=Cause.CANCELLED.value,
             )
             ledger.post(session, [entry], at=int(now))
@@ -252,18 +251,26 @@ class Service:
     def preview_cancel(self, session: Session, lease_id: str, *, actor: Actor, now: float) -> wire.EndPreview:
         """What `cancel` would do. Raises what it raises."""
         row = leases.row(session, lease_id, actor=actor)
-        if row.state not in ("queued", "scheduled"):
+        [(_, lease)] = leases.with_core(session, [row])
+        if lease.state not in (State.QUEUED, State.SCHEDULED):
             raise WrongState(_not_cancellable(row), numbers={"state": row.state})
         return wire.EndPreview(
             lease=row.id,
             state=wire.LeaseState.CANCELLED,
             stops_at=None,
-            refund_gpu_seconds=_box(row) if row.state == "scheduled" else 0,
+            refund_gpu_seconds=box(lease),
         )
 
 
-def _box(row: Lease) -> int:
-    return row.total_gpus * row.duration_s
+def _terms(body: wire.Ask, book: Book) -> leases.Terms:
+    return leases.Terms(
+        name=body.name,
+        asked_s=body.duration_s,
+        renews=body.renew,
+        min_size=body.min,
+        max_size=body.max,
+        closes_s=book.policy.extension_closes_s,
+    )
 
 
 def _estimate(verdict: Verdict) -> Instant | None:
@@ -334,11 +341,12 @@ def _quoted(verdict: Verdict, ask: Ask, now: float, elsewhere: Sequence[Option] 
         )
     return wire.Quote(
         decision=decision,
+        shape=None if verdict.shape is None else leases.wire_shape(verdict.shape),
         promised_start=to_wire(verdict.promised),
         starts_at=to_wire(verdict.start),
         estimated_start=to_wire(verdict.estimate),
         ends_at=to_wire(verdict.end),
-        placement=[wire.NodeShare(node=node, gpus=gpus) for node, gpus in verdict.placement],
+        placement=leases.shares(verdict.placement),
     )
 
 

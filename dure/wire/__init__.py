@@ -1,5 +1,6 @@
 """Every type that goes over the wire between startups, admins, agents and the API. Pydantic only."""
 
+from dure.wire.amend import Amended, Extend, Renewal, Resize, Shrink
 from dure.wire.companies import (
     Company,
     CompanyCreate,
@@ -33,19 +34,16 @@ from dure.wire.fleet import (
     Touched,
 )
 from dure.wire.leases import (
-    Amended,
     Ask,
     Decision,
     EndPreview,
-    Extend,
     HeldGpu,
     Lease,
     LeaseEvent,
+    LeaseSize,
     NodeShare,
     PoolOption,
     Quote,
-    Renewal,
-    Shrink,
 )
 from dure.wire.offers import Offer, OfferClaim, OfferReason, Offers, OfferSearch, OfferShare
 from dure.wire.problems import FieldError, Problem
@@ -125,6 +123,7 @@ __all__ = [
     "Label",
     "Lease",
     "LeaseEvent",
+    "LeaseSize",
     "LeaseState",
     "Node",
     "NodeAllocation",
@@ -160,6 +159,7 @@ __all__ = [
     "Replayed",
     "Report",
     "ReportAnswer",
+    "Resize",
     "Role",
     "Rule",
     "Seconds",

@@ -24,7 +24,11 @@ def place(plane: Plane, shape: Shape, start: int, end: int, purpose: Purpose = P
     emptiest nodes, and for the rest the one that suits best. A total for inference takes one GPU after the other, each
     on the node that has most left.
     """
-    free = free_over(plane, start, end)
+    return place_on(plane, free_over(plane, start, end), shape, end, purpose)
+
+
+def place_on(plane: Plane, free: _Rows, shape: Shape, end: int, purpose: Purpose = Purpose.TRAINING) -> Placement:
+    """The same where each node, in the order of the rows, has `free`; something else changes there at about `end`."""
     if isinstance(shape, Gang):
         chosen = _gang(plane, free, shape, end, purpose)
     elif purpose is Purpose.INFERENCE:

@@ -89,7 +89,8 @@ def estimates(book: Book, queue: Sequence[tuple[LeaseId, Ask, Instant]], now: In
     found: dict[LeaseId, Instant | None] = {
         lease.id: lease.starts_at for lease in draft.leases.values() if lease.state is State.SCHEDULED
     }
-    for lease_id, ask, asked_at in queue:
+    for lease_id, wanted, asked_at in queue:
+        ask = decide.at_least(wanted)
         lo = max(now, ask.start or 0)
         box = Box.of(draft, ask.company, ask.shape, ask.duration_s)
         found[lease_id] = start = earliest(draft, box, lo, FOR_EVER)

@@ -6,7 +6,7 @@
 from sqlalchemy import Boolean, CheckConstraint, Column, Index, text
 from sqlmodel import Field, SQLModel
 
-from scheduler.store.tables.columns import at_column, big_column, int_column, key_column, ref_column, text_column
+from scheduler.store.tables.columns import Epoch, at_column, big_column, int_column, key_column, ref_column, text_column
 
 _STATES = "'refused', 'queued', 'scheduled', 'active', 'ending', 'ended', 'cancelled', 'expired'"
 
@@ -33,6 +33,10 @@ class Lease(SQLModel, table=True):
         CheckConstraint("state NOT IN ('active', 'ending') OR started_at IS NOT NULL", name="started"),
         CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name="ended"),
         CheckConstraint("state <> 'ended' OR end_cause IS NOT NULL", name="cause"),
+        CheckConstraint(
+            "coalesce(gpus, nodes) BETWEEN coalesce(min_size, 1) AND coalesce(max_size, 2147483647)", name="size"
+        ),
+        CheckConstraint("resized_at BETWEEN starts_at AND ends_at", name="resized"),
         Index("ix_lease_pool_generation", "pool", "generation"),
         Index("ix_lease_company_id", "company", "id"),
         Index("ix_lease_queue", "pool", "id", postgresql_where=text("state = 'queued'")),
@@ -56,10 +60,17 @@ class Lease(SQLModel, table=True):
     start: int | None = Field(default=None, sa_column=at_column(null=True))
     start_by: int | None = Field(default=None, sa_column=at_column(null=True))
     notice_s: int = Field(sa_column=int_column())
+    asked_s: int = Field(sa_column=int_column())
+    """The length that it was asked for."""
     renew_s: int | None = Field(default=None, sa_column=int_column(null=True))
     """By how much it is extended before extending closes, if it renews itself."""
     renewal_refused_at: int | None = Field(default=None, sa_column=at_column(null=True))
-    """When its company was last told that it cannot be."""
+    """When its renewal was last tried in vain."""
+    min_size: int | None = Field(default=None, sa_column=big_column(null=True))
+    max_size: int | None = Field(default=None, sa_column=big_column(null=True))
+    """Between what it is resized, in nodes for a gang and in GPUs for a total."""
+    resized_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    """From when on it has its present size; null if it was never resized while it ran."""
     state: str = Field(sa_column=text_column())
     asked_at: int = Field(sa_column=at_column())
     promised_start: int | None = Field(default=None, sa_column=at_column(null=True))
@@ -72,6 +83,18 @@ class Lease(SQLModel, table=True):
     late_cause: str | None = Field(default=None, sa_column=text_column(null=True))
     decision: str = Field(sa_column=ref_column("decision.id"))
     generation: int = Field(sa_column=big_column())
+
+
+class LeaseSpan(SQLModel, table=True):
+    """Append-only: a lease had so many GPUs over `[since, until)`, before it was resized. Its row has its present size."""
+
+    __tablename__: str = "lease_span"
+    __table_args__ = (CheckConstraint("gpus > 0 AND since < until", name="span"),)
+
+    lease: str = Field(sa_column=ref_column("lease.id", key=True))
+    since: int = Field(sa_column=Column(Epoch, primary_key=True))
+    until: int = Field(sa_column=at_column())
+    gpus: int = Field(sa_column=big_column())
 
 
 class PlacementRow(SQLModel, table=True):

@@ -118,6 +118,11 @@ class World:
         with self.db.begin() as session:
             return amend.shrunk(self.service, session, lease.id, wanted, actor=company(lease.company), now=now)
 
+    def resize(self, lease: wire.Lease, *, now: float, **body: object) -> wire.Amended:
+        wanted = wire.Resize.model_validate(body)
+        with self.db.begin() as session:
+            return amend.resized(self.service, session, lease.id, wanted, actor=company(lease.company), now=now)
+
     def turn(self, now: float, *, led_since: float = T0) -> None:
         """One turn of the loop, as `Loop.tick` takes it."""
         lead = starts.Leading(since=led_since, away="scheduler_away")
