@@ -115,7 +115,7 @@ def _started(_: str | None, detail: Detail) -> str:
 
 
 def _amended(how: str | None, detail: Detail) -> str:
-    said = []
+    said: list[str] = []
     if "ends_at" in detail:
         said.append(f"it ended at {detail.get('ends_at_before')}, and ends at {detail.get('ends_at')} now")
     if "gpus" in detail:
