@@ -12,6 +12,8 @@ endif
 
 BIN := .venv/bin
 READY := .venv/installed
+# What was compiled is kept beside the source; what changed since is compiled here, and not by every process for itself.
+WARM := $(BIN)/python -c "from scheduler.warming import warm; warm()"
 
 .DEFAULT_GOAL := help
 .PHONY: help up demo test check format bench clean
@@ -26,6 +28,7 @@ demo: $(READY) ## play the main job end to end and check it
 	@exec $(BIN)/python -m deploy.demo
 
 test: $(READY) ## all tests
+	@$(WARM)
 	@exec $(BIN)/pytest -n 4 --dist worksteal $(TESTS)
 
 check: $(READY) ## format, lint, types, import contracts
@@ -46,4 +49,6 @@ clean: ## remove what was installed and built, never the data
 
 $(READY): uv.lock pyproject.toml deploy/local/install
 	@deploy/local/install
+	@echo "compiling the calendar's hot functions, once" >&2
+	@$(WARM)
 	@touch $@

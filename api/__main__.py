@@ -11,6 +11,7 @@ import uvicorn
 
 from api.app import create_app
 from api.pulse import Pulse
+from api.server import Server
 from api.settings import ApiSettings
 from dure import environment
 from dure.environment import SettingError
@@ -35,7 +36,9 @@ KEEP_ALIVE_S = 75
 def main() -> int:
     """The exit status: 0 when told to end, 2 for settings that are wrong."""
     try:
-        settings = environment.read(ApiSettings, os.environ, prefix="DURE_API_", shared=("database_url",))
+        settings = environment.read(
+            ApiSettings, os.environ, prefix="DURE_API_", shared=("database_url", "webhook_networks")
+        )
     except SettingError as error:
         print(f"api: {error}", file=sys.stderr)
         return 2
@@ -71,8 +74,8 @@ def _clock(db: Database, stop: Event) -> DatabaseClock | None:
 
 
 def _serve(settings: ApiSettings, db: Database, clock: DatabaseClock, stop: Event) -> int:
-    app = create_app(db, clock, Service(Books(), clock.now), pulse=Pulse(db, clock))
-    server = uvicorn.Server(config(app, settings.host, settings.port))
+    app = create_app(db, clock, Service(Books(), clock.now), pulse=Pulse(db, clock), networks=settings.webhook_networks)
+    server = Server(config(app, settings.host, settings.port), app.state.parts.feed.end)
     # Uvicorn takes the signals over when it runs; until then they are kept for it.
     _when_told_to_end(lambda: setattr(server, "should_exit", True))
     if stop.is_set():

@@ -1,6 +1,6 @@
 """Builds the app out of its parts. Importing this makes nothing; two apps in one process share nothing."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from importlib.metadata import version
 from typing import Any
@@ -10,18 +10,23 @@ from fastapi.routing import APIRoute
 
 from api import openapi, problems
 from api.asking import Asking
+from api.feed import Feed
 from api.metrics import Metrics
+from api.outward import Outward
 from api.parts import Parts
 from api.routes import ROUTERS
 from api.serving import Serving
 from scheduler.clock import Clock
 from scheduler.service import Service
 from scheduler.store.db import Database
+from scheduler.webhooks.addresses import Network
+from scheduler.webhooks.sender import Sender
 
 TAGS = [
     {"name": "leases", "description": "Asking for GPUs, and what becomes of an ask."},
     {"name": "offers", "description": "Windows to choose from."},
     {"name": "decisions", "description": "Why, and proof of it."},
+    {"name": "events", "description": "Being told what happens to leases."},
     {"name": "calendar", "description": "When GPUs are free."},
     {"name": "whatif", "description": "What would be different."},
     {"name": "usage", "description": "What companies had and used."},
@@ -35,14 +40,25 @@ TAGS = [
 
 
 def create_app(
-    db: Database, clock: Clock, service: Service, *, pulse: AbstractContextManager[Any] | None = None
+    db: Database,
+    clock: Clock,
+    service: Service,
+    *,
+    pulse: AbstractContextManager[Any] | None = None,
+    networks: Sequence[Network] = (),
 ) -> FastAPI:
-    """`pulse` is what runs beside the requests while the app is up. Closing `db` is its owner's to do."""
+    """`pulse` is what runs beside the requests while the app is up. Closing `db` is its owner's to do.
+
+    `networks` are those whose addresses webhooks may have though they are not public.
+    """
+
+    metrics = Metrics()
+    feed = Feed(db, clock, metrics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         app.openapi()
-        with pulse or nullcontext():
+        with pulse or nullcontext(), feed:
             yield
 
     app = FastAPI(
@@ -54,10 +70,12 @@ def create_app(
         openapi_tags=TAGS,
         generate_unique_id_function=_name,
     )
-    metrics = Metrics()
     asking = Asking(db, clock, service, metrics)
-    app.state.parts = Parts(db=db, clock=clock, service=service, metrics=metrics, asking=asking)
-    app.add_middleware(Serving, metrics=app.state.parts.metrics)
+    outward = Outward(Sender(networks))
+    app.state.parts = Parts(
+        db=db, clock=clock, service=service, metrics=metrics, asking=asking, feed=feed, outward=outward
+    )
+    app.add_middleware(Serving, metrics=metrics)
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)

@@ -22,7 +22,7 @@ from scheduler.service import Service
 from scheduler.store import audit
 from scheduler.store.db import Session
 
-S = TypeVar("S")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,17 +50,18 @@ class Call:
         with self.parts.db.snapshot() as session:
             self._admitted(session)
 
-    def read(self, work: Callable[[Admitted], BaseModel]) -> Response:
-        """What `work` saw of one instant."""
+    def look(self, work: Callable[[Admitted], R]) -> R:
+        """What `work` saw of one instant, for who has more to do than to answer it."""
         with self.parts.db.snapshot() as session:
-            answer = answers.ok(work(self._admitted(session)))
-        return answer.response()
+            return work(self._admitted(session))
 
-    def study(self, look: Callable[[Admitted], S], work: Callable[[S], BaseModel]) -> Response:
+    def read(self, work: Callable[[Admitted], BaseModel]) -> Response:
+        """What `work` saw of one instant, as the answer."""
+        return self.look(lambda at: answers.ok(work(at))).response()
+
+    def study(self, look: Callable[[Admitted], R], work: Callable[[R], BaseModel]) -> Response:
         """What `work` makes of what `look` saw; it may take seconds, and the transaction is over by then."""
-        with self.parts.db.snapshot() as session:
-            seen = look(self._admitted(session))
-        return answers.ok(work(seen)).response()
+        return answers.ok(work(self.look(look))).response()
 
     def write(self, work: Callable[[Admitted], Answer]) -> Response:
         """The answer of `work`, committed with it; for a key that did the same before, the answer that was given then."""

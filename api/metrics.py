@@ -33,6 +33,10 @@ class Metrics:
         self._decisions = Counter(
             "dure_decisions", "Asks decided when they arrived.", ("pool", "outcome", "code"), registry=self.registry
         )
+        self._streams = Gauge("dure_api_event_streams", "Event streams that are open.", registry=self.registry)
+        self._ended = Counter(
+            "dure_api_event_streams_ended", "Event streams that ended, by reason.", ("reason",), registry=self.registry
+        )
         info = Gauge("dure_build_info", "1, labelled with what runs.", ("version", "python"), registry=self.registry)
         info.labels(version("dure"), platform.python_version()).set(1)
 
@@ -45,6 +49,12 @@ class Metrics:
     def decided(self, lease: wire.Lease) -> None:
         """A decision that was committed."""
         self._decisions.labels(lease.pool, lease.decision.outcome, lease.decision.code).inc()
+
+    def streams(self, count: int) -> None:
+        self._streams.set(count)
+
+    def stream_ended(self, reason: str) -> None:
+        self._ended.labels(reason).inc()
 
     def render(self) -> bytes:
         """Prometheus' text format."""

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
+from api.feed import Feed
 from api.metrics import Metrics
+from api.outward import Outward
 from scheduler.clock import Clock
 from scheduler.service import Service
 from scheduler.store.db import Database
@@ -21,6 +23,8 @@ class Parts:
     service: Service
     metrics: Metrics
     asking: "Asking"
+    feed: Feed
+    outward: Outward
 
 
 def of(request: Request) -> Parts:

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scheduler.webhooks.addresses import Networks
+
 
 class ApiSettings(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -14,4 +16,8 @@ class ApiSettings(BaseModel):
     ]
     host: Annotated[str, Field(min_length=1, description="the address to listen on")] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535, description="the port to listen on")] = 8470
+    webhook_networks: Annotated[
+        Networks,
+        Field(description="networks whose addresses webhooks may have though they are not public: 10.1.0.0/16,..."),
+    ] = ()
     connections: Annotated[int, Field(ge=1, le=200, description="the most database connections of this process")] = 10

@@ -45,7 +45,7 @@ def _openb(arguments: list[str]) -> int:
 def _measured(wanted: argparse.Namespace) -> Iterable[Result]:
     """Each as soon as it is there."""
     if wanted.measure == "slurm":
-        return beside.measure(sizes.QUICK if wanted.quick else sizes.WHOLE)
+        return beside.measure(sizes.QUICK if wanted.quick else sizes.WHOLE, wanted.on)
     return (measure() for measure in _measures(wanted))
 
 
@@ -79,6 +79,8 @@ def _arguments() -> argparse.Namespace:
     everything("--leases", type=int, default=1000, help="lateness: how many one-GPU leases")
     everything("--within", type=int, default=60, help="lateness: seconds over which their starts are spread")
     everything("--runs", type=int, default=10, help="cli: how often the command is started")
+    nodes = [beside.CLOUD, beside.REAL]
+    everything("--on", nargs="+", default=nodes, choices=nodes, help="slurm: nodes that never boot, or real slurmds")
     everything("--quick", action="store_true", help="slurm: a tenth of it, in under two minutes")
     return parser.parse_args()
 

@@ -3,7 +3,7 @@
 First what is measured on nodes that never boot, theirs and ours; then, on real ones, whether quotes come true.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from bench import machine
@@ -31,13 +31,18 @@ class _Cloud:
     queue: Row
 
 
-def measure(size: Size) -> Iterator[Result]:
-    """Installs Slurm if it must. Raises SlurmMissing."""
-    on = {"slurm": packages.ensure(), **machine.described()}
-    yield from _beside_cloud(size, on)
-    yield from _on_real(size, on)
-    pairs = [ours_truth(nodes=size.real_nodes, count=size.pairs, shortened=size.shortened)]
-    yield Result(measure="slurm-truth-ours", settings=_nodes(size.real_nodes), machine=on, rows=pairs)
+CLOUD, REAL = "cloud", "real"
+
+
+def measure(size: Size, on: Collection[str] = (CLOUD, REAL)) -> Iterator[Result]:
+    """On the nodes that never boot, on the real ones, or on both. Installs Slurm if it must. Raises SlurmMissing."""
+    described = {"slurm": packages.ensure(), **machine.described()}
+    if CLOUD in on:
+        yield from _beside_cloud(size, described)
+    if REAL in on:
+        yield from _on_real(size, described)
+        pairs = [ours_truth(nodes=size.real_nodes, count=size.pairs, shortened=size.shortened)]
+        yield Result(measure="slurm-truth-ours", settings=_nodes(size.real_nodes), machine=described, rows=pairs)
 
 
 def _beside_cloud(size: Size, on: Row) -> Iterator[Result]:

@@ -8,58 +8,18 @@ repeated with back-off: reads, PUT, DELETE, and POST under an Idempotency-Key, w
 """
 
 import gzip
-import time
-import uuid
-from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
-from types import TracebackType
-from typing import Self, TypeVar
-from urllib.parse import quote
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 
-import httpx
-from pydantic import BaseModel, ValidationError
+from dure import wire
+from dure.sending import PAGE_SIZE, as_json, as_time, segment
+from dure.telling import Telling
 
-from dure import errors, wire
-from dure.http import Connection, Params
-
-B = TypeVar("B", bound=BaseModel)
-W = TypeVar("W", bound=wire.Wire)
-
-PAGE_SIZE = 200
-"""The most that the API gives in one page."""
+__all__ = ["PAGE_SIZE", "Client"]
 
 
-class Client:
+class Client(Telling):
     """One server, one token. Close it, or use it in a `with`. Not for several threads at once."""
-
-    def __init__(
-        self,
-        server: str,
-        token: str,
-        *,
-        timeout_s: float = 10,
-        retries: int = 4,
-        transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._connection = Connection(
-            server, token, timeout_s=timeout_s, retries=retries, transport=transport, sleep=sleep
-        )
-
-    @property
-    def server(self) -> str:
-        return self._connection.server
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # --- companies, quotas, tokens -------------------------------------------------------------------------------
 
@@ -70,13 +30,13 @@ class Client:
         return self._items("/v1/companies", wire.Page[wire.Company])
 
     def company(self, name: str) -> wire.Company:
-        return self._get(f"/v1/companies/{_segment(name)}", wire.Company)
+        return self._get(f"/v1/companies/{segment(name)}", wire.Company)
 
     def set_quota(self, company: str, pool: str, body: wire.QuotaSet) -> wire.Quota:
-        return self._put(f"/v1/companies/{_segment(company)}/quotas/{_segment(pool)}", body, wire.Quota)
+        return self._put(f"/v1/companies/{segment(company)}/quotas/{segment(pool)}", body, wire.Quota)
 
     def quotas(self, company: str) -> Iterator[wire.Quota]:
-        return self._items(f"/v1/companies/{_segment(company)}/quotas", wire.Page[wire.Quota])
+        return self._items(f"/v1/companies/{segment(company)}/quotas", wire.Page[wire.Quota])
 
     def issue_token(self, body: wire.TokenIssue) -> wire.IssuedToken:
         return self._post("/v1/tokens", body, wire.IssuedToken)
@@ -85,7 +45,7 @@ class Client:
         return self._items("/v1/tokens", wire.Page[wire.Token])
 
     def revoke_token(self, token_id: str) -> wire.Token:
-        path = f"/v1/tokens/{_segment(token_id)}"
+        path = f"/v1/tokens/{segment(token_id)}"
         return self._parsed(self._connection.send("DELETE", path, repeatable=True), wire.Token)
 
     # --- pools, nodes ----------------------------------------------------------------------------------------------
@@ -97,7 +57,7 @@ class Client:
         return self._items("/v1/pools", wire.Page[wire.Pool])
 
     def pool(self, name: str) -> wire.Pool:
-        return self._get(f"/v1/pools/{_segment(name)}", wire.Pool)
+        return self._get(f"/v1/pools/{segment(name)}", wire.Pool)
 
     def enroll_node(self, body: wire.NodeEnroll, *, renew: bool = False) -> wire.IssuedToken:
         """Enrols the node and makes its token; `renew` revokes the tokens of one that is enrolled and makes another."""
@@ -107,31 +67,31 @@ class Client:
         return self._items("/v1/nodes", wire.Page[wire.Node])
 
     def node(self, name: str) -> wire.Node:
-        return self._get(f"/v1/nodes/{_segment(name)}", wire.Node)
+        return self._get(f"/v1/nodes/{segment(name)}", wire.Node)
 
     def drain(self, node: str, body: wire.DrainNode) -> wire.Drained:
         """Takes a node out of service for a while."""
-        return self._post(f"/v1/nodes/{_segment(node)}/drain", body, wire.Drained)
+        return self._post(f"/v1/nodes/{segment(node)}/drain", body, wire.Drained)
 
     def preview_drain(self, node: str, body: wire.DrainNode) -> wire.Drained:
-        return self._dry(f"/v1/nodes/{_segment(node)}/drain", wire.Drained, body)
+        return self._dry(f"/v1/nodes/{segment(node)}/drain", wire.Drained, body)
 
     def resume(self, node: str) -> wire.Drained:
         """Gives a drained node back now."""
-        return self._post(f"/v1/nodes/{_segment(node)}/resume", None, wire.Drained)
+        return self._post(f"/v1/nodes/{segment(node)}/resume", None, wire.Drained)
 
     def label_node(self, node: str, body: wire.NodeLabels) -> wire.Node:
-        return self._put(f"/v1/nodes/{_segment(node)}/labels", body, wire.Node)
+        return self._put(f"/v1/nodes/{segment(node)}/labels", body, wire.Node)
 
     def set_policy(self, pool: str, body: wire.PoolPolicy) -> wire.Pool:
-        return self._put(f"/v1/pools/{_segment(pool)}/policy", body, wire.Pool)
+        return self._put(f"/v1/pools/{segment(pool)}/policy", body, wire.Pool)
 
     def report(self, node: str, body: wire.Report) -> wire.ReportAnswer:
         """Sends a node's report, compressed. Never repeated: the next report says it all again."""
         answer = self._connection.send(
             "POST",
-            f"/v1/nodes/{_segment(node)}/reports",
-            json=gzip.compress(_json(body) or b"", mtime=0),
+            f"/v1/nodes/{segment(node)}/reports",
+            json=gzip.compress(as_json(body) or b"", mtime=0),
             headers={"Content-Encoding": "gzip"},
             repeatable=False,
         )
@@ -163,154 +123,98 @@ class Client:
         return self._items("/v1/leases", wire.Page[wire.Lease], params=found, page_size=page_size)
 
     def lease(self, lease_id: str) -> wire.Lease:
-        return self._get(f"/v1/leases/{_segment(lease_id)}", wire.Lease)
+        return self._get(f"/v1/leases/{segment(lease_id)}", wire.Lease)
 
     def explain(self, lease_id: str) -> wire.Explanation:
         """Everything that happened to the lease in words, each with the decision that made it."""
-        return self._get(f"/v1/leases/{_segment(lease_id)}/explain", wire.Explanation)
+        return self._get(f"/v1/leases/{segment(lease_id)}/explain", wire.Explanation)
 
     def lease_events(self, lease_id: str) -> Iterator[wire.LeaseEvent]:
         """Oldest first."""
-        return self._items(f"/v1/leases/{_segment(lease_id)}/events", wire.Page[wire.LeaseEvent])
+        return self._items(f"/v1/leases/{segment(lease_id)}/events", wire.Page[wire.LeaseEvent])
 
     def release(self, lease_id: str) -> wire.Lease:
         """Ends an active lease now."""
-        return self._post(f"/v1/leases/{_segment(lease_id)}/release", None, wire.Lease)
+        return self._post(f"/v1/leases/{segment(lease_id)}/release", None, wire.Lease)
 
     def preview_release(self, lease_id: str) -> wire.EndPreview:
-        return self._dry(f"/v1/leases/{_segment(lease_id)}/release", wire.EndPreview)
+        return self._dry(f"/v1/leases/{segment(lease_id)}/release", wire.EndPreview)
 
     def cancel(self, lease_id: str) -> wire.Lease:
         """Gives up a queued or scheduled lease."""
-        return self._post(f"/v1/leases/{_segment(lease_id)}/cancel", None, wire.Lease)
+        return self._post(f"/v1/leases/{segment(lease_id)}/cancel", None, wire.Lease)
 
     def preview_cancel(self, lease_id: str) -> wire.EndPreview:
-        return self._dry(f"/v1/leases/{_segment(lease_id)}/cancel", wire.EndPreview)
+        return self._dry(f"/v1/leases/{segment(lease_id)}/cancel", wire.EndPreview)
 
     def extend(self, lease_id: str, body: wire.Extend) -> wire.Amended:
         """More time for a scheduled or active lease."""
-        return self._post(f"/v1/leases/{_segment(lease_id)}/extend", body, wire.Amended)
+        return self._post(f"/v1/leases/{segment(lease_id)}/extend", body, wire.Amended)
 
     def preview_extend(self, lease_id: str, body: wire.Extend) -> wire.Amended:
-        return self._dry(f"/v1/leases/{_segment(lease_id)}/extend", wire.Amended, body)
+        return self._dry(f"/v1/leases/{segment(lease_id)}/extend", wire.Amended, body)
 
     def shrink(self, lease_id: str, body: wire.Shrink) -> wire.Amended:
         """An earlier end, or fewer nodes or GPUs."""
-        return self._post(f"/v1/leases/{_segment(lease_id)}/shrink", body, wire.Amended)
+        return self._post(f"/v1/leases/{segment(lease_id)}/shrink", body, wire.Amended)
 
     def preview_shrink(self, lease_id: str, body: wire.Shrink) -> wire.Amended:
-        return self._dry(f"/v1/leases/{_segment(lease_id)}/shrink", wire.Amended, body)
+        return self._dry(f"/v1/leases/{segment(lease_id)}/shrink", wire.Amended, body)
 
     def resize(self, lease_id: str, body: wire.Resize) -> wire.Amended:
         """More or fewer nodes or GPUs; more is for inference leases."""
-        return self._post(f"/v1/leases/{_segment(lease_id)}/resize", body, wire.Amended)
+        return self._post(f"/v1/leases/{segment(lease_id)}/resize", body, wire.Amended)
 
     def preview_resize(self, lease_id: str, body: wire.Resize) -> wire.Amended:
-        return self._dry(f"/v1/leases/{_segment(lease_id)}/resize", wire.Amended, body)
+        return self._dry(f"/v1/leases/{segment(lease_id)}/resize", wire.Amended, body)
 
     def set_renewal(self, lease_id: str, body: wire.Renewal) -> wire.Lease:
         """Whether an inference lease renews itself."""
-        return self._put(f"/v1/leases/{_segment(lease_id)}/renewal", body, wire.Lease)
+        return self._put(f"/v1/leases/{segment(lease_id)}/renewal", body, wire.Lease)
 
     def search_offers(self, body: wire.OfferSearch) -> wire.Offers:
         """Several different windows, each claimable by its id for a few minutes."""
         return self._post("/v1/offers", body, wire.Offers)
 
     def offer(self, offer_id: str) -> wire.Offer:
-        return self._get(f"/v1/offers/{_segment(offer_id)}", wire.Offer)
+        return self._get(f"/v1/offers/{segment(offer_id)}", wire.Offer)
+
+    def offers(self, *, company: str | None = None) -> Iterator[wire.Offer]:
+        """Those that can be claimed now, newest first."""
+        return self._items("/v1/offers", wire.Page[wire.Offer], params={"company": company})
 
     def claim_offer(self, offer_id: str, body: wire.OfferClaim | None = None) -> wire.Lease:
         """The lease. Raises OfferGone and OfferExpired with fresh offers in them."""
-        return self._post(f"/v1/offers/{_segment(offer_id)}/claim", body or wire.OfferClaim(), wire.Lease)
+        return self._post(f"/v1/offers/{segment(offer_id)}/claim", body or wire.OfferClaim(), wire.Lease)
 
     # --- decisions ---------------------------------------------------------------------------------------------------
 
     def decision(self, decision_id: str) -> wire.DecisionRecord:
         """From what it was made, whom it looked at, and what each got."""
-        return self._get(f"/v1/decisions/{_segment(decision_id)}", wire.DecisionRecord)
+        return self._get(f"/v1/decisions/{segment(decision_id)}", wire.DecisionRecord)
 
     def replay(self, decision_id: str) -> wire.Replayed:
         """Makes the decision again from the history. Raises DecisionDiffers, HistoryIncomplete."""
-        path = f"/v1/decisions/{_segment(decision_id)}/replay"
+        path = f"/v1/decisions/{segment(decision_id)}/replay"
         return self._parsed(self._connection.send("POST", path, repeatable=True), wire.Replayed)
 
     # --- the pool over time, and what was used -------------------------------------------------------------------------
 
     def calendar(self, pool: str, *, since: datetime | None = None, until: datetime | None = None) -> wire.Calendar:
         """The pool over `[since, until)`; the server's defaults are now and 24 hours later."""
-        return self._get("/v1/calendar", wire.Calendar, {"pool": pool, "since": _time(since), "until": _time(until)})
+        return self._get(
+            "/v1/calendar", wire.Calendar, {"pool": pool, "since": as_time(since), "until": as_time(until)}
+        )
 
     def usage(
         self, *, since: datetime | None = None, until: datetime | None = None, company: str | None = None
     ) -> wire.Usage:
         """GPU-seconds by company and pool over `[since, until)`; the server's defaults are the last 30 days."""
-        return self._get("/v1/usage", wire.Usage, {"since": _time(since), "until": _time(until), "company": company})
+        return self._get(
+            "/v1/usage", wire.Usage, {"since": as_time(since), "until": as_time(until), "company": company}
+        )
 
     def what_if(self, body: wire.WhatIf) -> wire.WhatIfAnswer:
         """What would be different with these changes, now or in the past. Nothing is changed."""
-        sent = self._connection.send("POST", "/v1/whatif", json=_json(body), repeatable=True)
+        sent = self._connection.send("POST", "/v1/whatif", json=as_json(body), repeatable=True)
         return self._parsed(sent, wire.WhatIfAnswer)
-
-    # --- how they are sent ---------------------------------------------------------------------------------------------
-
-    def _get(self, path: str, answer: type[B], params: Params | None = None) -> B:
-        return self._parsed(self._connection.send("GET", path, params=params, repeatable=True), answer)
-
-    def _post(
-        self,
-        path: str,
-        body: wire.Wire | None,
-        answer: type[B],
-        *,
-        params: Params | None = None,
-        key: str | None = None,
-    ) -> B:
-        headers = {"Idempotency-Key": key or uuid.uuid4().hex}
-        sent = self._connection.send("POST", path, params=params, json=_json(body), headers=headers, repeatable=True)
-        return self._parsed(sent, answer)
-
-    def _put(self, path: str, body: wire.Wire, answer: type[B]) -> B:
-        return self._parsed(self._connection.send("PUT", path, json=_json(body), repeatable=True), answer)
-
-    def _dry(self, path: str, answer: type[B], body: wire.Wire | None = None) -> B:
-        sent = self._connection.send("POST", path, params={"dry_run": "true"}, json=_json(body), repeatable=True)
-        return self._parsed(sent, answer)
-
-    def _items(
-        self, path: str, page: type[wire.Page[W]], *, params: Params | None = None, page_size: int = PAGE_SIZE
-    ) -> Iterator[W]:
-        cursor = None
-        while True:
-            found = self._get(path, page, {**(params or {}), "limit": page_size, "cursor": cursor})
-            yield from found.items
-            if found.next_cursor is None:
-                return
-            if found.next_cursor == cursor:
-                raise errors.DureError(f"{self.server} answers {path} with the same page for ever")
-            cursor = found.next_cursor
-
-    def _parsed(self, body: bytes, answer: type[B]) -> B:
-        try:
-            # A newer server may say more than this client knows.
-            return answer.model_validate_json(body, extra="ignore")
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the body"
-            raise errors.DureError(
-                f"{self.server} answered what this client cannot read as {answer.__name__} ({where}: {first['msg']}); "
-                "one of the two is newer than the other: upgrade dure"
-            ) from error
-
-
-def _json(body: wire.Wire | None) -> bytes | None:
-    return None if body is None else body.model_dump_json(exclude_none=True).encode()
-
-
-def _segment(name: str) -> str:
-    if name.strip(".") == "":
-        raise errors.NotFound(f"{name!r} is no name")
-    return quote(name, safe="")
-
-
-def _time(instant: datetime | None) -> str | None:
-    return None if instant is None else instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

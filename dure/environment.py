@@ -8,7 +8,9 @@ from pydantic import BaseModel, ValidationError
 
 S = TypeVar("S", bound=BaseModel)
 
-SHARED = frozenset({"DURE_DATABASE_URL", "DURE_SERVER", "DURE_TOKEN", "DURE_CONFIG", "DURE_ZONE"})
+SHARED = frozenset(
+    {"DURE_DATABASE_URL", "DURE_SERVER", "DURE_TOKEN", "DURE_CONFIG", "DURE_ZONE", "DURE_WEBHOOK_NETWORKS"}
+)
 """Read by more than one process, or by the CLI."""
 
 PREFIXES = ("DURE_API_", "DURE_SCHEDULER_", "DURE_AGENT_", "DURE_LOCAL_", "DURE_TEST_", "DURE_BENCH_")

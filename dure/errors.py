@@ -113,6 +113,12 @@ class IdempotencyKeyReused(DureError):
     code, status = "idempotency_key_reused", 422
 
 
+class AddressRefused(DureError):
+    """A webhook's address is not one that we send to."""
+
+    code, status = "address_refused", 422
+
+
 class BadCursor(DureError):
     """The cursor is not one of ours; start again without it."""
 
@@ -209,10 +215,22 @@ class UnknownToken(NotFound):
     code = "unknown_token"
 
 
+class UnknownWebhook(NotFound):
+    """There is no such webhook, or it is another company's."""
+
+    code = "unknown_webhook"
+
+
 class AlreadyExists(DureError):
     """The name is taken."""
 
     code, status = "already_exists", 409
+
+
+class TooMany(DureError):
+    """There are as many of these as there may be."""
+
+    code, status = "too_many", 409
 
 
 class WrongState(DureError):
@@ -240,7 +258,7 @@ class NotDrained(DureError):
 
 
 class OfferGone(DureError):
-    """Somebody else took what was offered; the answer has fresh offers."""
+    """What was offered cannot be had any more; the answer has fresh offers."""
 
     code, status = "offer_gone", 409
 

@@ -4,7 +4,7 @@ Knows HTTP and no route; `dure.client` knows the routes.
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -21,6 +21,9 @@ REPEATED = frozenset({429, 502, 503, 504})
 
 LONGEST_WAIT_S = 60
 """A server that wants us to wait longer than this is not waited for: the caller gets the error and its Retry-After."""
+
+LONGEST_SILENCE_S = 60
+"""A stream shows every 15 s that it is alive; one that says nothing for so long is not."""
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -80,6 +83,26 @@ class Connection:
                     raise passing.error from passing.__cause__
                 self._sleep(wait)
                 attempt += 1
+
+    def stream(
+        self, path: str, *, params: Params | None = None, headers: Mapping[str, str] | None = None
+    ) -> Iterator[str]:
+        """The lines of an answer that goes on for as long as the server says; it ends when the server ends it.
+
+        Raises DureError as `send` does, also where the answer breaks off, and nothing is repeated.
+        """
+        given = {name: value for name, value in (params or {}).items() if value is not None}
+        timeout = httpx.Timeout(self._timeout_s, read=LONGEST_SILENCE_S)
+        try:
+            with self._http.stream("GET", path, params=given, headers=headers, timeout=timeout) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise self._problem(answer)
+                if "event-stream" not in answer.headers.get("content-type", ""):
+                    raise self._stranger(answer)
+                yield from answer.iter_lines()
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise self._unreachable(str(error) or type(error).__name__) from error
 
     def close(self) -> None:
         self._http.close()

@@ -23,6 +23,9 @@ from scheduler.settings import Settings
 from scheduler.store import migrate, tokens
 from scheduler.store.db import Database
 from scheduler.warming import warm
+from scheduler.webhooks.courier import Courier
+from scheduler.webhooks.metrics import DeliveryCounters, WebhookCollector
+from scheduler.webhooks.sender import Sender
 
 log = structlog.get_logger()
 
@@ -34,7 +37,7 @@ def main() -> int:
     arguments = _arguments()
     logs.configure()
     try:
-        settings = read(Settings, os.environ, prefix="DURE_SCHEDULER_", shared={"database_url"})
+        settings = read(Settings, os.environ, prefix="DURE_SCHEDULER_", shared={"database_url", "webhook_networks"})
     except SettingError as error:
         print(f"scheduler: {error}", file=sys.stderr)
         return 2
@@ -82,19 +85,22 @@ def _admin_token(settings: Settings, path: Path) -> None:
 
 def _run(settings: Settings) -> None:
     warm()
-    db = Database(settings.database_url, pool_size=4, lock_timeout_s=2)
+    db = Database(settings.database_url, pool_size=5, lock_timeout_s=2)
     clock = _clock(db)
     registry = CollectorRegistry()
     counters = Counters(registry)
     counters.watch_clock(lambda: clock.step_s)
     loop = Loop(db, clock, counters, wake_s=settings.wake_s)
     registry.register(FleetCollector(db, clock.now, lambda: loop.leads))
+    registry.register(WebhookCollector(db, clock.now, lambda: loop.leads))
+    courier = Courier(db, clock, Sender(settings.webhook_networks), DeliveryCounters(registry), lambda: loop.epoch)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stop())
     server = probes.serve(settings.port, host=settings.host, routes=_routes(registry, db, clock, loop, counters))
     housekeeping = jobs.schedule(db, clock, loop)
     log.info("scheduler is up", action="up", port=server.port)
-    loop.run()
+    with courier:
+        loop.run()
     housekeeping.shutdown(wait=False)
     server.close()
     db.close()

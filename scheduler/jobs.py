@@ -4,7 +4,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from scheduler.clock import DatabaseClock
 from scheduler.loop import Loop
-from scheduler.store import idempotency, offers
+from scheduler.store import deliveries, idempotency, offers
 from scheduler.store.db import Database
 
 
@@ -18,6 +18,9 @@ def schedule(db: Database, clock: DatabaseClock, loop: Loop) -> BackgroundSchedu
         lambda: forget_answers(db, loop, clock.now()), "interval", id="forget_idempotent_answers", minutes=10, jitter=30
     )
     jobs.add_job(lambda: forget_offers(db, loop, clock.now()), "interval", id="forget_offers", minutes=10, jitter=30)
+    jobs.add_job(
+        lambda: forget_deliveries(db, loop, clock.now()), "interval", id="forget_deliveries", minutes=60, jitter=300
+    )
     jobs.start()
     return jobs
 
@@ -36,3 +39,11 @@ def forget_offers(db: Database, loop: Loop, now: float) -> int:
         return 0
     with db.begin() as session:
         return offers.forget(session, now=now)
+
+
+def forget_deliveries(db: Database, loop: Loop, now: float) -> int:
+    """Removes deliveries to webhooks that were settled a month ago; only the leader does."""
+    if not loop.leads:
+        return 0
+    with db.begin() as session:
+        return deliveries.forget(session, now=now)

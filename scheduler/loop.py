@@ -17,7 +17,7 @@ from scheduler.store import due, generation
 from scheduler.store.books import Books
 from scheduler.store.db import Database, Session
 from scheduler.store.leader import Deposed, Lead, fence
-from scheduler.turns import queue, renewals, silence, starts, stops
+from scheduler.turns import queue, renewals, silence, starts, stops, warnings
 
 R = TypeVar("R")
 log = structlog.get_logger()
@@ -44,6 +44,12 @@ class Loop:
     @property
     def leads(self) -> bool:
         return self.lead is not None and self.lead.epoch is not None
+
+    @property
+    def epoch(self) -> int | None:
+        """Of our lead; None while another leads."""
+        lead = self.lead
+        return None if lead is None else lead.epoch
 
     def stop(self) -> None:
         self._stop.set()
@@ -116,6 +122,7 @@ class Loop:
         self._silence()
         for pool in self._due():
             self._apart(pool, self._plan_and_starts)
+        self._warn()
 
     def _plan_and_starts(self, pool: due.DuePool) -> None:
         if pool.expiries:
@@ -202,6 +209,14 @@ class Loop:
                 "a lease was moved", action="lease_move", lease=move.after.id, cause=move.cause, slip_s=move.slipped_s
             )
         return True
+
+    def _warn(self) -> None:
+        """Looked for every turn: a warning may be a second late, so it is no edge to sleep to."""
+        more = True
+        while more:
+            told, more = self._committed(lambda session: warnings.warn(session, now=self.clock.now()))
+            for lease in told:
+                log.info("a lease's start or end was told", action="lease_warn", lease=lease)
 
     def _quarantine(self) -> None:
         for gpu in self._committed(lambda session: stops.quarantine_unproved(session, now=self.clock.now())):

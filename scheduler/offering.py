@@ -1,46 +1,27 @@
-"""Offers: searched on a snapshot, kept for a few minutes, and claimed as asks for exactly that time.
+"""Offers are claimed, as asks for exactly that time.
 
-A claim that comes too late, or whose window somebody else took, gets fresh offers for the same search in the same answer.
+A claim that comes too late, or whose window is taken, gets fresh offers for the same search in the same answer.
 """
 
 import math
 from collections.abc import Sequence
 
 from dure import wire
-from dure.errors import OfferExpired, OfferGone, UnknownOffer
-from scheduler import asks
+from dure.errors import InvalidRequest, OfferExpired, OfferGone, UnknownOffer, WindowInPast
+from dure.wire import FieldError
+from scheduler import asks, searching
 from scheduler.actor import Actor
-from scheduler.core import offers
+from scheduler.core import explain
 from scheduler.core.decide import decide
-from scheduler.core.model import Ask, Gang, Instant, LeaseId, Promise, Shape
-from scheduler.ids import new_id
+from scheduler.core.model import Instant, LeaseId, Promise
 from scheduler.service import Service
 from scheduler.store import leases
 from scheduler.store import offers as stored
 from scheduler.store.db import Session
 from scheduler.store.times import to_wire
 
-CLAIMED_WITHIN_S = 300
-"""How long an offer can be claimed, or until it would start."""
-
 Claimed = wire.Lease | OfferGone | OfferExpired
 """The lease; or why there is none, with fresh offers, which are stored."""
-
-
-def search(service: Service, session: Session, body: wire.OfferSearch, *, actor: Actor, now: float) -> wire.Offers:
-    """Offers in every pool that was named, the first to start first; they are stored, to be claimed.
-
-    Raises UnknownCompany, UnknownPool, Forbidden, InvalidRequest, WindowInPast, BeyondHorizon.
-    """
-    found: list[wire.Offer] = []
-    for pool in dict.fromkeys(body.pools):
-        ask = asks.parsed(session, _asked(body, pool), actor, now)
-        at = Instant(math.ceil(now))
-        _, book = service.books.seen(session, pool, at)
-        found += [_offered(offer, ask, now) for offer in offers.search(book, ask, at)]
-    found.sort(key=lambda offer: (offer.starts_at, offer.pool, offer.id))
-    stored.keep(session, body, found)
-    return wire.Offers(items=found)
 
 
 def show(session: Session, offer: str, *, actor: Actor) -> wire.Offer:
@@ -51,52 +32,50 @@ def show(session: Session, offer: str, *, actor: Actor) -> wire.Offer:
 def claim(
     service: Service, session: Session, offer: str, body: wire.OfferClaim, *, actor: Actor, now: float
 ) -> Claimed:
-    """The lease that the offer becomes; claimed again it is the same lease. Raises UnknownOffer."""
+    """The lease that the offer becomes; claimed again it is the same lease. Raises UnknownOffer, InvalidRequest."""
     row = stored.locked(session, _row(session, offer, actor).id)
-    made = stored.to_wire_offer(row)
     if row.lease is not None:
         return leases.get(session, row.lease, actor=actor)
-    wanted = wire.Ask(
-        pool=made.pool,
-        shape=made.shape,
-        duration_s=made.duration_s,
-        start=made.starts_at,
-        queue=False,
-        purpose=wire.OfferSearch.model_validate(row.search).purpose,
-        name=body.name,
-        company=made.company,
-    )
+    wanted = _wanted(row, body)
+    _, book, now = service.locked(session, wanted.pool, now)
     if now >= row.expires_at:
-        said = f"offer {row.id} could be claimed until {_rfc(row.expires_at)}; these are fresh"
-        return OfferExpired(said, offers=_fresh(service, session, row.search, actor, now))
-    if not _still_there(service, session, wanted, actor, now):
-        said = f"somebody else took what offer {row.id} was for; these are fresh"
-        return OfferGone(said, offers=_fresh(service, session, row.search, actor, now))
-    lease = service.ask(session, wanted, actor=actor, now=now)
+        return _expired(service, session, row, actor, now)
+    ask = asks.parsed(session, wanted, actor, now)
+    [verdict] = decide(book, [(LeaseId("~"), ask)], Instant(math.ceil(now))).verdicts
+    if not isinstance(verdict, Promise):
+        fresh, said = _fresh(service, session, row, actor, now)
+        return OfferGone(
+            f"offer {row.id} cannot be had any more. {explain.sentence(verdict, ask)} {said}", offers=fresh
+        )
+    try:
+        lease = service.ask(session, wanted, actor=actor, now=now)
+    except WindowInPast:  # its start passed since the look above
+        return _expired(service, session, row, actor, now)
     stored.claimed(session, row, lease.id)
     return lease
 
 
-def _still_there(service: Service, session: Session, wanted: wire.Ask, actor: Actor, now: float) -> bool:
-    """Whether the claim would be promised, under the lock under which it then is."""
-    _, book, now = service.locked(session, wanted.pool, now)
-    ask = asks.parsed(session, wanted, actor, now)
-    [verdict] = decide(book, [(LeaseId("~"), ask)], Instant(math.ceil(now))).verdicts
-    return isinstance(verdict, Promise)
+def _expired(service: Service, session: Session, row: stored.Row, actor: Actor, now: float) -> OfferExpired:
+    fresh, said = _fresh(service, session, row, actor, now)
+    return OfferExpired(f"offer {row.id} could be claimed until {_rfc(row.expires_at)}. {said}", offers=fresh)
 
 
 def _fresh(
-    service: Service, session: Session, search_: dict[str, object], actor: Actor, now: float
-) -> Sequence[wire.Offer]:
-    """Offers for the same search, from now on where its window has begun; none where it is past."""
-    body = wire.OfferSearch.model_validate(search_)
+    service: Service, session: Session, row: stored.Row, actor: Actor, now: float
+) -> tuple[Sequence[wire.Offer], str]:
+    """Offers for the same search, from now on where its window has begun, and a sentence about them."""
+    body = wire.OfferSearch.model_validate(row.search)
     at = to_wire(math.ceil(now))
     if body.start_by is not None and body.start_by < at:
-        return []
-    started = body.start is not None and body.start < at
-    return search(
-        service, session, body.model_copy(update={"start": None}) if started else body, actor=actor, now=now
-    ).items
+        return (), f"The window that was searched ended at {_rfc(int(body.start_by.timestamp()))}; search in another."
+    if body.start is not None and body.start < at:
+        body = body.model_copy(update={"start": None})
+    found = searching.keep(
+        session, body, searching.search(searching.seen(service, session, body, actor=actor, now=now))
+    )
+    if not found.items:
+        return (), "Nothing else fits that search; give it a wider window, or ask for less."
+    return found.items, "The offers in this answer are fresh."
 
 
 def _row(session: Session, offer: str, actor: Actor) -> stored.Row:
@@ -106,46 +85,23 @@ def _row(session: Session, offer: str, actor: Actor) -> stored.Row:
     return found
 
 
-def _asked(body: wire.OfferSearch, pool: str) -> wire.Ask:
-    """A window that begins with `start` and has no end is open up to the horizon."""
-    start_by = body.start_by
-    if body.start is not None and start_by is None:
-        start_by = to_wire(int(body.start.timestamp()) + wire.HORIZON_S)
+def _wanted(row: stored.Row, body: wire.OfferClaim) -> wire.Ask:
+    """The ask for exactly what was offered."""
+    made, purpose = stored.to_wire_offer(row), wire.OfferSearch.model_validate(row.search).purpose
+    if body.renew and purpose != "inference":
+        message = 'only inference leases renew themselves: search with "purpose": "inference", or leave it out'
+        raise InvalidRequest(f"renew: {message}", errors=[FieldError(field="renew", message=message)])
     return wire.Ask(
-        pool=pool,
-        shape=body.shape,
-        duration_s=body.duration_s,
-        start=body.start,
-        start_by=start_by,
-        purpose=body.purpose,
-        company=body.company,
+        pool=made.pool,
+        shape=made.shape,
+        duration_s=made.duration_s,
+        start=made.starts_at,
+        queue=False,
+        purpose=purpose,
+        renew=body.renew,
+        name=body.name,
+        company=made.company,
     )
-
-
-def _offered(offer: offers.Offer, ask: Ask, now: float) -> wire.Offer:
-    return wire.Offer(
-        id=new_id("off", now),
-        company=ask.company,
-        pool=ask.pool,
-        reasons=[reason.value for reason in offer.reasons],
-        shape=_wire_shape(offer.shape),
-        duration_s=offer.end - offer.start,
-        starts_at=to_wire(offer.start),
-        ends_at=to_wire(offer.end),
-        promised_start=to_wire(offer.start),
-        gpu_seconds=offer.gpu_seconds,
-        quota_left_gpus=offer.quota_left,
-        islands=offer.islands,
-        racks=offer.racks,
-        placement=[wire.OfferShare(node=node, gpus=gpus) for node, gpus in offer.placement],
-        expires_at=to_wire(min(int(now) + CLAIMED_WITHIN_S, offer.start)),
-    )
-
-
-def _wire_shape(shape: Shape) -> wire.Shape:
-    if isinstance(shape, Gang):
-        return wire.Shape(nodes=shape.nodes, gpus_per_node=shape.gpus_per_node)
-    return wire.Shape(gpus=shape.gpus)
 
 
 def _rfc(instant: int) -> str:

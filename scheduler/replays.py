@@ -91,7 +91,7 @@ def _check_elsewhere(session: Session, found: Decision, inputs: Mapping[str, Any
 
 
 def _option(session: Session, said: wire.PoolOption, ask: Ask, now: Instant) -> elsewhere.Option:
-    policy = books.policy(pools.row(session, said.pool))
+    policy = history.policy(session, said.pool, said.generation) or books.policy(pools.row(session, said.pool))
     there = history.book(session, said.pool, said.generation, policy, now, [0])
     return elsewhere.option(there, PoolId(said.pool), ask, now, generation=said.generation)
 

@@ -165,7 +165,11 @@ class Service:
         if not plan.moves and not plan.pulled:
             return plan
         newer = generation.bump(session, pool)
-        said = Said(code="planned", detail=sentences.plan(plan), numbers=sentences.plan_numbers(plan))
+        said = Said(
+            code="planned",
+            detail=sentences.plan(plan),
+            numbers={name: count for name, count in sentences.plan_numbers(plan).items() if count},
+        )
         kept = record.of_replan(book, waiting, at, plan)
         head = plans.write_decision(session, book, kept, said, pool=pool, decided_at=number, at=now)
         by_id = {lease_id: ask for lease_id, ask, _ in waiting}

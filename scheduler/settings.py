@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scheduler.webhooks.addresses import Networks
+
 
 class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -11,4 +13,7 @@ class Settings(BaseModel):
     )
     host: str = Field(default="127.0.0.1", description="where /metrics, /healthz and /readyz listen")
     port: int = Field(default=8471, ge=0, le=65535, description="port of /metrics, /healthz and /readyz; 0 takes any")
+    webhook_networks: Networks = Field(
+        default=(), description="networks whose addresses webhooks may have though they are not public: 10.1.0.0/16,..."
+    )
     wake_s: float = Field(default=1.0, gt=0, le=5, description="the longest the loop sleeps, in seconds")

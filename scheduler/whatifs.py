@@ -11,8 +11,8 @@ from dure.errors import InvalidRequest, Unavailable, UnknownNode
 from dure.wire import FieldError
 from scheduler.core import hindsight, sentences, whatif
 from scheduler.core.book import Book
-from scheduler.core.hindsight import Past
 from scheduler.core.model import Ask, CompanyId, Instant, LeaseId, Node, NodeId, Policy
+from scheduler.core.past import Past
 from scheduler.core.whatif import Change, Changes, Difference
 from scheduler.store import books, companies, due, history, past, pools
 from scheduler.store.books import Books
@@ -60,11 +60,10 @@ class WhatIfs:
         """What the question is about. Raises UnknownPool, UnknownCompany, UnknownNode, InvalidRequest."""
         at = Instant(math.ceil(now))
         generation, book = self._books.seen(session, body.pool, at)
+        changes = _changes(session, body, book)
         if body.since is None:
-            changes = _changes(session, body, book)
             return Case(pool=body.pool, changes=changes, seen=_now(session, body.pool, book, at), generation=generation)
         seen = _past(session, body, at)
-        changes = _changes(session, body, seen.book if body.remove_nodes else book)
         first = history.before(session, body.pool, seen.since)
         return Case(pool=body.pool, changes=changes, seen=seen, generation=first)
 
@@ -141,9 +140,7 @@ def _changes(session: Session, body: wire.WhatIf, book: Book) -> Changes:
         companies.row(session, quota.company)
     for node in body.remove_nodes:
         if NodeId(node) not in book.nodes:
-            raise UnknownNode(
-                f"pool {body.pool} has no node {node} then; `dure calendar {body.pool}` shows those it has"
-            )
+            raise UnknownNode(f"pool {body.pool} has no node {node}; `dure calendar {body.pool}` shows those it has")
     added = [nodes.gpus for nodes in body.add_nodes for _ in range(nodes.count)]
     return Changes(
         quotas={CompanyId(quota.company): quota.gpus for quota in body.quotas},

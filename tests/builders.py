@@ -17,6 +17,7 @@ from scheduler.core.model import (
     Policy,
     PoolId,
     Promise,
+    Purpose,
     Shape,
     State,
     Total,
@@ -51,6 +52,7 @@ def an_ask(
     start_by: int | None = None,
     queue: bool = True,
     notice_s: int = 0,
+    purpose: Purpose = Purpose.TRAINING,
 ) -> Ask:
     return Ask(
         company=CompanyId(company),
@@ -61,6 +63,7 @@ def an_ask(
         start_by=None if start_by is None else Instant(start_by),
         queue=queue,
         notice_s=notice_s,
+        purpose=purpose,
     )
 
 

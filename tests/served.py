@@ -8,10 +8,10 @@ from typing import NoReturn
 
 import httpx
 import structlog
-import uvicorn
 from fastapi import FastAPI
 
 from api.__main__ import config
+from api.server import Server
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def served(app: FastAPI) -> Iterator[str]:
     # Said to be TCP, or asyncio does not know to send small answers at once.
     with _unlogged(), socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
-        server = _Server(config(app, "127.0.0.1", 0))
+        server = _Server(app)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         server.ready.wait()
@@ -50,13 +50,19 @@ def _unlogged() -> Iterator[None]:
         structlog.configure(**before)
 
 
+def _end_streams(app: FastAPI) -> None:
+    # Some tests serve an app of their own, which has none.
+    if hasattr(app.state, "parts"):
+        app.state.parts.feed.end()
+
+
 def _drop(*_: object) -> NoReturn:
     raise structlog.DropEvent
 
 
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
+class _Server(Server):
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__(config(app, "127.0.0.1", 0), lambda: _end_streams(app))
         self.ready = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

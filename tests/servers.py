@@ -20,8 +20,10 @@ from deploy.local.trouble import CannotStart
 
 PREFIX = "dure-test-"
 
-QUICK = {"fsync": "off", "max_connections": "100"}
-"""What is lost with the machine, not with a process, is no loss to a test."""
+QUICK = {"fsync": "off", "max_connections": "100", "autovacuum": "off"}
+"""What is lost with the machine, not with a process, is no loss to a test. Readers of events wait for every transaction
+that began before, PostgreSQL's own tidying too, and a test that reads at once does not.
+"""
 
 TEMPLATE = "template_dure"
 

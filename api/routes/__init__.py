@@ -4,6 +4,7 @@ from api.routes import (
     calendar,
     companies,
     decisions,
+    events,
     health,
     leases,
     nodes,
@@ -13,6 +14,7 @@ from api.routes import (
     quotas,
     tokens,
     usage,
+    webhooks,
     whatif,
 )
 
@@ -20,6 +22,8 @@ ROUTERS = (
     leases.router,
     offers.router,
     decisions.router,
+    events.router,
+    webhooks.router,
     calendar.router,
     usage.router,
     whatif.router,

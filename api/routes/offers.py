@@ -8,7 +8,7 @@ from starlette.responses import Response
 from api import answers
 from api.answers import Answer
 from api.calls import Admitted
-from api.deps import PersonReads, PersonWrites
+from api.deps import Cursor, Limit, OfCompany, PersonReads, PersonWrites, after
 from api.openapi import own
 from api.strict import StrictRoute
 from dure import wire
@@ -22,7 +22,8 @@ from dure.errors import (
     UnknownPool,
     WindowInPast,
 )
-from scheduler import offering
+from scheduler import offering, searching
+from scheduler.store import offers
 
 router = APIRouter(prefix="/v1/offers", tags=["offers"], route_class=StrictRoute)
 
@@ -36,10 +37,23 @@ CLAIMED: dict[int | str, dict[str, Any]] = {201: {"description": "Scheduled: exa
     openapi_extra=own(UnknownCompany, UnknownPool, WindowInPast, BeyondHorizon),
 )
 def search_offers(body: wire.OfferSearch, call: PersonWrites) -> Response:
-    """Several different windows, over one pool or several: the soonest, the one that leaves most of the quota free, the
-    best placed, later ones. They hold nothing; each can be claimed by its id for a few minutes.
+    """Several different windows, over one pool or several as of one instant: the soonest, the one that leaves most of the
+    quota free, the best placed, later ones, and where that would do, shorter, smaller or longer ones. They hold nothing;
+    each can be claimed by its id for a few minutes. `unmet` says why a pool cannot give the whole.
     """
-    return call.write(lambda at: answers.ok(offering.search(at.service, at.session, body, actor=at.actor, now=at.now)))
+    seen = call.look(lambda at: searching.seen(at.service, at.session, body, actor=at.actor, now=at.now))
+    found = searching.search(seen)
+    return call.write(lambda at: answers.ok(searching.keep(at.session, body, found)))
+
+
+@router.get("", response_model=wire.Page[wire.Offer], summary="List offers")
+def list_offers(call: PersonReads, company: OfCompany = None, limit: Limit = 50, cursor: Cursor = None) -> Response:
+    """Those that can be claimed now, newest first; a company sees its own."""
+
+    def work(at: Admitted) -> wire.Page[wire.Offer]:
+        return offers.page(at.session, actor=at.actor, company=company, after=after(cursor), limit=limit, now=at.now)
+
+    return call.read(work)
 
 
 @router.get("/{offer}", response_model=wire.Offer, summary="Show an offer", openapi_extra=own(UnknownOffer))

@@ -37,6 +37,14 @@ def check(
     return Findings(wrong=wrong, late_with_cause=late, kept=kept)
 
 
+def _slipped(before: Lease, lease: Lease) -> bool:
+    """Whether its promise got later with a cause, its box as long as before."""
+    if before.promised_start is None or lease.promised_start is None:
+        return False
+    later = lease.promised_start > before.promised_start
+    return later and lease.late_cause is not None and lease.duration_s == before.duration_s
+
+
 def _promises(promised: Mapping[str, Lease], leases: Iterable[Lease]) -> tuple[list[str], list[str], int]:
     wrong: list[str] = []
     late: list[str] = []
@@ -44,6 +52,9 @@ def _promises(promised: Mapping[str, Lease], leases: Iterable[Lease]) -> tuple[l
     for lease in leases:
         before = promised.get(lease.id)
         if before is None or before.promised_start is None:
+            continue
+        if _slipped(before, lease):
+            late.append(f"{lease.id}: promised later, {lease.late_cause}")
             continue
         if (lease.promised_start, lease.ends_at) != (before.promised_start, before.ends_at):
             wrong.append(f"{lease.id}: its promise or its end was changed")

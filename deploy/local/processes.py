@@ -18,6 +18,9 @@ TREE = Path(__file__).resolve().parents[2]
 PRODUCT = "NVIDIA H100 80GB HBM3"
 """What the simulated GPUs say they are."""
 
+OWN_NETWORKS = "127.0.0.0/8,::1/128"
+"""On a laptop who is told by webhook is on it too."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processes:
@@ -37,7 +40,7 @@ class Processes:
         inherited = {name: value for name, value in os.environ.items() if name not in ("DURE_SERVER", "DURE_TOKEN")}
         local = ",".join(filter(None, (inherited.get("NO_PROXY"), HOST)))
         ours = {"DURE_DATABASE_URL": self.database_url, "NO_PROXY": local, "no_proxy": local, "PYTHONUNBUFFERED": "1"}
-        return {**inherited, **ours, **(extra or {})}
+        return {"DURE_WEBHOOK_NETWORKS": OWN_NETWORKS, **inherited, **ours, **(extra or {})}
 
     def api(self) -> Child:
         return self._child("api", "api", {"DURE_API_HOST": HOST, "DURE_API_PORT": str(self.settings.api_port)})

@@ -2,7 +2,25 @@
 
 import typer
 
-from dure.cli import ask, calendar, company, exits, lease, node, offer, pool, quota, status, token, usage, version
+from dure.cli import (
+    ask,
+    calendar,
+    company,
+    decision,
+    events,
+    exits,
+    lease,
+    node,
+    offer,
+    pool,
+    quota,
+    status,
+    token,
+    usage,
+    version,
+    webhook,
+    whatif,
+)
 from dure.cli.command import Json, Server, Token, TokenFile, Zone, begin
 
 EPILOG = "\b\n" + "\n".join(["Exit codes:", *(f"  {code}  {meaning}" for code, meaning in exits.MEANINGS.items())])
@@ -35,9 +53,13 @@ def root(
 ask.register(app)
 app.add_typer(lease.app, name="lease")
 app.add_typer(offer.app, name="offer")
+app.add_typer(decision.app, name="decision")
 calendar.register(app)
+whatif.register(app)
 status.register(app)
 usage.register(app)
+events.register(app)
+app.add_typer(webhook.app, name="webhook")
 app.add_typer(pool.app, name="pool")
 app.add_typer(node.app, name="node")
 app.add_typer(company.app, name="company")

@@ -43,8 +43,8 @@ A setting that nobody knows, in the file or in the environment, is an error that
 ## Answers
 
 People get text on stdout and errors on stderr. With `--json` a command prints the API's own type on stdout, a list as
-one page that holds everything asked for, a watch one lease a line, and an error as a problem (RFC 9457). Only a command
-line that cannot be read at all is told on stderr alone.
+one page that holds everything asked for, a watch one lease a line, a follow one event a line, and an error as a problem
+(RFC 9457). Only a command line that cannot be read at all is told on stderr alone.
 
 ## Shell completion
 

@@ -111,6 +111,20 @@ def cancel(terminal: Terminal, lease_id: LeaseId, *, dry_run: DryRun = False) ->
             terminal.show(cancelled, lambda view: leases.lease(cancelled, view))
 
 
+@command(app, "explain")
+def explain(terminal: Terminal, lease_id: LeaseId) -> None:
+    """Say why a lease is as it is.
+
+    Everything that happened to it, each with its reason and the decision that made it.
+    """
+    from dure.render import explanations
+
+    limits.name("LEASE", lease_id, limits.LEASE)
+    with terminal.client() as client:
+        found = client.explain(lease_id)
+    terminal.show(found, lambda view: explanations.explanation(found, view))
+
+
 @command(app, "events")
 def events(terminal: Terminal, lease_id: LeaseId) -> None:
     """List what happened to a lease, in order."""

@@ -16,7 +16,11 @@ COMPANY = "1 to 40 of a-z, 0-9 and -, first a letter, not - last; for example ac
 POOL = "1 to 63 of a-z, 0-9, . and -, not . or - first or last; for example h100-80gb"
 NODE = "1 to 253 of a-z, 0-9, . and -, not . or - first or last; for example gpu-01"
 LEASE = "an id is as dure lease list shows it, for example lea_06eqz8n1hg7k2m9v4r3t; a lease's name is not its id"
+DECISION = "an id is as dure lease explain shows it, for example dec_06eqz8n1hg7k2m9v4r3t"
 TOKEN = "an id is as dure token list shows it, for example tok_06eqz8n1hg7k2m9v4r3t"
+WEBHOOK = "an id is as dure webhook list shows it, for example whk_06eqz8n1hg7k2m9v4r3t"
+EVENT = "an id is as dure events shows it, for example evt_1207"
+DOMAIN = "at most 63 of A-Z, a-z, 0-9, ., _ and -"
 _LABEL = "1 to 100 characters on one line"
 
 _FIELDS = {
@@ -40,8 +44,28 @@ _FIELDS = {
     ("Shrink", "nodes"): ("--nodes", "a whole number from 1 to 100000; for example 2"),
     ("Resize", "gpus"): ("--gpus", "a whole number from 1 to 100000; for example 4"),
     ("Resize", "nodes"): ("--nodes", "a whole number from 1 to 100000; for example 2"),
+    ("OfferSearch", "pools"): ("POOLS", f"1 to 8 names with commas between them, each {POOL}"),
+    ("OfferSearch", "duration_s"): ("--for", "from 1s to 60d; for example 2h30m"),
+    ("OfferSearch", "shortest_s"): ("--shortest", "from 1s to 60d; for example 2h"),
+    ("OfferSearch", "longest_s"): ("--longest", "from 1s to 60d; for example 4h"),
+    ("OfferSearch", "fewest"): ("--fewest", "a whole number from 1 to 100000; for example 4"),
+    ("OfferSearch", "start"): ("--start", 'between 1970 and 2999; for example "tomorrow 09:00"'),
+    ("OfferSearch", "start_by"): ("--start-by", 'between 1970 and 2999; for example "tomorrow 18:00"'),
+    ("OfferSearch", "company"): ("--company", COMPANY),
+    ("OfferClaim", "name"): ("--name", f"{_LABEL}; for example llm-3"),
+    ("DrainNode", "start"): ("--at", 'between 1970 and 2999; for example "tomorrow 03:00"'),
+    ("DrainNode", "duration_s"): ("--for", "from 1s to 60d; for example 2h"),
+    ("DrainNode", "reason"): ("--reason", f'{_LABEL}; for example "new driver"'),
+    ("NodeLabels", "rack"): ("LABELS", f"a rack is {DOMAIN}; for example rack=r1"),
+    ("NodeLabels", "island"): ("LABELS", f"an island is {DOMAIN}; for example island=i1"),
     ("CompanyCreate", "name"): ("COMPANY", COMPANY),
     ("CompanyCreate", "title"): ("--title", f'{_LABEL}; for example "Acme Robotics"'),
+    ("WebhookCreate", "url"): (
+        "URL",
+        "a whole address, at most 500 ASCII characters, no user, password or #; for example https://hooks.example.com/dure",
+    ),
+    ("WebhookCreate", "label"): ("--label", f"{_LABEL}; for example on-call"),
+    ("WebhookCreate", "company"): ("--company", COMPANY),
     ("QuotaSet", "gpus"): ("--gpus", "a whole number from 0 to 100000; for example 16"),
     ("PoolCreate", "name"): ("POOL", POOL),
     ("PoolCreate", "product"): ("--product", f'{_LABEL}; for example "NVIDIA H100 80GB HBM3"'),
@@ -52,6 +76,12 @@ _FIELDS = {
         "--empty-memory-mib",
         "a whole number from 0 to 1048576; for example 1024",
     ),
+    ("PolicyIf", "rule"): (
+        "--policy",
+        "one of late-slots, earliest-slot and only-earlier; for example rule=earliest-slot",
+    ),
+    ("PolicyIf", "slack_ppm"): ("--policy", "from 0% to 200%; for example slack=5%"),
+    ("PolicyIf", "reserve_ppm"): ("--policy", "from 0% to less than 100%; for example reserve=20%"),
     ("NodeEnroll", "name"): ("NODE", NODE),
     ("TokenIssue", "company"): ("--company", COMPANY),
     ("TokenIssue", "node"): ("--node", NODE),

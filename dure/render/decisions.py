@@ -1,7 +1,7 @@
 """Decisions, refusals and problems in words: code, sentence, numbers, and what would work."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -74,6 +74,12 @@ def problem_lines(error: DureError, zone: ZoneInfo | None) -> Iterator[str]:
     width = max(map(len, said), default=0)
     for name, value in said.items():
         yield f"  {name:<{width}}  {value}"
+    for option in error.decision.elsewhere if error.decision else ():
+        start = option.promised_start
+        said = (
+            "" if start is None else f" from {start.isoformat() if zone is None else times.show_instant(start, zone)}"
+        )
+        yield f"  in {option.pool}: {option.code}{said}"
     if error.lease is not None:
         yield f"  kept as {error.lease}: dure lease show {error.lease}"
     if error.retry_after_s is not None:
@@ -118,7 +124,14 @@ def quote(found: wire.Quote, view: View) -> RenderableType:
     if found.placement:
         rows.append(("where", placement(found.placement)))
     rows.append(("why", decision.detail))
-    return Group(head, facts([*rows, *numbers(decision.numbers, view.zone)]))
+    return Group(head, facts([*rows, *numbers(decision.numbers, view.zone), *options(decision.elsewhere, view)]))
+
+
+def options(found: Iterable[wire.PoolOption], view: View) -> Iterator[tuple[str, str]]:
+    """What a refused ask would get in other pools."""
+    for one in found:
+        start = "" if one.promised_start is None else f": {view.full(one.promised_start)}, at the latest"
+        yield f"in {one.pool}", f"{one.code}{start}"
 
 
 def placement(shares: list[wire.NodeShare]) -> str:

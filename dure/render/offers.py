@@ -1,21 +1,36 @@
 """Offers, a window a line."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dure import wire
-from dure.render.view import View, table, timed
+from dure import times, wire
+from dure.render.view import View, facts, table, timed
+
+NEAR = {
+    "one_node": "one node",
+    "one_island": "one NVLink island",
+    "one_rack": "one rack",
+    "several_racks": "several racks",
+    "unlabelled": "several nodes",
+}
 
 
-def offers(found: Sequence[wire.Offer], view: View) -> RenderableType:
-    """When, why and at what price, the first to start first."""
-    if not found:
-        return Text("no offer: nothing like it fits; give it a wider window, or ask for less")
+def found(answer: wire.Offers, view: View) -> RenderableType:
+    """What a search found, and which pools cannot give all of it."""
+    unmet = [Text(f"{one.pool}: {one.code}: {one.detail}") for one in answer.unmet]
+    return Group(offers(answer.items, view), *unmet)
+
+
+def offers(offered: Iterable[wire.Offer], view: View) -> RenderableType:
+    """When, why and at what price."""
+    shown = list(offered)
+    if not shown:
+        return Text("no offers: dure offer search makes some")
     made = table(
         *("OFFER", "POOL", "WHAT", "STARTS", "ENDS", "WHY", "WHERE", "QUOTA LEFT", "GPU-HOURS", "CLAIM BY"),
-        rows=lambda view: [_line(one, view) for one in found],
+        rows=lambda view: [_line(one, view) for one in shown],
         view=view,
         right=("QUOTA LEFT", "GPU-HOURS"),
         loose=("WHERE",),
@@ -24,9 +39,36 @@ def offers(found: Sequence[wire.Offer], view: View) -> RenderableType:
     return timed(made, view)
 
 
+def offer(one: wire.Offer, view: View) -> RenderableType:
+    """One of them, with everything it says."""
+    nodes = ", ".join(f"{share.node} ({share.gpus})" for share in one.placement)
+    beside = f"{one.free_beside_gpus} GPUs of these nodes stay free beside it"
+    rows = [
+        ("offer", one.id),
+        ("company", one.company),
+        ("what", f"{one.shape} {one.pool} for {times.show_duration(one.duration_s)}"),
+        ("why", _why(one)),
+        ("starts", f"{view.full(one.starts_at)}; claimed, exactly then"),
+        ("ends", view.full(one.ends_at)),
+        ("where", f"{NEAR[one.placement_class]}: {nodes}; {beside}"),
+        (
+            "price",
+            f"{one.gpu_seconds / 3600:.1f} GPU-hours; {one.quota_left_gpus} GPUs of the quota stay free beside it",
+        ),
+        (
+            "claim",
+            f"became {one.lease}" if one.lease else f"dure offer claim {one.id}, until {view.full(one.expires_at)}",
+        ),
+    ]
+    return facts(rows)
+
+
 def _line(one: wire.Offer, view: View) -> tuple[str, ...]:
-    why = one.lease or ", ".join(one.reasons).replace("_", " ")
-    where = ", ".join(f"{share.node} ({share.gpus})" for share in one.placement)
+    where = f"{NEAR[one.placement_class]}: {', '.join(f'{share.node} ({share.gpus})' for share in one.placement)}"
     when = (view.short(one.starts_at), view.short(one.ends_at))
     price = (str(one.quota_left_gpus), f"{one.gpu_seconds / 3600:.1f}")
-    return (one.id, one.pool, str(one.shape), *when, why, where, *price, view.short(one.expires_at))
+    return (one.id, one.pool, str(one.shape), *when, _why(one), where, *price, view.short(one.expires_at))
+
+
+def _why(one: wire.Offer) -> str:
+    return ", ".join(one.reasons).replace("_", " ")

@@ -13,6 +13,7 @@ from dure.wire.companies import (
     Usage,
 )
 from dure.wire.decisions import DecisionRecord, Explanation, Replayed, Slot, Step, Tried
+from dure.wire.events import Event, EventData
 from dure.wire.fleet import (
     Booking,
     Calendar,
@@ -45,7 +46,7 @@ from dure.wire.leases import (
     PoolOption,
     Quote,
 )
-from dure.wire.offers import Offer, OfferClaim, OfferReason, Offers, OfferSearch, OfferShare
+from dure.wire.offers import Offer, OfferClaim, OfferReason, Offers, OfferSearch, OfferShare, PlacementClass, Unmet
 from dure.wire.problems import FieldError, Problem
 from dure.wire.reports import (
     MAX_REPORT_BYTES,
@@ -81,6 +82,16 @@ from dure.wire.values import (
     Tier,
     Wire,
 )
+from dure.wire.webhooks import (
+    Delivery,
+    DeliveryState,
+    IssuedWebhook,
+    Webhook,
+    WebhookCreate,
+    WebhookState,
+    WebhookTest,
+    WebhookUrl,
+)
 from dure.wire.whatif import Difference, NodesIf, Outlook, PolicyIf, QuotaIf, WhatIf, WhatIfAnswer
 
 __all__ = [
@@ -101,12 +112,16 @@ __all__ = [
     "Count",
     "Decision",
     "DecisionRecord",
+    "Delivery",
+    "DeliveryState",
     "Difference",
     "Drain",
     "DrainNode",
     "Drained",
     "EndCause",
     "EndPreview",
+    "Event",
+    "EventData",
     "Explanation",
     "Extend",
     "FieldError",
@@ -120,6 +135,7 @@ __all__ = [
     "Id",
     "Instant",
     "IssuedToken",
+    "IssuedWebhook",
     "Label",
     "Lease",
     "LeaseEvent",
@@ -143,6 +159,7 @@ __all__ = [
     "Outcome",
     "Outlook",
     "Page",
+    "PlacementClass",
     "PolicyIf",
     "Pool",
     "PoolCreate",
@@ -173,7 +190,13 @@ __all__ = [
     "TokenIssue",
     "Touched",
     "Tried",
+    "Unmet",
     "Usage",
+    "Webhook",
+    "WebhookCreate",
+    "WebhookState",
+    "WebhookTest",
+    "WebhookUrl",
     "WhatIf",
     "WhatIfAnswer",
     "Wire",

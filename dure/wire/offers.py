@@ -4,17 +4,40 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dure.wire.values import HORIZON_S, CompanyName, Instant, Label, NodeName, PoolName, Purpose, Shape, Wire
+from dure.wire.values import (
+    HORIZON_S,
+    CompanyName,
+    GpuCount,
+    Instant,
+    Label,
+    NodeName,
+    PoolName,
+    Purpose,
+    Shape,
+    Wire,
+)
 
-OfferReason = Literal["soonest", "cheapest", "best_placement", "later", "shorter", "smaller"]
+OfferReason = Literal["soonest", "cheapest", "best_placement", "later", "shorter", "smaller", "longer"]
+PlacementClass = Literal["one_node", "one_island", "one_rack", "several_racks", "unlabelled"]
+Length = Annotated[int, Field(ge=1, le=HORIZON_S, strict=True)]
 
 
 class OfferSearch(Wire):
-    """What is looked for, in one pool or several. Without `start` from now on, without `start_by` up to the horizon."""
+    """What is looked for, in one pool or several. Without `start` from now on, without `start_by` up to the horizon.
+
+    What is shorter, smaller or longer than asked is offered beside the whole where `shortest_s`, `fewest` and
+    `longest_s` allow it. Where the whole fits nowhere, what is at least half of it is offered even without them.
+    """
 
     pools: Annotated[list[PoolName], Field(min_length=1, max_length=8)]
     shape: Shape
-    duration_s: Annotated[int, Field(ge=1, le=HORIZON_S, strict=True)]
+    duration_s: Length
+    shortest_s: Length | None = None
+    """At most `duration_s`: so short a lease would do, if it is sooner."""
+    longest_s: Length | None = None
+    """At least `duration_s`: so long a lease would be welcome."""
+    fewest: GpuCount | None = None
+    """Nodes of a gang, or GPUs in total: so few would do, if it is sooner."""
     start: Instant | None = None
     start_by: Instant | None = None
     purpose: Purpose = "training"
@@ -36,8 +59,10 @@ class Offer(Wire):
     company: CompanyName
     pool: PoolName
     reasons: list[OfferReason]
-    """Why it is offered: the soonest, the one that leaves most of the quota free, the best placed, a later one; or,
-    where the whole fits nowhere in the window, a shorter or a smaller one."""
+    """Why it is offered, among those of its pool: the soonest; the cheapest in quota, which is the one that leaves most
+    of the company's quota free while it lasts (the soonest of equals); the best placed; a later one; or one that is
+    shorter, smaller or longer than asked. Best placed for training is on the fewest islands, racks and nodes, for
+    inference spread over the most, and then what strands least."""
     shape: Shape
     duration_s: int
     starts_at: Instant
@@ -48,21 +73,38 @@ class Offer(Wire):
     """What it takes of the company's account."""
     quota_left_gpus: int
     """What the company's quota leaves beside it at the tightest."""
+    placement_class: PlacementClass
+    """How near its nodes stand: on one node, on one NVLink island, in one rack, in several; `unlabelled` where nobody
+    has said where one of several nodes stands."""
     islands: int
     racks: int
+    free_beside_gpus: int
+    """GPUs of its own nodes that are nobody's while it lasts; 0 fills them."""
     placement: list[OfferShare]
     expires_at: Instant
     lease: str | None = None
     """The lease that it became, once it was claimed."""
 
 
+class Unmet(Wire):
+    """A pool in which the whole of what was looked for is not offered, and why: a refusal's code and numbers."""
+
+    pool: PoolName
+    code: str
+    detail: str
+    """One sentence for a person, with the numbers and what to do next."""
+    numbers: dict[str, int | str]
+
+
 class Offers(Wire):
-    """The offers of a search, the first to start first; none where nothing fits."""
+    """The offers of a search, the first to start first, and the pools that cannot give all of it."""
 
     items: list[Offer]
+    unmet: list[Unmet] = []
 
 
 class OfferClaim(Wire):
-    """What the lease is called, if it is to have a name."""
+    """What the lease is called, if it is to have a name, and whether it renews itself, as in an ask."""
 
     name: Label | None = None
+    renew: bool = False

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from dure.wire.fleet import Rule
-from dure.wire.values import CompanyName, GpuCount, Instant, LeaseState, NodeName, PoolName, Wire
+from dure.wire.values import HORIZON_S, CompanyName, GpuCount, Instant, LeaseState, NodeName, PoolName, Wire
 
 
 class QuotaIf(Wire):
@@ -26,10 +26,10 @@ class PolicyIf(Wire):
     """The parts of the pool's policy that might be different."""
 
     rule: Rule | None = None
-    slack_ppm: Annotated[int | None, Field(ge=0, le=1_000_000, strict=True)] = None
+    slack_ppm: Annotated[int | None, Field(ge=0, le=2_000_000, strict=True)] = None
     reserve_ppm: Annotated[int | None, Field(ge=0, le=999_999, strict=True)] = None
-    reserve_over_s: Annotated[int | None, Field(ge=0, strict=True)] = None
-    seniority_s: Annotated[int | None, Field(ge=0, strict=True)] = None
+    reserve_over_s: Annotated[int | None, Field(ge=0, le=HORIZON_S, strict=True)] = None
+    seniority_s: Annotated[int | None, Field(ge=0, le=HORIZON_S, strict=True)] = None
 
 
 class WhatIf(Wire):
@@ -46,7 +46,7 @@ class WhatIf(Wire):
     @model_validator(mode="after")
     def _times(self) -> Self:
         if self.until is not None and self.since is None:
-            raise ValueError('until needs since too, for example "since": "2026-11-24T00:00:00+09:00"')
+            raise ValueError("until needs since too")
         if self.since is not None and self.until is not None and self.until <= self.since:
             raise ValueError("until comes after since")
         return self
@@ -55,7 +55,7 @@ class WhatIf(Wire):
     def _something(self) -> Self:
         said = self.quotas or self.add_nodes or self.remove_nodes or self.policy
         if not said and self.since is None:
-            raise ValueError('say what would be different, for example "quotas": [{"company": "acme", "gpus": 32}]')
+            raise ValueError("say what would be different: quotas, add_nodes, remove_nodes or policy")
         return self
 
 

@@ -128,8 +128,8 @@ class Book:
         limits.forget(now)
         kept = {id_: lease for id_, lease in self.leases.items() if (lease.stops_at or 0) + gap > now or _holds(lease)}
         drains = {id_: drain for id_, drain in self.drains.items() if drain.ends_at > now}
-        tally = Tally(self.tally.sum().since(now))
-        return replace(self, free=free, limits=limits, leases=kept, drains=drains, tally=tally)
+        reserved, tally = self.reserved & kept.keys(), Tally(self.tally.sum().since(now))
+        return replace(self, free=free, limits=limits, leases=kept, reserved=reserved, drains=drains, tally=tally)
 
     def digest(self, now: int) -> bytes:
         """32 bytes that stand for everything that decisions at `now` are made from, but for the policy and `stranded`.

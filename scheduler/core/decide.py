@@ -134,8 +134,7 @@ def verdict(draft: Draft, ask: Ask, now: Instant, *, at_once: bool = False, wait
         return _promise(case, start) if ask is wanted else _as_many_as_fit(case, wanted, start)
     if ask.queue:
         code = Code.WAITS_FOR_QUOTA if case.obstacle() == "quota" else Code.WAITS_FOR_CAPACITY
-        estimate = case.earliest(ask.shape, ask.duration_s, case.lo, FOR_EVER)
-        return Queued(code=code, numbers=case.numbers(), estimate=estimate)
+        return Queued(code=code, numbers=case.numbers(), estimate=expected(draft, ask, case.lo))
     numbers = case.numbers() | {"waits_for": case.obstacle()} | _instead(case)
     return Refusal(code=Code.NO_START_IN_WINDOW, numbers=numbers)
 
@@ -226,7 +225,8 @@ def _promise(case: _Case, start: Instant) -> Promise:
         code = Code.STARTS_AS_ASKED
     else:
         code = Code.STARTS_LATER
-        numbers["waits_for"] = _waited_for(case, start)
+        if start > case.lo:
+            numbers["waits_for"] = _waited_for(case, start)
     end = Instant(slot + ask.duration_s)
     placement = place(draft, ask.shape, slot, end + draft.policy.gap_s, ask.purpose)
     return Promise(
@@ -244,6 +244,13 @@ def _as_many_as_fit(case: _Case, wanted: Ask, start: Instant) -> Promise:
     shape = resized(wanted.shape, max(most_, wanted.min_size or 1))
     promise = _promise(replace(case, ask=replace(wanted, shape=shape)), start)
     return replace(promise, shape=shape, numbers={**promise.numbers, "asked_gpus": wanted.shape.gpus})
+
+
+def expected(draft: Draft, ask: Ask, lo: int) -> Instant | None:
+    """When an ask that waits would start from `lo` on as things are, the horizon aside; None if not in its window."""
+    last = ask.start if ask.start_by is None else ask.start_by
+    box = Box.of(draft, ask.company, ask.shape, ask.duration_s)
+    return earliest(draft, box, max(lo, ask.start or 0), FOR_EVER if last is None else last)
 
 
 def _waited_for(case: _Case, start: Instant) -> Literal["quota", "capacity"]:

@@ -46,22 +46,27 @@ def _promised(promise: Promise, ask: Ask) -> str:
         shape += f" of the {words.shape(ask.shape)} asked for"
     if isinstance(ask.shape, Total):
         shape += f" on {words.counted(len(promise.placement), 'node')}"
-    match promise.code:
-        case Code.STARTS_NOW:
-            return f"{shape} from now, {start}, until {end}."
-        case Code.STARTS_AS_ASKED:
-            return f"{shape} from {start}, as asked, until {end}."
-        case _:
-            wait = words.span(int(promise.numbers["wait_s"]))
-            why = _full(promise.numbers, ask)
-            return f"{shape} from {start} at the latest, in {wait}, until {end}; before that, {why}."
+    if promise.code is Code.STARTS_NOW:
+        return f"{shape} from now, {start}, until {end}."
+    if promise.code is Code.STARTS_AS_ASKED and promise.promised == promise.start:
+        return f"{shape} from {start}, as asked, until {end}."
+    why = f"; before that, {_full(promise.numbers, ask)}" if "waits_for" in promise.numbers else ""
+    wait = words.span(int(promise.numbers["wait_s"]))
+    if promise.promised == promise.start == promise.estimate:
+        return f"{shape} from {start} at the latest, in {wait}, until {end}{why}."
+    return (
+        f"{shape} for {words.span(ask.duration_s)} from {words.time(promise.promised)} at the latest, in {wait}; booked from {start} "
+        f"until {end}, and expected at {words.time(promise.estimate)}{why}."
+    )
 
 
 def _queued(queued: Queued, ask: Ask) -> str:
     numbers = {**queued.numbers, "waits_for": "quota" if queued.code is Code.WAITS_FOR_QUOTA else "capacity"}
+    outlook = "no start is expected" if queued.estimate is None else f"it is expected at {words.time(queued.estimate)}"
     return (
         f"Queued: no start {_window(ask)} fits {words.shape(ask.shape)} for {words.span(ask.duration_s)}, because "
-        f"{_full(numbers, ask)}; it is decided again whenever a lease ends, so wait, or cancel it and ask for less."
+        f"{_full(numbers, ask)}; as things are, {outlook}; it is decided again whenever a lease ends, so wait, or cancel it "
+        f"and ask for less."
     )
 
 

@@ -2,7 +2,8 @@
 
 What runs goes on on its own nodes. Scheduled leases in its way are placed on other nodes at the same start, one after the
 other in the order in which they are in the way and as few as it takes, until one of them cannot be: that far it can be
-extended, and no refusal is further than a grant would be. What is only scheduled may also have other nodes itself.
+extended, and no refusal is further than a grant would be. What is only scheduled has other nodes itself before anybody
+else has, where that goes as far.
 """
 
 from dataclasses import dataclass, replace
@@ -73,9 +74,9 @@ def extend(book: Book, lease_id: LeaseId, until: int, now: Instant, *, partly: b
     lease = book.leases[lease_id]
     assert lease.ends_at is not None
     found = _on_its_own(book, lease, until, now)
-    if found.obstacle is not None and lease.state is State.SCHEDULED:
+    if lease.state is State.SCHEDULED and (found.obstacle is not None or found.moves):
         anywhere = _on_any(book, lease, until, now)
-        found = anywhere if _end(anywhere) > _end(found) else found
+        found = max(found, anywhere, key=lambda one: (_end(one), -len(one.moves)))
     longest_s = _end(found) - lease.ends_at
     if found.obstacle is None or (partly and longest_s > 0):
         return found

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scheduler.core import record
-from scheduler.core.book import Book
-from scheduler.core.codec import Item, Json, text
+from scheduler.core.codec import Json, text
 from scheduler.core.decide import Decided, decide
 from scheduler.core.lease import advance, asked, queued
 from scheduler.core.model import Cause, CompanyId, Instant, Lease, LeaseId, Queued, Refusal, State
+from scheduler.core.past import Asked, Happened, Past, Planned, Step
 from scheduler.core.replan import Plan, replan
 from scheduler.core.whatif import Changes, Difference, Outlook, difference
 
@@ -22,48 +22,6 @@ WAITING = (State.QUEUED, State.SCHEDULED)
 
 PLANNED_AFTER_S = 2
 """When a world that is not the history plans again after something changed: the loop would have by then."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """Asks that were decided together; `result` is what was decided, as `core.record` writes it."""
-
-    decision: str
-    now: Instant
-    asks: record.Asks
-    result: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """A plan that changed something; `queue` is who waited, in the order in which they were served."""
-
-    decision: str
-    now: Instant
-    queue: tuple[LeaseId, ...]
-    result: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Happened:
-    """Something changed in the book that was not decided: a start, an end, a release, a cancel, a node, a quota."""
-
-    now: Instant
-    item: Item
-
-
-Step = Asked | Planned | Happened
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
-    """A stretch of history: the book and the queue as it begins, and what happened then, in order."""
-
-    book: Book
-    queue: record.Queue
-    steps: Sequence[Step]
-    since: Instant
-    until: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

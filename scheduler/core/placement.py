@@ -15,6 +15,7 @@ from scheduler.core.compiled import choose
 from scheduler.core.model import Gang, Node, NodeId, Placement, Purpose, Shape
 
 _Rows = NDArray[np.int64]
+_Box = tuple[int, int]
 
 
 def place(plane: Plane, shape: Shape, start: int, end: int, purpose: Purpose = Purpose.TRAINING) -> Placement:
@@ -24,28 +25,28 @@ def place(plane: Plane, shape: Shape, start: int, end: int, purpose: Purpose = P
     emptiest nodes, and for the rest the one that suits best. A total for inference takes one GPU after the other, each
     on the node that has most left.
     """
-    return place_on(plane, free_over(plane, start, end), shape, end, purpose)
+    return place_on(plane, free_over(plane, start, end), shape, (start, end), purpose)
 
 
-def place_on(plane: Plane, free: _Rows, shape: Shape, end: int, purpose: Purpose = Purpose.TRAINING) -> Placement:
-    """The same where each node, in the order of the rows, has `free`; something else changes there at about `end`."""
+def place_on(plane: Plane, free: _Rows, shape: Shape, box: _Box, purpose: Purpose = Purpose.TRAINING) -> Placement:
+    """The same where each node, in the order of the rows, has `free` over the box."""
     if isinstance(shape, Gang):
-        chosen = _gang(plane, free, shape, end, purpose)
+        chosen = _gang(plane, free, shape, box, purpose)
     elif purpose is Purpose.INFERENCE:
         chosen = _spread(free, shape.gpus)
     else:
-        chosen = _packed(plane, free, shape.gpus, end)
+        chosen = _packed(plane, free, shape.gpus, box)
     names = list(plane.nodes)
     return tuple((names[row], gpus) for row, gpus in sorted(chosen.items()))
 
 
-def _suits(plane: Plane, free: _Rows, level: int, end: int, *, spread: bool = False) -> _Rows:
-    return choose.suits(plane.free.times, plane.free.lengths, free, level, plane.stranded, end, spread)
+def _suits(plane: Plane, free: _Rows, level: int, box: _Box, *, spread: bool = False) -> _Rows:
+    return choose.suits(plane.free.times, plane.free.lengths, free, level, plane.stranded, *box, spread)
 
 
-def _gang(plane: Plane, free: _Rows, shape: Gang, end: int, purpose: Purpose) -> dict[int, int]:
+def _gang(plane: Plane, free: _Rows, shape: Gang, box: _Box, purpose: Purpose) -> dict[int, int]:
     spread = purpose is Purpose.INFERENCE
-    suits = _suits(plane, free, shape.gpus_per_node, end, spread=spread)
+    suits = _suits(plane, free, shape.gpus_per_node, box, spread=spread)
     if shape.nodes == 1 and suits.size and suits.min() != choose.UNFIT:
         return {int(suits.argmin()): shape.gpus_per_node}
     best = [int(row) for row in np.argsort(suits, kind="stable") if suits[row] != choose.UNFIT]
@@ -62,9 +63,9 @@ def _together(best: list[int], nodes: list[Node], wanted: int) -> list[int]:
         groups = _groups(best, nodes, domain)
         enough = [rows for rows in groups if len(rows) >= wanted]
         if enough:
-            return min(enough, key=lambda rows: (len(rows), best.index(rows[0])))[:wanted]
+            return min(enough, key=len)[:wanted]
     taken: list[int] = []
-    for rows in sorted(_groups(best, nodes, _rack), key=lambda rows: (-len(rows), best.index(rows[0]))):
+    for rows in sorted(_groups(best, nodes, _rack), key=len, reverse=True):
         taken += rows[: wanted - len(taken)]
     return taken
 
@@ -81,6 +82,7 @@ def _dealt(best: list[int], nodes: list[Node], wanted: int) -> list[int]:
 
 
 def _groups(best: list[int], nodes: list[Node], domain: Callable[[Node], tuple[str, str]]) -> list[list[int]]:
+    """The rows of each domain; the domain of the best row first, and so on."""
     found: dict[tuple[str, str], list[int]] = {}
     for row in best:
         found.setdefault(domain(nodes[row]), []).append(row)
@@ -95,11 +97,11 @@ def _rack(node: Node) -> tuple[str, str]:
     return node.rack, ""
 
 
-def _packed(plane: Plane, free: _Rows, gpus: int, end: int) -> dict[int, int]:
+def _packed(plane: Plane, free: _Rows, gpus: int, box: _Box) -> dict[int, int]:
     chosen: dict[int, int] = {}
     rest, left = gpus, free.copy()
     while rest:
-        suits = _suits(plane, left, rest, end)
+        suits = _suits(plane, left, rest, box)
         if suits.size and suits.min() != choose.UNFIT:
             return {**chosen, int(suits.argmin()): rest}
         emptiest = int(left.argmax()) if left.size else 0
@@ -136,7 +138,7 @@ def kept(plane: Plane, shape: Shape, placement: Placement, start: int, end: int)
     for node, gpus in stay.items():
         free[plane.rows[node]] = 0 if isinstance(shape, Gang) else free[plane.rows[node]] - gpus
     try:
-        rest = _missing(plane, free, shape, missing, end)
+        rest = _missing(plane, free, shape, missing, (start, end))
     except ValueError:
         return None
     names = list(plane.nodes)
@@ -145,8 +147,8 @@ def kept(plane: Plane, shape: Shape, placement: Placement, start: int, end: int)
     return tuple(sorted(stay.items()))
 
 
-def _missing(plane: Plane, free: _Rows, shape: Shape, gpus: int, end: int) -> dict[int, int]:
+def _missing(plane: Plane, free: _Rows, shape: Shape, gpus: int, box: _Box) -> dict[int, int]:
     if not isinstance(shape, Gang):
-        return _packed(plane, free, gpus, end)
+        return _packed(plane, free, gpus, box)
     rest = Gang(nodes=gpus // shape.gpus_per_node, gpus_per_node=shape.gpus_per_node)
-    return _gang(plane, free, rest, end, Purpose.TRAINING)
+    return _gang(plane, free, rest, box, Purpose.TRAINING)

@@ -30,20 +30,33 @@ def repair(draft: Draft, now: Instant) -> Repaired:
     booked = _scheduled(draft)
     victims: list[Lease] = []
     for node, row in short:
-        for lease, cause in _victims(draft, node, row, booked.get(node, {}), now):
-            victims.append(lease)
-            done.causes[lease.id] = cause
-    for lease in sorted(victims, key=lambda lease: (lease.promised_start or 0, lease.asked_at, lease.id)):
-        moved = elsewhere(draft, lease, now)
-        if moved is None and not _for_good(draft, lease, done.causes[lease.id], now):
-            moved = lease
-            del done.causes[lease.id]
-        moved = moved or later(draft, lease, now)
+        victims += _victims(draft, node, row, booked.get(node, {}), now)
+    done.causes = {lease.id: _cause(draft, lease, now) for lease in victims}
+    patient = {lease.id for lease in victims if not _for_good(draft, lease, done.causes[lease.id], now)}
+    for lease in victims:
+        if lease.id in patient:  # what may come back stays theirs, so nobody else is placed there
+            draft.put(lease)
+    victims.sort(key=lambda lease: (lease.promised_start or 0, lease.asked_at, lease.id))
+    # Everybody's own start comes before anybody's later one, which is sought beside all of them and inside all limits.
+    for lease in [lease for lease in victims if not _stays(draft, lease, done, now, patient=lease.id in patient)]:
+        moved = later(draft, lease, now)
         if moved is None:
             done.dropped[lease.id] = advance(lease, State.QUEUED, done.causes[lease.id], now)
         else:
             draft.put(moved)
     return done
+
+
+def _stays(draft: Draft, lease: Lease, done: Repaired, now: Instant, *, patient: bool) -> bool:
+    """Puts the lease at its own start, on spare nodes if there are any, else as it was if it is patient."""
+    draft.lift(lease.id)
+    moved = elsewhere(draft, lease, now)
+    if moved is None and patient:
+        moved = lease
+        del done.causes[lease.id]
+    if moved is not None:
+        draft.put(moved)
+    return moved is not None
 
 
 def _for_good(draft: Draft, lease: Lease, cause: Cause, now: Instant) -> bool:
@@ -62,9 +75,10 @@ def elsewhere(draft: Draft, lease: Lease, now: Instant) -> Lease | None:
 
 
 def later(draft: Draft, lease: Lease, now: Instant) -> Lease | None:
-    """The lease, lifted out, at the earliest start that it can have; its promise slips as far as that is after it."""
+    """The lease, lifted out, at the earliest start that it can have, not nearer than its notice unless its own start was;
+    its promise slips as far as that is after it."""
     box = Box.of(draft, lease.company, lease.shape, lease.duration_s)
-    lo = max(now, lease.start or 0)
+    lo = max(now, lease.start or 0, min(now + lease.notice_s, lease.starts_at or 0))
     start = earliest(draft, box, lo, now + draft.policy.horizon_s - lease.duration_s)
     if start is None:
         return None
@@ -81,42 +95,45 @@ def _scheduled(draft: Draft) -> Mapping[NodeId, dict[LeaseId, Lease]]:
     return found
 
 
-def _victims(
-    draft: Draft, node: NodeId, row: int, booked: dict[LeaseId, Lease], now: Instant
-) -> Iterator[tuple[Lease, Cause]]:
+def _victims(draft: Draft, node: NodeId, row: int, booked: dict[LeaseId, Lease], now: Instant) -> Iterator[Lease]:
     """Lifts leases off the node until it has what is left on it, or only what runs is left."""
-    passed = now - 1
-    while (at := _first_short(draft, row, passed)) is not None:
-        over = [lease for lease in booked.values() if lease.id in draft.leases and _covers(draft, lease, max(at, now))]
-        if not over:
-            passed = max(at, now)
-            continue
-        lack = -draft.free.at(row, max(at, now))
-        lease = min(over, key=lambda lease: _preference(lease, node, lack))
+    while (at := _first_short(draft, row, booked, now)) is not None:
+        over = [lease for lease in booked.values() if lease.id in draft.leases and _covers(draft, lease, at)]
+        lack = -draft.free.at(row, at)
+        lease = max(over, key=lambda lease: _preference(lease, node, lack))
         draft.lift(lease.id)
-        yield lease, _cause(draft, node, at)
+        yield lease
 
 
-def _first_short(draft: Draft, row: int, after: int) -> int | None:
-    """The begin of the first step that lasts beyond `after`, began at it or later, and is below zero."""
+def _first_short(draft: Draft, row: int, booked: dict[LeaseId, Lease], since: int) -> int | None:
+    """The first instant from `since` on at which the row has less than is booked, one of these leases among it."""
     steps = draft.free.steps(row)
     ends = (*steps.times[1:], 1 << 60)
-    for at, end, value in zip(steps.times, ends, steps.values, strict=True):
-        if value < 0 and end > after + 1 and max(at, after + 1) < end:
-            return max(at, after + 1)
-    return None
+    short = [(max(at, since), end) for at, end, value in zip(steps.times, ends, steps.values, strict=True) if value < 0]
+    meets = (
+        max(begin, lease.starts_at or 0)
+        for lease in booked.values()
+        if lease.id in draft.leases
+        for begin, end in short
+        if max(begin, lease.starts_at or 0) < min(end, (lease.stops_at or 0) + draft.policy.gap_s)
+    )
+    return min(meets, default=None)
 
 
 def _covers(draft: Draft, lease: Lease, instant: int) -> bool:
     return (lease.starts_at or 0) <= instant < (lease.stops_at or 0) + draft.policy.gap_s
 
 
-def _preference(lease: Lease, node: NodeId, lack: int) -> tuple[bool, int, int, LeaseId]:
+def _preference(lease: Lease, node: NodeId, lack: int) -> tuple[bool, int, int, int, LeaseId]:
     """One that is enough alone before several; then the one that ends last, which clears the most; then the newest."""
     share = dict(lease.placement).get(node, 0)
-    return share < lack, -share if share < lack else 0, -(lease.stops_at or 0), lease.id
+    enough = share >= lack
+    return enough, 0 if enough else share, lease.stops_at or 0, lease.asked_at, lease.id
 
 
-def _cause(draft: Draft, node: NodeId, at: int) -> Cause:
-    drained = any(drain.node == node and drain.starts_at <= at < drain.ends_at for drain in draft.drains.values())
-    return Cause.DRAIN if drained else Cause.CAPACITY_LOST
+def _cause(draft: Draft, lease: Lease, now: Instant) -> Cause:
+    """A drain of any of its nodes, which is sure to last, before a loss, which may not."""
+    start, stop = max(now, lease.starts_at or 0), (lease.stops_at or 0) + draft.policy.gap_s
+    nodes = {node for node, _ in lease.placement}
+    met = (drain for drain in draft.drains.values() if drain.starts_at < stop and drain.ends_at > start)
+    return Cause.DRAIN if any(drain.node in nodes for drain in met) else Cause.CAPACITY_LOST

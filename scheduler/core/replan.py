@@ -2,7 +2,7 @@
 
 `replan` keeps every promise that capacity allows: first whatever lost its nodes is placed elsewhere, at the same start
 if possible; then what waits is moved earlier by the policy's rule; then queued asks are decided again, in order. It is
-safe to do again at any time: where nothing changed it changes nothing.
+safe to do again at any time: where nothing changed it moves nobody but earlier, and soon nobody at all.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 from scheduler.core import decide
 from scheduler.core.book import Book, Draft
-from scheduler.core.calendar import Box, earliest
-from scheduler.core.decide import FOR_EVER
 from scheduler.core.lease import queued, schedule
 from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, Queued, Refusal, State
 from scheduler.core.repair import Repaired, repair
@@ -89,11 +87,8 @@ def estimates(book: Book, queue: Sequence[tuple[LeaseId, Ask, Instant]], now: In
     found: dict[LeaseId, Instant | None] = {
         lease.id: lease.starts_at for lease in draft.leases.values() if lease.state is State.SCHEDULED
     }
-    for lease_id, wanted, asked_at in queue:
-        ask = decide.at_least(wanted)
-        lo = max(now, ask.start or 0)
-        box = Box.of(draft, ask.company, ask.shape, ask.duration_s)
-        found[lease_id] = start = earliest(draft, box, lo, FOR_EVER)
+    for lease_id, ask, asked_at in queue:
+        found[lease_id] = start = decide.expected(draft, decide.at_least(ask), now)
         if start is not None:
             draft.put(pencilled(draft, queued(lease_id, ask, asked_at), start))
     return found

@@ -126,6 +126,12 @@ def _amended(how: str | None, detail: Detail) -> str:
 HAPPENED: Mapping[str, Callable[[str | None, Detail], str]] = {
     "active": _started,
     "start_delayed": lambda cause, _: f"Its start waits, because {WHY.get(cause or '', _plain(cause))}.",
+    "starts_soon": lambda _, detail: f"Its company was told that it starts in {span(int(detail.get('in_s') or 0))}.",
+    "ends_soon": lambda _, detail: f"Its company was told that it ends in {span(int(detail.get('in_s') or 0))}.",
+    "drain_notice": lambda _, detail: (
+        f"Its company was told that node {detail.get('node')} is out of service from {detail.get('starts_at')} to "
+        f"{detail.get('ends_at')}; the lease goes on."
+    ),
     "extended": _amended,
     "renewed": _amended,
     "shrunk": _amended,
@@ -238,28 +244,19 @@ def hindsight(found: Hindsight) -> str:
 
 def _changes(found: Sequence[Difference], one: str, many: str) -> str:
     numbers = totals(found)
-    parts = [
-        f"{numbers[name]} {word}"
-        for name, word in (
-            (
-                "granted",
-                "with a promise where it has none"
-                if numbers["granted"] == 1
-                else "with a promise where they have none",
-            ),
-            (
-                "lost",
-                "without the promise that it has" if numbers["lost"] == 1 else "without the promises that they have",
-            ),
-            ("earlier", f"earlier (by {span(numbers['earlier_s'])} together)"),
-            ("later", f"later (by {span(numbers['later_s'])} together)"),
-        )
-        if numbers[name]
-    ]
+    words = {
+        "granted": "with a promise instead of none",
+        "lost": "with none instead of a promise",
+        "earlier": f"earlier (by {span(numbers['earlier_s'])} together)",
+        "later": f"later (by {span(numbers['later_s'])} together)",
+    }
+    parts = [f"{numbers[name]} {word}" for name, word in words.items() if numbers[name]]
     of = f"{counted(len(found), 'lease')} that {one if len(found) == 1 else many}"
+    if not found:
+        return f"No lease {one}, so nothing would be different."
     if not parts:
         return f"Nothing would be different for {of}."
-    return f"Of {of}, {sum(numbers[name] for name in ('granted', 'lost', 'earlier', 'later'))} would stand differently: {', '.join(parts)}."
+    return f"Of {of}, {sum(numbers[name] for name in words)} would stand differently: {', '.join(parts)}."
 
 
 def _runs(count: int) -> str:

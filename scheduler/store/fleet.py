@@ -9,7 +9,8 @@ from sqlmodel import Session, col, func, select
 
 from dure.errors import GpuClaimed
 from dure.wire import GpuReading
-from scheduler.store import adding, books, changes, edges, generation
+from scheduler.core.codec import Item
+from scheduler.store import adding, books, changes, drains, edges, generation
 from scheduler.store.tables import Gpu, Node, Pool, PoolNode
 
 
@@ -110,7 +111,9 @@ def recount(session: Session, *, pools: Sequence[str], nodes: Sequence[str], now
             }
             session.connection().execute(statement.on_conflict_do_update(index_elements=["pool", "node"], set_=changed))
             machines = {row.name: row for row in session.exec(select(Node).where(col(Node.name).in_(nodes)))}
-            items = [books.node(PoolNode(**row), machines[row["node"]]) for row in rows]
+            items: list[Item] = [books.node(PoolNode(**row), machines[row["node"]]) for row in rows]
+            fresh = [node for node in nodes if node not in before]
+            items += [books.drain(row) for row in drains.open_of(session, fresh, now=now)]
             changes.write(session, pool, number, items, at=now)
         edges.notify(session, pool)
 

@@ -4,12 +4,13 @@ from collections.abc import Iterable
 
 import numpy as np
 from sqlalchemy import text
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from scheduler.core import codec
 from scheduler.core.book import Book
 from scheduler.core.codec import Item, Quota
 from scheduler.core.model import Drain, Instant, Lease, Node, Policy, State
+from scheduler.store.tables import PoolChange
 
 _AS_OF = text(
     """
@@ -43,6 +44,18 @@ def folded(items: Iterable[Item], policy: Policy, now: Instant, stranded: list[i
         [item for item in found if isinstance(item, Drain) and item.ends_at > now],
         np.array(stranded, np.int64),
     )
+
+
+def policy(session: Session, pool: str, generation: int) -> Policy | None:
+    """The pool's rules as of a generation; None where the log does not go back that far."""
+    query = (
+        select(PoolChange.value)
+        .where(col(PoolChange.pool) == pool, col(PoolChange.kind) == "policy", col(PoolChange.generation) <= generation)
+        .order_by(col(PoolChange.generation).desc(), col(PoolChange.seq).desc())
+        .limit(1)
+    )
+    value = session.exec(query).first()
+    return None if value is None else Policy(**value)
 
 
 def before(session: Session, pool: str, at: int) -> int:

@@ -7,6 +7,7 @@ from alembic.config import Config
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from dure.errors import Unavailable
+from scheduler.store import restored
 
 
 def config(url: str) -> Config:
@@ -18,8 +19,12 @@ def config(url: str) -> Config:
 
 
 def upgrade(url: str) -> None:
-    """Runs every migration that is missing; does nothing on a database that is up to date. Raises Unavailable."""
+    """Runs every migration that is missing; does nothing on a database that is up to date. Raises Unavailable.
+
+    Also settles a database that was loaded from a dump.
+    """
     try:
         command.upgrade(config(url), "head")
+        restored.settle(url)
     except (OperationalError, InterfaceError) as error:
         raise Unavailable(f"the database cannot be migrated: {str(error.orig).strip()}") from error

@@ -6,12 +6,13 @@ from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
 from dure import wire
-from scheduler.store import bulk
+from scheduler.actor import Actor
+from scheduler.store import bulk, pages
 from scheduler.store.tables import Offer as Row
 
 KEPT_S = 24 * 3600
 
-__all__ = ["Row", "claimed", "forget", "keep", "locked", "row", "to_wire_offer"]
+__all__ = ["Row", "claimed", "forget", "keep", "locked", "page", "row", "to_wire_offer"]
 
 
 def keep(session: Session, search: wire.OfferSearch, offers: Sequence[wire.Offer]) -> None:
@@ -32,6 +33,20 @@ def keep(session: Session, search: wire.OfferSearch, offers: Sequence[wire.Offer
 
 def row(session: Session, offer: str) -> Row | None:
     return session.get(Row, offer)
+
+
+def page(
+    session: Session, *, actor: Actor, company: str | None, after: str | None, limit: int, now: float
+) -> wire.Page[wire.Offer]:
+    """Those that can be claimed now, newest first; a company sees its own alone."""
+    open_ = col(Row.lease).is_(None) & (col(Row.expires_at) > int(now))
+    query = select(Row).where(open_).order_by(col(Row.id).desc()).limit(limit + 1)
+    for wanted in (actor.company, company):
+        if wanted is not None:
+            query = query.where(col(Row.company) == wanted)
+    if after is not None:
+        query = query.where(col(Row.id) < after)
+    return pages.page(session.exec(query).all(), limit, wire=to_wire_offer, key=lambda found: found.id)
 
 
 def locked(session: Session, offer: str) -> Row:

@@ -7,8 +7,8 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from scheduler.core import codec, record
-from scheduler.core.hindsight import Asked, Happened, Past, Planned, Step
 from scheduler.core.model import Ask, Instant, LeaseId, Policy
+from scheduler.core.past import Asked, Happened, Past, Planned, Step
 from scheduler.store import decisions, history, leases, tables
 from scheduler.store.tables import Decision, PoolChange
 
@@ -43,12 +43,11 @@ class TooLong(Exception):
 
 
 def read(session: Session, pool: str, policy: Policy, since: Instant, until: Instant, most: Most = WHOLE) -> Past:
-    """The stretch `[since, until)`. Raises TooLong."""
+    """The stretch `[since, until)`, which begins with `policy` where the log does not say by which. Raises TooLong."""
     first = history.before(session, pool, since)
     heads = _heads(session, pool, first, since, until, most.decisions)
     changes = _changes(session, pool, first, until, most.changes)
-    if heads and heads[0].inputs is not None:
-        policy = record.basis(record.loads(heads[0].inputs))[0]
+    policy = history.policy(session, pool, first) or policy
     return Past(
         book=history.book(session, pool, first, policy, since, [0]),
         queue=_queue(session, pool, since),

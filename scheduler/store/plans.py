@@ -140,7 +140,7 @@ def _decision_row(found: Answer, decided_at: int) -> bulk.Row:
 
 def _told(found: Answer, event: str, cause: Cause, at: float) -> bulk.Row:
     detail = {"decision": found.decision.id}
-    return records.event_row(found.lease.id, event, state=found.lease.state.value, at=at, cause=cause, detail=detail)
+    return records.event_row(found.lease, event, at=at, cause=cause, detail=detail)
 
 
 def _lease_row(found: Answer, number: int) -> bulk.Row:
@@ -225,7 +225,7 @@ def _moved(move: Move, decision: str | None, at: float) -> bulk.Row:
             "promised_start": records.time(after.promised_start),
             "slipped_s": move.slipped_s,
         }
-    return records.event_row(after.id, event, state=after.state.value, at=at, cause=move.cause, detail=detail)
+    return records.event_row(after, event, at=at, cause=move.cause, detail=detail)
 
 
 def nodes(placement: Placement) -> str:

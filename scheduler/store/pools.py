@@ -9,7 +9,7 @@ from sqlmodel import Session, col, func, select
 from dure import wire
 from dure.errors import AlreadyExists
 from scheduler.actor import Actor
-from scheduler.store import adding, audit, fleet, generation, gpus, pages
+from scheduler.store import adding, audit, books, changes, fleet, generation, gpus, pages
 from scheduler.store.tables import Lease, Pool, PoolNode
 from scheduler.store.times import to_wire
 
@@ -25,6 +25,7 @@ def add(session: Session, body: wire.PoolCreate, *, actor: Actor, now: float) ->
     row = Pool(**body.model_dump(), created_at=int(now))
     session.add(row)
     session.flush()
+    changes.write(session, row.name, row.generation, [books.policy(row)], at=now)
     fleet.adopt(session, row, now=now)
     audit.record(session, actor=actor, action="pool.add", subject=body.name, at=now, after=body.model_dump())
     return _wire(session, row)

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from dure import wire
 from scheduler.core import explain, record, sentences
 from scheduler.core.elsewhere import Option
 from scheduler.core.model import Ask, Promise, Queued, Refusal, Verdict
+from scheduler.core.model import Lease as CoreLease
 from scheduler.core.record import Record
 from scheduler.store import bulk
 from scheduler.store.tables import Decision, Lease, LeaseEvent
@@ -134,21 +135,48 @@ def decision_to_wire(row: Decision) -> wire.Decision:
 def event(
     session: Session, lease: Lease, event: str, *, at: float, cause: str | None = None, detail: Detail | None = None
 ) -> None:
-    """Writes down one thing that happened to a lease, with the state it left it in."""
-    row = event_row(lease.id, event, state=lease.state, at=at, cause=cause, detail=detail)
-    session.add(LeaseEvent(**row))
+    """Writes down one thing that happened to a lease, with the state and the times it left it with.
+
+    This is the outbox too: with the commit, webhooks and event streams tell it to the lease's company.
+    """
+    session.add(
+        LeaseEvent(
+            company=lease.company,
+            pool=lease.pool,
+            lease=lease.id,
+            at=int(at),
+            event=event,
+            state=lease.state,
+            cause=cause,
+            promised_start=lease.promised_start,
+            starts_at=lease.starts_at,
+            stops_at=lease.stops_at,
+            detail=dict(detail or {}),
+        )
+    )
+
+
+def slipped(session: Session, lease: str) -> bool:
+    """Whether the lease's promise ever got later."""
+    query = select(LeaseEvent.seq).where(col(LeaseEvent.lease) == lease, col(LeaseEvent.event) == "slipped").limit(1)
+    return session.exec(query).first() is not None
 
 
 def event_row(
-    lease: str, event: str, *, state: str, at: float, cause: str | None = None, detail: Detail | None = None
+    lease: CoreLease, event: str, *, at: float, cause: str | None = None, detail: Detail | None = None
 ) -> bulk.Row:
     """The same as a row, for many at once."""
     return {
-        "lease": lease,
+        "company": lease.company,
+        "pool": lease.pool,
+        "lease": lease.id,
         "at": int(at),
         "event": event,
-        "state": state,
+        "state": lease.state.value,
         "cause": cause,
+        "promised_start": lease.promised_start,
+        "starts_at": lease.starts_at,
+        "stops_at": lease.stops_at,
         "detail": dict(detail or {}),
     }
 
@@ -160,6 +188,7 @@ def time(instant: int | None) -> str | None:
 
 def event_to_wire(row: LeaseEvent) -> wire.LeaseEvent:
     assert row.seq is not None
+    assert row.lease is not None
     return wire.LeaseEvent(
         seq=row.seq,
         lease=row.lease,

@@ -164,7 +164,8 @@ class _Turn:
         self.book = self.book.put_lease(active)
         late_s = max(0.0, self.now - (row.promised_start or 0))
         if late_s < 1:
-            row.late_cause = None
+            if row.late_cause is not None and not records.slipped(self.session, row.id):
+                row.late_cause = None
         elif row.late_cause is None:
             row.late_cause = self.lead.away if self.lead.since > (row.starts_at or 0) else "scheduler_slow"
         self._allocate(row, lease)

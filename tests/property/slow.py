@@ -3,6 +3,7 @@
 Shares no code with the core but its values, so that the two can disagree.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
 from scheduler.core.model import Ask, CompanyId, Gang, Instant, Lease, Node, NodeId, Policy, Shape, State
@@ -27,6 +28,36 @@ def held(leases: Iterable[Lease], company: CompanyId, instant: int) -> int:
     """GPUs that the company's leases hold at that second, by what they were granted."""
     own = [lease for lease in leases if lease.company == company and lease.state in LIVE]
     return sum(gpus for lease in own if holds(lease, instant) for _, gpus in lease.placement)
+
+
+def on(lease: Lease, node: NodeId, instant: int, gap_s: int) -> bool:
+    """Whether the lease has GPUs of the node at that second, or leaves some behind to be cleaned."""
+    return _has_gpus(lease) and holds(lease, instant, gap_s) and any(its == node for its, _ in lease.placement)
+
+
+def usage(leases: Iterable[Lease], gap_s: int) -> Counter[tuple[NodeId, int]]:
+    """GPUs of each node that leases have at each second."""
+    found: Counter[tuple[NodeId, int]] = Counter()
+    for lease in leases:
+        if _has_gpus(lease) and lease.starts_at is not None and lease.stops_at is not None:
+            for instant in range(lease.starts_at, lease.stops_at + gap_s):
+                for node, gpus in lease.placement:
+                    found[node, instant] += gpus
+    return found
+
+
+def holdings(leases: Iterable[Lease]) -> Counter[tuple[CompanyId, int]]:
+    """GPUs that each company holds at each second."""
+    found: Counter[tuple[CompanyId, int]] = Counter()
+    for lease in leases:
+        if lease.state in LIVE and lease.starts_at is not None and lease.stops_at is not None:
+            for instant in range(lease.starts_at, lease.stops_at):
+                found[lease.company, instant] += sum(gpus for _, gpus in lease.placement)
+    return found
+
+
+def _has_gpus(lease: Lease) -> bool:
+    return lease.state in LIVE or (lease.state == State.ENDED and lease.started_at is not None)
 
 
 def fits(shape: Shape, nodes: Iterable[Node], leases: list[Lease], start: int, length: int, gap_s: int) -> bool:

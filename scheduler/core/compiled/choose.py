@@ -25,7 +25,7 @@ def lows(times, values, lengths, open_, start, end):
 
 
 @compiled
-def suits(times, lengths, free, level, stranded, end, spread):
+def suits(times, lengths, free, level, stranded, start, end, spread):
     """For each row with `free >= level`: the less, the better; UNFIT for the others.
 
     First what the share strands more, by the table `stranded`; then the fullest row that holds it (with `spread`, the
@@ -40,7 +40,8 @@ def suits(times, lengths, free, level, stranded, end, spread):
         strands = stranded[min(has - level, top)] - stranded[min(has, top)] + (1 << 20)
         strands = max(0, min(strands, (1 << 21) - 1))
         k = last_at(times, row, lengths[row], end)
-        near = end - times[row, k]
+        # What is before the box is past, or as good as past: whoever forgot it decides the same.
+        near = np.int64(_NEAR) if times[row, k] <= start else end - times[row, k]
         if k + 1 < lengths[row]:
             near = min(near, times[row, k + 1] - end)
         fill = min(has, _NEAR)

@@ -7,6 +7,7 @@ from scheduler.store.tables.leases import Allocation, AllocationUse, Lease, Leas
 from scheduler.store.tables.offers import Offer
 from scheduler.store.tables.processes import Leader, Receiving
 from scheduler.store.tables.records import Account, Audit, Decision, LeaseEvent, LedgerEntry, PoolChange
+from scheduler.store.tables.webhooks import Webhook, WebhookCursor, WebhookDelivery
 
 __all__ = [
     "Account",
@@ -32,4 +33,7 @@ __all__ = [
     "Quota",
     "Receiving",
     "Token",
+    "Webhook",
+    "WebhookCursor",
+    "WebhookDelivery",
 ]

@@ -25,6 +25,9 @@ from scheduler.store.tables.columns import (
     text_column,
 )
 
+TRANSACTION = "pg_current_xact_id()::text::bigint"
+"""The number of the transaction that writes the row."""
+
 
 class Decision(SQLModel, table=True):
     """Append-only: every decision about an ask, granted or not, and every plan that changed something.
@@ -104,17 +107,35 @@ class LedgerEntry(SQLModel, table=True):
 
 
 class LeaseEvent(SQLModel, table=True):
-    """Append-only: what happened to a lease."""
+    """Append-only, and the outbox: what happened to a lease, or, without a lease, to how its company is told.
+
+    Readers take events in the order of (`xid`, `seq`), `scheduler.store.events` says why. The instants are those of the
+    lease after this event.
+    """
 
     __tablename__: str = "lease_event"
-    __table_args__ = (Index("ix_lease_event_lease_seq", "lease", "seq"),)
+    __table_args__ = (
+        CheckConstraint("(lease IS NULL) = (state IS NULL) AND (lease IS NULL) = (pool IS NULL)", name="lease"),
+        Index("ix_lease_event_lease_seq", "lease", "seq"),
+        Index("ix_lease_event_order", "xid", "seq"),
+        Index("ix_lease_event_company_order", "company", "xid", "seq"),
+        Index("ix_lease_event_at", "at"),
+    )
 
     seq: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
-    lease: str = Field(sa_column=ref_column("lease.id"))
+    xid: int | None = Field(
+        default=None, sa_column=Column(BigInteger, nullable=False, server_default=text(TRANSACTION))
+    )
+    company: str = Field(sa_column=text_column())
+    pool: str | None = Field(default=None, sa_column=text_column(null=True))
+    lease: str | None = Field(default=None, sa_column=ref_column("lease.id", null=True))
     at: int = Field(sa_column=at_column())
     event: str = Field(sa_column=text_column())
-    state: str = Field(sa_column=text_column())
+    state: str | None = Field(default=None, sa_column=text_column(null=True))
     cause: str | None = Field(default=None, sa_column=text_column(null=True))
+    promised_start: int | None = Field(default=None, sa_column=at_column(null=True))
+    starts_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    stops_at: int | None = Field(default=None, sa_column=at_column(null=True))
     detail: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
 
 

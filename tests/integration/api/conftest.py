@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from scheduler.store import tokens
 from scheduler.store.books import Books
 from scheduler.store.db import Database
 from tests.integration.scheduler.conftest import ADMIN, T0, World
+from tests.receiver import LOOPBACK
 from tests.served import served
 from tests.servers import Server
 
@@ -102,6 +104,6 @@ def opened(db: Database) -> Iterator[Site]:
         "globex": token(db, role="company", company="globex"),
         "n1": token(db, role="node", node="n1"),
     }
-    app = create_app(db, clock, Service(Books()))
+    app = create_app(db, clock, Service(Books()), networks=[ip_network(LOOPBACK)])
     with served(app) as url:
         yield Site(world=world, clock=clock, app=app, url=url, secrets=secrets)

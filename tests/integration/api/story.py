@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from dure import wire
+from scheduler.store import deliveries
 from scheduler.store.db import Database
 from tests.integration.api.conftest import SetClock, token
 from tests.integration.scheduler.conftest import World
@@ -19,18 +20,24 @@ NINE = int(datetime(2026, 11, 24, 0, 0, tzinfo=UTC).timestamp())
 """09:00 in Seoul."""
 
 SECRET = re.compile(r"dure_[A-Za-z0-9_-]{43}")
+HOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/]{43}=")
+HOOKS = re.compile(r"http://127\.0\.0\.1:[0-9]+/dure\?key=1")
+SHOWN_HOOKS = "https://203.0.113.7/dure"
+TOOK_MS = 42
 UNKNOWN = "lea_06fexh33h0000000000x"
+UNKNOWN_DECISION = "dec_06fexh33h0000000000x"
 
 Json = dict[str, Any]
 
 
 @dataclass
 class Story:
-    """`told` is what happened, by operation id."""
+    """`told` is what happened, by operation id; `hooks` is an address that takes webhooks."""
 
     url: str
     db: Database
     clock: SetClock
+    hooks: str
     told: dict[str, list[Json]] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
 
@@ -40,9 +47,11 @@ class Story:
         self._founding()
         self._asking()
         self._looking()
+        self._telling()
         self._choosing()
         self._maintaining()
         self._amending()
+        self._explaining()
         self._ending()
         self._end_of_tokens()
         return self.told
@@ -54,7 +63,7 @@ class Story:
         answer = httpx.request(method, self.url + path, json=body, headers=headers, trust_env=False)
         found = answer.json()
         shown = _masked(found)
-        exchange = {"name": name, "request": body, "status": answer.status_code, "answer": shown}
+        exchange = {"name": name, "request": _masked(body), "status": answer.status_code, "answer": shown}
         self.told.setdefault(operation, []).append({key: value for key, value in exchange.items() if value is not None})
         return found
 
@@ -146,6 +155,9 @@ class Story:
         self.say("show_lease", "an unknown lease", "acme", "GET", f"/v1/leases/{UNKNOWN}")
         self.say("list_leases", "those that are active", "acme", "GET", "/v1/leases?state=active&state=ending")
         self.say("list_lease_events", "from ask to start", "acme", "GET", f"/v1/leases/{lease}/events")
+        self.say("list_events", "the first of all", "acme", "GET", "/v1/events?limit=1")
+        self.say("list_events", "what came after it", "acme", "GET", "/v1/events?after=evt_1&limit=2")
+        self.say("list_events", "after what is no event", "acme", "GET", "/v1/events?after=yesterday")
         self.say(
             "show_calendar", "a morning", "acme", "GET", "/v1/calendar?pool=h100-80gb&until=2026-11-24T15:00:00%2B09:00"
         )
@@ -170,6 +182,10 @@ class Story:
         found = self.say("search_offers", "2 GPUs for an hour, until tomorrow", "acme", "POST", "/v1/offers", wanted)
         first, second = found["items"][0]["id"], found["items"][1]["id"]
         self.say("search_offers", "in no pool", "acme", "POST", "/v1/offers", {**wanted, "pools": []})
+        larger = {**wanted, "shape": {"gpus": 64}, "shortest_s": 1800, "fewest": 1}
+        self.say("search_offers", "more than there is", "acme", "POST", "/v1/offers", larger)
+        self.say("search_offers", "less than nothing would do", "acme", "POST", "/v1/offers", {**wanted, "fewest": 3})
+        self.say("list_offers", "what can be claimed", "acme", "GET", "/v1/offers?limit=2")
         self.say("show_offer", "as it was made", "acme", "GET", f"/v1/offers/{first}")
         self.say("show_offer", "an unknown offer", "acme", "GET", f"/v1/offers/{UNKNOWN}")
         claimed = self.say(
@@ -231,15 +247,61 @@ class Story:
             {"until": "2026-11-24T08:00:00+09:00"},
         )
         self.say(
-            "shrink_lease", "a gang by one node", "acme", "POST", f"/v1/leases/{gang}/shrink?dry_run=true", {"size": 1}
+            "shrink_lease", "a gang by one node", "acme", "POST", f"/v1/leases/{gang}/shrink?dry_run=true", {"nodes": 1}
         )
         self.say("set_renewal", "for training", "acme", "PUT", f"{path}/renewal", {"renew": True})
         inference = {
             "pool": "h100-80gb", "shape": {"gpus": 1}, "duration_s": 3600, "purpose": "inference", "name": "chat",
             "start": "2026-11-24T18:00:00+09:00",
         }  # fmt: skip
-        self.say("ask", "an endpoint that renews itself", "acme", "POST", "/v1/leases", {**inference, "renew": True})
-        self.say("set_renewal", "no more", "acme", "PUT", f"/v1/leases/{self._lease('chat')}/renewal", {"renew": False})
+        serving = {**inference, "renew": True, "min": 1, "max": 2}
+        self.say("ask", "an endpoint that renews itself, of 1 GPU to 2", "acme", "POST", "/v1/leases", serving)
+        chat = f"/v1/leases/{self._lease('chat')}"
+        self.say("set_renewal", "no more", "acme", "PUT", f"{chat}/renewal", {"renew": False})
+        look = f"{chat}/resize?dry_run=true"
+        self.say("resize_lease", "twice as large: what would it do", "acme", "POST", look, {"gpus": 2})
+        self.say("resize_lease", "twice as large", "acme", "POST", f"{chat}/resize", {"gpus": 2})
+        self.say("resize_lease", "more than its max", "acme", "POST", f"{chat}/resize", {"gpus": 3})
+        self.say("resize_lease", "a training lease", "acme", "POST", f"{path}/resize", {"gpus": 4})
+        self.say("resize_lease", "to nothing", "acme", "POST", f"{chat}/resize", {"gpus": 0})
+        self.say("shrink_lease", "one of its two GPUs back", "acme", "POST", f"{chat}/shrink", {"gpus": 1})
+
+    def _telling(self) -> None:
+        """Of the webhook's address, its port is the test's; it is shown as another, as its secret is."""
+        hook = {"url": self.hooks, "label": "on-call"}
+        added = self.say("add_webhook", "an address", "acme", "POST", "/v1/webhooks", hook)["webhook"]["id"]
+        self.secrets["hook"] = added
+        inside = {"url": "https://169.254.169.254/latest/meta-data/"}
+        self.say("add_webhook", "one that is not public", "acme", "POST", "/v1/webhooks", inside)
+        self.say("add_webhook", "what is no address", "acme", "POST", "/v1/webhooks", {"url": "hooks.acme.example"})
+        self.say("test_webhook", "is it there?", "acme", "POST", f"/v1/webhooks/{added}/test")
+        self.say("list_webhooks", "a company's own", "acme", "GET", "/v1/webhooks")
+        self.say("show_webhook", "one", "acme", "GET", f"/v1/webhooks/{added}")
+        self.say("show_webhook", "an unknown one", "acme", "GET", "/v1/webhooks/whk_06fexh33h0000000000x")
+        self.say("rotate_webhook", "a new secret", "acme", "POST", f"/v1/webhooks/{added}/rotate")
+        self.say("enable_webhook", "one that was disabled, or waits", "acme", "POST", f"/v1/webhooks/{added}/enable")
+
+    def _explaining(self) -> None:
+        lease, queued = self._lease("finetune-7b"), self._lease("ablation")
+        path = f"/v1/leases/{lease}"
+        decision = self.say("explain_lease", "step by step", "acme", "GET", f"{path}/explain")["steps"][0]["decision"]
+        self.say("explain_lease", "an unknown lease", "acme", "GET", f"/v1/leases/{UNKNOWN}/explain")
+        self.say("show_decision", "an ask", "acme", "GET", f"/v1/decisions/{decision}")
+        self.say("show_decision", "an unknown one", "acme", "GET", f"/v1/decisions/{UNKNOWN_DECISION}")
+        self.say("replay_decision", "an ask", "acme", "POST", f"/v1/decisions/{decision}/replay")
+        self.say("replay_decision", "an unknown one", "acme", "POST", f"/v1/decisions/{UNKNOWN_DECISION}/replay")
+        quota = {
+            "pool": "h100-80gb",
+            "add_nodes": [{"count": 1, "gpus": 4}],
+            "quotas": [{"company": "acme", "gpus": 8}],
+        }
+        found = self.say("what_if", "a node more and a larger quota", "admin", "POST", "/v1/whatif", quota)
+        assert queued in {one["lease"] for one in found["differences"]}
+        past = {**quota, "since": "2026-11-24T09:00:00+09:00"}
+        self.say("what_if", "the same since this morning", "admin", "POST", "/v1/whatif", past)
+        nobody = {"pool": "h100-80gb", "quotas": [{"company": "initech", "gpus": 8}]}
+        self.say("what_if", "an unknown company", "admin", "POST", "/v1/whatif", nobody)
+        self.say("what_if", "nothing", "admin", "POST", "/v1/whatif", {"pool": "h100-80gb"})
 
     def _ending(self) -> None:
         self.clock.at = NINE + 3600
@@ -261,6 +323,12 @@ class Story:
         World(self.db, pool="h100-80gb").turn(NINE + 3631, led_since=NINE)
         self.clock.at = NINE + 3700
         self.say("show_usage", "a company's own", "acme", "GET", "/v1/usage?since=2026-11-24T09:00:00%2B09:00")
+
+        with self.db.begin() as session:
+            deliveries.give_out(session, now=NINE + 3700)
+        hook = self.secrets["hook"]
+        self.say("list_deliveries", "the newest", "acme", "GET", f"/v1/webhooks/{hook}/deliveries?limit=1")
+        self.say("remove_webhook", "one", "acme", "DELETE", f"/v1/webhooks/{hook}")
 
     def _end_of_tokens(self) -> None:
         tokens = httpx.get(f"{self.url}/v1/tokens", headers=self._bearer("admin"), trust_env=False).json()["items"]
@@ -314,9 +382,10 @@ def _masked(value: Any) -> Any:
     """Without the secrets: an example is read by everybody."""
     match value:
         case str():
+            value = HOOK_SECRET.sub("whsec_" + "x" * 43 + "=", HOOKS.sub(SHOWN_HOOKS, value))
             return SECRET.sub("dure_" + "x" * 43, value)
         case dict():
-            return {name: _masked(inner) for name, inner in value.items()}
+            return {name: TOOK_MS if name == "duration_ms" else _masked(inner) for name, inner in value.items()}
         case list():
             return [_masked(inner) for inner in value]
         case _:

@@ -99,6 +99,8 @@ def test_a_revoked_token_is_not_told_its_kept_answers(site: Site) -> None:
 def test_every_writing_operation_is_done_once_under_its_key(site: Site) -> None:
     lease = site.ask("acme", 1, start="2027-01-15T10:00:00Z").json()["id"]
     issued = site.post("admin", "/v1/tokens", json={"role": "admin"}).json()["token"]["id"]
+    hook = site.post("admin", "/v1/webhooks", json={"url": "http://127.0.0.1:9/", "company": "acme"}).json()
+    webhook = f"/v1/webhooks/{hook['webhook']['id']}"
     writes = [
         ("POST", "/v1/companies", {"name": "initech"}),
         ("PUT", "/v1/companies/acme/quotas/h100", {"gpus": 5}),
@@ -108,6 +110,10 @@ def test_every_writing_operation_is_done_once_under_its_key(site: Site) -> None:
         ("POST", "/v1/nodes", {"name": "n3"}),
         ("POST", "/v1/nodes?renew=true", {"name": "n3"}),
         ("POST", f"/v1/leases/{lease}/cancel", None),
+        ("POST", "/v1/webhooks", {"url": "http://127.0.0.1:9/", "company": "acme"}),
+        ("POST", f"{webhook}/rotate", None),
+        ("POST", f"{webhook}/enable", None),
+        ("DELETE", webhook, None),
     ]
     with site.client("admin") as client:
         for number, (method, path, body) in enumerate(writes):

@@ -2,6 +2,7 @@
 
 import httpx
 
+from dure import wire
 from tests.integration.api.conftest import Site, code
 from tests.integration.scheduler.conftest import T0
 
@@ -27,7 +28,7 @@ def test_a_refusal_is_answered_409_with_the_stored_decision_and_lease(site: Site
     problem = answer.json()
     stored = site.get("acme", f"/v1/leases/{problem['lease']}").json()
     assert stored["state"] == "refused"
-    assert stored["decision"] == problem["decision"]
+    assert wire.Decision.model_validate(stored["decision"]) == wire.Decision.model_validate(problem["decision"])
     assert problem["numbers"]["limit_gpus"] == 16
     assert problem["detail"] == problem["decision"]["detail"]
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from scheduler.store import deliveries
 from tests.integration.api.conftest import Site, code
 
 
@@ -35,6 +36,12 @@ def test_every_list_is_read_page_by_page(site: Site) -> None:
     site.ask("acme", 1)
     lease = site.ask("acme", 1).json()["id"]
     site.world.turn(site.clock.at)
+    hooks = [{"url": f"http://127.0.0.1:9/{number}", "company": "acme"} for number in range(3)]
+    webhook, *_ = [site.post("admin", "/v1/webhooks", json=hook).json()["webhook"]["id"] for hook in hooks]
+    site.ask("acme", 1)
+    site.ask("acme", 1)
+    with site.world.db.begin() as session:
+        deliveries.give_out(session, now=site.clock.at)
     for path in (
         "/v1/companies",
         "/v1/tokens",
@@ -43,6 +50,9 @@ def test_every_list_is_read_page_by_page(site: Site) -> None:
         "/v1/leases",
         "/v1/companies/acme/quotas",
         f"/v1/leases/{lease}/events",
+        "/v1/events",
+        "/v1/webhooks",
+        f"/v1/webhooks/{webhook}/deliveries",
     ):
         found = [item for page in pages(site, path, 1) for item in page]
         assert found == site.get("admin", path).json()["items"], path

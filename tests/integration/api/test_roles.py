@@ -15,11 +15,15 @@ ADMINS, PEOPLE, NODES = {"admin"}, {"admin", "acme"}, {"n1"}
 MAY = {
     "add_company": ADMINS,
     "add_pool": ADMINS,
+    "add_webhook": PEOPLE,
     "ask": PEOPLE,
     "cancel_lease": PEOPLE,
+    "enable_webhook": PEOPLE,
     "enroll_node": ADMINS,
     "issue_token": ADMINS,
     "list_companies": ADMINS,
+    "list_deliveries": PEOPLE,
+    "list_events": PEOPLE,
     "list_lease_events": PEOPLE,
     "list_leases": PEOPLE,
     "list_nodes": ADMINS,
@@ -32,24 +36,44 @@ MAY = {
     "search_offers": PEOPLE,
     "show_offer": PEOPLE,
     "label_node": ADMINS,
+    "list_offers": PEOPLE,
+    "list_webhooks": PEOPLE,
     "resume_node": ADMINS,
     "set_policy": ADMINS,
+    "explain_lease": PEOPLE,
     "release_lease": PEOPLE,
+    "remove_webhook": PEOPLE,
+    "replay_decision": PEOPLE,
     "set_renewal": PEOPLE,
+    "resize_lease": PEOPLE,
     "shrink_lease": PEOPLE,
     "report_node": NODES,
     "revoke_token": ADMINS,
+    "rotate_webhook": PEOPLE,
     "set_quota": ADMINS,
     "show_calendar": PEOPLE,
     "show_company": PEOPLE,
+    "show_decision": PEOPLE,
     "show_lease": PEOPLE,
     "show_node": ADMINS,
     "show_pool": PEOPLE,
     "show_usage": PEOPLE,
+    "show_webhook": PEOPLE,
+    "test_webhook": PEOPLE,
+    "what_if": ADMINS,
 }
 """By operation; whoever is not named is forbidden."""
 
-NAMES = {"company": "acme", "pool": "h100", "node": "n1", "lease": "lea_0", "token": "tok_0", "offer": "off_0"}
+NAMES = {
+    "company": "acme",
+    "pool": "h100",
+    "node": "n1",
+    "lease": "lea_0",
+    "token": "tok_0",
+    "offer": "off_0",
+    "webhook": "whk_0",
+    "decision": "dec_0",
+}
 
 
 def operations(site: Site) -> dict[str, tuple[str, str]]:
@@ -122,6 +146,8 @@ def test_an_expired_token_serves_nothing(site: Site) -> None:
         "/v1/companies/globex/quotas",
         "/v1/usage?company=globex",
         "/v1/leases?company=globex",
+        "/v1/events?company=globex",
+        "/v1/webhooks?company=globex",
     ],
 )
 def test_a_company_is_told_nothing_of_another_nor_whether_it_is_there(standing: Site, path: str) -> None:

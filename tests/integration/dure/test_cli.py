@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from dure.cli import app, exits
 from dure.cli.terminal import Outside
 from tests.integration.api.conftest import Site
+from tests.receiver import receiver
 
 Dure = Callable[..., Result]
 
@@ -81,6 +82,37 @@ def test_a_lease_is_asked_for_seen_and_given_back(dure: Dure) -> None:
     assert "cancelled" in dure("acme", "lease", "watch", lease).stdout
     dure("globex", "lease", "show", lease, code=exits.NOT_FOUND)
     assert dure("acme", "usage").exit_code == 0
+
+
+def test_what_happens_is_listed_and_followed(dure: Dure) -> None:
+    lease = json.loads(dure("acme", "ask", "h100", "1", "--for", "10m", "--json").stdout)["id"]
+    assert "lease.scheduled" in dure("acme", "events").stdout
+    assert lease not in dure("globex", "events").stdout
+    followed = dure("acme", "events", "--follow", "--after", "evt_0", "--limit", "1").stdout
+    assert f"lease.scheduled  {lease}  because asked, starts" in followed
+    dure("acme", "lease", "cancel", lease)
+    first = json.loads(dure("acme", "events", "--follow", "--after", "evt_0", "--limit", "1", "--json").stdout)["id"]
+    page = json.loads(dure("acme", "events", "--after", first, "--json").stdout)
+    assert [event["type"] for event in page["items"]] == ["lease.cancelled"]
+
+
+def test_a_webhook_is_set_up_tried_and_taken_away(dure: Dure) -> None:
+    with receiver() as there:
+        issued = json.loads(dure("acme", "webhook", "add", there.url, "--label", "ci", "--json").stdout)
+        hook = issued["webhook"]["id"]
+        assert "taken: it answered 204" in dure("acme", "webhook", "test", hook).stdout
+        there.answers = [500]
+        assert "answered 500" in dure("acme", "webhook", "test", hook, code=exits.UNAVAILABLE).stdout
+    assert hook in dure("acme", "webhook", "list").stdout
+    assert hook in dure("admin", "webhook", "list", "--company", "acme").stdout
+    assert "nothing was to be sent yet" in dure("acme", "webhook", "deliveries", hook).stdout
+    changed = json.loads(dure("acme", "webhook", "rotate", hook, "--json").stdout)
+    assert changed["secret"] != issued["secret"]
+    assert "active" in dure("acme", "webhook", "enable", hook).stdout
+    dure("globex", "webhook", "show", hook, code=exits.NOT_FOUND)
+    assert "removed" in dure("acme", "webhook", "remove", hook).stdout
+    dure("acme", "webhook", "show", hook, code=exits.NOT_FOUND)
+    dure("acme", "webhook", "add", "https://169.254.169.254/", code=exits.INVALID)
 
 
 def test_the_same_key_gives_the_same_lease(dure: Dure) -> None:

@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 import pytest
 
 from dure import wire
-from dure.errors import ExtensionRefused, InvalidRequest, ResizeRefused, TooLateToExtend, WrongState
+from dure.errors import ExtensionRefused, InvalidRequest, NotDrained, ResizeRefused, TooLateToExtend, WrongState
+from scheduler import maintenance
 from scheduler.core.book import Book
 from scheduler.core.model import Instant
 from scheduler.service import Service
 from scheduler.store import books, history, pools, quotas
 from scheduler.store.books import Books
 from scheduler.store.db import Database
+from scheduler.store.times import to_wire
 from tests.integration.scheduler.conftest import ADMIN, T0, World
 
 
@@ -31,8 +33,20 @@ class Day:
         self.world.service = self.chance.choice(self.services)
         self.now += self.chance.choice((0, 0.4, 1, 7, 40))
         turn = self.chance.choices(
-            (self.ask, self.release, self.cancel, self.extend, self.resize, self.tick, self.node, self.quota),
-            (8, 2, 2, 3, 4, 6, 2, 1),
+            (
+                self.ask,
+                self.release,
+                self.cancel,
+                self.extend,
+                self.resize,
+                self.tick,
+                self.node,
+                self.quota,
+                self.drain,
+                self.label,
+                self.policy,
+            ),
+            (8, 2, 2, 3, 4, 6, 2, 1, 2, 1, 1),
         )[0]
         turn()
         self.compare()
@@ -84,6 +98,26 @@ class Day:
         body = wire.QuotaSet(gpus=self.chance.choice((8, 12, 16)))
         with self.world.db.begin() as session:
             quotas.put(session, "acme", "h100", body, actor=ADMIN, now=self.now)
+
+    def drain(self) -> None:
+        body = wire.DrainNode(start=to_wire(int(self.now) + self.chance.choice((1, 60))), duration_s=50)
+        service, node = self.world.service, self.chance.choice(("n1", "n2"))
+        with self.world.db.begin() as session, suppress(NotDrained):
+            if self.chance.random() < 0.5:
+                maintenance.resume(service, session, node, actor=ADMIN, now=self.now)
+            else:
+                maintenance.drain(service, session, node, body, actor=ADMIN, now=self.now)
+
+    def label(self) -> None:
+        body = wire.NodeLabels(rack=self.chance.choice(("a", "b")))
+        with self.world.db.begin() as session:
+            maintenance.label(session, self.chance.choice(("n1", "n2")), body, actor=ADMIN, now=self.now)
+
+    def policy(self) -> None:
+        slack_ppm, reserve_ppm = self.chance.choice((0, 200_000)), self.chance.choice((0, 400_000))
+        body = wire.PoolPolicy(slack_ppm=slack_ppm, reserve_ppm=reserve_ppm, reserve_over_s=60)
+        with self.world.db.begin() as session:
+            maintenance.set_policy(self.world.service, session, "h100", body, actor=ADMIN, now=self.now)
 
     def in_state(self, *states: str) -> list[wire.Lease]:
         return [lease for lease in self.leases if self.world.lease(lease).state.value in states]

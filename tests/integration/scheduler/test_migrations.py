@@ -1,13 +1,19 @@
 """The migrations give exactly the schema that the tables say, and can be run again."""
 
+from contextlib import closing
+from datetime import timedelta
+
+import psycopg
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from sqlmodel import SQLModel
 
-from scheduler.store import migrate, tables
-from scheduler.store.db import SCHEMA_HEAD, engine_url
+from scheduler.core.model import Instant
+from scheduler.store import books, history, migrate, tables
+from scheduler.store.db import SCHEMA_HEAD, Database, engine_url
 
 assert tables.Leader.metadata is SQLModel.metadata
 
@@ -24,3 +30,77 @@ def test_an_upgraded_database_is_what_the_tables_say(any_empty_url: str) -> None
 
 def test_the_code_asks_for_the_newest_migration() -> None:
     assert ScriptDirectory.from_config(migrate.config("postgresql://")).get_heads() == [SCHEMA_HEAD]
+
+
+def test_events_that_were_written_before_they_were_told_get_their_company_and_times(any_empty_url: str) -> None:
+    command.upgrade(migrate.config(any_empty_url), "20261124_first")
+    engine = create_engine(engine_url(any_empty_url))
+    with engine.begin() as connection:
+        connection.exec_driver_sql(BEFORE)
+    migrate.upgrade(any_empty_url)
+    with engine.connect() as connection:
+        rows = connection.execute(
+            text("SELECT event, company, pool, starts_at, stops_at FROM lease_event ORDER BY xid, seq")
+        ).all()
+        assert connection.execute(text("SELECT count(DISTINCT xid) FROM lease_event")).scalar_one() == 1
+        assert [row[:3] for row in rows] == [(event, "acme", "h100") for event in ("queued", "scheduled", "ended")]
+        assert [row[3] is None for row in rows] == [True, False, False]
+        assert (rows[2][4] - rows[2][3], rows[1][4] - rows[1][3]) == (timedelta(seconds=40), timedelta(seconds=100))
+        cursor = connection.execute(
+            text("SELECT (xid, seq) > (SELECT max(xid), max(seq) FROM lease_event) FROM webhook_cursor")
+        )
+        assert cursor.scalar_one(), "what was before is told to nobody"
+    engine.dispose()
+
+
+BEFORE = """
+INSERT INTO company (name, created_at) VALUES ('acme', now());
+INSERT INTO pool (name, product, gap_s, grace_s, empty_memory_bytes, created_at, generation)
+VALUES ('h100', 'H100', 10, 5, 0, now(), 1);
+INSERT INTO decision (id, at, lease, company, pool, generation, policy_version, outcome, code, detail, numbers)
+VALUES ('dec_1', now(), 'lea_1', 'acme', 'h100', 1, '1', 'scheduled', 'starts_now', '', '{}');
+INSERT INTO lease (id, company, pool, gpus, total_gpus, duration_s, tier, purpose, wants_queue, state, asked_at,
+    promised_start, starts_at, ends_at, stops_at, started_at, ended_at, end_cause, decision, generation)
+VALUES ('lea_1', 'acme', 'h100', 1, 1, 100, 'reserved', 'training', true, 'ended', 'epoch', 'epoch', 'epoch',
+    timestamptz 'epoch' + interval '100 s', timestamptz 'epoch' + interval '40 s', 'epoch',
+    timestamptz 'epoch' + interval '40 s', 'released', 'dec_1', 1);
+INSERT INTO lease_event (lease, at, event, state, detail)
+VALUES ('lea_1', 'epoch', 'queued', 'queued', '{}'), ('lea_1', 'epoch', 'scheduled', 'scheduled', '{}'),
+    ('lea_1', 'epoch', 'ended', 'ended', '{}');
+"""
+"""A lease that waited, ran and was released, as the first schema has it."""
+
+
+OLD = """
+INSERT INTO company (name, created_at) VALUES ('acme', now());
+INSERT INTO pool (name, product, gap_s, grace_s, empty_memory_bytes, created_at, generation, rule, slack_ppm, reserve_ppm,
+    reserve_over_s) VALUES ('h100', 'H100', 30, 30, 1, now(), 7, 'late-slots', 50000, 0, 0);
+INSERT INTO node (name, state, enrolled_at) VALUES ('n1', 'ok', now()), ('n2', 'ok', now());
+INSERT INTO pool_node (pool, node, capacity, nominal, open, generation, lost_at)
+    VALUES ('h100', 'n1', 8, 8, true, 3, NULL), ('h100', 'n2', 7, 8, false, 4, '2027-01-15 08:00:00+00');
+INSERT INTO quota (company, pool, gpus) VALUES ('acme', 'h100', 16);
+INSERT INTO decision (id, at, lease, company, pool, generation, policy_version, outcome, code, detail, numbers)
+    VALUES ('dec_1', now(), 'lea_1', 'acme', 'h100', 5, '2', 'scheduled', 'starts_now', 'So.', '{}');
+INSERT INTO lease (id, company, pool, nodes, gpus_per_node, total_gpus, duration_s, tier, purpose, wants_queue, notice_s,
+    state, asked_at, start, promised_start, starts_at, ends_at, stops_at, started_at, decision, generation)
+    VALUES ('lea_1', 'acme', 'h100', 2, 4, 8, 3600, 'reserved', 'training', true, 900, 'active', '2027-01-15 08:00:00+00',
+    '2027-01-15 08:10:00+00', '2027-01-15 08:10:00+00', '2027-01-15 08:10:00+00', '2027-01-15 09:10:00+00',
+    '2027-01-15 09:10:00+00', '2027-01-15 08:10:01+00', 'dec_1', 6);
+INSERT INTO placement (lease, node, gpus) VALUES ('lea_1', 'n1', 4), ('lea_1', 'n2', 4);
+"""
+"""A pool, a node that lacks a GPU, and a lease that runs, from before there was a log."""
+
+
+def test_the_log_of_a_pool_that_is_older_begins_with_its_whole_book(any_empty_url: str) -> None:
+    command.upgrade(migrate.config(any_empty_url), "20261124_renew")
+    with psycopg.connect(any_empty_url, autocommit=True) as connection:
+        connection.execute(OLD.encode())
+    migrate.upgrade(any_empty_url)
+    now = Instant(1_800_003_000)
+    with closing(Database(any_empty_url)) as db, db.snapshot() as session:
+        kept = books.fresh(session, "h100", now)
+        assert len(kept.leases) == 1
+        rebuilt = history.book(session, "h100", 7, kept.policy, now, [0])
+        assert rebuilt.digest(now) == kept.digest(now)
+        assert history.policy(session, "h100", 7) == kept.policy
+        assert not history.book(session, "h100", 6, kept.policy, now, [0]).nodes

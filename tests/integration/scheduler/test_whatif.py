@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from dure import wire
-from dure.errors import InvalidRequest, UnknownCompany, UnknownNode, UnknownPool
+from dure.errors import InvalidRequest, Unavailable, UnknownCompany, UnknownNode, UnknownPool
 from scheduler.core.model import Instant
 from scheduler.store import books, past, pools, quotas
 from scheduler.store.db import Database
@@ -63,7 +63,7 @@ def test_a_node_more_would_take_what_is_queued(world: World) -> None:
     found = ask(world, add_nodes=[{"count": 1, "gpus": 8}])
     [one] = found.differences
     assert (one.lease, one.change) == (waits.id, "granted")
-    assert found.summary == ("Of 2 leases that wait, 1 would stand differently: 1 with a promise where it has none.")
+    assert found.summary == ("Of 2 leases that wait, 1 would stand differently: 1 with a promise instead of none.")
 
 
 def test_a_node_less_moves_and_drops_and_says_who_runs_on_it(world: World) -> None:
@@ -85,7 +85,7 @@ def test_who_was_refused_would_be_granted(world: World) -> None:
     assert "1 ask refused in the last days would be promised a start" in found.summary
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_random_day_that_is_lived_again_with_nothing_changed_is_the_day(database: Database, seed: int) -> None:
     day = Day(World(database).found(slack_ppm=200_000), seed)
     for _ in range(70):
@@ -97,10 +97,13 @@ def test_a_random_day_that_is_lived_again_with_nothing_changed_is_the_day(databa
     assert (middle.unlike, middle.differences) == ([], [])
 
 
-def test_a_quota_that_would_not_have_mattered_changes_nothing_in_a_random_day(database: Database) -> None:
-    day = Day(World(database).found(slack_ppm=200_000), 1)
-    for _ in range(70):
+@pytest.mark.parametrize("seed", range(2))
+def test_a_quota_that_would_not_have_mattered_changes_nothing_in_a_random_day(database: Database, seed: int) -> None:
+    day = Day(World(database).found(slack_ppm=200_000), seed)
+    for _ in range(40):
         day.go_on()
+        day.now += 1  # the loop is never asleep for longer
+        day.tick()
     found = stretch(day.world, day.now + 1, quotas=[{"company": "globex", "gpus": 16}])
     assert (found.unlike, found.differences) == ([], [])
 
@@ -186,3 +189,18 @@ def test_too_much_history_says_until_when_there_is_room(world: World, most: past
         with pytest.raises(past.TooLong) as caught:
             past.read(session, "h100", policy, Instant(T0 + 10), Instant(T0 + 100), most)
     assert caught.value.until == T0 + 12
+
+
+def test_one_question_is_worked_out_at_a_time(world: World) -> None:
+    world.ask(1, now=T0 + 10)
+
+    def asked_meanwhile() -> float:
+        with pytest.raises(Unavailable):
+            what_ifs.answer(case)
+        return 0.0
+
+    what_ifs = WhatIfs(world.service.books, monotonic=asked_meanwhile)
+    with world.db.snapshot() as session:
+        body = wire.WhatIf(pool="h100", since=datetime.fromtimestamp(T0, UTC))
+        case = what_ifs.read(session, body, now=T0 + 100)
+    assert what_ifs.answer(case).decisions == 1

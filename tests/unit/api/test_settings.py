@@ -18,6 +18,12 @@ def test_only_the_database_has_to_be_said() -> None:
     assert (settings.database_url, settings.host, settings.port) == (URL, "127.0.0.1", 8470)
 
 
+def test_networks_that_webhooks_may_go_to_are_separated_by_commas() -> None:
+    assert read(DURE_DATABASE_URL=URL).webhook_networks == ()
+    found = read(DURE_DATABASE_URL=URL, DURE_API_WEBHOOK_NETWORKS="10.1.0.0/16, ::1/128")
+    assert [str(network) for network in found.webhook_networks] == ["10.1.0.0/16", "::1/128"]
+
+
 @pytest.mark.parametrize(
     ("environ", "says"),
     [
@@ -28,6 +34,9 @@ def test_only_the_database_has_to_be_said() -> None:
         pytest.param({"DURE_DATABASE_URL": URL, "DURE_API_PORT": "http"}, "DURE_API_PORT", id="a port that is none"),
         pytest.param({"DURE_DATABASE_URL": URL, "DURE_API_PORT": "65536"}, "65535", id="a port too high"),
         pytest.param({"DURE_DATABASE_URL": "dure.db"}, "DURE_DATABASE_URL.*postgres", id="another database"),
+        pytest.param(
+            {"DURE_DATABASE_URL": URL, "DURE_API_WEBHOOK_NETWORKS": "localhost"}, "10.1.0.0/16", id="no network"
+        ),
         pytest.param({"DURE_DATABASE_URL": URL, "DURE_API_CONNECTIONS": "0"}, "connections", id="no connections"),
     ],
 )

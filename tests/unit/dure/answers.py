@@ -247,6 +247,87 @@ def an_issued_token(**more: Any) -> wire.IssuedToken:
     return wire.IssuedToken(token=a_token(**more), secret="dure_new_secret")
 
 
+def an_event_told(number: int = 1207, type: str = "lease.active", **more: Any) -> wire.Event:
+    data = wire.EventData(
+        **{
+            "state": wire.LeaseState.ACTIVE,
+            "cause": "started",
+            "promised_start": NOW,
+            "starts_at": NOW,
+            "stops_at": in_s(7200),
+            "detail": {"late_ms": 0, "late_cause": None},
+            **more.pop("data", {}),
+        }
+    )
+    return wire.Event(
+        **{
+            "id": f"evt_{number}",
+            "type": type,
+            "at": NOW,
+            "company": "acme",
+            "pool": "h100-80gb",
+            "lease": "lea_06eqz8n1hg7k2m9v4r3t",
+            "data": data,
+            **more,
+        }
+    )
+
+
+def a_stream(*events: wire.Event, last: str | None = None) -> httpx.Response:
+    """What the server sends until it breaks off; `last` is the id that it begins with."""
+    begin = "" if last is None else f"id: {last}\n"
+    told = [f"event: {one.type}\ndata: {one.model_dump_json()}\nid: {one.id}\n\n" for one in events]
+    content = f": events\n{begin}retry: 2000\n\n{''.join(told)}: ping\n\n".encode()
+    return httpx.Response(200, content=content, headers={"content-type": "text/event-stream; charset=utf-8"})
+
+
+def a_webhook(**more: Any) -> wire.Webhook:
+    return wire.Webhook(
+        **{
+            "id": "whk_1",
+            "company": "acme",
+            "url": "https://hooks.acme.example/dure",
+            "label": "on-call",
+            "state": wire.WebhookState.ACTIVE,
+            "created_at": NOW,
+            "pending": 0,
+            "failing_since": None,
+            "retry_at": None,
+            "disabled_at": None,
+            "disabled_reason": None,
+            **more,
+        }
+    )
+
+
+def an_issued_webhook() -> wire.IssuedWebhook:
+    return wire.IssuedWebhook(webhook=a_webhook(), secret="whsec_c2VjcmV0")
+
+
+def a_webhook_test(**more: Any) -> wire.WebhookTest:
+    return wire.WebhookTest(
+        **{"webhook": "whk_1", "id": "tst_1", "ok": True, "status": 204, "error": None, "duration_ms": 84, **more}
+    )
+
+
+def a_delivery(**more: Any) -> wire.Delivery:
+    return wire.Delivery(
+        **{
+            "event": "evt_1207",
+            "type": "lease.active",
+            "lease": "lea_1",
+            "at": NOW,
+            "state": wire.DeliveryState.DELIVERED,
+            "attempts": 1,
+            "next_at": None,
+            "last_at": NOW,
+            "last_status": 204,
+            "last_error": None,
+            **more,
+        }
+    )
+
+
 def a_usage() -> wire.Usage:
     def row(company: str, leased: int, busy: int, energy: int | None) -> wire.CompanyUsage:
         return wire.CompanyUsage(
@@ -274,6 +355,120 @@ def an_event(seq: int = 1, event: str = "scheduled", **more: Any) -> wire.LeaseE
             "state": wire.LeaseState.SCHEDULED,
             "cause": "asked",
             "detail": {"gpus": 16, "node": None},
+            **more,
+        }
+    )
+
+
+def a_slot(start_s: int = 0, length_s: int = 7200) -> wire.Slot:
+    return wire.Slot(
+        promised_start=in_s(start_s),
+        starts_at=in_s(start_s),
+        ends_at=in_s(start_s + length_s),
+        placement=[wire.NodeShare(node="gpu-01", gpus=8)],
+    )
+
+
+def a_tried(lease: str | None = "lea_1", **more: Any) -> wire.Tried:
+    return wire.Tried(
+        **{
+            "lease": lease,
+            "company": None if lease is None else "acme",
+            "gpus": 8,
+            "was": None,
+            "got": wire.LeaseState.SCHEDULED,
+            "code": "starts_now",
+            "cause": None,
+            "before": None,
+            "after": a_slot(),
+            **more,
+        }
+    )
+
+
+def a_record(**more: Any) -> wire.DecisionRecord:
+    """That of an ask."""
+    return wire.DecisionRecord(
+        **{
+            "id": "dec_1",
+            "kind": "ask",
+            "part_of": None,
+            "at": NOW,
+            "pool": "h100-80gb",
+            "generation": 7,
+            "lease": "lea_1",
+            "company": "acme",
+            "outcome": wire.Outcome.SCHEDULED,
+            "code": "starts_now",
+            "detail": "8 GPUs from now.",
+            "numbers": {"asked_gpus": 8},
+            "elsewhere": [],
+            "policy_version": "2",
+            "policy": {"version": "2", "rule": "late-slots"},
+            "now": NOW,
+            "inputs_digest": "ab" * 32,
+            "result_digest": "cd" * 32,
+            "order": [a_tried()],
+            "order_more": 0,
+            **more,
+        }
+    )
+
+
+def an_explanation(*steps: wire.Step, **more: Any) -> wire.Explanation:
+    return wire.Explanation(lease=a_lease(**more), steps=list(steps) or [a_step()])
+
+
+def a_step(event: str = "scheduled", **more: Any) -> wire.Step:
+    return wire.Step(
+        **{
+            "at": NOW,
+            "event": event,
+            "state": wire.LeaseState.SCHEDULED,
+            "cause": "asked",
+            "detail": "16 GPUs start now.",
+            "decision": "dec_1",
+            **more,
+        }
+    )
+
+
+def a_replay() -> wire.Replayed:
+    return wire.Replayed(
+        decision="dec_1",
+        kind="ask",
+        pool="h100-80gb",
+        generation=7,
+        now=NOW,
+        inputs_digest="ab" * 32,
+        result_digest="cd" * 32,
+        result_bytes=345,
+        looked_at=2,
+        elsewhere=1,
+    )
+
+
+def a_what_if(**more: Any) -> wire.WhatIfAnswer:
+    """Of one lease that would start an hour earlier."""
+    before = wire.Outlook(state=wire.LeaseState.SCHEDULED, promised_start=in_s(7200), estimated_start=in_s(7200))
+    after = wire.Outlook(state=wire.LeaseState.SCHEDULED, promised_start=in_s(3600), estimated_start=in_s(3600))
+    one = wire.Difference(
+        lease="lea_1", company="acme", gpus=8, change="earlier", by_s=-3600, before=before, after=after
+    )
+    return wire.WhatIfAnswer(
+        **{
+            "pool": "h100-80gb",
+            "since": None,
+            "until": NOW,
+            "complete": True,
+            "generation": 7,
+            "summary": "Of 3 leases that wait, 1 would stand differently: 1 earlier (by 1 h together).",
+            "totals": {"earlier": 1},
+            "differences": [one],
+            "more": 0,
+            "struck": [],
+            "decisions": 0,
+            "unlike": [],
             **more,
         }
     )

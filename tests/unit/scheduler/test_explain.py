@@ -1,9 +1,10 @@
 import pytest
 
+from scheduler.core.book import Book
 from scheduler.core.decide import decide
 from scheduler.core.explain import sentence, wire_numbers
 from scheduler.core.model import Ask, Code, Gang, Instant, LeaseId, Refusal, State, Total
-from tests.builders import a_book, a_lease, an_ask
+from tests.builders import a_book, a_lease, a_policy, an_ask
 
 NOW = Instant(1_700_000_000)  # 2023-11-14T22:13:20Z
 HOUR = 3600
@@ -55,13 +56,13 @@ def an_hour(shape: Gang | Total, *, start_in: int | None = None, by: int | None 
         pytest.param(
             told(an_hour(TWO), theirs=8, until=86_400),
             "Queued: no start within the booking horizon fits 2 nodes x 8 GPUs for 1 h, because too much of pool h100-80gb "
-            "is leased or booked for part of that time (8 of 16 GPUs free now); it is decided again whenever a lease ends, so wait, or cancel it and ask for less.",
+            "is leased or booked for part of that time (8 of 16 GPUs free now); as things are, it is expected at 2023-11-15T22:14:20Z; it is decided again whenever a lease ends, so wait, or cancel it and ask for less.",
             id="waits for capacity",
         ),
         pytest.param(
             told(an_hour(Total(gpus=8), by=60), ours=2, quota=8),
             "Queued: no start up to 2023-11-14T22:14:20Z fits 8 GPUs for 1 h, because acme's quota of 8 GPUs is taken, "
-            "for part of that time, by leases it holds or has booked (2 held now); it is decided again whenever a lease ends, so wait, or cancel it and ask for less.",
+            "for part of that time, by leases it holds or has booked (2 held now); as things are, no start is expected; it is decided again whenever a lease ends, so wait, or cancel it and ask for less.",
             id="waits for quota",
         ),
         pytest.param(
@@ -114,6 +115,43 @@ def an_hour(shape: Gang | Total, *, start_in: int | None = None, by: int | None 
 )
 def test_a_verdict_in_one_sentence(got: str, want: str):
     assert got == want
+
+
+def full_until(later: int, *, slack_ppm: int) -> Book:
+    """One node, leased to somebody else."""
+    running = a_lease(company="bolt", starts_at=NOW - HOUR, duration_s=HOUR + later, state=State.ACTIVE, n1=8)
+    return a_book(running, policy=a_policy(horizon_s=86_400, gap_s=0, slack_ppm=slack_ppm))
+
+
+def sentence_in(book: Book, ask: Ask) -> str:
+    return sentence(decide(book, [(LeaseId("lea_new"), ask)], NOW).verdicts[0], ask)
+
+
+def test_a_promise_with_slack_says_the_latest_the_booked_and_the_expected_start():
+    """10 % of the hour later than the earliest start, when the node is free, is the latest; all of it is free by then."""
+    assert sentence_in(full_until(2 * HOUR, slack_ppm=100_000), an_hour(Total(gpus=8))) == (
+        "8 GPUs on 1 node for 1 h from 2023-11-15T00:19:20Z at the latest, in 2 h 6 min; booked from 2023-11-15T00:19:20Z "
+        "until 2023-11-15T01:19:20Z, and expected at 2023-11-15T00:13:20Z; before that, too much of pool h100-80gb is leased "
+        "or booked for part of that time (0 of 8 GPUs free now)."
+    )
+
+
+def test_what_only_its_window_keeps_waiting_is_not_told_that_something_is_full():
+    book = a_book(policy=a_policy(horizon_s=86_400, gap_s=0, slack_ppm=100_000))
+    assert sentence_in(book, an_hour(Total(gpus=8), start_in=HOUR, by=2 * HOUR)) == (
+        "8 GPUs on 1 node for 1 h from 2023-11-14T23:19:20Z at the latest, in 1 h 6 min; booked from 2023-11-14T23:19:20Z "
+        "until 2023-11-15T00:19:20Z, and expected at 2023-11-14T23:13:20Z."
+    )
+
+
+def test_a_start_as_asked_that_may_yet_be_later_does_not_claim_to_be_as_asked():
+    """Only the window's first second fits, and the promise is for the last that the slack allows."""
+    later = a_lease(company="bolt", starts_at=NOW + 2 * HOUR, duration_s=HOUR, n1=8)
+    book = a_book(later, policy=a_policy(horizon_s=86_400, gap_s=0, slack_ppm=100_000))
+    assert sentence_in(book, an_hour(Total(gpus=8), start_in=HOUR, by=2 * HOUR)) == (
+        "8 GPUs on 1 node for 1 h from 2023-11-14T23:19:20Z at the latest, in 1 h 6 min; booked from 2023-11-14T23:13:20Z "
+        "until 2023-11-15T00:13:20Z, and expected at 2023-11-14T23:13:20Z."
+    )
 
 
 def test_a_lease_that_would_fit_if_it_were_shorter_is_told_how_long():

@@ -9,9 +9,10 @@ from scheduler.core import record
 from scheduler.core.book import Book
 from scheduler.core.codec import Item, Quota
 from scheduler.core.decide import decide
-from scheduler.core.hindsight import Asked, Happened, Hindsight, Past, Planned, Step, compare
+from scheduler.core.hindsight import Hindsight, compare
 from scheduler.core.lease import advance
 from scheduler.core.model import Ask, Cause, CompanyId, Instant, LeaseId, NodeId, State, Total
+from scheduler.core.past import Asked, Happened, Past, Planned, Step
 from scheduler.core.replan import replan
 from scheduler.core.whatif import Change, Changes
 from tests.builders import a_book, a_node, a_policy, an_ask

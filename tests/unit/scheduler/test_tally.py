@@ -11,7 +11,7 @@ LEASE = a_lease("lea_1", n1=4, n2=4)
 
 def test_the_bytes_of_an_item_stay_what_they_are_for_decisions_are_kept_for_years() -> None:
     assert canonical(LEASE) == (
-        b'["lease",{"asked_at":0,"company":"acme","duration_s":100,"ends_at":200,"id":"lea_1","notice_s":900,'
+        b'["lease",{"asked_at":0,"company":"acme","duration_s":100,"ends_at":200,"id":"lea_1","notice_s":0,'
         b'"placement":[["n1",4],["n2",4]],"pool":"h100-80gb","promised_start":100,"purpose":"training","shape":[8],'
         b'"starts_at":100,"state":"scheduled","stops_at":200}]'
     )

@@ -53,6 +53,12 @@ def _begin_logs() -> None:
                 jsonb_build_object('lost_at', extract(epoch FROM lost_at)::bigint) END AS value
             FROM pool_node
             UNION ALL
+            SELECT name, 'policy', '', jsonb_build_object('version', '2', 'horizon_s', 5184000, 'gap_s', gap_s, 'rule', rule,
+                'slack_ppm', slack_ppm) || CASE WHEN reserve_ppm = 0 THEN '{}' ELSE
+                jsonb_build_object('reserve_ppm', reserve_ppm, 'reserve_over_s', reserve_over_s) END
+                || CASE WHEN seniority_s IS NULL THEN '{}' ELSE jsonb_build_object('seniority_s', seniority_s) END
+            FROM pool
+            UNION ALL
             SELECT pool, 'quota', company, jsonb_build_object('company', company, 'gpus', gpus) FROM quota
             UNION ALL
             SELECT pool, 'lease', id, jsonb_strip_nulls(jsonb_build_object('id', id, 'company', company, 'pool', pool,

@@ -26,19 +26,23 @@ class LateSlots:
         """When each job starts."""
         now = 0
         while len(self.starts) < len(self.jobs):
-            self.ends(now)
+            happens = self.ends(now)
             for job in range(len(self.jobs)):
                 if self.jobs[job].submit == now:
                     self.quote(job, now)
-            self.go(now)
+                    happens = True
+            if happens or now in self.slots.values():
+                self.go(now)
             self.start(now)
             now += 1
         return [self.starts[job] for job in range(len(self.jobs))]
 
-    def ends(self, now: int) -> None:
-        for job, at in self.starts.items():
-            if at + self.jobs[job].run_s == now:
-                self.change(job, now, at + self.jobs[job].asked_s, 1)
+    def ends(self, now: int) -> bool:
+        """Whether something ended."""
+        ended = [job for job, at in self.starts.items() if at + self.jobs[job].run_s == now]
+        for job in ended:
+            self.change(job, now, self.starts[job] + self.jobs[job].asked_s, 1)
+        return bool(ended)
 
     def quote(self, job: int, now: int) -> None:
         earliest = next(at for at in range(now, END) if self.fits(job, at))

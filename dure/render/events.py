@@ -1,0 +1,62 @@
+"""Events: what happened, as a table or a line each."""
+
+from collections.abc import Iterable, Iterator
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from dure import times, wire
+from dure.render.view import View, table, timed
+
+UNSAID = frozenset({"decision", "in_s", "webhook"})
+"""Of what an event says for programs, people are told this in other words or not at all."""
+
+_PLANNED = frozenset({wire.LeaseState.SCHEDULED})
+_RUNNING = frozenset({wire.LeaseState.ACTIVE, wire.LeaseState.ENDING})
+
+
+def events(found: Iterable[wire.Event], view: View) -> RenderableType:
+    """In order, one a line."""
+    shown = list(found)
+    if not shown:
+        return Text("no events")
+    alone = len({one.company for one in shown}) == 1
+    made = table(
+        *("AT", "WHAT", "LEASE", "COMPANY", "CAUSE", "MORE", "EVENT"),
+        rows=lambda view: [
+            (
+                view.short(one.at),
+                one.type,
+                one.lease or view.none,
+                one.company,
+                one.data.cause or view.none,
+                ", ".join(_more(one, view)) or view.none,
+                one.id,
+            )
+            for one in shown
+        ],
+        view=view,
+        loose=("MORE",),
+        drop=("COMPANY", "EVENT", "CAUSE") if alone else ("EVENT", "CAUSE", "COMPANY"),
+    )
+    return timed(made, view)
+
+
+def line(event: wire.Event, view: View) -> str:
+    """One event as it comes."""
+    cause = [] if event.data.cause is None else [f"because {event.data.cause}"]
+    said = ", ".join([*cause, *_more(event, view)])
+    return "  ".join(filter(None, (times.show_instant(event.at, view.zone), event.type, event.lease, said)))
+
+
+def _more(event: wire.Event, view: View) -> Iterator[str]:
+    data = event.data
+    if data.state in _PLANNED and data.starts_at is not None:
+        yield f"starts {view.short(data.starts_at)}"
+        if data.promised_start != data.starts_at:
+            yield f"promised {view.short(data.promised_start)}"
+    if data.state in _RUNNING and data.stops_at is not None:
+        yield f"ends {view.short(data.stops_at)}"
+    for name, value in data.detail.items():
+        if value is not None and name not in UNSAID:
+            yield f"{name} {value}"

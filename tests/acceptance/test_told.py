@@ -1,0 +1,87 @@
+"""Being told while what tells is taken away: every event reaches a webhook at least once and a follower exactly once."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+
+import pytest
+
+from dure import wire
+from dure.client import Client
+from tests.acceptance.stack import Stack
+from tests.receiver import receiver
+
+pytestmark = pytest.mark.timeout(300)
+
+POOL = "h100-80gb"
+
+
+@contextmanager
+def following(stack: Stack, secret: str, until: str) -> Iterator[list[wire.Event]]:
+    """What a follower hears, up to the end of the lease of that name; it is waited for."""
+    heard: list[wire.Event] = []
+    last: list[str] = []
+
+    def follow() -> None:
+        with stack.client(secret) as client:
+            for event in client.follow_events(after="evt_0"):
+                heard.append(event)
+                if event.type == "lease.ended" and client.lease(event.lease or "").name == until:
+                    last.append(event.id)
+                    return
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    yield heard
+    thread.join(60)
+    assert last, f"{len(heard)} events were heard, and not the last"
+
+
+def ask(client: Client, name: str) -> wire.Lease:
+    shape = wire.Shape(gpus=1)
+    return client.ask(wire.Ask(pool=POOL, shape=shape, duration_s=3, name=name), idempotency_key=name)
+
+
+def take_away_the_database(stack: Stack) -> None:
+    stack.postgres.stop()
+    stack.postgres.start()
+
+
+def kill(stack: Stack, name: str) -> None:
+    stack.until_again(name, not_pid=stack.kill(name))
+
+
+def test_everybody_is_told_everything_though_the_processes_and_the_database_are_taken_away(running: Stack) -> None:
+    with running.client() as admin, receiver() as there:
+        admin.add_pool(wire.PoolCreate(name=POOL, product="NVIDIA H100 80GB HBM3", gap_s=2, grace_s=1))
+        admin.add_company(wire.CompanyCreate(name="acme"))
+        admin.set_quota("acme", POOL, wire.QuotaSet(gpus=8))
+        secret = admin.issue_token(wire.TokenIssue(role=wire.Role.COMPANY, company="acme")).secret
+        running.until(lambda: admin.pool(POOL).gpus.get(wire.GpuState.FREE) == 8, "all GPUs are free")
+        with running.client(secret) as acme, following(running, secret, until="last") as heard:
+            hook = acme.add_webhook(wire.WebhookCreate(url=there.url))
+            harms = (
+                lambda: kill(running, "scheduler"),
+                lambda: kill(running, "api"),
+                lambda: take_away_the_database(running),
+            )
+            for number, harm in enumerate(harms):
+                ask(acme, f"lease-{number}")
+                harm()
+                running.until(lambda: next(acme.webhooks(), None), "the API answers again")
+            last = ask(acme, "last")
+            running.until(
+                lambda: acme.lease(last.id).state == wire.LeaseState.ENDED, "the last lease is over", within_s=60
+            )
+            running.until(
+                lambda: {event.id for event in admin.events()} <= set(there.ids), "everything is told", within_s=150
+            )
+            running.until(lambda: acme.webhook(hook.webhook.id).pending == 0, "it is written down that it was taken")
+        written = [event.id for event in admin.events()]
+        assert [event.id for event in heard] == written[: len(heard)]
+        assert written[len(heard) :] == []
+        assert set(there.ids) == set(written)
+        told = {got.headers["webhook-id"]: got.body for got in there.got}
+        assert {wire.Event.model_validate_json(body).id for body in told.values()} == set(written)
+        assert {delivery.state for delivery in islice(admin.deliveries(hook.webhook.id), 100)} == {"delivered"}

@@ -1,0 +1,273 @@
+"""A small pool whose plan is kept as the service keeps it: decided, planned again after every second, started and ended.
+
+`check` says after every step that everything which was promised still holds, counted second by second by `slow`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from scheduler.core.book import Book
+from scheduler.core.decide import decide
+from scheduler.core.extend import EXTENDABLE, Extended, closes_at, extend
+from scheduler.core.lease import advance
+from scheduler.core.model import (
+    PPM,
+    Ask,
+    Cause,
+    CompanyId,
+    Drain,
+    Instant,
+    Lease,
+    LeaseId,
+    Node,
+    NodeId,
+    Policy,
+    Promise,
+    Queued,
+    State,
+)
+from scheduler.core.replan import Move, Plan, replan
+from tests.builders import a_node
+from tests.property import slow
+from tests.property.lives import Asks, Drains, Extends, Loses, Passes, Step, Stops
+
+QUOTA = 6
+QUOTAS = {CompanyId("acme"): QUOTA, CompanyId("bolt"): QUOTA}
+BEGIN = Instant(100)
+NODES = (a_node("n1", 4), a_node("n2", 3), a_node("n3", 3), a_node("n4", 1))
+LOST = frozenset({Cause.DRAIN, Cause.CAPACITY_LOST})
+
+
+@dataclass(kw_only=True)
+class Pool:
+    """`leases` are all that ever were, `promised` what each was promised first and since, `slipped` what lost capacity
+    made of it."""
+
+    policy: Policy
+    now: Instant = BEGIN
+    nodes: dict[NodeId, Node] = field(default_factory=lambda: {node.id: node for node in NODES})
+    drains: dict[str, Drain] = field(default_factory=dict[str, Drain])
+    leases: dict[LeaseId, Lease] = field(default_factory=dict[LeaseId, Lease])
+    asks: dict[LeaseId, tuple[Ask, Instant]] = field(default_factory=dict[LeaseId, tuple[Ask, Instant]])
+    queue: list[LeaseId] = field(default_factory=list[LeaseId])
+    promised: dict[LeaseId, Instant] = field(default_factory=dict[LeaseId, Instant])
+    slipped: list[Move] = field(default_factory=list[Move])
+    waited: set[LeaseId] = field(default_factory=set[LeaseId])
+    """Those whose nodes were short when their start had come."""
+    book: Book = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.book = Book.of(self.policy, self.nodes.values(), quotas=QUOTAS)
+
+    def live(self, step: Step) -> None:
+        match step:
+            case Asks():
+                self._ask(step)
+            case Passes():
+                for _ in range(step.seconds):
+                    self.now = Instant(self.now + 1)
+                    self._edges()
+                    self._plan()
+            case Stops():
+                self._stop(step.which)
+            case Extends():
+                self._extend(step)
+            case Loses():
+                old = self.nodes[step.node]
+                lost = None if step.capacity >= old.nominal else self.now if old.lost_at is None else old.lost_at
+                self._change(replace(old, capacity=step.capacity, open=step.open, lost_at=lost))
+            case Drains():
+                starts_at = Instant(self.now + step.start_in)
+                ends_at = Instant(starts_at + step.seconds)
+                self._change(Drain(id=str(len(self.drains)), node=step.node, starts_at=starts_at, ends_at=ends_at))
+        self._plan()
+        self.check()
+
+    def fresh_book(self) -> Book:
+        """The same book, made anew from everything that ever was."""
+        made = Book.of(self.policy, self.nodes.values(), self.leases.values(), QUOTAS, self.drains.values())
+        return made.since(self.now)
+
+    def waiting(self) -> list[tuple[LeaseId, Ask, Instant]]:
+        """The queue: what its windows still allow, in order of arrival."""
+        self.queue = [id_ for id_ in self.queue if _may_start(self.asks[id_][0], self.now)]
+        return [(id_, *self.asks[id_]) for id_ in sorted(self.queue, key=lambda id_: (self.asks[id_][1], id_))]
+
+    def had(self, node: NodeId, instant: int) -> int:
+        """What the node has at that second: nothing while it is drained."""
+        drained = any(
+            drain.node == node and drain.starts_at <= instant < drain.ends_at for drain in self.drains.values()
+        )
+        return 0 if drained else self.nodes[node].capacity
+
+    def short(self, leases: Iterable[Lease]) -> set[tuple[NodeId, int]]:
+        """The nodes and seconds from now on at which more is booked than there is."""
+        used = slow.usage(leases, self.policy.gap_s)
+        return {(node, at) for (node, at), gpus in used.items() if at >= self.now and gpus > self.had(node, at)}
+
+    def check(self) -> None:
+        for lease in self.leases.values():
+            self._check_one(lease)
+        live = list(self.leases.values())
+        for (company, at), gpus in slow.holdings(live).items():
+            assert at < self.now or gpus <= QUOTAS[company]
+        for node, at in self.short(live):
+            there = [lease for lease in live if slow.on(lease, node, at, self.policy.gap_s)]
+            if not self._may_come_back(node, at):
+                assert all(lease.state is not State.SCHEDULED for lease in there)
+
+    def check_reserve(self) -> None:
+        """Long boxes leave a part of the pool alone, but for those that are larger than all that it leaves them."""
+        policy, capacity = self.policy, sum(node.capacity for node in NODES)
+        leaves = capacity - -(-capacity * policy.reserve_ppm // PPM)
+        long = [one for one in self.leases.values() if one.duration_s > policy.reserve_over_s and one.gpus <= leaves]
+        together: Counter[int] = Counter()
+        for (_, at), gpus in slow.holdings(long).items():
+            together[at] += gpus
+        assert all(gpus <= leaves for at, gpus in together.items() if at >= self.now)
+
+    def _check_one(self, lease: Lease) -> None:
+        if lease.starts_at is None or lease.promised_start is None:
+            return
+        ask, _ = self.asks[lease.id]
+        assert lease.starts_at <= lease.promised_start
+        assert lease.promised_start <= self.promised[lease.id]
+        slipped = any(move.after.id == lease.id for move in self.slipped)
+        assert (
+            lease.started_at is None or lease.started_at <= lease.promised_start or slipped or lease.id in self.waited
+        )
+        assert lease.starts_at >= (ask.start or 0)
+        if not slipped and ask.start_by is not None:
+            assert lease.promised_start <= ask.start_by
+        if not slipped and not ask.movable:
+            assert lease.starts_at == ask.start
+
+    def _may_come_back(self, node: NodeId, at: int) -> bool:
+        """Whether it is short only of what was lost a moment ago."""
+        lost_at = self.nodes[node].lost_at
+        return lost_at is not None and self.now < lost_at + self.policy.loss_grace_s and self.had(node, at) > -1
+
+    def _ask(self, step: Asks) -> None:
+        asks = [(LeaseId(f"lea_{len(self.asks) + k:03}"), ask) for k, ask in enumerate(step.at(self.now))]
+        self.asks |= {id_: (ask, self.now) for id_, ask in asks}
+        before = dict(self.book.leases)
+        decided = decide(self.book, asks, self.now)
+        assert {lease.id for lease, _ in decided.moves} == {
+            id_ for id_, lease in before.items() if decided.book.leases[id_] != lease
+        }
+        for (id_, _), verdict in zip(asks, decided.verdicts, strict=True):
+            if isinstance(verdict, Promise):
+                lease = decided.book.leases[id_]
+                assert (lease.promised_start, lease.starts_at) == (verdict.promised, verdict.start)
+                self.promised[id_] = verdict.promised
+            elif isinstance(verdict, Queued):
+                self.queue.append(id_)
+        for old, new in decided.moves:
+            self._check_earlier(old, new)
+        self._keep(decided.book)
+        self._edges()
+
+    def _plan(self) -> Plan:
+        before = [lease for lease in self.leases.values() if lease.state is not State.CANCELLED]
+        short = self.short(before)
+        plan = replan(self.book, self.waiting(), self.now)
+        for id_, promise in plan.pulled.items():
+            self.queue.remove(id_)
+            self.promised[id_] = promise.promised
+        for move in plan.moves:
+            self._check_move(move, short)
+        for id_, old in self.book.leases.items():
+            assert old.state is State.SCHEDULED or plan.book.leases[id_] == old
+        self._keep(plan.book)
+        self._edges()
+        return plan
+
+    def _check_move(self, move: Move, short: set[tuple[NodeId, int]]) -> None:
+        old, new = move.before, move.after
+        if move.cause is Cause.EARLIER:
+            self._check_earlier(old, new)
+            return
+        assert move.cause in LOST
+        assert any(slow.on(old, node, at, self.policy.gap_s) for node, at in short)
+        if new.state is State.QUEUED:
+            self.leases[new.id] = new
+            self.queue.append(new.id)
+            self.slipped.append(move)
+        elif move.slipped_s:
+            self.promised[new.id] = Instant(new.promised_start or 0)
+            self.slipped.append(move)
+
+    def _check_earlier(self, old: Lease, new: Lease) -> None:
+        assert replace(old, starts_at=None, ends_at=None, stops_at=None, placement=()) == replace(
+            new, starts_at=None, ends_at=None, stops_at=None, placement=()
+        )
+        assert (new.starts_at or 0) < (old.starts_at or 0)
+        assert (new.starts_at or 0) >= self.now + old.notice_s
+
+    def _keep(self, book: Book) -> None:
+        self.book = book
+        self.leases |= book.leases
+
+    def _change(self, item: Node | Drain) -> None:
+        if isinstance(item, Node):
+            self.nodes[item.id] = item
+        else:
+            self.drains[item.id] = item
+        self.book = self.book.changed([item])
+
+    def _put(self, lease: Lease) -> None:
+        self.leases[lease.id] = lease
+        self.book = self.book.put_lease(lease)
+
+    def _edges(self) -> None:
+        """Ends first, so that what starts now may take their place. A start waits while its nodes are short."""
+        for lease in self._due(State.ACTIVE, "stops_at"):
+            self._put(advance(lease, State.ENDING, Cause.EXPIRED, self.now))
+        for lease in self._due(State.ENDING, "stops_at"):
+            self._put(advance(lease, State.ENDED, Cause.EXPIRED, self.now))
+        for lease in self._due(State.SCHEDULED, "starts_at"):
+            running = [other for other in self.leases.values() if other.state is not State.SCHEDULED]
+            nodes = {node for node, _ in lease.placement}
+            if not any(at == self.now and node in nodes for node, at in self.short([*running, lease])):
+                self._put(advance(lease, State.ACTIVE, Cause.STARTED, self.now))
+            else:
+                self.waited.add(lease.id)
+        self.book = self.book.since(self.now)
+
+    def _due(self, state: State, edge: str) -> Sequence[Lease]:
+        return [lease for lease in self.leases.values() if lease.state is state and getattr(lease, edge) <= self.now]
+
+    def _stop(self, which: int) -> None:
+        running = [lease for lease in self.leases.values() if lease.state in EXTENDABLE]
+        if not running:
+            return
+        lease = running[which % len(running)]
+        if lease.state is State.ACTIVE:
+            ending = advance(lease, State.ENDING, Cause.RELEASED, self.now)
+            self._put(advance(ending, State.ENDED, Cause.RELEASED, self.now))
+        else:
+            self._put(advance(lease, State.CANCELLED, Cause.CANCELLED, self.now))
+
+    def _extend(self, step: Extends) -> None:
+        open_ = [
+            lease
+            for lease in self.leases.values()
+            if lease.state in EXTENDABLE and self.now < (closes_at(lease, self.policy.extension_closes_s) or 0)
+        ]
+        if not open_:
+            return
+        lease = open_[step.which % len(open_)]
+        found = extend(self.book, lease.id, (lease.ends_at or 0) + step.seconds, self.now, partly=step.partly)
+        if not isinstance(found, Extended):
+            return
+        assert found.lease.starts_at == lease.starts_at
+        assert lease.state is State.SCHEDULED or found.lease.placement == lease.placement
+        for old, new in found.moves:
+            assert replace(old, placement=()) == replace(new, placement=())
+        self._keep(found.book)
+
+
+def _may_start(ask: Ask, now: Instant) -> bool:
+    last = ask.start if ask.start_by is None else ask.start_by
+    return last is None or last >= now

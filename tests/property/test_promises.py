@@ -1,0 +1,59 @@
+"""No promise ever gets later for anybody else's sake, whatever the rule and whatever happens. What is checked after every
+step is in `pool`."""
+
+from hypothesis import event, given, settings
+
+from scheduler.core.book import RESERVE
+from scheduler.core.model import Cause, Policy, State
+from scheduler.core.replan import replan
+from tests.builders import looks
+from tests.property.lives import Step, bad_days, good_days, policies
+from tests.property.pool import Pool
+
+
+def lived(policy: Policy, history: list[Step]) -> Pool:
+    pool = Pool(policy=policy)
+    for step in history:
+        pool.live(step)
+    return pool
+
+
+@settings(max_examples=400, deadline=None)
+@given(policies, good_days)
+def test_while_nothing_is_lost_every_promise_is_kept_to_the_second(policy: Policy, history: list[Step]):
+    pool = Pool(policy=policy)
+    for step in history:
+        pool.live(step)
+        pool.check_reserve()
+    assert not pool.slipped
+    assert not pool.short(pool.leases.values())
+    for lease in pool.leases.values():
+        assert lease.started_at is None or lease.started_at == lease.starts_at
+        assert lease.state is not State.SCHEDULED or (lease.starts_at or 0) > pool.now
+
+
+@settings(max_examples=400, deadline=None)
+@given(policies, bad_days)
+def test_what_slips_was_short_of_capacity_and_says_so(policy: Policy, history: list[Step]):
+    event("something slipped" if lived(policy, history).slipped else "nothing slipped")
+
+
+@settings(max_examples=200, deadline=None)
+@given(policies, bad_days)
+def test_a_book_that_is_kept_up_is_the_one_that_is_made_anew(policy: Policy, history: list[Step]):
+    pool = lived(policy, history)
+    kept, fresh = pool.book.since(pool.now), pool.fresh_book()
+    assert looks(kept) == looks(fresh)
+    assert (kept.limits.steps(RESERVE), kept.reserved) == (fresh.limits.steps(RESERVE), fresh.reserved)
+
+
+@settings(max_examples=200, deadline=None)
+@given(policies, bad_days)
+def test_planning_again_only_moves_earlier_and_soon_nothing_at_all(policy: Policy, history: list[Step]):
+    pool = lived(policy, history)
+    book, plans = pool.book, 0
+    while (plan := replan(book, (), pool.now)).moves:
+        assert all(move.cause is Cause.EARLIER for move in plan.moves)
+        book, plans = plan.book, plans + 1
+        assert plans <= len(pool.leases) * 2
+    event(f"{plans} more plans")

@@ -1,0 +1,128 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from scheduler.core.book import Book
+from scheduler.core.codec import Quota
+from scheduler.core.model import Cause, CompanyId, Drain, Instant, Lease, NodeId, State
+from scheduler.core.replan import Move, replan
+from scheduler.core.rules import EARLIEST_SLOT
+from tests.builders import a_lease, a_node, a_placement, a_policy
+
+NOW, ACME = Instant(1000), CompanyId("acme")
+DAY = 86_400
+
+
+def a_pool(*leases: Lease, lost: dict[str, int], nodes: int = 2, lost_at: int = 0, **policy: Any) -> Book:
+    """Nodes of 8 GPUs without gaps, of which some have fewer since `lost_at`; nothing moves but for that."""
+    fleet = [a_node(f"n{k + 1}") for k in range(nodes)]
+    book = Book.of(a_policy(gap_s=0, rule=EARLIEST_SLOT, **policy), fleet, leases, {ACME: 100, CompanyId("bolt"): 100})
+    return book.changed(replace(a_node(node, gpus, nominal=8), lost_at=Instant(lost_at)) for node, gpus in lost.items())
+
+
+def drained(book: Book, node: str, start: int, end: int) -> Book:
+    return book.changed([Drain(id="d", node=NodeId(node), starts_at=Instant(start), ends_at=Instant(end))])
+
+
+def moves(book: Book, now: int = NOW) -> dict[str, Move]:
+    return {move.after.id: move for move in replan(book, (), Instant(now)).moves}
+
+
+def booked(id: str = "lea_1", starts_at: int = 2000, **placement: int) -> Lease:
+    return a_lease(id, company="acme", state=State.SCHEDULED, starts_at=starts_at, **placement)
+
+
+def active(id: str = "lea_run", until: int = 5000, **placement: int) -> Lease:
+    return a_lease(id, company="bolt", state=State.ACTIVE, starts_at=900, duration_s=until - 900, **placement)
+
+
+def test_a_spare_node_is_taken_at_the_same_start():
+    [move] = moves(a_pool(booked(n1=8), lost={"n1": 0})).values()
+    assert (move.cause, move.slipped_s) == (Cause.CAPACITY_LOST, 0)
+    assert move.after == replace(move.before, placement=a_placement(n2=8))
+
+
+@pytest.mark.parametrize(
+    ("leases", "want"),
+    [
+        pytest.param([booked("a", n1=2), booked("b", n1=2), booked("c", n1=4)], ["c"], id="one that is enough alone"),
+        pytest.param([booked("a", n1=4), booked("b", starts_at=2050, n1=4)], ["b"], id="of two the one that ends last"),
+        pytest.param([booked("a", n1=4), booked("b", n1=4)], ["b"], id="of two alike the newest"),
+        pytest.param([booked("a", n1=4), booked("b", starts_at=3000, n1=4)], [], id="none, where nothing is short"),
+    ],
+)
+def test_the_fewest_leases_move(leases: list[Lease], want: list[str]):
+    assert list(moves(a_pool(*leases, lost={"n1": 4}))) == want
+
+
+def test_a_lease_starts_later_only_where_nothing_else_is_possible():
+    [move] = moves(a_pool(booked(n1=8), active(until=2500, n2=8), lost={"n1": 0})).values()
+    assert (move.after.starts_at, move.after.promised_start, move.slipped_s) == (2500, 2500, 500)
+    assert (move.after.placement, move.cause) == (a_placement(n2=8), Cause.CAPACITY_LOST)
+
+
+def test_a_later_start_by_the_promise_is_no_slip():
+    late = replace(booked(n1=8), promised_start=Instant(2600))
+    [move] = moves(a_pool(late, active(until=2500, n2=8), lost={"n1": 0})).values()
+    assert (move.after.starts_at, move.after.promised_start, move.slipped_s) == (2500, 2600, 0)
+
+
+def test_a_promise_does_not_slip_while_what_was_lost_may_come_back():
+    book = a_pool(booked(n1=8), active(until=2500, n2=8), lost={"n1": 0}, lost_at=NOW, loss_grace_s=300)
+    assert moves(book, NOW + 299) == {}
+    assert moves(book, NOW + 300)["lea_1"].slipped_s == 500
+
+
+def test_a_spare_is_taken_at_once_though_what_was_lost_may_come_back():
+    book = a_pool(booked(n1=8), lost={"n1": 0}, lost_at=NOW, loss_grace_s=300)
+    assert moves(book)["lea_1"].after.placement == a_placement(n2=8)
+
+
+def test_nobody_is_placed_where_something_may_come_back_to():
+    """The gang keeps its half on n2, though its half on n1 is lost for the moment, so the other goes to n3 when that is free."""
+    gang, other = booked("lea_gang", n1=8, n2=8), replace(booked("lea_other", n4=8), notice_s=1000)
+    pool = a_pool(gang, other, active(until=2050, n3=8), nodes=4, lost={"n1": 0}, lost_at=NOW, loss_grace_s=300)
+    [move] = moves(drained(pool, "n4", 0, 9000)).values()
+    assert (move.after.id, move.after.placement, move.after.starts_at) == ("lea_other", a_placement(n3=8), 2050)
+
+
+def test_a_drain_moves_at_once_whom_it_touches_and_nobody_else():
+    touched, after = replace(booked("a", n1=8), notice_s=1000), booked("b", starts_at=2100, n1=8)
+    found = moves(drained(a_pool(touched, after, active(until=2500, n2=8), lost={}), "n1", 2050, 2090))
+    assert {id_: (move.cause, move.after.starts_at) for id_, move in found.items()} == {"a": (Cause.DRAIN, 2200)}
+
+
+def test_everybody_s_own_start_comes_before_anybody_s_later_one():
+    """Both are on the node that is lost. The first starts later, but not inside what the second's own start takes of the
+    company's quota."""
+    first, second = booked("a", n1=8), booked("b", starts_at=2150, n1=4)
+    pool = a_pool(first, second, active(until=2100, n2=8), lost={"n1": 0}).changed([Quota(company=ACME, gpus=8)])
+    found = moves(pool)
+    assert (found["b"].after.starts_at, found["b"].slipped_s) == (2150, 0)
+    assert (found["a"].after.starts_at, found["a"].slipped_s) == (2250, 250)
+
+
+def test_a_later_start_is_not_nearer_than_its_notice():
+    """n2 is free before its own start too, but its company would not hear of that in time."""
+    lease = replace(booked(n1=8), notice_s=300)
+    blocked = a_lease("lea_2", company="bolt", starts_at=1950, duration_s=500, n2=8)
+    assert moves(a_pool(lease, blocked, lost={"n1": 0}))["lea_1"].after.starts_at == 1300
+
+
+def test_what_has_no_place_within_the_horizon_waits_in_the_queue_again():
+    [move] = moves(a_pool(booked(n1=8), lost={"n1": 0}, nodes=1)).values()
+    assert (move.after.state, move.cause) == (State.QUEUED, Cause.CAPACITY_LOST)
+    assert (move.after.promised_start, move.after.starts_at, move.after.placement) == (None, None, ())
+
+
+def test_what_runs_on_a_lost_node_is_not_touched_however_long_it_runs():
+    lease = active(until=10_000 * DAY, n1=8)
+    plan = replan(a_pool(lease, lost={"n1": 0}), (), NOW)
+    assert (plan.moves, dict(plan.book.leases)) == ((), {lease.id: lease})
+
+
+def test_a_lease_that_is_overdue_takes_a_spare_and_keeps_its_slot():
+    overdue = booked(starts_at=950, n1=8)
+    [move] = moves(a_pool(overdue, lost={"n1": 0})).values()
+    assert move.after == replace(overdue, placement=a_placement(n2=8))
