@@ -144,7 +144,7 @@ def resized_at(lease: Lease, now: Instant) -> Instant:
 def given_back(lease: Lease, placement: Placement, at: Instant) -> Lease:
     """What stands in a book for GPUs that a running lease gave back: they are being cleaned, as after any lease."""
     return Lease(
-        id=LeaseId(f"{lease.id}/{at}"),
+        id=LeaseId(f"{lease.id}{_GIVEN_BACK}{at}"),
         company=lease.company,
         pool=lease.pool,
         shape=Total(gpus=sum(gpus for _, gpus in placement)),
@@ -161,6 +161,15 @@ def given_back(lease: Lease, placement: Placement, at: Instant) -> Lease:
         end_cause=Cause.SHRUNK,
         placement=placement,
     )
+
+
+def owner(lease: Lease) -> LeaseId:
+    """The lease that gave back what this one stands for; every other lease is its own."""
+    return LeaseId(lease.id.partition(_GIVEN_BACK)[0])
+
+
+_GIVEN_BACK = "/"
+"""Between a lease's id and the instant, in the id of what stands for GPUs that it gave back. No id of a lease has it."""
 
 
 def _moved(lease: Lease, to: State) -> Lease:
