@@ -4,6 +4,7 @@ What runs keeps what it has and gives back or gets only the difference; what is 
 else is moved. A size is in nodes for a gang, in GPUs for a total.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -135,9 +136,22 @@ def _more_of_running(
 
 
 def short(book: Book, lease: Lease, ready: Mapping[NodeId, int], now: Instant) -> Mapping[NodeId, int]:
-    """Of what each node can really give at this moment, that which is less than the calendar has for the rest of the box."""
-    free = _free(book, lease, now)
-    return {node: gpus for node, row in book.rows.items() if (gpus := ready.get(node, 0)) < free[row]}
+    """Of what each node can really give at this moment, that which is less than the calendar has for the rest of the box.
+
+    Whoever is due there and has not started yet comes first.
+    """
+    free, due = _free(book, lease, now), _due(book, now)
+    given = {node: max(0, ready.get(node, 0) - due[node]) for node in book.rows}
+    return {node: gpus for node, gpus in given.items() if gpus < free[book.rows[node]]}
+
+
+def _due(book: Book, now: Instant) -> Counter[NodeId]:
+    """By node, the GPUs of leases whose start has come."""
+    found: Counter[NodeId] = Counter()
+    for lease in book.leases.values():
+        if lease.state is State.SCHEDULED and (lease.starts_at or 0) <= now:
+            found.update(dict(lease.placement))
+    return found
 
 
 def _free(plane: Plane, lease: Lease, now: Instant) -> NDArray[np.int64]:
