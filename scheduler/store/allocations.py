@@ -42,7 +42,7 @@ def give_back(session: Session, lease: str, placement: Placement, *, at: int) ->
         )
         held = [(allocation, processes(reading or [], allocation.gpu)) for allocation, reading in session.exec(query)]
         for allocation, _ in sorted(held, key=lambda one: one[1])[:gpus]:
-            allocation.ended_at = at
+            allocation.ended_at, allocation.given_back = at, True
             session.add(allocation)
     session.flush()
 
@@ -52,9 +52,7 @@ def given_back(session: Session, pool: str, since: int) -> dict[str, dict[int, P
     query = (
         select(Allocation.lease, Allocation.ended_at, Allocation.node, func.count())
         .join(Lease, col(Lease.id) == col(Allocation.lease))
-        .where(
-            col(Lease.pool) == pool, col(Allocation.ended_at) > since, col(Allocation.ended_at) < col(Lease.stops_at)
-        )
+        .where(col(Lease.pool) == pool, col(Allocation.given_back), col(Allocation.ended_at) > since)
         .group_by(col(Allocation.lease), col(Allocation.ended_at), col(Allocation.node))
         .order_by(col(Allocation.lease), col(Allocation.ended_at), col(Allocation.node))
     )

@@ -1,7 +1,7 @@
 """Leases: rows to core values and back, and what people see of them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlmodel import Session, col, func, select
 
@@ -9,6 +9,7 @@ from dure import wire
 from dure.errors import UnknownLease
 from scheduler.actor import Actor
 from scheduler.core import model
+from scheduler.core.decide import resized
 from scheduler.core.extend import EXTENDABLE, closes_at
 from scheduler.core.quota import HOLDING
 from scheduler.store import changes, companies, pages, records
@@ -71,6 +72,11 @@ def shape(row: Lease) -> model.Shape:
     assert row.nodes is not None
     assert row.gpus_per_node is not None
     return model.Gang(nodes=row.nodes, gpus_per_node=row.gpus_per_node)
+
+
+def first_ask(row: Lease) -> model.Ask:
+    """The ask as it was sent, whatever became of its lease since."""
+    return replace(ask(row), shape=resized(shape(row), row.asked_size), duration_s=row.asked_s)
 
 
 def ask(row: Lease) -> model.Ask:

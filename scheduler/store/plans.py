@@ -153,6 +153,7 @@ def _lease_row(found: Answer, number: int) -> bulk.Row:
         "name": body.name,
         "duration_s": lease.duration_s,
         "asked_s": lease.duration_s,
+        "asked_size": body.shape.size,
         "tier": body.tier,
         "purpose": lease.purpose.value,
         "wants_queue": body.queue,

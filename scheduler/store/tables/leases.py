@@ -69,6 +69,8 @@ class Lease(SQLModel, table=True):
     min_size: int | None = Field(default=None, sa_column=big_column(null=True))
     max_size: int | None = Field(default=None, sa_column=big_column(null=True))
     """Between what it is resized, in nodes for a gang and in GPUs for a total."""
+    asked_size: int = Field(sa_column=big_column())
+    """The size that it was asked for, in the same unit: one with a `min_size` may have been granted less."""
     resized_at: int | None = Field(default=None, sa_column=at_column(null=True))
     """From when on it has its present size; null if it was never resized while it ran."""
     state: str = Field(sa_column=text_column())
@@ -113,7 +115,9 @@ class Allocation(SQLModel, table=True):
         Index("uq_allocation_live_gpu", "gpu", unique=True, postgresql_where=text("closed_at IS NULL")),
         Index("ix_allocation_live_node", "node", postgresql_where=text("closed_at IS NULL")),
         Index("ix_allocation_lease", "lease"),
+        Index("ix_allocation_given_back", "ended_at", postgresql_where=text("given_back")),
         CheckConstraint("closed_at IS NULL OR ended_at IS NOT NULL", name="ended_first"),
+        CheckConstraint("ended_at IS NOT NULL OR NOT given_back", name="given_back"),
     )
 
     id: str = Field(sa_column=key_column())
@@ -123,6 +127,8 @@ class Allocation(SQLModel, table=True):
     opened_at: int = Field(sa_column=at_column())
     ended_at: int | None = Field(default=None, sa_column=at_column(null=True))
     closed_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    given_back: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
+    """Whether the lease gave it back while it ran, and had others still."""
 
 
 class AllocationUse(SQLModel, table=True):

@@ -8,7 +8,8 @@ import pytest
 from dure import wire
 from dure.errors import InvalidRequest, ResizeRefused, WrongState
 from scheduler import amend
-from scheduler.store import usage
+from scheduler.core.model import Instant
+from scheduler.store import books, history, pools, reports, usage
 from scheduler.store.db import Database
 from scheduler.store.times import to_wire
 from tests.integration.scheduler.conftest import ADMIN, GAP_S, T0, World, company
@@ -84,8 +85,6 @@ def test_the_gpus_that_nobody_runs_on_are_given_back_first(world: World) -> None
     world.report(node, now=T0 + 50, busy=[uuid for uuid in held if uuid != idle])
     world.shrink(lease, now=T0 + 60, gpus=2)
     with world.db.snapshot() as session:
-        from scheduler.store import reports
-
         told = {found.gpu: found.ended for found in reports._held(session, node)}
     assert [gpu for gpu, ended in told.items() if ended] == [idle]
 
@@ -140,8 +139,6 @@ def test_use_counts_for_each_gpu_in_the_time_that_it_was_held(world: World) -> N
     world.turn(T0)
     world.resize(lease, now=T0 + 500, gpus=2)
     with world.db.snapshot() as session:
-        from scheduler.store import reports
-
         told = [found.allocation for node in ("n1", "n2") for found in reports._held(session, node)]
     for node in ("n1", "n2"):
         use = [
@@ -284,3 +281,45 @@ def test_a_queued_ask_with_a_min_is_promised_as_many_as_fit_when_room_appears(da
     found = world.lease(lease)
     assert (found.state, found.shape.gpus) == ("scheduled", 3)
     assert world.balance() == (3 * 2 * 24 * HOUR, 0)
+
+
+def test_a_release_in_the_second_of_a_shrink_leaves_the_gap_of_what_was_given_back(world: World) -> None:
+    lease = world.ask(8, duration_s=HOUR)
+    world.turn(T0)
+    world.shrink(lease, now=T0 + 99.4, gpus=3)
+    world.release(lease, now=T0 + 99.8)
+    assert_one_book(world, T0 + 100)
+    world.turn(T0 + 100)
+    assert_one_book(world, T0 + 100)
+    assert world.balance() == (0, 8 * 100)
+
+
+def test_growing_leaves_what_is_due_the_gpus_that_are_proved_empty(world: World) -> None:
+    lease = world.ask(4, duration_s=HOUR, purpose="inference")
+    before = world.ask(1, who="globex", duration_s=100)
+    world.turn(T0)
+    due = world.ask(8, who="globex", start=to_wire(T0 + 100 + GAP_S), duration_s=100, purpose="inference")
+    assert [share.gpus for share in due.placement] == [4, 4]
+    for _ in range(2):
+        world.turn(T0 + 100)
+    assert world.lease(before).state == "ended"
+    with pytest.raises(ResizeRefused) as refused:
+        world.resize(lease, now=T0 + 100 + GAP_S, gpus=8)
+    assert (refused.value.numbers["in_the_way"], refused.value.numbers["largest"]) == ("capacity", 7)
+    world.resize(lease, now=T0 + 100 + GAP_S, gpus=7)
+    world.turn(T0 + 100 + GAP_S)
+    assert world.lease(due).state == "active"
+    assert world.lease(due).late_start_s == 0
+
+
+def assert_one_book(world: World, now: float) -> None:
+    """What the tables say and what the log says is the same, and what a replica keeps."""
+    at = Instant(int(now))
+    with world.db.snapshot() as session:
+        row = pools.row(session, "h100")
+        found = [
+            books.fresh(session, "h100", at),
+            history.book(session, "h100", row.generation, books.policy(row), at, [0]),
+            world.service.books.seen(session, "h100", at)[1],
+        ]
+    assert len({book.digest(at) for book in found}) == 1

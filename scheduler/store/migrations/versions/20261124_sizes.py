@@ -16,6 +16,9 @@ def upgrade() -> None:
     op.add_column("lease", sa.Column("asked_s", sa.Integer(), nullable=True))
     op.execute("UPDATE lease SET asked_s = coalesce(renew_s, duration_s)")
     op.alter_column("lease", "asked_s", nullable=False)
+    op.add_column("lease", sa.Column("asked_size", sa.BigInteger(), nullable=True))
+    op.execute("UPDATE lease SET asked_size = coalesce(gpus, nodes)")
+    op.alter_column("lease", "asked_size", nullable=False)
     op.add_column("lease", sa.Column("min_size", sa.BigInteger(), nullable=True))
     op.add_column("lease", sa.Column("max_size", sa.BigInteger(), nullable=True))
     op.add_column("lease", sa.Column("resized_at", sa.DateTime(timezone=True), nullable=True))
@@ -25,6 +28,10 @@ def upgrade() -> None:
         "coalesce(gpus, nodes) BETWEEN coalesce(min_size, 1) AND coalesce(max_size, 2147483647)",
     )
     op.create_check_constraint("ck_lease_resized", "lease", "resized_at BETWEEN starts_at AND ends_at")
+    op.add_column("allocation", sa.Column("given_back", sa.Boolean(), nullable=False, server_default="false"))
+    op.alter_column("allocation", "given_back", server_default=None)
+    op.create_check_constraint("ck_allocation_given_back", "allocation", "ended_at IS NOT NULL OR NOT given_back")
+    op.create_index("ix_allocation_given_back", "allocation", ["ended_at"], postgresql_where=sa.text("given_back"))
     op.create_table(
         "lease_span",
         sa.Column("lease", sa.Text(), nullable=False),
