@@ -7,11 +7,11 @@ import pytest
 
 from dure import wire
 from dure.errors import ExtensionRefused, InvalidRequest, TooLateToExtend, WrongState
-from scheduler import amend
+from scheduler import amend, maintenance
 from scheduler.case import rfc
 from scheduler.store.db import Database
 from scheduler.store.times import to_wire
-from tests.integration.scheduler.conftest import GAP_S, GRACE_S, T0, World, company
+from tests.integration.scheduler.conftest import ADMIN, GAP_S, GRACE_S, T0, World, company
 from tests.integration.scheduler.test_decisions import kept, replay
 
 HOUR = 3600
@@ -69,6 +69,45 @@ def test_an_extension_into_a_promise_is_refused_with_the_longest_that_is_possibl
     partly = world.extend(mine, now=T0 + 10, by_s=HOUR, partly=True)
     assert (partly.by_s, partly.in_the_way) == (700 - GAP_S, "promise")
     assert world.lease(promised).promised_start == promised.promised_start
+
+
+def test_an_extension_into_a_drain_is_refused_with_how_far_it_can(world: World) -> None:
+    """Neither by whole nor by moving somebody: it stays on its own GPUs, and those are gone from then on."""
+    lease = world.ask(8, duration_s=HOUR)
+    world.turn(T0)
+    [share] = lease.placement
+    body = wire.DrainNode(start=to_wire(T0 + HOUR + 600), duration_s=HOUR)
+    with world.db.begin() as session:
+        maintenance.drain(world.service, session, share.node, body, actor=ADMIN, now=T0 + 5)
+    with pytest.raises(ExtensionRefused) as refused:
+        world.extend(lease, now=T0 + 10, by_s=HOUR)
+    assert refused.value.numbers == {
+        "in_the_way": "drain",
+        "in_the_way_from": rfc(T0 + HOUR + 600),
+        "longest_s": 600 - GAP_S,
+        "longest_until": rfc(T0 + HOUR + 600 - GAP_S),
+        "gpus": 8,
+    }
+    assert "out of service" in refused.value.detail
+    assert world.balance() == (8 * HOUR, 0)
+    assert world.extend(lease, now=T0 + 10, longest=True).by_s == 600 - GAP_S
+    with world.db.begin() as session:
+        maintenance.resume(world.service, session, share.node, actor=ADMIN, now=T0 + 20)
+    assert world.extend(lease, now=T0 + 30, by_s=HOUR).by_s == HOUR
+
+
+def test_a_drain_over_a_running_lease_leaves_it_its_time_and_no_more(world: World) -> None:
+    lease = world.ask(8, duration_s=HOUR)
+    world.turn(T0)
+    [share] = lease.placement
+    body = wire.DrainNode(start=to_wire(T0 + 1800), duration_s=2 * HOUR)
+    with world.db.begin() as session:
+        maintenance.drain(world.service, session, share.node, body, actor=ADMIN, now=T0 + 5)
+    for by in ({"by_s": 1}, {"longest": True}, {"by_s": HOUR, "partly": True}):
+        with pytest.raises(ExtensionRefused) as refused:
+            world.extend(lease, now=T0 + 10, **by)
+        assert (refused.value.numbers["in_the_way"], refused.value.numbers["longest_s"]) == ("drain", 0)
+    assert world.lease(lease).ends_at == to_wire(T0 + HOUR)
 
 
 def test_quota_holds_for_the_added_time(database: Database) -> None:

@@ -1,5 +1,8 @@
 """Leases that get another size: GPUs given and taken at once, proved empty, and charged to the GPU-second."""
 
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +12,9 @@ from dure import wire
 from dure.errors import InvalidRequest, ResizeRefused, WrongState
 from scheduler import amend
 from scheduler.core.model import Instant
-from scheduler.store import books, history, pools, reports, usage
+from scheduler.service import Service
+from scheduler.store import books, history, pools, usage
+from scheduler.store.books import Books
 from scheduler.store.db import Database
 from scheduler.store.times import to_wire
 from tests.integration.scheduler.conftest import ADMIN, GAP_S, T0, World, company
@@ -84,8 +89,7 @@ def test_the_gpus_that_nobody_runs_on_are_given_back_first(world: World) -> None
     idle = sorted(held)[0]
     world.report(node, now=T0 + 50, busy=[uuid for uuid in held if uuid != idle])
     world.shrink(lease, now=T0 + 60, gpus=2)
-    with world.db.snapshot() as session:
-        told = {found.gpu: found.ended for found in reports._held(session, node)}
+    told = {found.gpu: found.ended for found in world.report(node, now=T0 + 61).allocations}
     assert [gpu for gpu, ended in told.items() if ended] == [idle]
 
 
@@ -138,8 +142,7 @@ def test_use_counts_for_each_gpu_in_the_time_that_it_was_held(world: World) -> N
     lease = world.ask(1, duration_s=1000, purpose="inference")
     world.turn(T0)
     world.resize(lease, now=T0 + 500, gpus=2)
-    with world.db.snapshot() as session:
-        told = [found.allocation for node in ("n1", "n2") for found in reports._held(session, node)]
+    told = [found.allocation for node in ("n1", "n2") for found in world.report(node, now=T0 + 500).allocations]
     for node in ("n1", "n2"):
         use = [
             wire.AllocationUsage(allocation=found, sampled_ms=500_000, busy_ms=500_000, energy_millijoules=1_000_000)
@@ -323,3 +326,91 @@ def assert_one_book(world: World, now: float) -> None:
             world.service.books.seen(session, "h100", at)[1],
         ]
     assert len({book.digest(at) for book in found}) == 1
+
+
+@pytest.mark.parametrize("ends", ["by itself", "released"])
+def test_a_resize_that_races_the_end_comes_before_it_or_is_told_that_it_is_over(world: World, ends: str) -> None:
+    """Whoever gets the pool's lock first: afterwards nothing is held, and every GPU-second is paid for once."""
+    lease = world.ask(4, duration_s=HOUR, purpose="inference")
+    world.turn(T0)
+    sizes, end = iter((9, 2, 12, 3, 8, 5)), T0 + HOUR
+    told: list[str] = []
+
+    def act(number: int) -> None:
+        if number % 4 == 3:
+            if ends == "released":
+                with contextlib.suppress(WrongState):
+                    world.release(lease, now=end - 0.5)
+            world.turn(end)
+            return
+        try:
+            world.resize(lease, now=end - 2 + number / 8, gpus=next(sizes))
+        except (ResizeRefused, WrongState, InvalidRequest) as error:
+            told.append(error.code)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(act, range(8)))
+    for _ in range(2):
+        world.turn(end)
+    ended = world.lease(lease)
+    assert ended.state == "ended"
+    assert set(told) <= {"wrong_state", "resize_refused", "invalid_request"}
+    ends_, sinces = [size.until for size in ended.sizes], [size.since for size in ended.sizes]
+    assert sinces == [ended.starts_at, *ends_[:-1]][: len(sinces)]
+    assert ended.stops_at is not None
+    boxes = [*((size.gpus, size.since, size.until) for size in ended.sizes), (ended.shape.gpus, *_last(ended))]
+    had = sum(gpus * int((until - since).total_seconds()) for gpus, since, until in boxes)
+    assert world.balance() == (0, had)
+    assert used(world, since=T0, until=end, now=end).leased_gpu_seconds == had
+    world.clean(end + 1)
+    assert world.gpus() == {"free": 16}
+    assert_one_book(world, end + 1)
+
+
+def _last(lease: wire.Lease) -> tuple[datetime, datetime]:
+    """Since when it had its last size, and until when."""
+    assert lease.starts_at is not None
+    assert lease.stops_at is not None
+    return max([lease.starts_at, *(size.until for size in lease.sizes)]), lease.stops_at
+
+
+def test_two_leases_that_grow_into_the_same_gpus_at_once_do_not_both_get_them(world: World) -> None:
+    leases_ = [world.ask(4, who=who, duration_s=HOUR, purpose="inference") for who in ("acme", "globex")]
+    world.turn(T0)
+    services = [world.service, Service(Books())]
+
+    def grow(number: int) -> str:
+        mine = replace(world, service=services[number])
+        try:
+            mine.resize(leases_[number], now=T0 + 10, gpus=10)
+        except ResizeRefused as refused:
+            return f"{refused.numbers['in_the_way']} {refused.numbers['largest']}"
+        return "grown"
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(grow, range(2))) == ["capacity 6", "grown"]
+    assert world.gpus() == {"leased": 14, "free": 2}
+    assert sorted(len(world.lease(lease).gpus) for lease in leases_) == [4, 10]
+
+
+def test_an_agent_is_told_at_once_what_a_lease_holds_more_and_what_no_longer(world: World) -> None:
+    lease = world.ask(2, duration_s=HOUR, purpose="inference")
+    world.turn(T0)
+    assert held(world, lease, T0 + 1) == {"n1": (1, 0), "n2": (1, 0)}
+    world.resize(lease, now=T0 + 2, gpus=5)
+    assert sorted(held(world, lease, T0 + 3).values()) == [(2, 0), (3, 0)]
+    world.resize(lease, now=T0 + 4, gpus=2)
+    assert sorted(held(world, lease, T0 + 5).values()) == [(1, 1), (1, 2)]
+    world.clean(T0 + 6)
+    assert held(world, lease, T0 + 7) == {"n1": (1, 0), "n2": (1, 0)}
+    assert world.gpus() == {"leased": 2, "free": 14}
+
+
+def held(world: World, lease: wire.Lease, now: float) -> dict[str, tuple[int, int]]:
+    """By node, of the answer to its report: GPUs that the lease holds, and GPUs that the node is to show empty."""
+    answers = {node: world.report(node, now=now).allocations for node in ("n1", "n2")}
+    assert {found.lease for told in answers.values() for found in told} == {lease.id}
+    return {
+        node: (sum(not found.ended for found in told), sum(found.ended for found in told))
+        for node, told in answers.items()
+    }
