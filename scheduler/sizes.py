@@ -23,8 +23,11 @@ def wanted(case: Case, *, nodes: int | None, gpus: int | None) -> int:
     gang = isinstance(case.lease.shape, Gang)
     size = nodes if gang else gpus
     if size is None:
-        field, unit = ("gpus", "nodes") if gang else ("nodes", "gpus")
-        raise invalid(field, f'the lease is {case.lease.shape}: say how many {unit}, for example "{unit}": 1')
+        unit = "nodes" if gang else "gpus"
+        raise invalid(
+            unit,
+            f'lease {case.lease.id} is counted in {"nodes" if gang else "GPUs"}: say how many, for example "{unit}": 1',
+        )
     return size
 
 

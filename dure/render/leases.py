@@ -106,6 +106,16 @@ def preview(found: wire.EndPreview, view: View) -> RenderableType:
     return Group(Text("dry run: nothing was changed", style="bold"), facts(rows))
 
 
+_IN_THE_WAY = {
+    "horizon": "the calendar reaches no further",
+    "quota": "its company's quota is taken by its other leases then",
+    "reserve": "what long leases may take of the pool is taken then",
+    "drain": "a node that it runs on is out of service then",
+    "promise": "its GPUs are promised to others then",
+    "capacity": "its GPUs are not free then",
+}
+
+
 def amended(found: wire.Amended, view: View, *, dry_run: bool) -> RenderableType:
     """What an extension, a shrink or a resize did, or would do."""
     if found.by_s:
@@ -114,7 +124,7 @@ def amended(found: wire.Amended, view: View, *, dry_run: bool) -> RenderableType
         head = "larger" if found.commit_gpu_seconds > 0 else "smaller"
     rows = [*_standing(found.lease, view)]
     if found.in_the_way is not None:
-        rows.append(("no further", f"for {found.in_the_way}"))
+        rows.append(("no further", _IN_THE_WAY.get(found.in_the_way, found.in_the_way)))
     rows += [(name, placement(shares)) for name, shares in _changed(found) if shares]
     taken = found.commit_gpu_seconds
     rows.append(("takes" if taken > 0 else "refund", f"{abs(taken)} GPU-seconds ({abs(taken) / 3600:.2f} GPU-hours)"))

@@ -96,7 +96,7 @@ def test_the_gpus_that_nobody_runs_on_are_given_back_first(world: World) -> None
 def test_a_gang_gives_back_whole_nodes(world: World) -> None:
     lease = world.ask(shape={"nodes": 2, "gpus_per_node": 4}, duration_s=HOUR)
     world.turn(T0)
-    with pytest.raises(InvalidRequest, match="how many nodes"):
+    with pytest.raises(InvalidRequest, match="counted in nodes: say how many"):
         world.shrink(lease, now=T0 + 10, gpus=4)
     found = world.shrink(lease, now=T0 + 10, nodes=1)
     assert [share.gpus for share in found.given_back] == [4]
