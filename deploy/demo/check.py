@@ -7,7 +7,7 @@ that is written down are counted apart: the promise slipped, openly.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 from dure.wire import CompanyUsage, Lease, LeaseState, Usage
@@ -56,11 +56,11 @@ def _promises(promised: Mapping[str, Lease], leases: Iterable[Lease]) -> tuple[l
         if _slipped(before, lease):
             late.append(f"{lease.id}: promised later, {lease.late_cause}")
             continue
-        if (lease.promised_start, lease.ends_at) != (before.promised_start, before.ends_at):
-            wrong.append(f"{lease.id}: its promise or its end was changed")
+        if lease.promised_start != before.promised_start or not _whole(lease):
+            wrong.append(f"{lease.id}: its promise was moved or its box cut")
         elif _kept(lease):
             kept += 1
-        elif lease.late_cause is not None and not _early(lease):
+        elif lease.late_cause is not None and not _too_early(lease):
             late.append(f"{lease.id}: {_lateness(lease)}, {lease.late_cause}")
         else:
             wrong.append(f"{lease.id}: {_lateness(lease)} and nobody says why")
@@ -69,15 +69,24 @@ def _promises(promised: Mapping[str, Lease], leases: Iterable[Lease]) -> tuple[l
     return wrong, late, kept
 
 
+def _whole(lease: Lease) -> bool:
+    """Whether the box is as long as was asked, wherever it is now."""
+    if lease.starts_at is None or lease.ends_at is None:
+        return True
+    return lease.ends_at - lease.starts_at == timedelta(seconds=lease.duration_s)
+
+
 def _kept(lease: Lease) -> bool:
-    """Started on its second; or not due, because it was cancelled or is still to come."""
+    """Started by its promise, though not before a time that was asked for; or not due: cancelled or still to come."""
     if lease.state in (LeaseState.SCHEDULED, LeaseState.CANCELLED):
         return True
-    return lease.started_at is not None and lease.started_at == lease.promised_start
+    if lease.started_at is None or lease.promised_start is None:
+        return False
+    return lease.started_at <= lease.promised_start and not _too_early(lease)
 
 
-def _early(lease: Lease) -> bool:
-    return lease.started_at is not None and lease.promised_start is not None and lease.started_at < lease.promised_start
+def _too_early(lease: Lease) -> bool:
+    return lease.start is not None and lease.started_at is not None and lease.started_at < lease.start
 
 
 def _lateness(lease: Lease) -> str:

@@ -44,7 +44,7 @@ class Play:
         last = time.monotonic()
         while not self._look():
             if time.monotonic() > last + patience_s:
-                raise TimeoutError(f"leases are not over {patience_s:.0f} s after the last ask")
+                raise TimeoutError(f"not over {patience_s:.0f} s after the last ask: {self._unfinished()}")
             time.sleep(LOOK_S)
 
     def book(self, company: str, shape: wire.Shape, *, in_s: int, duration_s: int) -> None:
@@ -74,7 +74,14 @@ class Play:
         shape = wire.Shape(gpus=job.gpus)
         self.ask(
             job.company,
-            wire.Ask(pool=self.pools[job.company], shape=shape, duration_s=job.duration_s, name=f"job {job.id}"),
+            # Its workload waits at the gate, so it may start the moment there is room, with no notice.
+            wire.Ask(
+                pool=self.pools[job.company],
+                shape=shape,
+                duration_s=job.duration_s,
+                notice_s=0,
+                name=f"job {job.id}",
+            ),
         )
 
     def _look(self) -> bool:
@@ -106,6 +113,10 @@ class Play:
             f"{lease.company} RELEASES {lease.id} {early} s early; {early * lease.shape.total} GPU-seconds go back"
         )
 
+    def _unfinished(self) -> str:
+        going_on = [lease for lease in self.admin.leases() if lease.state not in OVER]
+        return "; ".join(f"{lease.id} is {lease.state}, starts at {lease.starts_at}" for lease in going_on)
+
     def _elapsed(self) -> float:
         return time.monotonic() - self.began
 
@@ -124,12 +135,21 @@ def _answer(lease: wire.Lease) -> str:
 def _change(lease: wire.Lease) -> str:
     match lease.state:
         case wire.LeaseState.ACTIVE:
-            late = f", {lease.late_start_s} s late: {lease.late_cause}" if lease.late_start_s else ", on its second"
-            return f"  {lease.id} of {lease.company} starts at {lease.started_at:%H:%M:%S}{late}"
+            return (
+                f"  {lease.id} of {lease.company} starts at {lease.started_at:%H:%M:%S}, {_beside_its_promise(lease)}"
+            )
         case wire.LeaseState.ENDED:
             return f"  {lease.id} of {lease.company} ended: {lease.end_cause}"
         case state:
             return f"  {lease.id} of {lease.company} is {state}"
+
+
+def _beside_its_promise(lease: wire.Lease) -> str:
+    if lease.late_start_s:
+        return f"{lease.late_start_s} s late: {lease.late_cause}"
+    if lease.started_at is not None and lease.promised_start is not None and lease.started_at < lease.promised_start:
+        return f"{int((lease.promised_start - lease.started_at).total_seconds())} s before its promise"
+    return "on its second"
 
 
 def _has_run(lease: wire.Lease, seconds: int) -> bool:

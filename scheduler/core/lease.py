@@ -47,7 +47,8 @@ def advance(lease: Lease, to: State, cause: Cause, now: Instant) -> Lease:
     """The lease after it moved to `to`; raises `IllegalTransition` where the table has no such way.
 
     The first cause of an end is kept. A lease that stops before it started stops at its `starts_at`, so that nothing
-    of it is charged. One that goes back to the queue loses its slot and its promise.
+    of it is charged. One that goes back to the queue loses its slot and its promise, but not what it was told: its notice
+    is from now on no longer than its start was away.
     """
     moved = _moved(lease, to)
     match to:
@@ -62,7 +63,9 @@ def advance(lease: Lease, to: State, cause: Cause, now: Instant) -> Lease:
         case State.CANCELLED:
             return replace(moved, stops_at=lease.starts_at)
         case State.QUEUED:
-            return replace(moved, promised_start=None, starts_at=None, ends_at=None, stops_at=None, placement=())
+            notice_s = max(0, min(lease.notice_s, (lease.starts_at or now) - now))
+            unplaced = replace(moved, starts_at=None, ends_at=None, stops_at=None, placement=())
+            return replace(unplaced, promised_start=None, notice_s=notice_s)
         case _:
             return moved
 

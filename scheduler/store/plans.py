@@ -22,6 +22,8 @@ from scheduler.store.tables import Audit, Decision, LeaseEvent, PlacementRow
 from scheduler.store.tables import Lease as Row
 
 _UNPLACE = text("DELETE FROM placement WHERE lease = ANY(:leases)")
+_LATE = text("UPDATE lease SET late_cause = :cause WHERE id = ANY(:leases) AND late_cause IS NULL")
+"""The first cause is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,10 @@ def write_moves(
         (LeaseEvent, [_moved(move, decision, at) for move in moves]),
         changes.rows(pool, number, after, at=at),
     )
+    broken = [move for move in moves if move.slipped_s or move.after.state is State.QUEUED]
+    for cause in {move.cause for move in broken}:
+        late = [move.after.id for move in broken if move.cause is cause]
+        session.connection().execute(_LATE, {"cause": cause.value, "leases": late})
     ledger.post(session, [refund(move) for move in moves if move.after.state is State.QUEUED], at=int(at))
 
 
@@ -159,7 +165,6 @@ def _lease_row(found: Answer, number: int) -> bulk.Row:
         "wants_queue": body.queue,
         "start": lease.start,
         "start_by": lease.start_by,
-        "notice_s": lease.notice_s,
         "renew_s": lease.duration_s if body.renew else None,
         "min_size": body.min,
         "max_size": body.max,
@@ -181,6 +186,7 @@ def _slot(lease: Lease, number: int) -> bulk.Row:
         "starts_at": lease.starts_at,
         "ends_at": lease.ends_at,
         "stops_at": lease.stops_at,
+        "notice_s": lease.notice_s,
         "generation": number,
     }
 

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 from dure import wire
 from scheduler.core import explain, record, sentences
 from scheduler.core.elsewhere import Option
-from scheduler.core.model import Ask, Promise, Queued, Refusal, Verdict
+from scheduler.core.model import Ask, Cause, Promise, Queued, Refusal, Verdict
 from scheduler.core.model import Lease as CoreLease
 from scheduler.core.record import Record
 from scheduler.store import bulk
@@ -157,8 +157,10 @@ def event(
 
 
 def slipped(session: Session, lease: str) -> bool:
-    """Whether the lease's promise ever got later."""
-    query = select(LeaseEvent.seq).where(col(LeaseEvent.lease) == lease, col(LeaseEvent.event) == "slipped").limit(1)
+    """Whether the lease's promise ever got later, or was lost."""
+    event = col(LeaseEvent.event)
+    lost = (event == "queued") & (col(LeaseEvent.cause) != Cause.ASKED.value)
+    query = select(LeaseEvent.seq).where(col(LeaseEvent.lease) == lease, (event == "slipped") | lost).limit(1)
     return session.exec(query).first() is not None
 
 

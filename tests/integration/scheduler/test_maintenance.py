@@ -8,7 +8,7 @@ from dure import wire
 from dure.errors import BeyondHorizon, InvalidRequest, NotDrained, UnknownNode
 from scheduler import maintenance
 from scheduler.service import Service
-from scheduler.store import calendars, nodes
+from scheduler.store import calendars, fleet, nodes
 from scheduler.store.books import Books
 from scheduler.store.db import Database
 from scheduler.store.times import to_wire
@@ -49,6 +49,23 @@ def test_what_finds_no_other_place_slips_with_its_cause(database: Database) -> N
     assert [one.slipped_s for one in found.moved] == [2 * HOUR]
     assert late.promised_start == late.starts_at == to_wire(T0 + 3 * HOUR)
     assert ("slipped", "drain") in world.events(lease)
+    assert late.late_cause == "drain"
+
+
+def test_a_lease_that_lost_its_promise_keeps_the_cause_and_is_served_without_a_new_notice(database: Database) -> None:
+    world = World(database).found(nodes_=("n1",), gpus=8)
+    lease = world.ask(8, start=to_wire(T0 + 60), start_by=to_wire(T0 + 9 * HOUR))
+    with world.db.begin() as session:
+        fleet.set_node_state(session, "n1", "unknown", now=T0 + 30)
+    for second in (30, 60, 110):  # the slot passes, and none is left
+        world.turn(T0 + second)
+    assert (world.lease(lease).state, world.events(lease)[-1]) == ("queued", ("queued", "node_unknown"))
+    world.report("n1", now=T0 + 120)
+    world.turn(T0 + 120)
+    world.turn(T0 + 121)
+    started = world.lease(lease)
+    assert (started.state, started.late_cause) == ("active", "node_unknown")
+    assert started.starts_at == to_wire(T0 + 120)
 
 
 def test_what_runs_goes_on_and_is_told(world: World) -> None:

@@ -58,6 +58,11 @@ def test_a_lease_that_went_as_promised_is_a_promise_kept() -> None:
     assert (found.wrong, found.late_with_cause, found.kept) == ([], [], 1)
 
 
+def test_a_start_before_the_promise_keeps_it_where_no_time_was_asked_for() -> None:
+    found = check({"lea_1": _lease()}, [EARLY], _usage(10), QUOTAS)
+    assert (found.wrong, found.kept) == ([], 1)
+
+
 def test_a_late_start_with_a_cause_is_counted_apart() -> None:
     late = _lease(started_at=_at(3), late_start_s=3, late_cause="scheduler_away")
     found = check({"lea_1": _lease()}, [late], _usage(7, lost=3), QUOTAS)
@@ -76,7 +81,8 @@ def test_a_play_without_a_promise_proves_nothing() -> None:
 
 
 LATE = _lease(started_at=_at(3), late_start_s=3)
-EARLY = _lease(started_at=_at(-5), late_cause="scheduler_away")
+EARLY = _lease(started_at=_at(-5), starts_at=_at(-5), ends_at=_at(5), stops_at=_at(5), ended_at=_at(5))
+BEFORE = EARLY.model_copy(update={"start": T0})
 NEVER = _lease(started_at=None, late_start_s=None, stops_at=_at(0))
 CUT = _lease(ended_at=_at(4))
 MOVED = _lease(promised_start=_at(1))
@@ -89,11 +95,11 @@ LONGER = _lease(ends_at=_at(11))
         pytest.param(
             [LATE], _usage(7, lost=3), "started 3 s after its promise and nobody says why", id="late without a cause"
         ),
-        pytest.param([EARLY], _usage(10), "started -5 s after its promise", id="started before its promise"),
+        pytest.param([BEFORE], _usage(10), "started -5 s after its promise", id="started before the time asked for"),
         pytest.param([NEVER], _usage(0, lost=10), "never started and nobody says why", id="never started"),
         pytest.param([CUT], _usage(10), "ended 6 s before its end", id="ended before its end"),
-        pytest.param([MOVED], _usage(10), "its promise or its end was changed", id="a promise that was moved"),
-        pytest.param([LONGER], _usage(10), "its promise or its end was changed", id="an end that was moved"),
+        pytest.param([MOVED], _usage(10), "its promise was moved or its box cut", id="a promise that was moved"),
+        pytest.param([LONGER], _usage(10), "its promise was moved or its box cut", id="a box that is longer"),
         pytest.param([], _usage(0), "was answered and is gone", id="a lease that is lost"),
         pytest.param([_lease(), _lease()], _usage(20), "is there twice", id="a lease that is doubled"),
         pytest.param([_lease(), _lease("lea_2", start=9)], _usage(20), "GPU-1: in lea_1 and lea_2", id="a shared GPU"),
