@@ -160,11 +160,18 @@ class Client(Telling):
         return self._dry(f"/v1/leases/{segment(lease_id)}/extend", wire.Amended, body)
 
     def shrink(self, lease_id: str, body: wire.Shrink) -> wire.Amended:
-        """An earlier end, or a smaller size before it starts."""
+        """An earlier end, or fewer nodes or GPUs."""
         return self._post(f"/v1/leases/{segment(lease_id)}/shrink", body, wire.Amended)
 
     def preview_shrink(self, lease_id: str, body: wire.Shrink) -> wire.Amended:
         return self._dry(f"/v1/leases/{segment(lease_id)}/shrink", wire.Amended, body)
+
+    def resize(self, lease_id: str, body: wire.Resize) -> wire.Amended:
+        """More or fewer nodes or GPUs; more is for inference leases."""
+        return self._post(f"/v1/leases/{segment(lease_id)}/resize", body, wire.Amended)
+
+    def preview_resize(self, lease_id: str, body: wire.Resize) -> wire.Amended:
+        return self._dry(f"/v1/leases/{segment(lease_id)}/resize", wire.Amended, body)
 
     def set_renewal(self, lease_id: str, body: wire.Renewal) -> wire.Lease:
         """Whether an inference lease renews itself."""

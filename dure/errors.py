@@ -281,6 +281,12 @@ class DecisionDiffers(DureError):
     code, status = "decision_differs", 409
 
 
+class ResizeRefused(DureError):
+    """The lease cannot be made that size; the numbers say which it can."""
+
+    code, status = "resize_refused", 409
+
+
 class GpuClaimed(DureError):
     """A GPU of this report belongs to another node."""
 

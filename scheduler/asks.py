@@ -41,6 +41,7 @@ def _ask(body: wire.Ask, company: str, now: float) -> Ask:
         queue=body.queue,
         notice_s=body.notice_s,
         purpose=Purpose(body.purpose),
+        min_size=body.min,
     )
     _check_window(ask, now)
     return ask

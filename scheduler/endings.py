@@ -8,7 +8,7 @@ import math
 from dure import wire
 from dure.errors import WrongState
 from scheduler.actor import Actor
-from scheduler.core.lease import advance, charge
+from scheduler.core.lease import advance, box, charge
 from scheduler.core.model import Cause, Instant, State
 from scheduler.service import Service, locked_lease
 from scheduler.store import audit, edges, generation, leases, ledger, records
@@ -65,7 +65,7 @@ def cancel(session: Session, lease_id: str, *, actor: Actor, now: float) -> wire
             pool=row.pool,
             lease=row.id,
             kind="refund",
-            gpu_seconds=_box(row),
+            gpu_seconds=box(lease),
             cause=Cause.CANCELLED.value,
         )
         ledger.post(session, [entry], at=int(now))
@@ -79,18 +79,15 @@ def cancel(session: Session, lease_id: str, *, actor: Actor, now: float) -> wire
 def preview_cancel(session: Session, lease_id: str, *, actor: Actor) -> wire.EndPreview:
     """What `cancel` would do. Raises what it raises."""
     row = leases.row(session, lease_id, actor=actor)
-    if row.state not in ("queued", "scheduled"):
+    [(_, lease)] = leases.with_core(session, [row])
+    if lease.state not in (State.QUEUED, State.SCHEDULED):
         raise WrongState(_not_cancellable(row), numbers={"state": row.state})
     return wire.EndPreview(
         lease=row.id,
         state=wire.LeaseState.CANCELLED,
         stops_at=None,
-        refund_gpu_seconds=_box(row) if row.state == "scheduled" else 0,
+        refund_gpu_seconds=box(lease) if row.state == "scheduled" else 0,
     )
-
-
-def _box(row: Lease) -> int:
-    return row.total_gpus * row.duration_s
 
 
 def _not_releasable(row: Lease) -> str:

@@ -120,8 +120,7 @@ class Service:
             leases.to_wire_lease(
                 found.lease,
                 found.decision,
-                name=request.body.name,
-                renew=request.body.renew,
+                terms=_terms(request.body, book),
                 estimate=_estimate(verdict),
             )
             for found, (_, request, _), verdict in zip(answers, taken, decided.verdicts, strict=True)
@@ -199,6 +198,17 @@ class Service:
         return number, book
 
 
+def _terms(body: wire.Ask, book: Book) -> leases.Terms:
+    return leases.Terms(
+        name=body.name,
+        asked_s=body.duration_s,
+        renews=body.renew,
+        min_size=body.min,
+        max_size=body.max,
+        closes_s=book.policy.extension_closes_s,
+    )
+
+
 def _estimate(verdict: Verdict) -> Instant | None:
     return None if isinstance(verdict, Refusal) else verdict.estimate
 
@@ -263,9 +273,10 @@ def _quoted(verdict: Verdict, ask: Ask, now: float, elsewhere: Sequence[Option] 
         )
     return wire.Quote(
         decision=decision,
+        shape=None if verdict.shape is None else leases.wire_shape(verdict.shape),
         promised_start=to_wire(verdict.promised),
         starts_at=to_wire(verdict.start),
         estimated_start=to_wire(verdict.estimate),
         ends_at=to_wire(verdict.end),
-        placement=[wire.NodeShare(node=node, gpus=gpus) for node, gpus in verdict.placement],
+        placement=leases.shares(verdict.placement),
     )

@@ -53,6 +53,7 @@ def an_ask(
     queue: bool = True,
     notice_s: int = 0,
     purpose: Purpose = Purpose.TRAINING,
+    min_size: int | None = None,
 ) -> Ask:
     return Ask(
         company=CompanyId(company),
@@ -64,6 +65,7 @@ def an_ask(
         queue=queue,
         notice_s=notice_s,
         purpose=purpose,
+        min_size=min_size,
     )
 
 

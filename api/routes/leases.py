@@ -17,6 +17,7 @@ from dure.errors import (
     NeverFits,
     NoStartInWindow,
     QuotaExceeded,
+    ResizeRefused,
     TooLateToExtend,
     UnknownCompany,
     UnknownLease,
@@ -24,7 +25,7 @@ from dure.errors import (
     WindowInPast,
     WrongState,
 )
-from scheduler import amend, endings, explanations
+from scheduler import amend, endings, explanations, renewing
 from scheduler.store import leases
 
 router = APIRouter(prefix="/v1/leases", tags=["leases"], route_class=StrictRoute)
@@ -132,10 +133,10 @@ def extend_lease(lease: wire.Id, body: wire.Extend, call: PersonWrites, dry_run:
     response_model=wire.Amended,
     responses=AMENDED,
     summary="Give back a part of a lease",
-    openapi_extra=own(UnknownLease, WrongState),
+    openapi_extra=own(UnknownLease, WrongState, ResizeRefused),
 )
 def shrink_lease(lease: wire.Id, body: wire.Shrink, call: PersonWrites, dry_run: DryRun = False) -> Response:
-    """An earlier end, or, before it starts, fewer nodes or GPUs; what is given back is refunded."""
+    """An earlier end, or fewer nodes or GPUs: a running lease loses those at once. What is given back is refunded."""
     if dry_run:
         return call.read(
             lambda at: amend.preview_shrunk(at.service, at.session, lease, body, actor=at.actor, now=at.now)
@@ -145,15 +146,35 @@ def shrink_lease(lease: wire.Id, body: wire.Shrink, call: PersonWrites, dry_run:
     )
 
 
+@router.post(
+    "/{lease}/resize",
+    response_model=wire.Amended,
+    responses=AMENDED,
+    summary="Make a lease larger or smaller",
+    openapi_extra=own(UnknownLease, WrongState, ResizeRefused),
+)
+def resize_lease(lease: wire.Id, body: wire.Resize, call: PersonWrites, dry_run: DryRun = False) -> Response:
+    """An inference lease grows beside everybody's promises, up to its `max`; any lease gets smaller, down to its `min`."""
+    if dry_run:
+        return call.read(
+            lambda at: amend.preview_resized(at.service, at.session, lease, body, actor=at.actor, now=at.now)
+        )
+    return call.write(
+        lambda at: answers.ok(amend.resized(at.service, at.session, lease, body, actor=at.actor, now=at.now))
+    )
+
+
 @router.put(
     "/{lease}/renewal",
     response_model=wire.Lease,
     summary="Say whether a lease renews itself",
-    openapi_extra=own(UnknownLease, WrongState),
+    openapi_extra=own(UnknownLease, WrongState, TooLateToExtend),
 )
 def set_renewal(lease: wire.Id, body: wire.Renewal, call: PersonWrites) -> Response:
-    """For inference: by its own length, before extending closes, while quota and calendar allow; told in time if not."""
-    return call.write(lambda at: answers.ok(amend.renewing(at.session, lease, body, actor=at.actor, now=at.now)))
+    """For inference: by the length it was asked for, before extending closes, while quota and calendar allow; else told in time."""
+    return call.write(
+        lambda at: answers.ok(renewing.renewing(at.service, at.session, lease, body, actor=at.actor, now=at.now))
+    )
 
 
 @router.get(

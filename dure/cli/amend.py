@@ -1,4 +1,4 @@
-"""dure lease extend, shrink and renew: another end or size for what was promised."""
+"""dure lease extend, shrink, resize and renew: another end or size for what was promised."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,12 +16,15 @@ LeaseId = Annotated[str, typer.Argument(metavar="LEASE", help="Its id, as dure l
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would do; change nothing.")]
 By = Annotated[str | None, typer.Option(metavar="DURATION", help="By how much: 30m, 2h, 1d.")]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help='Its new end, for example "tomorrow 18:00" or +3h.')]
+Nodes = Annotated[int | None, typer.Option(metavar="N", min=1, help="To so many nodes, for a gang.")]
+Gpus = Annotated[int | None, typer.Option(metavar="N", min=1, help="To so many GPUs in total.")]
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to `dure lease`."""
     command(app, "extend")(extend)
     command(app, "shrink")(shrink)
+    command(app, "resize")(resize)
     command(app, "renew")(renew)
 
 
@@ -60,24 +63,43 @@ def shrink(
     *,
     by: By = None,
     until: Until = None,
-    size: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Before it starts: to so many nodes, or GPUs in total.")
-    ] = None,
+    nodes: Nodes = None,
+    gpus: Gpus = None,
     dry_run: DryRun = False,
 ) -> None:
     """Give back a part of a lease.
 
-    An earlier end, or a smaller size before it starts. What is given back is refunded.
+    An earlier end, or fewer nodes or GPUs, which a running one loses at once. What is given back is refunded.
     """
     from dure import wire
 
     limits.name("LEASE", lease_id, limits.LEASE)
-    _one(by=by, until=until, size=size)
+    _one(by=by, until=until, nodes=nodes, gpus=gpus)
     body = wire.Shrink(
-        by_s=None if by is None else seconds("--by", by), until=terminal.instant("--until", until), size=size
+        by_s=None if by is None else seconds("--by", by),
+        until=terminal.instant("--until", until),
+        nodes=nodes,
+        gpus=gpus,
     )
     with terminal.client() as client:
         found = client.preview_shrink(lease_id, body) if dry_run else client.shrink(lease_id, body)
+    _show(terminal, found, dry_run=dry_run)
+
+
+def resize(
+    terminal: Terminal, lease_id: LeaseId, *, nodes: Nodes = None, gpus: Gpus = None, dry_run: DryRun = False
+) -> None:
+    """Make a lease larger or smaller.
+
+    An inference lease grows where others' promises leave room, up to its max. A lease that runs gets or loses GPUs at once.
+    """
+    from dure import wire
+
+    limits.name("LEASE", lease_id, limits.LEASE)
+    _one(nodes=nodes, gpus=gpus)
+    body = wire.Resize(nodes=nodes, gpus=gpus)
+    with terminal.client() as client:
+        found = client.preview_resize(lease_id, body) if dry_run else client.resize(lease_id, body)
     _show(terminal, found, dry_run=dry_run)
 
 
@@ -89,7 +111,7 @@ def renew(
 ) -> None:
     """Have an inference lease renew itself.
 
-    By its own length, before extending closes, while quota and calendar allow.
+    By the length that it was asked for, before extending closes, while quota and calendar allow.
     """
     from dure import wire
     from dure.render import leases
@@ -104,7 +126,8 @@ def _one(**options: object) -> None:
     given = [name for name, value in options.items() if value not in (None, False)]
     if len(given) != 1:
         names = ", ".join(f"--{name}" for name in options)
-        raise BadUsage(f"--{next(iter(options))}", f"give one of {names}, for example --by 2h")
+        example = "--by 2h" if "by" in options else "--gpus 4"
+        raise BadUsage(f"--{next(iter(options))}", f"give one of {names}, for example {example}")
 
 
 def _show(terminal: Terminal, found: "wire.Amended", *, dry_run: bool) -> None:

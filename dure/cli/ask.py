@@ -69,6 +69,16 @@ def ask(  # noqa: PLR0913 (one parameter an option)
     renew: Annotated[
         bool, typer.Option("--renew", help="For inference: extend it by its own length, again and again.")
     ] = False,
+    least: Annotated[
+        int | None,
+        typer.Option(
+            "--min", metavar="N", min=1, help="For inference: the fewest nodes of a gang, or GPUs, that it takes."
+        ),
+    ] = None,
+    most: Annotated[
+        int | None,
+        typer.Option("--max", metavar="N", min=1, help="For inference: the most that it is ever resized to."),
+    ] = None,
     company: Annotated[
         str | None, typer.Option(metavar="COMPANY", help="For admins: ask in this company's name.")
     ] = None,
@@ -82,8 +92,7 @@ def ask(  # noqa: PLR0913 (one parameter an option)
     """
     from dure import wire
 
-    if renew and purpose is not Purpose.INFERENCE:
-        raise BadUsage("--renew", "only inference leases renew themselves: add --purpose inference")
+    _check_serving(purpose, {"--renew": renew, "--min": least is not None, "--max": most is not None})
     begin, last = terminal.instant("--start", start), terminal.instant("--start-by", start_by)
     if begin is not None and terminal.now - JUST_NOW <= begin <= terminal.now:
         # It would be past when it arrives; what has begun already is asked for as soon as possible.
@@ -101,12 +110,20 @@ def ask(  # noqa: PLR0913 (one parameter an option)
         name=name,
         purpose=purpose.value,
         renew=renew,
+        min=least,
+        max=most,
         company=company,
     )
     if dry_run:
         _quote(terminal, body)
     else:
         _ask(terminal, body, key)
+
+
+def _check_serving(purpose: Purpose, given: dict[str, bool]) -> None:
+    named = [option for option, wanted in given.items() if wanted]
+    if named and purpose is not Purpose.INFERENCE:
+        raise BadUsage(named[0], "it is for inference leases alone: add --purpose inference")
 
 
 def _ask(terminal: Terminal, body: "wire.Ask", key: str | None) -> None:

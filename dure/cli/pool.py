@@ -45,6 +45,9 @@ def add(  # noqa: PLR0913 (one parameter an option)
     grace: Annotated[
         str, typer.Option(metavar="DURATION", help="Before a lease's end, when it becomes ending.")
     ] = "30s",
+    extension_closes: Annotated[
+        str, typer.Option(metavar="DURATION", help="Until so long before its end a lease is extended.")
+    ] = "10m",
     empty_memory_mib: Annotated[
         int, typer.Option(metavar="MIB", help="A GPU with no process and at most this in use is empty.")
     ] = 1024,
@@ -65,6 +68,7 @@ def add(  # noqa: PLR0913 (one parameter an option)
         product=product,
         gap_s=seconds("--gap", gap),
         grace_s=seconds("--grace", grace),
+        extension_closes_s=seconds("--extension-closes", extension_closes),
         empty_memory_bytes=empty_memory_mib << 20,
         **_policy(rule, slack, reserve, seniority),
     )

@@ -36,6 +36,9 @@ _OPTIONS = {
     "gpus": ("--gpus", "--gpus 16"),
     "gap_s": ("--gap", "--gap 30s"),
     "grace_s": ("--grace", "--grace 30s"),
+    "extension_closes_s": ("--extension-closes", "--extension-closes 10m"),
+    "by_s": ("--by", "--by 2h"),
+    "nodes": ("--nodes", "--nodes 2"),
     "empty_memory_bytes": ("--empty-memory-mib", "--empty-memory-mib 1024"),
     "product": ("--product", '--product "NVIDIA H100 80GB HBM3"'),
     "expires_at": ("--expires", "--expires +30d"),
@@ -110,6 +113,8 @@ def quote(found: wire.Quote, view: View) -> RenderableType:
     decision = found.decision
     head = Text(f"dry run: would be {decision.outcome} ({decision.code}); nothing is stored or held", style="bold")
     rows: list[tuple[str, str | Text]] = []
+    if found.shape is not None:
+        rows.append(("what", str(found.shape)))
     if found.promised_start is not None:
         rows.append(("starts", f"{view.full(found.promised_start)}, at the latest"))
     if found.estimated_start is not None and found.estimated_start != found.promised_start:

@@ -67,6 +67,7 @@ def pool(found: wire.Pool, view: View) -> RenderableType:
                 f"{times.show_duration(found.gap_s)} after each lease, for cleaning and proof of empty; not charged",
             ),
             ("grace", f"{times.show_duration(found.grace_s)} before a lease's end"),
+            ("extending", f"closes {times.show_duration(found.extension_closes_s)} before a lease's end"),
             ("rule", _rule(found)),
             ("empty", f"no process and at most {found.empty_memory_bytes >> 20} MiB in use"),
             ("added", view.full(found.created_at)),

@@ -106,12 +106,26 @@ def preview(found: wire.EndPreview, view: View) -> RenderableType:
     return Group(Text("dry run: nothing was changed", style="bold"), facts(rows))
 
 
+_IN_THE_WAY = {
+    "horizon": "the calendar reaches no further",
+    "quota": "its company's quota is taken by its other leases then",
+    "reserve": "what long leases may take of the pool is taken then",
+    "drain": "a node that it runs on is out of service then",
+    "promise": "its GPUs are promised to others then",
+    "capacity": "its GPUs are not free then",
+}
+
+
 def amended(found: wire.Amended, view: View, *, dry_run: bool) -> RenderableType:
-    """What an extension or a shrink did, or would do."""
-    said = times.show_duration(abs(found.by_s))
-    word = "longer" if found.by_s > 0 else "shorter"
-    head = f"{said} {word}" if found.by_s else "smaller"
+    """What an extension, a shrink or a resize did, or would do."""
+    if found.by_s:
+        head = f"{times.show_duration(abs(found.by_s))} {'longer' if found.by_s > 0 else 'shorter'}"
+    else:
+        head = "larger" if found.commit_gpu_seconds > 0 else "smaller"
     rows = [*_standing(found.lease, view)]
+    if found.in_the_way is not None:
+        rows.append(("no further", _IN_THE_WAY.get(found.in_the_way, found.in_the_way)))
+    rows += [(name, placement(shares)) for name, shares in _changed(found) if shares]
     taken = found.commit_gpu_seconds
     rows.append(("takes" if taken > 0 else "refund", f"{abs(taken)} GPU-seconds ({abs(taken) / 3600:.2f} GPU-hours)"))
     if found.made_way or found.others:
@@ -120,6 +134,10 @@ def amended(found: wire.Amended, view: View, *, dry_run: bool) -> RenderableType
         rows.append(("made way", f"{ways}: on other nodes, at the same start"))
     text = f"dry run: it would be {head}; nothing was changed" if dry_run else head
     return Group(Text(text, style="bold"), facts(rows))
+
+
+def _changed(found: wire.Amended) -> tuple[tuple[str, list[wire.NodeShare]], ...]:
+    return ("added", found.added), ("given back", found.given_back)
 
 
 def change(before: wire.Lease | None, after: wire.Lease, view: View) -> str:
@@ -160,10 +178,22 @@ def _facts(lease: wire.Lease, view: View) -> Iterator[tuple[str, str | Text]]:
 def _standing(lease: wire.Lease, view: View) -> Iterator[tuple[str, str]]:
     yield "lease", f"{lease.id} ({lease.name})" if lease.name else lease.id
     yield "company", lease.company
-    yield "what", f"{lease.shape} {lease.pool} for {times.show_duration(lease.duration_s)}, {lease.purpose}"
+    yield (
+        "what",
+        f"{lease.shape} {lease.pool} for {times.show_duration(lease.duration_s)}, {lease.purpose}{_bounds(lease)}",
+    )
+    for one in lease.sizes:
+        yield "before", f"{one.gpus} GPUs from {view.short(one.since)} to {view.short(one.until)}"
     yield from _when(lease, view)
     if lease.placement and lease.state is not wire.LeaseState.CANCELLED:
         yield "where", placement(lease.placement)
+
+
+def _bounds(lease: wire.Lease) -> str:
+    least = f"at least {lease.min}" if lease.min else ""
+    most = f"at most {lease.max}" if lease.max else ""
+    said = ", ".join(filter(None, (least, most)))
+    return f" ({said})" if said else ""
 
 
 def _decided(lease: wire.Lease) -> tuple[str, str]:
@@ -190,7 +220,15 @@ def _when(lease: wire.Lease, view: View) -> Iterator[tuple[str, str]]:
     if lease.ended_at is not None:
         yield "ended", view.full(lease.ended_at)
     elif (end := _end(lease)) is not None:
-        yield "ends", f"{view.full(end)}{', and renews itself' if lease.renew else ''}"
+        yield "ends", f"{view.full(end)}{_renews(lease)}"
+        if lease.extension_closes is not None:
+            yield "extendable", f"until {view.full(lease.extension_closes)}"
+
+
+def _renews(lease: wire.Lease) -> str:
+    if not lease.renew:
+        return ""
+    return f"; renews itself by {times.show_duration(lease.renew_s)}" if lease.renew_s else "; renews itself"
 
 
 def _promise(lease: wire.Lease, view: View) -> str:

@@ -1,5 +1,6 @@
 """Every type that goes over the wire between startups, admins, agents and the API. Pydantic only."""
 
+from dure.wire.amend import Amended, Extend, Renewal, Resize, Shrink
 from dure.wire.companies import (
     Company,
     CompanyCreate,
@@ -34,19 +35,16 @@ from dure.wire.fleet import (
     Touched,
 )
 from dure.wire.leases import (
-    Amended,
     Ask,
     Decision,
     EndPreview,
-    Extend,
     HeldGpu,
     Lease,
     LeaseEvent,
+    LeaseSize,
     NodeShare,
     PoolOption,
     Quote,
-    Renewal,
-    Shrink,
 )
 from dure.wire.offers import Offer, OfferClaim, OfferReason, Offers, OfferSearch, OfferShare, PlacementClass, Unmet
 from dure.wire.problems import FieldError, Problem
@@ -141,6 +139,7 @@ __all__ = [
     "Label",
     "Lease",
     "LeaseEvent",
+    "LeaseSize",
     "LeaseState",
     "Node",
     "NodeAllocation",
@@ -177,6 +176,7 @@ __all__ = [
     "Replayed",
     "Report",
     "ReportAnswer",
+    "Resize",
     "Role",
     "Rule",
     "Seconds",

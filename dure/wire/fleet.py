@@ -52,6 +52,8 @@ class PoolCreate(Wire):
     """Seconds after a lease for cleaning and proof of empty; at least two report intervals. Not charged."""
     grace_s: Annotated[int, Field(ge=0, le=3600, strict=True)] = 30
     """Seconds before a lease's end at which it becomes `ending`."""
+    extension_closes_s: Annotated[int, Field(ge=0, le=86_400, strict=True)] = 600
+    """Until so many seconds before its end, and at least until half of its box is over, a lease is extended. Never in its grace."""
     empty_memory_bytes: Annotated[int, Field(ge=0, le=1 << 40, strict=True)] = 1 << 30
     """A GPU with no process and at most this much memory in use is empty."""
     rule: Rule = "late-slots"
@@ -70,6 +72,7 @@ class Pool(Wire):
     product: str
     gap_s: int
     grace_s: int
+    extension_closes_s: int = 600
     empty_memory_bytes: int
     rule: Rule
     slack_ppm: int

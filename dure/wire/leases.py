@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from dure.wire.values import (
     HORIZON_S,
+    MAX_GPUS,
     CompanyName,
     EndCause,
     GpuCount,
@@ -42,6 +43,11 @@ class Ask(Wire):
     """What is scheduled may be moved earlier, to a start that is at least this far away; 0 for what waits ready."""
     renew: bool = False
     """For inference: extended by its own length again and again, while quota and calendar allow."""
+    min: GpuCount | None = None
+    """For inference: the fewest nodes of a gang, or GPUs of a total, that it takes. It is promised the earliest start that
+    so many have, with as many of `shape` as fit there, and is never shrunk below."""
+    max: GpuCount | None = None
+    """For inference: the most that it is ever resized to, in the same unit."""
     queue: bool = True
     """What cannot be promised now waits in the queue; false asks for a refusal instead."""
     name: Label | None = None
@@ -50,10 +56,18 @@ class Ask(Wire):
     """For admins, who ask in a company's name; a company's own token implies it."""
 
     @model_validator(mode="after")
-    def _renews(self) -> Self:
-        if self.renew and self.purpose != "inference":
+    def _serves(self) -> Self:
+        given = {"renew": self.renew, "min": self.min is not None, "max": self.max is not None}
+        named = [name for name, wanted in given.items() if wanted]
+        if named and self.purpose != "inference":
             raise ValueError(
-                'only inference leases renew themselves: add "purpose": "inference", or extend it when you need more'
+                f'{named[0]} is for inference: add "purpose": "inference", or leave it out; any lease can be extended or '
+                "shrunk later"
+            )
+        if not (self.min or 1) <= self.shape.size <= (self.max or MAX_GPUS):
+            raise ValueError(
+                f"min and max are in nodes for a gang and in GPUs for a total, with the shape's {self.shape.size} between "
+                f'them, for example "min": 1, "max": {2 * self.shape.size}'
             )
         return self
 
@@ -102,6 +116,14 @@ class HeldGpu(Wire):
     proved_empty_at: Instant | None
 
 
+class LeaseSize(Wire):
+    """The lease had so many GPUs over `[since, until)`, and was charged for those."""
+
+    gpus: int
+    since: Instant
+    until: Instant
+
+
 class Lease(Wire):
     """The grant of a shape for `[starts_at, ends_at)`, and everything that became of it."""
 
@@ -129,7 +151,14 @@ class Lease(Wire):
     extension_closes: Instant | None = None
     """From then on it is not extended any more; null once it is over."""
     renew: bool = False
-    """Whether it is extended by its own length before extending closes, while quota and calendar allow."""
+    """Whether it is extended by `renew_s` before extending closes, while quota and calendar allow."""
+    renew_s: int | None = None
+    """The length that it was asked for, by which it renews itself."""
+    min: int | None = None
+    max: int | None = None
+    """Between what it is resized, in nodes for a gang and in GPUs for a total; null where that was not said."""
+    sizes: list[LeaseSize] = []
+    """The sizes that it had before it was resized while it ran; since the last of them it has `shape`."""
     stops_at: Instant | None
     """When the lease stops: `ends_at`, or earlier once it was released or revoked."""
     started_at: Instant | None
@@ -147,6 +176,8 @@ class Quote(Wire):
     """The answer to an ask with `dry_run`: what would be decided now. Nothing is stored or held."""
 
     decision: Decision
+    shape: Shape | None = None
+    """What would be granted, where the ask takes less than its shape."""
     promised_start: Instant | None
     starts_at: Instant | None
     estimated_start: Instant | None = None
@@ -173,58 +204,3 @@ class EndPreview(Wire):
     state: LeaseState
     stops_at: Instant | None
     refund_gpu_seconds: int
-
-
-class Extend(Wire):
-    """More time for a lease: one of `by_s`, `until` and `longest`.
-
-    With `partly` it is extended as far as possible where the whole is not; without, it is refused with how far that is.
-    """
-
-    by_s: Annotated[int, Field(ge=1, le=HORIZON_S, strict=True)] | None = None
-    until: Instant | None = None
-    longest: bool = False
-    partly: bool = False
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if [self.by_s is not None, self.until is not None, self.longest].count(True) != 1:
-            raise ValueError(
-                'give one of them, for example {"by_s": 7200}, {"until": "2026-11-24T18:00:00Z"} or {"longest": true}'
-            )
-        return self
-
-
-class Shrink(Wire):
-    """Less of a lease: an earlier end, or, before it has started, fewer nodes of a gang or GPUs of a total."""
-
-    until: Instant | None = None
-    by_s: Annotated[int, Field(ge=1, le=HORIZON_S, strict=True)] | None = None
-    size: GpuCount | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if [self.by_s is not None, self.until is not None, self.size is not None].count(True) != 1:
-            raise ValueError(
-                'give one of them, for example {"by_s": 3600}, {"until": "2026-11-24T18:00:00Z"} or {"size": 2}'
-            )
-        return self
-
-
-class Renewal(Wire):
-    """Whether an inference lease is extended by its own length again and again, before extending closes."""
-
-    renew: Annotated[bool, Field(strict=True)]
-
-
-class Amended(Wire):
-    """A lease that was extended, shrunk or set to renew; with `dry_run` what it would be."""
-
-    lease: Lease
-    by_s: int
-    """By how many seconds its end moved; negative for an earlier one."""
-    commit_gpu_seconds: int
-    """What it takes more of the company's account; negative for what is refunded."""
-    made_way: list[str]
-    """Scheduled leases that were placed on other nodes at their own start; other companies' are counted in `others`."""
-    others: int

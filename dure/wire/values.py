@@ -127,6 +127,11 @@ class Shape(Wire):
         """How many GPUs the whole shape takes."""
         return self.gpus if self.gpus is not None else (self.nodes or 0) * (self.gpus_per_node or 0)
 
+    @property
+    def size(self) -> int:
+        """What can be more or less of it: nodes of a gang, GPUs of a total."""
+        return self.gpus if self.gpus is not None else self.nodes or 0
+
     def __str__(self) -> str:
         return f"{self.gpus}" if self.gpus is not None else f"{self.nodes}x{self.gpus_per_node}"
 

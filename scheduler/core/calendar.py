@@ -64,15 +64,7 @@ def free_at(plane: Plane, instant: int) -> int:
 
 def free_from(plane: Plane, row: int, start: int, gpus: int, until: int) -> int:
     """How long from `start` on a node has so many GPUs: the end of that stretch, at most `until`."""
-    end = start
-    steps = plane.free.steps(row)
-    for at, value in zip((*steps.times[1:], until), steps.values, strict=True):
-        if at <= start:
-            continue
-        if value < gpus:
-            break
-        end = min(at, until)
-    return end
+    return plane.free.steps(row).lasting(start, gpus, until)
 
 
 def lacks(plane: Plane, row: int, since: int) -> bool:

@@ -25,6 +25,7 @@ from scheduler.core.model import (
     PoolId,
     Purpose,
     Shape,
+    Span,
     State,
     Total,
 )
@@ -134,10 +135,14 @@ def _lease(lease: Lease) -> Json:
     for name in _INSTANTS:
         if (at := getattr(lease, name)) is not None:
             found[name] = at
+    if lease.min_size is not None:
+        found["min_size"] = lease.min_size
     if lease.end_cause is not None:
         found["end_cause"] = lease.end_cause.value
     if lease.placement:
         found["placement"] = [[node, gpus] for node, gpus in lease.placement]
+    if lease.history:
+        found["history"] = [[span.gpus, span.starts_at, span.ends_at] for span in lease.history]
     return found
 
 
@@ -153,8 +158,13 @@ def _to_lease(value: Mapping[str, Any]) -> Lease:
         state=State(value["state"]),
         notice_s=value["notice_s"],
         purpose=Purpose(value["purpose"]),
+        min_size=value.get("min_size"),
         end_cause=None if end_cause is None else Cause(end_cause),
         placement=tuple((NodeId(node), gpus) for node, gpus in value.get("placement", ())),
+        history=tuple(
+            Span(gpus=gpus, starts_at=Instant(starts_at), ends_at=Instant(ends_at))
+            for gpus, starts_at, ends_at in value.get("history", ())
+        ),
         **instants,
     )
 
@@ -173,6 +183,8 @@ def _policy(policy: Policy) -> Json:
         found["seniority_s"] = policy.seniority_s
     if policy.loss_grace_s != Policy.loss_grace_s:
         found["loss_grace_s"] = policy.loss_grace_s
+    if policy.extension_closes_s != Policy.extension_closes_s:
+        found["extension_closes_s"] = policy.extension_closes_s
     return found
 
 

@@ -123,6 +123,7 @@ def verdict(draft: Draft, ask: Ask, now: Instant, *, at_once: bool = False, wait
 
     With `at_once` one that fits now starts now. One that `waited` in the queue is given its notice, if its window allows.
     """
+    wanted, ask = ask, at_least(ask)
     case = _Case.of(draft, ask, now, at_once=at_once, waited=waited)
     if not _fits_empty_pool(draft, ask.shape):  # before the quota: raising that would not help
         return Refusal(code=Code.NEVER_FITS, numbers=case.numbers() | _largest_ever(case))
@@ -130,12 +131,18 @@ def verdict(draft: Draft, ask: Ask, now: Instant, *, at_once: bool = False, wait
         return Refusal(code=Code.QUOTA_EXCEEDED, numbers=case.numbers() | _largest_ever(case))
     start = case.earliest(ask.shape, ask.duration_s, case.lo, case.hi)
     if start is not None:
-        return _promise(case, start)
+        return _promise(case, start) if ask is wanted else _as_many_as_fit(case, wanted, start)
     if ask.queue:
         code = Code.WAITS_FOR_QUOTA if case.obstacle() == "quota" else Code.WAITS_FOR_CAPACITY
         return Queued(code=code, numbers=case.numbers(), estimate=expected(draft, ask, case.lo))
     numbers = case.numbers() | {"waits_for": case.obstacle()} | _instead(case)
     return Refusal(code=Code.NO_START_IN_WINDOW, numbers=numbers)
+
+
+def at_least(ask: Ask) -> Ask:
+    """The same ask for the least that it takes."""
+    shape = ask.shape if ask.min_size is None else resized(ask.shape, ask.min_size)
+    return ask if shape == ask.shape else replace(ask, shape=shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +232,18 @@ def _promise(case: _Case, start: Instant) -> Promise:
     return Promise(
         code=code, promised=promised, start=slot, end=end, placement=placement, estimate=start, numbers=numbers
     )
+
+
+def _as_many_as_fit(case: _Case, wanted: Ask, start: Instant) -> Promise:
+    """The promise of an ask whose least size could start at `start`: as much of what it wanted as fits there too."""
+
+    def fits(size: int) -> bool:
+        return case.earliest(resized(wanted.shape, size), wanted.duration_s, start, start) is not None
+
+    most_ = most(fits, wanted.shape.nodes if isinstance(wanted.shape, Gang) else wanted.shape.gpus)
+    shape = resized(wanted.shape, max(most_, wanted.min_size or 1))
+    promise = _promise(replace(case, ask=replace(wanted, shape=shape)), start)
+    return replace(promise, shape=shape, numbers={**promise.numbers, "asked_gpus": wanted.shape.gpus})
 
 
 def expected(draft: Draft, ask: Ask, lo: int) -> Instant | None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from scheduler.core import words
+from scheduler.core.decide import at_least
 from scheduler.core.model import (
     Ask,
     Code,
@@ -35,6 +36,12 @@ def sentence(verdict: Verdict, ask: Ask) -> str:
     match verdict:
         case Promise():
             return _promised(verdict, ask)
+        case _:
+            return _not_promised(verdict, at_least(ask))
+
+
+def _not_promised(verdict: Queued | Refusal, ask: Ask) -> str:
+    match verdict:
         case Queued():
             return _queued(verdict, ask)
         case Refusal(code=Code.QUOTA_EXCEEDED):
@@ -64,7 +71,10 @@ def placed(shape: Shape, purpose: Purpose, placement: Placement) -> str:
 
 
 def _promised(promise: Promise, ask: Ask) -> str:
-    shape, start, end = words.shape(ask.shape), words.time(promise.start), words.time(promise.end)
+    granted = promise.shape or ask.shape
+    shape, start, end = words.shape(granted), words.time(promise.start), words.time(promise.end)
+    if granted != ask.shape:
+        shape += f" of the {words.shape(ask.shape)} asked for"
     if isinstance(ask.shape, Total):
         shape += f" on {words.counted(len(promise.placement), 'node')}"
     if promise.code is Code.STARTS_NOW:

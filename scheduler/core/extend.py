@@ -1,36 +1,50 @@
 """A later or earlier end for a lease that is promised or runs. Nobody else's time moves for it.
 
-What runs goes on on its own nodes. Scheduled leases in its way may be placed on other nodes at the same start, if all of
-them that have to can be; otherwise the extension is refused, with the longest that is possible.
+What runs goes on on its own nodes. Scheduled leases in its way are placed on other nodes at the same start, one after the
+other in the order in which they are in the way and as few as it takes, until one of them cannot be: that far it can be
+extended, and no refusal is further than a grant would be. What is only scheduled has other nodes itself before anybody
+else has, where that goes as far.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from scheduler.core.book import Book, Draft
-from scheduler.core.calendar import free_from
-from scheduler.core.decide import moves
-from scheduler.core.model import Gang, Instant, Lease, LeaseId, NodeId, Shape, State, Total
+from scheduler.core.book import Book
+from scheduler.core.calendar import Box, fits, free_from
+from scheduler.core.decide import FOR_EVER, most, moves
+from scheduler.core.draft import Draft
+from scheduler.core.lease import stretched
+from scheduler.core.model import Instant, Lease, LeaseId, NodeId, Policy, State
 from scheduler.core.placement import kept
-from scheduler.core.repair import make_way
-
-CLOSES_S = 600
-"""An active lease is extended until this long before its end, or until half of its box is over, whichever is later."""
+from scheduler.core.repair import elsewhere
+from scheduler.core.reserve import RESERVE
 
 EXTENDABLE = frozenset({State.SCHEDULED, State.ACTIVE})
 """The states in which a lease may be given another end."""
 
-Obstacle = Literal["horizon", "quota", "capacity"]
+What = Literal["horizon", "quota", "reserve", "drain", "promise", "capacity"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """What a lease cannot be extended past: from `at` on it has not what it would need. `leases` are those in the way."""
+
+    what: What
+    at: Instant
+    leases: tuple[LeaseId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extended:
-    """The lease with its new end, the book afterwards, and whom it moved to other nodes: before, after."""
+    """The lease with its new end, the book afterwards, and whom it moved to other nodes: before, after.
+
+    `obstacle` is what kept it from going as far as was asked.
+    """
 
     lease: Lease
     book: Book
     moves: tuple[tuple[Lease, Lease], ...]
+    obstacle: Obstacle | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,115 +55,186 @@ class NotExtended:
     longest_s: int
 
 
-def closes_at(lease: Lease) -> Instant | None:
-    """From when on the lease is not extended any more; None while it has no end."""
+def closes_at(lease: Lease, closes_s: int) -> Instant | None:
+    """From when on the lease is not extended any more, by its pool's policy; None while it has no end.
+
+    That is never before half of its box is over, so that a short one can be extended at all.
+    """
     if lease.ends_at is None:
         return None
-    return Instant(lease.ends_at - min(CLOSES_S, lease.duration_s // 2))
+    return Instant(lease.ends_at - min(closes_s, lease.duration_s // 2))
+
+
+def closed(lease: Lease, policy: Policy, now: Instant) -> bool:
+    """Whether it is too late to extend it. What has not started yet never is."""
+    closes = closes_at(lease, policy.extension_closes_s)
+    return lease.state is not State.SCHEDULED and (closes is None or now >= closes)
 
 
 def extend(book: Book, lease_id: LeaseId, until: int, now: Instant, *, partly: bool = False) -> Extended | NotExtended:
     """The lease until then; with `partly`, as long as possible up to then. The lease is scheduled or active."""
     lease = book.leases[lease_id]
     assert lease.ends_at is not None
-    furthest = min(until, now + book.policy.horizon_s)
-    whole = _tried(book, lease, until) if furthest == until else None
-    if whole is not None:
-        return whole
-    longest, found = _longest(book, lease, furthest)
-    if partly and found is not None:
+    found = _on_its_own(book, lease, until, now)
+    if lease.state is State.SCHEDULED and (found.obstacle is not None or found.moves):
+        anywhere = _on_any(book, lease, until, now)
+        found = max(found, anywhere, key=lambda one: (_end(one), -len(one.moves)))
+    longest_s = _end(found) - lease.ends_at
+    if found.obstacle is None or (partly and longest_s > 0):
         return found
-    return NotExtended(obstacle=_obstacle(book, lease, until, furthest), longest_s=longest - lease.ends_at)
+    return NotExtended(obstacle=found.obstacle, longest_s=longest_s)
 
 
-def shorten(lease: Lease, until: Instant) -> Lease:
-    """The lease with an earlier end, which lies after its start."""
-    assert lease.starts_at is not None
-    return replace(lease, duration_s=until - lease.starts_at, ends_at=until, stops_at=until)
+def _end(found: Extended) -> int:
+    assert found.lease.ends_at is not None
+    return found.lease.ends_at
 
 
-def lessen(lease: Lease, size: int) -> Lease:
-    """A scheduled lease with fewer nodes, or fewer GPUs in total, on nodes that it has already."""
-    if isinstance(lease.shape, Gang):
-        shape: Shape = replace(lease.shape, nodes=size)
-        return replace(lease, shape=shape, placement=lease.placement[:size])
-    left = size
-    placement: list[tuple[NodeId, int]] = []
-    for node, gpus in sorted(lease.placement, key=lambda share: (-share[1], share[0])):
-        taken = min(gpus, left)
-        left -= taken
-        placement += [(node, taken)] if taken else []
-    return replace(lease, shape=Total(gpus=size), placement=tuple(sorted(placement)))
-
-
-def _tried(book: Book, lease: Lease, until: int) -> Extended | None:
-    """The lease until then, if that is possible, whoever of the scheduled has to make way."""
-    assert lease.starts_at is not None
+def _on_its_own(book: Book, lease: Lease, until: int, now: Instant) -> Extended:
+    """As far as `until`, on the nodes that it has."""
     draft = Draft(book)
     draft.lift(lease.id)
-    longer = replace(lease, duration_s=until - lease.starts_at, ends_at=Instant(until), stops_at=Instant(until))
-    if _limited(draft, lease, until, shares=lease.id in book.reserved):
+    way = _Way(draft=draft, lease=lease, limit=_limit(draft, book, lease, now), now=now)
+    end, short = way.cleared(until)
+    obstacle = None
+    if end < until:
+        obstacle = way.limit if short is None else way.obstacle(short, end + draft.policy.gap_s)
+    reached = Instant(max(min(end, until), lease.ends_at or 0))
+    return _sealed(book, draft, lease, stretched(lease, reached), obstacle)
+
+
+def _on_any(book: Book, lease: Lease, until: int, now: Instant) -> Extended:
+    """As far as `until` at its own start, on any nodes, as many as possible of them those that it has."""
+    assert lease.ends_at is not None
+    draft = Draft(book)
+    draft.lift(lease.id)
+    limit = _limit(draft, book, lease, now)
+    start, end = max(now, lease.starts_at or 0), lease.ends_at
+    box = Box.of(draft, lease.company, lease.shape, end - start).unlimited()
+    goal = min(until, limit.at)
+    more = most(lambda more: fits(draft, replace(box, duration_s=end - start + more), start), goal - end)
+    reached = Instant(end + more)
+    longer = stretched(lease, reached)
+    placement = kept(draft, lease.shape, lease.placement, start, reached + draft.policy.gap_s) if more else None
+    obstacle = None
+    if reached < until:
+        obstacle = limit if reached == limit.at else Obstacle(what="capacity", at=reached)
+    return _sealed(book, draft, lease, replace(longer, placement=placement or lease.placement), obstacle)
+
+
+def _sealed(book: Book, draft: Draft, before: Lease, after: Lease, obstacle: Obstacle | None) -> Extended:
+    draft.put(after)
+    changed = tuple(pair for pair in moves(book, draft) if pair[0].id != before.id)
+    return Extended(lease=after, book=draft.seal(), moves=changed, obstacle=obstacle)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """A lease, lifted out of the draft, and what is in its way on its own nodes. It goes no further than its `limit`."""
+
+    draft: Draft
+    lease: Lease
+    limit: Obstacle
+    now: Instant
+
+    def cleared(self, goal: int) -> tuple[int, NodeId | None]:
+        """The latest end up to `goal` or the first beyond it, once others made way; and the node that is short then.
+
+        Who would make way is the same whatever the goal is; who did for nothing in the end is put back.
+        """
+        end, short = self._reached()
+        in_vain: list[Lease] = []
+        while short is not None and end < goal:
+            was = self._made_way(short, end + self.draft.policy.gap_s)
+            if was is None:
+                break
+            in_vain.append(was)
+            further, short = self._reached()
+            if further > end:
+                end = further
+                in_vain.clear()
+        for was in reversed(in_vain):
+            self.draft.put(was)
+        return end, short
+
+    def _reached(self) -> tuple[int, NodeId | None]:
+        """The latest end at which nobody has to make way, and the node that is short then; None for the limit's."""
+        found: tuple[int, NodeId | None] = self.limit.at, None
+        gap_s = self.draft.policy.gap_s
+        for node, gpus in self.lease.placement:
+            if node in self.draft.rows:
+                row, ends_at = self.draft.rows[node], self.lease.ends_at or 0
+                end = free_from(self.draft, row, ends_at, gpus, self.limit.at + gap_s) - gap_s
+                found = min(found, (end, node), key=lambda one: one[0])
+        return found
+
+    def _made_way(self, node: NodeId, at: int) -> Lease | None:
+        """Places one that has GPUs of the node at that instant elsewhere; as it was, or None where none of them can be.
+
+        Meanwhile the lease stands as far as its limit, so that nobody comes into its way again.
+        """
+        row, share = self.draft.rows[node], dict(self.lease.placement)[node]
+        lack = share - self.draft.free.at(row, at)
+        for other in sorted(self._others(node, at), key=lambda other: _preference(other, node, lack)):
+            self.draft.lift(other.id)
+            self.draft.put(stretched(self.lease, self.limit.at))
+            moved = elsewhere(self.draft, other, self.now)
+            self.draft.lift(self.lease.id)
+            self.draft.put(moved or other)
+            if moved is not None:
+                return other
         return None
-    if lease.state is State.SCHEDULED:
-        placement = kept(draft, lease.shape, lease.placement, lease.starts_at, until + draft.policy.gap_s)
-        longer = longer if placement is None else replace(longer, placement=placement)
-    draft.put(longer)
-    if not make_way(draft, longer):
-        return None
-    others = tuple(pair for pair in moves(book, draft) if pair[1].id != lease.id)
-    return Extended(lease=longer, book=draft.seal(), moves=others)
+
+    def _others(self, node: NodeId, at: int) -> list[Lease]:
+        """Those with GPUs of the node at that instant whose start is still ahead: what is due is not moved."""
+        return [
+            other
+            for other in self.draft.leases.values()
+            if other.state is State.SCHEDULED and (other.starts_at or 0) > self.now and self._on(other, node, at)
+        ]
+
+    def _on(self, other: Lease, node: NodeId, at: int) -> bool:
+        until = (other.stops_at or 0) + self.draft.policy.gap_s
+        return (other.starts_at or 0) <= at < until and any(node == held for held, _ in other.placement)
+
+    def obstacle(self, node: NodeId, at: int) -> Obstacle:
+        """Why the node does not have what it would take from that instant on."""
+        drains = self.draft.drains.values()
+        if any(drain.node == node and drain.starts_at <= at < drain.ends_at for drain in drains):
+            return Obstacle(what="drain", at=Instant(at))
+        promised = [
+            other.id
+            for other in self.draft.leases.values()
+            if other.state is State.SCHEDULED and self._on(other, node, at)
+        ]
+        return Obstacle(what="promise" if promised else "capacity", at=Instant(at), leases=tuple(sorted(promised)))
 
 
-def _longest(book: Book, lease: Lease, furthest: int) -> tuple[int, Extended | None]:
-    """The latest end that is possible, up to `furthest`, and the extension to it, if it is one."""
+def _preference(other: Lease, node: NodeId, lack: int) -> tuple[bool, int, int, LeaseId]:
+    """One that is enough alone before several; then the one that ends last, which clears the most."""
+    share = dict(other.placement)[node]
+    return share < lack, -share if share < lack else 0, -(other.stops_at or 0), other.id
+
+
+def _limit(draft: Draft, book: Book, lease: Lease, now: Instant) -> Obstacle:
+    """What nobody can make way for: the horizon, the company's quota and the reserve; from then on one of them holds."""
     assert lease.ends_at is not None
-    low, found = lease.ends_at, None
-    alone = min(furthest, _alone(book, lease, furthest))
-    high = furthest
-    if alone > low and (tried := _tried(book, lease, alone)) is not None:
-        low, found = alone, tried
-    while low < high:
-        middle = (low + high + 1) // 2
-        tried = _tried(book, lease, middle)
-        if tried is None:
-            high = middle - 1
-        else:
-            low, found = Instant(middle), tried
-    return low, found
+    horizon = max(now + draft.policy.horizon_s, lease.ends_at)
+    quota = draft.limits.steps(draft.account(lease.company)).lasting(lease.ends_at, lease.gpus, FOR_EVER)
+    ends: list[tuple[int, What]] = [(horizon, "horizon"), (quota, "quota")]
+    if draft.policy.reserve_ppm:
+        ends.append((_reserve_allows(draft, book, lease, now), "reserve"))
+    at, what = min(ends, key=lambda end: end[0])
+    return Obstacle(what=what, at=Instant(at))
 
 
-def _alone(book: Book, lease: Lease, furthest: int) -> int:
-    """The latest end at which nobody has to make way."""
-    assert lease.ends_at is not None
-    draft = Draft(book)
-    draft.lift(lease.id)
-    gap = draft.policy.gap_s
-    ends = [
-        free_from(draft, draft.rows[node], lease.ends_at, gpus, furthest + gap) - gap
-        for node, gpus in lease.placement
-        if node in draft.rows
-    ]
-    return min([furthest, *ends])
-
-
-def _limited(draft: Draft, lease: Lease, until: int, *, shares: bool) -> bool:
-    """Whether a limit is in the way: of the added time, or of all of a box that is now so long that it shares the reserve."""
-    assert lease.ends_at is not None
-    if draft.limits.least(draft.account(lease.company), lease.ends_at, until) < lease.gpus:
-        return True
-    row = draft.reserve(until - (lease.starts_at or 0), lease.gpus)
-    since = lease.ends_at if shares else lease.starts_at or 0
-    return row >= 0 and draft.limits.least(row, since, until) < lease.gpus
-
-
-def _obstacle(book: Book, lease: Lease, until: int, furthest: int) -> Obstacle:
-    if furthest < until:
-        return "horizon"
-    draft = Draft(book)
-    draft.lift(lease.id)
-    return "quota" if _limited(draft, lease, until, shares=lease.id in book.reserved) else "capacity"
-
-
-def numbers(lease: Lease, refusal: NotExtended) -> Mapping[str, int | str]:
-    """What a refused extension says."""
-    return {"in_the_way": refusal.obstacle, "longest_s": refusal.longest_s, "gpus": lease.gpus}
+def _reserve_allows(draft: Draft, book: Book, lease: Lease, now: Instant) -> int:
+    """Up to when it may last: a box that grows long is held to the reserve from now on, one that is long goes on in it."""
+    starts_at, ends_at = lease.starts_at or Instant(0), lease.ends_at or Instant(0)
+    reserve = draft.limits.steps(RESERVE)
+    if lease.id in book.reserved:
+        return reserve.lasting(ends_at, lease.gpus, FOR_EVER)
+    if draft.reserve(FOR_EVER, lease.gpus) < 0:
+        return FOR_EVER
+    short = starts_at + draft.policy.reserve_over_s
+    return max(ends_at, short, reserve.lasting(max(now, starts_at), lease.gpus, FOR_EVER))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from scheduler.core import record
 from scheduler.core.codec import Json, text
 from scheduler.core.decide import Decided, decide
-from scheduler.core.lease import advance, asked, queued
+from scheduler.core.lease import advance, asked, owner, queued
 from scheduler.core.model import Cause, CompanyId, Instant, Lease, LeaseId, Queued, Refusal, State
 from scheduler.core.past import Asked, Happened, Past, Planned, Step
 from scheduler.core.replan import Plan, replan
@@ -235,8 +235,8 @@ class Other(World):
         return last is not None and last < now - 1
 
     def _happen(self, item: Lease, now: Instant) -> None:
-        mine = self.leases.get(item.id)
-        if mine == self._real.leases.get(item.id):
+        mine = self.leases.get(owner(item))
+        if mine == self._real.leases.get(owner(item)):
             self.put(item)
             self._changed(now)
         elif mine is not None and item.state is State.CANCELLED:

@@ -6,7 +6,19 @@ Says nothing of whether something fits, and writes nothing down: whoever moves a
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, State
+from scheduler.core.model import (
+    Ask,
+    Cause,
+    Instant,
+    Lease,
+    LeaseId,
+    Placement,
+    Promise,
+    Shape,
+    Span,
+    State,
+    Total,
+)
 
 NEXT: Mapping[State, frozenset[State]] = {
     State.ASKED: frozenset({State.REFUSED, State.QUEUED, State.SCHEDULED}),
@@ -72,6 +84,7 @@ def queued(lease_id: LeaseId, ask: Ask, asked_at: Instant) -> Lease:
         start_by=ask.start_by,
         notice_s=ask.notice_s,
         purpose=ask.purpose,
+        min_size=ask.min_size,
     )
 
 
@@ -86,6 +99,7 @@ def asked(lease: Lease) -> tuple[LeaseId, Ask, Instant]:
         start_by=lease.start_by,
         notice_s=lease.notice_s,
         purpose=lease.purpose,
+        min_size=lease.min_size,
     )
     return lease.id, ask, lease.asked_at
 
@@ -97,12 +111,68 @@ def schedule(lease: Lease, promise: Promise) -> Lease:
     return replace(
         lease,
         state=State.SCHEDULED,
+        shape=promise.shape or lease.shape,
         promised_start=promise.promised,
         starts_at=promise.start,
         ends_at=promise.end,
         stops_at=promise.end,
         placement=promise.placement,
     )
+
+
+def stretched(lease: Lease, ends_at: Instant) -> Lease:
+    """The lease with another end of its box."""
+    assert lease.starts_at is not None
+    return replace(lease, duration_s=ends_at - lease.starts_at, ends_at=ends_at, stops_at=ends_at)
+
+
+def sized(lease: Lease, shape: Shape, placement: Placement, now: Instant) -> Lease:
+    """The lease with another size: from now on if it runs, else from its start on."""
+    history = lease.history
+    if lease.state is State.ACTIVE and (until := resized_at(lease, now)) > (since := sized_since(lease)):
+        history = (*history, Span(gpus=lease.gpus, starts_at=since, ends_at=until))
+    return replace(lease, shape=shape, placement=placement, history=history)
+
+
+def sized_since(lease: Lease) -> Instant:
+    """From when on it has the size that it has now."""
+    return lease.history[-1].ends_at if lease.history else lease.starts_at or Instant(0)
+
+
+def resized_at(lease: Lease, now: Instant) -> Instant:
+    """When a lease that runs gets another size, if that is decided now: never before it got the one that it has."""
+    return max(now, sized_since(lease))
+
+
+def given_back(lease: Lease, placement: Placement, at: Instant) -> Lease:
+    """What stands in a book for GPUs that a running lease gave back: they are being cleaned, as after any lease."""
+    return Lease(
+        id=LeaseId(f"{lease.id}{_GIVEN_BACK}{at}"),
+        company=lease.company,
+        pool=lease.pool,
+        shape=Total(gpus=sum(gpus for _, gpus in placement)),
+        duration_s=1,
+        state=State.ENDED,
+        notice_s=lease.notice_s,
+        purpose=lease.purpose,
+        promised_start=Instant(at - 1),
+        starts_at=Instant(at - 1),
+        ends_at=at,
+        stops_at=at,
+        started_at=Instant(at - 1),
+        ended_at=at,
+        end_cause=Cause.SHRUNK,
+        placement=placement,
+    )
+
+
+def owner(lease: Lease) -> LeaseId:
+    """The lease that gave back what this one stands for; every other lease is its own."""
+    return LeaseId(lease.id.partition(_GIVEN_BACK)[0])
+
+
+_GIVEN_BACK = "/"
+"""Between a lease's id and the instant, in the id of what stands for GPUs that it gave back. No id of a lease has it."""
 
 
 def _moved(lease: Lease, to: State) -> Lease:
@@ -127,6 +197,11 @@ class Charge:
     returned: int
 
 
+def box(lease: Lease) -> int:
+    """The GPU-seconds of the whole box, whatever sizes it had; what is committed for it."""
+    return sum(span.gpus * (span.ends_at - span.starts_at) for span in _spans(lease))
+
+
 def charge(lease: Lease) -> Charge:
     """The parts of a stopped lease's box; none is negative and together they are the box, whatever its instants say.
 
@@ -134,14 +209,26 @@ def charge(lease: Lease) -> Charge:
     """
     if lease.starts_at is None or lease.ends_at is None:
         return Charge(delivered=0, lost=0, returned=0)
-    ends_at = max(lease.starts_at, lease.ends_at)
     if lease.state is State.ENDED and lease.started_at is None:
-        return Charge(delivered=0, lost=lease.shape.gpus * (ends_at - lease.starts_at), returned=0)
+        return Charge(delivered=0, lost=box(lease), returned=0)
+    ends_at = max(lease.starts_at, lease.ends_at)
     stopped = min(max(lease.starts_at, ends_at if lease.stops_at is None else lease.stops_at), ends_at)
     started = min(max(lease.starts_at, stopped if lease.started_at is None else lease.started_at), stopped)
-    gpus = lease.shape.gpus
     return Charge(
-        delivered=gpus * (stopped - started),
-        lost=gpus * (started - lease.starts_at),
-        returned=gpus * (ends_at - stopped),
+        delivered=_over(lease, started, stopped),
+        lost=_over(lease, lease.starts_at, started),
+        returned=_over(lease, stopped, ends_at),
     )
+
+
+def _spans(lease: Lease) -> tuple[Span, ...]:
+    """Every size that it had and has, up to the end of its box."""
+    if lease.starts_at is None or lease.ends_at is None:
+        return ()
+    since = sized_since(lease)
+    return (*lease.history, Span(gpus=lease.gpus, starts_at=since, ends_at=max(since, lease.ends_at)))
+
+
+def _over(lease: Lease, begin: int, end: int) -> int:
+    """Its GPU-seconds on `[begin, end)`."""
+    return sum(span.gpus * max(0, min(span.ends_at, end) - max(span.starts_at, begin)) for span in _spans(lease))

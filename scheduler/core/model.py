@@ -88,6 +88,7 @@ class Cause(StrEnum):
     """Placed on other nodes at the same start, so that another lease could be extended."""
     EXTENDED = "extended"
     SHRUNK = "shrunk"
+    RESIZED = "resized"
     RENEWED = "renewed"
 
 
@@ -108,7 +109,8 @@ NOTICE_S = 900
 class Ask:
     """What a startup sends, parsed. `start` None is as soon as possible; `start_by` None with a start is exactly then.
 
-    What is pencilled in may start earlier, if that is at least `notice_s` away.
+    What is pencilled in may start earlier, if that is at least `notice_s` away. With `min_size` it takes as little as so
+    many nodes of a gang, or GPUs of a total: the earliest start that those have, with as many as fit there.
     """
 
     company: CompanyId
@@ -120,6 +122,7 @@ class Ask:
     queue: bool = True
     notice_s: int = NOTICE_S
     purpose: Purpose = Purpose.TRAINING
+    min_size: int | None = None
 
     @property
     def movable(self) -> bool:
@@ -128,11 +131,21 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A lease had so many GPUs over `[starts_at, ends_at)`, before it was made another size."""
+
+    gpus: int
+    starts_at: Instant
+    ends_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """A lease as far as deciding and its state go. `[starts_at, stops_at)` is charged; the gap after it is not.
 
-    `starts_at` is where the plan holds it now, never after `promised_start`. `start`, `start_by`, `notice_s` and
-    `purpose` are the ask's.
+    `starts_at` is where the plan holds it now, never after `promised_start`. `start`, `start_by`, `notice_s`, `purpose`
+    and `min_size` are the ask's. `shape` and `placement` are its present size; `history` has those before, each from where
+    the one before it ended, the first from `starts_at` on.
     """
 
     id: LeaseId
@@ -146,6 +159,7 @@ class Lease:
     start_by: Instant | None = None
     notice_s: int = NOTICE_S
     purpose: Purpose = Purpose.TRAINING
+    min_size: int | None = None
     promised_start: Instant | None = None
     starts_at: Instant | None = None
     ends_at: Instant | None = None
@@ -154,6 +168,7 @@ class Lease:
     ended_at: Instant | None = None
     end_cause: Cause | None = None
     placement: Placement = ()
+    history: tuple[Span, ...] = ()
 
     @property
     def waits(self) -> bool:
@@ -203,7 +218,8 @@ class Policy:
     `rule` is a name in `scheduler.core.rules`. `slack_ppm` is the part of its box, in millionths, by which an ask may
     be promised later than its earliest start. Boxes over `reserve_over_s` together never take more than the pool less
     `reserve_ppm` of it. With `seniority_s`, what waits longer than that goes first. A promise slips for lost capacity
-    only once that was lost for `loss_grace_s`: most of it comes back.
+    only once that was lost for `loss_grace_s`: most of it comes back. An active lease is extended until
+    `extension_closes_s` before its end.
     """
 
     version: str
@@ -215,6 +231,7 @@ class Policy:
     reserve_over_s: int = 0
     seniority_s: int | None = None
     loss_grace_s: int = 300
+    extension_closes_s: int = 600
 
 
 class Code(StrEnum):
@@ -237,7 +254,7 @@ Numbers = Mapping[str, int | str]
 class Promise:
     """The ask is granted: it starts by `promised`, and is pencilled in over `[start, end)` on `placement`.
 
-    `estimate` is when it is expected to start, which binds nobody.
+    `estimate` is when it is expected to start, which binds nobody. `shape` is what is granted, where that is less than asked.
     """
 
     code: Code
@@ -246,6 +263,7 @@ class Promise:
     end: Instant
     placement: Placement
     estimate: Instant
+    shape: Shape | None = None
     numbers: Numbers = field(default_factory=dict[str, int | str])
 
 

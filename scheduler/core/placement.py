@@ -25,13 +25,17 @@ def place(plane: Plane, shape: Shape, start: int, end: int, purpose: Purpose = P
     emptiest nodes, and for the rest the one that suits best. A total for inference takes one GPU after the other, each
     on the node that has most left.
     """
-    free = free_over(plane, start, end)
+    return place_on(plane, free_over(plane, start, end), shape, (start, end), purpose)
+
+
+def place_on(plane: Plane, free: _Rows, shape: Shape, box: _Box, purpose: Purpose = Purpose.TRAINING) -> Placement:
+    """The same where each node, in the order of the rows, has `free` over the box."""
     if isinstance(shape, Gang):
-        chosen = _gang(plane, free, shape, (start, end), purpose)
+        chosen = _gang(plane, free, shape, box, purpose)
     elif purpose is Purpose.INFERENCE:
         chosen = _spread(free, shape.gpus)
     else:
-        chosen = _packed(plane, free, shape.gpus, (start, end))
+        chosen = _packed(plane, free, shape.gpus, box)
     names = list(plane.nodes)
     return tuple((names[row], gpus) for row, gpus in sorted(chosen.items()))
 

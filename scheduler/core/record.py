@@ -34,12 +34,14 @@ from scheduler.core.model import (
     Verdict,
 )
 from scheduler.core.replan import Move, Plan, replan
+from scheduler.core.resize import Resized, grow, size_of
 from scheduler.core.starting import slip, spare
 
 ASK = "ask"
 REPLAN = "replan"
 START = "start"
 EXTEND = "extend"
+RESIZE = "resize"
 
 FORMAT = b"dure decision 1\n"
 """What a digest of inputs begins with, so that another form of them never has the same."""
@@ -87,6 +89,12 @@ def of_extension(book: Book, found: Extended, now: Instant) -> Record:
     """That of a lease which was given a later end, of whatever was asked for."""
     inputs: Json = {"lease": found.lease.id, "until": found.lease.ends_at}
     return _record(EXTEND, book, now, inputs, _extended(book, found))
+
+
+def of_growth(book: Book, found: Resized, ready: Mapping[NodeId, int], now: Instant) -> Record:
+    """That of a lease which got more nodes or GPUs, where nodes could really give only so many."""
+    inputs: Json = {"lease": found.lease.id, "size": size_of(found.lease.shape), "ready": dict(ready)}
+    return _record(RESIZE, book, now, inputs, _grown(book, found))
 
 
 def digest(book: Book, kind: str, inputs: str, now: Instant) -> str:
@@ -147,11 +155,21 @@ def _extended(book: Book, found: Extended) -> Json:
     return {"moves": [encode_move(move) for move in (lease, *others)]}
 
 
+def _grow_again(book: Book, inputs: Json, now: Instant) -> Json:
+    found = grow(book, LeaseId(inputs["lease"]), inputs["size"], now, inputs["ready"])
+    return _grown(book, found) if isinstance(found, Resized) else {"moves": []}
+
+
+def _grown(book: Book, found: Resized) -> Json:
+    return {"moves": [encode_move(Move(before=book.leases[found.lease.id], after=found.lease, cause=Cause.RESIZED))]}
+
+
 AGAIN: Mapping[str, Callable[[Book, Json, Instant], Json]] = {
     ASK: _asks_again,
     REPLAN: _replan_again,
     START: _start_again,
     EXTEND: _extend_again,
+    RESIZE: _grow_again,
 }
 
 
@@ -212,6 +230,8 @@ def _ask(lease_id: LeaseId, ask: Ask) -> Json:
         found["queue"] = False
     if ask.purpose is not Purpose.TRAINING:
         found["purpose"] = ask.purpose.value
+    if ask.min_size is not None:
+        found["min_size"] = ask.min_size
     return found
 
 
@@ -226,6 +246,7 @@ def _to_ask(found: Mapping[str, Any]) -> Ask:
         queue=found.get("queue", True),
         notice_s=found["notice_s"],
         purpose=Purpose(found.get("purpose", Purpose.TRAINING)),
+        min_size=found.get("min_size"),
     )
 
 
@@ -233,6 +254,8 @@ def encode_verdict(verdict: Verdict) -> Json:
     """What an ask got; `got` is the state of its lease."""
     found: Json = {"code": verdict.code.value, "numbers": dict(verdict.numbers)}
     if isinstance(verdict, Promise):
+        if verdict.shape is not None:
+            found["shape"] = codec.encode_shape(verdict.shape)
         return found | {
             "got": State.SCHEDULED.value,
             "promised_start": verdict.promised,

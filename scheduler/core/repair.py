@@ -86,30 +86,6 @@ def later(draft: Draft, lease: Lease, now: Instant) -> Lease | None:
     return replace(moved, promised_start=max(start, lease.promised_start or start))
 
 
-def make_way(draft: Draft, lease: Lease) -> bool:
-    """Places scheduled leases that are on the same GPUs as `lease` on other nodes, each at its own start.
-
-    False, and the draft is of no more use, if one of them cannot be, or what runs is in the way. What waits is still ahead
-    of its start, so that nothing that is due is moved.
-    """
-    rows = [(node, draft.rows[node]) for node, _ in lease.placement if node in draft.rows]
-    since = Instant(lease.starts_at or 0)
-    booked = _scheduled(draft)
-    victims: dict[LeaseId, Lease] = {}
-    for node, row in rows:
-        others = {id_: other for id_, other in booked.get(node, {}).items() if id_ != lease.id}
-        before = draft.free.least(row, since, (lease.stops_at or 0) + draft.policy.gap_s)
-        if before < 0:
-            victims |= {victim.id: victim for victim in _victims(draft, node, row, others, since)}
-    for victim in sorted(victims.values(), key=lambda other: (other.promised_start or 0, other.asked_at, other.id)):
-        moved = elsewhere(draft, victim, Instant(victim.starts_at or 0))
-        if moved is None:
-            return False
-        draft.put(moved)
-    stop = (lease.stops_at or 0) + draft.policy.gap_s
-    return all(draft.free.least(row, since, stop) >= 0 for _, row in rows)
-
-
 def _scheduled(draft: Draft) -> Mapping[NodeId, dict[LeaseId, Lease]]:
     found: dict[NodeId, dict[LeaseId, Lease]] = {}
     for lease in draft.leases.values():

@@ -88,7 +88,7 @@ def estimates(book: Book, queue: Sequence[tuple[LeaseId, Ask, Instant]], now: In
         lease.id: lease.starts_at for lease in draft.leases.values() if lease.state is State.SCHEDULED
     }
     for lease_id, ask, asked_at in queue:
-        found[lease_id] = start = decide.expected(draft, ask, now)
+        found[lease_id] = start = decide.expected(draft, decide.at_least(ask), now)
         if start is not None:
             draft.put(pencilled(draft, queued(lease_id, ask, asked_at), start))
     return found

@@ -79,6 +79,11 @@ def extension(before: Lease, after: Lease, made_way: int) -> str:
     return f"{said}; {counted(made_way, 'scheduled lease')} {_was(made_way)} placed on other nodes at the same start for it."
 
 
+def growth(before: Lease, after: Lease) -> str:
+    """One sentence about a lease that got more GPUs."""
+    return f"A lease grew from {counted(before.gpus, 'GPU')} to {after.gpus}, beside everybody else's slots; nobody was moved."
+
+
 def elsewhere(options: Iterable[Option]) -> str:
     """Where else an ask would be granted, for a person; empty where nowhere."""
     found = [option for option in options if isinstance(option.verdict, Promise)]
@@ -110,7 +115,12 @@ def _started(_: str | None, detail: Detail) -> str:
 
 
 def _amended(how: str | None, detail: Detail) -> str:
-    return f"It was {how}: it ended at {detail.get('ends_at_before')}, and ends at {detail.get('ends_at')} now."
+    said: list[str] = []
+    if "ends_at" in detail:
+        said.append(f"it ended at {detail.get('ends_at_before')}, and ends at {detail.get('ends_at')} now")
+    if "gpus" in detail:
+        said.append(f"it had {detail.get('gpus_before')} GPUs, and has {detail.get('gpus')} now")
+    return f"It was {how}: {', and '.join(said)}."
 
 
 HAPPENED: Mapping[str, Callable[[str | None, Detail], str]] = {
@@ -126,8 +136,9 @@ HAPPENED: Mapping[str, Callable[[str | None, Detail], str]] = {
     "extended": _amended,
     "renewed": _amended,
     "shrunk": _amended,
+    "resized": _amended,
     "renewal_refused": lambda cause, detail: (
-        f"It could not be renewed, because of {_plain(cause)}; it ends at {detail.get('ends_at')}."
+        f"It could not be renewed, because {NOT_RENEWED.get(cause or '', _plain(cause))}; it ends at {detail.get('ends_at')}."
     ),
     "ending": lambda cause, _: f"It is about to end: {ENDS.get(cause or '', _plain(cause))}.",
     "ended": lambda cause, _: f"It ended: {ENDS.get(cause or '', _plain(cause))}.",
@@ -135,6 +146,17 @@ HAPPENED: Mapping[str, Callable[[str | None, Detail], str]] = {
     "expired": lambda _cause, _detail: "Its window passed while it waited in the queue.",
 }
 """What happened to a lease that no decision says."""
+
+NOT_RENEWED: Mapping[str, str] = {
+    "horizon": "the calendar reaches no further",
+    "quota": "its company's quota is taken by then",
+    "reserve": "what long leases may take of the pool is taken by then",
+    "drain": "a node that it runs on is taken out of service then",
+    "promise": "its GPUs are promised to others then, who have no place on other nodes",
+    "capacity": "its GPUs are not free then",
+    "too_late": "nobody was there to renew it before extending closed",
+}
+"""What is in the way of a renewal as a clause."""
 
 
 def _reason(detail: Detail) -> str:

@@ -54,6 +54,17 @@ class Steps:
     def at(self, instant: int) -> int:
         return self.values[bisect_right(self.times, instant) - 1]
 
+    def lasting(self, start: int, level: int, until: int) -> int:
+        """The end of the stretch from `start` on that is at least `level`, at most `until`; `start` if there is none."""
+        end = start
+        for at, value in zip((*self.times[1:], until), self.values, strict=True):
+            if at <= start:
+                continue
+            if value < level:
+                break
+            end = min(at, until)
+        return end
+
     def least(self, start: int, end: int) -> int:
         """The lowest value on `[start, end)`; of an empty interval, the value at `start`."""
         return lowest(self.times, self.values, start, end)

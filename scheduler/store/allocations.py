@@ -1,10 +1,12 @@
 """Allocations: the concrete GPUs that leases hold, one row a GPU, live until the GPU is proved empty."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import update
 from sqlmodel import col, func, select
 
+from scheduler.core.model import NodeId, Placement
 from scheduler.ids import new_id
 from scheduler.store.db import Session
 from scheduler.store.tables import Allocation, Gpu, Lease, Node
@@ -26,6 +28,46 @@ def end(session: Session, leases: Sequence[str], *, now: float) -> None:
         .values(ended_at=int(now))
         .execution_options(synchronize_session=False)
     )
+
+
+def give_back(session: Session, lease: str, placement: Placement, *, at: int) -> None:
+    """Takes so many GPUs of each node from a running lease: those on which its newest report shows nobody before others."""
+    for node, gpus in placement:
+        query = (
+            select(Allocation, Node.reading)
+            .join(Node, col(Node.name) == col(Allocation.node))
+            .join(Gpu, col(Gpu.uuid) == col(Allocation.gpu))
+            .where(col(Allocation.lease) == lease, col(Allocation.node) == node, col(Allocation.ended_at).is_(None))
+            .order_by(col(Gpu.index).desc())
+        )
+        held = [(allocation, processes(reading or [], allocation.gpu)) for allocation, reading in session.exec(query)]
+        for allocation, _ in sorted(held, key=lambda one: one[1])[:gpus]:
+            allocation.ended_at, allocation.given_back = at, True
+            session.add(allocation)
+    session.flush()
+
+
+def given_back(session: Session, pool: str, since: int) -> dict[str, dict[int, Placement]]:
+    """The GPUs that leases of the pool gave back after `since` while they ran: by lease, when, and how many of which node."""
+    query = (
+        select(Allocation.lease, Allocation.ended_at, Allocation.node, func.count())
+        .join(Lease, col(Lease.id) == col(Allocation.lease))
+        .where(col(Lease.pool) == pool, col(Allocation.given_back), col(Allocation.ended_at) > since)
+        .group_by(col(Allocation.lease), col(Allocation.ended_at), col(Allocation.node))
+        .order_by(col(Allocation.lease), col(Allocation.ended_at), col(Allocation.node))
+    )
+    found: dict[str, dict[int, Placement]] = {}
+    for lease, ended_at, node, count in session.exec(query):
+        at = int(ended_at or 0)
+        parts = found.setdefault(lease, {})
+        parts[at] = (*parts.get(at, ()), (NodeId(node), count))
+    return found
+
+
+def processes(readings: Sequence[dict[str, Any]], gpu: str) -> int:
+    """How many processes a report saw on a GPU; 0 where it does not say."""
+    reading = next((found for found in readings if found["uuid"] == gpu), {})
+    return reading.get("processes") or 0
 
 
 def why_short(session: Session, node: str, *, now: float) -> str:

@@ -8,8 +8,9 @@ from sqlmodel import Session, col, select
 
 from dure.wire import HORIZON_S
 from scheduler.core.book import Book
-from scheduler.core.model import CompanyId, Drain, Instant, Lease, Node, NodeId, Policy
-from scheduler.store import changes, generation, leases, mixes, tables
+from scheduler.core.lease import given_back
+from scheduler.core.model import CompanyId, Drain, Instant, Lease, LeaseId, Node, NodeId, Policy
+from scheduler.store import allocations, changes, generation, leases, mixes, tables
 from scheduler.store.leases import BOOKED
 from scheduler.store.tables import Drain as TableDrain
 from scheduler.store.tables import Node as TableNode
@@ -102,6 +103,7 @@ def policy(pool: Pool) -> Policy:
         reserve_ppm=pool.reserve_ppm,
         reserve_over_s=pool.reserve_over_s,
         seniority_s=pool.seniority_s,
+        extension_closes_s=max(pool.extension_closes_s, pool.grace_s),
     )
 
 
@@ -110,6 +112,7 @@ def loaded(session: Session, pool: Pool, now: Instant) -> Book:
     blocks = col(tables.Lease.state).in_((*BOOKED, "ended")) & (col(tables.Lease.stops_at) > now - pool.gap_s)
     live = col(tables.Lease.state).in_(BOOKED)
     rows = session.exec(select(tables.Lease).where(col(tables.Lease.pool) == pool.name, blocks | live)).all()
+    booked = _core(session, rows)
     nodes = session.exec(
         select(PoolNode, TableNode)
         .join(TableNode, col(TableNode.name) == col(PoolNode.node))
@@ -124,7 +127,7 @@ def loaded(session: Session, pool: Pool, now: Instant) -> Book:
     return Book.of(
         policy(pool),
         [node(row, machine) for row, machine in nodes],
-        _core(session, rows),
+        [*booked, *_given_back(session, pool, booked, now)],
         {CompanyId(row.company): row.gpus for row in quotas},
         [drain(row) for row in drains],
         mixes.newest(session, pool.name),
@@ -148,6 +151,18 @@ def node(row: PoolNode, machine: TableNode) -> Node:
         rack=machine.rack,
         island=machine.island,
     )
+
+
+def _given_back(session: Session, pool: Pool, known: Sequence[Lease], now: Instant) -> list[Lease]:
+    """What stands for GPUs that running leases gave back and that are in their gap still."""
+    by_id = {lease.id: lease for lease in known}
+    found = allocations.given_back(session, pool.name, now - pool.gap_s)
+    return [
+        given_back(by_id[LeaseId(lease)], placement, Instant(at))
+        for lease, parts in found.items()
+        if lease in by_id
+        for at, placement in parts.items()
+    ]
 
 
 def _core(session: Session, rows: Sequence[tables.Lease]) -> list[Lease]:

@@ -9,10 +9,15 @@ from sqlalchemy import ColumnElement, text
 from sqlmodel import col, func, select
 
 from scheduler.core import model
-from scheduler.core.extend import CLOSES_S
 from scheduler.store import leases, receiving
 from scheduler.store.db import Session
 from scheduler.store.tables import Allocation, Gpu, Lease, Node, Pool
+
+RENEWED_BEFORE_S = 1800
+"""A lease that renews itself is extended so long before extending closes, or a quarter of its box if that is shorter."""
+
+RENEWED_AGAIN_S = 60
+"""How often a renewal that was refused is tried again, until extending closes."""
 
 BATCH = 200
 """Leases a transaction, so that a minute with thousands of starts holds no lock for long."""
@@ -35,8 +40,19 @@ class DuePool:
     renewals: bool
 
 
+_CLOSES_S = "least(greatest(pool.extension_closes_s, pool.grace_s), lease.duration_s / 2)"
+_OPENS_S = f"({_CLOSES_S} + least({RENEWED_BEFORE_S}, lease.duration_s / 4))"
+_RENEWAL_DUE = f"""
+    lease.state = 'active' AND lease.renew_s IS NOT NULL
+    AND lease.stops_at <= to_timestamp(:now) + {_OPENS_S} * interval '1 second'
+    AND (lease.renewal_refused_at IS NULL
+         OR lease.renewal_refused_at <= to_timestamp(:now) - {RENEWED_AGAIN_S} * interval '1 second'
+            AND lease.stops_at > to_timestamp(:now) + {_CLOSES_S} * interval '1 second')
+"""
+"""One that was missed, as nobody was there, is due once though extending has closed: its company is told."""
+
 _POOLS = text(
-    """
+    f"""
     SELECT p.name AS pool, p.generation,
         EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'active'
                 AND stops_at <= to_timestamp(:now) + least(p.grace_s, duration_s / 2) * interval '1 second') AS endings,
@@ -48,18 +64,22 @@ _POOLS = text(
                 AND coalesce(start_by, start) < to_timestamp(:now)) AS expiries,
         EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'queued') AS queued,
         EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'scheduled') AS scheduled,
-        EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'active' AND renew_s IS NOT NULL) AS renewals
+        EXISTS (SELECT FROM lease JOIN pool ON pool.name = lease.pool
+                WHERE pool.name = p.name AND {_RENEWAL_DUE}) AS renewals
     FROM pool p ORDER BY p.name
     """
 )
 
 _NEXT = text(
-    """
+    f"""
     SELECT extract(epoch FROM least(
         (SELECT min(starts_at) FROM lease WHERE state = 'scheduled' AND starts_at > to_timestamp(:now)),
         (SELECT min(l.stops_at - least(p.grace_s, l.duration_s / 2) * interval '1 second')
            FROM lease l JOIN pool p ON p.name = l.pool WHERE l.state = 'active'),
         (SELECT min(stops_at) FROM lease WHERE state IN ('active', 'ending')),
+        (SELECT min(lease.stops_at - {_OPENS_S} * interval '1 second') FROM lease JOIN pool ON pool.name = lease.pool
+          WHERE lease.state = 'active' AND lease.renew_s IS NOT NULL
+            AND lease.stops_at > to_timestamp(:now) + {_OPENS_S} * interval '1 second'),
         (SELECT min(coalesce(start_by, start)) + interval '1 second' FROM lease WHERE state = 'queued')
     ))::float8
     """
@@ -114,20 +134,15 @@ def _stopping(session: Session, pool: str, state: str, when: ColumnElement[bool]
     return leases.with_core(session, session.exec(query).all())
 
 
-def renewals(session: Session, pool: str, *, now: float, before_s: int, again_s: int) -> Due:
-    """Active leases that renew themselves, whose extending closes soon but has not, locked; a refused one now and then."""
-    box = func.extract("epoch", col(Lease.ends_at))
-    closes = box - func.least(CLOSES_S, col(Lease.duration_s) / 2)
-    opens = closes - func.least(before_s, col(Lease.duration_s) / 4)
-    refused = func.extract("epoch", col(Lease.renewal_refused_at))
+def renewals(session: Session, pool: str, *, now: float) -> Due:
+    """Active leases whose renewal is to be tried, or whose company is to be told that it was missed, locked."""
     query = (
         select(Lease)
-        .where(col(Lease.pool) == pool, col(Lease.state) == "active", col(Lease.renew_s).is_not(None))
-        .where(opens <= int(now), closes >= int(now) + 1)
-        .where(col(Lease.renewal_refused_at).is_(None) | (refused <= int(now) - again_s))
+        .join(Pool, col(Pool.name) == col(Lease.pool))
+        .where(col(Lease.pool) == pool, text(_RENEWAL_DUE).bindparams(now=int(now)))
         .order_by(col(Lease.stops_at), col(Lease.id))
         .limit(BATCH)
-        .with_for_update()
+        .with_for_update(of=Lease)
         .execution_options(populate_existing=True)
     )
     return leases.with_core(session, session.exec(query).all())
@@ -158,7 +173,9 @@ def asks(session: Session, pool: str) -> list[tuple[model.LeaseId, model.Ask, mo
 
 
 def unproved(session: Session, *, now: float) -> list[str]:
-    """GPUs whose lease's gap is over and which are not proved empty, nor quarantined yet."""
+    """GPUs that are not proved empty though their gap is over, nor quarantined yet. A gap runs from when a GPU was taken
+    from its lease: late where we were down, early where the lease gave it back.
+    """
     query = (
         select(Gpu.uuid)
         .join(Allocation, col(Allocation.gpu) == col(Gpu.uuid))
@@ -166,11 +183,8 @@ def unproved(session: Session, *, now: float) -> list[str]:
         .join(Pool, col(Pool.name) == col(Lease.pool))
         .where(
             col(Allocation.closed_at).is_(None),
-            col(Allocation.ended_at).is_not(None),
             ~col(Gpu.quarantined),
-            # One that ended late, because we were down, has its gap from then on.
-            func.extract("epoch", func.greatest(col(Lease.stops_at), col(Allocation.ended_at))) + col(Pool.gap_s)
-            <= int(now),
+            func.extract("epoch", col(Allocation.ended_at)) + col(Pool.gap_s) <= int(now),
         )
         .order_by(col(Gpu.uuid))
     )

@@ -1,24 +1,26 @@
 """Leases: rows to core values and back, and what people see of them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from dure import wire
 from dure.errors import UnknownLease
 from scheduler.actor import Actor
 from scheduler.core import model
+from scheduler.core.decide import resized
 from scheduler.core.extend import EXTENDABLE, closes_at
 from scheduler.core.quota import HOLDING
 from scheduler.store import changes, companies, pages, records
-from scheduler.store.tables import Allocation, Decision, Lease, LeaseEvent, PlacementRow
+from scheduler.store.tables import Allocation, Decision, Lease, LeaseEvent, LeaseSpan, PlacementRow, Pool
 from scheduler.store.times import to_wire
 
 BOOKED = tuple(sorted(state.value for state in HOLDING))
 """States in which a lease counts against its company's quota."""
 
 
-def to_core(row: Lease, placement: model.Placement) -> model.Lease:
+def to_core(row: Lease, placement: model.Placement, history: tuple[model.Span, ...] = ()) -> model.Lease:
     """The lease as decisions see it."""
     return model.Lease(
         id=model.LeaseId(row.id),
@@ -32,6 +34,7 @@ def to_core(row: Lease, placement: model.Placement) -> model.Lease:
         start_by=_instant(row.start_by),
         notice_s=row.notice_s,
         purpose=model.Purpose(row.purpose),
+        min_size=row.min_size,
         promised_start=_instant(row.promised_start),
         starts_at=_instant(row.starts_at),
         ends_at=_instant(row.ends_at),
@@ -40,6 +43,7 @@ def to_core(row: Lease, placement: model.Placement) -> model.Lease:
         ended_at=_instant(row.ended_at),
         end_cause=None if row.end_cause is None else model.Cause(row.end_cause),
         placement=placement,
+        history=history,
     )
 
 
@@ -70,6 +74,11 @@ def shape(row: Lease) -> model.Shape:
     return model.Gang(nodes=row.nodes, gpus_per_node=row.gpus_per_node)
 
 
+def first_ask(row: Lease) -> model.Ask:
+    """The ask as it was sent, whatever became of its lease since."""
+    return replace(ask(row), shape=resized(shape(row), row.asked_size), duration_s=row.asked_s)
+
+
 def ask(row: Lease) -> model.Ask:
     """The ask that a queued row stands for."""
     return model.Ask(
@@ -81,6 +90,7 @@ def ask(row: Lease) -> model.Ask:
         start_by=_instant(row.start_by),
         notice_s=row.notice_s,
         purpose=model.Purpose(row.purpose),
+        min_size=row.min_size,
     )
 
 
@@ -97,10 +107,30 @@ def placements(session: Session, leases: Iterable[str]) -> dict[str, model.Place
     return {lease: tuple(shares) for lease, shares in found.items()}
 
 
+def histories(session: Session, rows: Iterable[Lease]) -> dict[str, tuple[model.Span, ...]]:
+    """The sizes before its present one of each lease that was resized while it ran."""
+    ids = [row.id for row in rows if row.resized_at is not None]
+    if not ids:
+        return {}
+    query = select(LeaseSpan).where(col(LeaseSpan.lease).in_(ids)).order_by(col(LeaseSpan.lease), col(LeaseSpan.since))
+    found: dict[str, tuple[model.Span, ...]] = {}
+    for row in session.exec(query):
+        span = model.Span(gpus=row.gpus, starts_at=model.Instant(row.since), ends_at=model.Instant(row.until))
+        found[row.lease] = (*found.get(row.lease, ()), span)
+    return found
+
+
+def closing(session: Session, pools: Iterable[str]) -> dict[str, int]:
+    """How long before a lease's end extending closes, by pool: never in its grace."""
+    closes_s = func.greatest(col(Pool.extension_closes_s), col(Pool.grace_s))
+    return dict(session.exec(select(Pool.name, closes_s).where(col(Pool.name).in_(set(pools)))).all())
+
+
 def with_core(session: Session, rows: Sequence[Lease]) -> list[tuple[Lease, model.Lease]]:
     """Each row beside its core value."""
     placed = placements(session, [row.id for row in rows])
-    return [(row, to_core(row, placed.get(row.id, ()))) for row in rows]
+    spans = histories(session, rows)
+    return [(row, to_core(row, placed.get(row.id, ()), spans.get(row.id, ()))) for row in rows]
 
 
 def booked(session: Session, *, company: str, pool: str) -> list[model.Lease]:
@@ -170,7 +200,8 @@ def events(
 def to_wires(session: Session, rows: Sequence[Lease], expected: Expected | None = None) -> list[wire.Lease]:
     """The leases as people see them, with their placements, GPUs and decisions."""
     ids = [found.id for found in rows]
-    placed = placements(session, ids)
+    cores = {lease.id: lease for _, lease in with_core(session, rows)}
+    closes_s = closing(session, [found.pool for found in rows])
     held: dict[str, list[Allocation]] = {}
     query = select(Allocation).where(col(Allocation.lease).in_(ids)).order_by(col(Allocation.node), col(Allocation.gpu))
     for allocation in session.exec(query):
@@ -179,12 +210,11 @@ def to_wires(session: Session, rows: Sequence[Lease], expected: Expected | None 
     decisions = {found.id: records.decision_to_wire(found) for found in session.exec(wanted)}
     return [
         to_wire_lease(
-            to_core(found, placed.get(found.id, ())),
+            cores[model.LeaseId(found.id)],
             decisions[found.decision],
-            name=found.name,
+            terms=Terms.of(found, closes_s[found.pool]),
             estimate=_estimate(found, expected),
             late_cause=found.late_cause,
-            renew=found.renew_s is not None,
             held=held.get(found.id, []),
         )
         for found in rows
@@ -199,14 +229,36 @@ def _estimate(found: Lease, expected: Expected | None) -> model.Instant | None:
     return known.get(model.LeaseId(found.id), _instant(found.starts_at))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What was asked with a lease that deciding does not look at, and when its pool closes extending."""
+
+    name: str | None
+    asked_s: int
+    renews: bool
+    min_size: int | None
+    max_size: int | None
+    closes_s: int
+
+    @classmethod
+    def of(cls, row: Lease, closes_s: int) -> "Terms":
+        return cls(
+            name=row.name,
+            asked_s=row.asked_s,
+            renews=row.renew_s is not None,
+            min_size=row.min_size,
+            max_size=row.max_size,
+            closes_s=closes_s,
+        )
+
+
 def to_wire_lease(
     lease: model.Lease,
     decision: wire.Decision,
     *,
-    name: str | None,
+    terms: Terms,
     estimate: model.Instant | None,
     late_cause: str | None = None,
-    renew: bool = False,
     held: Sequence[Allocation] = (),
 ) -> wire.Lease:
     """A lease as people see it."""
@@ -217,8 +269,8 @@ def to_wire_lease(
         id=lease.id,
         company=lease.company,
         pool=lease.pool,
-        name=name,
-        shape=_wire_shape(lease.shape),
+        name=terms.name,
+        shape=wire_shape(lease.shape),
         duration_s=lease.duration_s,
         tier="reserved",
         purpose=lease.purpose.value,
@@ -231,15 +283,19 @@ def to_wire_lease(
         starts_at=to_wire(lease.starts_at),
         estimated_start=to_wire(estimate),
         ends_at=to_wire(lease.ends_at),
-        extension_closes=to_wire(closes_at(lease)) if lease.state in EXTENDABLE else None,
-        renew=renew,
+        extension_closes=to_wire(closes_at(lease, terms.closes_s)) if lease.state in EXTENDABLE else None,
+        renew=terms.renews,
+        renew_s=terms.asked_s if terms.renews else None,
+        min=terms.min_size,
+        max=terms.max_size,
+        sizes=_sizes(lease),
         stops_at=to_wire(lease.stops_at),
         started_at=to_wire(lease.started_at),
         ended_at=to_wire(lease.ended_at),
         end_cause=None if lease.end_cause is None else wire.EndCause(lease.end_cause.value),
         late_start_s=late,
         late_cause=late_cause,
-        placement=[wire.NodeShare(node=node, gpus=gpus) for node, gpus in lease.placement],
+        placement=shares(lease.placement),
         gpus=[
             wire.HeldGpu(uuid=allocation.gpu, node=allocation.node, proved_empty_at=to_wire(allocation.closed_at))
             for allocation in held
@@ -248,21 +304,33 @@ def to_wire_lease(
     )
 
 
-def with_end(shown: wire.Lease, lease: model.Lease) -> wire.Lease:
+def with_end(shown: wire.Lease, lease: model.Lease, closes_s: int) -> wire.Lease:
     """A lease as it is shown, with another end, size and placement."""
     return shown.model_copy(
         update={
             "duration_s": lease.duration_s,
-            "shape": _wire_shape(lease.shape),
+            "shape": wire_shape(lease.shape),
             "ends_at": to_wire(lease.ends_at),
             "stops_at": to_wire(lease.stops_at),
-            "extension_closes": to_wire(closes_at(lease)),
-            "placement": [wire.NodeShare(node=node, gpus=gpus) for node, gpus in lease.placement],
+            "extension_closes": to_wire(closes_at(lease, closes_s)),
+            "placement": shares(lease.placement),
+            "sizes": _sizes(lease),
         }
     )
 
 
-def _wire_shape(shape: model.Shape) -> wire.Shape:
+def shares(placement: model.Placement) -> list[wire.NodeShare]:
+    return [wire.NodeShare(node=node, gpus=gpus) for node, gpus in placement]
+
+
+def _sizes(lease: model.Lease) -> list[wire.LeaseSize]:
+    return [
+        wire.LeaseSize(gpus=span.gpus, since=to_wire(span.starts_at), until=to_wire(span.ends_at))
+        for span in lease.history
+    ]
+
+
+def wire_shape(shape: model.Shape) -> wire.Shape:
     if isinstance(shape, model.Gang):
         return wire.Shape(nodes=shape.nodes, gpus_per_node=shape.gpus_per_node)
     return wire.Shape(gpus=shape.gpus)

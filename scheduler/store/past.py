@@ -100,7 +100,7 @@ def _queue(session: Session, pool: str, at: Instant) -> record.Queue:
     """Who waited at an instant, by when they asked."""
     ids = session.connection().execute(_QUEUED, {"pool": pool, "at": at}).scalars().all()
     rows = session.exec(select(tables.Lease).where(col(tables.Lease.id).in_(ids))).all()
-    found = [(LeaseId(row.id), leases.ask(row), Instant(row.asked_at)) for row in rows]
+    found = [(LeaseId(row.id), leases.first_ask(row), Instant(row.asked_at)) for row in rows]
     return sorted(found, key=lambda one: (one[2], one[0]))
 
 

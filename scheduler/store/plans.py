@@ -11,11 +11,11 @@ from sqlmodel import Session
 
 from dure import wire
 from scheduler.core.book import Book
-from scheduler.core.model import Ask, Cause, Gang, Lease, State
+from scheduler.core.model import Ask, Cause, Gang, Lease, Placement, Shape, State
 from scheduler.core.record import REPLAN, Record
 from scheduler.core.replan import Move
 from scheduler.ids import new_id
-from scheduler.store import bulk, changes, leases, ledger, records
+from scheduler.store import bulk, changes, ledger, records
 from scheduler.store.ledger import Entry
 from scheduler.store.records import Said
 from scheduler.store.tables import Audit, Decision, LeaseEvent, PlacementRow
@@ -97,45 +97,6 @@ def write_pulled(
     ledger.post(session, [commitment(lease) for lease in promised], at=int(at))
 
 
-def write_amended(
-    session: Session,
-    row: Row,
-    amended: Move,
-    made_way: Sequence[Move],
-    *,
-    decision: str | None,
-    number: int,
-    at: float,
-) -> int:
-    """A lease with another end or size, and whoever made way; the GPU-seconds that it takes more, or gives back."""
-    before, after, event = amended.before, amended.after, amended.cause.value
-    row.duration_s = after.duration_s
-    row.total_gpus = after.gpus
-    if isinstance(after.shape, Gang):
-        row.nodes = after.shape.nodes
-    else:
-        row.gpus = after.gpus
-    if after.placement != before.placement:
-        session.connection().execute(_UNPLACE, {"leases": [after.id]})
-        bulk.insert(session, (PlacementRow, _placement_rows([after])))
-    leases.change(session, row, after, generation=number, at=at)
-    session.flush()
-    more = after.gpus * after.duration_s - before.gpus * before.duration_s
-    kind: ledger.Kind = "commit" if more > 0 else "refund"
-    entry = Entry(company=after.company, pool=after.pool, lease=after.id, kind=kind, gpu_seconds=abs(more), cause=event)
-    ledger.post(session, [entry], at=int(at))
-    detail = {
-        "decision": decision,
-        "ends_at_before": records.time(before.ends_at),
-        "ends_at": records.time(after.ends_at),
-        "gpus": after.gpus,
-    }
-    told = records.event_row(after, event, at=at, cause=event, detail=detail)
-    bulk.insert(session, (LeaseEvent, [told]))
-    write_moves(session, after.pool, made_way, decision=decision, number=number, at=at)
-    return more
-
-
 def write_moves(
     session: Session, pool: str, moves: Sequence[Move], *, decision: str | None, number: int, at: float
 ) -> None:
@@ -196,17 +157,17 @@ def _lease_row(found: Answer, number: int) -> bulk.Row:
         "company": lease.company,
         "pool": lease.pool,
         "name": body.name,
-        "nodes": body.shape.nodes,
-        "gpus_per_node": body.shape.gpus_per_node,
-        "gpus": body.shape.gpus,
-        "total_gpus": lease.gpus,
         "duration_s": lease.duration_s,
+        "asked_s": lease.duration_s,
+        "asked_size": body.shape.size,
         "tier": body.tier,
         "purpose": lease.purpose.value,
         "wants_queue": body.queue,
         "start": lease.start,
         "start_by": lease.start_by,
         "renew_s": lease.duration_s if body.renew else None,
+        "min_size": body.min,
+        "max_size": body.max,
         "asked_at": lease.asked_at,
         "decision": found.decision.id,
         **_slot(lease, number),
@@ -220,6 +181,7 @@ def _slot_row(move: Move, number: int) -> bulk.Row:
 def _slot(lease: Lease, number: int) -> bulk.Row:
     return {
         "state": lease.state.value,
+        **size(lease.shape),
         "promised_start": lease.promised_start,
         "starts_at": lease.starts_at,
         "ends_at": lease.ends_at,
@@ -227,6 +189,23 @@ def _slot(lease: Lease, number: int) -> bulk.Row:
         "notice_s": lease.notice_s,
         "generation": number,
     }
+
+
+def size(shape: Shape) -> bulk.Row:
+    """The columns of a lease's row that say its size."""
+    gang = shape if isinstance(shape, Gang) else None
+    return {
+        "nodes": gang.nodes if gang else None,
+        "gpus_per_node": gang.gpus_per_node if gang else None,
+        "gpus": None if gang else shape.gpus,
+        "total_gpus": shape.gpus,
+    }
+
+
+def place(session: Session, leases: Sequence[Lease]) -> None:
+    """Replaces the placements of leases."""
+    session.connection().execute(_UNPLACE, {"leases": [lease.id for lease in leases]})
+    bulk.insert(session, (PlacementRow, _placement_rows(leases)))
 
 
 def _placement_rows(leases: Iterable[Lease]) -> list[bulk.Row]:
@@ -240,8 +219,8 @@ def _moved(move: Move, decision: str | None, at: float) -> bulk.Row:
         "decision": decision,
         "starts_at_before": records.time(before.starts_at),
         "starts_at": records.time(after.starts_at),
-        "placement_before": _nodes(before),
-        "placement": _nodes(after),
+        "placement_before": nodes(before.placement),
+        "placement": nodes(after.placement),
     }
     event = "moved"
     if after.state is State.QUEUED:
@@ -256,5 +235,6 @@ def _moved(move: Move, decision: str | None, at: float) -> bulk.Row:
     return records.event_row(after, event, at=at, cause=move.cause, detail=detail)
 
 
-def _nodes(lease: Lease) -> str:
-    return ", ".join(f"{node} ({gpus})" for node, gpus in lease.placement)
+def nodes(placement: Placement) -> str:
+    """A placement in a detail."""
+    return ", ".join(f"{node} ({gpus})" for node, gpus in placement)

@@ -87,6 +87,25 @@ def test_what_it_says_to_try_next_works_when_pasted(shared: Stack) -> None:
     assert shared.server in said
 
 
+def test_a_lease_that_runs_gets_gpus_and_its_agent_shows_empty_what_it_gives_back(shared: Stack) -> None:
+    ask = wire.Ask(
+        pool="h100-80gb", shape=wire.Shape(gpus=1), duration_s=600, purpose="inference", max=3, company="acme"
+    )
+    with shared.client() as client:
+        lease = client.ask(ask)
+        shared.until(lambda: client.lease(lease.id).state == wire.LeaseState.ACTIVE, "it runs")
+        assert len(client.resize(lease.id, wire.Resize(gpus=3)).lease.gpus) == 3
+        assert client.resize(lease.id, wire.Resize(gpus=1)).lease.shape.gpus == 1
+        shared.until(lambda: _held(client.lease(lease.id)) == 1, "the agent shows two GPUs empty")
+        client.release(lease.id)
+        shared.until(lambda: client.lease(lease.id).state == wire.LeaseState.ENDED, "it is over")
+        assert [size.gpus for size in client.lease(lease.id).sizes] in ([1, 3], [1])
+
+
+def _held(lease: wire.Lease) -> int:
+    return sum(gpu.proved_empty_at is None for gpu in lease.gpus)
+
+
 def test_tokens_are_readable_by_their_owner_alone(shared: Stack) -> None:
     tokens = [shared.data / "admin-token", shared.data / "acme-token", *(shared.data / "nodes").glob("*.token")]
     assert len(tokens) == 3

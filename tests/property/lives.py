@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 
 from scheduler.core.model import Ask, Gang, NodeId, Policy, Purpose, Total
+from scheduler.core.resize import size_of
 from scheduler.core.rules import RULES
 from tests.builders import a_policy, an_ask
 
@@ -24,6 +25,7 @@ class One:
     notice_s: int
     queue: bool
     purpose: Purpose
+    least: int | None
 
     def at(self, now: int) -> Ask:
         start = None if self.start_in is None else now + self.start_in
@@ -37,6 +39,7 @@ class One:
             queue=self.queue,
             notice_s=self.notice_s,
             purpose=self.purpose,
+            min_size=None if self.least is None else min(self.least, size_of(self.shape)),
         )
 
 
@@ -72,6 +75,14 @@ class Extends:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Resizes:
+    """One of the leases there are gets another size, as far as there is room."""
+
+    which: int
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Loses:
     """A node has so many GPUs from now on: fewer, or some or all of them back."""
 
@@ -87,7 +98,7 @@ class Drains:
     seconds: int
 
 
-Step = Asks | Passes | Stops | Extends | Loses | Drains
+Step = Asks | Passes | Stops | Extends | Resizes | Loses | Drains
 
 shapes = st.one_of(
     st.builds(Gang, nodes=st.integers(1, 3), gpus_per_node=st.integers(1, 3)),
@@ -103,11 +114,13 @@ ones = st.builds(
     notice_s=st.sampled_from([0, 0, 3, 10]),
     queue=st.booleans(),
     purpose=st.sampled_from(Purpose),
+    least=st.none() | st.integers(1, 3),
 )
 asks = st.builds(Asks, asks=st.lists(ones, min_size=1, max_size=3))
 passes = st.builds(Passes, seconds=st.integers(1, 8))
 stops = st.builds(Stops, which=st.integers(0, 9))
 extensions = st.builds(Extends, which=st.integers(0, 9), seconds=st.integers(1, 20), partly=st.booleans())
+resizes = st.builds(Resizes, which=st.integers(0, 9), size=st.integers(1, 8))
 losses = st.sampled_from(
     [
         Loses(node=NodeId(node), capacity=capacity, open=open_)
@@ -129,8 +142,8 @@ def _days(*happens: st.SearchStrategy[Step]) -> st.SearchStrategy[list[Step]]:
     return st.builds(lambda first, then: [*first, *then], filling, st.lists(st.one_of(*happens), max_size=18))
 
 
-good_days = _days(asks, asks, asks, passes, passes, stops, extensions)
-bad_days = _days(asks, asks, asks, passes, passes, stops, extensions, losses, drains)
+good_days = _days(asks, asks, asks, passes, passes, stops, extensions, resizes, resizes)
+bad_days = _days(asks, asks, asks, passes, passes, stops, extensions, resizes, losses, drains)
 
 
 def _policy(

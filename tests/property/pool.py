@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from scheduler.core.book import Book
 from scheduler.core.decide import decide
 from scheduler.core.extend import EXTENDABLE, Extended, closes_at, extend
-from scheduler.core.lease import advance
+from scheduler.core.lease import advance, charge, owner
 from scheduler.core.model import (
     PPM,
     Ask,
@@ -28,9 +28,10 @@ from scheduler.core.model import (
     State,
 )
 from scheduler.core.replan import Move, Plan, replan
+from scheduler.core.resize import NotResized, Resized, grow, shrink, size_of
 from tests.builders import a_node
 from tests.property import slow
-from tests.property.lives import Asks, Drains, Extends, Loses, Passes, Step, Stops
+from tests.property.lives import Asks, Drains, Extends, Loses, Passes, Resizes, Step, Stops
 
 QUOTA = 6
 QUOTAS = {CompanyId("acme"): QUOTA, CompanyId("bolt"): QUOTA}
@@ -55,6 +56,10 @@ class Pool:
     slipped: list[Move] = field(default_factory=list[Move])
     waited: set[LeaseId] = field(default_factory=set[LeaseId])
     """Those whose nodes were short when their start had come."""
+    had_s: Counter[LeaseId] = field(default_factory=Counter[LeaseId])
+    """GPU-seconds, counted second by second while they ran."""
+    too_large: set[LeaseId] = field(default_factory=set[LeaseId])
+    """Those that were larger than all that the reserve leaves long boxes, and so began beside it."""
     book: Book = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,13 +71,13 @@ class Pool:
                 self._ask(step)
             case Passes():
                 for _ in range(step.seconds):
-                    self.now = Instant(self.now + 1)
-                    self._edges()
-                    self._plan()
+                    self._second()
             case Stops():
                 self._stop(step.which)
             case Extends():
                 self._extend(step)
+            case Resizes():
+                self._resize(step)
             case Loses():
                 old = self.nodes[step.node]
                 lost = None if step.capacity >= old.nominal else self.now if old.lost_at is None else old.lost_at
@@ -83,6 +88,14 @@ class Pool:
                 self._change(Drain(id=str(len(self.drains)), node=step.node, starts_at=starts_at, ends_at=ends_at))
         self._plan()
         self.check()
+
+    def _second(self) -> None:
+        for lease in self.book.leases.values():
+            if lease.state in (State.ACTIVE, State.ENDING) and (lease.stops_at or 0) > self.now:
+                self.had_s[lease.id] += lease.gpus
+        self.now = Instant(self.now + 1)
+        self._edges()
+        self._plan()
 
     def fresh_book(self) -> Book:
         """The same book, made anew from everything that ever was."""
@@ -121,15 +134,19 @@ class Pool:
         """Long boxes leave a part of the pool alone, but for those that are larger than all that it leaves them."""
         policy, capacity = self.policy, sum(node.capacity for node in NODES)
         leaves = capacity - -(-capacity * policy.reserve_ppm // PPM)
-        long = [one for one in self.leases.values() if one.duration_s > policy.reserve_over_s and one.gpus <= leaves]
+        self.too_large |= {one.id for one in self.leases.values() if one.gpus > leaves}
+        held = [one for one in self.leases.values() if one.id not in self.too_large]
+        long = [one for one in held if one.duration_s > policy.reserve_over_s]
         together: Counter[int] = Counter()
         for (_, at), gpus in slow.holdings(long).items():
             together[at] += gpus
         assert all(gpus <= leaves for at, gpus in together.items() if at >= self.now)
 
     def _check_one(self, lease: Lease) -> None:
-        if lease.starts_at is None or lease.promised_start is None:
+        if lease.starts_at is None or lease.promised_start is None or owner(lease) != lease.id:
             return
+        if lease.state is State.ENDED:
+            assert charge(lease).delivered == self.had_s[lease.id]
         ask, _ = self.asks[lease.id]
         assert lease.starts_at <= lease.promised_start
         assert lease.promised_start <= self.promised[lease.id]
@@ -251,7 +268,9 @@ class Pool:
 
     def _extend(self, step: Extends) -> None:
         open_ = [
-            lease for lease in self.leases.values() if lease.state in EXTENDABLE and self.now < (closes_at(lease) or 0)
+            lease
+            for lease in self.leases.values()
+            if lease.state in EXTENDABLE and self.now < (closes_at(lease, self.policy.extension_closes_s) or 0)
         ]
         if not open_:
             return
@@ -263,6 +282,28 @@ class Pool:
         assert lease.state is State.SCHEDULED or found.lease.placement == lease.placement
         for old, new in found.moves:
             assert replace(old, placement=()) == replace(new, placement=())
+        self._keep(found.book)
+
+    def _resize(self, step: Resizes) -> None:
+        """Nobody is moved for it; more is as much as there is room for."""
+        live = [lease for lease in self.leases.values() if lease.state in EXTENDABLE]
+        if not live:
+            return
+        lease = live[step.which % len(live)]
+        has, size = size_of(lease.shape), step.size
+        if size == has:
+            return
+        if size < has:
+            found: Resized | NotResized = shrink(self.book, lease.id, size, self.now)
+        else:
+            found = grow(self.book, lease.id, size, self.now)
+        if isinstance(found, NotResized) and found.largest > has:
+            found = grow(self.book, lease.id, found.largest, self.now)
+        if isinstance(found, NotResized):
+            return
+        changed = {id_ for id_, one in found.book.leases.items() if self.book.leases.get(id_) != one}
+        assert changed <= {lease.id, *(() if found.cleaned is None else (found.cleaned.id,))}
+        assert replace(found.lease, shape=lease.shape, placement=lease.placement, history=lease.history) == lease
         self._keep(found.book)
 
 

@@ -78,3 +78,46 @@ def test_a_refusal_says_the_longest_that_is_possible(history: list[Step], which:
             assert partly.lease.ends_at == lease.ends_at + found.longest_s
         else:
             assert isinstance(partly, NotExtended)
+
+
+@settings(max_examples=200, deadline=None)
+@given(histories, st.integers(0, 9), longer, longer)
+def test_what_is_possible_for_long_is_possible_for_less(
+    history: list[Step], which: int, longest_s: int, by_s: int
+) -> None:
+    """So the longest that a refusal says is the longest: nothing beyond it is granted, and all before it is."""
+    world = lived(history)
+    lease = extendable(world, which)
+    if lease is None or lease.ends_at is None:
+        return
+    far = extend(world.book, lease.id, lease.ends_at + longest_s, world.now)
+    near = extend(world.book, lease.id, lease.ends_at + min(by_s, longest_s), world.now)
+    if isinstance(far, Extended):
+        assert isinstance(near, Extended)
+        assert {pair[0].id for pair in near.moves} <= {pair[0].id for pair in far.moves}
+    else:
+        assert isinstance(near, Extended) == (min(by_s, longest_s) <= far.longest_s)
+
+
+@settings(max_examples=200, deadline=None)
+@given(histories, st.integers(0, 9), longer)
+def test_what_nobody_has_to_move_for_is_always_possible(history: list[Step], which: int, by_s: int) -> None:
+    """Second by second, from the plain leases: the lease's own nodes and its quota have room, so it is extended."""
+    world = lived(history)
+    lease = extendable(world, which)
+    if lease is None or lease.ends_at is None or lease.ends_at + by_s > world.now + world.policy.horizon_s:
+        return
+    others = [other for other in world.book.leases.values() if other.id != lease.id]
+    end = lease.ends_at + by_s
+    nodes = all(
+        slow.used(others, node, second, world.policy.gap_s) + gpus <= world.nodes[node].capacity
+        for node, gpus in lease.placement
+        for second in range(lease.ends_at, end + world.policy.gap_s)
+    )
+    limits = all(slow.held(others, lease.company, second) + lease.gpus <= QUOTA for second in range(lease.ends_at, end))
+    found = extend(world.book, lease.id, end, world.now)
+    if nodes and limits:
+        assert isinstance(found, Extended)
+        assert found.moves == ()
+    if not limits:
+        assert isinstance(found, NotExtended)

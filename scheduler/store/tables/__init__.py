@@ -3,7 +3,7 @@ checks them."""
 
 from scheduler.store.tables.companies import Company, IdempotentAnswer, Quota, Token
 from scheduler.store.tables.fleet import Drain, Gpu, Node, Pool, PoolNode
-from scheduler.store.tables.leases import Allocation, AllocationUse, Lease, PlacementRow
+from scheduler.store.tables.leases import Allocation, AllocationUse, Lease, LeaseSpan, PlacementRow
 from scheduler.store.tables.offers import Offer
 from scheduler.store.tables.processes import Leader, Receiving
 from scheduler.store.tables.records import Account, Audit, Decision, LeaseEvent, LedgerEntry, PoolChange
@@ -22,6 +22,7 @@ __all__ = [
     "Leader",
     "Lease",
     "LeaseEvent",
+    "LeaseSpan",
     "LedgerEntry",
     "Node",
     "Offer",

@@ -33,6 +33,7 @@ class Pool(SQLModel, table=True):
 
     __table_args__ = (
         CheckConstraint("gap_s >= 1", name="gap"),
+        CheckConstraint("extension_closes_s >= 0", name="extension"),
         CheckConstraint("slack_ppm >= 0 AND reserve_ppm BETWEEN 0 AND 999999", name="policy"),
         UniqueConstraint("product"),
     )
@@ -41,6 +42,7 @@ class Pool(SQLModel, table=True):
     product: str = Field(sa_column=text_column())
     gap_s: int = Field(sa_column=int_column())
     grace_s: int = Field(sa_column=int_column())
+    extension_closes_s: int = Field(default=600, sa_column=int_column())
     empty_memory_bytes: int = Field(sa_column=big_column())
     created_at: int = Field(sa_column=at_column())
     generation: int = Field(default=0, sa_column=big_column())

@@ -6,7 +6,7 @@
 from sqlalchemy import Boolean, CheckConstraint, Column, Index, text
 from sqlmodel import Field, SQLModel
 
-from scheduler.store.tables.columns import at_column, big_column, int_column, key_column, ref_column, text_column
+from scheduler.store.tables.columns import Epoch, at_column, big_column, int_column, key_column, ref_column, text_column
 
 _STATES = "'refused', 'queued', 'scheduled', 'active', 'ending', 'ended', 'cancelled', 'expired'"
 
@@ -33,6 +33,10 @@ class Lease(SQLModel, table=True):
         CheckConstraint("state NOT IN ('active', 'ending') OR started_at IS NOT NULL", name="started"),
         CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name="ended"),
         CheckConstraint("state <> 'ended' OR end_cause IS NOT NULL", name="cause"),
+        CheckConstraint(
+            "coalesce(gpus, nodes) BETWEEN coalesce(min_size, 1) AND coalesce(max_size, 2147483647)", name="size"
+        ),
+        CheckConstraint("resized_at BETWEEN starts_at AND ends_at", name="resized"),
         Index("ix_lease_pool_generation", "pool", "generation"),
         Index("ix_lease_company_id", "company", "id"),
         Index("ix_lease_asked_at", "asked_at", postgresql_using="brin"),
@@ -57,10 +61,19 @@ class Lease(SQLModel, table=True):
     start: int | None = Field(default=None, sa_column=at_column(null=True))
     start_by: int | None = Field(default=None, sa_column=at_column(null=True))
     notice_s: int = Field(sa_column=int_column())
+    asked_s: int = Field(sa_column=int_column())
+    """The length that it was asked for."""
     renew_s: int | None = Field(default=None, sa_column=int_column(null=True))
     """By how much it is extended before extending closes, if it renews itself."""
     renewal_refused_at: int | None = Field(default=None, sa_column=at_column(null=True))
-    """When its company was last told that it cannot be."""
+    """When its renewal was last tried in vain."""
+    min_size: int | None = Field(default=None, sa_column=big_column(null=True))
+    max_size: int | None = Field(default=None, sa_column=big_column(null=True))
+    """Between what it is resized, in nodes for a gang and in GPUs for a total."""
+    asked_size: int = Field(sa_column=big_column())
+    """The size that it was asked for, in the same unit: one with a `min_size` may have been granted less."""
+    resized_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    """From when on it has its present size; null if it was never resized while it ran."""
     state: str = Field(sa_column=text_column())
     asked_at: int = Field(sa_column=at_column())
     promised_start: int | None = Field(default=None, sa_column=at_column(null=True))
@@ -73,6 +86,18 @@ class Lease(SQLModel, table=True):
     late_cause: str | None = Field(default=None, sa_column=text_column(null=True))
     decision: str = Field(sa_column=ref_column("decision.id"))
     generation: int = Field(sa_column=big_column())
+
+
+class LeaseSpan(SQLModel, table=True):
+    """Append-only: a lease had so many GPUs over `[since, until)`, before it was resized. Its row has its present size."""
+
+    __tablename__: str = "lease_span"
+    __table_args__ = (CheckConstraint("gpus > 0 AND since < until", name="span"),)
+
+    lease: str = Field(sa_column=ref_column("lease.id", key=True))
+    since: int = Field(sa_column=Column(Epoch, primary_key=True))
+    until: int = Field(sa_column=at_column())
+    gpus: int = Field(sa_column=big_column())
 
 
 class PlacementRow(SQLModel, table=True):
@@ -91,7 +116,9 @@ class Allocation(SQLModel, table=True):
         Index("uq_allocation_live_gpu", "gpu", unique=True, postgresql_where=text("closed_at IS NULL")),
         Index("ix_allocation_live_node", "node", postgresql_where=text("closed_at IS NULL")),
         Index("ix_allocation_lease", "lease"),
+        Index("ix_allocation_given_back", "ended_at", postgresql_where=text("given_back")),
         CheckConstraint("closed_at IS NULL OR ended_at IS NOT NULL", name="ended_first"),
+        CheckConstraint("ended_at IS NOT NULL OR NOT given_back", name="given_back"),
     )
 
     id: str = Field(sa_column=key_column())
@@ -101,6 +128,8 @@ class Allocation(SQLModel, table=True):
     opened_at: int = Field(sa_column=at_column())
     ended_at: int | None = Field(default=None, sa_column=at_column(null=True))
     closed_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    given_back: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
+    """Whether the lease gave it back while it ran, and had others still."""
 
 
 class AllocationUse(SQLModel, table=True):

@@ -250,15 +250,24 @@ class Story:
             {"until": "2026-11-24T08:00:00+09:00"},
         )
         self.say(
-            "shrink_lease", "a gang by one node", "acme", "POST", f"/v1/leases/{gang}/shrink?dry_run=true", {"size": 1}
+            "shrink_lease", "a gang by one node", "acme", "POST", f"/v1/leases/{gang}/shrink?dry_run=true", {"nodes": 1}
         )
         self.say("set_renewal", "for training", "acme", "PUT", f"{path}/renewal", {"renew": True})
         inference = {
             "pool": "h100-80gb", "shape": {"gpus": 1}, "duration_s": 3600, "purpose": "inference", "name": "chat",
             "start": "2026-11-24T18:00:00+09:00",
         }  # fmt: skip
-        self.say("ask", "an endpoint that renews itself", "acme", "POST", "/v1/leases", {**inference, "renew": True})
-        self.say("set_renewal", "no more", "acme", "PUT", f"/v1/leases/{self._lease('chat')}/renewal", {"renew": False})
+        serving = {**inference, "renew": True, "min": 1, "max": 2}
+        self.say("ask", "an endpoint that renews itself, of 1 GPU to 2", "acme", "POST", "/v1/leases", serving)
+        chat = f"/v1/leases/{self._lease('chat')}"
+        self.say("set_renewal", "no more", "acme", "PUT", f"{chat}/renewal", {"renew": False})
+        look = f"{chat}/resize?dry_run=true"
+        self.say("resize_lease", "twice as large: what would it do", "acme", "POST", look, {"gpus": 2})
+        self.say("resize_lease", "twice as large", "acme", "POST", f"{chat}/resize", {"gpus": 2})
+        self.say("resize_lease", "more than its max", "acme", "POST", f"{chat}/resize", {"gpus": 3})
+        self.say("resize_lease", "a training lease", "acme", "POST", f"{path}/resize", {"gpus": 4})
+        self.say("resize_lease", "to nothing", "acme", "POST", f"{chat}/resize", {"gpus": 0})
+        self.say("shrink_lease", "one of its two GPUs back", "acme", "POST", f"{chat}/shrink", {"gpus": 1})
 
     def _telling(self) -> None:
         """Of the webhook's address, its port is the test's; it is shown as another, as its secret is."""

@@ -45,6 +45,7 @@ MAY = {
     "remove_webhook": PEOPLE,
     "replay_decision": PEOPLE,
     "set_renewal": PEOPLE,
+    "resize_lease": PEOPLE,
     "shrink_lease": PEOPLE,
     "report_node": NODES,
     "revoke_token": ADMINS,

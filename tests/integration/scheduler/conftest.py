@@ -4,14 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from sqlmodel import col, select
 
 from dure import wire
-from scheduler import amend, endings
+from scheduler import amend, endings, renewing
 from scheduler.actor import Actor
+from scheduler.core.model import Instant
 from scheduler.service import Service
 from scheduler.store import companies, leases, nodes, pools, quotas, reports
-from scheduler.store.books import Books
+from scheduler.store.books import Books, fresh
 from scheduler.store.db import Database
+from scheduler.store.tables import Account
 from scheduler.turns import queue, renewals, starts, stops
 
 T0 = 1_800_000_000
@@ -35,12 +38,28 @@ class World:
     pool: str = "h100"
 
     def found(
-        self, *, nodes_: Sequence[str] = ("n1", "n2"), gpus: int = 8, quota: int = 16, slack_ppm: int = 0, at: int = T0
+        self,
+        *,
+        nodes_: Sequence[str] = ("n1", "n2"),
+        gpus: int = 8,
+        quota: int = 16,
+        slack_ppm: int = 0,
+        at: int = T0,
+        **policy: int,
     ) -> "World":
         with self.db.begin() as session:
             pools.add(
                 session,
-                wire.PoolCreate(name="h100", product=PRODUCT, gap_s=GAP_S, grace_s=GRACE_S, slack_ppm=slack_ppm),
+                wire.PoolCreate.model_validate(
+                    {
+                        "name": "h100",
+                        "product": PRODUCT,
+                        "gap_s": GAP_S,
+                        "grace_s": GRACE_S,
+                        "slack_ppm": slack_ppm,
+                        **policy,
+                    }
+                ),
                 actor=ADMIN,
                 now=at,
             )
@@ -62,6 +81,7 @@ class World:
         knew_ended: Sequence[str] = (),
         usage: Sequence[wire.AllocationUsage] = (),
         processes: int | None = 0,
+        busy: Sequence[str] = (),
         health: str = "ok",
         boot: str = "boot1",
         product: str = PRODUCT,
@@ -78,7 +98,7 @@ class World:
                     "product": one,
                     "health": health,
                     "memory_used_bytes": 0,
-                    "processes": processes,
+                    "processes": 1 if f"GPU-{node}-{index}" in busy else processes,
                 }
             )
             for index, one in enumerate(all_of)
@@ -121,6 +141,16 @@ class World:
         with self.db.begin() as session:
             return amend.shrunk(self.service, session, lease.id, wanted, actor=company(lease.company), now=now)
 
+    def resize(self, lease: wire.Lease, *, now: float, **body: object) -> wire.Amended:
+        wanted = wire.Resize.model_validate(body)
+        with self.db.begin() as session:
+            return amend.resized(self.service, session, lease.id, wanted, actor=company(lease.company), now=now)
+
+    def set_renewal(self, lease: wire.Lease, *, now: float, renew: bool) -> wire.Lease:
+        body = wire.Renewal(renew=renew)
+        with self.db.begin() as session:
+            return renewing.renewing(self.service, session, lease.id, body, actor=company(lease.company), now=now)
+
     def turn(self, now: float, *, led_since: float = T0) -> None:
         """One turn of the loop, as `Loop.tick` takes it."""
         lead = starts.Leading(since=led_since, away="scheduler_away")
@@ -147,6 +177,28 @@ class World:
         with self.db.snapshot() as session:
             page = leases.events(session, lease.id, actor=ADMIN, after=None, limit=100)
         return [(event.event, event.cause) for event in page.items]
+
+    def set_quota(self, company: str, gpus: int, *, now: float) -> None:
+        with self.db.begin() as session:
+            quotas.put(session, company, self.pool, wire.QuotaSet(gpus=gpus), actor=ADMIN, now=now)
+
+    def clean(self, now: float) -> None:
+        """Every node shows the GPUs empty that it was told were given back."""
+        for node in ("n1", "n2"):
+            told = [found.allocation for found in self.report(node, now=now).allocations if found.ended]
+            self.report(node, now=now, knew_ended=told)
+
+    def balance(self, company: str = "acme") -> tuple[int, int]:
+        """What is committed and spent of the company's account."""
+        with self.db.snapshot() as session:
+            row = session.exec(select(Account).where(col(Account.company) == company)).one()
+            return row.committed, row.spent
+
+    def overbooked(self, now: float) -> list[str]:
+        """The nodes of which more is taken than they have, at some instant from now on."""
+        with self.db.snapshot() as session:
+            book = fresh(session, "h100", Instant(int(now)))
+        return [node for node, row in book.rows.items() if book.free.least(row, int(now), 1 << 40) < 0]
 
     def gpus(self) -> dict[str, int]:
         with self.db.snapshot() as session:

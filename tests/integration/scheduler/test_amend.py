@@ -1,27 +1,20 @@
 """Leases that get another end: on their own GPUs, never into a promise, and to the GPU-second in the ledger."""
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import text
 
 from dure import wire
 from dure.errors import ExtensionRefused, InvalidRequest, TooLateToExtend, WrongState
+from scheduler import amend, maintenance
+from scheduler.case import rfc
 from scheduler.store.db import Database
 from scheduler.store.times import to_wire
-from tests.integration.scheduler.conftest import GAP_S, T0, World
+from tests.integration.scheduler.conftest import ADMIN, GAP_S, GRACE_S, T0, World, company
+from tests.integration.scheduler.test_decisions import kept, replay
 
 HOUR = 3600
-
-
-def balance(world: World, company: str = "acme") -> tuple[int, int]:
-    """Committed and spent."""
-    with world.db.snapshot() as session:
-        row = session.connection().execute(
-            text("SELECT committed, spent FROM account WHERE company = :company"), {"company": company}
-        )
-        found = row.one()
-        return found.committed, found.spent
 
 
 def test_an_active_lease_is_extended_on_its_own_gpus_and_settles_to_the_second(world: World) -> None:
@@ -30,7 +23,7 @@ def test_an_active_lease_is_extended_on_its_own_gpus_and_settles_to_the_second(w
     held = world.lease(lease).gpus
     found = world.extend(lease, now=T0 + 100, by_s=1800)
     assert (found.by_s, found.commit_gpu_seconds, found.made_way) == (1800, 8 * 1800, [])
-    assert balance(world) == (8 * (HOUR + 1800), 0)
+    assert world.balance() == (8 * (HOUR + 1800), 0)
     world.turn(T0 + HOUR)
     assert world.lease(lease).state == "active"
     assert world.lease(lease).gpus == held
@@ -38,7 +31,7 @@ def test_an_active_lease_is_extended_on_its_own_gpus_and_settles_to_the_second(w
     world.turn(T0 + HOUR + 1800)
     ended = world.lease(lease)
     assert (ended.state, ended.ends_at) == ("ended", to_wire(T0 + HOUR + 1800))
-    assert balance(world) == (0, 8 * (HOUR + 1800))
+    assert world.balance() == (0, 8 * (HOUR + 1800))
     assert ("extended", "extended") in world.events(lease)
 
 
@@ -64,9 +57,57 @@ def test_an_extension_into_a_promise_is_refused_with_the_longest_that_is_possibl
     promised = world.ask(8, who="globex", start=to_wire(T0 + HOUR + 700), duration_s=HOUR)
     with pytest.raises(ExtensionRefused) as refused:
         world.extend(mine, now=T0 + 10, by_s=HOUR)
-    assert refused.value.numbers == {"in_the_way": "capacity", "longest_s": 700 - GAP_S, "gpus": 8}
-    assert world.extend(mine, now=T0 + 10, by_s=HOUR, partly=True).by_s == 700 - GAP_S
+    assert refused.value.numbers == {
+        "in_the_way": "promise",
+        "in_the_way_from": rfc(T0 + HOUR + 700),
+        "longest_s": 700 - GAP_S,
+        "longest_until": rfc(T0 + HOUR + 700 - GAP_S),
+        "gpus": 8,
+        "promises_in_the_way": 1,
+    }
+    assert "promised to others" in refused.value.detail
+    partly = world.extend(mine, now=T0 + 10, by_s=HOUR, partly=True)
+    assert (partly.by_s, partly.in_the_way) == (700 - GAP_S, "promise")
     assert world.lease(promised).promised_start == promised.promised_start
+
+
+def test_an_extension_into_a_drain_is_refused_with_how_far_it_can(world: World) -> None:
+    """Neither by whole nor by moving somebody: it stays on its own GPUs, and those are gone from then on."""
+    lease = world.ask(8, duration_s=HOUR)
+    world.turn(T0)
+    [share] = lease.placement
+    body = wire.DrainNode(start=to_wire(T0 + HOUR + 600), duration_s=HOUR)
+    with world.db.begin() as session:
+        maintenance.drain(world.service, session, share.node, body, actor=ADMIN, now=T0 + 5)
+    with pytest.raises(ExtensionRefused) as refused:
+        world.extend(lease, now=T0 + 10, by_s=HOUR)
+    assert refused.value.numbers == {
+        "in_the_way": "drain",
+        "in_the_way_from": rfc(T0 + HOUR + 600),
+        "longest_s": 600 - GAP_S,
+        "longest_until": rfc(T0 + HOUR + 600 - GAP_S),
+        "gpus": 8,
+    }
+    assert "out of service" in refused.value.detail
+    assert world.balance() == (8 * HOUR, 0)
+    assert world.extend(lease, now=T0 + 10, longest=True).by_s == 600 - GAP_S
+    with world.db.begin() as session:
+        maintenance.resume(world.service, session, share.node, actor=ADMIN, now=T0 + 20)
+    assert world.extend(lease, now=T0 + 30, by_s=HOUR).by_s == HOUR
+
+
+def test_a_drain_over_a_running_lease_leaves_it_its_time_and_no_more(world: World) -> None:
+    lease = world.ask(8, duration_s=HOUR)
+    world.turn(T0)
+    [share] = lease.placement
+    body = wire.DrainNode(start=to_wire(T0 + 1800), duration_s=2 * HOUR)
+    with world.db.begin() as session:
+        maintenance.drain(world.service, session, share.node, body, actor=ADMIN, now=T0 + 5)
+    for by in ({"by_s": 1}, {"longest": True}, {"by_s": HOUR, "partly": True}):
+        with pytest.raises(ExtensionRefused) as refused:
+            world.extend(lease, now=T0 + 10, **by)
+        assert (refused.value.numbers["in_the_way"], refused.value.numbers["longest_s"]) == ("drain", 0)
+    assert world.lease(lease).ends_at == to_wire(T0 + HOUR)
 
 
 def test_quota_holds_for_the_added_time(database: Database) -> None:
@@ -80,13 +121,37 @@ def test_quota_holds_for_the_added_time(database: Database) -> None:
     assert refused.value.numbers["longest_s"] == 100
 
 
-def test_extending_closes_ten_minutes_before_the_end(world: World) -> None:
+def test_extending_closes_at_the_second_ten_minutes_before_the_end(world: World) -> None:
     lease = world.ask(8, duration_s=HOUR)
     world.turn(T0)
-    assert world.lease(lease).extension_closes == to_wire(T0 + HOUR - 600)
-    world.extend(lease, now=T0 + HOUR - 600, by_s=60)
+    closes = T0 + HOUR - 600
+    assert world.lease(lease).extension_closes == to_wire(closes)
+    with pytest.raises(TooLateToExtend) as late:
+        world.extend(lease, now=closes, by_s=60)
+    assert late.value.numbers == {"closed_at": rfc(closes), "ends_at": rfc(T0 + HOUR)}
+    world.extend(lease, now=closes - 0.5, by_s=60)
+    assert world.lease(lease).extension_closes == to_wire(closes + 60)
+    world.extend(lease, now=closes + 59, by_s=60)
+
+
+def test_a_short_lease_is_extended_until_half_of_it_is_over(world: World) -> None:
+    lease = world.ask(8, duration_s=100)
+    world.turn(T0)
+    assert world.lease(lease).extension_closes == to_wire(T0 + 50)
+    world.extend(lease, now=T0 + 49, by_s=100)
     with pytest.raises(TooLateToExtend):
-        world.extend(lease, now=T0 + HOUR - 600 + 61, by_s=60)
+        world.extend(lease, now=T0 + 100, by_s=100)
+
+
+def test_a_pool_says_when_extending_closes_and_never_in_the_grace(database: Database) -> None:
+    world = World(database).found(extension_closes_s=0)
+    lease = world.ask(8, duration_s=HOUR)
+    world.turn(T0)
+    assert world.lease(lease).extension_closes == to_wire(T0 + HOUR - GRACE_S)
+    world.turn(T0 + HOUR - GRACE_S)
+    assert world.lease(lease).state == "ending"
+    with pytest.raises(TooLateToExtend):
+        world.extend(lease, now=T0 + HOUR - 1, by_s=60)
 
 
 def test_nothing_is_extended_past_the_horizon_and_longest_stops_there(world: World) -> None:
@@ -106,7 +171,7 @@ def test_two_extensions_at_once_are_one_after_the_other(world: World) -> None:
             found.lease.ends_at for found in pool.map(lambda _: world.extend(lease, now=T0 + 10, by_s=600), range(2))
         }
     assert ends == {to_wire(T0 + HOUR + 600), to_wire(T0 + HOUR + 1200)}
-    assert balance(world) == (8 * (HOUR + 1200), 0)
+    assert world.balance() == (8 * (HOUR + 1200), 0)
 
 
 def test_a_shrunk_lease_ends_earlier_and_the_rest_is_refunded(world: World) -> None:
@@ -117,14 +182,15 @@ def test_a_shrunk_lease_ends_earlier_and_the_rest_is_refunded(world: World) -> N
     world.turn(T0 + 1800)
     world.turn(T0 + 1800)
     assert world.lease(lease).state == "ended"
-    assert balance(world) == (0, 8 * 1800)
+    assert world.balance() == (0, 8 * 1800)
 
 
 def test_a_scheduled_lease_is_shrunk_in_size(world: World) -> None:
     lease = world.ask(8, shape={"nodes": 2, "gpus_per_node": 4}, start=to_wire(T0 + HOUR), duration_s=HOUR)
-    found = world.shrink(lease, now=T0 + 1, size=1)
+    found = world.shrink(lease, now=T0 + 1, nodes=1)
     assert (found.lease.shape.nodes, len(found.lease.placement)) == (1, 1)
-    assert balance(world) == (4 * HOUR, 0)
+    assert [share.gpus for share in found.given_back] == [4]
+    assert world.balance() == (4 * HOUR, 0)
     world.turn(T0 + HOUR)
     assert len(world.lease(lease).gpus) == 4
 
@@ -137,32 +203,99 @@ def test_a_shrink_that_is_none_is_told_what_would_be(world: World, body: dict[st
         world.shrink(lease, now=T0 + 100, **body)
 
 
-def test_what_runs_is_not_made_smaller_and_what_is_over_is_not_extended(world: World) -> None:
+def test_what_is_over_or_about_to_be_is_not_extended(world: World) -> None:
+    released, cancelled, queued = (world.ask(4, duration_s=HOUR) for _ in range(3))
+    world.turn(T0)
+    world.release(released, now=T0 + 20)
+    with pytest.raises(WrongState, match="ask for a new one"):
+        world.extend(released, now=T0 + 30, by_s=60)
+    world.turn(T0 + 40)
+    with pytest.raises(WrongState):
+        world.extend(released, now=T0 + 50, by_s=60)
+    later = world.ask(4, start=to_wire(T0 + HOUR), duration_s=HOUR)
+    world.cancel(later, now=T0 + 60)
+    with pytest.raises(WrongState):
+        world.shrink(later, now=T0 + 70, by_s=60)
+    assert world.lease(cancelled).state == world.lease(queued).state == "active"
+
+
+def test_a_queued_ask_is_not_extended_but_told_what_to_do(world: World) -> None:
+    world.ask(16, duration_s=59 * 24 * HOUR)
+    waits = world.ask(16, who="globex", duration_s=2 * 24 * HOUR)
+    assert waits.state == "queued"
+    with pytest.raises(WrongState, match="cancel it and ask anew"):
+        world.extend(waits, now=T0 + 10, by_s=60)
+
+
+def test_a_scheduled_lease_is_extended_on_other_nodes_if_its_own_are_taken(database: Database) -> None:
+    world = World(database).found(nodes_=("n1", "n2", "n3"), gpus=8)
+    mine = world.ask(8, start=to_wire(T0 + 100), duration_s=100)
+    [own] = {share.node for share in mine.placement}
+    after = [world.ask(8, who="globex", start=to_wire(T0 + 250), duration_s=100) for _ in range(2)]
+    assert own in {share.node for lease in after for share in lease.placement}
+    found = world.extend(mine, now=T0 + 10, by_s=300)
+    assert found.lease.starts_at == mine.starts_at
+    assert found.lease.ends_at == to_wire(T0 + 500)
+    assert {share.node for share in world.lease(mine).placement} != {own} or found.others
+    for lease in after:
+        assert world.lease(lease).starts_at == lease.starts_at
+    assert world.balance() == (8 * 400, 0)
+
+
+def test_an_extension_keeps_what_it_was_decided_from_and_can_be_made_again(database: Database) -> None:
+    world = World(database).found(nodes_=("n1", "n2"), gpus=8)
+    mine = world.ask(8, duration_s=HOUR)
+    world.turn(T0)
+    other = world.ask(8, who="globex", start=to_wire(T0 + HOUR + 60), duration_s=HOUR)
+    world.ask(8, who="globex", start=to_wire(T0 + 3 * HOUR), duration_s=HOUR)
+    world.extend(mine, now=T0 + 10, longest=True)
+    [decision] = [head.id for head in kept(world) if head.kind == "extend"]
+    assert replay(world, decision).looked_at >= 2
+    assert world.lease(other).starts_at == other.starts_at
+
+
+def test_an_extension_while_a_plan_moves_others_keeps_every_promise(database: Database) -> None:
+    world = World(database).found(nodes_=("n1", "n2"), gpus=8, slack_ppm=2_000_000)
+    mine = world.ask(8, duration_s=HOUR, notice_s=0)
+    world.turn(T0)
+    others = [world.ask(8, who="globex", duration_s=HOUR, notice_s=0) for _ in range(4)]
+
+    def act(number: int) -> None:
+        if number % 2:
+            with contextlib.suppress(ExtensionRefused):
+                world.extend(mine, now=T0 + 10 + number, by_s=300)
+        else:
+            with world.db.begin() as session:
+                world.service.replan(session, "h100", now=T0 + 10 + number)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(act, range(12)))
+    for before in others:
+        after = world.lease(before)
+        assert after.starts_at is not None
+        assert after.promised_start is not None
+        assert after.promised_start == before.promised_start
+        assert after.starts_at <= after.promised_start
+    assert world.overbooked(T0 + 30) == []
+
+
+def test_the_same_extension_sent_twice_at_the_horizon_gives_no_more(world: World) -> None:
     lease = world.ask(8, duration_s=HOUR)
     world.turn(T0)
-    with pytest.raises(WrongState, match="shrunk in time alone"):
-        world.shrink(lease, now=T0 + 10, size=4)
-    world.release(lease, now=T0 + 20)
-    with pytest.raises(WrongState):
-        world.extend(lease, now=T0 + 30, by_s=60)
+    world.extend(lease, now=T0 + 10, longest=True)
+    with pytest.raises(ExtensionRefused) as refused:
+        world.extend(lease, now=T0 + 10, longest=True)
+    assert (refused.value.numbers["in_the_way"], refused.value.numbers["longest_s"]) == ("horizon", 0)
 
 
-def test_an_inference_lease_renews_itself_again_and_again(world: World) -> None:
-    lease = world.ask(4, duration_s=HOUR, purpose="inference", renew=True)
+def test_a_preview_says_the_same_and_changes_nothing(database: Database) -> None:
+    world = World(database).found(nodes_=("n1", "n2"), gpus=8)
+    mine = world.ask(8, duration_s=HOUR)
     world.turn(T0)
-    for hours in (1, 2, 3):
-        world.turn(T0 + hours * HOUR - 700)
-        assert world.lease(lease).ends_at == to_wire(T0 + (hours + 1) * HOUR)
-    assert [event for event, _ in world.events(lease)].count("renewed") == 3
-    assert world.lease(lease).state == "active"
-
-
-def test_a_renewal_that_cannot_be_is_told_once_and_in_time(database: Database) -> None:
-    world = World(database).found(nodes_=("n1",), gpus=8)
-    lease = world.ask(8, duration_s=HOUR, purpose="inference", renew=True)
-    world.turn(T0)
-    world.ask(8, who="globex", start=to_wire(T0 + HOUR + GAP_S), duration_s=HOUR)
-    for before_s in (1400, 1300, 1200, 700):
-        world.turn(T0 + HOUR - before_s)
-    assert [cause for event, cause in world.events(lease) if event == "renewal_refused"] == ["capacity"]
-    assert world.lease(lease).ends_at == to_wire(T0 + HOUR)
+    world.ask(8, who="globex", start=to_wire(T0 + HOUR + 60), duration_s=HOUR)
+    before = world.lease(mine)
+    body = wire.Extend(by_s=HOUR)
+    with world.db.snapshot() as session:
+        seen = amend.preview_extended(world.service, session, mine.id, body, actor=company("acme"), now=T0 + 10)
+    assert world.lease(mine) == before
+    assert seen == world.extend(mine, now=T0 + 10, by_s=HOUR)

@@ -26,12 +26,28 @@ def test_what_is_append_only_is_never_changed_or_removed(busy: World, table: str
         _run(busy, statement.format(table))
 
 
+@pytest.mark.parametrize(
+    "statement", ["DELETE FROM lease_span", "UPDATE lease_span SET gpus = 1", "TRUNCATE lease_span"]
+)
+def test_the_sizes_that_a_lease_had_are_never_changed_or_removed(busy: World, statement: str) -> None:
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        _run(busy, statement)
+
+
+def test_a_lease_has_one_size_at_a_time(busy: World) -> None:
+    span = (
+        "INSERT INTO lease_span (lease, since, until, gpus) SELECT id, now(), now() + interval '1 hour', 4 FROM lease"
+    )
+    with pytest.raises(IntegrityError, match="pk_lease_span"):
+        _run(busy, f"{span} UNION ALL SELECT id, now(), now() + interval '2 hours', 5 FROM lease")
+
+
 def test_a_gpu_is_in_no_two_live_allocations(busy: World) -> None:
     with pytest.raises(IntegrityError, match="uq_allocation_live_gpu"):
         _run(
             busy,
-            "INSERT INTO allocation (id, lease, gpu, node, opened_at)"
-            " SELECT 'alo_twin', lease, gpu, node, opened_at FROM allocation LIMIT 1",
+            "INSERT INTO allocation (id, lease, gpu, node, opened_at, given_back)"
+            " SELECT 'alo_twin', lease, gpu, node, opened_at, false FROM allocation LIMIT 1",
         )
 
 
@@ -47,6 +63,9 @@ def test_a_gpu_is_in_no_two_live_allocations(busy: World) -> None:
         pytest.param("stops_at = ends_at + interval '1 second'", "ck_lease_box", id="a stop after the end"),
         pytest.param("started_at = NULL", "ck_lease_started", id="active without a start"),
         pytest.param("total_gpus = 9", "ck_lease_total", id="more GPUs than its shape"),
+        pytest.param("max_size = 7", "ck_lease_size", id="more GPUs than its most"),
+        pytest.param("min_size = 9", "ck_lease_size", id="fewer GPUs than its least"),
+        pytest.param("resized_at = ends_at + interval '1 second'", "ck_lease_resized", id="resized after its end"),
     ],
 )
 def test_a_lease_is_never_in_a_state_that_cannot_be(busy: World, change: str, constraint: str) -> None:

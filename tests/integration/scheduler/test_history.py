@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dure import wire
-from dure.errors import ExtensionRefused, NotDrained, TooLateToExtend
+from dure.errors import ExtensionRefused, InvalidRequest, NotDrained, ResizeRefused, TooLateToExtend, WrongState
 from scheduler import labels, maintenance, policies
 from scheduler.core.book import Book
 from scheduler.core.fragmentation import Mix
@@ -41,6 +41,7 @@ class Day:
                 self.release,
                 self.cancel,
                 self.extend,
+                self.resize,
                 self.tick,
                 self.node,
                 self.quota,
@@ -48,7 +49,7 @@ class Day:
                 self.label,
                 self.policy,
             ),
-            (8, 3, 2, 3, 6, 2, 1, 2, 1, 1),
+            (8, 2, 2, 3, 4, 6, 2, 1, 2, 1, 1),
         )[0]
         turn()
         self.turns += 1
@@ -63,6 +64,8 @@ class Day:
         if self.chance.random() < 0.3:
             more["start_by"] = wire_time(self.now + 400)
         more |= {"queue": self.chance.random() < 0.8, "notice_s": self.chance.choice((0, 30))}
+        if self.chance.random() < 0.6:
+            more |= {"purpose": "inference", "min": 1}
         who = self.chance.choice(("acme", "globex"))
         duration_s = self.chance.choice((20, 100, 300))
         self.leases.append(
@@ -83,6 +86,11 @@ class Day:
                 self.world.extend(
                     self.chance.choice(found), now=self.now, by_s=self.chance.choice((30, 200)), partly=True
                 )
+
+    def resize(self) -> None:
+        if found := self.in_state("scheduled", "active"):
+            with suppress(ResizeRefused, InvalidRequest, WrongState):
+                self.world.resize(self.chance.choice(found), now=self.now, gpus=self.chance.choice((1, 2, 3, 6, 10)))
 
     def tick(self) -> None:
         self.world.turn(self.now)

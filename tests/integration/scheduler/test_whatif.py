@@ -204,3 +204,15 @@ def test_one_question_is_worked_out_at_a_time(world: World) -> None:
         body = wire.WhatIf(pool="h100", since=datetime.fromtimestamp(T0, UTC))
         case = what_ifs.read(session, body, now=T0 + 100)
     assert what_ifs.answer(case).decisions == 1
+
+
+def test_who_waited_is_seen_as_it_asked_though_it_was_granted_less_since(database: Database) -> None:
+    world = World(database).found()
+    first = world.ask(16, who="globex", duration_s=59 * 86_400)
+    world.turn(T0)
+    lease = world.ask(8, duration_s=2 * 86_400, purpose="inference", min=2, notice_s=0, now=T0 + 1)
+    world.shrink(first, now=T0 + 100, gpus=13)
+    world.turn(T0 + 101)
+    assert (world.lease(lease).state, world.lease(lease).shape.gpus) == (wire.LeaseState.SCHEDULED, 3)
+    found = ask(world, now=T0 + 201, since=wire_time(T0 + 50), until=wire_time(T0 + 200))
+    assert (found.unlike, found.differences) == ([], [])

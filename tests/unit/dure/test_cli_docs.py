@@ -18,7 +18,7 @@ company add, company list, company show, quota set, quota show, token issue, tok
 offer search, offer list, offer show, offer claim, pool add, pool list, pool show, pool policy, node enroll, node list, node show, node drain, node resume, node label,
 webhook add, webhook list, webhook show, webhook deliveries, webhook test, webhook rotate, webhook enable, webhook remove,
 decision show, decision replay, lease explain,
-lease list, lease show, lease release, lease cancel, lease watch, lease events, lease extend, lease shrink, lease renew
+lease list, lease show, lease release, lease cancel, lease watch, lease events, lease extend, lease shrink, lease resize, lease renew
 """
 
 

@@ -15,6 +15,7 @@ from scheduler.core.lease import advance
 from scheduler.core.model import Ask, Cause, CompanyId, Instant, LeaseId, NodeId, State, Total
 from scheduler.core.past import Asked, Happened, Past, Planned, Step
 from scheduler.core.replan import replan
+from scheduler.core.resize import shrink
 from scheduler.core.whatif import Change, Changes
 from tests.builders import a_book, a_node, a_placement, a_policy, an_ask
 
@@ -185,3 +186,22 @@ def test_a_decision_that_does_not_come_out_again_is_named(busy: Reality) -> None
         decision="dec_a", now=first.now, asks=first.asks, result=first.result.replace("starts_now", "starts_later")
     )
     assert busy.lived(Changes()).unlike == ("dec_a",)
+
+
+def test_what_a_lease_gave_back_goes_with_it_where_it_stands_otherwise() -> None:
+    """`b` starts at once on another node, so it never gives back what it gave back at 150, nor blocks anybody with it."""
+    real = Reality(book=a_book(policy=a_policy(gap_s=30)))
+    real.ask("a", 0, an_ask(Total(gpus=8), duration_s=100))
+    real.start("a", 0)
+    real.ask("b", 10, an_ask(Total(gpus=8), duration_s=200))
+    real.end("a", 100)
+    real.start("b", 130)
+    found = shrink(real.book, LeaseId("b"), 4, Instant(150))
+    assert found.cleaned is not None
+    for item in (found.lease, found.cleaned):
+        real.item(150, item)
+    real.ask("c", 155, an_ask(Total(gpus=8), duration_s=50, company="bolt"))
+    by = {one.lease: one for one in real.lived(Changes(added=(a_node("z1"),))).leases}
+    assert by[LeaseId("b")].after.estimate == 10
+    assert by[LeaseId("c")].after.estimate == 155
+    assert set(stands(real.lived(Changes())).values()) == {("same", None)}

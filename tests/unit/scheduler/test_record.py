@@ -21,6 +21,7 @@ EVERYTHING = Ask(
     queue=False,
     notice_s=17,
     purpose=Purpose.INFERENCE,
+    min_size=1,
 )
 NOW = Instant(100)
 

@@ -12,10 +12,14 @@ from tests.unit.dure.conftest import Run
 @pytest.mark.parametrize(
     ("words", "want"),
     [
-        pytest.param([], {"gap_s": 30, "grace_s": 30, "empty_memory_bytes": 1 << 30}, id="with the usual rules"),
         pytest.param(
-            ["--gap", "2m", "--grace", "0s", "--empty-memory-mib", "512"],
-            {"gap_s": 120, "grace_s": 0, "empty_memory_bytes": 512 << 20},
+            [],
+            {"gap_s": 30, "grace_s": 30, "extension_closes_s": 600, "empty_memory_bytes": 1 << 30},
+            id="with the usual rules",
+        ),
+        pytest.param(
+            ["--gap", "2m", "--grace", "0s", "--extension-closes", "5m", "--empty-memory-mib", "512"],
+            {"gap_s": 120, "grace_s": 0, "extension_closes_s": 300, "empty_memory_bytes": 512 << 20},
             id="with rules of its own",
         ),
     ],

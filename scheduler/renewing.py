@@ -1,0 +1,59 @@
+"""Renewal: whether an inference lease is extended by itself, and doing it."""
+
+from dure import wire
+from dure.errors import TooLateToExtend, WrongState
+from scheduler import case as cases
+from scheduler.actor import Actor
+from scheduler.case import Case, rfc
+from scheduler.core.extend import EXTENDABLE, Extended, NotExtended, closed, extend
+from scheduler.core.model import Instant, Lease, State
+from scheduler.service import Service
+from scheduler.store import audit, leases, tables
+from scheduler.store.db import Session
+
+
+def renewing(
+    service: Service, session: Session, lease_id: str, body: wire.Renewal, *, actor: Actor, now: float
+) -> wire.Lease:
+    """Says whether a lease renews itself, by the length that it was asked for.
+
+    Raises UnknownLease, WrongState, TooLateToExtend.
+    """
+    case = cases.locked(service, session, lease_id, actor, now)
+    row = case.row
+    if body.renew:
+        _may_renew(case)
+    row.renew_s = row.asked_s if body.renew else None
+    row.renewal_refused_at = None
+    session.add(row)
+    audit.record(session, actor=actor, action="lease.renewal", subject=row.id, at=case.now, after=body.model_dump())
+    session.flush()
+    return leases.to_wires(session, [row])[0]
+
+
+def _may_renew(case: Case) -> None:
+    row = case.row
+    if case.lease.state not in {*EXTENDABLE, State.QUEUED} or row.purpose != "inference":
+        said = f"lease {row.id} is {row.state} and for {row.purpose}; only inference leases that are not over renew themselves"
+        raise WrongState(said, numbers={"state": row.state, "purpose": row.purpose})
+    if case.lease.state is State.ACTIVE and closed(case.lease, case.book.policy, Instant(int(case.now))):
+        said = f"extending lease {row.id} has closed, so it ends at {rfc(case.ends_at)}; ask for a new lease"
+        raise TooLateToExtend(said, numbers={"ends_at": rfc(case.ends_at)})
+
+
+def renew(
+    service: Service, session: Session, row: tables.Lease, lease: Lease, *, now: float
+) -> Extended | NotExtended | None:
+    """Extends a lease that renews itself: by its length, else as far as possible; None where extending has closed.
+
+    The caller holds the pool's lock.
+    """
+    number, book, now = service.locked(session, row.pool, now)
+    assert row.renew_s is not None
+    case = Case(row=row, lease=book.leases[lease.id], book=book, number=number, now=now)
+    if closed(case.lease, book.policy, Instant(int(now))):
+        return None
+    found = extend(book, lease.id, case.ends_at + row.renew_s, case.at, partly=True)
+    if isinstance(found, Extended):
+        cases.write(service, session, case, cases.extension(case, found), "renewed")
+    return found
