@@ -20,7 +20,7 @@ def drawn(tasks: Table, target_milli: int, seed: int) -> Table:
     total = int(asked.sum())
     while total > target_milli:
         total -= int(asked[order.pop(int(chance.integers(len(order))))])
-    if len(order) == len(tasks):
+    if len(order) == len(tasks) and asked.any():
         # As published: what is compared is one GPU's share of the next task, so the last one may lift it above.
         while total + tasks[following := int(chance.integers(len(tasks))), MILLI] <= target_milli:
             total += int(asked[following])

@@ -33,6 +33,11 @@ def test_where_all_tasks_are_too_many_some_are_left_out_at_random(seed: int):
     assert len({tuple(row) for row in come.tolist()}) == len(come)
 
 
+def test_tasks_that_ask_for_no_gpu_come_once():
+    """However many came, no GPU would be asked for."""
+    assert sorted(arrivals.drawn(TASKS[:3] * [1, 1, 0, 0, 1], 9_000, 42)[:, 0]) == [0, 1, 2]
+
+
 def test_the_order_is_the_seeds():
     first, again, other = (arrivals.drawn(TASKS, 40_000, seed).tolist() for seed in (42, 42, 43))
     assert first == again
