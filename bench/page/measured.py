@@ -48,7 +48,7 @@ def command(one: Kept) -> str:
     words: Sequence[str] = {
         "replay": lambda: _replay(one),
         "philly": lambda: _options(one, ("gpus", "quota_percent", "gap_s", "slack", "rule")),
-        "openb": lambda: _options(one, ("arrivals", "seeds", "sample", "kept", "headroom", "grain")),
+        "openb": lambda: _options(one, ("arrivals", "seeds", "known", "sample", "kept", "headroom", "grain")),
         "ask": lambda: ["--gpus", str(said["gpus"])],
         "lateness": lambda: ["--leases", str(said["leases"]), "--within", str(said["within_s"])],
     }.get(first, list[str])()
@@ -65,6 +65,6 @@ def _options(one: Kept, names: Sequence[str]) -> list[str]:
     return [
         word
         for name, value in there.items()
-        if DEFAULTS.get(name) != value
-        for word in (f"--{name.removesuffix('_s').removesuffix('_percent')}", str(value))
+        if DEFAULTS.get(name) != value and value is not False
+        for word in (f"--{name.removesuffix('_s').removesuffix('_percent')}", *([] if value is True else [str(value)]))
     ]

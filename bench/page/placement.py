@@ -9,7 +9,7 @@ from bench.results import Row, Value
 
 COMMAND = "python -m bench openb"
 NAMES = {"random": "random", "bestfit": "BestFit", "fgd": "FGD", "ours": "ours"}
-OPTIONS = ("arrivals", "seeds", "sample", "kept", "headroom", "grain")
+OPTIONS = ("arrivals", "seeds", "known", "sample", "kept", "headroom", "grain")
 
 
 def section(found: Results) -> Section:
@@ -48,8 +48,9 @@ def _varied(main: Kept, others: Sequence[Kept]) -> list[Row]:
 
 
 def _options(main: Kept, one: Kept) -> str:
-    changed = [name for name in OPTIONS if one.settings[name] != main.settings[name]]
-    return " ".join(f"`--{name} {one.settings[name]}`" for name in changed) or "-"
+    changed = [name for name in OPTIONS if one.settings.get(name) != main.settings.get(name)]
+    values = {name: "" if one.settings[name] is True else f" {one.settings[name]}" for name in changed}
+    return " ".join(f"`--{name}{value}`" for name, value in values.items()) or "-"
 
 
 def _last(row: Row) -> Value:

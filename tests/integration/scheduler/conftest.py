@@ -1,12 +1,12 @@
 """A small world on a real database: companies, a pool, nodes that report, and time that the test sets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
 from dure import wire
-from scheduler import amend
+from scheduler import amend, endings
 from scheduler.actor import Actor
 from scheduler.service import Service
 from scheduler.store import companies, leases, nodes, pools, quotas, reports
@@ -35,22 +35,22 @@ class World:
     pool: str = "h100"
 
     def found(
-        self, *, nodes_: Sequence[str] = ("n1", "n2"), gpus: int = 8, quota: int = 16, slack_ppm: int = 0
+        self, *, nodes_: Sequence[str] = ("n1", "n2"), gpus: int = 8, quota: int = 16, slack_ppm: int = 0, at: int = T0
     ) -> "World":
         with self.db.begin() as session:
             pools.add(
                 session,
                 wire.PoolCreate(name="h100", product=PRODUCT, gap_s=GAP_S, grace_s=GRACE_S, slack_ppm=slack_ppm),
                 actor=ADMIN,
-                now=T0,
+                now=at,
             )
             for name in ("acme", "globex"):
-                companies.add(session, wire.CompanyCreate(name=name), actor=ADMIN, now=T0)
-                quotas.put(session, name, "h100", wire.QuotaSet(gpus=quota), actor=ADMIN, now=T0)
+                companies.add(session, wire.CompanyCreate(name=name), actor=ADMIN, now=at)
+                quotas.put(session, name, "h100", wire.QuotaSet(gpus=quota), actor=ADMIN, now=at)
             for node in nodes_:
-                nodes.enroll(session, wire.NodeEnroll(name=node), actor=ADMIN, now=T0)
+                nodes.enroll(session, wire.NodeEnroll(name=node), actor=ADMIN, now=at)
         for node in nodes_:
-            self.report(node, now=T0, gpus=gpus)
+            self.report(node, now=at, gpus=gpus)
         return self
 
     def report(
@@ -65,20 +65,23 @@ class World:
         health: str = "ok",
         boot: str = "boot1",
         product: str = PRODUCT,
+        products: Mapping[str, int] | None = None,
     ) -> wire.ReportAnswer:
+        """`products` are the GPUs of a node that has several; else it has `gpus` of `product`."""
         self.seq += 1
+        all_of = [one for one, count in (products or {product: gpus}).items() for _ in range(count)]
         readings = [
             wire.GpuReading.model_validate(
                 {
                     "uuid": f"GPU-{node}-{index}",
                     "index": index,
-                    "product": product,
+                    "product": one,
                     "health": health,
                     "memory_used_bytes": 0,
                     "processes": processes,
                 }
             )
-            for index in range(gpus)
+            for index, one in enumerate(all_of)
         ]
         report = wire.Report(
             boot=boot,
@@ -102,11 +105,11 @@ class World:
 
     def release(self, lease: wire.Lease, *, now: float) -> wire.Lease:
         with self.db.begin() as session:
-            return self.service.release(session, lease.id, actor=company(lease.company), now=now)
+            return endings.release(self.service, session, lease.id, actor=company(lease.company), now=now)
 
     def cancel(self, lease: wire.Lease, *, now: float) -> wire.Lease:
         with self.db.begin() as session:
-            return self.service.cancel(session, lease.id, actor=company(lease.company), now=now)
+            return endings.cancel(session, lease.id, actor=company(lease.company), now=now)
 
     def extend(self, lease: wire.Lease, *, now: float, **body: object) -> wire.Amended:
         wanted = wire.Extend.model_validate(body)
