@@ -100,6 +100,7 @@ def _ratios(replays: Sequence[Kept], ways: Sequence[str]) -> Bars:
         labels=ways,
         series={name: [ratios(replays, one).get(name) for one in ways] for name in logs},
         mark=1.0,
+        log=True,  # a rule that is useless beside the others leaves them visible
     )
 
 
