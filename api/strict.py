@@ -19,7 +19,7 @@ from dure.wire import FieldError
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
-CHANGING = frozenset({"POST", "PUT", "DELETE"})
+CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 class StrictRoute(APIRoute):

@@ -1,15 +1,18 @@
 """`python -m bench [MEASURE]`: measures one thing, or all of ours at moderate length, prints tables and keeps them as JSON.
 
-`slurm` is for itself: it installs Debian's Slurm where it is missing, and takes most of an hour. So are `replay` and `openb`,
-with options of their own (`--help`): they replay traces that are not in this tree.
+`slurm` is for itself: it installs Debian's Slurm where it is missing, and takes most of an hour. So are `replay`, `philly` and
+`openb`, with options of their own (`--help`): they replay traces that are not in this tree.
+`page` writes docs/performance.md from what was kept.
 """
 
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from bench import ask, beside, cli, lateness, reports, results, sizes
+from bench.page import cli as page
+from bench.philly import cli as philly
 from bench.replay import __main__ as replay
 from bench.results import Result
 from bench.slurm.packages import SlurmMissing
@@ -18,15 +21,21 @@ EVERYTHING = "all"
 
 
 def main() -> int:
-    """0; 130 when interrupted, with every process ended; what `replay` says of itself."""
+    """0; 130 when interrupted, with every process ended; what the others say of themselves."""
     if sys.argv[1:2] == ["replay"]:
         return replay.main(sys.argv[2:])
     if sys.argv[1:2] == ["openb"]:
         return _openb(sys.argv[2:])
+    if sys.argv[1:2] == ["philly"]:
+        return philly.main(sys.argv[2:])
+    if sys.argv[1:2] == ["page"]:
+        return page.main(sys.argv[2:])
     wanted = _arguments()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-    for result in _measured(wanted):
+    if wanted.measure == "slurm":
+        return beside.run(sizes.QUICK if wanted.quick else sizes.WHOLE, wanted.on)
+    for result in (measure() for measure in _measures(wanted)):
         print(results.table(result), flush=True)
         print(f"kept in {results.keep(result)}\n", flush=True)
     return 0
@@ -40,13 +49,6 @@ def _openb(arguments: list[str]) -> int:
         return openb.main(arguments)
     except Unreadable as trouble:
         sys.exit(f"bench openb: {trouble}")
-
-
-def _measured(wanted: argparse.Namespace) -> Iterable[Result]:
-    """Each as soon as it is there."""
-    if wanted.measure == "slurm":
-        return beside.measure(sizes.QUICK if wanted.quick else sizes.WHOLE, wanted.on)
-    return (measure() for measure in _measures(wanted))
 
 
 def _interrupt(*_: object) -> None:

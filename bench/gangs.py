@@ -1,9 +1,11 @@
 """The asks that Slurm and we are both given: gangs of 1 to 128 GPUs, most of them one GPU, with log-normal boxes.
 
-Pure and seeded: the same arguments give the same asks, on any machine. 4,400 of them more than fill 10,000 GPUs.
+Pure and seeded: the same arguments give the same asks, on any machine. About 2,300 of them fill 10,000 GPUs.
 """
 
+import itertools
 import random
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 SEED = 3
@@ -36,13 +38,47 @@ LARGE = Gang(nodes=64, gpus_per_node=GPUS_PER_NODE, minutes=120)
 """What is asked for where one that is hard to place is wanted."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """`held` take every GPU, the widest first, so that they do whatever nodes are chosen for each; `waiting` find none free,
+    so who is given both in this order plans the very same queue."""
+
+    held: Sequence[Gang]
+    waiting: Sequence[Gang]
+
+    @property
+    def asks(self) -> list[Gang]:
+        return [*self.held, *self.waiting]
+
+
+def load(*, gpus: int, waiting: int, seed: int = SEED) -> Load:
+    """Asks in the order of the seed are held while they fit into so many GPUs, and else wait."""
+    drawn = _drawn(seed, max(SHARES), LONGEST_MIN)
+    held: list[Gang] = []
+    left: list[Gang] = []
+    free = gpus
+    while free or len(left) < waiting:
+        gang = next(drawn)
+        if gang.gpus <= free:
+            held.append(gang)
+            free -= gang.gpus
+        elif len(left) < waiting:
+            left.append(gang)
+    return Load(held=sorted(held, key=lambda gang: -gang.gpus), waiting=left)
+
+
 def gangs(count: int, *, seed: int = SEED, largest_gpus: int = 128, longest_min: int = LONGEST_MIN) -> list[Gang]:
     """So many asks, in the order in which they are asked. Sizes above `largest_gpus` are left out and the others keep
     their proportions; a box outside of its bounds is set to the nearest bound."""
+    return list(itertools.islice(_drawn(seed, largest_gpus, longest_min), count))
+
+
+def _drawn(seed: int, largest_gpus: int, longest_min: int) -> Iterator[Gang]:
     chance = random.Random(seed)
     sizes = [gpus for gpus in SHARES if gpus <= largest_gpus]
     weights = [SHARES[gpus] for gpus in sizes]
-    return [_gang(chance.choices(sizes, weights)[0], _minutes(chance, longest_min)) for _ in range(count)]
+    while True:
+        yield _gang(chance.choices(sizes, weights)[0], _minutes(chance, longest_min))
 
 
 def _gang(gpus: int, minutes: int) -> Gang:

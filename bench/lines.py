@@ -1,11 +1,11 @@
-"""One line of a table that sets us beside Slurm: who was called how often, how long each call took, on how busy a machine."""
+"""One line of what we or Slurm did: who was called how often, how long each call took, on how busy a machine."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bench import machine
-from bench.figures import Timed, times
+from bench.figures import Timed
 from bench.load import Lane, finish
 from bench.results import Row
 
@@ -27,15 +27,11 @@ class Line:
     server_ms: float | None = None
     load: float = field(default_factory=machine.load)
 
-    def row(self, beside: "Line") -> Row:
-        """The ratios are to `beside`."""
+    def row(self) -> Row:
         return {
             "who": self.who,
             "what": self.what,
             "clients": self.clients,
-            "x p50": times(self.timed.p50_ms, beside.timed.p50_ms),
-            "x p99": times(self.timed.p99_ms, beside.timed.p99_ms),
-            "x a second": times(self.timed.rate, beside.timed.rate),
             "p50 ms": self.timed.p50_ms,
             "p99 ms": self.timed.p99_ms,
             "a second": self.timed.rate,

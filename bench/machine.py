@@ -8,6 +8,8 @@ from pathlib import Path
 import psutil
 
 TREE = Path(__file__).resolve().parents[1]
+MADE = ("bench/results", "docs/performance.md", "docs/performance")
+"""What the bench writes into the tree."""
 
 
 def described() -> dict[str, str | int | float]:
@@ -28,9 +30,10 @@ def load() -> float:
 
 
 def commit() -> str:
-    """The short commit of this tree, with a plus when the tree differs from it."""
+    """The short commit of this tree, with a plus when the tree differs from it, what was measured left aside."""
     found = _git("rev-parse", "--short", "HEAD")
-    return f"{found}+" if found and _git("status", "--porcelain") else found or "unknown"
+    differs = _git("status", "--porcelain", "--", ".", *(f":!{path}" for path in MADE))
+    return f"{found}+" if found and differs else found or "unknown"
 
 
 def _processor() -> str:

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-from bench.figures import times
 from bench.results import Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How many jobs were placed, and for how many seconds it was worked at that.
+    """How many jobs waited to be placed, and for how many seconds it was worked at that.
 
     `busy_s` are the processor seconds of who planned: without those that other processes on a busy machine took from
     him. `load` is the machine's as it began.
@@ -21,13 +20,10 @@ class Plan:
     busy_s: float
     load: float
 
-    def row(self, beside: "Plan") -> Row:
-        """The ratios are to `beside`, a job."""
+    def row(self) -> Row:
         return {
             "who": self.who,
             "what": self.what,
-            "x": times(self.seconds / self.jobs, beside.seconds / beside.jobs),
-            "x processor": times(self.busy_s / self.jobs, beside.busy_s / beside.jobs),
             "seconds": self.seconds,
             "processor s": self.busy_s,
             "jobs": self.jobs,

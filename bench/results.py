@@ -42,7 +42,6 @@ def keep(result: Result) -> Path:
     """Writes the result to a file of its own and answers where, from the root of the tree."""
     FOLDER.mkdir(exist_ok=True)
     size = f"-{result.settings['gpus']}" if "gpus" in result.settings else ""
-    path = FOLDER / f"{result.at:%Y%m%dT%H%M%SZ}-{result.measure}{size}.json"
     found = {
         "measure": result.measure,
         "at": result.at.isoformat(),
@@ -52,8 +51,21 @@ def keep(result: Result) -> Path:
         "rows": [dict(row) for row in result.rows],
         "notes": dict(result.notes),
     }
-    path.write_text(json.dumps(found, indent=1) + "\n")
+    path = _written(f"{result.at:%Y%m%dT%H%M%SZ}-{result.measure}{size}", json.dumps(found, indent=1) + "\n")
     return path.relative_to(machine.TREE)
+
+
+def _written(name: str, text: str) -> Path:
+    """A new file; what was measured in the same second keeps its own."""
+    for after in ("", *(f"-{k}" for k in range(2, 100))):
+        path = FOLDER / f"{name}{after}.json"
+        try:
+            with path.open("x") as file:
+                file.write(text)
+        except FileExistsError:
+            continue
+        return path
+    raise FileExistsError(f"a hundred results are called {name}: remove some from {FOLDER}")
 
 
 def _said(values: Row) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """`asks` more than fill `nodes` of 8 GPUs and leave about `pending` of them waiting; `quotes` are asked a line.
+    """`nodes` of 8 GPUs are all held, and `pending` asks wait; `quotes` are asked a line.
 
     On the `real_nodes`: `launches` jobs that do nothing; then, for each of the seeds in `queues`, `held` jobs, which more
     than fill them, and so many `probes`; of ours, `pairs` of a quote and an ask, each for a second for every `shortened` minutes. So many `threads` ask for
@@ -14,7 +14,6 @@ class Size:
 
     nodes: int
     cloud_interval_s: int
-    asks: int
     pending: int
     plans: int
     quotes: int
@@ -33,7 +32,6 @@ class Size:
 WHOLE = Size(
     nodes=1250,
     cloud_interval_s=30,
-    asks=4400,
     pending=2000,
     plans=2,
     quotes=500,
@@ -50,19 +48,18 @@ WHOLE = Size(
 )
 QUICK = Size(
     nodes=125,
-    cloud_interval_s=5,
-    asks=440,
+    cloud_interval_s=3,
     pending=200,
     plans=1,
-    quotes=50,
+    quotes=30,
     replans=3,
     real_nodes=8,
     real_interval_s=2,
-    launches=100,
+    launches=40,
     held=90,
     queues=(10,),
-    probes=3,
+    probes=2,
     threads=(8,),
-    pairs=8,
-    shortened=120,
+    pairs=5,
+    shortened=240,
 )

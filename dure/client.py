@@ -4,7 +4,7 @@
         lease = client.ask(wire.Ask(pool="h100-80gb", shape=wire.Shape(gpus=8), duration_s=7200))
 
 Every method raises the classes of `dure.errors`: what the server answered, or Unreachable. What is safe to repeat is
-repeated with back-off: reads, PUT, DELETE, and POST under an Idempotency-Key, which the client makes for each call.
+repeated with back-off: reads, PUT, PATCH, DELETE, and POST under an Idempotency-Key, which the client makes for each call.
 """
 
 import gzip
@@ -80,11 +80,16 @@ class Client(Telling):
         """Gives a drained node back now."""
         return self._post(f"/v1/nodes/{segment(node)}/resume", None, wire.Drained)
 
-    def label_node(self, node: str, body: wire.NodeLabels) -> wire.Node:
-        return self._put(f"/v1/nodes/{segment(node)}/labels", body, wire.Node)
+    def preview_resume(self, node: str) -> wire.Drained:
+        return self._dry(f"/v1/nodes/{segment(node)}/resume", wire.Drained)
 
-    def set_policy(self, pool: str, body: wire.PoolPolicy) -> wire.Pool:
-        return self._put(f"/v1/pools/{segment(pool)}/policy", body, wire.Pool)
+    def label_node(self, node: str, body: wire.NodeLabels) -> wire.Node:
+        """Says where a node stands. What is left out stays."""
+        return self._patch(f"/v1/nodes/{segment(node)}/labels", body, wire.Node)
+
+    def change_policy(self, pool: str, body: wire.PolicyChange) -> wire.Pool:
+        """Changes how a pool promises. What is left out stays."""
+        return self._patch(f"/v1/pools/{segment(pool)}/policy", body, wire.Pool)
 
     def report(self, node: str, body: wire.Report) -> wire.ReportAnswer:
         """Sends a node's report, compressed. Never repeated: the next report says it all again."""

@@ -73,6 +73,10 @@ class Sending:
     def _put(self, path: str, body: wire.Wire, answer: type[B]) -> B:
         return self._parsed(self._connection.send("PUT", path, json=as_json(body), repeatable=True), answer)
 
+    def _patch(self, path: str, body: wire.Wire, answer: type[B]) -> B:
+        # It says what is to be, not by how much to change it, so it may be said twice.
+        return self._parsed(self._connection.send("PATCH", path, json=as_json(body), repeatable=True), answer)
+
     def _dry(self, path: str, answer: type[B], body: wire.Wire | None = None) -> B:
         sent = self._connection.send("POST", path, params={"dry_run": "true"}, json=as_json(body), repeatable=True)
         return self._parsed(sent, answer)

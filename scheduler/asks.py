@@ -6,7 +6,7 @@ from dure import wire
 from dure.errors import BeyondHorizon, Forbidden, InvalidRequest, WindowInPast
 from dure.wire import HORIZON_S, FieldError
 from scheduler.actor import Actor
-from scheduler.core.model import Ask, CompanyId, Gang, PoolId, Purpose, Total
+from scheduler.core.model import Ask, CompanyId, Gang, PoolId, Purpose, Shape, Total
 from scheduler.store import companies
 from scheduler.store.db import Session
 from scheduler.store.times import from_wire, to_wire
@@ -31,11 +31,10 @@ def of_company(body: wire.Ask, actor: Actor, now: float) -> Ask:
 
 
 def _ask(body: wire.Ask, company: str, now: float) -> Ask:
-    shape = body.shape
     ask = Ask(
         company=CompanyId(company),
         pool=PoolId(body.pool),
-        shape=Total(gpus=shape.gpus) if shape.gpus is not None else _gang(shape),
+        shape=shape(body.shape),
         duration_s=body.duration_s,
         start=from_wire(body.start),
         start_by=from_wire(body.start_by),
@@ -48,8 +47,11 @@ def _ask(body: wire.Ask, company: str, now: float) -> Ask:
     return ask
 
 
-def _gang(shape: wire.Shape) -> Gang:
-    return Gang(nodes=shape.nodes or 0, gpus_per_node=shape.gpus_per_node or 0)
+def shape(said: wire.Shape) -> Shape:
+    """The shape as it is decided."""
+    if said.gpus is not None:
+        return Total(gpus=said.gpus)
+    return Gang(nodes=said.nodes or 0, gpus_per_node=said.gpus_per_node or 0)
 
 
 def _check_window(ask: Ask, now: float) -> None:

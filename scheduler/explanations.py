@@ -1,8 +1,11 @@
 """Why a lease is as it is: everything that happened to it in words, each with the decision that made it."""
 
 from dure import wire
+from scheduler import asks
 from scheduler.actor import Actor
 from scheduler.core import sentences
+from scheduler.core.explain import placed
+from scheduler.core.model import NodeId, Purpose
 from scheduler.store import decisions, leases
 from scheduler.store.db import Session
 from scheduler.store.leases import Expected
@@ -16,7 +19,12 @@ def explain(session: Session, lease: str, *, actor: Actor, expected: Expected) -
     found = leases.get(session, lease, actor=actor, expected=expected)
     said = {decision.id: decision.detail for decision in decisions.of_lease(session, lease)}
     events = leases.events(session, lease, actor=actor, after=None, limit=MOST_STEPS).items
-    return wire.Explanation(lease=found, steps=[_step(event, said) for event in events])
+    return wire.Explanation(lease=found, placed=_placed(found), steps=[_step(event, said) for event in events])
+
+
+def _placed(lease: wire.Lease) -> str | None:
+    placement = tuple((NodeId(share.node), share.gpus) for share in lease.placement)
+    return placed(asks.shape(lease.shape), Purpose(lease.purpose), placement) if placement else None
 
 
 def _step(event: wire.LeaseEvent, said: dict[str, str]) -> wire.Step:

@@ -1,11 +1,17 @@
 """Housekeeping, all of it, in APScheduler. What time does to leases is the loop's."""
 
+import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from scheduler.clock import DatabaseClock
+from scheduler.core.fragmentation import Mix
 from scheduler.loop import Loop
-from scheduler.store import deliveries, idempotency, offers
+from scheduler.store import deliveries, due, idempotency, offers
 from scheduler.store.db import Database
+from scheduler.store.leader import fence
+from scheduler.turns import mix
+
+log = structlog.get_logger()
 
 
 def schedule(db: Database, clock: DatabaseClock, loop: Loop) -> BackgroundScheduler:
@@ -21,6 +27,7 @@ def schedule(db: Database, clock: DatabaseClock, loop: Loop) -> BackgroundSchedu
     jobs.add_job(
         lambda: forget_deliveries(db, loop, clock.now()), "interval", id="forget_deliveries", minutes=60, jitter=300
     )
+    jobs.add_job(lambda: renew_mixes(db, loop, clock.now()), "interval", id="renew_mixes", minutes=5, jitter=30)
     jobs.start()
     return jobs
 
@@ -47,3 +54,23 @@ def forget_deliveries(db: Database, loop: Loop, now: float) -> int:
         return 0
     with db.begin() as session:
         return deliveries.forget(session, now=now)
+
+
+def renew_mixes(db: Database, loop: Loop, now: float) -> dict[str, Mix]:
+    """Gives pools the newest asks, by which small shapes are placed from then on; only the leader does.
+
+    The mixes that changed, by pool.
+    """
+    epoch, found = loop.epoch, dict[str, Mix]()
+    if epoch is None:
+        return found
+    with db.snapshot() as session:
+        pools = [pool.pool for pool in due.pools(session, now=now)]
+    for pool in pools:
+        with db.begin() as session:
+            fence(session, epoch)
+            renewed = mix.renew(session, loop.service.books, pool, now=now)
+        if renewed is not None:
+            found[pool] = renewed
+            log.info("the mix of asks was renewed", action="mix_renew", pool=pool, weights=dict(renewed.weights))
+    return found

@@ -11,11 +11,10 @@ from dure.errors import BeyondHorizon, InvalidRequest, NotDrained
 from dure.wire import FieldError
 from scheduler.actor import Actor
 from scheduler.core.codec import Item
-from scheduler.core.model import Cause, Drain, Instant, Lease, NodeId, State
-from scheduler.core.replan import Move, Plan
+from scheduler.core.model import Cause, Drain, Lease, NodeId, State
+from scheduler.core.replan import Plan
 from scheduler.service import Service
-from scheduler.store import audit, books, drains, fleet, nodes, pools, records, tables
-from scheduler.store import leases as stored
+from scheduler.store import audit, books, bulk, drains, fleet, nodes, records, tables
 from scheduler.store.db import Session
 from scheduler.store.times import from_wire, to_wire
 
@@ -29,17 +28,15 @@ def drain(
     """
     nodes.row(session, node)
     window = _window(body, now)
-    touched = fleet.lock_pools_of(session, node)
+    touched = fleet.hold_pools_of(session, node)
     row = drains.add(session, node, starts_at=window.start, ends_at=window.stop, reason=body.reason, now=now)
     plans = {pool: service.replan(session, pool, now=now, queue=False, items=[books.drain(row)]) for pool in touched}
-    running = _running(plans.values(), [row])
-    for lease in running:
-        detail = {"node": node, "starts_at": records.time(row.starts_at), "ends_at": records.time(row.ends_at)}
-        told = stored.row(session, lease.id, actor=actor)
-        records.event(session, told, "drain_notice", at=now, cause="drain", detail=detail | {"reason": body.reason})
+    windows = [books.drain(row)]
+    running = _running(plans.values(), windows)
+    _tell(session, running, row, now, event="drain_notice")
     audit.record(session, actor=actor, action="node.drain", subject=node, at=now, after=body.model_dump(mode="json"))
     session.flush()
-    return _drained([row], plans, running)
+    return _drained(session, [row], plans, running, now)
 
 
 def preview_drain(service: Service, session: Session, node: str, body: wire.DrainNode, *, now: float) -> wire.Drained:
@@ -54,54 +51,38 @@ def preview_drain(service: Service, session: Session, node: str, body: wire.Drai
         reason=body.reason,
         created_at=int(now),
     )
-    plans = _seen(service, session, node, [books.drain(row)], now)
-    return _drained([row], plans, _running(plans.values(), [row]))
+    windows = [books.drain(row)]
+    plans = _seen(service, session, node, windows, now, queue=False)
+    return _drained(session, [row], plans, _running(plans.values(), windows), now)
 
 
 def resume(service: Service, session: Session, node: str, *, actor: Actor, now: float) -> wire.Drained:
     """Gives the node back now: every drain of it that is not over ends. Raises UnknownNode, NotDrained."""
     nodes.row(session, node)
-    touched = fleet.lock_pools_of(session, node)
-    rows = drains.open_of(session, [node], now=now)
-    if not rows:
-        raise NotDrained(f"node {node} is not drained; `dure node show {node}` shows what is planned for it")
-    for row in rows:
-        row.ends_at, row.resumed_at = max(row.starts_at, int(now)), int(now)
-        session.add(row)
+    touched = fleet.hold_pools_of(session, node)
+    rows = _open(session, node, now)
+    windows = [books.drain(row) for row in rows]
+    before = [drains.to_wire_drain(row, {}).model_dump(mode="json", exclude={"empty_from"}) for row in rows]
+    ended = [_ended(row, now) for row in rows]
     session.flush()
-    items = [books.drain(row) for row in rows]
+    items = [books.drain(row) for row in ended]
     plans = {pool: service.replan(session, pool, now=now, queue=True, items=items) for pool in touched}
-    audit.record(session, actor=actor, action="node.resume", subject=node, at=now)
+    running = _running(plans.values(), windows)
+    for row in ended:
+        _tell(session, running, row, now, event="drain_lifted")
+    audit.record(session, actor=actor, action="node.resume", subject=node, at=now, before={"drains": before})
     session.flush()
-    return _drained(rows, plans, [])
+    return _drained(session, ended, plans, running, now)
 
 
-def label(session: Session, node: str, body: wire.NodeLabels, *, actor: Actor, now: float) -> wire.Node:
-    """Says where the node stands. What is placed stays. Raises UnknownNode."""
-    row = nodes.row(session, node)
-    touched = fleet.lock_pools_of(session, node)
-    before = {"rack": row.rack, "island": row.island}
-    row.rack, row.island = body.rack, body.island
-    session.add(row)
-    session.flush()
-    fleet.recount(session, pools=touched, nodes=[node], now=now)
-    audit.record(
-        session, actor=actor, action="node.label", subject=node, at=now, before=before, after=body.model_dump()
-    )
-    return nodes.get(session, node, now=now)
-
-
-def set_policy(
-    service: Service, session: Session, pool: str, body: wire.PoolPolicy, *, actor: Actor, now: float
-) -> wire.Pool:
-    """Changes how the pool promises; what is promised stays. Raises UnknownPool."""
-    row, before = pools.set_policy(session, pool, body)
-    service.replan(session, pool, now=now, items=[books.policy(row)])
-    audit.record(
-        session, actor=actor, action="pool.policy", subject=pool, at=now, before=before, after=body.model_dump()
-    )
-    session.flush()
-    return pools.get(session, pool)
+def preview_resume(service: Service, session: Session, node: str, *, now: float) -> wire.Drained:
+    """What `resume` would do; nothing is changed. Raises what it raises."""
+    nodes.row(session, node)
+    rows = _open(session, node, now)
+    windows = [books.drain(row) for row in rows]
+    ended = [_ended(tables.Drain(**row.model_dump()), now) for row in rows]
+    plans = _seen(service, session, node, [books.drain(row) for row in ended], now, queue=True)
+    return _drained(session, ended, plans, _running(plans.values(), windows), now)
 
 
 def _window(body: wire.DrainNode, now: float) -> range:
@@ -117,15 +98,45 @@ def _window(body: wire.DrainNode, now: float) -> range:
     return range(start, start + body.duration_s)
 
 
-def _seen(service: Service, session: Session, node: str, items: Sequence[Item], now: float) -> dict[str, Plan]:
-    return {
-        pool: service.seen(session, pool, now=now, queue=False, items=items) for pool in fleet.pools_of(session, node)
+def _open(session: Session, node: str, now: float) -> list[tables.Drain]:
+    """The drains of a node that are not over. Raises NotDrained."""
+    rows = drains.open_of(session, [node], now=now)
+    if not rows:
+        raise NotDrained(f"node {node} is not drained; `dure node show {node}` shows what is planned for it")
+    return rows
+
+
+def _ended(row: tables.Drain, now: float) -> tables.Drain:
+    """The drain, over now; one that had not begun is empty."""
+    row.ends_at, row.resumed_at = max(row.starts_at, int(now)), int(now)
+    return row
+
+
+def _tell(session: Session, leases: Iterable[Lease], row: tables.Drain, now: float, *, event: str) -> None:
+    """Tells the companies of what runs on a node about a drain of it, or about its end."""
+    detail = {
+        "node": row.node,
+        "starts_at": records.time(row.starts_at),
+        "ends_at": records.time(row.ends_at),
+        "reason": row.reason,
     }
+    rows = [
+        records.event_row(lease, event, at=now, cause=Cause.DRAIN, detail=detail)
+        for lease in leases
+        if _goes_into(lease, books.drain(row))
+    ]
+    bulk.insert(session, (tables.LeaseEvent, rows))
 
 
-def _running(plans: Iterable[Plan], rows: Sequence[tables.Drain]) -> list[Lease]:
+def _seen(
+    service: Service, session: Session, node: str, items: Sequence[Item], now: float, *, queue: bool
+) -> dict[str, Plan]:
+    found = fleet.pools_of(session, node)
+    return {pool: service.seen(session, pool, now=now, queue=queue, items=items) for pool in found}
+
+
+def _running(plans: Iterable[Plan], windows: Sequence[Drain]) -> list[Lease]:
     """Active leases on the node that go on into a drain, the first to stop first."""
-    windows: list[Drain] = [books.drain(row) for row in rows]
     found = [
         lease
         for plan in plans
@@ -140,30 +151,34 @@ def _goes_into(lease: Lease, window: Drain) -> bool:
     return on and (lease.stops_at or 0) > window.starts_at and (lease.starts_at or 0) < window.ends_at
 
 
-def _drained(rows: Sequence[tables.Drain], plans: Mapping[str, Plan], running: Sequence[Lease]) -> wire.Drained:
+def _drained(
+    session: Session, rows: Sequence[tables.Drain], plans: Mapping[str, Plan], running: Sequence[Lease], now: float
+) -> wire.Drained:
     moves = [move for plan in plans.values() for move in plan.moves]
-    gaps = {pool: plan.book.policy.gap_s for pool, plan in plans.items()}
-    last = max((Instant((lease.stops_at or 0) + gaps[lease.pool]) for lease in running), default=None)
+    pulled = [plan.book.leases[lease_id] for plan in plans.values() for lease_id in plan.pulled]
+    busy = drains.busy_until(session, {row.node for row in rows}, now=now)
     return wire.Drained(
-        drains=[drains.to_wire_drain(row) for row in rows],
-        moved=[_touched(move) for move in moves],
-        running=[_touched(Move(before=lease, after=lease, cause=Cause.DRAIN)) for lease in running],
-        empty_from=to_wire(last),
+        drains=[drains.to_wire_drain(row, busy) for row in rows],
+        moved=[_touched(move.before, move.after) for move in moves],
+        pulled=[_touched(None, lease) for lease in pulled],
+        running=[_touched(lease, lease) for lease in running],
     )
 
 
-def _touched(move: Move) -> wire.Touched:
-    before, after = move.before, move.after
+def _touched(before: Lease | None, after: Lease) -> wire.Touched:
+    was, now = None if before is None else before.promised_start, after.promised_start
     return wire.Touched(
         lease=after.id,
         company=after.company,
         pool=after.pool,
         state=wire.LeaseState(after.state.value),
-        starts_at_before=to_wire(before.starts_at),
+        starts_at_before=None if before is None else to_wire(before.starts_at),
         starts_at=to_wire(after.starts_at),
-        promised_start_before=to_wire(before.promised_start),
-        promised_start=to_wire(after.promised_start),
-        slipped_s=move.slipped_s,
+        promised_start_before=to_wire(was),
+        promised_start=to_wire(now),
+        slipped_s=0 if was is None or now is None else max(0, now - was),
+        nodes_before=[] if before is None else [node for node, _ in before.placement],
+        nodes=[node for node, _ in after.placement],
     )
 
 

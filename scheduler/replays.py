@@ -45,14 +45,14 @@ def replay(session: Session, decision: str, *, actor: Actor) -> wire.Replayed:
 
 def made_again(session: Session, head: Decision, inputs: Mapping[str, Any]) -> str:
     """The result of the decision that keeps these inputs, by the book of its generation. Raises HistoryIncomplete."""
-    policy, now, stranded = record.basis(dict(inputs))
+    policy, now = record.basis(dict(inputs))
     if policy.version != POLICY_VERSION or head.kind not in record.AGAIN:
         raise HistoryIncomplete(
             f"decision {head.id} ({head.kind}) was made by version {policy.version} of the rules, and this server decides by "
             f"version {POLICY_VERSION}; replay it with the release that made it",
             numbers={"policy_version": policy.version, "this_version": POLICY_VERSION},
         )
-    book = history.book(session, head.pool, head.generation, policy, now, stranded)
+    book = history.book(session, head.pool, head.generation, policy, now)
     assert head.inputs is not None
     rebuilt = record.digest(book, head.kind, head.inputs, now)
     if rebuilt != head.inputs_digest:
@@ -92,7 +92,7 @@ def _check_elsewhere(session: Session, found: Decision, inputs: Mapping[str, Any
 
 def _option(session: Session, said: wire.PoolOption, ask: Ask, now: Instant) -> elsewhere.Option:
     policy = history.policy(session, said.pool, said.generation) or books.policy(pools.row(session, said.pool))
-    there = history.book(session, said.pool, said.generation, policy, now, [0])
+    there = history.book(session, said.pool, said.generation, policy, now)
     return elsewhere.option(there, PoolId(said.pool), ask, now, generation=said.generation)
 
 

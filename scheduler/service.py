@@ -1,7 +1,8 @@
-"""What can be done to a lease: ask, quote, release, cancel, and have the pool planned again.
+"""What a pool is asked: for a lease, for a quote, and to be planned again.
 
 Every function works in the caller's transaction and decides under the pool's lock, so two replicas can never both win.
-The API calls it for people, the loop for time; nothing else changes a lease but `scheduler.turns`.
+The API calls it for people, the loop for time; besides it `scheduler.amend`, `scheduler.endings` and
+`scheduler.turns` change leases, and nothing else does.
 """
 
 import math
@@ -9,22 +10,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from dure import wire
-from dure.errors import DureError, WrongState
+from dure.errors import DureError
 from scheduler import asks
 from scheduler.actor import Actor
-from scheduler.core import record, sentences
+from scheduler.core import quotes, record, sentences
 from scheduler.core.book import Book
 from scheduler.core.codec import Item
 from scheduler.core.decide import decide
 from scheduler.core.elsewhere import Option
-from scheduler.core.lease import advance, box, charge, queued
+from scheduler.core.lease import queued
 from scheduler.core.model import Ask, Cause, Instant, LeaseId, Promise, Refusal, State, Verdict
 from scheduler.core.model import Lease as CoreLease
 from scheduler.core.replan import Move, Plan, replan
 from scheduler.elsewhere import Elsewhere
 from scheduler.expectations import Expectations
 from scheduler.ids import new_id
-from scheduler.store import audit, bulk, changes, due, edges, generation, leases, ledger, plans, records
+from scheduler.store import audit, bulk, changes, due, edges, generation, leases, plans, records
 from scheduler.store.books import POLICY_VERSION, Books
 from scheduler.store.db import Session
 from scheduler.store.plans import Answer
@@ -54,7 +55,7 @@ class Service:
     """
 
     def __init__(self, books: Books, clock: Callable[[], float] = lambda: 0.0) -> None:
-        self.books, self._clock = books, clock
+        self.books, self.clock = books, clock
         self.expectations = Expectations(books)
         self.elsewhere = Elsewhere(books)
         self.what_ifs = WhatIfs(books)
@@ -62,7 +63,7 @@ class Service:
     def locked(self, session: Session, pool: str, now: float) -> tuple[int, Book, float]:
         """The pool's generation and book under its lock, and the time now that we have it. Raises UnknownPool."""
         number, book = self.books.locked(session, pool, Instant(math.ceil(now)))
-        return number, book, max(now, self._clock())
+        return number, book, max(now, self.clock())
 
     def ask(self, session: Session, body: wire.Ask, *, actor: Actor, now: float) -> wire.Lease:
         """Decides an ask and stores the decision: the lease is `scheduled`, `queued` or `refused`.
@@ -127,11 +128,11 @@ class Service:
         return [ask if isinstance(ask, DureError) else next(shown) for ask in parsed]
 
     def quote(self, session: Session, body: wire.Ask, *, actor: Actor, now: float) -> wire.Quote:
-        """What `ask` would decide now; nothing is stored. Raises what `ask` raises."""
+        """What `ask` would decide within a second from now; nothing is stored. Raises what `ask` raises."""
         ask = asks.parsed(session, body, actor, now)
         at = Instant(math.ceil(now))
         _, book = self.books.seen(session, ask.pool, at)
-        verdict = _verdict(book, ask, now)
+        verdict = quotes.quote(book, ask, at)
         return _quoted(verdict, ask, now, self.elsewhere.of(session, ask, verdict, at))
 
     def quote_on(self, book: Book, body: wire.Ask, *, actor: Actor, now: float) -> wire.Quote | None:
@@ -140,7 +141,7 @@ class Service:
         None for a refusal: it says what other pools would answer.
         """
         ask = asks.of_company(body, actor, now)
-        verdict = _verdict(book, ask, now)
+        verdict = quotes.quote(book, ask, Instant(math.ceil(now)))
         return None if isinstance(verdict, Refusal) else _quoted(verdict, ask, now)
 
     def seen(self, session: Session, pool: str, *, now: float, queue: bool, items: Sequence[Item] = ()) -> Plan:
@@ -195,75 +196,6 @@ class Service:
         self.books.keep_on_commit(session, pool, number, book)
         edges.notify(session, pool)
         return number, book
-
-    def release(self, session: Session, lease_id: str, *, actor: Actor, now: float) -> wire.Lease:
-        """Ends an active lease now; the rest of its box is refunded. An admin's release of it is a revocation.
-
-        Raises UnknownLease, WrongState.
-        """
-        row, lease = locked_lease(session, lease_id, actor)
-        now = max(now, self._clock())
-        if lease.state is not State.ACTIVE:
-            raise WrongState(_not_releasable(row), numbers={"state": row.state})
-        cause = Cause.REVOKED if actor.role is wire.Role.ADMIN else Cause.RELEASED
-        stopped = advance(lease, State.ENDING, cause, Instant(math.ceil(now)))
-        leases.change(session, row, stopped, generation=generation.bump(session, row.pool), at=now)
-        records.event(session, row, "ending", at=now, cause=cause)
-        audit.record(session, actor=actor, action="lease.release", subject=row.id, at=now, after={"cause": cause.value})
-        edges.notify(session, row.pool)
-        session.flush()
-        return leases.to_wires(session, [row])[0]
-
-    def preview_release(self, session: Session, lease_id: str, *, actor: Actor, now: float) -> wire.EndPreview:
-        """What `release` would do. Raises what it raises."""
-        row = leases.row(session, lease_id, actor=actor)
-        [(_, lease)] = leases.with_core(session, [row])
-        if lease.state is not State.ACTIVE:
-            raise WrongState(_not_releasable(row), numbers={"state": row.state})
-        stopped = advance(lease, State.ENDING, Cause.RELEASED, Instant(math.ceil(now)))
-        refund = charge(stopped)
-        return wire.EndPreview(
-            lease=row.id,
-            state=wire.LeaseState.ENDING,
-            stops_at=to_wire(stopped.stops_at),
-            refund_gpu_seconds=refund.returned + refund.lost,
-        )
-
-    def cancel(self, session: Session, lease_id: str, *, actor: Actor, now: float) -> wire.Lease:
-        """Takes back an ask that has not started; a promise's whole box is refunded. Raises UnknownLease, WrongState."""
-        row, lease = locked_lease(session, lease_id, actor)
-        if lease.state not in (State.QUEUED, State.SCHEDULED):
-            raise WrongState(_not_cancellable(row), numbers={"state": row.state})
-        cancelled = advance(lease, State.CANCELLED, Cause.CANCELLED, Instant(int(now)))
-        leases.change(session, row, cancelled, generation=generation.bump(session, row.pool), at=now)
-        if lease.state is State.SCHEDULED:
-            entry = ledger.Entry(
-                company=row.company,
-                pool=row.pool,
-                lease=row.id,
-                kind="refund",
-                gpu_seconds=box(lease),
-                cause=Cause.CANCELLED.value,
-            )
-            ledger.post(session, [entry], at=int(now))
-        records.event(session, row, "cancelled", at=now, cause=Cause.CANCELLED)
-        audit.record(session, actor=actor, action="lease.cancel", subject=row.id, at=now)
-        edges.notify(session, row.pool)
-        session.flush()
-        return leases.to_wires(session, [row])[0]
-
-    def preview_cancel(self, session: Session, lease_id: str, *, actor: Actor, now: float) -> wire.EndPreview:
-        """What `cancel` would do. Raises what it raises."""
-        row = leases.row(session, lease_id, actor=actor)
-        [(_, lease)] = leases.with_core(session, [row])
-        if lease.state not in (State.QUEUED, State.SCHEDULED):
-            raise WrongState(_not_cancellable(row), numbers={"state": row.state})
-        return wire.EndPreview(
-            lease=row.id,
-            state=wire.LeaseState.CANCELLED,
-            stops_at=None,
-            refund_gpu_seconds=box(lease),
-        )
 
 
 def _terms(body: wire.Ask, book: Book) -> leases.Terms:
@@ -328,10 +260,6 @@ def locked_lease(session: Session, lease_id: str, actor: Actor) -> tuple[Lease, 
     return row, lease
 
 
-def _verdict(book: Book, ask: Ask, now: float) -> Verdict:
-    return decide(book, [(LeaseId("~"), ask)], Instant(math.ceil(now))).verdicts[0]
-
-
 def _quoted(verdict: Verdict, ask: Ask, now: float, elsewhere: Sequence[Option] = ()) -> wire.Quote:
     decision = records.decision(verdict, ask, id=None, policy_version=POLICY_VERSION, now=now, elsewhere=elsewhere)
     if not isinstance(verdict, Promise):
@@ -352,16 +280,3 @@ def _quoted(verdict: Verdict, ask: Ask, now: float, elsewhere: Sequence[Option] 
         ends_at=to_wire(verdict.end),
         placement=leases.shares(verdict.placement),
     )
-
-
-def _not_releasable(row: Lease) -> str:
-    hint = {
-        "queued": f"cancel it instead: `dure lease cancel {row.id}`",
-        "scheduled": f"cancel it instead: `dure lease cancel {row.id}`",
-    }.get(row.state, "it ends by itself, and there is nothing left to release")
-    return f"lease {row.id} is {row.state}; only an active lease is released, {hint}"
-
-
-def _not_cancellable(row: Lease) -> str:
-    hint = f"release it instead: `dure lease release {row.id}`" if row.state == "active" else "it is over already"
-    return f"lease {row.id} is {row.state}; only a queued or scheduled lease is cancelled, {hint}"

@@ -151,8 +151,7 @@ def _changes(session: Session, body: wire.WhatIf, book: Book) -> Changes:
 
 
 def _policy(policy: Policy, changes: wire.PolicyIf | None) -> Policy | None:
-    said = {} if changes is None else changes.model_dump(exclude_unset=True)
-    found = replace(policy, **said)
+    found = policy if changes is None else replace(policy, **changes.said())
     return None if found == policy else found
 
 

@@ -25,7 +25,7 @@ from dure.errors import (
     WindowInPast,
     WrongState,
 )
-from scheduler import amend, explanations, renewing
+from scheduler import amend, endings, explanations, renewing
 from scheduler.store import leases
 
 router = APIRouter(prefix="/v1/leases", tags=["leases"], route_class=StrictRoute)
@@ -95,16 +95,16 @@ ENDED: dict[int | str, dict[str, Any]] = {
 def release_lease(lease: wire.Id, call: PersonWrites, dry_run: DryRun = False) -> Response:
     """Ends an active lease now; the rest of its box is refunded. An admin's release of it is a revocation."""
     if dry_run:
-        return call.read(lambda at: at.service.preview_release(at.session, lease, actor=at.actor, now=at.now))
-    return call.write(lambda at: answers.ok(at.service.release(at.session, lease, actor=at.actor, now=at.now)))
+        return call.read(lambda at: endings.preview_release(at.session, lease, actor=at.actor, now=at.now))
+    return call.write(lambda at: answers.ok(endings.release(at.service, at.session, lease, actor=at.actor, now=at.now)))
 
 
 @router.post("/{lease}/cancel", responses=ENDED, summary="Cancel a lease", openapi_extra=own(UnknownLease, WrongState))
 def cancel_lease(lease: wire.Id, call: PersonWrites, dry_run: DryRun = False) -> Response:
     """Takes back an ask that has not started; the box of a promise is refunded whole."""
     if dry_run:
-        return call.read(lambda at: at.service.preview_cancel(at.session, lease, actor=at.actor, now=at.now))
-    return call.write(lambda at: answers.ok(at.service.cancel(at.session, lease, actor=at.actor, now=at.now)))
+        return call.read(lambda at: endings.preview_cancel(at.session, lease, actor=at.actor))
+    return call.write(lambda at: answers.ok(endings.cancel(at.session, lease, actor=at.actor, now=at.now)))
 
 
 AMENDED: dict[int | str, dict[str, Any]] = {200: {"description": "As it is now; with `dry_run`, as it would be"}}

@@ -22,7 +22,7 @@ from dure.errors import (
     UnsupportedMediaType,
     WrongNode,
 )
-from scheduler import maintenance
+from scheduler import labels, maintenance
 from scheduler.store import nodes
 from scheduler.store import reports as store
 
@@ -77,19 +77,23 @@ def drain_node(node: wire.NodeName, body: wire.DrainNode, call: AdminWrites, dry
     summary="Give a drained node back",
     openapi_extra=own(UnknownNode, NotDrained),
 )
-def resume_node(node: wire.NodeName, call: AdminWrites) -> Response:
-    """For admins. Every drain of it that is not over ends now."""
+def resume_node(node: wire.NodeName, call: AdminWrites, dry_run: DryRun = False) -> Response:
+    """For admins. Every drain of it that is not over ends now, and one that has not begun never does. What waits is
+    planned again, and the answer says what that changed.
+    """
+    if dry_run:
+        return call.read(lambda at: maintenance.preview_resume(at.service, at.session, node, now=at.now))
     return call.write(
         lambda at: answers.ok(maintenance.resume(at.service, at.session, node, actor=at.actor, now=at.now))
     )
 
 
-@router.put(
+@router.patch(
     "/{node}/labels", response_model=wire.Node, summary="Say where a node stands", openapi_extra=own(UnknownNode)
 )
 def label_node(node: wire.NodeName, body: wire.NodeLabels, call: AdminWrites) -> Response:
-    """For admins. Gangs for training are kept on one island or in one rack, inference is spread over them."""
-    return call.write(lambda at: answers.ok(maintenance.label(at.session, node, body, actor=at.actor, now=at.now)))
+    """For admins. What is left out stays. Gangs for training are kept on one island or in one rack, inference is spread over them."""
+    return call.write(lambda at: answers.ok(labels.label(at.session, node, body, actor=at.actor, now=at.now)))
 
 
 @reports.post(

@@ -9,7 +9,7 @@ from api.openapi import own
 from api.strict import StrictRoute
 from dure import wire
 from dure.errors import AlreadyExists, UnknownPool
-from scheduler import maintenance
+from scheduler import policies
 from scheduler.store import pools
 
 router = APIRouter(prefix="/v1/pools", tags=["pools"], route_class=StrictRoute)
@@ -21,13 +21,13 @@ def add_pool(body: wire.PoolCreate, call: AdminWrites) -> Response:
     return call.write(lambda at: answers.created(pools.add(at.session, body, actor=at.actor, now=at.now)))
 
 
-@router.put(
+@router.patch(
     "/{pool}/policy", response_model=wire.Pool, summary="Change how a pool promises", openapi_extra=own(UnknownPool)
 )
-def set_policy(pool: wire.PoolName, body: wire.PoolPolicy, call: AdminWrites) -> Response:
-    """For admins. What is promised already stays promised."""
+def change_policy(pool: wire.PoolName, body: wire.PolicyChange, call: AdminWrites) -> Response:
+    """For admins. What is left out stays as it is, and what is promised already stays promised."""
     return call.write(
-        lambda at: answers.ok(maintenance.set_policy(at.service, at.session, pool, body, actor=at.actor, now=at.now))
+        lambda at: answers.ok(policies.change_policy(at.service, at.session, pool, body, actor=at.actor, now=at.now))
     )
 
 

@@ -1,6 +1,7 @@
 """Which node and which of its GPUs a task gets, by four policies. Compiled; the state is plain arrays that are changed.
 
-`OURS` compares as the product does: what the node strands more, then best fit, then the order of nodes. `FGD` is the
+`OURS` compares by the product's own function (`choose.standing`): what the node strands more, then best fit, then the
+order of nodes, where the product has what ends at about the same time. `FGD` is the
 published rule (score `int(100 * sigmoid(less stranded))`, then the order of nodes), `BEST_FIT` and `RANDOM` are the published
 baselines (half the CPU left over of 128, half the GPUs left over of 8, in whole per cent; any node that fits).
 """
@@ -21,6 +22,9 @@ RANDOM, BEST_FIT, FGD, OURS = range(4)
 
 _MOST_CPU, _MOST_GPU = 128_000, 8_000
 _NONE = -1
+
+FINE = 100_000
+"""Parts in which best fit is told apart: what `choose.standing` has room for."""
 
 
 class Nodes(NamedTuple):
@@ -78,11 +82,10 @@ def grade(more: int, mix: Mix, policy: int) -> int:
 
 
 @njit
-def growth(nodes: Nodes, node: int, task: Table, mix: Mix, policy: int) -> tuple[int, int]:
-    """How much more the node strands with the task, graded, and on which GPU that is: -1 for whole ones."""
+def growth(nodes: Nodes, node: int, task: Table, before: int, mix: Mix, policy: int) -> tuple[int, int]:
+    """How much more than `before` the node strands with the task, graded, and on which GPU that is: -1 for whole ones."""
     left = nodes.left[node, : nodes.gpus[node]].copy()
     cpu, memory, model = nodes.cpu[node], nodes.memory[node], nodes.model[node]
-    before = strands(left, cpu, memory, model, mix)
     if task[GPUS] != 1 or task[MILLI] == WHOLE:
         take(left, task, _NONE)
         return grade(strands(left, cpu - task[CPU], memory - task[MEMORY], model, mix) - before, mix, policy), _NONE

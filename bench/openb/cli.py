@@ -22,6 +22,7 @@ def main(arguments: Sequence[str]) -> int:
         policies=wanted.policy,
         arrivals=wanted.arrivals,
         seeds=wanted.seeds,
+        known=wanted.known,
         sample=wanted.sample,
         kept=wanted.kept,
         headroom=wanted.headroom,
@@ -50,10 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     says("--json", action="store_true", help="the result as JSON")
     ours = Setting(mixes=())
-    says("--sample", type=_within(0, 1_000_000), default=0, help="ours: the mix is that of so many asks drawn apart")
-    says("--kept", type=_within(1, 100), default=ours.kept, help="ours: per cent of asks whose kinds make the mix")
+    says("--known", action="store_true", help="ours: the mix of the whole list is known beforehand, as FGD has it")
+    says("--sample", type=_within(0, 1_000_000), default=0, help="with --known: that of so many asks drawn apart")
+    says("--kept", type=_within(1, 100), default=ours.kept, help="with --known: per cent of asks whose kinds are kept")
     says("--headroom", type=_within(0, 10_000), default=ours.headroom, help="ours: per cent; 0 is no limit, as FGD")
-    says("--grain", type=_within(1, 1_000_000), default=ours.grain, help="ours: parts of a GPU that are counted")
+    says("--grain", type=_within(1, 100_000), default=ours.grain, help="ours: parts of a GPU that are counted")
     return parser
 
 

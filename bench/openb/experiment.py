@@ -12,6 +12,7 @@ from bench.figures import times
 from bench.openb import published, trace
 from bench.openb.arrivals import FIRST_SEED
 from bench.openb.choice import BEST_FIT, FGD, OURS, RANDOM
+from bench.openb.learning import Learning
 from bench.openb.run import Run, run
 from bench.openb.stranding import HEADROOM, Mix, mix_of
 from bench.openb.trace import GPUS, Cluster, Table
@@ -28,15 +29,18 @@ exact, since its score rounds."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What is run. `sample`, `kept`, `headroom` and `grain` change our own measure, to see what each of them gives.
+    """What is run. All but the first four change our own measure, to see what each of them gives.
 
-    With a `sample` the mix is that of so many asks drawn apart from those that arrive; 0 is the whole list, as FGD has it.
+    By itself ours knows nothing beforehand and learns the mix as tasks arrive, as the product does. `known` is the mix of
+    the whole list from the start, as FGD has it, or, with a `sample`, that of so many asks drawn apart from those that
+    arrive; `kept` is of such a mix.
     """
 
     mixes: Sequence[str]
     policies: Sequence[str] = tuple(POLICIES)
     arrivals: int = 130
     seeds: int = 10
+    known: bool = False
     sample: int = 0
     kept: int = 100
     headroom: int = HEADROOM
@@ -51,6 +55,7 @@ def measure(openb: Path, setting: Setting) -> Result:
     asked: Row = {
         "arrivals": setting.arrivals,
         "seeds": setting.seeds,
+        "known": setting.known,
         "sample": setting.sample,
         "kept": setting.kept,
         "headroom": setting.headroom,
@@ -86,7 +91,9 @@ def _runs(cluster: Cluster, tasks: Table, policy: str, setting: Setting) -> list
     return [run(cluster, tasks, weights[k], POLICIES[policy], setting.arrivals, seed) for k, seed in enumerate(seeds)]
 
 
-def _weights(tasks: Table, policy: str, setting: Setting, seed: int) -> Mix:
+def _weights(tasks: Table, policy: str, setting: Setting, seed: int) -> Mix | Learning:
+    if policy == "ours" and not setting.known:
+        return Learning(headroom=setting.headroom, grain=setting.grain)
     if policy == "fgd":
         # FGD knows no memory in its measure, and weighs tasks without GPUs too: to them every free GPU is stranded.
         without = tasks.copy()

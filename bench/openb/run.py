@@ -11,9 +11,11 @@ import numpy as np
 from numba import njit
 
 from bench.openb import arrivals
-from bench.openb.choice import BEST_FIT, FGD, OURS, RANDOM, Nodes, fits, growth, share, spare, take
-from bench.openb.stranding import Mix
+from bench.openb.choice import BEST_FIT, FGD, FINE, OURS, RANDOM, Nodes, fits, growth, share, spare, take
+from bench.openb.learning import Learning
+from bench.openb.stranding import Mix, ordered, strands
 from bench.openb.trace import CPU, GPUS, MEMORY, MILLI, WHOLE, Cluster, Table
+from scheduler.core.compiled.choose import standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,20 +41,24 @@ class Run:
 
 
 class Known(NamedTuple):
-    """What a kind of task does to each node, and the count of changes of the node for which that is so."""
+    """What a kind of task does to each node, and the count of changes of the node for which that is so.
+
+    `before` is what each node strands without it, as of `before_at`: the same for all kinds.
+    """
 
     grades: Table
     gpus: Table
     at: Table
+    before: Table
+    before_at: Table
 
 
-def run(cluster: Cluster, tasks: Table, mix: Mix, policy: int, percent: int, seed: int) -> Run:
-    """Places what the seed draws from `tasks` up to so many per cent of the cluster's GPUs."""
+def run(cluster: Cluster, tasks: Table, mix: Mix | Learning, policy: int, percent: int, seed: int) -> Run:
+    """Places what the seed draws from `tasks` up to so many per cent of the cluster's GPUs, by a mix that is known or learnt."""
     come = arrivals.drawn(tasks, cluster.milli * percent // 100, seed)
-    _, kind = np.unique(come, axis=0, return_inverse=True)
     nodes = _empty(cluster, seed)
     began = time.perf_counter()
-    places = place_all(nodes, come, kind.reshape(-1).astype(np.int64), mix, policy, seed)
+    places = placed(nodes, cluster, come, mix, policy, seed)
     wall_s = time.perf_counter() - began
     asked = come[:, GPUS] * come[:, MILLI]
     return Run(
@@ -62,6 +68,17 @@ def run(cluster: Cluster, tasks: Table, mix: Mix, policy: int, percent: int, see
         placed=int((places >= 0).sum()),
         wall_s=wall_s,
     )
+
+
+def placed(nodes: Nodes, cluster: Cluster, tasks: Table, mix: Mix | Learning, policy: int, seed: int) -> Table:
+    """The node of each task in turn, -1 for one that was turned away, by a mix that is known or learnt on the way."""
+    kinds, kind = np.unique(tasks, axis=0, return_inverse=True)
+    kind = kind.reshape(-1).astype(np.int64)
+    parts, first = list[Table](), 0
+    for after, known in mix.stretches(cluster, kinds, kind) if isinstance(mix, Learning) else [(len(tasks), mix)]:
+        parts.append(place_all(nodes, tasks[first:after], kind[first:after], ordered(known), policy, seed))
+        first = after
+    return np.concatenate(parts)
 
 
 def _empty(cluster: Cluster, seed: int) -> Nodes:
@@ -77,10 +94,11 @@ def place_all(nodes: Nodes, tasks: Table, kind: Table, mix: Mix, policy: int, se
     kinds, size = kind.max() + 1 if kind.size else 0, nodes.cpu.size
     grades, gpus = np.zeros((kinds, size), np.int64), np.zeros((kinds, size), np.int64)
     at = np.full((kinds, size), -1, np.int64)
+    before, before_at = np.zeros(size, np.int64), np.full(size, -1, np.int64)
     changed = np.zeros(size, np.int64)
     places = np.full(len(tasks), -1, np.int64)
     for k in range(len(tasks)):
-        known = Known(grades[kind[k]], gpus[kind[k]], at[kind[k]])
+        known = Known(grades[kind[k]], gpus[kind[k]], at[kind[k]], before, before_at)
         node = chosen(nodes, tasks[k], mix, policy, known, changed)
         if node >= 0:
             settle(nodes, node, tasks[k], policy, known.gpus[node])
@@ -104,9 +122,17 @@ def chosen(nodes: Nodes, task: Table, mix: Mix, policy: int, known: Known, chang
             found = (-float(int((1 - spare(nodes, k, task)) * 100)), 0.0, nodes.rank[k])
         else:
             if known.at[k] != changed[k]:
-                known.grades[k], known.gpus[k] = growth(nodes, k, task, mix, policy)
+                if known.before_at[k] != changed[k]:
+                    left = nodes.left[k, : nodes.gpus[k]]
+                    known.before[k] = strands(left, nodes.cpu[k], nodes.memory[k], nodes.model[k], mix)
+                    known.before_at[k] = changed[k]
+                known.grades[k], known.gpus[k] = growth(nodes, k, task, known.before[k], mix, policy)
                 known.at[k] = changed[k]
-            found = (float(known.grades[k]), spare(nodes, k, task) if policy == OURS else 0.0, nodes.rank[k])
+            if policy == OURS:
+                fill = int(spare(nodes, k, task) * FINE)
+                found = (0.0, 0.0, standing(known.grades[k], fill, nodes.rank[k]))
+            else:
+                found = (float(known.grades[k]), 0.0, nodes.rank[k])
         if found < best or node < 0:
             best, node = found, k
     return node

@@ -8,7 +8,7 @@ from contextlib import closing
 
 from bench import fleet, floors
 from bench.fleet import Fleet
-from bench.gangs import Gang
+from bench.gangs import Gang, Load
 from bench.lines import DURE, FLOOR, Line, called
 from bench.ours.asking import body
 from bench.stack import Stack, stack
@@ -28,21 +28,22 @@ class NotPromised(Exception):
     """An ask was not promised a start."""
 
 
-def ours_grants(asks: Sequence[Gang], *, gpus: int, pending: int, clients: Sequence[int]) -> Iterator[Line]:
-    """Once for each number of threads, on a new database each time; the last `pending` asks find all nodes held."""
+def ours_grants(load: Load, *, gpus: int, clients: Sequence[int]) -> Iterator[Line]:
+    """Once for each number of threads, on a new database each time."""
     for count in clients:
         with stack() as ground, closing(Database(ground.database_url, pool_size=CONNECTIONS)) as db:
             yield from _floors(ground, count)
-            yield from _granted(db, asks, gpus, pending, count)
+            yield from _granted(db, load, gpus, count)
 
 
-def _granted(db: Database, asks: Sequence[Gang], gpus: int, pending: int, clients: int) -> Iterator[Line]:
+def _granted(db: Database, load: Load, gpus: int, clients: int) -> Iterator[Line]:
     made, clock = fleet.make(db, gpus=gpus), DatabaseClock(db)
-    service, requests = Service(Books(), clock.now), _requests(made, asks)
+    service, requests = Service(Books(), clock.now), _requests(made, load.asks)
     desk = Desk(db, service, clock.now)
     with db.snapshot() as session:  # as a process does before it says that it is ready
         service.quote(session, requests[0].body, actor=requests[0].actor, now=clock.now())
-    parts = {"nodes filling": requests[:-pending], "queue growing": requests[-pending:]}
+    held = len(load.held)
+    parts = {"nodes filling": requests[:held], "queue growing": requests[held:]}
     for what, some in parts.items():
         yield called(DURE, f"grant, {what}", some, call=lambda one: _ask(desk, one), clients=clients)
 

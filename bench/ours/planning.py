@@ -1,6 +1,6 @@
 """How long a plan of the whole queue takes us: the core alone, to the second, over the same 14 days.
 
-Every GPU is held and some two thousand gangs wait. Three plans are timed, of which the first is what Slurm's cycle is:
+Every GPU is held, and the very gangs wait that wait for Slurm. Three plans are timed, of which the first is what Slurm's cycle is:
 
 - *afresh*: none of them has a start; each gets a promise and a slot;
 - *all to the earliest*: each has a slot, is lifted out of the plan in turn, and put back where it can start soonest;
@@ -8,12 +8,12 @@ Every GPU is held and some two thousand gangs wait. Three plans are timed, of wh
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from bench import machine
 from bench.figures import median
-from bench.gangs import GPUS_PER_NODE, Gang
+from bench.gangs import GPUS_PER_NODE, Gang, Load
 from bench.lines import DURE
 from bench.plans import Plan
 from scheduler.core import model
@@ -30,16 +30,20 @@ POLICY = Policy(version="bench", horizon_s=14 * 24 * 3600, gap_s=30)
 Queue = list[tuple[LeaseId, Ask, Instant]]
 
 
-def ours_plan(asks: Sequence[Gang], *, nodes: int, runs: int) -> Iterator[Plan]:
-    """Of those asks that find no room at once; the others hold their GPUs. Each figure is the median of `runs`."""
+class NotHeld(Exception):
+    """An ask that was to hold its GPUs found no room."""
+
+
+def ours_plan(load: Load, *, nodes: int, runs: int) -> Iterator[Plan]:
+    """Of what waits; each figure is the median of `runs`. Raises NotHeld."""
     empty = Book.of(POLICY, _fleet(nodes), quotas={COMPANY: nodes * GPUS_PER_NODE})
-    queue: Queue = [(LeaseId(f"lea_{k:05}"), _ask(gang), NOW) for k, gang in enumerate(asks)]
-    held = _held(empty, queue)
-    book = empty.put_leases(held.values())
-    left: Queue = [one for one in queue if one[0] not in held]
+    queue: Queue = [(LeaseId(f"lea_{k:05}"), _ask(gang), NOW) for k, gang in enumerate(load.asks)]
+    held = _held(empty, queue[: len(load.held)])
+    book = empty.put_leases(held)
+    left = queue[len(load.held) :]
     planned = replan(book, left, NOW).book
     later = Instant(NOW + 60)
-    ended = planned.put_lease(_ended(next(iter(held.values())), later))
+    ended = planned.put_lease(_ended(held[0], later))
     yield _timed("afresh", len(left), runs, lambda: replan(book, left, NOW))
     yield _timed("all to the earliest", len(left), runs, lambda: estimates(planned, (), NOW))
     yield _timed("after an end", len(left), runs, lambda: replan(ended, (), later))
@@ -54,15 +58,15 @@ def _ask(gang: Gang) -> Ask:
     return Ask(company=COMPANY, pool=PoolId("h100-80gb"), shape=shape, duration_s=gang.duration_s)
 
 
-def _held(empty: Book, queue: Queue) -> dict[LeaseId, Lease]:
-    """Those that fit beside the ones before them at once, running: the queue is what is left when nothing fits any more."""
-    draft, held = Draft(empty), dict[LeaseId, Lease]()
+def _held(empty: Book, queue: Queue) -> list[Lease]:
+    """All of them running, one after the other put beside those before it."""
+    draft, held = Draft(empty), list[Lease]()
     for lease_id, ask, asked_at in queue:
-        box = Box.of(draft, ask.company, ask.shape, ask.duration_s)
-        if fits(draft, box, NOW):
-            lease = pencilled(draft, queued(lease_id, ask, asked_at), NOW)
-            held[lease_id] = advance(lease, State.ACTIVE, Cause.STARTED, NOW)
-            draft.put(held[lease_id])
+        if not fits(draft, Box.of(draft, ask.company, ask.shape, ask.duration_s), NOW):
+            raise NotHeld(f"{ask.shape} found no room beside the {len(held)} before it")
+        lease = pencilled(draft, queued(lease_id, ask, asked_at), NOW)
+        held.append(advance(lease, State.ACTIVE, Cause.STARTED, NOW))
+        draft.put(held[-1])
     return held
 
 

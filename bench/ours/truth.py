@@ -6,7 +6,8 @@ empty. So that all of it starts soon, a box is a second long for every few minut
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,7 +37,7 @@ LOOK_S = 1.0
 _GENERATION = "SELECT generation FROM pool"
 _DECIDED_AT = "SELECT d.generation FROM lease l JOIN decision d ON d.id = l.decision WHERE l.id = %s"
 _WAITING = "SELECT count(*) FROM lease WHERE started_at IS NULL AND state IN ('scheduled', 'queued')"
-_STARTED = "SELECT id, started_at FROM lease WHERE started_at IS NOT NULL"
+_STARTED = "SELECT id, started_at, late_cause FROM lease WHERE started_at IS NOT NULL"
 
 
 class NotStarted(Exception):
@@ -55,6 +56,14 @@ class Pair:
     promised: int
     now: bool
     lease: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """When a lease started, in Unix seconds, and why that was late if it was."""
+
+    at: int
+    late: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +88,7 @@ def ours_truth(*, nodes: int, count: int, shortened: int) -> Row:
         ):
             found = _asked(server, made, connection, asks)
             _until_started(connection, agents)
-            started = {str(lease): _seconds(at) for lease, at in connection.execute(_STARTED)}
+            started = {str(row[0]): Start(at=_seconds(row[1]), late=row[2]) for row in connection.execute(_STARTED)}
     return row(found, started, busy)
 
 
@@ -88,15 +97,17 @@ def _asks(count: int, shortened: int) -> list[wire.Ask]:
     return [body(gang).model_copy(update={"duration_s": max(SHORTEST_S, gang.minutes // shortened)}) for gang in found]
 
 
-def row(found: Pairs, started: dict[str, int], busy: float) -> Row:
-    """`started` has when each lease started."""
-    late_s = {pair: started[pair.lease] - pair.said for pair in found.pairs if pair.lease in started}
+def row(found: Pairs, started: Mapping[str, Start], busy: float) -> Row:
+    """`started` has how each lease started."""
+    late_s = {pair: started[pair.lease].at - pair.said for pair in found.pairs if pair.lease in started}
+    causes = Counter(started[pair.lease].late or "said none" for pair, late in late_s.items() if late > 0)
     return {
         "pairs": len(found.pairs),
         "came true": sum(pair.promised <= pair.said and late <= 0 for pair, late in late_s.items()),
         "promised later": sum(pair.promised > pair.said for pair in found.pairs),
         "for a second passed": sum(pair.promised == pair.said + 1 and pair.now for pair in found.pairs),
         "started later": sum(late > 0 for late in late_s.values()),
+        "because": ", ".join(f"{cause} {count}" for cause, count in sorted(causes.items())),
         "started earlier": sum(late < 0 for late in late_s.values()),
         "never started": len(found.pairs) - len(late_s),
         "most late s": max([0, *late_s.values()]),

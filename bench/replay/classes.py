@@ -1,58 +1,49 @@
 """Who waits: by how wide a job is of its machine, and by how long it runs, beside what EASY does to the same class."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
-from bench.replay import metrics
+from bench.replay.metrics import bounded_slowdown, mean
+from bench.replay.run import Replay
 from bench.replay.swf import Job
+from bench.results import Value
 
-if TYPE_CHECKING:
-    from bench.replay.__main__ import Replay
+WIDTHS = (("to 1 %", 0, 1), ("to 10 %", 1, 10), ("to 30 %", 10, 30), ("over 30 %", 30, 100))
+"""In per cent of the machine: over the first number, up to the second."""
 
-Row = dict[str, str | int | float]
-Of = Callable[[Job], str]
-
-WIDTHS = ((0.01, "to 1 %"), (0.1, "to 10 %"), (0.3, "to 30 %"), (1.0, "over 30 %"))
-LENGTHS = ((600, "to 10 min"), (3600, "to 1 h"), (6 * 3600, "to 6 h"), (1 << 60, "over 6 h"))
+LENGTHS = (("to 10 min", 0, 600), ("to 1 h", 600, 3600), ("to 6 h", 3600, 21600), ("over 6 h", 21600, 1 << 60))
+"""In seconds that the job ran, likewise."""
 
 
-def table(found: "Replay") -> list[Row]:
-    """A row a class: how many, mean wait and bounded slowdown, EASY's, and the ratio of the waits."""
-    of_width: Of = lambda job: next(name for most, name in WIDTHS if job.processors <= most * found.log.processors)  # noqa: E731
-    of_length: Of = lambda job: next(name for most, name in LENGTHS if job.run_s <= most)  # noqa: E731
-    rows = [_row(found, "wide", name, of_width) for _, name in WIDTHS]
-    return rows + [_row(found, "long", name, of_length) for _, name in LENGTHS]
+def table(found: Replay) -> list[dict[str, Value]]:
+    """A row a class: how many, mean wait and bounded slowdown, EASY's, and how many times EASY's wait."""
+    percent: Callable[[Job], float] = lambda job: 100 * job.processors / found.log.processors  # noqa: E731
+    length: Callable[[Job], float] = lambda job: job.run_s  # noqa: E731
+    return [
+        _row(f"{kind} {name}", found, [k for k, one in enumerate(found.outcomes) if over < size(one.job) <= most])
+        for kind, classes, size in (("wide", WIDTHS, percent), ("long", LENGTHS, length))
+        for name, over, most in classes
+    ]
 
 
-def _row(found: "Replay", kind: str, name: str, of: Of) -> Row:
-    mine = [k for k, outcome in enumerate(found.outcomes) if of(outcome.job) == name]
-    jobs = [found.outcomes[k].job for k in mine]
-    ours, theirs = [found.outcomes[k].start for k in mine], [found.easy_starts[k] for k in mine]
-    wait, easy_wait = _wait(jobs, ours), _wait(jobs, theirs)
+def _row(name: str, found: Replay, places: Sequence[int]) -> dict[str, Value]:
+    jobs = [found.outcomes[place].job for place in places]
+    ours = [found.outcomes[place].start for place in places]
+    theirs = [found.easy_starts[place] for place in places]
+    wait_s, easy_wait_s = _wait(jobs, ours), _wait(jobs, theirs)
     return {
-        "class": f"{kind} {name}",
-        "jobs": len(mine),
-        "wait_s": wait,
-        "easy_wait_s": easy_wait,
-        "x easy_wait": wait / easy_wait if easy_wait else 0.0,
-        "slowdown": metrics.mean([metrics.bounded_slowdown(job, at) for job, at in zip(jobs, ours, strict=True)]),
-        "easy_slowdown": metrics.mean(
-            [metrics.bounded_slowdown(job, at) for job, at in zip(jobs, theirs, strict=True)]
-        ),
+        "class": name,
+        "jobs": len(jobs),
+        "wait_s": wait_s,
+        "easy_wait_s": easy_wait_s,
+        "x easy_wait": wait_s / easy_wait_s if easy_wait_s else 0.0,
+        "slowdown": _slowdown(jobs, ours),
+        "easy_slowdown": _slowdown(jobs, theirs),
     }
 
 
 def _wait(jobs: Sequence[Job], starts: Sequence[int]) -> float:
-    return metrics.mean([start - job.submit for job, start in zip(jobs, starts, strict=True)])
+    return mean([start - job.submit for job, start in zip(jobs, starts, strict=True)])
 
 
-def shown(found: "Replay") -> str:
-    """The same for people."""
-    rows = table(found)
-    lines = ["  ".join(f"{name:>14}" for name in rows[0])]
-    lines += ["  ".join(_cell(value) for value in row.values()) for row in rows]
-    return "\n".join(lines)
-
-
-def _cell(value: str | int | float) -> str:
-    return f"{value:>14.3g}" if isinstance(value, float) else f"{value:>14}"
+def _slowdown(jobs: Sequence[Job], starts: Sequence[int]) -> float:
+    return mean([bounded_slowdown(job, start) for job, start in zip(jobs, starts, strict=True)])

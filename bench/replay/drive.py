@@ -80,16 +80,25 @@ class Drive:
         return [self._outcomes[place] for place in range(len(self.jobs))]
 
     def _turn(self, now: Instant) -> None:
-        due: dict[int, list[int]] = {Event.END: [], Event.ASK: [], Event.START: []}
-        while self._heap and self._heap[0][0] == now:
-            _, kind, place = heapq.heappop(self._heap)
-            due[kind].append(place)
-        self._end(due[Event.END], now)
-        if due[Event.ASK]:
-            self._ask(due[Event.ASK], now)
+        ends, asks, starts = self._due(now, Event.END), self._due(now, Event.ASK), self._due(now, Event.START)
+        if not ends and not asks and not any(self._starts_at(place, now) for place in starts):
+            return  # what was to start now was moved earlier: nothing happens
+        self._end(ends, now)
+        if asks:
+            self._ask(asks, now)
         else:
             self._replan(now)
-        self._start(due[Event.START], now)
+        self._start([*starts, *self._due(now, Event.START)], now)
+
+    def _due(self, now: Instant, kind: Event) -> list[int]:
+        found: list[int] = []
+        while self._heap and self._heap[0][:2] == (now, kind):
+            found.append(heapq.heappop(self._heap)[2])
+        return found
+
+    def _starts_at(self, place: int, now: Instant) -> bool:
+        lease = self.book.leases.get(self._names[place])
+        return lease is not None and lease.state is State.SCHEDULED and lease.starts_at == now
 
     def _end(self, places: Sequence[int], now: Instant) -> None:
         ended: list[Lease] = []
@@ -124,14 +133,11 @@ class Drive:
             heapq.heappush(self._heap, (lease.starts_at or 0, Event.START, self._places[lease.id]))
 
     def _start(self, places: Sequence[int], now: Instant) -> None:
-        """Starts these, and what was moved to now."""
         started: list[Lease] = []
-        while self._heap and self._heap[0][:2] == (now, Event.START):
-            places = [*places, heapq.heappop(self._heap)[2]]
         for place in dict.fromkeys(places):
-            lease = self.book.leases.get(self._names[place])
-            if lease is None or lease.state is not State.SCHEDULED or lease.starts_at != now:
+            if not self._starts_at(place, now):
                 continue
+            lease = self.book.leases[self._names[place]]
             started.append(advance(lease, State.ACTIVE, Cause.STARTED, now))
             self._outcomes[place] = self._outcome(place, lease)
             heapq.heappush(self._heap, (now + self.jobs[place].run_s, Event.END, place))

@@ -6,11 +6,16 @@ https://www.cs.huji.ac.il/labs/parallel/workload/swf.html: comments begin with `
 
 import gzip
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 FIELDS = 18
+NOT_KNOWN = -1
+LARGEST = 10**12
+"""No time or number in a log is larger: thirty thousand years."""
+
 _USED = {
     1: "job number",
     2: "submit time",
@@ -38,16 +43,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
-    """`jobs` by when they were submitted. `unusable` says line by line which jobs have no size or no time, and are left out.
+    """`jobs` by when they were submitted, those of one second by their numbers. `unusable` says line by line which jobs have no size or no time, and are left out.
 
-    `disorder` is the first line that was submitted before the line above it, if there is one.
+    `disorder` is the first line whose job was submitted before the one above it, if there is one.
     """
 
     name: str
     processors: int
     jobs: tuple[Job, ...]
     unusable: tuple[str, ...] = ()
-    disorder: str | None = field(default=None)
+    disorder: str | None = None
 
 
 def read(path: Path) -> Log:
@@ -55,37 +60,58 @@ def read(path: Path) -> Log:
     try:
         with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
             return parsed(path.name, file)
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+    except UnicodeDecodeError:
+        raise BadLog(
+            f"{path} is no text: a log is a Standard Workload Format file, gzipped if its name ends with .gz"
+        ) from None
+    except (OSError, EOFError, zlib.error) as error:
         raise BadLog(f"{path} cannot be read: {error}") from None
 
 
-def parsed(name: str, lines: Iterator[str]) -> Log:
-    """The log in these lines. Raises BadLog."""
-    processors, before = 0, -1
-    jobs: list[Job] = []
+def parsed(name: str, lines: Iterable[str]) -> Log:
+    """The log in these lines, its jobs by submission and then by number. Raises BadLog."""
+    processors = 0
+    jobs: dict[int, tuple[int, Job]] = {}
     unusable: list[str] = []
-    disorder = None
     for number, line in enumerate(lines, 1):
-        if line.startswith(";"):
+        if line.lstrip().startswith(";"):
             processors = _max_procs(line, number) or processors
         elif line.strip():
             found = _fields(line, number)
             job = _job(found)
             if isinstance(job, str):
                 unusable.append(f"line {number}: job {found[0]} {job}")
-                continue
-            if job.submit < before and disorder is None:
-                disorder = (
-                    f"line {number}: job {job.id} was submitted at {job.submit}, before the line above it ({before})"
+            elif job.id in jobs:
+                raise BadLog(
+                    f"line {number}: job {job.id} is on line {jobs[job.id][0]} too: give each job a number of its own"
                 )
-            before = job.submit
-            jobs.append(job)
+            else:
+                jobs[job.id] = number, job
     if processors < 1:
         raise BadLog(f"{name} does not say how large its machine is: its header needs a line like `; MaxProcs: 100`")
     if not jobs:
-        raise BadLog(f"{name} has no job that could be replayed")
-    ordered = tuple(sorted(jobs, key=lambda job: job.submit))
-    return Log(name=name, processors=processors, jobs=ordered, unusable=tuple(unusable), disorder=disorder)
+        raise BadLog(f"{name} has no job that could be replayed{_why(unusable)}")
+    in_order = sorted((job for _, job in jobs.values()), key=lambda job: (job.submit, job.id))
+    return Log(
+        name=name,
+        processors=processors,
+        jobs=tuple(in_order),
+        unusable=tuple(unusable),
+        disorder=_disorder(jobs.values()),
+    )
+
+
+def _why(unusable: Sequence[str]) -> str:
+    return f": {unusable[0]}" if unusable else ""
+
+
+def _disorder(jobs: Iterable[tuple[int, Job]]) -> str | None:
+    for (_, before), (number, job) in pairwise(jobs):
+        if job.submit < before.submit:
+            return (
+                f"line {number}: job {job.id} was submitted at {job.submit}, before the job above it ({before.submit})"
+            )
+    return None
 
 
 def _max_procs(line: str, number: int) -> int | None:
@@ -103,25 +129,35 @@ def _max_procs(line: str, number: int) -> int | None:
 def _fields(line: str, number: int) -> list[int]:
     words = line.split()
     if len(words) != FIELDS:
-        raise BadLog(f"line {number}: a job is {FIELDS} numbers, not {len(words)}: {line.strip()[:60]!r}")
-    values: list[int] = []
-    for place, word in enumerate(words, 1):
-        try:
-            values.append(int(float(word)) if place in _USED else 0)
-        except (ValueError, OverflowError):
-            what = _USED[place]
-            raise BadLog(f"line {number}: field {place} ({what}) is a number, not {word[:30]!r}") from None
-    return values
+        raise BadLog(
+            f"line {number}: a job is {FIELDS} numbers, -1 for what is not known, not {len(words)}: {line.strip()[:60]!r}"
+        )
+    return [_whole(word, place, number) if place in _USED else 0 for place, word in enumerate(words, 1)]
 
 
-def _job(found: list[int]) -> Job | str:
-    """The job, or why it is none."""
-    processors = found[7] if found[7] > 0 else found[4]
-    asked_s = found[8] if found[8] > 0 else found[3]
+def _whole(word: str, place: int, number: int) -> int:
+    try:
+        found = float(word)
+    except ValueError:
+        found = 0.5
+    if not found.is_integer() or abs(found) > LARGEST:
+        raise BadLog(
+            f"line {number}: field {place} ({_USED[place]}) is a whole number, for example 120, not {word[:30]!r}"
+        )
+    return int(found)
+
+
+def _job(found: Sequence[int]) -> Job | str:
+    """The job, or why it is none. What was not asked for is taken from what was used."""
+    job, submit, run_s, used, asked, asked_s = (found[place - 1] for place in _USED)
+    processors = asked if asked > 0 else used
+    if submit < 0:
+        return f"was submitted at {submit}, which is no time"
     if processors < 1:
-        return f"asks for {processors} processors"
-    if found[3] < 0 or asked_s < 1:
-        return f"has no run time ({found[3]}) or asked for none ({found[8]})"
-    if found[1] < 0:
-        return f"was submitted at {found[1]}"
-    return Job(id=found[0], submit=found[1], run_s=min(found[3], asked_s), asked_s=asked_s, processors=processors)
+        return f"has no size: it used {used} processors and asked for {asked}"
+    if run_s < 1:
+        return f"has no length: it ran for {run_s} s"
+    if asked_s == 0 or asked_s < NOT_KNOWN:
+        return f"has no length: it asked for {asked_s} s"
+    asked_s = run_s if asked_s == NOT_KNOWN else asked_s
+    return Job(id=job, submit=submit, run_s=min(run_s, asked_s), asked_s=asked_s, processors=processors)

@@ -16,8 +16,6 @@ from bench.slurm.commands import Commands
 PATIENCE_S = 1500.0
 """A cycle is cut after 600 s of work, and the one that runs already has to end first."""
 LOOK_S, SHORT_LOOK_S = 1.0, 0.1
-TRIED = 0.95
-"""The share of the queue that a cycle must have tried to be called whole: some jobs start while it runs."""
 
 
 class NoWholePlan(Exception):
@@ -45,8 +43,9 @@ def plans(peer: Cluster, *, count: int) -> Iterator[Plan]:
         if found.cycles == cycles:
             continue
         used_s = peer.busy_s()
-        if (found.cycle_at or 0) > asked_at and found.cycle_jobs >= TRIED * peer.holding.jobs("PENDING"):
+        waiting = peer.holding.jobs("PENDING")
+        if (found.cycle_at or 0) > asked_at and found.cycle_jobs >= waiting:
             count, until = count - 1, time.monotonic() + PATIENCE_S
             seconds, used = found.cycle_us / 1e6, used_s - busy_s
-            yield Plan(who=SLURM, what="cycle", jobs=found.cycle_jobs, seconds=seconds, busy_s=used, load=busy)
+            yield Plan(who=SLURM, what="cycle", jobs=waiting, seconds=seconds, busy_s=used, load=busy)
         cycles, busy_s, busy = found.cycles, used_s, machine.load()

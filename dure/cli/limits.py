@@ -22,6 +22,17 @@ WEBHOOK = "an id is as dure webhook list shows it, for example whk_06eqz8n1hg7k2
 EVENT = "an id is as dure events shows it, for example evt_1207"
 DOMAIN = "at most 63 of A-Z, a-z, 0-9, ., _ and -"
 _LABEL = "1 to 100 characters on one line"
+_RULES = "one of late-slots, earliest-slot and only-earlier"
+_SLACK = "from 0% to 200%"
+_RESERVE = "from 0% to less than 100%"
+
+_POLICY = {
+    "rule": ("--rule", f"{_RULES}; for example earliest-slot"),
+    "slack_ppm": ("--slack", f"{_SLACK}; for example 5%"),
+    "reserve_ppm": ("--reserve", f"{_RESERVE}; for example 2%:1h"),
+    "reserve_over_s": ("--reserve", "over 0s to 60d; for example 2%:1h"),
+    "seniority_s": ("--seniority", "from 0s to 60d; for example 6h"),
+}
 
 _FIELDS = {
     ("Ask", "pool"): ("POOL", POOL),
@@ -56,8 +67,9 @@ _FIELDS = {
     ("DrainNode", "start"): ("--at", 'between 1970 and 2999; for example "tomorrow 03:00"'),
     ("DrainNode", "duration_s"): ("--for", "from 1s to 60d; for example 2h"),
     ("DrainNode", "reason"): ("--reason", f'{_LABEL}; for example "new driver"'),
-    ("NodeLabels", "rack"): ("LABELS", f"a rack is {DOMAIN}; for example rack=r1"),
-    ("NodeLabels", "island"): ("LABELS", f"an island is {DOMAIN}; for example island=i1"),
+    ("NodeLabels", "rack"): ("--rack", f"{DOMAIN}; for example r1"),
+    ("NodeLabels", "island"): ("--island", f"{DOMAIN}; for example i1"),
+    ("NodeLabels", ""): ("--rack", "or --island: say what to change; for example --rack r1"),
     ("CompanyCreate", "name"): ("COMPANY", COMPANY),
     ("CompanyCreate", "title"): ("--title", f'{_LABEL}; for example "Acme Robotics"'),
     ("WebhookCreate", "url"): (
@@ -76,12 +88,18 @@ _FIELDS = {
         "--empty-memory-mib",
         "a whole number from 0 to 1048576; for example 1024",
     ),
+    **{(model, field): said for model in ("PolicyChange", "PoolCreate") for field, said in _POLICY.items()},
+    ("PolicyChange", ""): (
+        "--rule",
+        "or --slack, --reserve, --seniority, --extension-closes: say what to change; for example --slack 5%",
+    ),
+    ("PolicyChange", "extension_closes_s"): ("--extension-closes", "from 0s to 1d; for example 10m"),
     ("PolicyIf", "rule"): (
         "--policy",
-        "one of late-slots, earliest-slot and only-earlier; for example rule=earliest-slot",
+        f"{_RULES}; for example rule=earliest-slot",
     ),
-    ("PolicyIf", "slack_ppm"): ("--policy", "from 0% to 200%; for example slack=5%"),
-    ("PolicyIf", "reserve_ppm"): ("--policy", "from 0% to less than 100%; for example reserve=20%"),
+    ("PolicyIf", "slack_ppm"): ("--policy", f"{_SLACK}; for example slack=5%"),
+    ("PolicyIf", "reserve_ppm"): ("--policy", f"{_RESERVE}; for example reserve=20%"),
     ("NodeEnroll", "name"): ("NODE", NODE),
     ("TokenIssue", "company"): ("--company", COMPANY),
     ("TokenIssue", "node"): ("--node", NODE),
@@ -137,6 +155,8 @@ def _said(field: str, value: object) -> str:
     match value:
         case int() if field.endswith("_s"):
             return f"{times.show_duration(value)} is not "
+        case int() if field.endswith("_ppm"):
+            return f"{value / 10_000:g}% is not "
         case int() if field.endswith("_bytes"):
             return f"{value >> 20} is not "
         case int():

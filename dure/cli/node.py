@@ -93,14 +93,22 @@ def drain(
 
 
 @command(app, "resume")
-def resume(terminal: Terminal, name: Name) -> None:
-    """Give a drained node back now."""
+def resume(
+    terminal: Terminal,
+    name: Name,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would change; change nothing.")] = False,
+) -> None:
+    """Give a drained node back now.
+
+    Every drain of it ends, and one that has not begun never does; what waits is planned again.
+    """
     from dure.render import maintenance
 
     limits.name("NODE", name, limits.NODE)
     with terminal.client() as client:
-        found = client.resume(name)
-    terminal.show(found, lambda view: maintenance.drained(found, view, dry_run=False))
+        found = client.preview_resume(name) if dry_run else client.resume(name)
+    terminal.show(found, lambda view: maintenance.drained(found, view, dry_run=dry_run))
 
 
 @command(app, "label")
@@ -108,19 +116,22 @@ def label(
     terminal: Terminal,
     name: Name,
     *,
-    rack: Annotated[str, typer.Option(metavar="RACK", help="The rack it is in.")] = "",
-    island: Annotated[str, typer.Option(metavar="ISLAND", help="Its NVLink island within the rack.")] = "",
+    rack: Annotated[str | None, typer.Option(metavar="RACK", help='The rack it is in; "" takes it away.')] = None,
+    island: Annotated[
+        str | None, typer.Option(metavar="ISLAND", help='Its NVLink island within the rack; "" takes it away.')
+    ] = None,
 ) -> None:
     """Say where a node stands.
 
-    Gangs for training are kept on one island or in one rack; inference is spread over them.
+    Gangs for training are kept on one island or in one rack; inference is spread over them. What is not named stays.
     """
     from dure import wire
     from dure.render import fleet
 
     limits.name("NODE", name, limits.NODE)
+    body = wire.NodeLabels(rack=rack, island=island)
     with terminal.client() as client:
-        found = client.label_node(name, wire.NodeLabels(rack=rack, island=island))
+        found = client.label_node(name, body)
     terminal.show(found, lambda view: fleet.node(found, view))
 
 

@@ -1,6 +1,6 @@
 """dure pool: interchangeable GPUs."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -8,22 +8,25 @@ from dure.cli import limits
 from dure.cli.command import command
 from dure.cli.terminal import BadUsage, Terminal
 
-if TYPE_CHECKING:
-    from dure import wire
-
 app = typer.Typer(help="Pools: interchangeable GPUs of one product.", no_args_is_help=True)
 
+NONE = "none"
+"""The word that takes a reserve or seniority away."""
+
 RuleName = Annotated[
-    str, typer.Option(metavar="RULE", help="How asks are promised: late-slots, earliest-slot or only-earlier.")
+    str | None, typer.Option(metavar="RULE", help="How asks are promised: late-slots, earliest-slot or only-earlier.")
 ]
 Slack = Annotated[
-    str, typer.Option(metavar="PERCENT", help="By how much of its length an ask that waits may be promised later.")
+    str | None,
+    typer.Option(metavar="PERCENT", help="By how much of its length an ask that waits may be promised later: 5%."),
 ]
 Reserve = Annotated[
-    str | None, typer.Option(metavar="PERCENT:DURATION", help="Close that part to leases longer than that: 2%:1h.")
+    str | None,
+    typer.Option(metavar="PERCENT:DURATION", help="Close that part to leases longer than that: 2%:1h, or none."),
 ]
 Seniority = Annotated[
-    str | None, typer.Option(metavar="DURATION", help="What has waited longer goes first when room appears.")
+    str | None,
+    typer.Option(metavar="DURATION", help="What has waited longer goes first when room appears: 6h, or none."),
 ]
 Name = Annotated[str, typer.Argument(metavar="POOL", help="Its name, for example h100-80gb.")]
 
@@ -48,8 +51,8 @@ def add(  # noqa: PLR0913 (one parameter an option)
     empty_memory_mib: Annotated[
         int, typer.Option(metavar="MIB", help="A GPU with no process and at most this in use is empty.")
     ] = 1024,
-    rule: RuleName = "late-slots",
-    slack: Slack = "5%",
+    rule: RuleName = None,
+    slack: Slack = None,
     reserve: Reserve = None,
     seniority: Seniority = None,
 ) -> None:
@@ -67,7 +70,7 @@ def add(  # noqa: PLR0913 (one parameter an option)
         grace_s=seconds("--grace", grace),
         extension_closes_s=seconds("--extension-closes", extension_closes),
         empty_memory_bytes=empty_memory_mib << 20,
-        **_policy(rule, slack, reserve, seniority).model_dump(),
+        **_policy(rule, slack, reserve, seniority),
     )
     with terminal.client() as client:
         added = client.add_pool(body)
@@ -79,48 +82,48 @@ def policy(
     terminal: Terminal,
     name: Name,
     *,
-    rule: RuleName = "late-slots",
-    slack: Slack = "5%",
+    rule: RuleName = None,
+    slack: Slack = None,
     reserve: Reserve = None,
     seniority: Seniority = None,
+    extension_closes: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Until so long before its end a lease is extended.")
+    ] = None,
 ) -> None:
     """Change how a pool promises.
 
-    What is promised already stays promised.
+    What is not named stays as it is, and what is promised already stays promised.
     """
+    from dure import wire
     from dure.render import fleet
 
     limits.name("POOL", name, limits.POOL)
+    said = _policy(rule, slack, reserve, seniority)
+    if extension_closes is not None:
+        said["extension_closes_s"] = seconds("--extension-closes", extension_closes)
+    change = wire.PolicyChange.model_validate(said)
     with terminal.client() as client:
-        found = client.set_policy(name, _policy(rule, slack, reserve, seniority))
+        found = client.change_policy(name, change)
     terminal.show(found, lambda view: fleet.pool(found, view))
 
 
-def _policy(rule: str, slack: str, reserve: str | None, seniority: str | None) -> "wire.PoolPolicy":
-    from pydantic import ValidationError
-
-    from dure import wire
-
-    part, over_s = (0, 0) if reserve is None else _reserved(reserve)
-    try:
-        return wire.PoolPolicy.model_validate(
-            {
-                "rule": rule,
-                "slack_ppm": _ppm("--slack", slack),
-                "reserve_ppm": part,
-                "reserve_over_s": over_s,
-                "seniority_s": None if seniority is None else seconds("--seniority", seniority),
-            }
-        )
-    except ValidationError as error:
-        found = error.errors()[0]
-        option = {"rule": "--rule", "slack_ppm": "--slack", "seniority_s": "--seniority"}.get(
-            str(found["loc"][0]), "--reserve"
-        )
-        raise BadUsage(option, found["msg"]) from None
+def _policy(rule: str | None, slack: str | None, reserve: str | None, seniority: str | None) -> dict[str, Any]:
+    """What was said of a policy, by its own names."""
+    said: dict[str, Any] = {}
+    if rule is not None:
+        said["rule"] = rule
+    if slack is not None:
+        said["slack_ppm"] = _ppm("--slack", slack)
+    if reserve is not None:
+        said["reserve_ppm"], said["reserve_over_s"] = _reserved(reserve)
+    if seniority is not None:
+        said["seniority_s"] = None if seniority == NONE else seconds("--seniority", seniority)
+    return said
 
 
 def _reserved(text: str) -> tuple[int, int]:
+    if text == NONE:
+        return 0, 0
     part, colon, over = text.partition(":")
     if not colon:
         raise BadUsage("--reserve", f"{text!r} is no reserve: give a part and a length, for example 2%:1h")

@@ -26,7 +26,8 @@ def explanation(found: wire.Explanation, view: View) -> RenderableType:
     elsewhere = list(options(lease.decision.elsewhere, view))
     ids = [step.decision for step in found.steps if step.decision is not None]
     more = [("next", f"dure decision show {ids[-1]}")] if ids else []
-    return Group(head, timed(steps, view), facts([*elsewhere, *more]))
+    where = [("placed", found.placed)] if found.placed else []
+    return Group(head, timed(steps, view), facts([*where, *elsewhere, *more]))
 
 
 def record(found: wire.DecisionRecord, view: View) -> RenderableType:

@@ -6,8 +6,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dure import times, wire
-from dure.render.maintenance import planned
-from dure.render.view import View, facts, table
+from dure.render.maintenance import planned, shortly
+from dure.render.view import View, facts, table, timed
 
 STYLES = {
     wire.GpuState.FREE: "green",
@@ -85,8 +85,8 @@ def nodes(found: Iterable[wire.Node], view: View) -> RenderableType:
     shown = list(found)
     if not shown:
         return Text("no nodes: an admin enrols one with dure node enroll")
-    return table(
-        *("NODE", "STATE", "GPUS", "FREE", "POOLS", "REPORTED", "AGENT"),
+    made = table(
+        *("NODE", "STATE", "GPUS", "FREE", "POOLS", "STANDS", "OUT OF SERVICE", "REPORTED", "AGENT"),
         rows=lambda view: [
             (
                 node.name,
@@ -94,6 +94,8 @@ def nodes(found: Iterable[wire.Node], view: View) -> RenderableType:
                 str(len(node.gpus)),
                 str(sum(gpu.state is wire.GpuState.FREE for gpu in node.gpus)),
                 ", ".join(sorted({gpu.pool for gpu in node.gpus if gpu.pool})) or view.none,
+                "/".join(label for label in (node.rack, node.island) if label) or view.none,
+                ", ".join(shortly(drain, view) for drain in node.drains) or view.none,
                 "never" if node.silent_s is None else f"{times.show_duration(node.silent_s)} ago",
                 node.agent_version or view.none,
             )
@@ -101,9 +103,10 @@ def nodes(found: Iterable[wire.Node], view: View) -> RenderableType:
         ],
         view=view,
         right=("GPUS", "FREE"),
-        loose=("POOLS",),
-        drop=("AGENT",),
+        loose=("POOLS", "OUT OF SERVICE"),
+        drop=("AGENT", "STANDS", "REPORTED"),
     )
+    return timed(made, view) if any(node.drains for node in shown) else made
 
 
 def node(found: wire.Node, view: View) -> RenderableType:

@@ -17,28 +17,50 @@ def drained(found: wire.Drained, view: View, *, dry_run: bool) -> RenderableType
 
 def planned(drain: wire.Drain, view: View) -> str:
     """One drain in a line."""
-    reason = f": {drain.reason}" if drain.reason else ""
-    return f"{view.full(drain.starts_at)} until {view.full(drain.ends_at)}{reason}"
+    said = f"{view.full(drain.starts_at)} until {view.full(drain.ends_at)}"
+    if drain.reason:
+        said += f": {drain.reason}"
+    if drain.empty_from is None or drain.empty_from <= drain.starts_at:
+        return said
+    if drain.empty_from >= drain.ends_at:
+        return f"{said}; what runs on it goes on beyond that"
+    return f"{said}; empty from {view.full(drain.empty_from)}, when what runs on it is over"
+
+
+def shortly(drain: wire.Drain, view: View) -> str:
+    """The same for a column."""
+    begun = drain.starts_at <= view.now
+    return f"until {view.short(drain.ends_at)}" if begun else f"from {view.short(drain.starts_at)}"
 
 
 def _lines(found: wire.Drained, view: View) -> Iterator[tuple[str, str]]:
     for drain in found.drains:
-        yield "drained" if drain.ends_at > drain.starts_at else "taken back", f"{drain.node} {planned(drain, view)}"
+        if drain.empty_from is None:
+            yield "back", f"{drain.node}, from now on; {drain.reason or drain.id} is over"
+        else:
+            yield "drained", f"{drain.node} {planned(drain, view)}"
     for one in found.moved:
         yield "moved", f"{one.lease} of {one.company}, {_how(one, view)}"
+    for one in found.pulled:
+        yield "promised", f"{one.lease} of {one.company}, which was queued: {_when(one, view)}"
     for one in found.running:
         yield "running", f"{one.lease} of {one.company} goes on to its end"
-    if found.empty_from is not None:
-        yield "empty", f"from {view.full(found.empty_from)}"
-    if not found.moved and not found.running:
+    if not found.moved and not found.running and not found.pulled:
         yield "touches", "no lease"
 
 
 def _how(one: wire.Touched, view: View) -> str:
     if one.state is wire.LeaseState.QUEUED:
-        return "back to the queue: no place is left within the booking horizon"
-    if one.slipped_s and one.promised_start is not None:
-        return f"promised {times.show_duration(one.slipped_s)} later: {view.full(one.promised_start)}"
+        return (
+            f"back to the queue, from {view.short(one.starts_at_before)}: no place is left within the booking horizon"
+        )
+    moved = f"from {view.short(one.starts_at_before)} to {_when(one, view)}"
+    if one.slipped_s:
+        return f"{moved}, {times.show_duration(one.slipped_s)} later than promised"
     if one.starts_at == one.starts_at_before:
-        return "to other nodes, at the same start"
-    return "within its promise" if one.starts_at is None else f"to {view.full(one.starts_at)}, within its promise"
+        return f"from {', '.join(one.nodes_before)} to {', '.join(one.nodes)}, at the same start, {_when(one, view)}"
+    return f"{moved}, within its promise"
+
+
+def _when(one: wire.Touched, view: View) -> str:
+    return view.none if one.starts_at is None else view.full(one.starts_at)

@@ -94,4 +94,6 @@ class Explanation(Wire):
     """Why a lease is as it is: its steps, oldest first."""
 
     lease: Lease
+    placed: str | None = None
+    """Why it is on those nodes; null while it has none."""
     steps: list[Step]

@@ -1,9 +1,9 @@
 """Pools, nodes, GPUs and the calendar: what exists and when it is free."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_serializer, model_validator
 
 from dure.wire.values import (
     HORIZON_S,
@@ -88,21 +88,42 @@ class Pool(Wire):
     """Asks waiting in the queue."""
 
 
-class PoolPolicy(Wire):
-    """How a pool promises; what is promised already stays."""
+class PolicyChange(Wire):
+    """The parts of a pool's policy to change. What is left out stays; `seniority_s` is taken away by null."""
 
-    rule: Rule = "late-slots"
-    slack_ppm: Annotated[int, Field(ge=0, le=2_000_000, strict=True)] = 50_000
-    reserve_ppm: Annotated[int, Field(ge=0, le=999_999, strict=True)] = 0
-    reserve_over_s: Annotated[int, Field(ge=0, le=HORIZON_S, strict=True)] = 0
-    seniority_s: Annotated[int, Field(ge=0, le=HORIZON_S, strict=True)] | None = None
+    rule: Rule | None = None
+    slack_ppm: Annotated[int | None, Field(ge=0, le=2_000_000, strict=True)] = None
+    reserve_ppm: Annotated[int | None, Field(ge=0, le=999_999, strict=True)] = None
+    reserve_over_s: Annotated[int | None, Field(ge=0, le=HORIZON_S, strict=True)] = None
+    seniority_s: Annotated[int | None, Field(ge=0, le=HORIZON_S, strict=True)] = None
+    extension_closes_s: Annotated[int | None, Field(ge=0, le=86_400, strict=True)] = None
+
+    @model_serializer
+    def said(self) -> dict[str, Any]:
+        """What is to change, by the policy's own names; only there null says something."""
+        said = {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
+        return {name: value for name, value in said.items() if value is not None or name == "seniority_s"}
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.said():
+            raise ValueError(
+                "say what to change: rule, slack_ppm, reserve_ppm, reserve_over_s, seniority_s or extension_closes_s"
+            )
+        return self
 
 
 class NodeLabels(Wire):
-    """Where a node stands: its rack, and within it its NVLink island. Empty where nobody knows."""
+    """Where a node stands: its rack, and within it its NVLink island. What is left out stays; empty takes it away."""
 
-    rack: DomainName = ""
-    island: DomainName = ""
+    rack: DomainName | None = None
+    island: DomainName | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.rack is None and self.island is None:
+            raise ValueError("say what to change: rack or island")
+        return self
 
 
 class DrainNode(Wire):
@@ -121,10 +142,16 @@ class Drain(Wire):
     starts_at: Instant
     ends_at: Instant
     reason: str | None
+    empty_from: Instant | None
+    """From when on the node is really empty: what runs on it goes on to its own end, and is cleaned up after. Null for
+    one that was taken back.
+    """
 
 
 class Touched(Wire):
-    """A lease that a drain touches: moved elsewhere, later, back to the queue, or running to its own end."""
+    """A lease that a drain or its end touches: moved to other nodes, earlier, later or back to the queue, promised a
+    start, or running to its own end.
+    """
 
     lease: str
     company: CompanyName
@@ -135,6 +162,9 @@ class Touched(Wire):
     promised_start_before: Instant | None
     promised_start: Instant | None
     slipped_s: int
+    """By how much its promise got later."""
+    nodes_before: list[NodeName]
+    nodes: list[NodeName]
 
 
 class Drained(Wire):
@@ -142,10 +172,10 @@ class Drained(Wire):
 
     drains: list[Drain]
     moved: list[Touched]
+    pulled: list[Touched]
+    """Queued asks that got a promise, as the node is there again."""
     running: list[Touched]
-    """What runs on it into the drain goes on to its own end."""
-    empty_from: Instant | None
-    """When the last of that is over and cleaned: the node is empty from then on."""
+    """What runs on it into the drain goes on to its own end, and cannot be extended into it."""
 
 
 class NodeEnroll(Wire):

@@ -4,8 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from dure.wire.fleet import Rule
-from dure.wire.values import HORIZON_S, CompanyName, GpuCount, Instant, LeaseState, NodeName, PoolName, Wire
+from dure.wire.fleet import PolicyChange
+from dure.wire.values import CompanyName, GpuCount, Instant, LeaseState, NodeName, PoolName, Wire
 
 
 class QuotaIf(Wire):
@@ -22,14 +22,8 @@ class NodesIf(Wire):
     gpus: GpuCount
 
 
-class PolicyIf(Wire):
-    """The parts of the pool's policy that might be different."""
-
-    rule: Rule | None = None
-    slack_ppm: Annotated[int | None, Field(ge=0, le=2_000_000, strict=True)] = None
-    reserve_ppm: Annotated[int | None, Field(ge=0, le=999_999, strict=True)] = None
-    reserve_over_s: Annotated[int | None, Field(ge=0, le=HORIZON_S, strict=True)] = None
-    seniority_s: Annotated[int | None, Field(ge=0, le=HORIZON_S, strict=True)] = None
+class PolicyIf(PolicyChange):
+    """The parts of the pool's policy that might be different, as in a change of it."""
 
 
 class WhatIf(Wire):

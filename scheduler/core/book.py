@@ -1,7 +1,7 @@
 """Everything that decisions in one pool are made from: its policy, nodes, leases and drains, and what companies may hold.
 
-A `Book` is a value. A `Draft` is a copy that one pure function changes on its way to the next value: only what it
-changes is copied. The store fills books from rows; nothing here reads them.
+A `Book` is a value; `scheduler.core.draft` is how one is made of another. The store fills books from rows; nothing here
+reads them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,16 +10,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.core.codec import Item, Quota
-from scheduler.core.model import PPM, CompanyId, Drain, Lease, LeaseId, Node, NodeId, Policy, State
+from scheduler.core import reserve
+from scheduler.core.codec import Item
+from scheduler.core.draft import Draft, holds
+from scheduler.core.fragmentation import UNSEEN, Mix
+from scheduler.core.model import CompanyId, Drain, Lease, LeaseId, Node, NodeId, Policy
 from scheduler.core.profiles import Profiles
-from scheduler.core.quota import HOLDING
 from scheduler.core.steps import Steps
-from scheduler.core.tally import Sum, Tally, changes
+from scheduler.core.tally import Sum, Tally
 from scheduler.core.waiting import Waiting
-
-RESERVE = 0
-"""The row of the limits that long boxes share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,14 +42,16 @@ class Book:
     free: Profiles
     limits: Profiles
     waiting: Waiting
+    mix: Mix
+    """The sizes that are asked for here."""
     stranded: NDArray[np.int64]
-    """What each number of free GPUs on a node is expected to strand, for the mix of asks seen."""
+    """What each number of free GPUs on a node is expected to strand, by the mix."""
     good_day: tuple[int, ...]
     """What each node could give with every node there and every GPU well, the largest first."""
     nominal: int
     """The same in all."""
     tally: Tally
-    """The sum over all but the policy and `stranded`."""
+    """The sum over all but the policy."""
 
     @classmethod
     def of(
@@ -60,10 +61,10 @@ class Book:
         leases: Iterable[Lease] = (),
         quotas: Mapping[CompanyId, int] | None = None,
         drains: Iterable[Drain] = (),
-        stranded: NDArray[np.int64] | None = None,
+        mix: Mix = UNSEEN,
     ) -> "Book":
         known = {node.id: node for node in sorted(nodes, key=lambda node: node.id)}
-        capacity = sum(node.capacity for node in known.values())
+        capacity, good_day = sum(node.capacity for node in known.values()), reserve.good_day(known.values())
         book = cls(
             policy=policy,
             nodes=known,
@@ -75,14 +76,16 @@ class Book:
             quotas={},
             accounts={},
             free=Profiles.flat([node.capacity for node in known.values()]),
-            limits=Profiles.flat([_unreserved(policy, capacity)]),
+            limits=Profiles.flat([reserve.unreserved(policy, capacity)]),
             waiting=Waiting(),
-            stranded=np.zeros(1, np.int64) if stranded is None else stranded,
-            good_day=_good_day(known.values()),
-            nominal=sum(_good_day(known.values())),
+            mix=UNSEEN,
+            stranded=np.zeros(1, np.int64),
+            good_day=good_day,
+            nominal=sum(good_day),
             tally=Tally(Sum()).after([], [(node, None) for node in known.values()]),
         )
         draft = Draft(book)
+        draft.put_mix(mix)
         draft.set_quotas(quotas or {})
         for drain in drains:
             draft.put_drain(drain)
@@ -113,7 +116,7 @@ class Book:
             nodes = {**self.nodes, **{node.id: node for node in fresh}}
             policy = policies[-1] if policies else self.policy
             leases, drains = self.leases.values(), self.drains.values()
-            anew = Book.of(policy, nodes.values(), leases, self.quotas, drains, self.stranded)
+            anew = Book.of(policy, nodes.values(), leases, self.quotas, drains, self.mix)
             return anew.changed(item for item in found if not isinstance(item, Policy))
         draft = Draft(self)
         for item in found:
@@ -126,13 +129,13 @@ class Book:
         free, limits = self.free.copy(), self.limits.copy()
         free.forget(now)
         limits.forget(now)
-        kept = {id_: lease for id_, lease in self.leases.items() if (lease.stops_at or 0) + gap > now or _holds(lease)}
+        kept = {id_: lease for id_, lease in self.leases.items() if (lease.stops_at or 0) + gap > now or holds(lease)}
         drains = {id_: drain for id_, drain in self.drains.items() if drain.ends_at > now}
         reserved, tally = self.reserved & kept.keys(), Tally(self.tally.sum().since(now))
         return replace(self, free=free, limits=limits, leases=kept, reserved=reserved, drains=drains, tally=tally)
 
     def digest(self, now: int) -> bytes:
-        """32 bytes that stand for everything that decisions at `now` are made from, but for the policy and `stranded`.
+        """32 bytes that stand for everything that decisions at `now` are made from, but for the policy.
 
         Books that were made in different ways, or that forgot different pasts, have the same.
         """
@@ -154,185 +157,9 @@ class Book:
 
     def reserve(self, duration_s: int, gpus: int) -> int:
         """The row that a box like that shares with other long ones, or -1."""
-        return _reserve(self.policy, self.nominal, duration_s, gpus)
+        return reserve.row(self.policy, self.nominal, duration_s, gpus)
 
     @property
     def capacity(self) -> int:
         """GPUs that can be granted on nodes that are open."""
         return sum(node.capacity for node in self.nodes.values() if node.open)
-
-
-class Draft:
-    """A book being changed; `seal` makes it a value, after which the draft is not used any more."""
-
-    def __init__(self, book: Book) -> None:
-        self.policy, self.rows, self.stranded = book.policy, book.rows, book.stranded
-        self._book = book
-        self.nodes, self.open, self.drains, self.quotas = book.nodes, book.open, book.drains, book.quotas
-        self.good_day, self.nominal = book.good_day, book.nominal
-        self.leases: dict[LeaseId, Lease] = dict(book.leases)
-        self.reserved = set(book.reserved)
-        self.accounts: dict[CompanyId, int] = dict(book.accounts)
-        self.free, self.limits, self.waiting = book.free, book.limits, book.waiting
-        self.touched: set[LeaseId] = set()
-        """Leases that were put or lifted."""
-
-    def seal(self) -> Book:
-        return replace(
-            self._book,
-            tally=self._book.tally.after(*changes(self._book, self, self.touched)),
-            nodes=self.nodes,
-            open=self.open,
-            leases=self.leases,
-            reserved=frozenset(self.reserved),
-            drains=self.drains,
-            quotas=self.quotas,
-            accounts=self.accounts,
-            free=self.free,
-            limits=self.limits,
-            waiting=self.waiting,
-            good_day=self.good_day,
-            nominal=self.nominal,
-        )
-
-    def apply(self, item: Item) -> None:
-        """Replaces what the item is about; a policy, or a node that is not known, makes another book instead."""
-        match item:
-            case Lease():
-                self.put(item)
-            case Node():
-                self.put_node(item)
-            case Drain():
-                self.put_drain(item)
-            case Quota():
-                self.set_quotas({item.company: item.gpus})
-            case Policy():
-                raise ValueError("a policy is not applied to a draft")
-
-    def put(self, lease: Lease) -> None:
-        """Inserts or replaces the lease of that id."""
-        self.lift(lease.id)
-        if not blocks(lease):
-            return
-        self.touched.add(lease.id)
-        self._own()
-        self.leases[lease.id] = lease
-        if self.reserve(lease.duration_s, lease.gpus) >= 0:
-            self.reserved.add(lease.id)
-        self._book_on_calendar(lease, -1)
-        if lease.waits:
-            self.waiting.put(
-                lease,
-                gap_s=self.policy.gap_s,
-                limit=self.account(lease.company),
-                reserve=RESERVE if lease.id in self.reserved else -1,
-                nodes=self.rows,
-            )
-
-    def lift(self, lease_id: LeaseId) -> Lease | None:
-        """Takes a lease out, if it is there."""
-        lease = self.leases.pop(lease_id, None)
-        if lease is None:
-            return None
-        self.touched.add(lease_id)
-        self._own()
-        self._book_on_calendar(lease, 1)
-        self.reserved.discard(lease_id)
-        if lease.waits:
-            self.waiting.drop(lease)
-        return lease
-
-    def put_node(self, node: Node) -> None:
-        """Replaces a node that is known; one that is gone has capacity 0."""
-        self._own()
-        old, row = self.nodes[node.id], self.rows[node.id]
-        capacity = sum(known.capacity for known in self.nodes.values())
-        self.free.shift(row, node.capacity - old.capacity)
-        grown = _unreserved(self.policy, capacity + node.capacity - old.capacity) - _unreserved(self.policy, capacity)
-        self.limits.shift(RESERVE, grown)
-        self.nodes = {**self.nodes, node.id: node}
-        self.good_day = _good_day(self.nodes.values())
-        nominal, self.nominal = self.nominal, sum(self.good_day)
-        if self.policy.reserve_ppm and nominal != self.nominal:
-            self._reserve_again()
-        self.open = self.open.copy()
-        self.open[row] = node.open
-
-    def _reserve_again(self) -> None:
-        """What is larger than all that long boxes have is not held to it, and that depends on how large the pool is."""
-        for lease in list(self.leases.values()):
-            if (self.reserve(lease.duration_s, lease.gpus) >= 0) != (lease.id in self.reserved):
-                self.put(lease)
-
-    def put_drain(self, drain: Drain) -> None:
-        """Adds or replaces a drain; an empty one is taken out. It blocks all of its node that there could ever be."""
-        old = self.drains.get(drain.id)
-        self._own()
-        for found, sign in ((old, 1), (drain, -1)):
-            if found is not None and found.node in self.rows:
-                self.free.add(self.rows[found.node], found.starts_at, found.ends_at, sign * DRAINED)
-        rest = {id_: other for id_, other in self.drains.items() if id_ != drain.id}
-        self.drains = rest if drain.starts_at >= drain.ends_at else {**rest, drain.id: drain}
-
-    def set_quotas(self, quotas: Mapping[CompanyId, int]) -> None:
-        self._own()
-        for company, gpus in quotas.items():
-            self.limits.shift(self.account(company), gpus - self.quotas.get(company, 0))
-        self.quotas = {**self.quotas, **quotas}
-
-    def account(self, company: CompanyId) -> int:
-        """The row of what the company's quota leaves."""
-        row = self.accounts.get(company)
-        if row is None:
-            self._own()
-            row = self.accounts[company] = self.limits.append(self.quotas.get(company, 0))
-        return row
-
-    def reserve(self, duration_s: int, gpus: int) -> int:
-        """The row that a box like that shares with other long ones, or -1."""
-        return _reserve(self.policy, self.nominal, duration_s, gpus)
-
-    def _own(self) -> None:
-        """Copies what is shared with the book, once."""
-        if self.free is self._book.free:
-            self.free, self.limits, self.waiting = self.free.copy(), self.limits.copy(), self.waiting.copy()
-
-    def _book_on_calendar(self, lease: Lease, sign: int) -> None:
-        start, stop = lease.starts_at or 0, lease.stops_at or 0
-        for node, gpus in lease.placement:
-            if node in self.rows:
-                self.free.add(self.rows[node], start, stop + self.policy.gap_s, sign * gpus)
-        if _holds(lease):
-            self.limits.add(self.account(lease.company), start, stop, sign * lease.gpus)
-            if lease.id in self.reserved:
-                self.limits.add(RESERVE, start, stop, sign * lease.gpus)
-
-
-DRAINED = 1 << 20
-"""More GPUs than any node has."""
-
-
-def blocks(lease: Lease) -> bool:
-    """Whether the lease takes something of the calendar: not one that never had a GPU or never will."""
-    if lease.starts_at is None or lease.stops_at is None:
-        return False
-    return _holds(lease) or (lease.state is State.ENDED and lease.started_at is not None)
-
-
-def _holds(lease: Lease) -> bool:
-    return lease.state in HOLDING
-
-
-def _good_day(nodes: Iterable[Node]) -> tuple[int, ...]:
-    return tuple(sorted((max(node.nominal, node.capacity) for node in nodes), reverse=True))
-
-
-def _reserve(policy: Policy, nominal: int, duration_s: int, gpus: int) -> int:
-    """A box that is larger than all that the reserve leaves long ones is not held to it: it could never start."""
-    if not policy.reserve_ppm or duration_s <= policy.reserve_over_s:
-        return -1
-    return RESERVE if gpus <= _unreserved(policy, nominal) else -1
-
-
-def _unreserved(policy: Policy, capacity: int) -> int:
-    return capacity * (PPM - policy.reserve_ppm) // PPM

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from scheduler.core.fragmentation import Mix
 from scheduler.core.model import (
     Cause,
     CompanyId,
@@ -38,7 +39,7 @@ class Quota:
     gpus: int
 
 
-Item = Lease | Node | Drain | Quota | Policy
+Item = Lease | Node | Drain | Quota | Policy | Mix
 """One thing that a book is made of."""
 
 Json = dict[str, Any]
@@ -57,7 +58,7 @@ _INSTANTS = (
 
 
 def kind(item: Item) -> str:
-    """The word for its type: `lease`, `node`, `drain`, `quota` or `policy`."""
+    """The word for its type: `lease`, `node`, `drain`, `quota`, `policy` or `mix`."""
     return type(item).__name__.lower()
 
 
@@ -66,7 +67,7 @@ def subject(item: Item) -> str:
     match item:
         case Quota():
             return item.company
-        case Policy():
+        case Policy() | Mix():
             return ""
         case _:
             return item.id
@@ -86,6 +87,8 @@ def encode(item: Item) -> Json:
             return {"company": item.company, "gpus": item.gpus}
         case Policy():
             return _policy(item)
+        case Mix():
+            return {"weights": [list(pair) for pair in item.weights], "until": item.until}
 
 
 def decode(kind: str, value: Mapping[str, Any]) -> Item:
@@ -101,6 +104,9 @@ def decode(kind: str, value: Mapping[str, Any]) -> Item:
             return Quota(**value)
         case "policy":
             return Policy(**value)
+        case "mix":
+            weights = tuple((size, weight) for size, weight in value["weights"])
+            return Mix(weights=weights, until=Instant(value["until"]))
         case _:
             raise ValueError(f"no item of a book is a {kind}")
 

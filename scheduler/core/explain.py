@@ -4,7 +4,20 @@ from dataclasses import replace
 
 from scheduler.core import words
 from scheduler.core.decide import at_least
-from scheduler.core.model import Ask, Code, Gang, Numbers, Promise, Queued, Refusal, Total, Verdict
+from scheduler.core.model import (
+    Ask,
+    Code,
+    Gang,
+    Numbers,
+    Placement,
+    Promise,
+    Purpose,
+    Queued,
+    Refusal,
+    Shape,
+    Total,
+    Verdict,
+)
 
 INSTANTS = frozenset({"earliest_start"})
 """The numbers that are instants."""
@@ -37,6 +50,24 @@ def _not_promised(verdict: Queued | Refusal, ask: Ask) -> str:
             return _never_fits(verdict.numbers, ask)
         case Refusal():
             return _no_start(verdict.numbers, ask)
+
+
+NAMED = 4
+"""Nodes that are named in a sentence; more are counted."""
+
+
+def placed(shape: Shape, purpose: Purpose, placement: Placement) -> str:
+    """One sentence about the nodes: by what they were chosen among those that were free."""
+    names = [node for node, _ in placement]
+    where = f"On {', '.join(names)}" if len(names) <= NAMED else f"On {words.counted(len(names), 'node')}"
+    if purpose is Purpose.INFERENCE:
+        return f"{where}: the emptiest nodes, of as many racks and islands as there are, so that one that is lost takes little."
+    least = "where it strands the fewest GPUs for the sizes that this pool is asked for, then where something else ends with it"
+    if len(names) == 1:
+        return f"{where}, {least}."
+    if isinstance(shape, Gang):
+        return f"{where}: on as few racks and islands as hold it, there {least}."
+    return f"{where}: no node held all of it, so the emptiest are taken whole, and the rest goes {least}."
 
 
 def _promised(promise: Promise, ask: Ask) -> str:

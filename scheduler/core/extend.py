@@ -9,13 +9,14 @@ else has, where that goes as far.
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from scheduler.core.book import RESERVE, Book, Draft
+from scheduler.core.book import Book, Draft
 from scheduler.core.calendar import Box, fits, free_from
 from scheduler.core.decide import FOR_EVER, most, moves
 from scheduler.core.lease import stretched
 from scheduler.core.model import Instant, Lease, LeaseId, NodeId, Policy, State
 from scheduler.core.placement import kept
 from scheduler.core.repair import elsewhere
+from scheduler.core.reserve import RESERVE
 
 EXTENDABLE = frozenset({State.SCHEDULED, State.ACTIVE})
 """The states in which a lease may be given another end."""

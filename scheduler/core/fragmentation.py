@@ -4,19 +4,21 @@ A free GPU of a node is stranded for an ask that does not fit the node as it is.
 is the measure of fragmentation gradient descent (Weng et al., "Beware of Fragmentation: Scheduling GPU-Sharing Workloads
 with Fragmentation Gradient Descent", USENIX ATC 2023). A small share then goes where the measure grows least:
 
-    table = stranded(mix, largest)
+    table = stranded(forecast(mix, largest), largest)
     the fitting node with the least table[free - gpus] - table[free], among equals the fullest, then the first by id
 
-`bench/openb` repeats the paper's experiment by the same rule: the same weights, `rounded` and order of comparison, with
-milli-GPUs, CPU, memory and models in the place of whole GPUs.
+The mix of a pool is part of its book (`Book.mix`), and changes now and then (`renewed`), not with every ask. `bench/openb`
+repeats the paper's experiment by the same functions, with milli-GPUs, CPU, memory and models in the place of whole GPUs.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from scheduler.core.model import Gang, Instant, Purpose, Shape
 
 GRAIN = 40
 """Parts of a GPU that are counted. Coarse on purpose: what makes hardly any difference is better left to best fit."""
@@ -27,18 +29,72 @@ ASK = 16
 FULL = 4096 * ASK
 """Above so much weight in all every weight is halved: half of what is known is from the last two to four thousand asks."""
 
+RENEWED_BY = 4
+"""The mix is renewed when what came since is this part of what it knows: a quarter."""
+
+RENEWED_AFTER_S = 86_400
+"""Where fewer came, it is renewed once so much time has passed."""
+
+_EVER = Instant(0)
+
 _Amount = TypeVar("_Amount", int, NDArray[np.int64])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mix:
-    """How often which number of GPUs on a node was asked for, the recent asks more: `weights` is sorted by GPUs."""
+    """How often which size was asked for, the recent asks more: `weights` is sorted by size, which is GPUs on a node.
+
+    What was asked for before `until` is in it.
+    """
 
     weights: tuple[tuple[int, int], ...] = ()
+    until: Instant = _EVER
+
+
+UNSEEN = Mix()
+"""The mix of a pool before its first ask."""
+
+
+def shares(shape: Shape, purpose: Purpose, largest: int) -> dict[int, int]:
+    """The sizes that an ask wants on nodes of at most `largest` GPUs, and how often each: a gang's nodes are as many asks.
+
+    A total that no node holds takes whole nodes, and one for inference is spread GPU by GPU.
+    """
+    if isinstance(shape, Gang):
+        return {shape.gpus_per_node: shape.nodes}
+    if purpose is Purpose.INFERENCE or not largest:
+        return {1: shape.gpus}
+    nodes, rest = divmod(shape.gpus, largest)
+    return {size: times for size, times in ((largest, nodes), (rest, 1)) if size and times}
+
+
+def seen(mix: Mix, asked: Mapping[int, int]) -> Mix:
+    """The mix after asks for each of these sizes so many times.
+
+    Halving rounds up, so that what was ever asked for never leaves the mix.
+    """
+    # A weight of 1 stays 1, so the weights of all sizes together can fall to their number but not below it.
+    weights = dict(mix.weights)
+    for size, times in asked.items():
+        weights[size] = weights.get(size, 0) + ASK * times
+    while sum(weights.values()) > FULL + len(weights):
+        weights = {size: (weight + 1) // 2 for size, weight in weights.items()}
+    return replace(mix, weights=tuple(sorted(weights.items())))
+
+
+def renewed(mix: Mix, asked: Mapping[int, int], until: Instant) -> Mix | None:
+    """The mix with what was asked for in `[mix.until, until)`; None as long as it is to stay as it is.
+
+    So decisions go by the same table for a long time, and a pool that knows little learns fast.
+    """
+    came = sum(asked.values())
+    known = sum(weight for _, weight in mix.weights) // ASK
+    enough = came * RENEWED_BY >= known or until - mix.until >= RENEWED_AFTER_S
+    return replace(seen(mix, asked), until=until) if came and enough else None
 
 
 def expected(largest: int) -> Mix:
-    """The mix before the first ask, for nodes of at most `largest` GPUs: 1, 2, 4, ... and the whole node, all alike.
+    """What is asked for before anybody asks, on nodes of at most `largest` GPUs: 1, 2, 4, ... and the whole node, all alike.
 
     Without the whole node a pool whose first asks are small would break up every empty node: the rarest asks are those
     that fragmentation hurts most.
@@ -47,24 +103,18 @@ def expected(largest: int) -> Mix:
     return Mix(weights=tuple((gpus, 1) for gpus in sorted(sizes) if gpus > 0))
 
 
-def seen(mix: Mix, gpus_per_node: int, *, times: int = 1) -> Mix:
-    """The mix after one more ask for so many GPUs on a node, or `times` of them: the nodes of a gang are as many asks.
+def forecast(mix: Mix, largest: int) -> Mix:
+    """What will be asked for on such nodes: what was seen that fits them, and a little of everything that is expected."""
+    fitting = tuple((size, weight) for size, weight in mix.weights if size <= largest)
+    return joined(replace(mix, weights=fitting), expected(largest))
 
-    Halving rounds up, so that what was ever asked for, or expected, never leaves the mix.
-    """
-    # A weight of 1 stays 1, so the weights of all sizes together can fall to their number but not below it.
+
+def joined(mix: Mix, other: Mix) -> Mix:
+    """The mix with the weights of another on top."""
     weights = dict(mix.weights)
-    weights[gpus_per_node] = weights.get(gpus_per_node, 0) + ASK * times
-    while sum(weights.values()) > FULL + len(weights):
-        weights = {gpus: (weight + 1) // 2 for gpus, weight in weights.items()}
-    return Mix(weights=tuple(sorted(weights.items())))
-
-
-def after(mix: Mix, asks: Iterable[int]) -> Mix:
-    """The mix after these asks, the oldest first."""
-    for gpus_per_node in asks:
-        mix = seen(mix, gpus_per_node)
-    return mix
+    for size, weight in other.weights:
+        weights[size] = weights.get(size, 0) + weight
+    return replace(mix, weights=tuple(sorted(weights.items())))
 
 
 def stranded(mix: Mix, largest: int) -> NDArray[np.int64]:

@@ -97,7 +97,6 @@ class World:
                 self.decided(step, record.asked(step.asks, self.ask(step)))
             case Planned():
                 waiting = [asked(self.leases[lease_id]) for lease_id in step.queue if lease_id in self.queue]
-                self.queue = {lease_id: None for lease_id, _, _ in waiting}  # the others' windows had passed
                 self.decided(step, record.replanned(waiting, self.plan(waiting, step.now)))
             case Happened(item=Lease() as item):
                 self.put(item)

@@ -111,16 +111,13 @@ loads: Callable[[str], Json] = orjson.loads
 """Inputs or a result as a value again."""
 
 
-def basis(inputs: Json) -> tuple[Policy, Instant, list[int]]:
-    """The policy, the time, and what free GPUs were expected to strand: what a book is made with, beside its items."""
-    return Policy(**inputs["policy"]), Instant(inputs["now"]), inputs.get("stranded", [0])
+def basis(inputs: Json) -> tuple[Policy, Instant]:
+    """The policy and the time: what a book is made with, beside its items."""
+    return Policy(**inputs["policy"]), Instant(inputs["now"])
 
 
 def _record(kind: str, book: Book, now: Instant, inputs: Json, result: Json) -> Record:
-    given = {**inputs, "now": now, "policy": codec.encode(book.policy)}
-    if book.stranded.any():
-        given["stranded"] = book.stranded.tolist()
-    said = text(given)
+    said = text({**inputs, "now": now, "policy": codec.encode(book.policy)})
     return Record(kind=kind, inputs=said, digest=digest(book, kind, said, now), result=text(result))
 
 

@@ -12,12 +12,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.core.book import RESERVE, Book, Draft
+from scheduler.core.book import Book, Draft
 from scheduler.core.calendar import Box, Plane, fits, free_over
 from scheduler.core.decide import most, resized
 from scheduler.core.lease import given_back, resized_at, sized, sized_since
 from scheduler.core.model import Gang, Instant, Lease, LeaseId, Node, NodeId, Placement, Purpose, Shape, State
 from scheduler.core.placement import kept, place_on
+from scheduler.core.reserve import RESERVE
 
 Scarce = Literal["quota", "reserve", "capacity"]
 

@@ -8,6 +8,9 @@ not later than the promise, and the old one is always still there. Lost capacity
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from scheduler.core.book import Draft
 from scheduler.core.calendar import Box, earliest, latest
 from scheduler.core.compiled import screen
@@ -40,28 +43,37 @@ def _pencil_early(_draft: Draft, _box: Box, start: Instant, _last: int) -> tuple
 
 
 def _start_what_fits(draft: Draft, now: Instant) -> None:
-    """Whatever fits beside everybody else's slot as soon as its notice allows, in order of arrival, starts then."""
+    """Whatever fits beside everybody else's slot as soon as its notice allows starts then; who is tried first: `Waiting.turn`."""
     if draft.policy.seniority_s is not None:
         _pull_seniors(draft, now, draft.policy.seniority_s)
-    place_ = _candidate(draft, now, 0)
-    while place_ < len(draft.waiting.keys):
-        lease = draft.leases[draft.waiting.keys[place_][1]]
+    if not _any_fits(draft, now):
+        return
+    turn = draft.waiting.turn(now, draft.nominal)
+    place_ = _candidate(draft, now, turn, 0)
+    while place_ < len(turn):
+        lease = draft.leases[draft.waiting.keys[turn[place_]][1]]
         start = max(now + lease.notice_s, lease.start or 0)
         draft.put(moved_to(draft, lease, start, start))
-        place_ = _candidate(draft, now, place_ + 1)
+        place_ = _candidate(draft, now, turn, place_ + 1)
 
 
-def _candidate(draft: Draft, now: Instant, begin: int) -> int:
-    """The first place in the order of arrival, from `begin` on, whose lease may fit earlier than its slot."""
-    found = screen.next_to_try(draft.free.arrays, draft.open, draft.limits.arrays, draft.waiting.table, begin, now)
-    return int(found)
+def _any_fits(draft: Draft, now: Instant) -> bool:
+    """Whether there may be anybody to start earlier; mostly there is not, and nobody's turn need be worked out."""
+    count = len(draft.waiting.keys)
+    return _candidate(draft, now, np.arange(count), 0) < count
+
+
+def _candidate(draft: Draft, now: Instant, turn: NDArray[np.int64], begin: int) -> int:
+    """The first place in `turn`, from `begin` on, whose lease may fit earlier than its slot."""
+    plane = draft.free.arrays, draft.open, draft.limits.arrays
+    return int(screen.next_to_try(*plane, draft.waiting.table, turn, begin, now))
 
 
 def _nothing_fits(draft: Draft, now: Instant) -> bool:
     waiting = draft.waiting.keys
     seniority_s = draft.policy.seniority_s
-    seniors = bool(waiting) and seniority_s is not None and waiting[0][0] <= now - seniority_s
-    return not seniors and _candidate(draft, now, 0) == len(waiting)
+    seniors = bool(waiting) and seniority_s is not None and waiting[0][0] < now - seniority_s
+    return not seniors and not _any_fits(draft, now)
 
 
 def _nobody_waits(draft: Draft, _now: Instant) -> bool:
@@ -73,9 +85,9 @@ def _always(_draft: Draft, _now: Instant) -> bool:
 
 
 def _pull_seniors(draft: Draft, now: Instant, seniority_s: int) -> None:
-    """What has waited for long goes first, and keeps the earliest slot that it can have."""
+    """What has waited longer than that goes first, and keeps the earliest slot that it can have."""
     for asked_at, lease_id in list(draft.waiting.keys):
-        if asked_at > now - seniority_s:
+        if asked_at >= now - seniority_s:
             return
         _pull(draft, draft.leases[lease_id], now)
 

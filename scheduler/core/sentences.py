@@ -130,8 +130,9 @@ HAPPENED: Mapping[str, Callable[[str | None, Detail], str]] = {
     "ends_soon": lambda _, detail: f"Its company was told that it ends in {span(int(detail.get('in_s') or 0))}.",
     "drain_notice": lambda _, detail: (
         f"Its company was told that node {detail.get('node')} is out of service from {detail.get('starts_at')} to "
-        f"{detail.get('ends_at')}; the lease goes on."
+        f"{detail.get('ends_at')}{_reason(detail)}; the lease goes on."
     ),
+    "drain_lifted": lambda _, detail: f"Its company was told that node {detail.get('node')} is in service again.",
     "extended": _amended,
     "renewed": _amended,
     "shrunk": _amended,
@@ -156,6 +157,11 @@ NOT_RENEWED: Mapping[str, str] = {
     "too_late": "nobody was there to renew it before extending closed",
 }
 """What is in the way of a renewal as a clause."""
+
+
+def _reason(detail: Detail) -> str:
+    return f" ({detail['reason']})" if detail.get("reason") else ""
+
 
 ENDS: Mapping[str, str] = {
     Cause.EXPIRED: "its box is over",

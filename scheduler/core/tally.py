@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Protocol, TypeVar
 
 from scheduler.core.codec import Item, Quota, canonical
+from scheduler.core.fragmentation import UNSEEN, Mix
 from scheduler.core.model import CompanyId, Drain, Lease, LeaseId, Node, NodeId, Policy
 from scheduler.core.quota import HOLDING
 
@@ -95,6 +96,8 @@ class Parts(Protocol):
     def drains(self) -> Mapping[str, Drain]: ...
     @property
     def quotas(self) -> Mapping[CompanyId, int]: ...
+    @property
+    def mix(self) -> Mix: ...
 
 
 Both = tuple[list[Lasting], list[Lasting]]
@@ -113,8 +116,14 @@ def changes(old: Parts, new: Parts, leases: Iterable[LeaseId]) -> Both:
         _differences(old.nodes, new.nodes, None, lambda _, node: (node, None)),
         _differences(old.drains, new.drains, None, lambda _, drain: (drain, drain.ends_at)),
         _differences(old.quotas, new.quotas, None, lambda company, gpus: (Quota(company=company, gpus=gpus), None)),
+        _differences(_mixes(old), _mixes(new), None, lambda _, mix: (mix, None)),
     ]
     return [item for gone, _ in found for item in gone], [item for _, come in found for item in come]
+
+
+def _mixes(parts: Parts) -> Mapping[str, Mix]:
+    """A pool that nobody has asked has none, as its log has none."""
+    return {} if parts.mix == UNSEEN else {"": parts.mix}
 
 
 K = TypeVar("K", bound=str)

@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.core.compiled import screen
-from scheduler.core.model import Gang, Lease, LeaseId, NodeId
+from scheduler.core.model import PPM, Gang, Lease, LeaseId, NodeId
 
 _ROOM = 16
+
+_QUARTERS = 4
 
 
 class Waiting:
@@ -24,6 +26,17 @@ class Waiting:
     @property
     def table(self) -> NDArray[np.int64]:
         return self._table[: len(self.keys)]
+
+    def turn(self, now: int, pool_gpus: int) -> NDArray[np.int64]:
+        """The places in order of arrival, as they are tried at `now` in a pool of so many GPUs.
+
+        Who asks for more quarters of the pool goes first, since room for it is rare; then who has waited longest for the
+        length of its box; then who asked first.
+        """
+        gpus, duration_s = self.table[:, screen.GPUS], self.table[:, screen.DURATION]
+        quarters = _QUARTERS * gpus // max(1, pool_gpus)
+        stretched_ppm = (now - self.table[:, screen.ASKED] + duration_s) * PPM // duration_s
+        return np.lexsort((-stretched_ppm, -quarters))
 
     def copy(self) -> "Waiting":
         other = Waiting()

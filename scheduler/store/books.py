@@ -10,14 +10,16 @@ from dure.wire import HORIZON_S
 from scheduler.core.book import Book
 from scheduler.core.lease import given_back
 from scheduler.core.model import CompanyId, Drain, Instant, Lease, LeaseId, Node, NodeId, Policy
-from scheduler.store import allocations, changes, generation, leases, tables
+from scheduler.store import allocations, changes, generation, leases, mixes, tables
 from scheduler.store.leases import BOOKED
 from scheduler.store.tables import Drain as TableDrain
 from scheduler.store.tables import Node as TableNode
 from scheduler.store.tables import Pool, PoolNode, Quota
 
-POLICY_VERSION = "2"
-"""Stamped on every decision: late slots, least stranded, concurrent quota, queue in order of arrival."""
+POLICY_VERSION = "3"
+"""Stamped on every decision: late slots tried by width and expansion, least stranded for the asks seen, concurrent quota,
+queue in order of arrival.
+"""
 
 FORGET_EVERY_S = 10
 """The past is dropped from a book now and then; decisions are the same with it."""
@@ -128,6 +130,7 @@ def loaded(session: Session, pool: Pool, now: Instant) -> Book:
         [*booked, *_given_back(session, pool, booked, now)],
         {CompanyId(row.company): row.gpus for row in quotas},
         [drain(row) for row in drains],
+        mixes.newest(session, pool.name),
     )
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from psycopg import Connection as PgConnection
 from psycopg import errors as pg
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -91,10 +92,20 @@ class Database:
             yield session
 
     @contextmanager
-    def look(self) -> Iterator[Connection]:
-        """For one statement that reads, in no transaction of ours. Raises Unavailable like `begin`."""
+    def look(self) -> Iterator[PgConnection[Any]]:
+        """The driver's own connection, for one statement that reads and has to be quick; in no transaction of ours.
+
+        Raises Unavailable like `begin`.
+        """
         with _away_is_unavailable(), self._looks.connect() as connection:
-            yield connection
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, PgConnection)
+            try:
+                yield driver
+            except _AWAY as error:
+                connection.invalidate(error)
+                self._engine.dispose()  # where one connection is gone the others are too
+                raise Unavailable(AWAY, retry_after_s=2) from error
 
     def clock(self, monotonic: Callable[[], float]) -> tuple[float, float, float]:
         """PostgreSQL's clock in Unix seconds, between two readings of `monotonic`. Raises Unavailable."""

@@ -1,12 +1,12 @@
-"""Drains: nodes that are out of service for a while, and where nodes stand."""
+"""Drains: nodes that are out of service for a while."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sqlmodel import Session, col, select
 
 from dure import wire
 from scheduler.ids import new_id
-from scheduler.store.tables import Drain
+from scheduler.store.tables import Allocation, Drain, Lease, PlacementRow, Pool
 from scheduler.store.times import to_wire
 
 
@@ -21,24 +21,61 @@ def add(session: Session, node: str, *, starts_at: int, ends_at: int, reason: st
 
 
 def open_of(session: Session, nodes: Iterable[str], *, now: float) -> list[Drain]:
-    """Drains of these nodes that are not over, the first to start first."""
+    """Drains of these nodes that are not over, the first to start first. One that was lifted before it began is."""
     query = select(Drain).where(col(Drain.node).in_(list(nodes))).order_by(col(Drain.starts_at), col(Drain.id))
-    return [row for row in session.exec(query) if row.ends_at > int(now)]
+    return [row for row in session.exec(query) if row.ends_at > max(row.starts_at, int(now))]
 
 
 def wires(session: Session, nodes: Iterable[str], *, now: float) -> dict[str, list[wire.Drain]]:
     """The same as people see them, by node."""
+    rows = open_of(session, nodes, now=now)
+    busy = busy_until(session, {row.node for row in rows}, now=now)
     found: dict[str, list[wire.Drain]] = {}
-    for row in open_of(session, nodes, now=now):
-        found.setdefault(row.node, []).append(to_wire_drain(row))
+    for row in rows:
+        found.setdefault(row.node, []).append(to_wire_drain(row, busy))
     return found
 
 
-def to_wire_drain(row: Drain) -> wire.Drain:
+def busy_until(session: Session, nodes: Iterable[str], *, now: float) -> dict[str, int]:
+    """Until when what runs on each of the nodes, or ran there a moment ago, takes it, cleaning included."""
+    asked = list(nodes)
+    if not asked:
+        return {}
+    over = (col(Lease.state) == "ended") & (col(Lease.stops_at) > int(now) - _LONGEST_GAP_S)
+    query = (
+        select(PlacementRow.node, Lease.stops_at, Pool.gap_s)
+        .join(Lease, col(Lease.id) == col(PlacementRow.lease))
+        .join(Pool, col(Pool.name) == col(Lease.pool))
+        .where(col(PlacementRow.node).in_(asked), col(Lease.started_at).is_not(None))
+        .where(col(Lease.state).in_(("active", "ending")) | over)
+    )
+    found: dict[str, int] = {}
+    for node, stops_at, gap_s in session.exec(query):
+        found[node] = max(found.get(node, 0), (stops_at or 0) + gap_s)
+    given_back = (
+        select(Allocation.node, Allocation.ended_at, Pool.gap_s)
+        .join(Lease, col(Lease.id) == col(Allocation.lease))
+        .join(Pool, col(Pool.name) == col(Lease.pool))
+        .where(col(Allocation.node).in_(asked), col(Allocation.given_back))
+        .where(col(Allocation.ended_at) > int(now) - _LONGEST_GAP_S)
+    )
+    for node, ended_at, gap_s in session.exec(given_back):
+        found[node] = max(found.get(node, 0), (ended_at or 0) + gap_s)
+    return found
+
+
+def to_wire_drain(row: Drain, busy: Mapping[str, int]) -> wire.Drain:
+    """As people see it; `busy` is from `busy_until`."""
+    empty_from = max(row.starts_at, busy.get(row.node, 0)) if row.resumed_at is None else None
     return wire.Drain(
         id=row.id,
         node=row.node,
         starts_at=to_wire(row.starts_at),
         ends_at=to_wire(row.ends_at),
         reason=row.reason,
+        empty_from=to_wire(empty_from),
     )
+
+
+_LONGEST_GAP_S = 86_400
+"""No pool's gap is longer."""

@@ -70,6 +70,12 @@ def lock_pools_of(session: Session, node: str) -> list[str]:
     return touched
 
 
+def hold_pools_of(session: Session, node: str) -> list[str]:
+    """The same for who changes what each of them must know of the node: it joins no other until the transaction ends."""
+    adding.alone(session, "pool")
+    return lock_pools_of(session, node)
+
+
 def pools_of(session: Session, node: str) -> list[str]:
     """The pools that the node gives GPUs to, by name."""
     query = select(PoolNode.pool).where(col(PoolNode.node) == node).order_by(col(PoolNode.pool))
@@ -112,6 +118,7 @@ def recount(session: Session, *, pools: Sequence[str], nodes: Sequence[str], now
             session.connection().execute(statement.on_conflict_do_update(index_elements=["pool", "node"], set_=changed))
             machines = {row.name: row for row in session.exec(select(Node).where(col(Node.name).in_(nodes)))}
             items: list[Item] = [books.node(PoolNode(**row), machines[row["node"]]) for row in rows]
+            # The pool has heard of no drain of a node that it had no GPU of.
             fresh = [node for node in nodes if node not in before]
             items += [books.drain(row) for row in drains.open_of(session, fresh, now=now)]
             changes.write(session, pool, number, items, at=now)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-import numpy as np
 from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from scheduler.core import codec
 from scheduler.core.book import Book
 from scheduler.core.codec import Item, Quota
+from scheduler.core.fragmentation import UNSEEN, Mix
 from scheduler.core.model import Drain, Instant, Lease, Node, Policy, State
 from scheduler.store.tables import PoolChange
 
@@ -23,17 +23,17 @@ _AS_OF = text(
 _AT_INSTANT = text("SELECT coalesce(max(generation), 0) FROM pool_change WHERE pool = :pool AND at < to_timestamp(:at)")
 
 
-def book(session: Session, pool: str, generation: int, policy: Policy, now: Instant, stranded: list[int]) -> Book:
+def book(session: Session, pool: str, generation: int, policy: Policy, now: Instant) -> Book:
     """What decisions at `now` were made from. A log that does not go back that far gives another book, of another digest.
 
     Of everything in the pool the newest value up to the generation is read: the whole log once, which is bounded by the
     statement's timeout alone.
     """
     rows = session.connection().execute(_AS_OF, {"pool": pool, "generation": generation})
-    return folded((codec.decode(kind, value) for kind, value in rows), policy, now, stranded)
+    return folded((codec.decode(kind, value) for kind, value in rows), policy, now)
 
 
-def folded(items: Iterable[Item], policy: Policy, now: Instant, stranded: list[int]) -> Book:
+def folded(items: Iterable[Item], policy: Policy, now: Instant) -> Book:
     """A book of these items, of which each is the newest of its subject."""
     found = list(items)
     return Book.of(
@@ -42,7 +42,7 @@ def folded(items: Iterable[Item], policy: Policy, now: Instant, stranded: list[i
         [item for item in found if isinstance(item, Lease) and not _is_past(item, policy, now)],
         {item.company: item.gpus for item in found if isinstance(item, Quota)},
         [item for item in found if isinstance(item, Drain) and item.ends_at > now],
-        np.array(stranded, np.int64),
+        next((item for item in found if isinstance(item, Mix)), UNSEEN),
     )
 
 

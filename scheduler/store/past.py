@@ -49,7 +49,7 @@ def read(session: Session, pool: str, policy: Policy, since: Instant, until: Ins
     changes = _changes(session, pool, first, until, most.changes)
     policy = history.policy(session, pool, first) or policy
     return Past(
-        book=history.book(session, pool, first, policy, since, [0]),
+        book=history.book(session, pool, first, policy, since),
         queue=_queue(session, pool, since),
         steps=list(_steps(first, heads, changes)),
         since=since,

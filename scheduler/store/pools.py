@@ -31,11 +31,12 @@ def add(session: Session, body: wire.PoolCreate, *, actor: Actor, now: float) ->
     return _wire(session, row)
 
 
-def set_policy(session: Session, name: str, body: wire.PoolPolicy) -> tuple[Pool, dict[str, Any]]:
-    """The locked pool with another policy, and what it was before. Raises UnknownPool."""
+def change_policy(session: Session, name: str, body: wire.PolicyChange) -> tuple[Pool, dict[str, Any]]:
+    """The locked pool with what is said changed, and what that was before. Raises UnknownPool."""
     found = generation.lock(session, name)
-    before = {field: getattr(found, field) for field in wire.PoolPolicy.model_fields}
-    for field, value in body.model_dump().items():
+    said = body.said()
+    before = {field: getattr(found, field) for field in said}
+    for field, value in said.items():
         setattr(found, field, value)
     session.add(found)
     session.flush()

@@ -3,8 +3,8 @@
 import hashlib
 import secrets
 from collections.abc import Collection
+from typing import NamedTuple
 
-from sqlalchemy import text
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -57,21 +57,29 @@ def glance(db: Database, secret: str, pool: str, now: float) -> tuple[Actor, int
     Raises TokenInvalid, TokenRevoked, TokenExpired, Unavailable.
     """
     with db.look() as connection:
-        found = connection.execute(_GLANCE, {"hash": _hash(secret), "pool": pool}).mappings().one_or_none()
+        found = connection.execute(_GLANCE, (pool, _hash(secret))).fetchone()
     if found is None:
         return _holder(None, now), None
-    seen = dict(found)
-    generation = seen.pop("generation")
-    return _holder(Token(**seen, secret_sha256=_hash(secret), created_at=0), now), generation
+    *seen, generation = found
+    return _holder(_Seen(*seen), now), generation
 
 
-_GLANCE = text(
+class _Seen(NamedTuple):
+    """What a token's row says of who holds it."""
+
+    id: str
+    role: str
+    company: str | None
+    node: str | None
+    expires_at: int | None
+    revoked_at: int | None
+
+
+_GLANCE = """
+    SELECT t.id, t.role, t.company, t.node, extract(epoch FROM t.expires_at)::bigint,
+        extract(epoch FROM t.revoked_at)::bigint, p.generation
+    FROM token t LEFT JOIN pool p ON p.name = %s WHERE t.secret_sha256 = %s
     """
-    SELECT t.id, t.role, t.company, t.node, extract(epoch FROM t.expires_at)::bigint AS expires_at,
-        extract(epoch FROM t.revoked_at)::bigint AS revoked_at, p.generation
-    FROM token t LEFT JOIN pool p ON p.name = :pool WHERE t.secret_sha256 = :hash
-    """
-)
 
 
 def _of(secrets: Collection[str]) -> SelectOfScalar[Token]:
@@ -85,7 +93,7 @@ def _holder_or_error(row: Token | None, now: float) -> Actor | DureError:
         return error
 
 
-def _holder(row: Token | None, now: float) -> Actor:
+def _holder(row: Token | _Seen | None, now: float) -> Actor:
     if row is None:
         raise TokenInvalid("this token is not known here; ask an admin for one: `dure token issue`")
     if row.revoked_at is not None:

@@ -132,6 +132,7 @@ def test_the_look_at_what_waits_never_misses_one_that_could_start_earlier(policy
         pool.live(step)
     book = pool.book
     movable = 0
+    turn = np.arange(len(book.waiting.keys))
     for place, (_, lease_id) in enumerate(book.waiting.keys):
         lease = book.leases[lease_id]
         for now in range(pool.now, lease.starts_at or 0):
@@ -142,7 +143,7 @@ def test_the_look_at_what_waits_never_misses_one_that_could_start_earlier(policy
             if start < (lease.starts_at or 0) and fits(draft, box, start):
                 movable += 1
                 seen = screen.next_to_try(
-                    book.free.arrays, book.open, book.limits.arrays, book.waiting.table, place, now
+                    book.free.arrays, book.open, book.limits.arrays, book.waiting.table, turn, place, now
                 )
                 assert seen == place
     event("one could start earlier" if movable else "none could")

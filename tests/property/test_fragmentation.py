@@ -3,7 +3,7 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.core.fragmentation import GRAIN, Mix, after, expected, seen, stranded
+from scheduler.core.fragmentation import ASK, FULL, GRAIN, UNSEEN, Mix, expected, forecast, seen, stranded
 
 LARGEST = 16
 sizes = st.integers(1, LARGEST)
@@ -69,18 +69,34 @@ def test_only_how_often_sizes_come_beside_each_other_counts(mix: Mix, times: int
     assert stranded(more, LARGEST).tolist() == stranded(mix, LARGEST).tolist()
 
 
+histories = st.lists(st.dictionaries(sizes, st.integers(1, 3000), max_size=4), max_size=20)
+
+
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(sizes, st.integers(1, 3000)), max_size=20))
-def test_no_size_ever_leaves_the_mix_and_the_mix_stays_bounded(asks: list[tuple[int, int]]):
-    mix = expected(LARGEST)
-    for gpus, times in asks:
-        mix = seen(mix, gpus, times=times)
-    assert {gpus for gpus, _ in mix.weights} == {1, 2, 4, 8, 16} | {gpus for gpus, _ in asks}
+@given(histories)
+def test_no_size_ever_leaves_the_mix_and_the_mix_stays_bounded(history: list[dict[int, int]]):
+    mix = UNSEEN
+    for asked in history:
+        mix = seen(mix, asked)
+    assert {size for size, _ in mix.weights} == {size for asked in history for size in asked}
     assert all(weight >= 1 for _, weight in mix.weights)
-    assert sum(weight for _, weight in mix.weights) <= 4096 * 16 + LARGEST
+    assert sum(weight for _, weight in mix.weights) <= FULL + LARGEST
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(sizes, max_size=200), st.lists(sizes, max_size=200))
-def test_the_mix_is_the_same_however_the_history_is_cut(earlier: list[int], later: list[int]):
-    assert after(after(expected(LARGEST), earlier), later) == after(expected(LARGEST), earlier + later)
+@given(st.dictionaries(sizes, st.integers(1, 200)), st.dictionaries(sizes, st.integers(1, 200)))
+def test_while_nothing_is_halved_the_mix_is_the_same_however_the_history_is_cut(
+    earlier: dict[int, int], later: dict[int, int]
+):
+    both = {size: earlier.get(size, 0) + later.get(size, 0) for size in earlier.keys() | later.keys()}
+    if ASK * sum(both.values()) <= FULL:
+        assert seen(seen(UNSEEN, earlier), later) == seen(UNSEEN, both)
+
+
+@settings(max_examples=100, deadline=None)
+@given(mixes, st.integers(1, LARGEST))
+def test_every_size_that_is_expected_is_planned_for_and_nothing_larger_than_a_node(mix: Mix, largest: int):
+    found = dict(forecast(mix, largest).weights)
+    assert found.keys() == {size for size, _ in expected(largest).weights} | {
+        size for size, _ in mix.weights if size <= largest
+    }

@@ -3,9 +3,9 @@ step is in `pool`."""
 
 from hypothesis import event, given, settings
 
-from scheduler.core.book import RESERVE
 from scheduler.core.model import Cause, Policy, State
 from scheduler.core.replan import replan
+from scheduler.core.reserve import RESERVE
 from tests.builders import looks
 from tests.property.lives import Step, bad_days, good_days, policies
 from tests.property.pool import Pool

@@ -25,6 +25,13 @@ def lows(times, values, lengths, open_, start, end):
 
 
 @compiled
+def standing(strands, fill, near):
+    """One number for how well a row suits, the less the better: what it strands more, then its free, then what is near."""
+    strands = max(0, min(strands + (1 << 20), (1 << 21) - 1))
+    return (strands << 34) | (min(fill, _NEAR) << 17) | min(near, _NEAR)
+
+
+@compiled
 def suits(times, lengths, free, level, stranded, start, end, spread):
     """For each row with `free >= level`: the less, the better; UNFIT for the others.
 
@@ -37,16 +44,15 @@ def suits(times, lengths, free, level, stranded, start, end, spread):
         has = free[row]
         if has < level:
             continue
-        strands = stranded[min(has - level, top)] - stranded[min(has, top)] + (1 << 20)
-        strands = max(0, min(strands, (1 << 21) - 1))
+        strands = stranded[min(has - level, top)] - stranded[min(has, top)]
         k = last_at(times, row, lengths[row], end)
         # What is before the box is past, or as good as past: whoever forgot it decides the same.
         near = np.int64(_NEAR) if times[row, k] <= start else end - times[row, k]
         if k + 1 < lengths[row]:
             near = min(near, times[row, k + 1] - end)
-        fill = min(has, _NEAR)
         if spread:
-            found[row] = ((_NEAR - fill) << 41) | (strands << 20) | (min(near, _NEAR) >> 3)
+            emptiest = (_NEAR - min(has, _NEAR)) << 41
+            found[row] = emptiest | (max(0, min(strands + (1 << 20), (1 << 21) - 1)) << 20) | (min(near, _NEAR) >> 3)
         else:
-            found[row] = (strands << 34) | (fill << 17) | min(near, _NEAR)
+            found[row] = standing(strands, has, near)
     return found

@@ -71,8 +71,8 @@ def _allowed(limits, waiting, i, start):
 
 
 @compiled
-def next_to_try(rows, open_, limits, waiting, begin, now):
-    """The first waiting row, from `begin` on, that may start before its slot; as many as there are if none may."""
+def next_to_try(rows, open_, limits, waiting, turn, begin, now):
+    """The first place in `turn`, from `begin` on, whose waiting row may start before its slot; its length if none may."""
     times, values, lengths = rows
     count = lengths.size
     starts = np.empty(_STARTS, np.int64)
@@ -80,7 +80,8 @@ def next_to_try(rows, open_, limits, waiting, begin, now):
     kept = np.empty((_STARTS, _LEVELS, 2, count), np.int64)
     many = 0
     one = np.empty(count, np.int64)
-    for i in range(begin, len(waiting)):
+    for place in range(begin, turn.size):
+        i = turn[place]
         start = max(now + waiting[i, NOTICE], waiting[i, EARLIEST])
         if start >= waiting[i, SLOT]:
             continue
@@ -88,7 +89,7 @@ def next_to_try(rows, open_, limits, waiting, begin, now):
         if nodes == 0:
             until = min(waiting[i, SLOT], start + waiting[i, LENGTH])
             if total_at(times, values, lengths, open_, start, until) >= level and _allowed(limits, waiting, i, start):
-                return i
+                return place
             continue
         if nodes > count:
             continue
@@ -101,12 +102,12 @@ def next_to_try(rows, open_, limits, waiting, begin, now):
         if at == _STARTS or level >= _LEVELS:
             _lasting(times, values, lengths, open_, level, start, one)
             if _may(one, np.sort(one), waiting, i, start) and _allowed(limits, waiting, i, start):
-                return i
+                return place
             continue
         if not known[at, level]:
             _lasting(times, values, lengths, open_, level, start, kept[at, level, 0])
             kept[at, level, 1] = np.sort(kept[at, level, 0])
             known[at, level] = True
         if _may(kept[at, level, 0], kept[at, level, 1], waiting, i, start) and _allowed(limits, waiting, i, start):
-            return i
-    return len(waiting)
+            return place
+    return turn.size

@@ -39,6 +39,7 @@ class Lease(SQLModel, table=True):
         CheckConstraint("resized_at BETWEEN starts_at AND ends_at", name="resized"),
         Index("ix_lease_pool_generation", "pool", "generation"),
         Index("ix_lease_company_id", "company", "id"),
+        Index("ix_lease_asked_at", "asked_at", postgresql_using="brin"),
         Index("ix_lease_queue", "pool", "id", postgresql_where=text("state = 'queued'")),
         Index("ix_lease_due_start", "starts_at", postgresql_where=text("state = 'scheduled'")),
         Index("ix_lease_due_renewal", "stops_at", postgresql_where=text("state = 'active' AND renew_s IS NOT NULL")),

@@ -215,13 +215,16 @@ class Story:
             {**drain, "start": "2026-11-23T13:00:00+09:00"},
         )
         self.say("drain_node", "an unknown node", "admin", "POST", "/v1/nodes/gpu-99/drain", drain)
+        path = "/v1/nodes/gpu-01/resume?dry_run=true"
+        self.say("resume_node", "back again: what would it touch", "admin", "POST", path)
         self.say("resume_node", "back again", "admin", "POST", "/v1/nodes/gpu-01/resume")
         self.say("resume_node", "one that is not drained", "admin", "POST", "/v1/nodes/gpu-01/resume")
         self.say(
-            "label_node", "where it stands", "admin", "PUT", "/v1/nodes/gpu-01/labels", {"rack": "r1", "island": "a"}
+            "label_node", "where it stands", "admin", "PATCH", "/v1/nodes/gpu-01/labels", {"rack": "r1", "island": "a"}
         )
+        self.say("label_node", "on another island", "admin", "PATCH", "/v1/nodes/gpu-01/labels", {"island": "b"})
         policy = {"slack_ppm": 20_000, "reserve_ppm": 20_000, "reserve_over_s": 3600}
-        self.say("set_policy", "less slack, and a reserve", "admin", "PUT", "/v1/pools/h100-80gb/policy", policy)
+        self.say("change_policy", "less slack, and a reserve", "admin", "PATCH", "/v1/pools/h100-80gb/policy", policy)
 
     def _amending(self) -> None:
         lease, gang = self._lease("finetune-7b"), self._lease("pretrain")

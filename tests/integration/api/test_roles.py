@@ -39,7 +39,7 @@ MAY = {
     "list_offers": PEOPLE,
     "list_webhooks": PEOPLE,
     "resume_node": ADMINS,
-    "set_policy": ADMINS,
+    "change_policy": ADMINS,
     "explain_lease": PEOPLE,
     "release_lease": PEOPLE,
     "remove_webhook": PEOPLE,

@@ -115,6 +115,42 @@ def test_a_webhook_is_set_up_tried_and_taken_away(dure: Dure) -> None:
     dure("acme", "webhook", "add", "https://169.254.169.254/", code=exits.INVALID)
 
 
+def test_a_node_is_out_of_service_for_a_while_and_back(dure: Dure) -> None:
+    lease = json.loads(dure("acme", "ask", "h100", "1x8", "--for", "1h", "--start", "+2h", "--json").stdout)
+    node = lease["placement"][0]["node"]
+    words = ("node", "drain", node, "--for", "4h", "--at", "+1h", "--reason", "new driver")
+    assert "dry run" in dure("admin", *words, "--dry-run").stdout
+    moved = dure("admin", *words).stdout
+    assert f"{lease['id']} of acme, from {node} to " in moved
+    assert "new driver" in dure("admin", "node", "show", node).stdout
+    assert "OUT OF SERVICE" in dure("admin", "node", "list").stdout
+    assert "dry run" in dure("admin", "node", "resume", node, "--dry-run").stdout
+    assert f"{node}, from now on; new driver is over" in dure("admin", "node", "resume", node).stdout
+    dure("admin", "node", "resume", node, code=exits.CONFLICT)
+    assert "new driver" not in dure("admin", "node", "show", node).stdout
+
+
+def test_what_is_not_named_of_a_policy_or_a_label_stays(dure: Dure) -> None:
+    def policy(*words: str) -> dict[str, object]:
+        return json.loads(dure("admin", "pool", "policy", "h100", *words, "--json").stdout)
+
+    policy("--rule", "earliest-slot", "--slack", "7%", "--reserve", "2%:1h", "--seniority", "6h")
+    found = policy("--slack", "3%")
+    rest = {"rule": "earliest-slot", "reserve_ppm": 20_000, "reserve_over_s": 3600, "seniority_s": 21_600}
+    assert (found["slack_ppm"], found | rest) == (30_000, found)
+    found = policy("--seniority", "none", "--reserve", "none")
+    assert (found["seniority_s"], found["reserve_ppm"], found["rule"]) == (None, 0, "earliest-slot")
+    assert policy("--rule", "late-slots")["slack_ppm"] == 30_000
+
+    def label(*words: str) -> dict[str, object]:
+        return json.loads(dure("admin", "node", "label", "n1", *words, "--json").stdout)
+
+    label("--rack", "r1", "--island", "a")
+    assert (label("--island", "b")["rack"], label("--rack", "")["island"]) == ("r1", "b")
+    dure("admin", "node", "label", "n1", code=exits.USAGE)
+    dure("admin", "pool", "policy", "h100", code=exits.USAGE)
+
+
 def test_the_same_key_gives_the_same_lease(dure: Dure) -> None:
     words = ("ask", "h100", "2", "--for", "10m", "--key", "night-7", "--json")
     assert dure("acme", *words).stdout == dure("acme", *words).stdout

@@ -1,13 +1,13 @@
 """A small world on a real database: companies, a pool, nodes that report, and time that the test sets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 from sqlmodel import col, select
 
 from dure import wire
-from scheduler import amend, renewing
+from scheduler import amend, endings, renewing
 from scheduler.actor import Actor
 from scheduler.core.model import Instant
 from scheduler.service import Service
@@ -44,6 +44,7 @@ class World:
         gpus: int = 8,
         quota: int = 16,
         slack_ppm: int = 0,
+        at: int = T0,
         **policy: int,
     ) -> "World":
         with self.db.begin() as session:
@@ -60,15 +61,15 @@ class World:
                     }
                 ),
                 actor=ADMIN,
-                now=T0,
+                now=at,
             )
             for name in ("acme", "globex"):
-                companies.add(session, wire.CompanyCreate(name=name), actor=ADMIN, now=T0)
-                quotas.put(session, name, "h100", wire.QuotaSet(gpus=quota), actor=ADMIN, now=T0)
+                companies.add(session, wire.CompanyCreate(name=name), actor=ADMIN, now=at)
+                quotas.put(session, name, "h100", wire.QuotaSet(gpus=quota), actor=ADMIN, now=at)
             for node in nodes_:
-                nodes.enroll(session, wire.NodeEnroll(name=node), actor=ADMIN, now=T0)
+                nodes.enroll(session, wire.NodeEnroll(name=node), actor=ADMIN, now=at)
         for node in nodes_:
-            self.report(node, now=T0, gpus=gpus)
+            self.report(node, now=at, gpus=gpus)
         return self
 
     def report(
@@ -84,20 +85,23 @@ class World:
         health: str = "ok",
         boot: str = "boot1",
         product: str = PRODUCT,
+        products: Mapping[str, int] | None = None,
     ) -> wire.ReportAnswer:
+        """`products` are the GPUs of a node that has several; else it has `gpus` of `product`."""
         self.seq += 1
+        all_of = [one for one, count in (products or {product: gpus}).items() for _ in range(count)]
         readings = [
             wire.GpuReading.model_validate(
                 {
                     "uuid": f"GPU-{node}-{index}",
                     "index": index,
-                    "product": product,
+                    "product": one,
                     "health": health,
                     "memory_used_bytes": 0,
                     "processes": 1 if f"GPU-{node}-{index}" in busy else processes,
                 }
             )
-            for index in range(gpus)
+            for index, one in enumerate(all_of)
         ]
         report = wire.Report(
             boot=boot,
@@ -121,11 +125,11 @@ class World:
 
     def release(self, lease: wire.Lease, *, now: float) -> wire.Lease:
         with self.db.begin() as session:
-            return self.service.release(session, lease.id, actor=company(lease.company), now=now)
+            return endings.release(self.service, session, lease.id, actor=company(lease.company), now=now)
 
     def cancel(self, lease: wire.Lease, *, now: float) -> wire.Lease:
         with self.db.begin() as session:
-            return self.service.cancel(session, lease.id, actor=company(lease.company), now=now)
+            return endings.cancel(session, lease.id, actor=company(lease.company), now=now)
 
     def extend(self, lease: wire.Lease, *, now: float, **body: object) -> wire.Amended:
         wanted = wire.Extend.model_validate(body)

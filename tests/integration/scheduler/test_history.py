@@ -9,14 +9,16 @@ import pytest
 
 from dure import wire
 from dure.errors import ExtensionRefused, InvalidRequest, NotDrained, ResizeRefused, TooLateToExtend, WrongState
-from scheduler import maintenance
+from scheduler import labels, maintenance, policies
 from scheduler.core.book import Book
+from scheduler.core.fragmentation import Mix
 from scheduler.core.model import Instant
 from scheduler.service import Service
 from scheduler.store import books, history, pools, quotas
 from scheduler.store.books import Books
 from scheduler.store.db import Database
 from scheduler.store.times import to_wire
+from scheduler.turns import mix
 from tests.integration.scheduler.conftest import ADMIN, T0, World
 
 
@@ -27,7 +29,8 @@ class Day:
         self.world, self.chance, self.now = world, random.Random(seed), float(T0)
         self.services = [world.service, Service(Books())]
         self.leases: list[wire.Lease] = []
-        self.compared: set[int] = set()
+        self.turns, self.compared = 0, set[int]()
+        self.mixes: set[Mix] = set()
 
     def go_on(self) -> None:
         self.world.service = self.chance.choice(self.services)
@@ -49,6 +52,9 @@ class Day:
             (8, 2, 2, 3, 4, 6, 2, 1, 2, 1, 1),
         )[0]
         turn()
+        self.turns += 1
+        if self.turns % 5 == 0:
+            self.learn()
         self.compare()
 
     def ask(self) -> None:
@@ -111,13 +117,17 @@ class Day:
     def label(self) -> None:
         body = wire.NodeLabels(rack=self.chance.choice(("a", "b")))
         with self.world.db.begin() as session:
-            maintenance.label(session, self.chance.choice(("n1", "n2")), body, actor=ADMIN, now=self.now)
+            labels.label(session, self.chance.choice(("n1", "n2")), body, actor=ADMIN, now=self.now)
 
     def policy(self) -> None:
         slack_ppm, reserve_ppm = self.chance.choice((0, 200_000)), self.chance.choice((0, 400_000))
-        body = wire.PoolPolicy(slack_ppm=slack_ppm, reserve_ppm=reserve_ppm, reserve_over_s=60)
+        body = wire.PolicyChange(slack_ppm=slack_ppm, reserve_ppm=reserve_ppm, reserve_over_s=60)
         with self.world.db.begin() as session:
-            maintenance.set_policy(self.world.service, session, "h100", body, actor=ADMIN, now=self.now)
+            policies.change_policy(self.world.service, session, "h100", body, actor=ADMIN, now=self.now)
+
+    def learn(self) -> None:
+        with self.world.db.begin() as session:
+            mix.renew(session, self.world.service.books, "h100", now=self.now)
 
     def in_state(self, *states: str) -> list[wire.Lease]:
         return [lease for lease in self.leases if self.world.lease(lease).state.value in states]
@@ -128,9 +138,11 @@ class Day:
             row = pools.row(session, "h100")
             policy = books.policy(row)
             found: list[Book] = [books.fresh(session, "h100", now)]
-            found.append(history.book(session, "h100", row.generation, policy, now, [0]))
+            found.append(history.book(session, "h100", row.generation, policy, now))
             found += [service.books.seen(session, "h100", now)[1] for service in self.services]
         assert len({book.digest(now) for book in found}) == 1, f"generation {row.generation}"
+        assert len({(book.mix, tuple(book.stranded.tolist())) for book in found}) == 1, f"generation {row.generation}"
+        self.mixes.add(found[0].mix)
         self.compared.add(row.generation)
 
 
@@ -144,3 +156,4 @@ def test_the_tables_the_log_and_two_replicas_have_one_book_at_every_generation(d
     for _ in range(90):
         day.go_on()
     assert len(day.compared) > 25
+    assert len(day.mixes) > 3

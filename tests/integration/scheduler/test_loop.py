@@ -131,7 +131,13 @@ def test_housekeeping_drops_no_late_run_and_is_the_leaders(turning: Turning) -> 
     found = {job.id: job.misfire_grace_time for job in housekeeping.get_jobs()}
     housekeeping.shutdown(wait=True)
     assert set(found.values()) == {None}
-    assert set(found) == {"clock_resync", "forget_idempotent_answers", "forget_offers", "forget_deliveries"}
+    assert set(found) == {
+        "clock_resync",
+        "forget_idempotent_answers",
+        "forget_offers",
+        "forget_deliveries",
+        "renew_mixes",
+    }
 
 
 def test_answers_are_forgotten_after_a_day_by_the_leader_alone(turning: Turning) -> None:

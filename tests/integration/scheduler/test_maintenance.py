@@ -1,18 +1,19 @@
 """A node out of service: what is scheduled goes elsewhere at once, what runs is left alone, and everybody touched is told."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 import pytest
 
 from dure import wire
-from dure.errors import BeyondHorizon, InvalidRequest, NotDrained, UnknownNode
-from scheduler import maintenance
+from dure.errors import BeyondHorizon, InvalidRequest, UnknownNode
+from scheduler import labels, maintenance
 from scheduler.service import Service
-from scheduler.store import calendars, fleet, nodes
+from scheduler.store import calendars, fleet, nodes, pools, quotas
 from scheduler.store.books import Books
 from scheduler.store.db import Database
 from scheduler.store.times import to_wire
-from tests.integration.scheduler.conftest import ADMIN, GAP_S, T0, World
+from tests.integration.scheduler.conftest import ADMIN, GAP_S, PRODUCT, T0, World
 
 HOUR = 3600
 
@@ -25,9 +26,29 @@ def drain(
         return maintenance.drain(world.service, session, node, body, actor=ADMIN, now=now)
 
 
-def resume(world: World, node: str = "n1", *, now: float = T0) -> wire.Drained:
+def preview(world: World, node: str, *, start: int) -> wire.Drained:
+    body = wire.DrainNode(start=to_wire(start), duration_s=HOUR, reason="new driver")
+    with world.db.snapshot() as session:
+        return maintenance.preview_drain(world.service, session, node, body, now=T0)
+
+
+def touched(found: wire.Drained) -> tuple[list[wire.Touched], list[wire.Touched]]:
+    return found.moved, found.running
+
+
+def empty_from(world: World, node: str, *, now: float) -> list[datetime | None]:
+    with world.db.snapshot() as session:
+        return [one.empty_from for one in nodes.get(session, node, now=now).drains]
+
+
+def both_pools(world: World, node: str) -> None:
+    """A node with 4 GPUs for pool `h100` and 4 for `a100`, which has no others."""
     with world.db.begin() as session:
-        return maintenance.resume(world.service, session, node, actor=ADMIN, now=now)
+        pools.add(session, wire.PoolCreate(name="a100", product="NVIDIA A100", gap_s=GAP_S), actor=ADMIN, now=T0)
+        for name in ("acme", "globex"):
+            quotas.put(session, name, "a100", wire.QuotaSet(gpus=4), actor=ADMIN, now=T0)
+        nodes.enroll(session, wire.NodeEnroll(name=node), actor=ADMIN, now=T0)
+    world.report(node, now=T0, products={PRODUCT: 4, "NVIDIA A100": 4})
 
 
 def test_what_is_scheduled_goes_to_other_nodes_at_the_same_start(world: World) -> None:
@@ -74,31 +95,62 @@ def test_what_runs_goes_on_and_is_told(world: World) -> None:
     on = lease.placement[0].node
     found = drain(world, on, start=T0 + 60)
     assert [one.lease for one in found.running] == [lease.id]
-    assert found.empty_from == to_wire(T0 + HOUR + GAP_S)
+    assert found.drains[0].empty_from == to_wire(T0 + HOUR + GAP_S)
     assert ("drain_notice", "drain") in world.events(lease)
     world.turn(T0 + 1800)
     assert world.lease(lease).state == "active"
 
 
-def test_nothing_starts_on_a_drained_node_until_it_is_given_back(database: Database) -> None:
+def test_nothing_starts_on_a_drained_node(database: Database) -> None:
     world = World(database).found(nodes_=("n1",), gpus=8)
     drain(world, duration_s=HOUR)
     waiting = world.ask(8, now=T0 + 1)
     assert waiting.promised_start == to_wire(T0 + HOUR)
-    with pytest.raises(NotDrained):
-        resume(world, "n1", now=T0 + 2 * HOUR)
-    resume(world, now=T0 + 60)
-    assert world.ask(8, now=T0 + 61, who="globex", duration_s=60).starts_at == to_wire(T0 + 61)
+    world.turn(T0 + 60)
+    assert world.lease(waiting).state == "scheduled"
 
 
-def test_drains_may_overlap_and_all_end_together(world: World) -> None:
-    drain(world, start=T0 + 100, duration_s=100)
-    drain(world, start=T0 + 150, duration_s=100)
-    with world.db.snapshot() as session:
-        assert len(nodes.get(session, "n1", now=T0).drains) == 2
-    assert len(resume(world, now=T0 + 160).drains) == 2
-    with world.db.snapshot() as session:
-        assert nodes.get(session, "n1", now=T0 + 161).drains == []
+def test_a_drain_of_a_node_that_gives_to_several_pools_is_in_all_of_them(world: World) -> None:
+    both_pools(world, "n3")
+    asked = {pool: world.ask(4, pool=pool, start=to_wire(T0 + HOUR), duration_s=HOUR) for pool in ("h100", "a100")}
+    running = world.ask(4, pool="a100", duration_s=HOUR - 60, who="globex")
+    world.pool = "a100"
+    world.turn(T0 + 1)
+    expected = preview(world, "n3", start=T0 + HOUR - 600)
+    found = drain(world, "n3", start=T0 + HOUR - 600)
+    assert touched(found) == touched(expected)
+    assert {(one.lease, one.pool, one.slipped_s) for one in found.moved} == {
+        (asked["h100"].id, "h100", 0),
+        (asked["a100"].id, "a100", HOUR - 600),
+    }
+    assert [one.lease for one in found.running] == [running.id]
+    for pool in ("h100", "a100"):
+        with world.db.snapshot() as session:
+            shown = calendars.show(session, pool, since=to_wire(T0), until=to_wire(T0 + HOUR), actor=ADMIN, now=T0)
+        [node] = [node for node in shown.nodes if node.node == "n3"]
+        assert [one.reason for one in node.drains] == ["new driver"], pool
+
+
+def test_a_node_that_joins_a_pool_while_it_is_drained_gives_nothing_to_it(world: World) -> None:
+    with world.db.begin() as session:
+        nodes.enroll(session, wire.NodeEnroll(name="n3"), actor=ADMIN, now=T0)
+    drain(world, "n3", duration_s=HOUR)
+    world.report("n3", now=T0 + 1)
+    asked = [world.ask(8, now=T0 + 2, who=who, duration_s=2 * HOUR) for who in ("acme", "acme", "globex")]
+    assert [lease.starts_at for lease in asked] == [to_wire(T0 + 2), to_wire(T0 + 2), to_wire(T0 + HOUR)]
+    assert world.lease(asked[2]).placement[0].node == "n3"
+
+
+def test_a_node_is_said_to_be_empty_when_what_runs_is_over_and_cleaned(world: World) -> None:
+    lease = world.ask(8, duration_s=HOUR)
+    world.turn(T0)
+    on = lease.placement[0].node
+    drain(world, on, start=T0 + 60)
+    assert empty_from(world, on, now=T0 + 61) == [to_wire(T0 + HOUR + GAP_S)]
+    world.release(world.lease(lease), now=T0 + 600)
+    world.turn(T0 + 600)
+    assert empty_from(world, on, now=T0 + 601) == [to_wire(T0 + 600 + GAP_S)]
+    assert empty_from(world, {"n1": "n2", "n2": "n1"}[on], now=T0 + 601) == []
 
 
 def test_everybody_sees_a_drain_in_the_calendar(world: World) -> None:
@@ -120,7 +172,7 @@ def test_another_replica_learns_of_a_drain_and_of_labels(world: World) -> None:
         other.books.seen(session, "h100", T0)  # pyright: ignore[reportArgumentType]
     drain(world, start=T0 + 100, duration_s=100)
     with world.db.begin() as session:
-        maintenance.label(session, "n2", wire.NodeLabels(rack="r1", island="a"), actor=ADMIN, now=T0)
+        labels.label(session, "n2", wire.NodeLabels(rack="r1", island="a"), actor=ADMIN, now=T0)
     with world.db.snapshot() as session:
         _, book = other.books.seen(session, "h100", T0)  # pyright: ignore[reportArgumentType]
     fresh = Books()
@@ -129,31 +181,6 @@ def test_another_replica_learns_of_a_drain_and_of_labels(world: World) -> None:
     assert dict(book.nodes) == dict(loaded.nodes)
     assert dict(book.drains) == dict(loaded.drains)
     assert [node.rack for node in book.nodes.values()] == ["", "r1"]
-
-
-def test_a_training_gang_is_kept_on_one_island(database: Database) -> None:
-    world = World(database).found(nodes_=("n1", "n2", "n3", "n4"), gpus=8)
-    for node, island in (("n1", "a"), ("n2", "b"), ("n3", "c"), ("n4", "c")):
-        with world.db.begin() as session:
-            maintenance.label(session, node, wire.NodeLabels(rack="r1", island=island), actor=ADMIN, now=T0)
-    gang = world.ask(8, shape={"nodes": 2, "gpus_per_node": 4})
-    assert [share.node for share in gang.placement] == ["n3", "n4"]
-    spread = world.ask(8, purpose="inference", shape={"nodes": 2, "gpus_per_node": 2}, who="globex")
-    assert [share.node for share in spread.placement] == ["n1", "n2"]
-
-
-def test_a_policy_is_changed_and_promises_stay(world: World) -> None:
-    world.ask(16, duration_s=HOUR)
-    world.turn(T0)
-    promised = world.ask(8, now=T0 + 1, duration_s=HOUR, who="globex")
-    with world.db.begin() as session:
-        body = wire.PoolPolicy(slack_ppm=500_000)
-        assert (
-            maintenance.set_policy(world.service, session, "h100", body, actor=ADMIN, now=T0 + 2).slack_ppm == 500_000
-        )
-    assert world.lease(promised).promised_start == promised.promised_start
-    later = world.ask(8, now=T0 + 3, duration_s=HOUR, who="globex")
-    assert later.promised_start == to_wire(T0 + HOUR + GAP_S + 1800)
 
 
 @pytest.mark.parametrize(
@@ -185,3 +212,15 @@ def test_two_drains_at_once_leave_every_promise_on_a_node_that_is_there(database
     for lease in map(world.lease, asked):
         at_start = lease.starts_at == to_wire(T0 + HOUR)
         assert (lease.placement[0].node == "n3") if at_start else lease.late_start_s is None
+
+
+def test_a_node_that_a_lease_gave_back_is_empty_once_its_gap_is_over(world: World) -> None:
+    lease = world.ask(shape={"nodes": 2, "gpus_per_node": 4}, duration_s=3600)
+    world.turn(T0)
+    world.shrink(lease, now=T0 + 100, nodes=1)
+    [left] = {"n1", "n2"} - {share.node for share in world.lease(lease).placement}
+    with world.db.begin() as session:
+        body = wire.DrainNode(start=to_wire(T0 + 102), duration_s=600)
+        found = maintenance.drain(world.service, session, left, body, actor=ADMIN, now=T0 + 101)
+    assert [drain.empty_from for drain in found.drains] == [to_wire(T0 + 100 + GAP_S)]
+    assert found.running == []

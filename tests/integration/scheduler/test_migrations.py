@@ -1,6 +1,7 @@
 """The migrations give exactly the schema that the tables say, and can be run again."""
 
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
@@ -100,7 +101,8 @@ def test_the_log_of_a_pool_that_is_older_begins_with_its_whole_book(any_empty_ur
     with closing(Database(any_empty_url)) as db, db.snapshot() as session:
         kept = books.fresh(session, "h100", now)
         assert len(kept.leases) == 1
-        rebuilt = history.book(session, "h100", 7, kept.policy, now, [0])
+        rebuilt = history.book(session, "h100", 7, kept.policy, now)
         assert rebuilt.digest(now) == kept.digest(now)
-        assert history.policy(session, "h100", 7) == kept.policy
-        assert not history.book(session, "h100", 6, kept.policy, now, [0]).nodes
+        assert history.policy(session, "h100", 7) == replace(kept.policy, version="2")
+        assert history.policy(session, "h100", 8) == kept.policy
+        assert not history.book(session, "h100", 6, kept.policy, now).nodes

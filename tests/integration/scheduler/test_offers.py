@@ -1,6 +1,7 @@
 """Offers: several different windows, each good for something; a claim is a lease for exactly that time, or fresh offers."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -196,12 +197,50 @@ def test_time_that_passes_while_a_claim_waits_for_the_lock_counts(world: World) 
     assert isinstance(claim(world, first), OfferExpired)
 
 
-def test_two_claims_of_one_window_at_once_are_one_lease_and_fresh_offers(database: Database) -> None:
+def test_two_claims_of_one_window_at_two_replicas_are_one_lease_and_fresh_offers(database: Database) -> None:
     world = World(database).found(nodes_=("n1",), gpus=8)
-    mine, theirs = search(world)[0], search(world, who="globex")[0]
+    other = World(database)
+    claims = [(world, search(world)[0], "acme"), (other, search(other, who="globex")[0], "globex")]
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(lambda pair: claim(world, pair[0], who=pair[1]), [(mine, "acme"), (theirs, "globex")]))
+        found = list(pool.map(lambda one: claim(one[0], one[1], who=one[2]), claims))
     assert sorted(type(one).__name__ for one in found) == ["Lease", "OfferGone"]
+    [lost] = [one for one in found if isinstance(one, OfferGone)]
+    [lease] = [one for one in found if isinstance(one, wire.Lease)]
+    assert lost.offers
+    assert lease.ends_at is not None
+    assert all(offer.starts_at >= lease.ends_at + timedelta(seconds=GAP_S) for offer in lost.offers)
+
+
+def test_what_somebody_else_claimed_is_as_if_it_were_not_there(world: World) -> None:
+    first = search(world)[0]
+    claim(world, first)
+    with pytest.raises(UnknownOffer):
+        claim(world, first, who="globex")
+
+
+@pytest.mark.parametrize("id_", ["off_06eqz8n1hg7k2m9v4r3t", "lea_06eqz8n1hg7k2m9v4r3t", "off_"])
+def test_an_offer_that_never_was_is_not_claimed(world: World, id_: str) -> None:
+    search(world)
+    with world.db.begin() as session, pytest.raises(UnknownOffer, match="dure offer search"):
+        offering.claim(world.service, session, id_, wire.OfferClaim(), actor=company("acme"), now=T0)
+
+
+def test_an_offer_that_was_forgotten_is_not_claimed(world: World) -> None:
+    first = search(world)[0]
+    with world.db.begin() as session:
+        stored.forget(session, now=T0 + 1000 + stored.KEPT_S)
+    with pytest.raises(UnknownOffer):
+        claim(world, first)
+
+
+def test_a_claimed_lease_that_is_over_is_what_its_offer_stays(world: World) -> None:
+    first = search(world)[0]
+    lease = claim(world, first)
+    assert isinstance(lease, wire.Lease)
+    world.cancel(lease, now=T0 + 20)
+    again = claim(world, first, now=T0 + 30)
+    assert isinstance(again, wire.Lease)
+    assert (again.id, again.state) == (lease.id, "cancelled")
 
 
 def test_claiming_again_is_the_same_lease(world: World) -> None:

@@ -322,7 +322,7 @@ def assert_one_book(world: World, now: float) -> None:
         row = pools.row(session, "h100")
         found = [
             books.fresh(session, "h100", at),
-            history.book(session, "h100", row.generation, books.policy(row), at, [0]),
+            history.book(session, "h100", row.generation, books.policy(row), at),
             world.service.books.seen(session, "h100", at)[1],
         ]
     assert len({book.digest(at) for book in found}) == 1

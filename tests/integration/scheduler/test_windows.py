@@ -11,6 +11,7 @@ from scheduler.actor import Actor
 from scheduler.service import Service
 from scheduler.store import quotas
 from scheduler.store.books import Books
+from scheduler.store.db import Database
 from scheduler.store.times import to_wire
 from tests.integration.scheduler.conftest import ADMIN, T0, World, company
 
@@ -101,8 +102,26 @@ def test_a_quote_says_what_the_ask_then_gets_and_stores_nothing(world: World) ->
     with world.db.snapshot() as session:
         quote = world.service.quote(session, body, actor=ACME, now=T0)
     assert quote.decision.id is None
-    lease = world.ask(16, shape={"nodes": 2, "gpus_per_node": 8}, duration_s=60)
+    lease = world.ask(16, shape={"nodes": 2, "gpus_per_node": 8}, duration_s=60, now=T0 + 1)
     assert (lease.promised_start, lease.placement) == (quote.promised_start, quote.placement)
+    assert quote.decision.code == "starts_now"
+
+
+@pytest.mark.parametrize("wait_s", [0, 0.3, 0.999])
+@pytest.mark.parametrize("now", [T0 + 59.4, T0 + 60, T0 + 70 - 0.5, T0 + 70, T0 + 200.001])
+def test_a_quote_holds_for_a_second(database: Database, now: float, wait_s: float) -> None:
+    """Around the instant at which what runs is over and cleaned up, and in a pool that is empty."""
+    world = World(database).found(nodes_=("n1",), slack_ppm=500_000)
+    world.ask(8, duration_s=60, who="globex")
+    body = wire.Ask.model_validate({"pool": "h100", "shape": {"gpus": 8}, "duration_s": 60})
+    with world.db.snapshot() as session:
+        quote = world.service.quote(session, body, actor=ACME, now=now)
+        on_the_book = world.service.quote_on(world.service.books.held("h100")[1], body, actor=ACME, now=now)
+    assert on_the_book == quote
+    lease = world.ask(8, duration_s=60, now=now + wait_s)
+    assert lease.promised_start is not None
+    assert quote.promised_start is not None
+    assert lease.promised_start <= quote.promised_start
 
 
 def test_an_ask_that_does_not_want_to_wait_is_refused_with_what_would_work(world: World) -> None:

@@ -50,7 +50,7 @@ def test_what_there_is_nothing_to_say_of_is_left_out() -> None:
         pytest.param("GET", "/v1/problems/nonsense", (404, "not_found"), id="an unknown code"),
         pytest.param("GET", "/v1/problems/%00%ff", (404, "not_found"), id="a code that is no text"),
         pytest.param("PATCH", "/v1/pools", (405, "method_not_allowed"), id="a method that is not taken"),
-        pytest.param("BREW", "/v1/pools", (405, "method_not_allowed"), id="a method that nobody knows"),
+        pytest.param("PROPFIND", "/v1/pools", (405, "method_not_allowed"), id="a method of another protocol"),
         pytest.param("GET", "/v1/pools", (401, "token_missing"), id="no token"),
         pytest.param("GET", "/readyz", (503, "unavailable"), id="the database away"),
     ],

@@ -64,7 +64,7 @@ def test_a_request_is_one_line_in_the_log(http: httpx.Client) -> None:
 def test_requests_are_counted_by_route_and_never_by_address(http: httpx.Client, metrics: Metrics) -> None:
     for path in ("/nothing/1", "/nothing/2", "/list?limit=3"):
         http.get(path)
-    http.request("BREW", "/list")
+    http.request("PROPFIND", "/list")
     http.get("/list")
     text = metrics.render().decode()
     assert 'dure_api_requests_total{method="GET",route="unmatched",status="404"} 2.0' in text

@@ -1,12 +1,14 @@
 """The asks that both sides are given."""
 
 from collections import Counter
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.gangs import GPUS_PER_NODE, LONGEST_MIN, SHARES, SHORTEST_MIN, gangs
+from bench.gangs import GPUS_PER_NODE, LONGEST_MIN, SHARES, SHORTEST_MIN, gangs, load
+from bench.sizes import QUICK, WHOLE, Size
 
 SEEDS = st.integers(0, 2**32)
 
@@ -40,5 +42,26 @@ def test_half_of_the_boxes_are_under_three_hours() -> None:
     assert ordered[5_000] == pytest.approx(181, rel=0.05)
 
 
-def test_the_asks_of_the_whole_measure_overfill_its_cluster() -> None:
-    assert sum(gang.gpus for gang in gangs(2_400)) > 10_000
+@pytest.mark.parametrize("size", [WHOLE, QUICK], ids=["whole", "quick"])
+def test_what_is_held_takes_every_gpu_and_so_many_wait(size: Size) -> None:
+    found = load(gpus=size.nodes * GPUS_PER_NODE, waiting=size.pending)
+    assert sum(gang.gpus for gang in found.held) == size.nodes * GPUS_PER_NODE
+    assert len(found.waiting) == size.pending
+
+
+@given(seed=SEEDS, nodes=st.integers(1, 60), chance=st.randoms(use_true_random=False))
+def test_what_is_held_finds_room_whatever_nodes_are_chosen(seed: int, nodes: int, chance: Random) -> None:
+    free = [GPUS_PER_NODE] * nodes
+    for gang in load(gpus=nodes * GPUS_PER_NODE, waiting=3, seed=seed).held:
+        there = [node for node, left in enumerate(free) if left >= gang.gpus_per_node]
+        for node in chance.sample(there, gang.nodes):
+            free[node] -= gang.gpus_per_node
+    assert free == [0] * nodes
+
+
+def test_what_waits_are_the_first_that_did_not_fit() -> None:
+    found = load(gpus=8, waiting=2)
+    drawn = gangs(100)
+    rest = [gang for gang in drawn if gang not in found.held]
+    assert found.waiting[0] == rest[0]
+    assert [gang.gpus for gang in found.held] == sorted((gang.gpus for gang in found.held), reverse=True)

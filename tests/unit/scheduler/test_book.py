@@ -3,7 +3,9 @@ from dataclasses import replace
 import pytest
 
 from scheduler.core.book import Book
-from scheduler.core.model import CompanyId, Lease, NodeId, State
+from scheduler.core.codec import Item
+from scheduler.core.fragmentation import Mix, forecast, stranded
+from scheduler.core.model import CompanyId, Instant, Lease, NodeId, State
 from scheduler.core.steps import Steps
 from tests.builders import a_book, a_lease, a_node, a_policy, a_queued_lease, looks
 
@@ -106,3 +108,38 @@ def test_capacity_is_what_can_be_granted_and_nominal_what_could_on_a_good_day():
 
 def test_a_node_without_a_nominal_size_counts_what_it_has():
     assert Book.of(a_policy(), [a_node("n1", 8, nominal=0)], []).nominal == 8
+
+
+EIGHTS = Mix(weights=((8, 160),))
+
+
+def test_what_nodes_strand_follows_from_the_mix_and_the_largest_node():
+    book = a_book().changed([EIGHTS])
+    assert book.stranded.tolist() == stranded(forecast(EIGHTS, 8), 8).tolist() != a_book().stranded.tolist()
+    larger = book.changed([a_node("n1", 16)])
+    assert larger.stranded.tolist() == stranded(forecast(EIGHTS, 16), 16).tolist()
+    assert larger.changed([a_node("n1", 8)]).stranded.tolist() == book.stranded.tolist()
+
+
+def test_a_node_that_is_sick_for_a_while_strands_as_before():
+    book = a_book().changed([EIGHTS])
+    assert book.changed([a_node("n1", 0, nominal=8)]).stranded.tolist() == book.stranded.tolist()
+
+
+@pytest.mark.parametrize(
+    "change", [pytest.param(a_node("n9", 4), id="a new node"), pytest.param(a_policy(gap_s=3), id="another policy")]
+)
+def test_the_mix_stays_where_the_book_is_made_anew(change: Item):
+    book = a_book().changed([EIGHTS]).changed([change])
+    assert (book.mix, book.since(500).mix) == (EIGHTS, EIGHTS)
+    assert book.stranded.tolist() == stranded(forecast(EIGHTS, 8), 8).tolist()
+
+
+def test_the_mix_is_in_the_digest():
+    book = a_book()
+    assert book.changed([EIGHTS]).digest(0) != book.digest(0)
+    assert book.changed([EIGHTS, Mix(weights=((8, 160),), until=Instant(1))]).digest(0) != book.changed(
+        [EIGHTS]
+    ).digest(0)
+    anew = Book.of(book.policy, book.nodes.values(), (), book.quotas, mix=EIGHTS)
+    assert anew.digest(0) == book.changed([EIGHTS]).digest(0)

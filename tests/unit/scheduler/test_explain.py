@@ -2,9 +2,9 @@ import pytest
 
 from scheduler.core.book import Book
 from scheduler.core.decide import decide
-from scheduler.core.explain import sentence, wire_numbers
-from scheduler.core.model import Ask, Code, Gang, Instant, LeaseId, Refusal, State, Total
-from tests.builders import a_book, a_lease, a_policy, an_ask
+from scheduler.core.explain import placed, sentence, wire_numbers
+from scheduler.core.model import Ask, Code, Gang, Instant, LeaseId, Placement, Purpose, Refusal, Shape, State, Total
+from tests.builders import a_book, a_lease, a_placement, a_policy, an_ask
 
 NOW = Instant(1_700_000_000)  # 2023-11-14T22:13:20Z
 HOUR = 3600
@@ -173,3 +173,40 @@ def test_instants_among_the_numbers_become_times_and_the_rest_stays():
         "waits_for": "quota",
         "longest_s_now": 60,
     }
+
+
+@pytest.mark.parametrize(
+    ("shape", "purpose", "placement", "says"),
+    [
+        pytest.param(
+            Total(gpus=3),
+            Purpose.TRAINING,
+            a_placement(n2=3),
+            "On n2, where it strands the fewest GPUs for the sizes that this pool is asked for, then where something else ends with it.",
+            id="one node",
+        ),
+        pytest.param(
+            Gang(nodes=2, gpus_per_node=8),
+            Purpose.TRAINING,
+            a_placement(n1=8, n2=8),
+            "On n1, n2: on as few racks and islands as hold it, there where it strands the fewest GPUs",
+            id="a gang",
+        ),
+        pytest.param(
+            Total(gpus=11),
+            Purpose.TRAINING,
+            a_placement(n1=8, n2=3),
+            "On n1, n2: no node held all of it, so",
+            id="a total",
+        ),
+        pytest.param(
+            Gang(nodes=5, gpus_per_node=1),
+            Purpose.INFERENCE,
+            a_placement(n1=1, n2=1, n3=1, n4=1, n5=1),
+            "On 5 nodes: the emptiest nodes",
+            id="inference",
+        ),
+    ],
+)
+def test_why_a_lease_is_on_its_nodes(shape: Shape, purpose: Purpose, placement: Placement, says: str) -> None:
+    assert placed(shape, purpose, placement).startswith(says)

@@ -2,7 +2,22 @@ import numpy as np
 import pytest
 
 from scheduler.core import fragmentation
-from scheduler.core.fragmentation import ASK, FULL, GRAIN, Mix, after, expected, rounded, seen, stranded
+from scheduler.core.fragmentation import (
+    ASK,
+    FULL,
+    GRAIN,
+    RENEWED_AFTER_S,
+    UNSEEN,
+    Mix,
+    expected,
+    forecast,
+    renewed,
+    rounded,
+    seen,
+    shares,
+    stranded,
+)
+from scheduler.core.model import Gang, Instant, Purpose, Shape, Total
 
 
 def a_mix(**counts: int) -> Mix:
@@ -62,29 +77,66 @@ def test_the_first_small_asks_break_one_node_and_not_all():
 
 
 def test_an_ask_weighs_more_than_what_is_only_expected():
-    assert seen(expected(8), 4).weights == ((1, 1), (2, 1), (4, 1 + ASK), (8, 1))
-
-
-def test_the_nodes_of_a_gang_are_as_many_asks():
-    assert seen(expected(8), 8, times=3) == after(expected(8), [8, 8, 8])
+    assert forecast(seen(UNSEEN, {4: 1}), 8).weights == ((1, 1), (2, 1), (4, 1 + ASK), (8, 1))
 
 
 def test_a_size_nobody_expected_joins_the_mix():
-    assert dict(seen(expected(8), 3).weights)[3] == ASK
+    assert dict(seen(UNSEEN, {3: 1}).weights)[3] == ASK
+
+
+def test_what_is_larger_than_every_node_is_not_planned_for():
+    assert forecast(seen(UNSEEN, {16: 500, 2: 1}), 8) == forecast(seen(UNSEEN, {2: 1}), 8)
 
 
 def test_what_is_asked_for_now_outweighs_what_was_asked_for_long_ago():
-    mix = after(expected(8), [4] * 5000 + [2] * 5000)
+    mix = UNSEEN
+    for size in [4] * 10 + [2] * 10:
+        mix = seen(mix, {size: 500})
     weights = dict(mix.weights)
     assert weights[2] > 2 * weights[4]
     assert sum(weights.values()) <= FULL + len(weights)
 
 
-def test_whole_nodes_stay_in_a_mix_of_small_asks_for_ever():
-    mix = after(expected(8), [1] * 100_000)
-    table = stranded(mix, 8).tolist()
-    assert dict(mix.weights)[8] >= 1
+def test_whole_nodes_are_expected_for_ever_however_small_the_asks_are():
+    table = stranded(forecast(seen(UNSEEN, {1: 100_000}), 8), 8).tolist()
     assert best(table, 1, [8, 3]) == 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "purpose", "want"),
+    [
+        pytest.param(
+            Gang(nodes=3, gpus_per_node=8), Purpose.TRAINING, {8: 3}, id="the nodes of a gang are as many asks"
+        ),
+        pytest.param(Total(gpus=5), Purpose.TRAINING, {5: 1}, id="a total that one node holds is one"),
+        pytest.param(Total(gpus=8), Purpose.TRAINING, {8: 1}, id="a total of a node"),
+        pytest.param(Total(gpus=19), Purpose.TRAINING, {8: 2, 3: 1}, id="a larger one takes whole nodes and a rest"),
+        pytest.param(Total(gpus=5), Purpose.INFERENCE, {1: 5}, id="a total for inference is spread GPU by GPU"),
+        pytest.param(Gang(nodes=2, gpus_per_node=4), Purpose.INFERENCE, {4: 2}, id="a gang for inference is a gang"),
+    ],
+)
+def test_the_sizes_that_an_ask_wants_on_nodes_of_eight(shape: Shape, purpose: Purpose, want: dict[int, int]):
+    assert shares(shape, purpose, 8) == want
+
+
+def test_a_total_in_a_pool_without_nodes_is_counted_too():
+    assert shares(Total(gpus=5), Purpose.TRAINING, 0) == {1: 5}
+
+
+def test_a_young_mix_is_renewed_by_one_ask_and_an_old_one_by_a_quarter_of_what_it_knows():
+    first = renewed(UNSEEN, {8: 1}, Instant(10))
+    assert first == Mix(weights=((8, ASK),), until=Instant(10))
+    known = Mix(weights=((2, 100 * ASK),), until=Instant(10))
+    assert renewed(known, {8: 24}, Instant(20)) is None
+    assert renewed(known, {8: 25}, Instant(20)) == Mix(weights=((2, 100 * ASK), (8, 25 * ASK)), until=Instant(20))
+
+
+def test_a_mix_is_renewed_after_a_day_by_whatever_came_and_never_by_nothing():
+    known = Mix(weights=((2, 100 * ASK),), until=Instant(10))
+    later = Instant(10 + RENEWED_AFTER_S)
+    assert renewed(known, {8: 1}, Instant(later - 1)) is None
+    assert renewed(known, {8: 1}, later) == Mix(weights=((2, 100 * ASK), (8, ASK)), until=later)
+    assert renewed(known, {}, later) is None
 
 
 def test_a_share_leaves_together_what_is_often_asked_for_together():

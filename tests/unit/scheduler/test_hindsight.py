@@ -9,6 +9,7 @@ from scheduler.core import record
 from scheduler.core.book import Book
 from scheduler.core.codec import Item, Quota
 from scheduler.core.decide import decide
+from scheduler.core.fragmentation import Mix
 from scheduler.core.hindsight import Hindsight, compare
 from scheduler.core.lease import advance
 from scheduler.core.model import Ask, Cause, CompanyId, Instant, LeaseId, NodeId, State, Total
@@ -16,7 +17,7 @@ from scheduler.core.past import Asked, Happened, Past, Planned, Step
 from scheduler.core.replan import replan
 from scheduler.core.resize import shrink
 from scheduler.core.whatif import Change, Changes
-from tests.builders import a_book, a_node, a_policy, an_ask
+from tests.builders import a_book, a_node, a_placement, a_policy, an_ask
 
 ALWAYS: Callable[[], bool] = lambda: True  # noqa: E731
 ONE_MORE = Changes(added=(a_node("+1"),))
@@ -146,6 +147,29 @@ def test_one_that_waited_until_its_window_was_over_is_promised_a_start(busy: Rea
     real.plan(150)
     assert stands(real.lived(ONE_MORE))["b"] == ("granted", None)
     assert stands(real.lived(Changes(policy=a_policy(gap_s=2))))["b"] == ("same", None)
+
+
+def test_a_plan_that_left_the_queue_alone_takes_nobody_out_of_it() -> None:
+    """A drain plans what is scheduled and not the queue; the next plan goes through it again."""
+    late = an_ask(Total(gpus=8), duration_s=10, start=10, start_by=60, company="bolt")
+    real = Reality()
+    real.ask("a", 0, an_ask(Total(gpus=8), duration_s=100))
+    real.ask("b", 10, late)
+    real.plan(20)
+    real.plan(21, ("b", late, 10))
+    assert real.lived(Changes()).unlike == ()
+
+
+def test_the_sizes_that_were_asked_for_are_seen_by_both_worlds() -> None:
+    """Of 5 free and 8 free, three GPUs leave the 5 together once 5 is what is asked for."""
+    real = Reality(book=a_book(nodes=2, policy=a_policy(gap_s=1)))
+    real.ask("a", 0, an_ask(Total(gpus=3)))
+    real.item(1, Mix(weights=((5, 160),)))
+    real.ask("b", 2, an_ask(Total(gpus=3)))
+    placed = real.book.leases[LeaseId("b")].placement
+    assert placed == a_placement(n2=3)
+    assert real.lived(Changes()).unlike == ()
+    assert stands(real.lived(Changes(quotas={CompanyId("bolt"): 9}))) == {"a": ("same", None), "b": ("same", None)}
 
 
 def test_both_worlds_are_lived_as_far_as_there_is_time_for(busy: Reality) -> None:

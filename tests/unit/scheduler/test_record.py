@@ -6,6 +6,7 @@ import pytest
 
 from scheduler.core import record
 from scheduler.core.decide import decide
+from scheduler.core.fragmentation import Mix
 from scheduler.core.model import Ask, CompanyId, Gang, Instant, LeaseId, PoolId, Purpose, State, Total
 from scheduler.core.replan import replan
 from tests.builders import a_book, a_lease, a_node, a_policy, an_ask
@@ -65,13 +66,13 @@ def test_the_time_is_part_of_the_inputs() -> None:
     assert first.digest != second.digest
 
 
-def test_what_free_gpus_are_expected_to_strand_is_kept_where_there_is_any() -> None:
-    book = a_book()
-    assert record.basis(record.loads(kept(an_ask()).inputs))[2] == [0]
-    mixed = replace(book, stranded=book.stranded + 5)
-    pairs = [(LeaseId("lea_0"), an_ask())]
-    found = record.of_asks(mixed, pairs, NOW, decide(mixed, pairs, NOW))
-    assert record.basis(record.loads(found.inputs)) == (book.policy, NOW, [5])
+def test_the_policy_and_the_time_are_kept_and_what_is_asked_for_here_is_in_the_digest() -> None:
+    book, pairs = a_book(), [(LeaseId("lea_0"), an_ask())]
+    mixed = book.changed([Mix(weights=((8, 16),))])
+    first, second = (record.of_asks(found, pairs, NOW, decide(found, pairs, NOW)) for found in (book, mixed))
+    assert record.basis(record.loads(first.inputs)) == (book.policy, NOW)
+    assert (first.inputs, first.result) == (second.inputs, second.result)
+    assert first.digest != second.digest
 
 
 def test_a_plan_keeps_who_was_moved_first_and_what_the_queue_got() -> None:

@@ -126,10 +126,22 @@ def test_what_asked_for_a_window_is_moved_to_its_begin_at_most():
     assert moved(released(book, 1500)) == {"lea_0": 1800}
 
 
-def test_of_two_that_fit_the_one_that_asked_first_starts():
+def test_of_two_alike_the_one_that_asked_first_starts():
+    book = asked(a_pool(running(2000)), an_ask(WHOLE)).book
+    book = asked(book, an_ask(WHOLE), now=1001, first=1).book
+    assert moved(released(book, 1500)) == {"lea_0": 1500}
+
+
+def test_of_two_as_wide_the_one_that_waited_longer_for_its_length_starts():
     book = asked(a_pool(running(2000)), an_ask(WHOLE)).book
     book = asked(book, an_ask(WHOLE, duration_s=10), now=1001, first=1).book
-    assert moved(released(book, 1500)) == {"lea_0": 1500}
+    assert moved(released(book, 1500)) == {"lea_1": 1500}
+
+
+def test_the_wider_starts_before_what_has_waited_longer_for_its_length():
+    book = asked(a_pool(running(2000)), an_ask(Total(gpus=4), duration_s=10)).book
+    book = asked(book, an_ask(WHOLE), now=1001, first=1).book
+    assert moved(released(book, 1500)) == {"lea_1": 1500}
 
 
 def test_an_ask_is_moved_aside_for_nobody():
@@ -150,7 +162,7 @@ def test_an_ask_that_comes_after_a_release_also_starts_what_waits():
 
 def test_what_has_waited_for_long_keeps_the_earliest_slot_there_is():
     shorter = replace(running(2000), stops_at=Instant(1900))
-    for seniority_s, want in ((None, {}), (501, {}), (500, {"lea_0": 1900})):
+    for seniority_s, want in ((None, {}), (500, {}), (499, {"lea_0": 1900})):
         book = asked(a_pool(running(2000), seniority_s=seniority_s), an_ask(WHOLE)).book
         assert moved(replan(book.put_lease(shorter), (), Instant(1500))) == want
 

@@ -1,8 +1,9 @@
 """The digest of a book, to the byte; and what a book that is kept has besides it is what one made anew has."""
 
-from scheduler.core.book import RESERVE, Book
+from scheduler.core.book import Book
 from scheduler.core.codec import canonical
 from scheduler.core.model import Instant, State
+from scheduler.core.reserve import RESERVE
 from scheduler.core.tally import weight
 from tests.builders import a_book, a_lease, a_node, a_policy
 

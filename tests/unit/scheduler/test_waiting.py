@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from scheduler.core.compiled import screen
-from scheduler.core.model import Gang, Instant, Lease, LeaseId, NodeId
+from scheduler.core.model import Gang, Instant, Lease, LeaseId, NodeId, Total
 from scheduler.core.waiting import Waiting
 from tests.builders import a_lease
 
@@ -44,6 +44,17 @@ def test_putting_again_replaces_the_row():
     found = waiting(lease("a"), lease("b"))
     put(found, replace(lease("a"), starts_at=Instant(70)))
     assert found.table[:, screen.SLOT].tolist() == [70, 100]
+
+
+def test_the_wider_come_first_then_the_longest_wait_for_its_length_then_who_asked_first():
+    found = waiting(
+        replace(lease("a", 0), shape=Total(gpus=1), duration_s=1000),
+        replace(lease("b", 0), shape=Total(gpus=1), duration_s=10),
+        replace(lease("c", 5), shape=Total(gpus=2), duration_s=1000),
+        replace(lease("d", 5), shape=Total(gpus=8), duration_s=1000),
+        replace(lease("e", 5), shape=Total(gpus=2), duration_s=1000),
+    )
+    assert [found.keys[place][1] for place in found.turn(100, 8)] == ["d", "c", "e", "b", "a"]
 
 
 def test_dropping_takes_one_row_out_and_an_unknown_one_changes_nothing():

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261124_sizes"
-down_revision = "20261124_told"
+down_revision = "20261124_mix"
 branch_labels = None
 depends_on = None
 

@@ -81,3 +81,31 @@ def test_nodes_are_listed_and_shown(api: Api, run: Run) -> None:
     api.on("GET", "/v1/nodes", page(a_node())).on("GET", "/v1/nodes/gpu-01", a_node())
     assert "gpu-01" in run("node", "list").stdout
     assert "GPU-00000001" in run("node", "show", "gpu-01").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "want"),
+    [
+        pytest.param(["--rack", "r1"], {"rack": "r1"}, id="one"),
+        pytest.param(["--rack", "r1", "--island", ""], {"rack": "r1", "island": ""}, id="one and another away"),
+    ],
+)
+def test_labels_that_are_named_are_sent_and_no_others(
+    api: Api, run: Run, words: list[str], want: dict[str, str]
+) -> None:
+    api.on("PATCH", "/v1/nodes/gpu-01/labels", a_node())
+    assert run("node", "label", "gpu-01", *words).exit_code == 0
+    assert [json.loads(request.content) for request in api.seen] == [want]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        pytest.param([], "--rack: or --island: say what to change", id="nothing"),
+        pytest.param(["--rack", "r 1"], "--rack: 'r 1' is none: at most 63 of", id="a rack with a blank"),
+    ],
+)
+def test_a_label_that_cannot_be_names_its_option(api: Api, run: Run, words: list[str], says: str) -> None:
+    result = run("node", "label", "gpu-01", *words)
+    assert (result.exit_code, api.seen) == (2, [])
+    assert says in result.stderr

@@ -43,3 +43,49 @@ def test_pools_are_listed_and_shown(api: Api, run: Run) -> None:
     api.on("GET", "/v1/pools", page(a_pool())).on("GET", "/v1/pools/h100-80gb", a_pool())
     assert "1 unhealthy" in run("pool", "list").stdout
     assert "not charged" in run("pool", "show", "h100-80gb").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "want"),
+    [
+        pytest.param(["--slack", "7.5%"], {"slack_ppm": 75_000}, id="one thing"),
+        pytest.param(["--rule", "only-earlier"], {"rule": "only-earlier"}, id="the rule"),
+        pytest.param(["--reserve", "2%:1h"], {"reserve_ppm": 20_000, "reserve_over_s": 3600}, id="a reserve"),
+        pytest.param(["--reserve", "none"], {"reserve_ppm": 0, "reserve_over_s": 0}, id="no reserve"),
+        pytest.param(["--seniority", "none"], {"seniority_s": None}, id="no seniority"),
+        pytest.param(["--extension-closes", "5m"], {"extension_closes_s": 300}, id="when extending closes"),
+        pytest.param(["--seniority", "0s", "--slack", "0%"], {"seniority_s": 0, "slack_ppm": 0}, id="zeros"),
+    ],
+)
+def test_what_is_named_of_a_policy_is_sent_and_nothing_else(
+    api: Api, run: Run, words: list[str], want: dict[str, Any]
+) -> None:
+    api.on("PATCH", "/v1/pools/h100-80gb/policy", a_pool())
+    assert run("pool", "policy", "h100-80gb", *words).exit_code == 0
+    assert [json.loads(request.content) for request in api.seen] == [want]
+
+
+@pytest.mark.parametrize("command", [["policy", "p"], ["add", "p", "--product", "P"]], ids=["changed", "new"])
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        pytest.param(["--rule", "random"], "--rule: 'random' is none: one of late-slots", id="a rule nobody knows"),
+        pytest.param(["--slack", "500%"], "--slack: 500% is not from 0% to 200%", id="more slack than there is"),
+        pytest.param(["--slack", "lots"], "--slack: 'lots' is no percentage", id="no number"),
+        pytest.param(["--reserve", "2%"], "--reserve: '2%' is no reserve", id="half a reserve"),
+        pytest.param(["--reserve", "100%:1h"], "--reserve: 100% is not from 0%", id="all of the pool"),
+        pytest.param(["--seniority", "90d"], "--seniority: 90d is not from 0s to 60d", id="beyond the horizon"),
+    ],
+)
+def test_a_policy_that_cannot_be_names_its_option(
+    api: Api, run: Run, command: list[str], words: list[str], says: str
+) -> None:
+    result = run("pool", *command, *words)
+    assert (result.exit_code, api.seen) == (2, [])
+    assert says in result.stderr
+
+
+def test_a_policy_of_nothing_says_what_could_be_changed(api: Api, run: Run) -> None:
+    result = run("pool", "policy", "p")
+    assert (result.exit_code, api.seen) == (2, [])
+    assert "--rule: or --slack, --reserve, --seniority, --extension-closes: say what to change" in result.stderr

@@ -27,6 +27,12 @@ def test_a_lease_that_was_moved_says_why_and_by_which_decision() -> None:
     assert lines[-1] == "next  dure decision show dec_2"
 
 
+def test_a_lease_with_nodes_says_why_it_is_on_those() -> None:
+    found = an_explanation().model_copy(update={"placed": "On n2, where it strands the fewest GPUs."})
+    assert "placed  On n2, where it strands the fewest GPUs." in text(explanations.explanation(found, SEOUL))
+    assert "placed  " not in text(explanations.explanation(an_explanation(), SEOUL))
+
+
 def test_a_refusal_says_what_it_would_get_elsewhere() -> None:
     lease = an_explanation(state="refused", decision=a_decision("never_fits", "refused", elsewhere=[OPTION]))
     assert "in a100  starts_later: Tue 2026-11-24 10:48:44 KST" in text(explanations.explanation(lease, SEOUL))

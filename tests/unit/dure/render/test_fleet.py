@@ -30,8 +30,8 @@ def test_a_pool_without_gpus_says_none(gpus: dict[wire.GpuState, int]) -> None:
 def test_a_node_is_a_line_with_when_it_was_heard() -> None:
     never = a_node("gpu-02", state=wire.NodeState.ENROLLED, silent_s=None, last_report_at=None, gpus=[])
     shown = text(fleet.nodes([a_node(), never], SEOUL)).splitlines()
-    assert shown[1].split() == ["gpu-01", "ok", "2", "1", "h100-80gb", "4s", "ago", "0.1.0"]
-    assert shown[2].split()[:6] == ["gpu-02", "enrolled", "0", "0", "–", "never"]
+    assert shown[1].split() == ["gpu-01", "ok", "2", "1", "h100-80gb", "–", "–", "4s", "ago", "0.1.0"]
+    assert shown[2].split()[:8] == ["gpu-02", "enrolled", "0", "0", "–", "–", "–", "never"]
 
 
 def test_what_could_not_be_read_of_a_gpu_is_nothing_and_not_zero() -> None:

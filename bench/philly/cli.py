@@ -1,0 +1,166 @@
+"""`python -m bench philly`: the jobs of Microsoft's Philly cluster ask for GPUs of one pool, each for its company.
+
+Nodes have 8 GPUs, a box is as long as the job will run, and every ask goes to the scheduler's own core at its minute.
+EASY backfilling on the same nodes, under the same quota and gap, is beside it, and EASY that only counts GPUs, as if they
+were no nodes. They promise nothing.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench import data, machine, results
+from bench.data import NoData
+from bench.gangs import GPUS_PER_NODE
+from bench.philly import easy, report, trace
+from bench.philly.drive import NodesDrive
+from bench.philly.report import Replayed
+from bench.philly.shapes import shape
+from bench.philly.trace import BadTrace, CompanyJob, Trace
+from bench.replay import easy as counting
+from bench.replay.drive import FOR_EVER_S
+from bench.results import Result, Value
+from dure import times
+from scheduler import warming
+from scheduler.core.model import PPM, Policy
+from scheduler.core.rules import LATE_SLOTS, RULES
+
+EXCERPT = Path("deploy") / "demo" / "philly" / "jobs.csv"
+MOST_GPUS = 80_000
+
+
+def main(words: Sequence[str]) -> int:
+    """0; 1 where a promise was broken; 2 with a sentence for a trace or an option that is wrong."""
+    wanted = _options(words)
+    try:
+        found = trace.read(wanted.trace or _whole()).first(wanted.asks)
+    except (BadTrace, NoData) as error:
+        _say(str(error))
+        return 2
+    warming.warm()
+    described = machine.described()
+    replayed = replay(found, gpus=wanted.gpus, quota=wanted.gpus * wanted.quota // 100, policy=_policy(wanted))
+    for warning in report.warnings(found, replayed.never_fit):
+        _say(warning)
+    figures, classes, settings = report.figures(replayed), report.classes(replayed), _said(wanted, found)
+    kept = [
+        Result(measure=measure, settings=settings, machine=described, rows=rows)
+        for measure, rows in (("philly", [figures]), ("philly-classes", classes))
+    ]
+    if wanted.json:
+        print(json.dumps(settings | figures | {"classes": classes}, indent=1))
+    else:
+        for name, value in (settings | figures).items():
+            print(f"{name:42}{value:,.4g}" if isinstance(value, float) else f"{name:42}{value}")
+        print(f"\n{results.table(kept[1])}")
+    _say("kept in " + " and ".join(str(results.keep(result)) for result in kept))
+    return 1 if figures["promises_broken"] else 0
+
+
+def replay(found: Trace, *, gpus: int, quota: int, policy: Policy) -> Replayed:
+    """Replays the jobs that could ever be held; a company may hold `quota` GPUs at once."""
+    jobs = [job for job in found.jobs if _fits(job.processors, gpus, quota)]
+    drive = NodesDrive.on(jobs, gpus=gpus, quota=quota, policy=policy)
+    began = time.perf_counter()
+    outcomes = drive.run()
+    took_s = time.perf_counter() - began
+    return Replayed(
+        trace=found,
+        gpus=gpus,
+        never_fit=[job for job in found.jobs if not _fits(job.processors, gpus, quota)],
+        jobs=jobs,
+        outcomes=outcomes,
+        easy_starts=easy.schedule(jobs, gpus=gpus, quota=quota, gap_s=policy.gap_s),
+        counted_starts=_counted(jobs, gpus) if quota == gpus and not policy.gap_s else None,
+        decisions_per_s=drive.decisions / took_s,
+    )
+
+
+def _counted(jobs: Sequence[CompanyJob], gpus: int) -> list[int]:
+    return counting.schedule(jobs, gpus, [job.run_s for job in jobs])
+
+
+def _fits(asked: int, gpus: int, quota: int) -> bool:
+    return asked <= quota and shape(asked).nodes <= gpus // GPUS_PER_NODE
+
+
+def _whole() -> Path:
+    """Raises NoData."""
+    try:
+        return data.find(f"philly/{trace.TRACE}")
+    except NoData as missing:
+        raise NoData(f"{missing}, or name a trace; {EXCERPT} is an excerpt of it") from None
+
+
+def _policy(wanted: argparse.Namespace) -> Policy:
+    """No horizon: the trace knows none, so everything is promised a start."""
+    slack_ppm = round(wanted.slack * PPM)
+    return Policy(version="philly", horizon_s=FOR_EVER_S, gap_s=wanted.gap, rule=wanted.rule, slack_ppm=slack_ppm)
+
+
+def _said(wanted: argparse.Namespace, found: Trace) -> dict[str, Value]:
+    """The options that make the figures what they are."""
+    return {
+        "trace": found.name,
+        "asks": len(found.jobs),
+        "gpus": wanted.gpus,
+        "quota_percent": wanted.quota,
+        "gap_s": wanted.gap,
+        "rule": wanted.rule,
+        "slack": wanted.slack,
+    }
+
+
+def _say(sentence: str) -> None:
+    print(f"bench philly: {sentence}", file=sys.stderr, flush=True)
+
+
+def _options(words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench philly", description=__doc__)
+    says = parser.add_argument
+    says("trace", nargs="?", type=Path, help=f"default: philly/{trace.TRACE} in the folder of data, see DURE_DATA")
+    says("--gpus", type=_gpus, default=1152, help=f"of the pool, on nodes of {GPUS_PER_NODE} (default: %(default)s)")
+    says("--quota", type=_within(1, 100), default=100, help="per cent of them that a company may hold (default: all)")
+    says("--gap", type=_seconds, default=0, help="between two leases on a GPU, for example 30s (default: none)")
+    says("--slack", type=_slack, default=0.05, help="part of its box by which an ask may be promised later (default: %(default)s)")  # fmt: skip
+    says("--rule", choices=sorted(RULES), default=LATE_SLOTS, help="(default: %(default)s)")
+    says("--asks", type=_within(1, 10**7), help="only the first so many")
+    says("--json", action="store_true", help="the figures as JSON")
+    return parser.parse_args(words)
+
+
+def _within(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least:,} to {most:,}")
+        return int(text)
+
+    return number
+
+
+def _gpus(text: str) -> int:
+    found = _within(GPUS_PER_NODE, MOST_GPUS)(text)
+    if found % GPUS_PER_NODE:
+        raise argparse.ArgumentTypeError(f"{text} GPUs are no whole nodes of {GPUS_PER_NODE}")
+    return found
+
+
+def _slack(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no part of a box: give a number from 0 to 1,000")
+    return found
+
+
+def _seconds(text: str) -> int:
+    """`30` is seconds too."""
+    try:
+        return 0 if text == "0" else times.parse_duration(f"{text}s" if text.isdecimal() else text)
+    except times.TimeError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,0 +1,195 @@
+"""A book being changed: the copy that one pure function works on, on its way from one value to the next.
+
+Only what it changes is copied.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from scheduler.core import reserve
+from scheduler.core.codec import Item, Quota
+from scheduler.core.fragmentation import Mix, forecast, stranded
+from scheduler.core.model import CompanyId, Drain, Lease, LeaseId, Node, Policy, State
+from scheduler.core.quota import HOLDING
+from scheduler.core.reserve import RESERVE
+from scheduler.core.tally import changes
+
+if TYPE_CHECKING:
+    from scheduler.core.book import Book
+
+
+class Draft:
+    """A book being changed; `seal` makes it a value, after which the draft is not used any more."""
+
+    def __init__(self, book: "Book") -> None:
+        self.policy, self.rows = book.policy, book.rows
+        self.mix, self.stranded = book.mix, book.stranded
+        self._book = book
+        self.nodes, self.open, self.drains, self.quotas = book.nodes, book.open, book.drains, book.quotas
+        self.good_day, self.nominal = book.good_day, book.nominal
+        self.leases: dict[LeaseId, Lease] = dict(book.leases)
+        self.reserved = set(book.reserved)
+        self.accounts: dict[CompanyId, int] = dict(book.accounts)
+        self.free, self.limits, self.waiting = book.free, book.limits, book.waiting
+        self.touched: set[LeaseId] = set()
+        """Leases that were put or lifted."""
+
+    def seal(self) -> "Book":
+        return replace(
+            self._book,
+            tally=self._book.tally.after(*changes(self._book, self, self.touched)),
+            nodes=self.nodes,
+            open=self.open,
+            leases=self.leases,
+            reserved=frozenset(self.reserved),
+            drains=self.drains,
+            quotas=self.quotas,
+            accounts=self.accounts,
+            free=self.free,
+            limits=self.limits,
+            waiting=self.waiting,
+            mix=self.mix,
+            stranded=self.stranded,
+            good_day=self.good_day,
+            nominal=self.nominal,
+        )
+
+    def apply(self, item: Item) -> None:
+        """Replaces what the item is about; a policy, or a node that is not known, makes another book instead."""
+        match item:
+            case Lease():
+                self.put(item)
+            case Node():
+                self.put_node(item)
+            case Drain():
+                self.put_drain(item)
+            case Quota():
+                self.set_quotas({item.company: item.gpus})
+            case Mix():
+                self.put_mix(item)
+            case Policy():
+                raise ValueError("a policy is not applied to a draft")
+
+    def put(self, lease: Lease) -> None:
+        """Inserts or replaces the lease of that id."""
+        self.lift(lease.id)
+        if not blocks(lease):
+            return
+        self.touched.add(lease.id)
+        self._own()
+        self.leases[lease.id] = lease
+        if self.reserve(lease.duration_s, lease.gpus) >= 0:
+            self.reserved.add(lease.id)
+        self._book_on_calendar(lease, -1)
+        if lease.waits:
+            self.waiting.put(
+                lease,
+                gap_s=self.policy.gap_s,
+                limit=self.account(lease.company),
+                reserve=RESERVE if lease.id in self.reserved else -1,
+                nodes=self.rows,
+            )
+
+    def lift(self, lease_id: LeaseId) -> Lease | None:
+        """Takes a lease out, if it is there."""
+        lease = self.leases.pop(lease_id, None)
+        if lease is None:
+            return None
+        self.touched.add(lease_id)
+        self._own()
+        self._book_on_calendar(lease, 1)
+        self.reserved.discard(lease_id)
+        if lease.waits:
+            self.waiting.drop(lease)
+        return lease
+
+    def put_node(self, node: Node) -> None:
+        """Replaces a node that is known; one that is gone has capacity 0."""
+        self._own()
+        old, row = self.nodes[node.id], self.rows[node.id]
+        capacity = sum(known.capacity for known in self.nodes.values())
+        self.free.shift(row, node.capacity - old.capacity)
+        grown = reserve.unreserved(self.policy, capacity + node.capacity - old.capacity) - reserve.unreserved(
+            self.policy, capacity
+        )
+        self.limits.shift(RESERVE, grown)
+        self.nodes = {**self.nodes, node.id: node}
+        largest, self.good_day = max(self.good_day, default=0), reserve.good_day(self.nodes.values())
+        nominal, self.nominal = self.nominal, sum(self.good_day)
+        if self.policy.reserve_ppm and nominal != self.nominal:
+            self._reserve_again()
+        if largest != self.good_day[0]:
+            self.put_mix(self.mix)
+        self.open = self.open.copy()
+        self.open[row] = node.open
+
+    def _reserve_again(self) -> None:
+        """What is larger than all that long boxes have is not held to it, and that depends on how large the pool is."""
+        for lease in list(self.leases.values()):
+            if (self.reserve(lease.duration_s, lease.gpus) >= 0) != (lease.id in self.reserved):
+                self.put(lease)
+
+    def put_drain(self, drain: Drain) -> None:
+        """Adds or replaces a drain; an empty one is taken out. It blocks all of its node that there could ever be."""
+        old = self.drains.get(drain.id)
+        self._own()
+        for found, sign in ((old, 1), (drain, -1)):
+            if found is not None and found.node in self.rows:
+                self.free.add(self.rows[found.node], found.starts_at, found.ends_at, sign * DRAINED)
+        rest = {id_: other for id_, other in self.drains.items() if id_ != drain.id}
+        self.drains = rest if drain.starts_at >= drain.ends_at else {**rest, drain.id: drain}
+
+    def put_mix(self, mix: Mix) -> None:
+        """Says what is asked for here; what is placed stays."""
+        largest = max(self.good_day, default=0)
+        self.mix, self.stranded = mix, stranded(forecast(mix, largest), largest)
+
+    def set_quotas(self, quotas: Mapping[CompanyId, int]) -> None:
+        self._own()
+        for company, gpus in quotas.items():
+            self.limits.shift(self.account(company), gpus - self.quotas.get(company, 0))
+        self.quotas = {**self.quotas, **quotas}
+
+    def account(self, company: CompanyId) -> int:
+        """The row of what the company's quota leaves."""
+        row = self.accounts.get(company)
+        if row is None:
+            self._own()
+            row = self.accounts[company] = self.limits.append(self.quotas.get(company, 0))
+        return row
+
+    def reserve(self, duration_s: int, gpus: int) -> int:
+        """The row that a box like that shares with other long ones, or -1."""
+        return reserve.row(self.policy, self.nominal, duration_s, gpus)
+
+    def _own(self) -> None:
+        """Copies what is shared with the book, once."""
+        if self.free is self._book.free:
+            self.free, self.limits, self.waiting = self.free.copy(), self.limits.copy(), self.waiting.copy()
+
+    def _book_on_calendar(self, lease: Lease, sign: int) -> None:
+        start, stop = lease.starts_at or 0, lease.stops_at or 0
+        for node, gpus in lease.placement:
+            if node in self.rows:
+                self.free.add(self.rows[node], start, stop + self.policy.gap_s, sign * gpus)
+        if holds(lease):
+            self.limits.add(self.account(lease.company), start, stop, sign * lease.gpus)
+            if lease.id in self.reserved:
+                self.limits.add(RESERVE, start, stop, sign * lease.gpus)
+
+
+DRAINED = 1 << 20
+"""More GPUs than any node has."""
+
+
+def blocks(lease: Lease) -> bool:
+    """Whether the lease takes something of the calendar: not one that never had a GPU or never will."""
+    if lease.starts_at is None or lease.stops_at is None:
+        return False
+    return holds(lease) or (lease.state is State.ENDED and lease.started_at is not None)
+
+
+def holds(lease: Lease) -> bool:
+    """Whether it counts against its company's quota."""
+    return lease.state in HOLDING

@@ -1,0 +1,103 @@
+"""How people end a lease before its time: an active one is released, what has not started is cancelled.
+
+In the caller's transaction, under the pool's lock; what the loop ends is in `scheduler.turns.stops`.
+"""
+
+import math
+
+from dure import wire
+from dure.errors import WrongState
+from scheduler.actor import Actor
+from scheduler.core.lease import advance, box, charge
+from scheduler.core.model import Cause, Instant, State
+from scheduler.service import Service, locked_lease
+from scheduler.store import audit, edges, generation, leases, ledger, records
+from scheduler.store.db import Session
+from scheduler.store.tables import Lease
+from scheduler.store.times import to_wire
+
+
+def release(service: Service, session: Session, lease_id: str, *, actor: Actor, now: float) -> wire.Lease:
+    """Ends an active lease now; the rest of its box is refunded. An admin's release of it is a revocation.
+
+    Raises UnknownLease, WrongState.
+    """
+    row, lease = locked_lease(session, lease_id, actor)
+    now = max(now, service.clock())
+    if lease.state is not State.ACTIVE:
+        raise WrongState(_not_releasable(row), numbers={"state": row.state})
+    cause = Cause.REVOKED if actor.role is wire.Role.ADMIN else Cause.RELEASED
+    stopped = advance(lease, State.ENDING, cause, Instant(math.ceil(now)))
+    leases.change(session, row, stopped, generation=generation.bump(session, row.pool), at=now)
+    records.event(session, row, "ending", at=now, cause=cause)
+    audit.record(session, actor=actor, action="lease.release", subject=row.id, at=now, after={"cause": cause.value})
+    edges.notify(session, row.pool)
+    session.flush()
+    return leases.to_wires(session, [row])[0]
+
+
+def preview_release(session: Session, lease_id: str, *, actor: Actor, now: float) -> wire.EndPreview:
+    """What `release` would do. Raises what it raises."""
+    row = leases.row(session, lease_id, actor=actor)
+    [(_, lease)] = leases.with_core(session, [row])
+    if lease.state is not State.ACTIVE:
+        raise WrongState(_not_releasable(row), numbers={"state": row.state})
+    stopped = advance(lease, State.ENDING, Cause.RELEASED, Instant(math.ceil(now)))
+    refund = charge(stopped)
+    return wire.EndPreview(
+        lease=row.id,
+        state=wire.LeaseState.ENDING,
+        stops_at=to_wire(stopped.stops_at),
+        refund_gpu_seconds=refund.returned + refund.lost,
+    )
+
+
+def cancel(session: Session, lease_id: str, *, actor: Actor, now: float) -> wire.Lease:
+    """Takes back an ask that has not started; a promise's whole box is refunded. Raises UnknownLease, WrongState."""
+    row, lease = locked_lease(session, lease_id, actor)
+    if lease.state not in (State.QUEUED, State.SCHEDULED):
+        raise WrongState(_not_cancellable(row), numbers={"state": row.state})
+    cancelled = advance(lease, State.CANCELLED, Cause.CANCELLED, Instant(int(now)))
+    leases.change(session, row, cancelled, generation=generation.bump(session, row.pool), at=now)
+    if lease.state is State.SCHEDULED:
+        entry = ledger.Entry(
+            company=row.company,
+            pool=row.pool,
+            lease=row.id,
+            kind="refund",
+            gpu_seconds=box(lease),
+            cause=Cause.CANCELLED.value,
+        )
+        ledger.post(session, [entry], at=int(now))
+    records.event(session, row, "cancelled", at=now, cause=Cause.CANCELLED)
+    audit.record(session, actor=actor, action="lease.cancel", subject=row.id, at=now)
+    edges.notify(session, row.pool)
+    session.flush()
+    return leases.to_wires(session, [row])[0]
+
+
+def preview_cancel(session: Session, lease_id: str, *, actor: Actor) -> wire.EndPreview:
+    """What `cancel` would do. Raises what it raises."""
+    row = leases.row(session, lease_id, actor=actor)
+    [(_, lease)] = leases.with_core(session, [row])
+    if lease.state not in (State.QUEUED, State.SCHEDULED):
+        raise WrongState(_not_cancellable(row), numbers={"state": row.state})
+    return wire.EndPreview(
+        lease=row.id,
+        state=wire.LeaseState.CANCELLED,
+        stops_at=None,
+        refund_gpu_seconds=box(lease),
+    )
+
+
+def _not_releasable(row: Lease) -> str:
+    hint = {
+        "queued": f"cancel it instead: `dure lease cancel {row.id}`",
+        "scheduled": f"cancel it instead: `dure lease cancel {row.id}`",
+    }.get(row.state, "it ends by itself, and there is nothing left to release")
+    return f"lease {row.id} is {row.state}; only an active lease is released, {hint}"
+
+
+def _not_cancellable(row: Lease) -> str:
+    hint = f"release it instead: `dure lease release {row.id}`" if row.state == "active" else "it is over already"
+    return f"lease {row.id} is {row.state}; only a queued or scheduled lease is cancelled, {hint}"

@@ -1,0 +1,42 @@
+"""Which node a share gets, said readably in plain Python with exact fractions: the reference that the compiled choice is
+compared with."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from scheduler.core.steps import Steps, lowest
+
+PARTS = 40
+"""Of a GPU: what is counted. Less than one makes no difference but that it is more than nothing."""
+
+NEVER = (1 << 17) - 1
+
+
+def strands(free: int, asked: Mapping[int, int]) -> int:
+    """Parts of a GPU that so many free ones are expected to strand, rounded up: each for every ask that they do not hold."""
+    asks = sum(asked.values())
+    lost = sum(Fraction(times * free, asks) for size, times in asked.items() if size > free)
+    return math.ceil(lost * PARTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Nodes by their free GPUs over time, and how often each size is asked for on them."""
+
+    free: Sequence[Steps]
+    asked: Mapping[int, int]
+
+    def best(self, gpus: int, start: int, end: int) -> int | None:
+        """The node that strands least more, then the fullest, then the one where something changes nearest to the end."""
+        has = [lowest(steps.times, steps.values, start, end) for steps in self.free]
+        fitting = [node for node, free in enumerate(has) if free >= gpus]
+        return min(fitting, key=lambda node: (*self.order(has[node], gpus), self.near(node, start, end)), default=None)
+
+    def order(self, free: int, gpus: int) -> tuple[int, int]:
+        return strands(free - gpus, self.asked) - strands(free, self.asked), free
+
+    def near(self, node: int, start: int, end: int) -> int:
+        """Seconds from the end to the nearest change; what is before the start is as good as past."""
+        return min((abs(at - end) for at in self.free[node].times if at > start), default=NEVER)
