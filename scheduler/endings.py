@@ -86,7 +86,7 @@ def preview_cancel(session: Session, lease_id: str, *, actor: Actor) -> wire.End
         lease=row.id,
         state=wire.LeaseState.CANCELLED,
         stops_at=None,
-        refund_gpu_seconds=box(lease) if row.state == "scheduled" else 0,
+        refund_gpu_seconds=box(lease),
     )
 
 

@@ -89,7 +89,11 @@ _FIELDS = {
         "a whole number from 0 to 1048576; for example 1024",
     ),
     **{(model, field): said for model in ("PolicyChange", "PoolCreate") for field, said in _POLICY.items()},
-    ("PolicyChange", ""): ("--rule", "or --slack, --reserve, --seniority: say what to change; for example --slack 5%"),
+    ("PolicyChange", ""): (
+        "--rule",
+        "or --slack, --reserve, --seniority, --extension-closes: say what to change; for example --slack 5%",
+    ),
+    ("PolicyChange", "extension_closes_s"): ("--extension-closes", "from 0s to 1d; for example 10m"),
     ("PolicyIf", "rule"): (
         "--policy",
         f"{_RULES}; for example rule=earliest-slot",

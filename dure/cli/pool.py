@@ -86,6 +86,9 @@ def policy(
     slack: Slack = None,
     reserve: Reserve = None,
     seniority: Seniority = None,
+    extension_closes: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Until so long before its end a lease is extended.")
+    ] = None,
 ) -> None:
     """Change how a pool promises.
 
@@ -95,7 +98,10 @@ def policy(
     from dure.render import fleet
 
     limits.name("POOL", name, limits.POOL)
-    change = wire.PolicyChange.model_validate(_policy(rule, slack, reserve, seniority))
+    said = _policy(rule, slack, reserve, seniority)
+    if extension_closes is not None:
+        said["extension_closes_s"] = seconds("--extension-closes", extension_closes)
+    change = wire.PolicyChange.model_validate(said)
     with terminal.client() as client:
         found = client.change_policy(name, change)
     terminal.show(found, lambda view: fleet.pool(found, view))

@@ -96,6 +96,7 @@ class PolicyChange(Wire):
     reserve_ppm: Annotated[int | None, Field(ge=0, le=999_999, strict=True)] = None
     reserve_over_s: Annotated[int | None, Field(ge=0, le=HORIZON_S, strict=True)] = None
     seniority_s: Annotated[int | None, Field(ge=0, le=HORIZON_S, strict=True)] = None
+    extension_closes_s: Annotated[int | None, Field(ge=0, le=86_400, strict=True)] = None
 
     @model_serializer
     def said(self) -> dict[str, Any]:
@@ -106,7 +107,9 @@ class PolicyChange(Wire):
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.said():
-            raise ValueError("say what to change: rule, slack_ppm, reserve_ppm, reserve_over_s or seniority_s")
+            raise ValueError(
+                "say what to change: rule, slack_ppm, reserve_ppm, reserve_over_s, seniority_s or extension_closes_s"
+            )
         return self
 
 

@@ -25,12 +25,12 @@ def quote(book: Book, ask: Ask, now: Instant) -> Verdict:
     return max(verdicts, key=_worth)
 
 
-def _worth(verdict: Verdict) -> tuple[int, int]:
-    """The more, the less it is worth; of equals the first is said."""
+def _worth(verdict: Verdict) -> tuple[int, int, int]:
+    """The more, the less it is worth; of equals the first is said. An ask with a least may get more or less by the same start."""
     match verdict:
         case Promise():
-            return 0, verdict.promised
+            return 0, verdict.promised, -sum(gpus for _, gpus in verdict.placement)
         case Queued():
-            return 1, 0
+            return 1, 0, 0
         case _:
-            return 2, 0
+            return 2, 0, 0

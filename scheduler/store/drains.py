@@ -6,7 +6,7 @@ from sqlmodel import Session, col, select
 
 from dure import wire
 from scheduler.ids import new_id
-from scheduler.store.tables import Drain, Lease, PlacementRow, Pool
+from scheduler.store.tables import Allocation, Drain, Lease, PlacementRow, Pool
 from scheduler.store.times import to_wire
 
 
@@ -52,6 +52,15 @@ def busy_until(session: Session, nodes: Iterable[str], *, now: float) -> dict[st
     found: dict[str, int] = {}
     for node, stops_at, gap_s in session.exec(query):
         found[node] = max(found.get(node, 0), (stops_at or 0) + gap_s)
+    given_back = (
+        select(Allocation.node, Allocation.ended_at, Pool.gap_s)
+        .join(Lease, col(Lease.id) == col(Allocation.lease))
+        .join(Pool, col(Pool.name) == col(Lease.pool))
+        .where(col(Allocation.node).in_(asked), col(Allocation.given_back))
+        .where(col(Allocation.ended_at) > int(now) - _LONGEST_GAP_S)
+    )
+    for node, ended_at, gap_s in session.exec(given_back):
+        found[node] = max(found.get(node, 0), (ended_at or 0) + gap_s)
     return found
 
 

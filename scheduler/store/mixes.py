@@ -12,9 +12,11 @@ from scheduler.store.tables import PoolChange
 
 _ASKED = text(
     """
-    SELECT nodes, gpus_per_node, gpus, purpose, count(*) FROM lease
+    SELECT CASE WHEN nodes IS NOT NULL THEN asked_size END, gpus_per_node, CASE WHEN nodes IS NULL THEN asked_size END,
+           purpose, count(*)
+    FROM lease
     WHERE pool = :pool AND state <> 'refused' AND asked_at >= to_timestamp(:since) AND asked_at < to_timestamp(:until)
-    GROUP BY nodes, gpus_per_node, gpus, purpose
+    GROUP BY 1, 2, 3, 4
     """
 )
 

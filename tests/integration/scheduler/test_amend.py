@@ -7,7 +7,7 @@ import pytest
 
 from dure import wire
 from dure.errors import ExtensionRefused, InvalidRequest, TooLateToExtend, WrongState
-from scheduler import amend, maintenance
+from scheduler import amend, maintenance, policies
 from scheduler.case import rfc
 from scheduler.store.db import Database
 from scheduler.store.times import to_wire
@@ -299,3 +299,15 @@ def test_a_preview_says_the_same_and_changes_nothing(database: Database) -> None
         seen = amend.preview_extended(world.service, session, mine.id, body, actor=company("acme"), now=T0 + 10)
     assert world.lease(mine) == before
     assert seen == world.extend(mine, now=T0 + 10, by_s=HOUR)
+
+
+def test_when_extending_closes_is_changed_for_the_leases_that_there_are(world: World) -> None:
+    lease = world.ask(8, duration_s=HOUR)
+    world.turn(T0)
+    with world.db.begin() as session:
+        body = wire.PolicyChange(extension_closes_s=1200)
+        policies.change_policy(world.service, session, "h100", body, actor=ADMIN, now=T0 + 5)
+    assert world.lease(lease).extension_closes == to_wire(T0 + HOUR - 1200)
+    with pytest.raises(TooLateToExtend):
+        world.extend(lease, now=T0 + HOUR - 1200, by_s=60)
+    world.extend(lease, now=T0 + HOUR - 1201, by_s=60)

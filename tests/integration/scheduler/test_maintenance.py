@@ -212,3 +212,15 @@ def test_two_drains_at_once_leave_every_promise_on_a_node_that_is_there(database
     for lease in map(world.lease, asked):
         at_start = lease.starts_at == to_wire(T0 + HOUR)
         assert (lease.placement[0].node == "n3") if at_start else lease.late_start_s is None
+
+
+def test_a_node_that_a_lease_gave_back_is_empty_once_its_gap_is_over(world: World) -> None:
+    lease = world.ask(shape={"nodes": 2, "gpus_per_node": 4}, duration_s=3600)
+    world.turn(T0)
+    world.shrink(lease, now=T0 + 100, nodes=1)
+    [left] = {"n1", "n2"} - {share.node for share in world.lease(lease).placement}
+    with world.db.begin() as session:
+        body = wire.DrainNode(start=to_wire(T0 + 102), duration_s=600)
+        found = maintenance.drain(world.service, session, left, body, actor=ADMIN, now=T0 + 101)
+    assert [drain.empty_from for drain in found.drains] == [to_wire(T0 + 100 + GAP_S)]
+    assert found.running == []

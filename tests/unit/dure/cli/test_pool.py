@@ -53,6 +53,7 @@ def test_pools_are_listed_and_shown(api: Api, run: Run) -> None:
         pytest.param(["--reserve", "2%:1h"], {"reserve_ppm": 20_000, "reserve_over_s": 3600}, id="a reserve"),
         pytest.param(["--reserve", "none"], {"reserve_ppm": 0, "reserve_over_s": 0}, id="no reserve"),
         pytest.param(["--seniority", "none"], {"seniority_s": None}, id="no seniority"),
+        pytest.param(["--extension-closes", "5m"], {"extension_closes_s": 300}, id="when extending closes"),
         pytest.param(["--seniority", "0s", "--slack", "0%"], {"seniority_s": 0, "slack_ppm": 0}, id="zeros"),
     ],
 )
@@ -87,4 +88,4 @@ def test_a_policy_that_cannot_be_names_its_option(
 def test_a_policy_of_nothing_says_what_could_be_changed(api: Api, run: Run) -> None:
     result = run("pool", "policy", "p")
     assert (result.exit_code, api.seen) == (2, [])
-    assert "--rule: or --slack, --reserve, --seniority: say what to change" in result.stderr
+    assert "--rule: or --slack, --reserve, --seniority, --extension-closes: say what to change" in result.stderr
