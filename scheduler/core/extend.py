@@ -9,7 +9,7 @@ else has, where that goes as far.
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from scheduler.core.book import Book, Draft
+from scheduler.core.book import Book
 from scheduler.core.calendar import Box, fits, free_from
 from scheduler.core.decide import FOR_EVER, most, moves
 from scheduler.core.draft import Draft

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.core.book import Book, Draft
+from scheduler.core.book import Book
 from scheduler.core.calendar import Box, Plane, fits, free_over
 from scheduler.core.decide import most, resized
 from scheduler.core.draft import Draft
