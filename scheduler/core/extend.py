@@ -115,7 +115,9 @@ def _on_any(book: Book, lease: Lease, until: int, now: Instant) -> Extended:
     more = most(lambda more: fits(draft, replace(box, duration_s=end - start + more), start), goal - end)
     reached = Instant(end + more)
     longer = stretched(lease, reached)
-    placement = kept(draft, lease.shape, lease.placement, start, reached + draft.policy.gap_s) if more else None
+    placement = (
+        kept(draft, lease.shape, lease.placement, start, reached + draft.policy.gap_s, lease.purpose) if more else None
+    )
     obstacle = None
     if reached < until:
         obstacle = limit if reached == limit.at else Obstacle(what="capacity", at=reached)

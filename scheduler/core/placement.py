@@ -5,7 +5,7 @@ the mix of asks seen (`Book.stranded`), then on the fullest node that holds it, 
 the same end. Inference is spread: the emptiest nodes, of as many domains as there are.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,16 +58,27 @@ def _gang(plane: Plane, free: _Rows, shape: Gang, box: _Box, purpose: Purpose) -
 
 
 def _together(best: list[int], nodes: list[Node], wanted: int) -> list[int]:
-    """On one island if one has enough, else in one rack, else on the fewest racks."""
-    for domain in (_island, _rack):
-        groups = _groups(best, nodes, domain)
-        enough = [rows for rows in groups if len(rows) >= wanted]
-        if enough:
-            return min(enough, key=len)[:wanted]
+    """On one island if one has enough, else in one rack, else on the fewest racks; in each on the fewest islands."""
+    enough = [rows for rows in _groups(best, nodes, _island) if len(rows) >= wanted]
+    if enough:
+        return min(enough, key=len)[:wanted]
     taken: list[int] = []
-    for rows in sorted(_groups(best, nodes, _rack), key=len, reverse=True):
-        taken += rows[: wanted - len(taken)]
+    for rack, of_rack in _fewest(_groups(best, nodes, _rack), wanted):
+        for rows, share in _fewest(_groups(rack, nodes, _island), of_rack):
+            taken += rows[:share]
     return taken
+
+
+def _fewest(groups: list[list[int]], wanted: int) -> Iterator[tuple[list[int], int]]:
+    """As few groups as hold `wanted` together, and how many of each: the largest, and at the end the smallest that is enough."""
+    left, rest = list(groups), wanted
+    while rest:
+        enough = [rows for rows in left if len(rows) >= rest]
+        one = min(enough, key=len) if enough else max(left, key=len)
+        left.remove(one)
+        share = min(rest, len(one))
+        rest -= share
+        yield one, share
 
 
 def _dealt(best: list[int], nodes: list[Node], wanted: int) -> list[int]:
@@ -125,8 +136,11 @@ def _spread(free: _Rows, gpus: int) -> dict[int, int]:
     return chosen
 
 
-def kept(plane: Plane, shape: Shape, placement: Placement, start: int, end: int) -> Placement | None:
-    """The shape's placement with as many shares as possible where they are, the others on spare nodes; None if it has none.
+def kept(
+    plane: Plane, shape: Shape, placement: Placement, start: int, end: int, purpose: Purpose = Purpose.TRAINING
+) -> Placement | None:
+    """The shape's placement with as many shares as possible where they are, the others on spare nodes: for training near
+    those that stay, for inference away from them. None if it has none.
 
     The lease that has the placement is lifted out of `plane`.
     """
@@ -138,7 +152,7 @@ def kept(plane: Plane, shape: Shape, placement: Placement, start: int, end: int)
     for node, gpus in stay.items():
         free[plane.rows[node]] = 0 if isinstance(shape, Gang) else free[plane.rows[node]] - gpus
     try:
-        rest = _missing(plane, free, shape, missing, (start, end))
+        rest = _missing(plane, free, shape, missing, (start, end), stay, purpose)
     except ValueError:
         return None
     names = list(plane.nodes)
@@ -147,8 +161,39 @@ def kept(plane: Plane, shape: Shape, placement: Placement, start: int, end: int)
     return tuple(sorted(stay.items()))
 
 
-def _missing(plane: Plane, free: _Rows, shape: Shape, gpus: int, box: _Box) -> dict[int, int]:
-    if not isinstance(shape, Gang):
-        return _packed(plane, free, gpus, box)
-    rest = Gang(nodes=gpus // shape.gpus_per_node, gpus_per_node=shape.gpus_per_node)
-    return _gang(plane, free, rest, box, Purpose.TRAINING)
+def _missing(
+    plane: Plane, free: _Rows, shape: Shape, gpus: int, box: _Box, stay: Collection[NodeId], purpose: Purpose
+) -> dict[int, int]:
+    if isinstance(shape, Gang):
+        return _beside(
+            plane, free, Gang(nodes=gpus // shape.gpus_per_node, gpus_per_node=shape.gpus_per_node), box, stay, purpose
+        )
+    return _spread(free, gpus) if purpose is Purpose.INFERENCE else _packed(plane, free, gpus, box)
+
+
+def _beside(
+    plane: Plane, free: _Rows, shape: Gang, box: _Box, stay: Collection[NodeId], purpose: Purpose
+) -> dict[int, int]:
+    """A gang's missing shares, as many as possible of them where `_levels` says first."""
+    chosen: dict[int, int] = {}
+    for allowed in _levels(plane, stay, purpose):
+        level = np.where(allowed, free, 0)
+        level[list(chosen)] = 0
+        nodes = min(shape.nodes - len(chosen), int((level >= shape.gpus_per_node).sum()))
+        if nodes:
+            chosen |= _gang(plane, level, Gang(nodes=nodes, gpus_per_node=shape.gpus_per_node), box, purpose)
+    if len(chosen) < shape.nodes:
+        raise ValueError(f"{len(chosen)} nodes are free for {shape}")
+    return chosen
+
+
+def _levels(plane: Plane, stay: Collection[NodeId], purpose: Purpose) -> list[NDArray[np.bool_]]:
+    """Which nodes are tried first, and next: those on the islands and in the racks of `stay`, or those that are not."""
+    nodes = list(plane.nodes.values())
+    near: list[NDArray[np.bool_]] = []
+    for domain in (_island, _rack):
+        theirs = {domain(plane.nodes[name]) for name in stay}
+        near.append(np.array([domain(node) in theirs for node in nodes]))
+    if purpose is Purpose.INFERENCE:
+        near = [~same for same in reversed(near)]
+    return [*near, np.ones(len(nodes), dtype=np.bool_)]

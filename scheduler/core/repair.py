@@ -70,7 +70,7 @@ def _for_good(draft: Draft, lease: Lease, cause: Cause, now: Instant) -> bool:
 def elsewhere(draft: Draft, lease: Lease, now: Instant) -> Lease | None:
     """The lease, lifted out, at its own start on nodes that are free, as many as possible of them its own; None if none are."""
     start, stop = max(now, lease.starts_at or 0), (lease.stops_at or 0) + draft.policy.gap_s
-    placement = kept(draft, lease.shape, lease.placement, start, stop)
+    placement = kept(draft, lease.shape, lease.placement, start, stop, lease.purpose)
     return None if placement is None else replace(lease, placement=placement)
 
 

@@ -174,7 +174,7 @@ def _more_of_scheduled(book: Book, lease: Lease, size: int, now: Instant) -> Res
     if has + room < size:
         return NotResized(obstacle=obstacle if room == more else "capacity", largest=has + room)
     shape = resized(lease.shape, size)
-    placement = kept(draft, shape, lease.placement, start, stop + draft.policy.gap_s)
+    placement = kept(draft, shape, lease.placement, start, stop + draft.policy.gap_s, lease.purpose)
     assert placement is not None
     after = sized(lease, shape, placement, now)
     draft.put(after)

@@ -14,6 +14,9 @@ WHY: Mapping[str, str] = {
     Cause.CAPACITY_LOST: "a GPU or node that it was placed on is gone, sick or not proved empty",
     Cause.DRAIN: "a node that it was placed on is taken out of service",
     Cause.NODE_UNKNOWN: "the agent of a node that it was placed on is silent",
+    Cause.GPU_NOT_EMPTY: "a GPU that it was placed on is not proved empty",
+    Cause.GPU_UNHEALTHY: "a GPU that it was placed on is sick",
+    Cause.LEASE_BEFORE_NOT_ENDED: "the lease before it on its GPUs has not ended yet",
     Cause.MADE_WAY: "another lease was extended on those nodes",
     Cause.CAPACITY: "something ended, was cancelled or came back, so that it fits",
 }

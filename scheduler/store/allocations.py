@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import update
 from sqlmodel import col, func, select
 
-from scheduler.core.model import NodeId, Placement
+from scheduler.core.model import Cause, NodeId, Placement
 from scheduler.ids import new_id
 from scheduler.store.db import Session
 from scheduler.store.tables import Allocation, Gpu, Lease, Node
@@ -70,15 +70,15 @@ def processes(readings: Sequence[dict[str, Any]], gpu: str) -> int:
     return reading.get("processes") or 0
 
 
-def why_short(session: Session, node: str, *, now: float) -> str:
+def why_short(session: Session, node: str, *, now: float) -> Cause:
     """Why a node has fewer GPUs to give than were promised on it."""
     if session.exec(select(Node.state).where(col(Node.name) == node)).one() != "ok":
-        return "node_unknown"
+        return Cause.NODE_UNKNOWN
     live = select(Allocation.ended_at, Lease.stops_at).join(Lease, col(Lease.id) == col(Allocation.lease))
     held = session.exec(live.where(col(Allocation.node) == node, col(Allocation.closed_at).is_(None))).all()
     if any(ended_at is not None for ended_at, _ in held):
-        return "gpu_not_empty"
+        return Cause.GPU_NOT_EMPTY
     if any(stops_at is not None and stops_at <= now for _, stops_at in held):
-        return "lease_before_not_ended"
+        return Cause.LEASE_BEFORE_NOT_ENDED
     sick = select(func.count()).select_from(Gpu).where(col(Gpu.node) == node, col(Gpu.present), col(Gpu.health) != "ok")
-    return "gpu_unhealthy" if session.exec(sick).one() else "gpu_not_empty"
+    return Cause.GPU_UNHEALTHY if session.exec(sick).one() else Cause.GPU_NOT_EMPTY

@@ -54,10 +54,6 @@ def start_due(
     return started, found[-1][0].id if len(found) == due.BATCH else None
 
 
-_CAUSES = {"node_unknown": Cause.NODE_UNKNOWN}
-"""The causes of a blocked start that are more than lost capacity."""
-
-
 @dataclass(slots=True, kw_only=True)
 class _Turn:
     """One batch of starts; `free` shrinks as leases take their GPUs."""
@@ -103,10 +99,10 @@ class _Turn:
             self.number = generation.bump(self.session, self.pool)
         return self.number
 
-    def _blocked(self, lease: CoreLease) -> str | None:
+    def _blocked(self, lease: CoreLease) -> Cause | None:
         """Why the lease cannot start on its placement now; None when it can."""
         if not self._may_take(lease):
-            return "capacity_lost"
+            return Cause.CAPACITY_LOST
         for node, wanted in lease.placement:
             if len(self.free.get(node, ())) < wanted:
                 return allocations.why_short(self.session, node, now=self.now)
@@ -127,9 +123,11 @@ class _Turn:
         self.look_at(set(nodes))
         return {node: len(self.free[node]) for node in nodes}
 
-    def _move(self, row: Lease, before: CoreLease, after: CoreLease, cause: str, begin: Instant | None = None) -> None:
+    def _move(
+        self, row: Lease, before: CoreLease, after: CoreLease, cause: Cause, begin: Instant | None = None
+    ) -> None:
         """Writes down the move and what it was decided from: the book with all that this turn did before."""
-        move = Move(before=before, after=after, cause=_CAUSES.get(cause, Cause.CAPACITY_LOST))
+        move = Move(before=before, after=after, cause=cause)
         given = {NodeId(node): len(free) for node, free in sorted(self.free.items())}
         kept = record.of_start(self.book, move, given, Instant(math.ceil(self.now)), begin)
         said = Said(code="slipped" if begin is not None else "spare", detail=sentences.start(move), numbers={})
@@ -142,17 +140,17 @@ class _Turn:
         self.session.refresh(row)
         self.book = self.book.put_lease(after)
 
-    def _wait_or_slip(self, row: Lease, lease: CoreLease, cause: str) -> None:
+    def _wait_or_slip(self, row: Lease, lease: CoreLease, cause: Cause) -> None:
         """The first cause is kept: what else happens while it waits did not make it late."""
         if row.late_cause is None:
-            row.late_cause = cause
+            row.late_cause = cause.value
             self.session.add(row)
             records.event(self.session, row, "start_delayed", at=self.now, cause=cause)
         # A short box slips in time to be had at all.
         if self.now >= (lease.starts_at or 0) + min(self.book.policy.loss_grace_s, lease.duration_s // 2):
             self._slip(row, lease, cause)
 
-    def _slip(self, row: Lease, lease: CoreLease, cause: str) -> None:
+    def _slip(self, row: Lease, lease: CoreLease, cause: Cause) -> None:
         begin = Instant(int(self.now) + 1)
         moved = slip(self.book, lease, begin)
         self.session.flush()
