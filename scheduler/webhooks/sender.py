@@ -174,9 +174,10 @@ class _Timed(httpcore.NetworkStream):
 def _parsed(url: str) -> httpcore.URL:
     try:
         found = httpx.URL(url)
+        whole = found.scheme in ("http", "https") and bool(found.host)  # a host is decoded when it is read
     except (httpx.InvalidURL, ValueError) as error:
         raise addresses.refused(f"is no address ({error})") from None
-    if found.scheme not in ("http", "https") or not found.host:
+    if not whole:
         raise addresses.refused("is no address")
     return httpcore.URL(
         scheme=found.raw_scheme,

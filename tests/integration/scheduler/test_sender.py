@@ -195,3 +195,11 @@ def test_a_certificate_is_believed_for_the_name_that_somebody_vouches_for_and_no
         wrong = post(url.replace("hooks.acme", "hooks.globex"), other)
         assert "certificate verify failed" in (wrong.error or "")
         assert len(there.got) == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["http://xn--/", "https://xn--zzzzzzz99999.com/", "https://", "hooks.acme.example", "ftp://a.b/"]
+)
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(AddressRefused, match="is no address"):
+        LOCAL.check(url)

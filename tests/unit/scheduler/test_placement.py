@@ -148,3 +148,39 @@ def test_what_is_moved_keeps_the_shares_that_it_can():
     shape = Gang(nodes=3, gpus_per_node=4)
     assert kept(book, shape, a_placement(n1=4, n2=4, n4=4), 0, 100) == a_placement(n1=4, n3=4, n4=4)
     assert kept(book, Gang(nodes=4, gpus_per_node=4), a_placement(n1=4, n2=4, n3=4, n4=4), 0, 100) is None
+
+
+def test_a_training_gang_in_a_rack_takes_the_fewest_of_its_islands():
+    islands = {"n1": "r1/a", "n2": "r1/b", "n3": "r1/a", "n4": "r1/b", "n5": "r1/c"}
+    book = racks(a_book_with(n1=8, n2=8, n3=8, n4=8, n5=8), **islands)
+    assert place(book, Gang(nodes=4, gpus_per_node=8), 0, 100) == a_placement(n1=8, n2=8, n3=8, n4=8)
+    assert place(book, Gang(nodes=3, gpus_per_node=8), 0, 100) == a_placement(n1=8, n3=8, n5=8)
+
+
+BESIDE = {"n1": "r2/a", "n2": "r1/a", "n3": "r1/a", "n4": "r1/b"}
+
+
+@pytest.mark.parametrize(
+    ("free", "spare"),
+    [
+        pytest.param({"n1": 8, "n2": 8, "n3": 8, "n4": 8}, "n3", id="on the same island"),
+        pytest.param({"n1": 8, "n2": 8, "n3": 0, "n4": 8}, "n4", id="else in the same rack"),
+        pytest.param({"n1": 8, "n2": 8, "n3": 0, "n4": 0}, "n1", id="else anywhere"),
+    ],
+)
+def test_a_training_gang_gets_spares_near_the_nodes_that_it_keeps(free: dict[str, int], spare: str):
+    book = racks(a_book_with(**free), **BESIDE)
+    found = kept(book, Gang(nodes=2, gpus_per_node=8), a_placement(n2=8, gone=8), 0, 100)
+    assert found == a_placement(**{"n2": 8, spare: 8})
+
+
+def test_an_inference_gang_gets_spares_away_from_the_nodes_that_it_keeps():
+    book = racks(a_book_with(n1=8, n2=8, n3=8, n4=8), **BESIDE)
+    found = kept(book, Gang(nodes=2, gpus_per_node=8), a_placement(n2=8, gone=8), 0, 100, Purpose.INFERENCE)
+    assert found == a_placement(n1=8, n2=8)
+
+
+def test_what_an_inference_total_lost_is_spread_again():
+    book = a_book_with(n1=7, n2=7, n3=8, n4=8)
+    found = kept(book, Total(gpus=4), a_placement(n1=1, n2=1, gone=2), 0, 100, Purpose.INFERENCE)
+    assert found == a_placement(n1=1, n2=1, n3=1, n4=1)
