@@ -200,6 +200,6 @@ def test_a_certificate_is_believed_for_the_name_that_somebody_vouches_for_and_no
 @pytest.mark.parametrize(
     "url", ["http://xn--/", "https://xn--zzzzzzz99999.com/", "https://", "hooks.acme.example", "ftp://a.b/"]
 )
-def test_what_is_no_address_is_refused(url: str) -> None:
+def test_a_name_that_cannot_be_decoded_is_no_address(url: str) -> None:
     with pytest.raises(AddressRefused, match="is no address"):
         LOCAL.check(url)
