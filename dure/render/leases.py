@@ -272,7 +272,8 @@ def _cause(lease: wire.Lease) -> str | None:
 
 def _held(gpu: wire.HeldGpu, view: View) -> str:
     empty = "" if gpu.proved_empty_at is None else f", proved empty {view.short(gpu.proved_empty_at)}"
-    return f"{gpu.uuid} on {gpu.node}{empty}"
+    given_back = "" if gpu.given_back_at is None else f", given back {view.short(gpu.given_back_at)}"
+    return f"{gpu.uuid} on {gpu.node}{given_back}{empty}"
 
 
 def _slot(lease: wire.Lease) -> "wire.Instant | None":

@@ -113,6 +113,8 @@ class HeldGpu(Wire):
 
     uuid: GpuUuid
     node: NodeName
+    given_back_at: Instant | None = None
+    """Since when the lease, which goes on with fewer, does not have it any more."""
     proved_empty_at: Instant | None
 
 

@@ -49,7 +49,8 @@ def _gang(plane: Plane, free: _Rows, shape: Gang, box: _Box, purpose: Purpose) -
     suits = _suits(plane, free, shape.gpus_per_node, box, spread=spread)
     if shape.nodes == 1 and suits.size and suits.min() != choose.UNFIT:
         return {int(suits.argmin()): shape.gpus_per_node}
-    best = [int(row) for row in np.argsort(suits, kind="stable") if suits[row] != choose.UNFIT]
+    order = np.argsort(suits, kind="stable")
+    best: list[int] = order[suits[order] != choose.UNFIT].tolist()
     if len(best) < shape.nodes:
         raise ValueError(f"{len(best)} nodes are free for {shape}")
     nodes = list(plane.nodes.values())

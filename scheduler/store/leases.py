@@ -296,11 +296,17 @@ def to_wire_lease(
         late_start_s=late,
         late_cause=late_cause,
         placement=shares(lease.placement),
-        gpus=[
-            wire.HeldGpu(uuid=allocation.gpu, node=allocation.node, proved_empty_at=to_wire(allocation.closed_at))
-            for allocation in held
-        ],
+        gpus=[_held(allocation) for allocation in held],
         decision=decision,
+    )
+
+
+def _held(allocation: Allocation) -> wire.HeldGpu:
+    return wire.HeldGpu(
+        uuid=allocation.gpu,
+        node=allocation.node,
+        given_back_at=to_wire(allocation.ended_at) if allocation.given_back else None,
+        proved_empty_at=to_wire(allocation.closed_at),
     )
 
 

@@ -58,4 +58,6 @@ def test_the_whole_is_offered_exactly_where_an_ask_for_it_would_be_granted(histo
     [verdict] = decide(book, [(LeaseId("lea_ask"), ask)], now).verdicts
     assert any(is_whole(offer, ask) for offer in offers) == isinstance(verdict, Promise)
     if isinstance(verdict, Promise):
-        assert offers[0].start == verdict.estimate
+        assert verdict.estimate is not None
+        # Others may be expected to make room by moving earlier, which nobody was promised and no offer counts on.
+        assert verdict.estimate <= offers[0].start <= verdict.promised

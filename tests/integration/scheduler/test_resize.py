@@ -51,7 +51,8 @@ def test_a_running_lease_gives_gpus_back_which_are_proved_empty_and_refunded(wor
     shown = world.lease(lease)
     assert [(size.gpus, size.since, size.until) for size in shown.sizes] == [(8, to_wire(T0), to_wire(T0 + 100))]
     assert shown.shape.gpus == 5
-    assert len([gpu for gpu in shown.gpus if gpu.proved_empty_at]) == 3
+    assert len([gpu for gpu in shown.gpus if gpu.proved_empty_at and gpu.given_back_at == to_wire(T0 + 100)]) == 3
+    assert len([gpu for gpu in shown.gpus if gpu.given_back_at is None]) == 5
     over(world, lease, now=T0 + HOUR)
     assert world.balance() == (0, 8 * 100 + 5 * (HOUR - 100))
     assert used(world, since=T0, until=T0 + HOUR, now=T0 + HOUR).leased_gpu_seconds == 800 + 5 * (HOUR - 100)

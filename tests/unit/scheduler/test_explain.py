@@ -56,7 +56,7 @@ def an_hour(shape: Gang | Total, *, start_in: int | None = None, by: int | None 
         pytest.param(
             told(an_hour(TWO), theirs=8, until=86_400),
             "Queued: no start within the booking horizon fits 2 nodes x 8 GPUs for 1 h, because too much of pool h100-80gb "
-            "is leased or booked for part of that time (8 of 16 GPUs free now); as things are, it is expected at 2023-11-15T22:14:20Z; it is decided again whenever a lease ends, so wait, or cancel it and ask for less.",
+            "is leased or booked for part of that time (8 of 16 GPUs free now); as things are, it is expected at 2023-11-15T22:14:20Z, those who wait before it aside; it is decided again whenever a lease ends, so wait, or cancel it and ask for less.",
             id="waits for capacity",
         ),
         pytest.param(
