@@ -9,6 +9,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import psutil
@@ -36,6 +37,14 @@ def stack(folder: Path) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Stack]:
     """The same, started once for all the tests that leave it running."""
+    with servers.folder("up") as made, Stack(made, nodes=1, gpus=4, embedded=True, example=True) as found:
+        found.start()
+        yield found
+
+
+@pytest.fixture
+def alone() -> Iterator[Stack]:
+    """One whose GPUs nobody else asks for."""
     with servers.folder("up") as made, Stack(made, nodes=1, gpus=4, embedded=True, example=True) as found:
         found.start()
         yield found
@@ -79,7 +88,9 @@ def test_a_lease_is_where_it_was_after_ctrl_c_and_another_up(stack: Stack, folde
 
 def test_what_it_says_to_try_next_works_when_pasted(shared: Stack) -> None:
     said = shared.output.read_text()
-    pasted = "\n".join(line.strip() for line in said.partition("Try next")[2].splitlines()[2:] if line.strip())
+    told = said.partition("Try next")[2].splitlines()[2:]
+    # Up to the empty line: what the supervisor says afterwards of its processes is nothing to paste.
+    pasted = "\n".join(line.strip() for line in takewhile(str.strip, told))
     assert pasted.count("/dure ") == 3
     clean = {"PATH": os.environ["PATH"], "HOME": str(shared.folder)}
     done = subprocess.run(["sh", "-ec", pasted], env=clean, capture_output=True, text=True, check=False)
@@ -87,18 +98,18 @@ def test_what_it_says_to_try_next_works_when_pasted(shared: Stack) -> None:
     assert shared.server in said
 
 
-def test_a_lease_that_runs_gets_gpus_and_its_agent_shows_empty_what_it_gives_back(shared: Stack) -> None:
+def test_a_lease_that_runs_gets_gpus_and_its_agent_shows_empty_what_it_gives_back(alone: Stack) -> None:
     ask = wire.Ask(
         pool="h100-80gb", shape=wire.Shape(gpus=1), duration_s=600, purpose="inference", max=3, company="acme"
     )
-    with shared.client() as client:
+    with alone.client() as client:
         lease = client.ask(ask)
-        shared.until(lambda: client.lease(lease.id).state == wire.LeaseState.ACTIVE, "it runs")
+        alone.until(lambda: client.lease(lease.id).state == wire.LeaseState.ACTIVE, "it runs")
         assert len(client.resize(lease.id, wire.Resize(gpus=3)).lease.gpus) == 3
         assert client.resize(lease.id, wire.Resize(gpus=1)).lease.shape.gpus == 1
-        shared.until(lambda: _held(client.lease(lease.id)) == 1, "the agent shows two GPUs empty")
+        alone.until(lambda: _held(client.lease(lease.id)) == 1, "the agent shows two GPUs empty")
         client.release(lease.id)
-        shared.until(lambda: client.lease(lease.id).state == wire.LeaseState.ENDED, "it is over")
+        alone.until(lambda: client.lease(lease.id).state == wire.LeaseState.ENDED, "it is over")
         assert [size.gpus for size in client.lease(lease.id).sizes] in ([1, 3], [1])
 
 
