@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bench.gangs import GPUS_PER_NODE
 from bench.philly.shapes import shape
 from bench.philly.trace import CompanyJob
+from bench.replay.easy import played
 
 Free = NDArray[np.int64]
 Nodes = NDArray[np.intp]
@@ -22,19 +23,7 @@ Nodes = NDArray[np.intp]
 
 def schedule(jobs: Sequence[CompanyJob], *, gpus: int, quota: int, gap_s: int) -> list[int]:
     """When each job starts; jobs come by when they were submitted. GPUs are free again `gap_s` after each end."""
-    cluster = _Cluster(jobs, gpus, quota, gap_s)
-    come = 0
-    while come < len(jobs) or cluster.queue:
-        now = cluster.next_end()
-        if come < len(jobs) and (now is None or jobs[come].submit <= now):
-            now = jobs[come].submit
-        assert now is not None, "what waits is too large for the nodes or its quota"
-        cluster.end(now)
-        while come < len(jobs) and jobs[come].submit <= now:
-            cluster.queue.append(come)
-            come += 1
-        cluster.start(now)
-    return cluster.starts
+    return played(jobs, _Cluster(jobs, gpus, quota, gap_s))
 
 
 class _Cluster:

@@ -7,19 +7,35 @@ Jobs are counted in processors on one machine. It promises nothing.
 import heapq
 from bisect import bisect_left, insort
 from collections.abc import Sequence
+from typing import Protocol
 
 from bench.replay.swf import Job
 
 
+class Backfilled(Protocol):
+    """What jobs queue for, known by their places: `starts` has when each of them started."""
+
+    queue: list[int]
+    starts: list[int]
+
+    def next_end(self) -> int | None: ...
+    def end(self, now: int) -> None: ...
+    def start(self, now: int) -> None: ...
+
+
 def schedule(jobs: Sequence[Job], processors: int, boxes_s: Sequence[int]) -> list[int]:
     """When each job starts, if it is believed to run as long as its box; jobs come by when they were submitted."""
-    machine = _Machine(jobs, processors, boxes_s)
+    return played(jobs, _Machine(jobs, processors, boxes_s))
+
+
+def played(jobs: Sequence[Job], machine: Backfilled) -> list[int]:
+    """When each job starts, from one end or submission to the next."""
     come = 0
     while come < len(jobs) or machine.queue:
         now = machine.next_end()
         if come < len(jobs) and (now is None or jobs[come].submit <= now):
             now = jobs[come].submit
-        assert now is not None
+        assert now is not None, "what waits is too large"
         machine.end(now)
         while come < len(jobs) and jobs[come].submit <= now:
             machine.queue.append(come)
