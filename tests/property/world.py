@@ -23,6 +23,7 @@ from scheduler.core.model import (
     Verdict,
 )
 from tests.builders import a_node, a_policy, an_ask
+from tests.property.lives import Passes, Stops, passes, stops
 
 QUOTA = 6
 QUOTAS = {CompanyId("acme"): QUOTA, CompanyId("bolt"): QUOTA}
@@ -61,18 +62,6 @@ class Asks:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Passes:
-    seconds: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stops:
-    """Releases or cancels one of the leases there are."""
-
-    which: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Changes:
     node: Node
 
@@ -97,8 +86,6 @@ changes = st.builds(
         st.sampled_from([True, True, False]),
     ),
 )
-passes = st.builds(Passes, seconds=st.integers(1, 8))
-stops = st.builds(Stops, which=st.integers(0, 9))
 steps = st.one_of(asks, asks, asks, asks, asks, passes, stops, changes)
 histories = st.lists(steps, min_size=4, max_size=40)
 
