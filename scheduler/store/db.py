@@ -105,7 +105,7 @@ class Database:
             except _AWAY as error:
                 connection.invalidate(error)
                 self._engine.dispose()  # where one connection is gone the others are too
-                raise Unavailable(AWAY, retry_after_s=2) from error
+                raise
 
     def clock(self, monotonic: Callable[[], float]) -> tuple[float, float, float]:
         """PostgreSQL's clock in Unix seconds, between two readings of `monotonic`. Raises Unavailable."""
@@ -134,6 +134,8 @@ def _away_is_unavailable() -> Iterator[None]:
         yield
     except PoolTimeout as error:
         raise Unavailable("all database connections are busy; try again shortly", retry_after_s=1) from error
+    except _AWAY as error:
+        raise Unavailable(AWAY, retry_after_s=2) from error
     except DBAPIError as error:
         if f'role "{APP_ROLE}" does not exist' in str(error.orig):
             raise Unavailable(NO_SCHEMA) from error
