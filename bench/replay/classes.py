@@ -1,6 +1,6 @@
 """Who waits: by how wide a job is of its machine, and by how long it runs, beside what EASY does to the same class."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from bench.replay.metrics import bounded_slowdown, mean
 from bench.replay.run import Replay
@@ -16,11 +16,11 @@ LENGTHS = (("to 10 min", 0, 600), ("to 1 h", 600, 3600), ("to 6 h", 3600, 21600)
 
 def table(found: Replay) -> list[dict[str, Value]]:
     """A row a class: how many, mean wait and bounded slowdown, EASY's, and how many times EASY's wait."""
-    percent: Callable[[Job], float] = lambda job: 100 * job.processors / found.log.processors  # noqa: E731
-    length: Callable[[Job], float] = lambda job: job.run_s  # noqa: E731
+    percents = [100 * one.job.processors / found.log.processors for one in found.outcomes]
+    lengths = [one.job.run_s for one in found.outcomes]
     return [
-        _row(f"{kind} {name}", found, [k for k, one in enumerate(found.outcomes) if over < size(one.job) <= most])
-        for kind, classes, size in (("wide", WIDTHS, percent), ("long", LENGTHS, length))
+        _row(f"{kind} {name}", found, [k for k, size in enumerate(sizes) if over < size <= most])
+        for kind, classes, sizes in (("wide", WIDTHS, percents), ("long", LENGTHS, lengths))
         for name, over, most in classes
     ]
 

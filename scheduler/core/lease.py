@@ -64,8 +64,15 @@ def advance(lease: Lease, to: State, cause: Cause, now: Instant) -> Lease:
             return replace(moved, stops_at=lease.starts_at)
         case State.QUEUED:
             notice_s = max(0, min(lease.notice_s, (lease.starts_at or now) - now))
-            unplaced = replace(moved, starts_at=None, ends_at=None, stops_at=None, placement=())
-            return replace(unplaced, promised_start=None, notice_s=notice_s)
+            return replace(
+                moved,
+                promised_start=None,
+                starts_at=None,
+                ends_at=None,
+                stops_at=None,
+                placement=(),
+                notice_s=notice_s,
+            )
         case _:
             return moved
 
