@@ -51,7 +51,7 @@ def _why(case: Case, obstacle: Obstacle) -> str:
         case "horizon":
             return f"the calendar reaches no further than {at}"
         case "quota":
-            return f"{case.lease.company}'s quota leaves it no GPUs from {at} on"
+            return f"{case.lease.company}'s quota leaves it fewer GPUs than it has from {at} on"
         case "reserve":
             return f"what long leases may take of the pool is taken from {at} on"
         case "drain":

@@ -108,7 +108,7 @@ def preview(found: wire.EndPreview, view: View) -> RenderableType:
 
 _IN_THE_WAY = {
     "horizon": "the calendar reaches no further",
-    "quota": "its company's quota leaves it no GPUs then",
+    "quota": "its company's quota leaves it fewer GPUs than it has then",
     "reserve": "what long leases may take of the pool is taken then",
     "drain": "a node that it runs on is out of service then",
     "promise": "its GPUs are promised to others then",
