@@ -110,38 +110,48 @@ def closed(case: Case, until: int, at: Instant, *, missed: bool = False) -> Decl
 
 def resize(case: Case, found: NotGrown | TooSmall, size: int, kept: Record) -> Declined:
     """What is scarce is said with when it is in the way, as far as the calendar has that."""
-    numbers: Numbers = {"asked": size, "has": size_of(case.lease.shape)}
+    way = found.way if isinstance(found, NotGrown) else None
+    return Declined(
+        case=case,
+        kept=kept,
+        kind=ResizeRefused,
+        detail=_why_not(case, found, size),
+        numbers={"asked": size, "has": size_of(case.lease.shape), **_what(case, found)},
+        leases=() if way is None else way.leases,
+    )
+
+
+def _what(case: Case, found: NotGrown | TooSmall) -> Numbers:
     if isinstance(found, TooSmall):
-        least = found.smallest
-        detail = f"lease {case.lease.id} was asked to have {least} at least; shrink it to {least}, or release it"
-        numbers |= {"in_the_way": "min", "smallest": least}
-        return Declined(case=case, kept=kept, kind=ResizeRefused, detail=detail, numbers=numbers)
-    numbers |= {"in_the_way": found.obstacle, "largest": found.largest}
+        return {"in_the_way": "min", "smallest": found.smallest}
+    said: Numbers = {"in_the_way": found.obstacle, "largest": found.largest}
     way = found.way
-    if way is None:
-        detail = _why_not_larger(case, found)
-        return Declined(case=case, kept=kept, kind=ResizeRefused, detail=detail, numbers=numbers)
-    numbers |= _when(way) | _in_the_way(case, found.obstacle, way.at, way.leases)
-    detail = f"{_why_not_larger(case, found)}{_until_then(way, size)}"
-    return Declined(case=case, kept=kept, kind=ResizeRefused, detail=detail, numbers=numbers, leases=way.leases)
+    return said if way is None else said | _when(way) | _in_the_way(case, found.obstacle, way.at, way.leases)
 
 
-def _why_not_larger(case: Case, found: NotGrown) -> str:
-    lease, largest = case.lease, found.largest
-    if found.obstacle == "purpose":
-        return f"lease {lease.id} is for training, which does not grow; ask for another lease beside it"
-    if found.obstacle == "max":
-        return f"lease {lease.id} was asked to have {largest} at most; resize it to at most {largest}"
-    why = {
-        "quota": f"{lease.company}'s quota leaves no more until it ends",
-        "reserve": "what long leases may take of the pool leaves no more",
-        "capacity": "no more is free now and until it ends beside what is promised",
-    }[found.obstacle]
-    return f"lease {lease.id} cannot be made so large: {why}; it can have {largest}"
+def _why_not(case: Case, found: NotGrown | TooSmall, size: int) -> str:
+    lease = case.lease
+    match found:
+        case TooSmall(smallest=least):
+            return f"lease {lease.id} was asked to have {least} at least; shrink it to {least}, or release it"
+        case NotGrown(obstacle="purpose"):
+            return f"lease {lease.id} is for training, which does not grow; ask for another lease beside it"
+        case NotGrown(obstacle="max", largest=most):
+            return f"lease {lease.id} was asked to have {most} at most; resize it to at most {most}"
+        case NotGrown(obstacle="quota"):
+            why = f"{lease.company}'s quota leaves no more until it ends"
+        case NotGrown(obstacle="reserve"):
+            why = "what long leases may take of the pool leaves no more"
+        case NotGrown():
+            why = "no more is free now and until it ends beside what is promised"
+    later = _later(found.way, size)
+    return f"lease {lease.id} cannot be made so large: {why}; it can have {found.largest}{later}"
 
 
-def _until_then(way: Way, size: int) -> str:
-    return "" if way.clear is None else f", and by the calendar as it is {size} from {rfc(way.clear)} on"
+def _later(way: Way | None, size: int) -> str:
+    if way is None or way.clear is None:
+        return ""
+    return f", and by the calendar as it is {size} from {rfc(way.clear)} on"
 
 
 def _when(way: Way) -> Numbers:
