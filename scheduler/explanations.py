@@ -31,7 +31,9 @@ def explain(session: Session, lease: str, *, actor: Actor, expected: Expected) -
     told = [_step(event, said) for event in events]
     named = {step.decision for step in told}
     refused = [_refusal(one) for one in about if one.kind in CHANGES and one.id not in named]
-    return wire.Explanation(lease=found, placed=_placed(found), steps=list(merge(told, refused[:MOST_STEPS], key=_at)))
+    return wire.Explanation(
+        lease=found, placed=_placed(found), steps=list(merge(told, refused[:MOST_STEPS], key=_order))
+    )
 
 
 def _placed(lease: wire.Lease) -> str | None:
@@ -39,8 +41,9 @@ def _placed(lease: wire.Lease) -> str | None:
     return placed(asks.shape(lease.shape), Purpose(lease.purpose), placement) if placement else None
 
 
-def _at(step: wire.Step) -> datetime:
-    return step.at
+def _order(step: wire.Step) -> tuple[datetime, str]:
+    """In one second by their decisions, whose ids grow; what no decision made comes first."""
+    return step.at, step.decision or ""
 
 
 def _refusal(found: Decision) -> wire.Step:

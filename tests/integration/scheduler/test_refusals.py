@@ -263,6 +263,16 @@ def test_refusals_are_among_the_steps_of_a_lease_where_they_happened(database: D
     )
 
 
+def test_what_was_refused_and_granted_in_one_second_stays_in_its_order(database: Database) -> None:
+    world, mine, _ = blocked(database)
+    for at in (10.1, 10.5):
+        with pytest.raises(ExtensionRefused):
+            world.extend(mine, now=T0 + at, by_s=HOUR)
+        world.extend(mine, now=T0 + at + 0.2, by_s=60)
+    steps = explain(world, mine, ACME).steps
+    assert [step.event for step in steps[2:]] == ["extension_refused", "extended"] * 2
+
+
 def test_another_companys_refusal_is_none_and_its_leases_are_not_named(database: Database) -> None:
     world, mine, theirs = blocked(database)
     as_company = extend_as(world, mine, ACME, now=T0 + 10, by_s=HOUR)
