@@ -26,7 +26,8 @@ def configure() -> None:
 
 
 def _dumps(line: dict[str, object], **_: object) -> bytes:
+    """What orjson refuses, half a surrogate pair or a whole number of more than 64 bits, costs no line."""
     try:
         return orjson.dumps(line, default=repr)
-    except orjson.JSONEncodeError:  # half a surrogate pair, a whole number of more than 64 bits: nothing that may cost a line
+    except orjson.JSONEncodeError:
         return json.dumps(line, default=repr).encode()
