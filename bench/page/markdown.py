@@ -27,7 +27,8 @@ def missing(command: str) -> str:
 def disturbed(command: str, kept: Sequence[Kept]) -> str:
     """In place of results that are all from a busy machine: which, and how busy."""
     each = ", ".join(
-        f"{one.at} at a load of {shown(one.machine['load_before'])} on {shown(one.machine['cores'])} cores" for one in kept
+        f"{one.at} at a load of {shown(one.machine['load_before'])} on {shown(one.machine['cores'])} cores"
+        for one in kept
     )
     return (
         f"*Not measured in peace yet: what is kept of `{command}` ({each}) is from a machine that had more to do than it has "

@@ -67,7 +67,7 @@ def placed(shape: Shape, purpose: Purpose, placement: Placement) -> str:
         return f"{where}, {least}."
     if isinstance(shape, Gang):
         return f"{where}: on as few racks and islands as hold it, there {least}."
-    return f"{where}: no node held all of it, so the emptiest are taken whole, and the rest goes {least}."
+    return f"{where}: no node held all of it, so the emptiest of as few racks and islands as do are taken whole, and the rest goes {least}."
 
 
 def _promised(promise: Promise, ask: Ask) -> str:

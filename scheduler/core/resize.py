@@ -132,7 +132,7 @@ def _more_of_running(
     obstacle, more = _scarcest(draft, lease, start, {"capacity": room}, unit)
     if size > has + more:
         return NotResized(obstacle=obstacle, largest=has + more)
-    added = place_on(draft, free, resized(lease.shape, size - has), (start, end), lease.purpose)
+    added = place_on(draft, free, resized(lease.shape, size - has), (start, end), lease.purpose, lease.placement)
     after = sized(lease, resized(lease.shape, size), _together(lease.placement, added), now)
     return Resized(lease=after, book=book.put_lease(after), changed=added)
 
