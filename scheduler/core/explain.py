@@ -93,9 +93,9 @@ def _promised(promise: Promise, ask: Ask) -> str:
 
 def _queued(queued: Queued, ask: Ask) -> str:
     numbers = {**queued.numbers, "waits_for": "quota" if queued.code is Code.WAITS_FOR_QUOTA else "capacity"}
-    outlook = "no start is expected"
-    if queued.estimate is not None:
-        outlook = f"it is expected at {words.time(queued.estimate)}, those who wait before it aside"
+    outlook = "no start is in sight"
+    if queued.first_fit is not None:
+        outlook = f"it would fit at {words.time(queued.first_fit)} if nobody waited before it"
     return (
         f"Queued: no start {_window(ask)} fits {words.shape(ask.shape)} for {words.span(ask.duration_s)}, because "
         f"{_full(numbers, ask)}; as things are, {outlook}; it is decided again whenever a lease ends, so wait, or cancel it "

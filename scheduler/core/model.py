@@ -273,10 +273,11 @@ class Promise:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queued:
-    """The ask waits: no start can be promised yet. `estimate` is when it is expected to start; None if never as it is."""
+    """The ask waits: no start can be promised yet."""
 
     code: Code
-    estimate: Instant | None = None
+    first_fit: Instant | None = None
+    """The first start at which it would fit if nobody waited before it; None if there is none as things are."""
     numbers: Numbers = field(default_factory=dict[str, int | str])
 
 

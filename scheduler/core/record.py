@@ -33,7 +33,7 @@ from scheduler.core.model import (
     State,
     Verdict,
 )
-from scheduler.core.replan import Move, Plan, replan
+from scheduler.core.replan import Move, Plan, Queue, replan
 from scheduler.core.resize import Resized, grow, size_of
 from scheduler.core.starting import slip, spare
 
@@ -50,7 +50,6 @@ WAITING_KEPT = 200
 """Of how many asks that stay in the queue a re-plan keeps what each got."""
 
 Asks = Sequence[tuple[LeaseId, Ask]]
-Queue = Sequence[tuple[LeaseId, Ask, Instant]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,7 +264,7 @@ def encode_verdict(verdict: Verdict) -> Json:
             "placement": _placement(verdict.placement),
         }
     if isinstance(verdict, Queued):
-        return found | {"got": State.QUEUED.value, "estimate": verdict.estimate}
+        return found | {"got": State.QUEUED.value, "estimate": verdict.first_fit}
     return found | {"got": State.REFUSED.value}
 
 

@@ -3,6 +3,7 @@
 `pools` and `next_edge` read without locks, so that a turn with nothing to do disturbs nobody.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, text
@@ -161,14 +162,24 @@ def expired(session: Session, pool: str, *, now: float) -> Due:
     return leases.with_core(session, session.exec(query).all())
 
 
-def asks(session: Session, pool: str) -> list[tuple[model.LeaseId, model.Ask, model.Instant]]:
-    """Queued asks in order of arrival, each with when it was asked."""
+def queue(session: Session, pool: str) -> list[model.LeaseId]:
+    """Whose asks are queued, in no order: to see what is different there since a look before."""
+    found = session.connection().execute(select(Lease.id).where(col(Lease.pool) == pool, col(Lease.state) == "queued"))
+    return [model.LeaseId(id_) for id_ in found.scalars()]
+
+
+def asks(
+    session: Session, pool: str, only: Sequence[str] | None = None
+) -> list[tuple[model.LeaseId, model.Ask, model.Instant]]:
+    """Queued asks in order of arrival, each with when it was asked; all, or `only` these."""
     query = (
         select(Lease)
         .where(col(Lease.pool) == pool, col(Lease.state) == "queued")
         .order_by(col(Lease.asked_at), col(Lease.id))
         .execution_options(populate_existing=True)
     )
+    if only is not None:
+        query = query.where(col(Lease.id).in_(only))
     return [(model.LeaseId(row.id), leases.ask(row), model.Instant(row.asked_at)) for row in session.exec(query)]
 
 

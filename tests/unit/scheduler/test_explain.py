@@ -56,13 +56,13 @@ def an_hour(shape: Gang | Total, *, start_in: int | None = None, by: int | None 
         pytest.param(
             told(an_hour(TWO), theirs=8, until=86_400),
             "Queued: no start within the booking horizon fits 2 nodes x 8 GPUs for 1 h, because too much of pool h100-80gb "
-            "is leased or booked for part of that time (8 of 16 GPUs free now); as things are, it is expected at 2023-11-15T22:14:20Z, those who wait before it aside; it is decided again whenever a lease ends, so wait, or cancel it and ask for less.",
+            "is leased or booked for part of that time (8 of 16 GPUs free now); as things are, it would fit at 2023-11-15T22:14:20Z if nobody waited before it; it is decided again whenever a lease ends, so wait, or cancel it and ask for less.",
             id="waits for capacity",
         ),
         pytest.param(
             told(an_hour(Total(gpus=8), by=60), ours=2, quota=8),
             "Queued: no start up to 2023-11-14T22:14:20Z fits 8 GPUs for 1 h, because acme's quota of 8 GPUs is taken, "
-            "for part of that time, by leases it holds or has booked (2 held now); as things are, no start is expected; it is decided again whenever a lease ends, so wait, or cancel it and ask for less.",
+            "for part of that time, by leases it holds or has booked (2 held now); as things are, no start is in sight; it is decided again whenever a lease ends, so wait, or cancel it and ask for less.",
             id="waits for quota",
         ),
         pytest.param(
