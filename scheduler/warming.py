@@ -1,7 +1,7 @@
 """Compiles the core's hot functions before a process says that it is ready, so that no request waits for it.
 
-What was compiled is kept in numba's cache: beside the source, or where `NUMBA_CACHE_DIR` says, so only the first start of a
-version takes its ten seconds.
+What was compiled is kept beside the source, or in the folder that `scheduler.compiled` was told, so only the first start of
+a version takes its ten seconds.
 """
 
 from scheduler.core.book import Book
