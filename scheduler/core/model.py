@@ -67,6 +67,8 @@ class Cause(StrEnum):
     ASKED = "asked"
     CAPACITY = "capacity"
     """Something ended, was cancelled or came back, so a queued ask fits."""
+    QUOTA = "quota"
+    """The same, where it was its company's quota that a queued ask waited for."""
     STARTED = "started"
     EXPIRED = "expired"
     RELEASED = "released"
