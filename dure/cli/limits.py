@@ -99,7 +99,7 @@ _FIELDS = {
         f"{_RULES}; for example rule=earliest-slot",
     ),
     ("PolicyIf", "slack_ppm"): ("--policy", f"{_SLACK}; for example slack=5%"),
-    ("PolicyIf", "reserve_ppm"): ("--policy", f"{_RESERVE}; for example reserve=20%"),
+    ("PolicyIf", "reserve_ppm"): ("--policy", f"{_RESERVE}; for example reserve=20%:1h"),
     ("NodeEnroll", "name"): ("NODE", NODE),
     ("TokenIssue", "company"): ("--company", COMPANY),
     ("TokenIssue", "node"): ("--node", NODE),

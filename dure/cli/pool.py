@@ -13,20 +13,32 @@ app = typer.Typer(help="Pools: interchangeable GPUs of one product.", no_args_is
 NONE = "none"
 """The word that takes a reserve or seniority away."""
 
-RuleName = Annotated[
-    str | None, typer.Option(metavar="RULE", help="How asks are promised: late-slots, earliest-slot or only-earlier.")
-]
+RULES = (
+    "How asks are promised. late-slots: their earliest start and the slack, and started as soon as they fit; "
+    "earliest-slot: their earliest start, for good; only-earlier: their earliest start, and moved earlier in order of "
+    "arrival when room appears."
+)
+
+RuleName = Annotated[str | None, typer.Option(metavar="RULE", help=RULES)]
 Slack = Annotated[
     str | None,
-    typer.Option(metavar="PERCENT", help="By how much of its length an ask that waits may be promised later: 5%."),
+    typer.Option(
+        metavar="PERCENT",
+        help="By how much of its length an ask that waits may be promised later than its earliest start: 5%.",
+    ),
 ]
 Reserve = Annotated[
     str | None,
-    typer.Option(metavar="PERCENT:DURATION", help="Close that part to leases longer than that: 2%:1h, or none."),
+    typer.Option(
+        metavar="PERCENT:DURATION", help="Keep that part of the pool free of leases longer than that: 2%:1h, or none."
+    ),
 ]
 Seniority = Annotated[
     str | None,
-    typer.Option(metavar="DURATION", help="What has waited longer goes first when room appears: 6h, or none."),
+    typer.Option(
+        metavar="DURATION",
+        help="What has waited longer goes first when room appears, and keeps its earliest slot: 6h, or none.",
+    ),
 ]
 Name = Annotated[str, typer.Argument(metavar="POOL", help="Its name, for example h100-80gb.")]
 
