@@ -54,6 +54,7 @@ that fits now starts now, and no promise gets later for anybody else's sake.
 | reserve | `20%:1h`: leases longer than 1h together leave 20 % of the pool alone, so that short ones need not wait for them. |
 | seniority | Who has waited longer than that is moved to the earliest slot before all others, and keeps it. For `late-slots`. |
 | extension closes | So long before its end a lease is extended no more. |
+| renews before | So long before extending closes a lease that renews itself is extended, or a quarter of its length before if that is shorter. |
 
 ## Answers
 

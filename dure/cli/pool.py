@@ -40,6 +40,13 @@ Seniority = Annotated[
         help="What has waited longer goes first when room appears, and keeps its earliest slot: 6h, or none.",
     ),
 ]
+RenewsBefore = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help="So long before extending closes a lease renews itself, or a quarter of its length before: 30m.",
+    ),
+]
 Name = Annotated[str, typer.Argument(metavar="POOL", help="Its name, for example h100-80gb.")]
 
 
@@ -60,6 +67,7 @@ def add(  # noqa: PLR0913 (one parameter an option)
     extension_closes: Annotated[
         str, typer.Option(metavar="DURATION", help="Until so long before its end a lease is extended.")
     ] = "10m",
+    renews_before: RenewsBefore = None,
     empty_memory_mib: Annotated[
         int, typer.Option(metavar="MIB", help="A GPU with no process and at most this in use is empty.")
     ] = 1024,
@@ -82,7 +90,7 @@ def add(  # noqa: PLR0913 (one parameter an option)
         grace_s=seconds("--grace", grace),
         extension_closes_s=seconds("--extension-closes", extension_closes),
         empty_memory_bytes=empty_memory_mib << 20,
-        **_policy(rule, slack, reserve, seniority),
+        **_policy(rule, slack, reserve, seniority, renews_before),
     )
     with terminal.client() as client:
         added = client.add_pool(body)
@@ -101,6 +109,7 @@ def policy(
     extension_closes: Annotated[
         str | None, typer.Option(metavar="DURATION", help="Until so long before its end a lease is extended.")
     ] = None,
+    renews_before: RenewsBefore = None,
 ) -> None:
     """Change how a pool promises.
 
@@ -110,7 +119,7 @@ def policy(
     from dure.render import fleet
 
     limits.name("POOL", name, limits.POOL)
-    said = _policy(rule, slack, reserve, seniority)
+    said = _policy(rule, slack, reserve, seniority, renews_before)
     if extension_closes is not None:
         said["extension_closes_s"] = seconds("--extension-closes", extension_closes)
     change = wire.PolicyChange.model_validate(said)
@@ -119,7 +128,9 @@ def policy(
     terminal.show(found, lambda view: fleet.pool(found, view))
 
 
-def _policy(rule: str | None, slack: str | None, reserve: str | None, seniority: str | None) -> dict[str, Any]:
+def _policy(
+    rule: str | None, slack: str | None, reserve: str | None, seniority: str | None, renews_before: str | None
+) -> dict[str, Any]:
     """What was said of a policy, by its own names."""
     said: dict[str, Any] = {}
     if rule is not None:
@@ -130,6 +141,8 @@ def _policy(rule: str | None, slack: str | None, reserve: str | None, seniority:
         said["reserve_ppm"], said["reserve_over_s"] = _reserved(reserve)
     if seniority is not None:
         said["seniority_s"] = None if seniority == NONE else seconds("--seniority", seniority)
+    if renews_before is not None:
+        said["renews_before_s"] = seconds("--renews-before", renews_before)
     return said
 
 

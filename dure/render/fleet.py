@@ -68,6 +68,7 @@ def pool(found: wire.Pool, view: View) -> RenderableType:
             ),
             ("grace", f"{times.show_duration(found.grace_s)} before a lease's end"),
             ("extending", f"closes {times.show_duration(found.extension_closes_s)} before a lease's end"),
+            ("renewal", f"{times.show_duration(found.renews_before_s)} before that, or a quarter of a lease's length"),
             ("rule", _rule(found)),
             ("empty", f"no process and at most {found.empty_memory_bytes >> 20} MiB in use"),
             ("added", view.full(found.created_at)),

@@ -14,9 +14,6 @@ from scheduler.store import leases, receiving
 from scheduler.store.db import Session
 from scheduler.store.tables import Allocation, Gpu, Lease, Node, Pool
 
-RENEWED_BEFORE_S = 1800
-"""A lease that renews itself is extended so long before extending closes, or a quarter of its box if that is shorter."""
-
 RENEWED_AGAIN_S = 60
 """How often a renewal that was refused is tried again, until extending closes."""
 
@@ -42,7 +39,10 @@ class DuePool:
 
 
 _CLOSES_S = "least(greatest(pool.extension_closes_s, pool.grace_s), lease.duration_s / 2)"
-_OPENS_S = f"({_CLOSES_S} + least({RENEWED_BEFORE_S}, lease.duration_s / 4))"
+_OPENS_S = f"({_CLOSES_S} + least(pool.renews_before_s, lease.duration_s / 4))"
+"""A lease that renews itself is extended so long before its end: before extending closes, by the pool's policy or by a
+quarter of its box if that is shorter.
+"""
 _RENEWAL_DUE = f"""
     lease.state = 'active' AND lease.renew_s IS NOT NULL
     AND lease.stops_at <= to_timestamp(:now) + {_OPENS_S} * interval '1 second'
