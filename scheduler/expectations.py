@@ -53,11 +53,11 @@ class Expectations:
     ) -> list[Instant | None]:
         """When asks that were decided just now are expected to start: those that are queued behind all that wait.
 
-        Only for these is anything looked up, so before anything of them is written. Raises UnknownPool.
+        Called before anything of them is written: what is kept is of what is committed. Raises UnknownPool.
         """
         at = Instant(math.ceil(now))
-        queued = [(lease_id, ask, at) for (lease_id, ask), one in zip(asks, verdicts, strict=True) if _waits(one)]
-        behind = self._seen(session, pool, now).behind(queued, at).starts if queued else {}
+        queued = [(*asked, at) for asked, one in zip(asks, verdicts, strict=True) if isinstance(one, Queued)]
+        behind = self._seen(session, pool, now).starts_behind(queued, at) if queued else {}
         return [_expected(one, behind.get(lease_id)) for (lease_id, _), one in zip(asks, verdicts, strict=True)]
 
     def _seen(self, session: Session, pool: str, now: float) -> Expectation:
@@ -81,10 +81,6 @@ class Expectations:
             return known
         found = known.found.behind(due.asks(session, pool, new), Instant(math.ceil(now)))
         return replace(known, queue=known.queue | frozenset(new), found=found)
-
-
-def _waits(verdict: Verdict) -> bool:
-    return isinstance(verdict, Queued)
 
 
 def _expected(verdict: Verdict, behind: Instant | None) -> Instant | None:

@@ -90,6 +90,12 @@ class Expectation:
     starts: Mapping[LeaseId, Instant | None]
     book: Book
 
+    def starts_behind(self, queue: Queue, now: Instant) -> dict[LeaseId, Instant | None]:
+        """When asks that queued behind all, in their order, would start."""
+        draft = Draft(self.book)
+        starts = dict(_queue_up(draft, queue[:-1], now))
+        return starts | {lease_id: _first_fit(draft, ask, now) for lease_id, ask, _ in queue[-1:]}
+
     def behind(self, queue: Queue, now: Instant) -> "Expectation":
         """The same with these asks queued behind all, in their order."""
         draft = Draft(self.book)
@@ -107,10 +113,13 @@ def expectation(book: Book, queue: Queue, now: Instant) -> Expectation:
 
 
 def _queue_up(draft: Draft, queue: Queue, now: Instant) -> Iterator[tuple[LeaseId, Instant | None]]:
-    for lease_id, wanted, asked_at in queue:
-        ask = decide.at_least(wanted)
-        draft.account(ask.company)
-        start = decide.first_fit(draft, ask, now)
+    for lease_id, ask, asked_at in queue:
+        start = _first_fit(draft, ask, now)
         if start is not None:
-            draft.put(pencilled(draft, queued(lease_id, ask, asked_at), start))
+            draft.put(pencilled(draft, queued(lease_id, decide.at_least(ask), asked_at), start))
         yield lease_id, start
+
+
+def _first_fit(draft: Draft, ask: Ask, now: Instant) -> Instant | None:
+    draft.account(ask.company)
+    return decide.first_fit(draft, decide.at_least(ask), now)

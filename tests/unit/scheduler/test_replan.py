@@ -101,6 +101,8 @@ def test_who_queues_behind_all_is_expected_after_them():
     first = expectation(pool, queue[:1], NOW)
     assert first.behind(queue[1:], NOW).starts == expectation(pool, queue, NOW).starts
     assert first.starts == {"lea_0": 5000}
+    assert first.starts_behind(queue[1:], NOW) == {"lea_1": 5100, "lea_2": 5200}
+    assert first.starts_behind((), NOW) == {}
 
 
 def test_one_that_takes_less_is_pencilled_in_with_what_fits():
