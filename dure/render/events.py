@@ -15,6 +15,9 @@ UNSAID = frozenset({"decision", "in_s", "webhook"})
 _STARTS = frozenset({"starts_at", "starts_at_before", "promised_start", "promised_start_before"})
 """Said of a lease that is planned in the words of people."""
 
+_ENDS = frozenset({"ends_at", "ends_at_before"})
+"""The same of one that runs, where it is its own end and not a drain's."""
+
 _PLANNED = frozenset({wire.LeaseState.SCHEDULED})
 _RUNNING = frozenset({wire.LeaseState.ACTIVE, wire.LeaseState.ENDING})
 
@@ -63,7 +66,9 @@ def _more(event: wire.Event, view: View) -> Iterator[str]:
             before = _was(data.detail.get("promised_start_before"), data.promised_start, view)
             yield f"promised {view.short(data.promised_start)}{before}"
     if data.state in _RUNNING and data.stops_at is not None:
-        yield f"ends {view.short(data.stops_at)}"
+        yield f"ends {view.short(data.stops_at)}{_was(data.detail.get('ends_at_before'), data.stops_at, view)}"
+        if "ends_at_before" in data.detail:
+            told |= _ENDS
     for name, value in data.detail.items():
         if value is not None and name not in told:
             yield f"{name} {value}"

@@ -97,3 +97,18 @@ def test_a_start_that_stayed_is_shown_once(api: Api, run: Run) -> None:
     told = an_event_told(1, "lease.moved", data={"state": "scheduled", "cause": "made_way", "detail": same})
     api.on(*EVENTS, a_stream(told))
     assert run("events", "--follow", "--limit", "1").stdout.endswith("because made_way, starts 24 Nov 09:48:44\n")
+
+
+def test_an_end_that_moved_is_shown_once_and_that_of_a_drain_beside_the_leases_own(api: Api, run: Run) -> None:
+    extended = {"ends_at": "2026-11-24T02:48:44Z", "ends_at_before": "2026-11-24T01:48:44Z", "gpu_seconds": 3600}
+    drain = {"node": "gpu-01", "starts_at": "2026-11-24T05:00:00Z", "ends_at": "2026-11-24T06:00:00Z"}
+    told = [
+        an_event_told(1, "lease.extended", data={"cause": "extended", "detail": extended}),
+        an_event_told(2, "lease.drain_notice", data={"cause": "drain", "detail": drain}),
+    ]
+    api.on(*EVENTS, a_stream(*told))
+    first, second = run("events", "--follow", "--limit", "2").stdout.splitlines()
+    assert first.endswith("because extended, ends 24 Nov 11:48:44 (was 24 Nov 10:48:44), gpu_seconds 3600")
+    assert second.endswith(
+        "ends 24 Nov 11:48:44, node gpu-01, starts_at 2026-11-24T05:00:00Z, ends_at 2026-11-24T06:00:00Z"
+    )
