@@ -30,6 +30,13 @@ def ok(body: BaseModel) -> Answer:
     return Answer(status=200, body=_json(body))
 
 
+def amended(found: BaseModel | errors.DureError, request_id: str) -> Answer:
+    """What became of a change; or the problem of one that was refused, which is committed as a decision all the same."""
+    if isinstance(found, errors.DureError):
+        return Answer(status=found.status, body=problem(found, request_id))
+    return ok(found)
+
+
 def created(body: BaseModel) -> Answer:
     return Answer(status=201, body=_json(body))
 

@@ -1,18 +1,20 @@
 """What can be done to a lease after it was promised: more time, less of it, and another size.
 
-Works in the caller's transaction and decides under the pool's lock, as `scheduler.service` does. Each has a preview, which
-works on what a snapshot shows and changes nothing.
+Works in the caller's transaction and decides under the pool's lock, as `scheduler.service` does. What is refused is
+answered with the problem, not raised, so that the decision is committed. Each has a preview, which works on what a snapshot
+shows, changes nothing, and raises that problem.
 """
 
 from dure import wire
-from dure.errors import TooLateToExtend
+from dure.errors import DureError
 from scheduler import case as cases
 from scheduler import refusals, sizes
 from scheduler.actor import Actor
 from scheduler.case import Case, Change, invalid, rfc
-from scheduler.core.extend import NotExtended, closed, closes_at, extend
+from scheduler.core.extend import NotExtended, closed_at, extend
 from scheduler.core.lease import sized_since, stretched
-from scheduler.core.model import Cause, Instant, State
+from scheduler.core.model import Instant
+from scheduler.refusals import Declined
 from scheduler.service import Service
 from scheduler.store import audit
 from scheduler.store.db import Session
@@ -21,10 +23,12 @@ from scheduler.store.times import from_wire
 
 def extended(
     service: Service, session: Session, lease_id: str, body: wire.Extend, *, actor: Actor, now: float
-) -> wire.Amended:
-    """Extends a lease. Raises UnknownLease, WrongState, TooLateToExtend, ExtensionRefused, InvalidRequest."""
+) -> wire.Amended | DureError:
+    """Extends a lease, or says why not: TooLateToExtend, ExtensionRefused. Raises UnknownLease, WrongState, InvalidRequest."""
     case = cases.locked(service, session, lease_id, actor, now)
-    change = _extension(case, body, actor)
+    change = _extension(case, body)
+    if isinstance(change, Declined):
+        return refusals.answer(session, change, "extend", actor)
     cases.write(service, session, case, change, "extended")
     return _audited(session, case, change, "extend", actor)
 
@@ -32,17 +36,19 @@ def extended(
 def preview_extended(
     service: Service, session: Session, lease_id: str, body: wire.Extend, *, actor: Actor, now: float
 ) -> wire.Amended:
-    """What `extended` would do. Raises what it raises."""
+    """What `extended` would do. Raises what it raises or answers."""
     case = cases.seen(service, session, lease_id, actor, now)
-    return cases.shown(session, case, _extension(case, body, actor), actor)
+    return _shown(session, case, _extension(case, body), actor)
 
 
 def shrunk(
     service: Service, session: Session, lease_id: str, body: wire.Shrink, *, actor: Actor, now: float
-) -> wire.Amended:
-    """Gives back a part of a lease. Raises UnknownLease, WrongState, ResizeRefused, InvalidRequest."""
+) -> wire.Amended | DureError:
+    """Gives back a part of a lease, or says why not: ResizeRefused. Raises UnknownLease, WrongState, InvalidRequest."""
     case = cases.locked(service, session, lease_id, actor, now)
     change = _shrunk(case, body)
+    if isinstance(change, Declined):
+        return refusals.answer(session, change, "shrink", actor)
     if change.lease.ends_at != case.lease.ends_at:
         case.row.renew_s = None
     sizes.give_back(session, case, change)
@@ -53,18 +59,20 @@ def shrunk(
 def preview_shrunk(
     service: Service, session: Session, lease_id: str, body: wire.Shrink, *, actor: Actor, now: float
 ) -> wire.Amended:
-    """What `shrunk` would do. Raises what it raises."""
+    """What `shrunk` would do. Raises what it raises or answers."""
     case = cases.seen(service, session, lease_id, actor, now)
-    return cases.shown(session, case, _shrunk(case, body), actor)
+    return _shown(session, case, _shrunk(case, body), actor)
 
 
 def resized(
     service: Service, session: Session, lease_id: str, body: wire.Resize, *, actor: Actor, now: float
-) -> wire.Amended:
-    """Makes a lease larger or smaller. Raises UnknownLease, WrongState, ResizeRefused, InvalidRequest."""
+) -> wire.Amended | DureError:
+    """Makes a lease larger or smaller, or says why not: ResizeRefused. Raises UnknownLease, WrongState, InvalidRequest."""
     case = cases.locked(service, session, lease_id, actor, now)
     ready = sizes.ready(session, case)
     change = sizes.resized(cases.open_to_change(case), body, ready)
+    if isinstance(change, Declined):
+        return refusals.answer(session, change, "resize", actor)
     sizes.give_back(session, case, change)
     sizes.take(session, case, change, ready)
     cases.write(service, session, case, change, "resized")
@@ -74,9 +82,15 @@ def resized(
 def preview_resized(
     service: Service, session: Session, lease_id: str, body: wire.Resize, *, actor: Actor, now: float
 ) -> wire.Amended:
-    """What `resized` would do. Raises what it raises."""
+    """What `resized` would do. Raises what it raises or answers."""
     case = cases.seen(service, session, lease_id, actor, now)
     change = sizes.resized(cases.open_to_change(case), body, sizes.ready(session, case))
+    return _shown(session, case, change, actor)
+
+
+def _shown(session: Session, case: Case, change: Change | Declined, actor: Actor) -> wire.Amended:
+    if isinstance(change, Declined):
+        raise change.error(actor)
     return cases.shown(session, case, change, actor)
 
 
@@ -95,22 +109,18 @@ def _audited(session: Session, case: Case, change: Change, verb: str, actor: Act
     return cases.shown(session, case, change, actor)
 
 
-def _extension(case: Case, body: wire.Extend, actor: Actor) -> Change:
-    closes = closes_at(case.lease, case.book.policy.extension_closes_s)
-    ending = case.lease.state is State.ENDING and case.lease.end_cause is Cause.EXPIRED
-    if closes is not None and (
-        ending or (case.lease.state is State.ACTIVE and closed(case.lease, case.book.policy, Instant(int(case.now))))
-    ):
-        said = f"extending lease {case.row.id} closed at {rfc(closes)}, before its end at {rfc(case.ends_at)}; ask for a new lease"
-        raise TooLateToExtend(said, numbers={"closed_at": rfc(closes), "ends_at": rfc(case.ends_at)})
+def _extension(case: Case, body: wire.Extend) -> Change | Declined:
+    closed = closed_at(case.lease, case.book.policy, Instant(int(case.now)))
+    if closed is not None:
+        return refusals.closed(case, _until(case, body), closed)
     case = cases.open_to_change(case)
-    until = _until(case, body)
+    until, partly = _until(case, body), body.partly or body.longest
     if until <= case.ends_at:
         raise invalid("until", f"the lease ends at {rfc(case.ends_at)} already; give a later time, or shrink it")
-    found = extend(case.book, case.lease.id, until, case.at, partly=body.partly or body.longest)
+    found = extend(case.book, case.lease.id, until, case.at, partly=partly)
     if isinstance(found, NotExtended):
-        raise refusals.extension(case, found, until, actor)
-    return cases.extension(case, found)
+        return refusals.extension(case, found, until, partly=partly)
+    return cases.extension(case, found, until, partly=partly)
 
 
 def _until(case: Case, body: wire.Extend) -> Instant:
@@ -119,7 +129,7 @@ def _until(case: Case, body: wire.Extend) -> Instant:
     return Instant(case.ends_at + (wire.HORIZON_S if body.by_s is None else body.by_s))
 
 
-def _shrunk(case: Case, body: wire.Shrink) -> Change:
+def _shrunk(case: Case, body: wire.Shrink) -> Change | Declined:
     case = cases.open_to_change(case)
     if body.nodes is not None or body.gpus is not None:
         return sizes.smaller(case, sizes.wanted(case, nodes=body.nodes, gpus=body.gpus))

@@ -117,8 +117,8 @@ def _decided(session: Session, case: Case, change: Change) -> str | None:
     return plans.write_decision(session, case.book, kept, said, pool=pool, decided_at=case.number, at=case.now)
 
 
-def extension(case: Case, found: Extended) -> Change:
-    """The change that an extension is, whoever wanted it."""
+def extension(case: Case, found: Extended, until: int, *, partly: bool) -> Change:
+    """The change that an extension is, whoever wanted it until then."""
     detail = sentences.extension(case.lease, found.lease, len(found.moves))
     said = Said(code="extended", detail=detail, numbers={"made_way": len(found.moves)})
     return Change(
@@ -126,7 +126,7 @@ def extension(case: Case, found: Extended) -> Change:
         book=found.book,
         moves=found.moves,
         in_the_way=None if found.obstacle is None else found.obstacle.what,
-        decision=(record.of_extension(case.book, found, case.at), said),
+        decision=(record.of_extension(case.book, case.lease.id, until, case.at, found, partly=partly), said),
     )
 
 

@@ -84,6 +84,8 @@ def _tried(inputs: Json, result: Json) -> Iterator[wire.Tried]:
         yield _asked(asks[lease], verdict, was=None)
     for move in result.get("moves", ()):
         yield _moved(move)
+    for lease in result.get("refused", ()):
+        yield _refused(lease)
     pulled, waits = dict(result.get("pulled", ())), dict(result.get("waits", ()))
     for lease, ask in asks.items():
         if lease in pulled:
@@ -117,6 +119,22 @@ def _moved(move: Json) -> wire.Tried:
         cause=move["cause"],
         before=_slot(move["from"]),
         after=_slot(move["to"]),
+    )
+
+
+def _refused(lease: Json) -> wire.Tried:
+    """It stays as it was."""
+    state, slot = wire.LeaseState(lease["was"]), _slot(lease["from"])
+    return wire.Tried(
+        lease=lease["id"],
+        company=lease["company"],
+        gpus=lease["gpus"],
+        was=state,
+        got=state,
+        code=lease["code"],
+        cause=lease.get("in_the_way"),
+        before=slot,
+        after=slot,
     )
 
 

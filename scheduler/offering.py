@@ -1,6 +1,7 @@
 """Offers are claimed, as asks for exactly that time.
 
-A claim that comes too late, or whose window is taken, gets fresh offers for the same search in the same answer.
+A claim that comes too late, or whose window is taken, gets fresh offers for the same search in the same answer; one whose
+window is taken is an ask that was refused, and kept as such.
 """
 
 import math
@@ -9,11 +10,8 @@ from collections.abc import Sequence
 from dure import wire
 from dure.errors import InvalidRequest, OfferExpired, OfferGone, UnknownOffer, WindowInPast
 from dure.wire import FieldError
-from scheduler import asks, searching
+from scheduler import searching
 from scheduler.actor import Actor
-from scheduler.core import explain
-from scheduler.core.decide import decide
-from scheduler.core.model import Instant, LeaseId, Promise
 from scheduler.service import Service
 from scheduler.store import leases
 from scheduler.store import offers as stored
@@ -37,22 +35,27 @@ def claim(
     if row.lease is not None:
         return leases.get(session, row.lease, actor=actor)
     wanted = _wanted(row, body)
-    _, book, now = service.locked(session, wanted.pool, now)
+    _, _, now = service.locked(session, wanted.pool, now)
     if now >= row.expires_at:
         return _expired(service, session, row, actor, now)
-    ask = asks.parsed(session, wanted, actor, now)
-    [verdict] = decide(book, [(LeaseId("~"), ask)], Instant(math.ceil(now))).verdicts
-    if not isinstance(verdict, Promise):
-        fresh, said = _fresh(service, session, row, actor, now)
-        return OfferGone(
-            f"offer {row.id} cannot be had any more. {explain.sentence(verdict, ask)} {said}", offers=fresh
-        )
     try:
-        lease = service.ask(session, wanted, actor=actor, now=now)
+        lease = service.ask(session, wanted, actor=actor, now=now, offer=row.id)
     except WindowInPast:  # its start passed since the look above
         return _expired(service, session, row, actor, now)
+    if lease.state is wire.LeaseState.REFUSED:
+        return _gone(service, session, row, lease, actor, now)
     stored.claimed(session, row, lease.id)
     return lease
+
+
+def _gone(
+    service: Service, session: Session, row: stored.Row, lease: wire.Lease, actor: Actor, now: float
+) -> OfferGone:
+    """The refusal is stored, as that of any ask is."""
+    fresh, said = _fresh(service, session, row, actor, now)
+    decision = lease.decision
+    detail = f"offer {row.id} cannot be had any more. {decision.detail} {said}"
+    return OfferGone(detail, numbers=decision.numbers, decision=decision, lease=lease.id, offers=fresh)
 
 
 def _expired(service: Service, session: Session, row: stored.Row, actor: Actor, now: float) -> OfferExpired:

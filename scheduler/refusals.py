@@ -1,48 +1,166 @@
-"""Why a lease cannot be extended that far, or made that large: a sentence, the numbers, and what would work."""
+"""Why a lease does not get the end or the size that was asked for: a sentence, the numbers, and what would work.
 
-from collections.abc import Mapping
+A refusal is a decision and is kept as one, though it changes nothing.
+"""
 
-from dure.errors import ExtensionRefused, ResizeRefused
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dure import wire
+from dure.errors import DureError, ExtensionRefused, ResizeRefused, TooLateToExtend
 from scheduler.actor import Actor
 from scheduler.case import Case, rfc
+from scheduler.core import record
 from scheduler.core.extend import NotExtended, Obstacle
-from scheduler.core.model import LeaseId
-from scheduler.core.resize import NotResized
+from scheduler.core.growth import NotGrown, TooSmall, Way
+from scheduler.core.model import Instant, LeaseId
+from scheduler.core.record import Record
+from scheduler.core.resize import size_of
+from scheduler.store import audit, plans, records
+from scheduler.store.db import Session
+from scheduler.store.records import Said
 
 Numbers = dict[str, int | str]
 
 
-def extension(case: Case, found: NotExtended, until: int, actor: Actor) -> ExtensionRefused:
-    """Others' leases are counted; a company is told the ids of its own."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declined:
+    """A change that is refused, and what is kept of it. `leases` are those in the way, of which each is told its own."""
+
+    case: Case
+    kept: Record
+    kind: type[DureError]
+    detail: str
+    numbers: Mapping[str, int | str]
+    leases: Sequence[LeaseId] = ()
+
+    def told(self, company: str | None) -> Numbers:
+        """The numbers for a company, or for an admin, who is told all ids; a company those of its own leases."""
+        leases = self.case.book.leases
+        known = [lease for lease in self.leases if company is None or leases[lease].company == company]
+        return {**self.numbers} | ({"leases_in_the_way": ", ".join(known)} if known else {})
+
+    def error(self, actor: Actor, decision: wire.Decision | None = None) -> DureError:
+        """The problem that answers who asked."""
+        return self.kind(self.detail, numbers=self.told(actor.company), decision=decision)
+
+
+def keep(session: Session, found: Declined) -> wire.Decision:
+    """Writes the refusal down as a decision about the lease, as its company may see it."""
+    case = found.case
+    said = Said(code=found.kind.code, detail=found.detail, numbers=found.told(case.lease.company))
+    id_ = plans.write_decision(
+        session,
+        case.book,
+        found.kept,
+        said,
+        pool=case.row.pool,
+        decided_at=case.number,
+        at=case.now,
+        refused=case.lease,
+    )
+    return records.refusal_to_wire(said, id=id_, policy_version=case.book.policy.version, at=case.now)
+
+
+def answer(session: Session, found: Declined, verb: str, actor: Actor) -> DureError:
+    """Keeps the refusal of what somebody asked for; the problem that names its decision."""
+    decision, row = keep(session, found), found.case.row
+    after = {"refused": decision.code, "decision": decision.id}
+    audit.record(session, actor=actor, action=f"lease.{verb}", subject=row.id, at=found.case.now, after=after)
+    session.flush()
+    return found.error(actor, decision)
+
+
+def extension(case: Case, found: NotExtended, until: int, *, partly: bool, verb: str = "extended") -> Declined:
+    """`verb` says what was to be done: a renewal is an extension too."""
     lease, obstacle = case.lease, found.obstacle
+    longest_until = rfc(case.ends_at + found.longest_s)
     numbers: Numbers = {
         "in_the_way": obstacle.what,
         "in_the_way_from": rfc(obstacle.at),
         "longest_s": found.longest_s,
-        "longest_until": rfc(case.ends_at + found.longest_s),
+        "longest_until": longest_until,
         "gpus": lease.gpus,
-        **_in_the_way(case, obstacle, actor),
+        **_in_the_way(case, obstacle.what, obstacle.at, obstacle.leases),
     }
     why = _why(case, obstacle)
-    if not found.longest_s:
-        return ExtensionRefused(
-            f"lease {lease.id} cannot be extended past {rfc(case.ends_at)}: {why}; ask for a new lease", numbers=numbers
-        )
-    return ExtensionRefused(
-        f"lease {lease.id} cannot be extended until {rfc(until)}: {why}; it can until {numbers['longest_until']}, "
-        "with `partly` or `longest`",
-        numbers=numbers,
+    detail = (
+        f"lease {lease.id} cannot be {verb} until {rfc(until)}: {why}; it can until {longest_until}, with `partly` or `longest`"
+        if found.longest_s
+        else f"lease {lease.id} cannot be {verb} past {rfc(case.ends_at)}: {why}; ask for a new lease"
+    )
+    kept = record.of_extension(case.book, lease.id, until, case.at, found, partly=partly)
+    return Declined(case=case, kept=kept, kind=ExtensionRefused, detail=detail, numbers=numbers, leases=obstacle.leases)
+
+
+def closed(case: Case, until: int, at: Instant, *, missed: bool = False) -> Declined:
+    """That of an extension for which it was too late from `at` on; `missed` is a renewal that nobody was there for."""
+    lease, ends_at = case.row.id, rfc(case.ends_at)
+    detail = f"extending lease {lease} closed at {rfc(at)}, before its end at {ends_at}; ask for a new lease"
+    if missed:
+        detail = f"lease {lease} was not renewed before extending it closed at {rfc(at)}, as nobody was there to; it ends at {ends_at}"
+    return Declined(
+        case=case,
+        kept=record.of_closed(case.book, case.lease.id, until, case.at, Instant(int(case.now))),
+        kind=TooLateToExtend,
+        detail=detail,
+        numbers={"closed_at": rfc(at), "ends_at": ends_at},
     )
 
 
-def resize(case: Case, found: NotResized, numbers: Mapping[str, int | str]) -> ResizeRefused:
-    why = {
-        "quota": f"{case.lease.company}'s quota leaves no more until it ends",
-        "reserve": "what long leases may take of the pool leaves no more",
-        "capacity": "no more is free now and until it ends beside what is promised",
-    }[found.obstacle]
-    said = f"lease {case.lease.id} cannot be made so large: {why}; it can have {found.largest}"
-    return ResizeRefused(said, numbers={**numbers, "in_the_way": found.obstacle, "largest": found.largest})
+def resize(case: Case, found: NotGrown | TooSmall, size: int, kept: Record) -> Declined:
+    """What is scarce is said with when it is in the way, as far as the calendar has that."""
+    way = found.way if isinstance(found, NotGrown) else None
+    return Declined(
+        case=case,
+        kept=kept,
+        kind=ResizeRefused,
+        detail=_why_not(case, found, size),
+        numbers={"asked": size, "has": size_of(case.lease.shape), **_what(case, found)},
+        leases=() if way is None else way.leases,
+    )
+
+
+def _what(case: Case, found: NotGrown | TooSmall) -> Numbers:
+    if isinstance(found, TooSmall):
+        return {"in_the_way": "min", "smallest": found.smallest}
+    said: Numbers = {"in_the_way": found.obstacle, "largest": found.largest}
+    way = found.way
+    return said if way is None else said | _when(way) | _in_the_way(case, found.obstacle, way.at, way.leases)
+
+
+def _why_not(case: Case, found: NotGrown | TooSmall, size: int) -> str:
+    lease = case.lease
+    match found:
+        case TooSmall(smallest=least):
+            return f"lease {lease.id} was asked to have {least} at least; shrink it to {least}, or release it"
+        case NotGrown(obstacle="purpose"):
+            return f"lease {lease.id} is for training, which does not grow; ask for another lease beside it"
+        case NotGrown(obstacle="max", largest=most):
+            return f"lease {lease.id} was asked to have {most} at most; resize it to at most {most}"
+        case NotGrown(obstacle="quota"):
+            why = f"{lease.company}'s quota leaves no more until it ends"
+        case NotGrown(obstacle="reserve"):
+            why = "what long leases may take of the pool leaves no more"
+        case NotGrown():
+            why = "no more is free now and until it ends beside what is promised"
+    later = _later(found.way, size)
+    return f"lease {lease.id} cannot be made so large: {why}; it can have {found.largest}{later}"
+
+
+def _later(way: Way | None, size: int) -> str:
+    if way is None or way.clear is None:
+        return ""
+    return f", and by the calendar as it is {size} from {rfc(way.clear)} on"
+
+
+def _when(way: Way) -> Numbers:
+    found: Numbers = {"in_the_way_from": rfc(way.at)}
+    if way.clear is not None:
+        found["possible_from"] = rfc(way.clear)
+    if way.drains:
+        found["nodes_drained_then"] = ", ".join(way.drains)
+    return found
 
 
 def _why(case: Case, obstacle: Obstacle) -> str:
@@ -62,17 +180,10 @@ def _why(case: Case, obstacle: Obstacle) -> str:
             return f"its GPUs are not free from {at} on"
 
 
-def _in_the_way(case: Case, obstacle: Obstacle, actor: Actor) -> Numbers:
-    if obstacle.what == "quota":
+def _in_the_way(case: Case, what: str, at: Instant, leases: Sequence[LeaseId]) -> Numbers:
+    """Others' leases are counted."""
+    found: Numbers = {"promises_in_the_way": len(leases)} if leases else {}
+    if what == "quota":
         company = case.lease.company
-        held = case.book.held(company).at(obstacle.at)
-        return {"limit_gpus": case.book.quota(company), "held_gpus": held}
-    if not obstacle.leases:
-        return {}
-    known = [found for found in obstacle.leases if _known(case, found, actor)]
-    found: Numbers = {"promises_in_the_way": len(obstacle.leases)}
-    return found | ({"leases_in_the_way": ", ".join(known)} if known else {})
-
-
-def _known(case: Case, lease: LeaseId, actor: Actor) -> bool:
-    return actor.company in (None, case.book.leases[lease].company)
+        found |= {"limit_gpus": case.book.quota(company), "held_gpus": case.book.held(company).at(at)}
+    return found

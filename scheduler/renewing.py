@@ -3,10 +3,12 @@
 from dure import wire
 from dure.errors import TooLateToExtend, WrongState
 from scheduler import case as cases
+from scheduler import refusals
 from scheduler.actor import Actor
 from scheduler.case import Case, rfc
-from scheduler.core.extend import EXTENDABLE, Extended, NotExtended, closed, extend
+from scheduler.core.extend import EXTENDABLE, NotExtended, closed, closed_at, extend
 from scheduler.core.model import Instant, Lease, State
+from scheduler.refusals import Declined
 from scheduler.service import Service
 from scheduler.store import audit, leases, tables
 from scheduler.store.db import Session
@@ -41,19 +43,20 @@ def _may_renew(case: Case) -> None:
         raise TooLateToExtend(said, numbers={"ends_at": rfc(case.ends_at)})
 
 
-def renew(
-    service: Service, session: Session, row: tables.Lease, lease: Lease, *, now: float
-) -> Extended | NotExtended | None:
-    """Extends a lease that renews itself: by its length, else as far as possible; None where extending has closed.
+def renew(service: Service, session: Session, row: tables.Lease, lease: Lease, *, now: float) -> Declined | None:
+    """Extends a lease that renews itself: by its length, else as far as possible; or says why not, where it is not.
 
     The caller holds the pool's lock.
     """
     number, book, now = service.locked(session, row.pool, now)
     assert row.renew_s is not None
     case = Case(row=row, lease=book.leases[lease.id], book=book, number=number, now=now)
-    if closed(case.lease, book.policy, Instant(int(now))):
-        return None
-    found = extend(book, lease.id, case.ends_at + row.renew_s, case.at, partly=True)
-    if isinstance(found, Extended):
-        cases.write(service, session, case, cases.extension(case, found), "renewed")
-    return found
+    until = case.ends_at + row.renew_s
+    closed = closed_at(case.lease, book.policy, Instant(int(now)))
+    if closed is not None:
+        return refusals.closed(case, until, closed, missed=True)
+    found = extend(book, lease.id, until, case.at, partly=True)
+    if isinstance(found, NotExtended):
+        return refusals.extension(case, found, until, partly=True, verb="renewed")
+    cases.write(service, session, case, cases.extension(case, found, until, partly=True), "renewed")
+    return None

@@ -40,11 +40,12 @@ SOON_S = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """An ask as it was sent, by whom, and in which request."""
+    """An ask as it was sent, by whom, and in which request. `offer` is the offer that it claims, if it does."""
 
     body: wire.Ask
     actor: Actor
     request_id: str | None = None
+    offer: str | None = None
 
 
 class Service:
@@ -65,12 +66,14 @@ class Service:
         number, book = self.books.locked(session, pool, Instant(math.ceil(now)))
         return number, book, max(now, self.clock())
 
-    def ask(self, session: Session, body: wire.Ask, *, actor: Actor, now: float) -> wire.Lease:
+    def ask(
+        self, session: Session, body: wire.Ask, *, actor: Actor, now: float, offer: str | None = None
+    ) -> wire.Lease:
         """Decides an ask and stores the decision: the lease is `scheduled`, `queued` or `refused`.
 
         Raises UnknownCompany, UnknownPool, Forbidden, InvalidRequest, WindowInPast, BeyondHorizon; then nothing is stored.
         """
-        request = Request(body=body, actor=actor, request_id=session.info.get(audit.REQUEST_ID))
+        request = Request(body=body, actor=actor, request_id=session.info.get(audit.REQUEST_ID), offer=offer)
         [answer] = self.ask_all(session, body.pool, [request], now=now)
         if isinstance(answer, DureError):
             raise answer
@@ -101,7 +104,7 @@ class Service:
                 ask,
                 verdict,
                 decided.book.leases.get(lease_id) or queued(lease_id, ask, at),
-                _decision(verdict, ask, now, self.elsewhere.of(session, ask, verdict, at)),
+                _claimed(request, _decision(verdict, ask, now, self.elsewhere.of(session, ask, verdict, at))),
             )
             for (lease_id, request, ask), verdict in zip(taken, decided.verdicts, strict=True)
         ]
@@ -234,6 +237,13 @@ def _answer(request: Request, ask: Ask, verdict: Verdict, lease: CoreLease, deci
 def _decision(verdict: Verdict, ask: Ask, now: float, elsewhere: Sequence[Option] = ()) -> wire.Decision:
     id_ = new_id("dec", now)
     return records.decision(verdict, ask, id=id_, policy_version=POLICY_VERSION, now=now, elsewhere=elsewhere)
+
+
+def _claimed(request: Request, decision: wire.Decision) -> wire.Decision:
+    """The decision with the offer that the ask claims among its numbers."""
+    if request.offer is None:
+        return decision
+    return decision.model_copy(update={"numbers": {**decision.numbers, "offer": request.offer}})
 
 
 def _audited(answers: Sequence[Answer], requests: Sequence[Request], now: float) -> list[bulk.Row]:

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from dure import wire
-from dure.errors import ResizeRefused
 from scheduler import refusals
 from scheduler.case import Case, Change, invalid
 from scheduler.core import record, sentences
+from scheduler.core.growth import Bounds, resize
 from scheduler.core.lease import sized_since
-from scheduler.core.model import Gang, Lease, NodeId, Purpose, State
-from scheduler.core.resize import NotResized, grow, short, shrink, size_of
+from scheduler.core.model import Gang, Lease, NodeId, State
+from scheduler.core.resize import Resized, short, size_of
+from scheduler.refusals import Declined
 from scheduler.store import allocations, gpus
 from scheduler.store.db import Session
 from scheduler.store.records import Said
@@ -31,46 +32,41 @@ def wanted(case: Case, *, nodes: int | None, gpus: int | None) -> int:
     return size
 
 
-def resized(case: Case, body: wire.Resize, ready: Ready) -> Change:
-    """The lease with the size asked for. Raises InvalidRequest, ResizeRefused."""
+def resized(case: Case, body: wire.Resize, ready: Ready) -> Change | Declined:
+    """The lease with the size asked for. Raises InvalidRequest."""
     size, has = wanted(case, nodes=body.nodes, gpus=body.gpus), size_of(case.lease.shape)
     if size == has:
         raise invalid("nodes" if body.gpus is None else "gpus", f"the lease has {has} already; give another number")
-    return smaller(case, size) if size < has else _larger(case, size, ready)
+    return _decided(case, size, ready)
 
 
-def smaller(case: Case, size: int) -> Change:
-    """The lease with less than it has. Raises InvalidRequest, ResizeRefused."""
-    has, least = size_of(case.lease.shape), case.row.min_size or 1
+def smaller(case: Case, size: int) -> Change | Declined:
+    """The lease with less than it has. Raises InvalidRequest."""
+    has = size_of(case.lease.shape)
     if size >= has:
         field = "nodes" if isinstance(case.lease.shape, Gang) else "gpus"
         raise invalid(field, f"the lease has {has}; give a smaller number, for example {max(1, has - 1)}")
-    if size < least:
-        said = f"lease {case.lease.id} was asked to have {least} at least; shrink it to {least}, or release it"
-        raise ResizeRefused(said, numbers={"in_the_way": "min", "asked": size, "smallest": least, "has": has})
-    found = shrink(case.book, case.lease.id, size, case.at)
-    return Change(lease=found.lease, book=found.book, given_back=found.changed, cleaned=found.cleaned)
+    return _decided(case, size, {})
 
 
-def _larger(case: Case, size: int, ready: Ready) -> Change:
-    lease, most = case.lease, case.row.max_size
-    numbers: dict[str, int | str] = {"asked": size, "has": size_of(lease.shape)}
-    if lease.purpose is not Purpose.INFERENCE:
-        said = f"lease {lease.id} is for training, which does not grow; ask for another lease beside it"
-        raise ResizeRefused(said, numbers={**numbers, "in_the_way": "purpose", "largest": size_of(lease.shape)})
-    if most is not None and size > most:
-        said = f"lease {lease.id} was asked to have {most} at most; resize it to at most {most}"
-        raise ResizeRefused(said, numbers={**numbers, "in_the_way": "max", "largest": most})
-    given: Mapping[NodeId, int] = {}
-    if _runs(lease):
-        counts = {NodeId(node): len(found) for node, found in ready.items()}
-        given = short(case.book, lease, counts, case.at)
-    found = grow(case.book, lease.id, size, case.at, given)
-    if isinstance(found, NotResized):
-        raise refusals.resize(case, found, numbers)
+def _decided(case: Case, size: int, ready: Ready) -> Change | Declined:
+    """Less than it has is not decided but given back, where the lease may have it."""
+    lease, less = case.lease, size < size_of(case.lease.shape)
+    given = {} if less or not _runs(lease) else _given(case, ready)
+    bounds = Bounds(least=case.row.min_size or 1, most=case.row.max_size)
+    found = resize(case.book, lease.id, size, case.at, given, bounds)
+    if less and isinstance(found, Resized):
+        return Change(lease=found.lease, book=found.book, given_back=found.changed, cleaned=found.cleaned)
+    kept = record.of_resize(case.book, lease.id, size, case.at, found, ready=given, bounds=bounds)
+    if not isinstance(found, Resized):
+        return refusals.resize(case, found, size, kept)
     said = Said(code="resized", detail=sentences.growth(lease, found.lease), numbers={"gpus": found.lease.gpus})
-    kept = record.of_growth(case.book, found, given, case.at)
     return Change(lease=found.lease, book=found.book, added=found.changed, decision=(kept, said))
+
+
+def _given(case: Case, ready: Ready) -> Mapping[NodeId, int]:
+    """Of what nodes can give at this moment, that which is less than the calendar has."""
+    return short(case.book, case.lease, {NodeId(node): len(found) for node, found in ready.items()}, case.at)
 
 
 def ready(session: Session, case: Case) -> Ready:

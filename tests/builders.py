@@ -3,7 +3,7 @@
 from typing import Any
 
 from scheduler.core.book import Book
-from scheduler.core.lease import queued, schedule
+from scheduler.core.lease import queued, scheduled
 from scheduler.core.model import (
     Ask,
     Code,
@@ -118,7 +118,7 @@ def a_promise(start: int = 100, end: int = 200, **placement: int) -> Promise:
 
 def granted(id: str, ask: Ask, promise: Promise) -> Lease:
     """What becomes of an ask that was promised a start."""
-    return schedule(a_queued_lease(id, ask), promise)
+    return scheduled(LeaseId(id), ask, Instant(0), promise)
 
 
 QUOTA = 16

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from api import answers
+from api.answers import Answer
 from api.calls import Admitted
 from api.deps import Cursor, DryRun, Limit, OfCompany, OfPool, PersonReads, PersonWrites, after
 from api.openapi import own
@@ -118,14 +119,20 @@ AMENDED: dict[int | str, dict[str, Any]] = {200: {"description": "As it is now; 
     openapi_extra=own(UnknownLease, WrongState, TooLateToExtend, ExtensionRefused),
 )
 def extend_lease(lease: wire.Id, body: wire.Extend, call: PersonWrites, dry_run: DryRun = False) -> Response:
-    """The same lease goes on, on its own GPUs; nobody else's start moves. Scheduled leases in its way may get other nodes."""
+    """The same lease goes on, on its own GPUs; nobody else's start moves. Scheduled leases in its way may get other nodes.
+
+    A refusal is stored too, and its answer carries the decision.
+    """
     if dry_run:
         return call.read(
             lambda at: amend.preview_extended(at.service, at.session, lease, body, actor=at.actor, now=at.now)
         )
-    return call.write(
-        lambda at: answers.ok(amend.extended(at.service, at.session, lease, body, actor=at.actor, now=at.now))
-    )
+
+    def work(at: Admitted) -> Answer:
+        found = amend.extended(at.service, at.session, lease, body, actor=at.actor, now=at.now)
+        return answers.amended(found, at.request_id)
+
+    return call.write(work)
 
 
 @router.post(
@@ -141,9 +148,12 @@ def shrink_lease(lease: wire.Id, body: wire.Shrink, call: PersonWrites, dry_run:
         return call.read(
             lambda at: amend.preview_shrunk(at.service, at.session, lease, body, actor=at.actor, now=at.now)
         )
-    return call.write(
-        lambda at: answers.ok(amend.shrunk(at.service, at.session, lease, body, actor=at.actor, now=at.now))
-    )
+
+    def work(at: Admitted) -> Answer:
+        found = amend.shrunk(at.service, at.session, lease, body, actor=at.actor, now=at.now)
+        return answers.amended(found, at.request_id)
+
+    return call.write(work)
 
 
 @router.post(
@@ -154,14 +164,20 @@ def shrink_lease(lease: wire.Id, body: wire.Shrink, call: PersonWrites, dry_run:
     openapi_extra=own(UnknownLease, WrongState, ResizeRefused),
 )
 def resize_lease(lease: wire.Id, body: wire.Resize, call: PersonWrites, dry_run: DryRun = False) -> Response:
-    """An inference lease grows beside everybody's promises, up to its `max`; any lease gets smaller, down to its `min`."""
+    """An inference lease grows beside everybody's promises, up to its `max`; any lease gets smaller, down to its `min`.
+
+    A refusal is stored too, and its answer carries the decision.
+    """
     if dry_run:
         return call.read(
             lambda at: amend.preview_resized(at.service, at.session, lease, body, actor=at.actor, now=at.now)
         )
-    return call.write(
-        lambda at: answers.ok(amend.resized(at.service, at.session, lease, body, actor=at.actor, now=at.now))
-    )
+
+    def work(at: Admitted) -> Answer:
+        found = amend.resized(at.service, at.session, lease, body, actor=at.actor, now=at.now)
+        return answers.amended(found, at.request_id)
+
+    return call.write(work)
 
 
 @router.put(

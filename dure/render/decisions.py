@@ -83,6 +83,8 @@ def problem_lines(error: DureError, zone: ZoneInfo | None) -> Iterator[str]:
         yield f"  in {option.pool}: {option.code}{said}"
     if error.lease is not None:
         yield f"  kept as {error.lease}: dure lease show {error.lease}"
+    elif error.decision is not None and error.decision.id is not None:
+        yield f"  kept as {error.decision.id}: dure decision show {error.decision.id}"
     if error.retry_after_s is not None:
         yield f"  try again in {times.show_duration(error.retry_after_s)}"
     if error.request_id is not None:

@@ -23,9 +23,9 @@ class Tried(Wire):
     """Its state before; null for an ask that just came."""
     got: LeaseState
     code: str | None
-    """Why, for an ask; null where only the slot of a promise changed."""
+    """Why, for an ask, and for a lease whose change was refused; null where only the slot of a promise changed."""
     cause: str | None
-    """Why a slot changed."""
+    """Why a slot changed, or what was in the way of a change."""
     before: Slot | None
     after: Slot | None
 
@@ -35,7 +35,9 @@ class DecisionRecord(Wire):
 
     id: str
     kind: str
-    """`ask`; `replan` for a plan that moved leases or promised queued asks a start, `start` for a start that was blocked, `extend`."""
+    """`ask`; `replan` for a plan that moved leases or promised queued asks a start, `start` for a start that was blocked; `extend`
+    and `resize` for a lease that was to get another end or size, granted or not.
+    """
     part_of: str | None
     """The decision that keeps the inputs, where this was decided together with it."""
     at: Instant
@@ -43,6 +45,7 @@ class DecisionRecord(Wire):
     generation: int
     """The state of the pool that it was made from."""
     lease: str | None
+    """The lease that it is about alone: an ask's, or one whose change was refused."""
     company: CompanyName | None
     outcome: Outcome | None
     code: str

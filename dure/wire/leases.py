@@ -85,7 +85,9 @@ class PoolOption(Wire):
 
 
 class Decision(Wire):
-    """Why an ask was granted, queued or refused: a permanent code, the numbers, and what would work."""
+    """Why an ask was granted, queued or refused, or a change of a lease refused: a permanent code, the numbers, and what would
+    work.
+    """
 
     id: str | None
     """None for a dry run, which stores nothing."""

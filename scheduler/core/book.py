@@ -32,6 +32,8 @@ class Book:
     policy: Policy
     nodes: Mapping[NodeId, Node]
     rows: Mapping[NodeId, int]
+    names: tuple[NodeId, ...]
+    """The nodes' ids in the order of the rows."""
     open: NDArray[np.bool_]
     leases: Mapping[LeaseId, Lease]
     reserved: frozenset[LeaseId]
@@ -69,6 +71,7 @@ class Book:
             policy=policy,
             nodes=known,
             rows={node: row for row, node in enumerate(known)},
+            names=tuple(known),
             open=np.array([node.open for node in known.values()], np.bool_),
             leases={},
             reserved=frozenset(),

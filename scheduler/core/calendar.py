@@ -57,11 +57,6 @@ def free_over(plane: Plane, start: int, end: int) -> NDArray[np.int64]:
     return choose.lows(*plane.free.arrays, plane.open, start, end)
 
 
-def free_at(plane: Plane, instant: int) -> int:
-    """GPUs free on open nodes at that instant."""
-    return int(free_over(plane, instant, instant + 1).sum())
-
-
 def free_from(plane: Plane, row: int, start: int, gpus: int, until: int) -> int:
     """How long from `start` on a node has so many GPUs: the end of that stretch, at most `until`."""
     return plane.free.steps(row).lasting(start, gpus, until)

@@ -4,13 +4,13 @@
 (`scheduler.core.rules`). Fair shares and budgets are not looked at here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from scheduler.core.book import Book, Draft
-from scheduler.core.calendar import Box, earliest, free_at
-from scheduler.core.lease import queued, schedule
+from scheduler.core.calendar import Box, earliest
+from scheduler.core.lease import scheduled
 from scheduler.core.model import (
     Ask,
     Code,
@@ -52,14 +52,29 @@ def decide(book: Book, asks: Sequence[tuple[LeaseId, Ask]], now: Instant) -> Dec
     the caller to say: here it only has no start in it.
     """
     draft = Draft(book)
-    rule = RULES[book.policy.rule]
+    verdicts = tuple(_each(draft, asks, now))
+    return Decided(verdicts=verdicts, book=draft.seal(), moves=moves(book, draft))
+
+
+def foretold(book: Book, ask: Ask, now: Instant) -> Verdict:
+    """What `decide` would give the ask if it came alone, at less cost: no book is made."""
+    draft = Draft(book)
+    if RULES[book.policy.rule].idle(draft, now):
+        return verdict(draft, ask, now, at_once=True)
+    [found] = _each(draft, [(LeaseId("~"), ask)], now)
+    return found
+
+
+def _each(draft: Draft, asks: Sequence[tuple[LeaseId, Ask]], now: Instant) -> Iterator[Verdict]:
+    """What each gets once everybody was looked at; their promises and whoever they move are in the draft."""
+    rule = RULES[draft.policy.rule]
     idle = rule.idle(draft, now)
     found: list[Verdict] = []
     for lease_id, ask in asks:
         one = verdict(draft, ask, now, at_once=idle)
         found.append(one)
         if isinstance(one, Promise):
-            draft.put(schedule(queued(lease_id, ask, now), one))
+            draft.put(scheduled(lease_id, ask, now, one))
         if not idle:
             # Once: what is pencilled in afterwards makes no room for anybody.
             rule.move(draft, now)
@@ -67,12 +82,8 @@ def decide(book: Book, asks: Sequence[tuple[LeaseId, Ask]], now: Instant) -> Dec
             idle = True
     if not idle:
         rule.move(draft, now)
-    sealed = draft.seal()
-    verdicts = (
-        settled(sealed, one, lease_id, now) if isinstance(one, Promise) else one
-        for (lease_id, _), one in zip(asks, found, strict=True)
-    )
-    return Decided(verdicts=tuple(verdicts), book=sealed, moves=moves(book, draft))
+    for (lease_id, _), one in zip(asks, found, strict=True):
+        yield settled(draft, one, lease_id, now) if isinstance(one, Promise) else one
 
 
 def _start_at_once(draft: Draft, lease_id: LeaseId, now: Instant) -> None:
@@ -93,9 +104,9 @@ def moves(book: Book, draft: Draft) -> tuple[tuple[Lease, Lease], ...]:
     return tuple(sorted(changed, key=lambda pair: (pair[1].asked_at, pair[1].id)))
 
 
-def settled(book: Book, one: Promise, lease_id: LeaseId, now: Instant) -> Promise:
+def settled(plane: Book | Draft, one: Promise, lease_id: LeaseId, now: Instant) -> Promise:
     """The promise with the slot that its lease has once everybody was looked at."""
-    lease = book.leases[lease_id]
+    lease = plane.leases[lease_id]
     assert lease.promised_start is not None
     assert lease.starts_at is not None
     assert lease.ends_at is not None
@@ -129,7 +140,7 @@ def verdict(draft: Draft, ask: Ask, now: Instant, *, at_once: bool = False, wait
         return Refusal(code=Code.NEVER_FITS, numbers=case.numbers() | _largest_ever(case))
     if ask.shape.gpus > case.limit_gpus:
         return Refusal(code=Code.QUOTA_EXCEEDED, numbers=case.numbers() | _largest_ever(case))
-    start = case.earliest(ask.shape, ask.duration_s, case.lo, case.hi)
+    start = earliest(draft, case.box, case.lo, case.hi)
     if start is not None:
         return _promise(case, start) if ask is wanted else _as_many_as_fit(case, wanted, start)
     if ask.queue:
@@ -156,7 +167,7 @@ class _Case:
     hi: int
     last: int
     at_once: bool
-    good_day: tuple[int, ...]
+    box: Box
 
     @classmethod
     def of(cls, draft: Draft, ask: Ask, now: Instant, *, at_once: bool, waited: bool) -> "_Case":
@@ -165,6 +176,7 @@ class _Case:
         hi = min(last, exactly_then if ask.start_by is None else ask.start_by)
         ready = now + ask.notice_s if waited and now + ask.notice_s <= hi else now
         draft.account(ask.company)
+        box = Box.of(draft, ask.company, ask.shape, ask.duration_s)
         return cls(
             draft=draft,
             ask=ask,
@@ -173,24 +185,21 @@ class _Case:
             hi=hi,
             last=last,
             at_once=at_once,
-            good_day=draft.good_day,
+            box=box,
         )
 
     @property
     def limit_gpus(self) -> int:
         return self.draft.quotas.get(self.ask.company, 0)
 
-    def box(self, shape: Shape, duration_s: int) -> Box:
-        return Box.of(self.draft, self.ask.company, shape, duration_s)
-
     def earliest(self, shape: Shape, duration_s: int, lo: int, hi: int) -> Instant | None:
-        """The first start in `[lo, hi]` at which calendar and limits hold throughout."""
-        return earliest(self.draft, self.box(shape, duration_s), lo, hi)
+        """The first start of another box in `[lo, hi]` at which calendar and limits hold throughout."""
+        return earliest(self.draft, Box.of(self.draft, self.ask.company, shape, duration_s), lo, hi)
 
     def obstacle(self) -> Literal["quota", "capacity"]:
         """What alone keeps the ask out of its window; capacity where both do."""
-        box = self.box(self.ask.shape, self.ask.duration_s).unlimited()
-        return "quota" if earliest(self.draft, box, self.lo, self.hi) is not None else "capacity"
+        found = earliest(self.draft, self.box.unlimited(), self.lo, self.hi)
+        return "quota" if found is not None else "capacity"
 
     def left_at(self, instant: int) -> int:
         row = self.draft.account(self.ask.company)
@@ -202,7 +211,7 @@ class _Case:
             "asked_gpus": self.ask.shape.gpus,
             "held_gpus": self.limit_gpus - self.left_at(self.now),
             "limit_gpus": self.limit_gpus,
-            "free_gpus_now": free_at(self.draft, self.now),
+            "free_gpus_now": self.draft.free_at(self.now),
             "pool_gpus": self.draft.nominal,
         }
 
@@ -210,10 +219,9 @@ class _Case:
 def _promise(case: _Case, start: Instant) -> Promise:
     """The promise of an ask that could start at `start`, pencilled in by the policy's rule."""
     ask, draft = case.ask, case.draft
-    box = case.box(ask.shape, ask.duration_s)
     promised, slot = start, start
     if ask.movable and not (case.at_once and start == case.now):
-        promised, slot = RULES[draft.policy.rule].pencil(draft, box, start, case.hi)
+        promised, slot = RULES[draft.policy.rule].pencil(draft, case.box, start, case.hi)
     numbers = case.numbers() | {
         "gpus": ask.shape.gpus,
         "wait_s": promised - case.now,
@@ -242,7 +250,8 @@ def _as_many_as_fit(case: _Case, wanted: Ask, start: Instant) -> Promise:
 
     most_ = most(fits, wanted.shape.nodes if isinstance(wanted.shape, Gang) else wanted.shape.gpus)
     shape = resized(wanted.shape, max(most_, wanted.min_size or 1))
-    promise = _promise(replace(case, ask=replace(wanted, shape=shape)), start)
+    box = Box.of(case.draft, wanted.company, shape, wanted.duration_s)
+    promise = _promise(replace(case, ask=replace(wanted, shape=shape), box=box), start)
     return replace(promise, shape=shape, numbers={**promise.numbers, "asked_gpus": wanted.shape.gpus})
 
 
@@ -267,7 +276,7 @@ def _fits_empty_pool(draft: Draft, shape: Shape) -> bool:
 
 def _largest_ever(case: _Case) -> _Numbers:
     """The largest shape of the asked kind that pool and quota could both hold on a good day."""
-    nodes, shape = case.good_day, case.ask.shape
+    nodes, shape = case.draft.good_day, case.ask.shape
     numbers: _Numbers = {"nodes": len(nodes), "largest_gpus_per_node": nodes[0] if nodes else 0}
     if isinstance(shape, Total):
         return numbers | {"largest_gpus": min(sum(nodes), case.limit_gpus)}

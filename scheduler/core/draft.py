@@ -4,11 +4,13 @@ Only what it changes is copied.
 """
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scheduler.core import reserve
 from scheduler.core.codec import Item, Quota
+from scheduler.core.compiled import choose
 from scheduler.core.fragmentation import Mix, forecast, stranded
 from scheduler.core.model import CompanyId, Drain, Lease, LeaseId, Node, Policy, State
 from scheduler.core.quota import HOLDING
@@ -23,15 +25,19 @@ class Draft:
     """A book being changed; `seal` makes it a value, after which the draft is not used any more."""
 
     def __init__(self, book: "Book") -> None:
-        self.policy, self.rows = book.policy, book.rows
+        self.policy, self.rows, self.names = book.policy, book.rows, book.names
         self.mix, self.stranded = book.mix, book.stranded
         self._book = book
         self.nodes, self.open, self.drains, self.quotas = book.nodes, book.open, book.drains, book.quotas
         self.good_day, self.nominal = book.good_day, book.nominal
-        self.leases: dict[LeaseId, Lease] = dict(book.leases)
-        self.reserved = set(book.reserved)
-        self.accounts: dict[CompanyId, int] = dict(book.accounts)
         self.free, self.limits, self.waiting = book.free, book.limits, book.waiting
+        self.leases: Mapping[LeaseId, Lease] = book.leases
+        self.reserved: AbstractSet[LeaseId] = book.reserved
+        self.accounts: Mapping[CompanyId, int] = book.accounts
+        self._leases: dict[LeaseId, Lease] = {}
+        self._reserved: set[LeaseId] = set()
+        self._accounts: dict[CompanyId, int] = {}
+        self._free_at: tuple[int, int] | None = None
         self.touched: set[LeaseId] = set()
         """Leases that were put or lifted."""
 
@@ -78,9 +84,9 @@ class Draft:
             return
         self.touched.add(lease.id)
         self._own()
-        self.leases[lease.id] = lease
+        self._leases[lease.id] = lease
         if self.reserve(lease.duration_s, lease.gpus) >= 0:
-            self.reserved.add(lease.id)
+            self._reserved.add(lease.id)
         self._book_on_calendar(lease, -1)
         if lease.waits:
             self.waiting.put(
@@ -93,13 +99,13 @@ class Draft:
 
     def lift(self, lease_id: LeaseId) -> Lease | None:
         """Takes a lease out, if it is there."""
-        lease = self.leases.pop(lease_id, None)
-        if lease is None:
+        if lease_id not in self.leases:
             return None
         self.touched.add(lease_id)
         self._own()
+        lease = self._leases.pop(lease_id)
         self._book_on_calendar(lease, 1)
-        self.reserved.discard(lease_id)
+        self._reserved.discard(lease_id)
         if lease.waits:
             self.waiting.drop(lease)
         return lease
@@ -107,6 +113,7 @@ class Draft:
     def put_node(self, node: Node) -> None:
         """Replaces a node that is known; one that is gone has capacity 0."""
         self._own()
+        self._free_at = None
         old, row = self.nodes[node.id], self.rows[node.id]
         capacity = sum(known.capacity for known in self.nodes.values())
         self.free.shift(row, node.capacity - old.capacity)
@@ -132,6 +139,7 @@ class Draft:
 
     def put_drain(self, drain: Drain) -> None:
         """Adds or replaces a drain; an empty one is taken out. It blocks all of its node that there could ever be."""
+        self._free_at = None
         old = self.drains.get(drain.id)
         self._own()
         for found, sign in ((old, 1), (drain, -1)):
@@ -156,20 +164,33 @@ class Draft:
         row = self.accounts.get(company)
         if row is None:
             self._own()
-            row = self.accounts[company] = self.limits.append(self.quotas.get(company, 0))
+            row = self._accounts[company] = self.limits.append(self.quotas.get(company, 0))
         return row
 
     def reserve(self, duration_s: int, gpus: int) -> int:
         """The row that a box like that shares with other long ones, or -1."""
         return reserve.row(self.policy, self.nominal, duration_s, gpus)
 
+    def free_at(self, instant: int) -> int:
+        """GPUs free on open nodes at that instant. Every verdict says it, so it is counted again only once it changed."""
+        if self._free_at is None or self._free_at[0] != instant:
+            lows = choose.lows(*self.free.arrays, self.open, instant, instant + 1)
+            self._free_at = instant, int(lows.sum())
+        return self._free_at[1]
+
     def _own(self) -> None:
         """Copies what is shared with the book, once."""
-        if self.free is self._book.free:
-            self.free, self.limits, self.waiting = self.free.copy(), self.limits.copy(), self.waiting.copy()
+        if self.free is not self._book.free:
+            return
+        self.free, self.limits, self.waiting = self.free.copy(), self.limits.copy(), self.waiting.copy()
+        self.leases = self._leases = dict(self.leases)
+        self.reserved = self._reserved = set(self.reserved)
+        self.accounts = self._accounts = dict(self.accounts)
 
     def _book_on_calendar(self, lease: Lease, sign: int) -> None:
         start, stop = lease.starts_at or 0, lease.stops_at or 0
+        if self._free_at is not None and start <= self._free_at[0] < stop + self.policy.gap_s:
+            self._free_at = None
         for node, gpus in lease.placement:
             if node in self.rows:
                 self.free.add(self.rows[node], start, stop + self.policy.gap_s, sign * gpus)

@@ -14,7 +14,7 @@ from scheduler.core.calendar import Box, fits, free_from
 from scheduler.core.decide import FOR_EVER, most, moves
 from scheduler.core.draft import Draft
 from scheduler.core.lease import stretched
-from scheduler.core.model import Instant, Lease, LeaseId, NodeId, Policy, State
+from scheduler.core.model import Cause, Instant, Lease, LeaseId, NodeId, Policy, State
 from scheduler.core.placement import kept
 from scheduler.core.repair import elsewhere
 from scheduler.core.reserve import RESERVE
@@ -69,6 +69,14 @@ def closed(lease: Lease, policy: Policy, now: Instant) -> bool:
     """Whether it is too late to extend it. What has not started yet never is."""
     closes = closes_at(lease, policy.extension_closes_s)
     return lease.state is not State.SCHEDULED and (closes is None or now >= closes)
+
+
+def closed_at(lease: Lease, policy: Policy, now: Instant) -> Instant | None:
+    """When extending closed, if it has; at the latest when the grace before its end began."""
+    runs_out = lease.state is State.ENDING and lease.end_cause is Cause.EXPIRED
+    if runs_out or (lease.state is State.ACTIVE and closed(lease, policy, now)):
+        return closes_at(lease, policy.extension_closes_s)
+    return None
 
 
 def extend(book: Book, lease_id: LeaseId, until: int, now: Instant, *, partly: bool = False) -> Extended | NotExtended:

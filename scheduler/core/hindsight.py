@@ -9,7 +9,7 @@ decision, and says where it is not.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scheduler.core import record
+from scheduler.core import outcomes
 from scheduler.core.codec import Json, text
 from scheduler.core.decide import Decided, decide
 from scheduler.core.lease import advance, asked, owner, queued
@@ -94,10 +94,10 @@ class World:
     def live(self, step: Step) -> None:
         match step:
             case Asked():
-                self.decided(step, record.asked(step.asks, self.ask(step)))
+                self.decided(step, outcomes.asked(step.asks, self.ask(step)))
             case Planned():
                 waiting = [asked(self.leases[lease_id]) for lease_id in step.queue if lease_id in self.queue]
-                self.decided(step, record.replanned(waiting, self.plan(waiting, step.now)))
+                self.decided(step, outcomes.replanned(waiting, self.plan(waiting, step.now)))
             case Happened(item=Lease() as item):
                 self.put(item)
             case Happened():
@@ -122,7 +122,7 @@ class World:
             self.take(after)
         return found
 
-    def plan(self, waiting: record.Queue, now: Instant) -> Plan:
+    def plan(self, waiting: outcomes.Queue, now: Instant) -> Plan:
         found = replan(self.book, waiting, now)
         self.book = found.book
         for lease_id in found.pulled:

@@ -95,6 +95,29 @@ def queued(lease_id: LeaseId, ask: Ask, asked_at: Instant) -> Lease:
     )
 
 
+def scheduled(lease_id: LeaseId, ask: Ask, asked_at: Instant, promise: Promise) -> Lease:
+    """The lease of an ask with the promise's slot and placement."""
+    return Lease(
+        id=lease_id,
+        company=ask.company,
+        pool=ask.pool,
+        shape=promise.shape or ask.shape,
+        duration_s=ask.duration_s,
+        state=State.SCHEDULED,
+        asked_at=asked_at,
+        start=ask.start,
+        start_by=ask.start_by,
+        notice_s=ask.notice_s,
+        purpose=ask.purpose,
+        min_size=ask.min_size,
+        promised_start=promise.promised,
+        starts_at=promise.start,
+        ends_at=promise.end,
+        stops_at=promise.end,
+        placement=promise.placement,
+    )
+
+
 def asked(lease: Lease) -> tuple[LeaseId, Ask, Instant]:
     """The ask that a queued lease stands for, as the queue has it."""
     ask = Ask(
@@ -109,22 +132,6 @@ def asked(lease: Lease) -> tuple[LeaseId, Ask, Instant]:
         min_size=lease.min_size,
     )
     return lease.id, ask, lease.asked_at
-
-
-def schedule(lease: Lease, promise: Promise) -> Lease:
-    """The lease with the promise's slot and placement, `scheduled`; raises `IllegalTransition` as `advance` does."""
-    if State.SCHEDULED not in NEXT[lease.state]:
-        raise IllegalTransition(lease.state, State.SCHEDULED)
-    return replace(
-        lease,
-        state=State.SCHEDULED,
-        shape=promise.shape or lease.shape,
-        promised_start=promise.promised,
-        starts_at=promise.start,
-        ends_at=promise.end,
-        stops_at=promise.end,
-        placement=promise.placement,
-    )
 
 
 def stretched(lease: Lease, ends_at: Instant) -> Lease:

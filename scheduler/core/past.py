@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scheduler.core import record
+from scheduler.core import outcomes
 from scheduler.core.book import Book
 from scheduler.core.codec import Item
 from scheduler.core.model import Instant, LeaseId
@@ -11,11 +11,11 @@ from scheduler.core.model import Instant, LeaseId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Asks that were decided together; `result` is what was decided, as `core.record` writes it."""
+    """Asks that were decided together; `result` is what was decided, as `core.outcomes` writes it."""
 
     decision: str
     now: Instant
-    asks: record.Asks
+    asks: outcomes.Asks
     result: str
 
 
@@ -45,7 +45,7 @@ class Past:
     """A stretch of history: the book and the queue as it begins, and what happened then, in order."""
 
     book: Book
-    queue: record.Queue
+    queue: outcomes.Queue
     steps: Sequence[Step]
     since: Instant
     until: Instant

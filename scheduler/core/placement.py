@@ -36,8 +36,7 @@ def place_on(plane: Plane, free: _Rows, shape: Shape, box: _Box, purpose: Purpos
         chosen = _spread(free, shape.gpus)
     else:
         chosen = _packed(plane, free, shape.gpus, box)
-    names = list(plane.nodes)
-    return tuple((names[row], gpus) for row, gpus in sorted(chosen.items()))
+    return tuple((plane.names[row], gpus) for row, gpus in sorted(chosen.items()))
 
 
 def _suits(plane: Plane, free: _Rows, level: int, box: _Box, *, spread: bool = False) -> _Rows:
@@ -47,14 +46,14 @@ def _suits(plane: Plane, free: _Rows, level: int, box: _Box, *, spread: bool = F
 def _gang(plane: Plane, free: _Rows, shape: Gang, box: _Box, purpose: Purpose) -> dict[int, int]:
     spread = purpose is Purpose.INFERENCE
     suits = _suits(plane, free, shape.gpus_per_node, box, spread=spread)
-    if shape.nodes == 1 and suits.size and suits.min() != choose.UNFIT:
-        return {int(suits.argmin()): shape.gpus_per_node}
+    if shape.nodes == 1 and suits.size and suits[best := int(suits.argmin())] != choose.UNFIT:
+        return {best: shape.gpus_per_node}
     order = np.argsort(suits, kind="stable")
-    best: list[int] = order[suits[order] != choose.UNFIT].tolist()
-    if len(best) < shape.nodes:
-        raise ValueError(f"{len(best)} nodes are free for {shape}")
+    free_rows: list[int] = order[suits[order] != choose.UNFIT].tolist()
+    if len(free_rows) < shape.nodes:
+        raise ValueError(f"{len(free_rows)} nodes are free for {shape}")
     nodes = list(plane.nodes.values())
-    taken = _dealt(best, nodes, shape.nodes) if spread else _together(best, nodes, shape.nodes)
+    taken = _dealt(free_rows, nodes, shape.nodes) if spread else _together(free_rows, nodes, shape.nodes)
     return dict.fromkeys(taken, shape.gpus_per_node)
 
 
@@ -156,9 +155,9 @@ def kept(
         rest = _missing(plane, free, shape, missing, (start, end), stay, purpose)
     except ValueError:
         return None
-    names = list(plane.nodes)
     for row, gpus in rest.items():
-        stay[NodeId(names[row])] = stay.get(names[row], 0) + gpus
+        node = plane.names[row]
+        stay[node] = stay.get(node, 0) + gpus
     return tuple(sorted(stay.items()))
 
 

@@ -6,8 +6,8 @@ only the second after starts at once then, without the slack that it is promised
 """
 
 from scheduler.core.book import Book
-from scheduler.core.decide import decide
-from scheduler.core.model import Ask, Instant, LeaseId, Promise, Queued, Verdict
+from scheduler.core.decide import foretold
+from scheduler.core.model import Ask, Instant, Promise, Queued, Verdict
 
 HOLDS_S = 1
 
@@ -21,7 +21,7 @@ def quote(book: Book, ask: Ask, now: Instant) -> Verdict:
     ends = ask.start if ask.start_by is None else ask.start_by
     if ends is not None:
         last = max(now, min(last, ends))
-    verdicts = [decide(book, [(LeaseId("~"), ask)], Instant(at)).verdicts[0] for at in range(now, last + 1)]
+    verdicts = [foretold(book, ask, Instant(at)) for at in range(now, last + 1)]
     return max(verdicts, key=_worth)
 
 

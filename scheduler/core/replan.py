@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from scheduler.core import decide
 from scheduler.core.book import Book, Draft
-from scheduler.core.lease import queued, schedule
+from scheduler.core.lease import queued, scheduled
 from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, Queued, Refusal, State
 from scheduler.core.repair import Repaired, repair
 from scheduler.core.rules import RULES, pencilled, pull_all
@@ -56,7 +56,7 @@ def replan(book: Book, queue: Queue, now: Instant) -> Plan:
     for lease_id, ask, asked_at in queue:
         one = decide.verdict(draft, ask, now, waited=True)
         if isinstance(one, Promise):
-            draft.put(schedule(queued(lease_id, ask, asked_at), one))
+            draft.put(scheduled(lease_id, ask, asked_at, one))
             promises[lease_id] = one
         else:
             left[lease_id] = one

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlmodel import Session, col, select
 
-from scheduler.core import codec, record
+from scheduler.core import codec, outcomes, record
 from scheduler.core.model import Ask, Instant, LeaseId, Policy
 from scheduler.core.past import Asked, Happened, Past, Planned, Step
 from scheduler.store import decisions, history, leases, tables
@@ -96,7 +96,7 @@ def _changes(session: Session, pool: str, first: int, until: Instant, most: int)
     return found
 
 
-def _queue(session: Session, pool: str, at: Instant) -> record.Queue:
+def _queue(session: Session, pool: str, at: Instant) -> outcomes.Queue:
     """Who waited at an instant, by when they asked."""
     ids = session.connection().execute(_QUEUED, {"pool": pool, "at": at}).scalars().all()
     rows = session.exec(select(tables.Lease).where(col(tables.Lease.id).in_(ids))).all()

@@ -16,6 +16,7 @@ from scheduler.core.record import REPLAN, Record
 from scheduler.core.replan import Move
 from scheduler.ids import new_id
 from scheduler.store import bulk, changes, ledger, records
+from scheduler.store.audit import REQUEST_ID
 from scheduler.store.ledger import Entry
 from scheduler.store.records import Said
 from scheduler.store.tables import Audit, Decision, LeaseEvent, PlacementRow
@@ -73,12 +74,28 @@ def write_answers(
 
 
 def write_decision(
-    session: Session, book: Book, kept: Record, said: Said, *, pool: str, decided_at: int, at: float
+    session: Session,
+    book: Book,
+    kept: Record,
+    said: Said,
+    *,
+    pool: str,
+    decided_at: int,
+    at: float,
+    refused: Lease | None = None,
 ) -> str:
-    """A decision that is of no ask; its id, which what it moved and promised refers to."""
+    """A decision that is of no ask; its id, which what it moved and promised refers to, or the refusal of a change."""
     head = new_id("dec", at)
-    version = book.policy.version
-    row = records.said_row(said, id=head, pool=pool, generation=decided_at, policy_version=version, at=at)
+    row = records.said_row(
+        said,
+        id=head,
+        pool=pool,
+        generation=decided_at,
+        policy_version=book.policy.version,
+        at=at,
+        refused=refused,
+        request_id=session.info.get(REQUEST_ID),
+    )
     bulk.insert(session, (Decision, records.kept([row], kept)))
     return head
 

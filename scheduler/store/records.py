@@ -49,27 +49,39 @@ class Said:
 
     code: str
     detail: str
-    numbers: Mapping[str, int]
+    numbers: Mapping[str, int | str]
 
 
-def said_row(said: Said, *, id: str, pool: str, generation: int, policy_version: str, at: float) -> bulk.Row:
-    """A decision that is of no ask as it is stored, without what it was made from."""
+def said_row(
+    said: Said,
+    *,
+    id: str,
+    pool: str,
+    generation: int,
+    policy_version: str,
+    at: float,
+    refused: CoreLease | None = None,
+    request_id: str | None = None,
+) -> bulk.Row:
+    """A decision that is of no ask as it is stored, without what it was made from. `refused` is the lease whose change it
+    refused; other decisions are about all whom they moved.
+    """
     return {
         "id": id,
         "at": int(at),
         "kind": "",
         "part_of": None,
-        "lease": None,
-        "company": None,
+        "lease": None if refused is None else refused.id,
+        "company": None if refused is None else refused.company,
         "pool": pool,
         "generation": generation,
         "policy_version": policy_version,
-        "outcome": None,
+        "outcome": None if refused is None else wire.Outcome.REFUSED.value,
         "code": said.code,
         "detail": said.detail,
         "numbers": dict(said.numbers),
         "elsewhere": [],
-        "request_id": None,
+        "request_id": request_id,
         **_UNKEPT,
     }
 
@@ -132,6 +144,19 @@ def decision_to_wire(row: Decision) -> wire.Decision:
     )
 
 
+def refusal_to_wire(said: Said, *, id: str, policy_version: str, at: float) -> wire.Decision:
+    """The refusal of a change as people see it."""
+    return wire.Decision(
+        id=id,
+        at=to_wire(int(at)),
+        outcome=wire.Outcome.REFUSED,
+        code=said.code,
+        detail=said.detail,
+        numbers=dict(said.numbers),
+        policy_version=policy_version,
+    )
+
+
 def event(
     session: Session, lease: Lease, event: str, *, at: float, cause: str | None = None, detail: Detail | None = None
 ) -> None:
@@ -162,6 +187,12 @@ def slipped(session: Session, lease: str) -> bool:
     lost = (event == "queued") & (col(LeaseEvent.cause) != Cause.ASKED.value)
     query = select(LeaseEvent.seq).where(col(LeaseEvent.lease) == lease, (event == "slipped") | lost).limit(1)
     return session.exec(query).first() is not None
+
+
+def last_cause(session: Session, lease: str, event: str) -> str | None:
+    """With what cause the lease's newest event of that kind was told; None where there is none."""
+    query = select(LeaseEvent.cause).where(col(LeaseEvent.lease) == lease, col(LeaseEvent.event) == event)
+    return session.exec(query.order_by(col(LeaseEvent.seq).desc()).limit(1)).first()
 
 
 def event_row(

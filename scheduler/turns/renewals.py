@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from scheduler import renewing
-from scheduler.core.extend import Extended, NotExtended
-from scheduler.core.model import Lease as CoreLease
+from scheduler import refusals, renewing
+from scheduler.refusals import Declined
 from scheduler.service import Service
 from scheduler.store import due, generation, records
 from scheduler.store.db import Session
@@ -20,23 +19,26 @@ class Renewed:
 
 
 def renew_due(session: Session, service: Service, pool: str, *, now: float) -> list[Renewed]:
-    """Extends what is due in one pool; a refusal is told once, and tried again until extending closes."""
+    """Extends what is due in one pool. A refusal is told and tried again until extending closes; it is told again once
+    something else is in the way.
+    """
     generation.lock(session, pool)
     found: list[Renewed] = []
     for row, lease in due.renewals(session, pool, now=now):
-        outcome = renewing.renew(service, session, row, lease, now=now)
-        if not isinstance(outcome, Extended):
-            _refuse(session, row, lease, outcome, now)
-        found.append(Renewed(lease=row.id, done=isinstance(outcome, Extended)))
+        declined = renewing.renew(service, session, row, lease, now=now)
+        if declined is not None:
+            _refuse(session, row, declined, now)
+        found.append(Renewed(lease=row.id, done=declined is None))
     session.flush()
     return found
 
 
-def _refuse(session: Session, row: Lease, lease: CoreLease, outcome: NotExtended | None, now: float) -> None:
+def _refuse(session: Session, row: Lease, found: Declined, now: float) -> None:
     """`too_late` is one that nobody was there to renew while it could be."""
-    if row.renewal_refused_at is None:
-        what = "too_late" if outcome is None else outcome.obstacle.what
-        detail = {"in_the_way": what, "ends_at": records.time(lease.ends_at)}
+    what = str(found.numbers.get("in_the_way", "too_late"))
+    if row.renewal_refused_at is None or what != records.last_cause(session, row.id, "renewal_refused"):
+        decision = refusals.keep(session, found)
+        detail = {"in_the_way": what, "ends_at": records.time(row.ends_at), "decision": decision.id}
         records.event(session, row, "renewal_refused", at=now, cause=what, detail=detail)
     row.renewal_refused_at = int(now)
     session.add(row)

@@ -1,5 +1,6 @@
 """A book's digest and the bytes of what is decided by it are the same however the book was come by."""
 
+import json
 from dataclasses import replace
 
 from hypothesis import assume, given, settings
@@ -10,7 +11,9 @@ from scheduler.core.book import Book
 from scheduler.core.codec import Item, Quota
 from scheduler.core.decide import decide
 from scheduler.core.extend import Extended, extend
-from scheduler.core.model import Cause, Drain, Instant, Lease, LeaseId, Node, NodeId
+from scheduler.core.growth import Bounds, resize
+from scheduler.core.model import Cause, Drain, Instant, Lease, LeaseId, Node, NodeId, Purpose
+from scheduler.core.resize import Resized, size_of
 from tests.builders import a_policy
 from tests.property.test_extend import extendable
 from tests.property.world import HORIZON_S, QUOTAS, Asks, Step, World, asks, histories
@@ -60,8 +63,32 @@ def test_a_book_that_was_kept_made_anew_or_rebuilt_from_its_items_gives_the_same
 
 
 @settings(max_examples=300, deadline=None)
+@given(histories, st.integers(0, 9), st.integers(1, 45), st.booleans())
+def test_an_extension_granted_or_not_is_in_the_digest_and_is_made_again(
+    history: list[Step], which: int, by_s: int, partly: bool
+) -> None:
+    world = lived(history, "late-slots")
+    lease = extendable(world, which)
+    assume(lease is not None)
+    assert lease is not None
+    assert lease.ends_at is not None
+    until = lease.ends_at + by_s
+    found = extend(world.book, lease.id, until, world.now, partly=partly)
+    if isinstance(found, Extended):
+        anew = Book.of(world.policy, world.nodes.values(), found.book.leases.values(), QUOTAS)
+        assert found.book.digest(world.now) == anew.digest(world.now) != world.book.digest(world.now)
+    kept = record.of_extension(world.book, lease.id, until, world.now, found, partly=partly)
+    again = record.again(record.EXTEND, rebuilt(world), record.loads(kept.inputs))
+    assert again == kept.result
+    assert ("refused" in record.loads(again)) == (not isinstance(found, Extended))
+
+
+@settings(max_examples=300, deadline=None)
 @given(histories, st.integers(0, 9), st.integers(1, 45))
-def test_an_extension_is_in_the_digest_and_is_made_again(history: list[Step], which: int, by_s: int) -> None:
+def test_an_extension_that_was_kept_by_what_was_granted_is_made_again(
+    history: list[Step], which: int, by_s: int
+) -> None:
+    """As records were before they had what was asked for, and what kept a lease from it."""
     world = lived(history, "late-slots")
     lease = extendable(world, which)
     assume(lease is not None)
@@ -70,10 +97,30 @@ def test_an_extension_is_in_the_digest_and_is_made_again(history: list[Step], wh
     found = extend(world.book, lease.id, lease.ends_at + by_s, world.now, partly=True)
     if not isinstance(found, Extended):
         return
-    anew = Book.of(world.policy, world.nodes.values(), found.book.leases.values(), QUOTAS)
-    assert found.book.digest(world.now) == anew.digest(world.now) != world.book.digest(world.now)
-    kept = record.of_extension(world.book, found, world.now)
-    assert record.again(record.EXTEND, rebuilt(world), record.loads(kept.inputs)) == kept.result
+    kept = record.of_extension(world.book, lease.id, lease.ends_at + by_s, world.now, found, partly=True)
+    inputs = {"lease": lease.id, "until": found.lease.ends_at, "now": world.now}
+    result = json.loads(record.again(record.EXTEND, rebuilt(world), inputs))
+    assert result == {"moves": record.loads(kept.result)["moves"]}
+
+
+@settings(max_examples=300, deadline=None)
+@given(histories, st.integers(0, 9), st.integers(1, 16), st.integers(1, 3), st.none() | st.integers(4, 12), st.data())
+def test_a_resize_granted_or_not_is_made_again(
+    history: list[Step], which: int, size: int, least: int, most: int | None, data: st.DataObject
+) -> None:
+    world = lived(history, "late-slots")
+    lease = extendable(world, which)
+    assume(lease is not None)
+    assert lease is not None
+    assume(size != size_of(lease.shape))
+    lease = replace(lease, purpose=data.draw(st.sampled_from([*[Purpose.INFERENCE] * 3, Purpose.TRAINING])))
+    world.leases[lease.id], world.book = lease, world.book.put_lease(lease)
+    bounds, ready = Bounds(least=least, most=most), {NodeId("n1"): 1}
+    found = resize(world.book, lease.id, size, world.now, ready, bounds)
+    kept = record.of_resize(world.book, lease.id, size, world.now, found, ready=ready, bounds=bounds)
+    again = record.again(record.RESIZE, rebuilt(world), record.loads(kept.inputs))
+    assert again == kept.result
+    assert ("refused" in record.loads(again)) == (not isinstance(found, Resized))
 
 
 @settings(max_examples=300, deadline=None)

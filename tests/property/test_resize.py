@@ -5,8 +5,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.core.lease import advance, box, charge, sized, stretched
-from scheduler.core.model import Cause, Instant, State, Total
+from scheduler.core.growth import NotGrown, resize
+from scheduler.core.lease import advance, box, charge, resized_at, sized, stretched
+from scheduler.core.model import Cause, Instant, Purpose, State, Total
 from scheduler.core.resize import Resized, grow, shrink, size_of
 from tests.builders import a_lease, a_placement
 from tests.property import slow
@@ -43,6 +44,31 @@ def test_a_resize_moves_nobody_and_takes_nothing_that_is_promised(history: list[
             for node, _ in lease.placement:
                 gap_s = world.policy.gap_s
                 assert slow.used(after.values(), node, second, gap_s) == slow.used(before.values(), node, second, gap_s)
+
+
+@settings(max_examples=300, deadline=None)
+@given(histories, st.integers(0, 9), st.integers(2, 12))
+def test_a_larger_size_that_is_refused_is_possible_from_when_it_says_and_no_sooner(
+    history: list[Step], which: int, size: int
+) -> None:
+    world = lived(history)
+    lease = extendable(world, which)
+    if lease is None or size <= size_of(lease.shape) or lease.state is not State.ACTIVE:
+        return
+    book = world.book.put_lease(replace(lease, purpose=Purpose.INFERENCE))
+    found = resize(book, lease.id, size, world.now)
+    if not isinstance(found, NotGrown):
+        return
+    assert found.way is not None
+    clear, first = found.way.clear, resized_at(lease, world.now)
+    for now in range(first, lease.stops_at or 0):
+        possible = clear is not None and now >= clear
+        assert isinstance(grow(book, lease.id, size, Instant(now)), Resized) == possible
+    assert first <= found.way.at < (lease.stops_at or 0) + world.policy.gap_s
+    begin = {other.id for other in book.leases.values() if other.starts_at == found.way.at}
+    assert set(found.way.leases) <= begin
+    if found.way.at > first and found.obstacle == "capacity":
+        assert found.way.leases or found.way.drains
 
 
 amendments = st.lists(st.tuples(st.sampled_from(["size", "end"]), st.integers(0, 40), st.integers(1, 9)), max_size=8)

@@ -1,6 +1,7 @@
 """The command line on the real API: what one types, in the order in which a programme begins."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typer.testing import CliRunner, Result
 from dure.cli import app, exits
 from dure.cli.terminal import Outside
 from tests.integration.api.conftest import Site
+from tests.integration.scheduler.conftest import T0
 from tests.receiver import receiver
 
 Dure = Callable[..., Result]
@@ -202,3 +204,19 @@ def test_what_is_wrong_has_its_exit_code(dure: Dure, who: str, words: list[str],
     result = dure(who, *words, code=code)
     assert result.stdout == ""
     assert "error (" in result.stderr
+
+
+def test_a_refused_change_is_found_in_the_story_of_its_lease_and_made_again(dure: Dure, site: Site) -> None:
+    lease = site.ask("acme", 4, duration_s=3600, purpose="inference").json()["id"]
+    site.ask("globex", 16, duration_s=600, start="2027-01-15T09:10:00Z")
+    site.world.turn(T0)
+    site.clock.at = T0 + 10
+    far = dure("acme", "lease", "extend", lease, "--by", "3h", code=exits.CONFLICT).stderr
+    large = dure("acme", "lease", "resize", lease, "--gpus", "17", code=exits.CONFLICT).stderr
+    kept = [re.findall(r"kept as (dec_\w+): dure decision show \1", said) for said in (far, large)]
+    assert [len(ids) for ids in kept] == [1, 1]
+    story = dure("acme", "lease", "explain", lease).stdout
+    for [decision] in kept:
+        assert decision in story
+        assert "refused" in dure("acme", "decision", "show", decision).stdout
+        assert "byte for byte" in dure("acme", "decision", "replay", decision).stdout

@@ -7,6 +7,7 @@ import pytest
 from sqlmodel import col, select
 
 from dure import wire
+from dure.errors import DureError
 from scheduler import amend, endings, renewing
 from scheduler.actor import Actor
 from scheduler.core.model import Instant
@@ -26,6 +27,13 @@ PRODUCT = "NVIDIA H100 80GB HBM3"
 
 def company(name: str) -> Actor:
     return Actor(role=wire.Role.COMPANY, token=f"tok_{name}", company=name)
+
+
+def granted(found: wire.Amended | DureError) -> wire.Amended:
+    """What became of a lease. Raises what its company would be told, which is committed by then."""
+    if isinstance(found, DureError):
+        raise found
+    return found
 
 
 @dataclass
@@ -134,17 +142,20 @@ class World:
     def extend(self, lease: wire.Lease, *, now: float, **body: object) -> wire.Amended:
         wanted = wire.Extend.model_validate(body)
         with self.db.begin() as session:
-            return amend.extended(self.service, session, lease.id, wanted, actor=company(lease.company), now=now)
+            found = amend.extended(self.service, session, lease.id, wanted, actor=company(lease.company), now=now)
+        return granted(found)
 
     def shrink(self, lease: wire.Lease, *, now: float, **body: object) -> wire.Amended:
         wanted = wire.Shrink.model_validate(body)
         with self.db.begin() as session:
-            return amend.shrunk(self.service, session, lease.id, wanted, actor=company(lease.company), now=now)
+            found = amend.shrunk(self.service, session, lease.id, wanted, actor=company(lease.company), now=now)
+        return granted(found)
 
     def resize(self, lease: wire.Lease, *, now: float, **body: object) -> wire.Amended:
         wanted = wire.Resize.model_validate(body)
         with self.db.begin() as session:
-            return amend.resized(self.service, session, lease.id, wanted, actor=company(lease.company), now=now)
+            found = amend.resized(self.service, session, lease.id, wanted, actor=company(lease.company), now=now)
+        return granted(found)
 
     def set_renewal(self, lease: wire.Lease, *, now: float, renew: bool) -> wire.Lease:
         body = wire.Renewal(renew=renew)

@@ -11,6 +11,7 @@ import pytest
 from dure import wire
 from dure.errors import InvalidRequest, ResizeRefused, WrongState
 from scheduler import amend
+from scheduler.case import rfc
 from scheduler.core.model import Instant
 from scheduler.service import Service
 from scheduler.store import books, history, pools, usage
@@ -160,7 +161,18 @@ def test_growing_takes_nothing_that_is_promised_and_says_how_much_there_is(world
     promised = world.ask(10, who="globex", start=to_wire(T0 + 1000), duration_s=100)
     with pytest.raises(ResizeRefused) as refused:
         world.resize(lease, now=T0 + 10, gpus=7)
-    assert refused.value.numbers == {"in_the_way": "capacity", "asked": 7, "has": 4, "largest": 6}
+    assert refused.value.numbers == {
+        "in_the_way": "capacity",
+        "asked": 7,
+        "has": 4,
+        "largest": 6,
+        "in_the_way_from": rfc(T0 + 1000),
+        "possible_from": rfc(T0 + 1100 + GAP_S),
+        "promises_in_the_way": 1,
+    }
+    assert refused.value.detail.endswith(
+        f"it can have 6, and by the calendar as it is 7 from {rfc(T0 + 1100 + GAP_S)} on"
+    )
     world.resize(lease, now=T0 + 10, gpus=6)
     assert world.lease(promised).starts_at == promised.starts_at
     assert world.overbooked(T0 + 10) == []

@@ -2,8 +2,8 @@
 
 import pytest
 
-from scheduler.core.book import Book
-from scheduler.core.calendar import Box, earliest, fits, free_at, free_from, latest
+from scheduler.core.book import Book, Draft
+from scheduler.core.calendar import Box, earliest, fits, free_from, latest
 from scheduler.core.codec import Quota
 from scheduler.core.model import CompanyId, Gang, Shape, State, Total
 from tests.builders import a_book, a_lease, a_node, a_policy
@@ -86,7 +86,7 @@ def test_nothing_starts_on_a_closed_node():
     book = Book.of(a_policy(gap_s=0), [a_node("n1", 8, open=False), a_node("n2", 4)])
     assert earliest(book, box(book, Gang(nodes=1, gpus_per_node=8), 10), 0, 1000) is None
     assert earliest(book, box(book, Total(gpus=4), 10), 0, 1000) == 0
-    assert free_at(book, 0) == 4
+    assert Draft(book).free_at(0) == 4
 
 
 def test_a_node_that_lost_more_than_is_free_takes_nothing_from_the_others():

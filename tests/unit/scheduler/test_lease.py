@@ -3,9 +3,9 @@ from itertools import product
 
 import pytest
 
-from scheduler.core.lease import NEXT, Charge, IllegalTransition, advance, charge, schedule
-from scheduler.core.model import Cause, Instant, Lease, State
-from tests.builders import a_lease, a_promise, a_queued_lease
+from scheduler.core.lease import NEXT, Charge, IllegalTransition, advance, charge, scheduled
+from scheduler.core.model import Cause, Instant, Lease, LeaseId, State
+from tests.builders import a_lease, a_promise, a_queued_lease, an_ask
 
 NOW = Instant(150)
 
@@ -43,13 +43,8 @@ def test_there_is_no_other_way(state: State, to: State):
 
 
 def test_a_promise_fills_the_slot():
-    lease = schedule(a_queued_lease(), a_promise(100, 200, n1=4))
+    lease = scheduled(LeaseId("lea_1"), an_ask(), Instant(0), a_promise(100, 200, n1=4))
     assert lease == replace(a_lease(), shape=lease.shape, started_at=None)
-
-
-def test_a_running_lease_is_not_scheduled_again():
-    with pytest.raises(IllegalTransition):
-        schedule(a_lease(state=State.ACTIVE), a_promise())
 
 
 def test_a_lease_that_starts_late_keeps_its_box():

@@ -4,12 +4,14 @@ from dataclasses import MISSING, fields, replace
 
 import pytest
 
-from scheduler.core import record
+from scheduler.core import outcomes, record
 from scheduler.core.decide import decide
+from scheduler.core.extend import Extended, NotExtended, closes_at, extend
 from scheduler.core.fragmentation import Mix
-from scheduler.core.model import Ask, CompanyId, Gang, Instant, LeaseId, PoolId, Purpose, State, Total
+from scheduler.core.growth import Bounds, resize
+from scheduler.core.model import Ask, CompanyId, Gang, Instant, Lease, LeaseId, PoolId, Purpose, State, Total
 from scheduler.core.replan import replan
-from tests.builders import a_book, a_lease, a_node, a_policy, an_ask
+from tests.builders import GAP_S, a_book, a_lease, a_node, a_policy, an_ask
 
 EVERYTHING = Ask(
     company=CompanyId("bolt"),
@@ -94,7 +96,89 @@ def test_a_plan_keeps_no_more_of_a_long_queue_than_it_says() -> None:
     book = a_book(a_lease("lea_1", state=State.ACTIVE, starts_at=0, duration_s=9_000, n1=8))
     queue = [
         (LeaseId(f"lea_{k:03}"), an_ask(Total(gpus=8), start_by=200), Instant(90))
-        for k in range(record.WAITING_KEPT + 3)
+        for k in range(outcomes.WAITING_KEPT + 3)
     ]
     result = record.loads(record.of_replan(book, queue, NOW, replan(book, queue, NOW)).result)
-    assert (len(result["waits"]), result["waits_more"]) == (record.WAITING_KEPT, 3)
+    assert (len(result["waits"]), result["waits_more"]) == (outcomes.WAITING_KEPT, 3)
+
+
+MINE = LeaseId("lea_mine")
+
+
+def running(purpose: Purpose = Purpose.INFERENCE) -> Lease:
+    return replace(a_lease(MINE, state=State.ACTIVE, starts_at=0, duration_s=1000, n1=8), purpose=purpose)
+
+
+def test_a_refused_extension_keeps_what_was_asked_for_and_what_is_in_the_way() -> None:
+    promised = a_lease("lea_next", company="bolt", starts_at=1100, n1=8)
+    book = a_book(running(), promised)
+    found = extend(book, MINE, 5000, NOW)
+    assert isinstance(found, NotExtended)
+    kept = record.of_extension(book, MINE, 5000, NOW, found)
+    inputs, [said] = record.loads(kept.inputs), record.loads(kept.result)["refused"]
+    assert (inputs["lease"], inputs["until"], inputs["now"]) == (MINE, 5000, NOW)
+    assert (said["id"], said["was"], said["code"], said["from"]["ends_at"]) == (
+        *(MINE, "active"),
+        *("extension_refused", 1000),
+    )
+    assert (said["in_the_way"], said["leases"], said["longest_s"]) == ("promise", ["lea_next"], found.longest_s)
+    assert record.again(record.EXTEND, book, inputs) == kept.result
+
+
+def test_whether_a_part_would_do_is_part_of_the_inputs() -> None:
+    book = a_book(running(), a_lease("lea_next", company="bolt", starts_at=1100, n1=8))
+    found = extend(book, MINE, 5000, NOW, partly=True)
+    assert isinstance(found, Extended)
+    kept = record.of_extension(book, MINE, 5000, NOW, found, partly=True)
+    whole = record.of_extension(book, MINE, 5000, NOW, found)
+    assert kept.digest != whole.digest
+    result = record.loads(kept.result)
+    assert result["moves"][0]["to"]["ends_at"] == found.lease.ends_at
+    assert result["obstacle"]["in_the_way"] == "promise"
+    assert record.again(record.EXTEND, book, record.loads(kept.inputs)) == kept.result
+
+
+def test_an_extension_that_came_too_late_keeps_its_second_and_when_extending_closed() -> None:
+    book = a_book(running())
+    second = closes_at(book.leases[MINE], book.policy.extension_closes_s)
+    assert second is not None
+    kept = record.of_closed(book, MINE, 5000, Instant(second + 1), second)
+    [said] = record.loads(kept.result)["refused"]
+    assert (said["code"], said["closed_at"]) == ("too_late_to_extend", second)
+    assert record.again(record.EXTEND, book, record.loads(kept.inputs)) == kept.result
+    sooner = record.loads(kept.inputs) | {"second": second - 1}
+    assert record.loads(record.again(record.EXTEND, book, sooner)) == {"refused": []}
+
+
+@pytest.mark.parametrize(
+    ("size", "bounds", "purpose", "want"),
+    [
+        pytest.param(4, Bounds(least=5), Purpose.INFERENCE, {"in_the_way": "min", "smallest": 5}, id="too small"),
+        pytest.param(12, Bounds(most=9), Purpose.INFERENCE, {"in_the_way": "max", "largest": 9}, id="too large"),
+        pytest.param(12, Bounds(), Purpose.TRAINING, {"in_the_way": "purpose", "largest": 8}, id="training"),
+        pytest.param(
+            12,
+            Bounds(),
+            Purpose.INFERENCE,
+            {"in_the_way": "capacity", "largest": 10, "at": 500, "clear": 700, "leases": ["lea_next"], "drains": []},
+            id="promised",
+        ),
+    ],
+)
+def test_a_refused_size_keeps_what_is_in_the_way(
+    size: int, bounds: Bounds, purpose: Purpose, want: dict[str, object]
+) -> None:
+    promised = a_lease("lea_next", company="bolt", starts_at=500, duration_s=200 - GAP_S, n2=6)
+    book = a_book(running(purpose), promised, nodes=2, quota=32)
+    found = resize(book, MINE, size, NOW, {}, bounds)
+    kept = record.of_resize(book, MINE, size, NOW, found, ready={}, bounds=bounds)
+    [said] = record.loads(kept.result)["refused"]
+    assert want.items() <= said.items()
+    assert record.again(record.RESIZE, book, record.loads(kept.inputs)) == kept.result
+
+
+def test_a_size_that_was_kept_before_bounds_were_is_made_again() -> None:
+    book = a_book(running(), nodes=2, quota=32)
+    before = {"lease": MINE, "size": 12, "ready": {}, "now": NOW}
+    [move] = record.loads(record.again(record.RESIZE, book, before))["moves"]
+    assert (move["cause"], move["to"]["placement"]) == ("resized", [["n1", 8], ["n2", 4]])

@@ -53,6 +53,13 @@ def test_a_refusal_says_code_sentence_numbers_and_where_it_is_kept() -> None:
     ]
 
 
+def test_a_refused_change_says_the_decision_that_it_is_kept_as() -> None:
+    error = errors.ExtensionRefused("Not so far.", decision=a_decision("extension_refused", "refused", numbers={}))
+    assert list(decisions.problem_lines(error, None))[-1] == "  kept as dec_1: dure decision show dec_1"
+    asked = errors.ExtensionRefused("Not so far.", decision=a_decision(id=None, numbers={}))
+    assert list(decisions.problem_lines(asked, None)) == ["error (extension_refused): Not so far."]
+
+
 def test_a_refusal_without_numbers_of_its_own_has_its_decisions() -> None:
     error = errors.NeverFits("No.", decision=a_decision("never_fits", "refused", numbers={"largest_gpus": 8}))
     assert "  largest GPUs  8" in decisions.problem_lines(error, None)

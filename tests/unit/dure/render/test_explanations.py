@@ -49,6 +49,18 @@ def test_a_plan_shows_from_where_to_where() -> None:
     assert "and 4 more" in lines
 
 
+def test_a_refused_change_shows_the_lease_as_it_stays_and_what_is_in_the_way() -> None:
+    runs = wire.LeaseState.ACTIVE
+    stays = a_tried(was=runs, got=runs, code="resize_refused", cause="capacity", before=a_slot(), after=a_slot())
+    found = a_record(kind="resize", outcome=wire.Outcome.REFUSED, code="resize_refused", order=[stays])
+    lines = text(explanations.record(found, SEOUL)).splitlines()
+    assert any(line.split() == ["kind", "resize"] for line in lines)
+    row = next(line for line in lines if line.startswith("lea_1 "))
+    assert "active" in row
+    assert ">" not in row
+    assert row.split()[-1] == "resize_refused"
+
+
 def test_a_decision_that_is_older_than_the_keeping_of_inputs_is_not_replayed() -> None:
     said = text(explanations.record(a_record(inputs_digest=None, result_digest=None, order=[], policy={}), SEOUL))
     assert "not kept" in said
