@@ -14,7 +14,7 @@ from scheduler.core.extend import EXTENDABLE, Extended
 from scheduler.core.lease import box
 from scheduler.core.model import Cause, Instant, Lease, Placement, State
 from scheduler.core.record import Record
-from scheduler.core.replan import Move, estimates
+from scheduler.core.replan import Move, expectation
 from scheduler.service import Service, locked_lease
 from scheduler.store import amendments, due, edges, generation, leases, plans, tables
 from scheduler.store.amendments import Amendment, Event
@@ -136,7 +136,7 @@ def shown(session: Session, case: Case, change: Change, actor: Actor) -> wire.Am
     assert before.ends_at is not None
     assert after.ends_at is not None
     [lease] = leases.to_wires(
-        session, [case.row], lambda pool: estimates(change.book, due.asks(session, pool), case.at)
+        session, [case.row], lambda pool: expectation(change.book, due.asks(session, pool), case.at).starts
     )
     if after.ends_at < before.ends_at:  # who asks for an earlier end wants it to end
         lease = lease.model_copy(update={"renew": False, "renew_s": None})

@@ -11,13 +11,14 @@ from typing import Literal
 
 from scheduler.core.book import Book
 from scheduler.core.calendar import Box, fits, free_from
-from scheduler.core.decide import FOR_EVER, most, moves
+from scheduler.core.decide import FOR_EVER, moves
 from scheduler.core.draft import Draft
 from scheduler.core.lease import stretched
 from scheduler.core.model import Cause, Instant, Lease, LeaseId, NodeId, Policy, State
 from scheduler.core.placement import kept
 from scheduler.core.repair import elsewhere
 from scheduler.core.reserve import RESERVE
+from scheduler.core.shapes import most
 
 EXTENDABLE = frozenset({State.SCHEDULED, State.ACTIVE})
 """The states in which a lease may be given another end."""
