@@ -25,6 +25,13 @@ class Move:
     cause: Cause
 
     @property
+    def regained_s(self) -> int:
+        """By how much its promise got earlier: that of a lease asked for a time, which had slipped."""
+        if self.before.promised_start is None or self.after.promised_start is None:
+            return 0
+        return max(0, self.before.promised_start - self.after.promised_start)
+
+    @property
     def slipped_s(self) -> int:
         """By how much its promise got later; 0 for all but lost capacity."""
         if self.before.promised_start is None or self.after.promised_start is None:
