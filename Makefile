@@ -13,7 +13,7 @@ endif
 BIN := .venv/bin
 READY := .venv/installed
 # What was compiled is kept beside the source; what changed since is compiled here, and not by every process for itself.
-WARM := $(BIN)/python -c "from scheduler.warming import warm; warm()"
+WARM := $(BIN)/python -m scheduler compile
 
 .DEFAULT_GOAL := help
 .PHONY: help up demo test check format bench clean

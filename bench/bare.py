@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import uvicorn
 from fastapi import FastAPI
 
-from api.__main__ import config
+from api.process import config
 from dure import wire
 
 PATH = "/bare"

@@ -9,7 +9,10 @@ from pydantic import BaseModel, ValidationError
 S = TypeVar("S", bound=BaseModel)
 
 SHARED = frozenset(
-    {"DURE_DATABASE_URL", "DURE_SERVER", "DURE_TOKEN", "DURE_CONFIG", "DURE_ZONE", "DURE_WEBHOOK_NETWORKS"}
+    {
+        *("DURE_SERVER", "DURE_TOKEN", "DURE_CONFIG", "DURE_ZONE"),
+        *("DURE_DATABASE_URL", "DURE_WEBHOOK_NETWORKS", "DURE_COMPILED_FOLDER"),
+    }
 )
 """Read by more than one process, or by the CLI."""
 

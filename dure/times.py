@@ -8,7 +8,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-EXAMPLES = "now, +1h30m, today 18:00, tomorrow 09:00, fri 09:00, 2026-11-24 09:00, 2026-11-24T09:00:00+09:00"
+EXAMPLES = "now, +1h30m, -10m, today 18:00, tomorrow 09:00, fri 09:00, 2026-11-24 09:00, 2026-11-24T09:00:00+09:00"
 
 _UNITS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _LONGEST_S = 3_650 * 86_400

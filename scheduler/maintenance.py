@@ -89,7 +89,7 @@ def _window(body: wire.DrainNode, now: float) -> range:
     at = math.ceil(now)
     start = at if body.start is None else from_wire(body.start)
     if start < at:
-        message = f"{_rfc(start)} is past; leave it out to drain from now on, for example {_rfc(at)}"
+        message = f"{_rfc(start)} is past; leave it out to drain from now on"
         raise InvalidRequest(f"start: {message}", errors=[FieldError(field="start", message=message)])
     if start + body.duration_s > at + wire.HORIZON_S:
         last = _rfc(at + wire.HORIZON_S)

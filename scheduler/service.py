@@ -97,6 +97,7 @@ class Service:
         at = Instant(math.ceil(now))
         pairs = [(lease_id, ask) for lease_id, _, ask in taken]
         decided = decide(book, pairs, at)
+        expected = self.expectations.of_verdicts(session, pool, pairs, decided.verdicts, now)
         answers = [
             _answer(
                 request,
@@ -124,9 +125,9 @@ class Service:
                 found.lease,
                 found.decision,
                 terms=_terms(request.body, book),
-                estimate=_estimate(verdict),
+                estimate=estimate,
             )
-            for found, (_, request, _), verdict in zip(answers, taken, decided.verdicts, strict=True)
+            for found, (_, request, _), estimate in zip(answers, taken, expected, strict=True)
         )
         return [ask if isinstance(ask, DureError) else next(shown) for ask in parsed]
 
@@ -136,16 +137,18 @@ class Service:
         at = Instant(math.ceil(now))
         _, book = self.books.seen(session, ask.pool, at)
         verdict = quotes.quote(book, ask, at)
-        return _quoted(verdict, ask, now, self.elsewhere.of(session, ask, verdict, at))
+        [expected] = self.expectations.of_verdicts(session, ask.pool, [(LeaseId("~"), ask)], [verdict], now)
+        return _quoted(verdict, ask, now, expected, self.elsewhere.of(session, ask, verdict, at))
 
     def quote_on(self, book: Book, body: wire.Ask, *, actor: Actor, now: float) -> wire.Quote | None:
         """The same for a company, on a book that is known to be the newest, without the database.
 
-        None for a refusal: it says what other pools would answer.
+        None for what needs it: a refusal says what other pools would answer, and whoever is queued is expected behind
+        all that wait.
         """
         ask = asks.of_company(body, actor, now)
         verdict = quotes.quote(book, ask, Instant(math.ceil(now)))
-        return None if isinstance(verdict, Refusal) else _quoted(verdict, ask, now)
+        return _quoted(verdict, ask, now, verdict.estimate) if isinstance(verdict, Promise) else None
 
     def seen(self, session: Session, pool: str, *, now: float, queue: bool, items: Sequence[Item] = ()) -> Plan:
         """What `replan` would do, on what a snapshot shows; nothing is stored. Raises UnknownPool."""
@@ -212,10 +215,6 @@ def _terms(body: wire.Ask, book: Book) -> leases.Terms:
     )
 
 
-def _estimate(verdict: Verdict) -> Instant | None:
-    return None if isinstance(verdict, Refusal) else verdict.estimate
-
-
 def _parsed(session: Session, request: Request, now: float) -> Ask | DureError:
     try:
         return asks.parsed(session, request.body, request.actor, now)
@@ -270,14 +269,16 @@ def locked_lease(session: Session, lease_id: str, actor: Actor) -> tuple[Lease, 
     return row, lease
 
 
-def _quoted(verdict: Verdict, ask: Ask, now: float, elsewhere: Sequence[Option] = ()) -> wire.Quote:
+def _quoted(
+    verdict: Verdict, ask: Ask, now: float, expected: Instant | None, elsewhere: Sequence[Option] = ()
+) -> wire.Quote:
     decision = records.decision(verdict, ask, id=None, policy_version=POLICY_VERSION, now=now, elsewhere=elsewhere)
     if not isinstance(verdict, Promise):
         return wire.Quote(
             decision=decision,
             promised_start=None,
             starts_at=None,
-            estimated_start=to_wire(_estimate(verdict)),
+            estimated_start=to_wire(expected),
             ends_at=None,
             placement=[],
         )
@@ -286,7 +287,7 @@ def _quoted(verdict: Verdict, ask: Ask, now: float, elsewhere: Sequence[Option] 
         shape=None if verdict.shape is None else leases.wire_shape(verdict.shape),
         promised_start=to_wire(verdict.promised),
         starts_at=to_wire(verdict.start),
-        estimated_start=to_wire(verdict.estimate),
+        estimated_start=to_wire(expected),
         ends_at=to_wire(verdict.end),
         placement=leases.shares(verdict.placement),
     )

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scheduler.compiled import CompiledFolder
 from scheduler.webhooks.addresses import Networks
 
 
@@ -16,4 +17,5 @@ class Settings(BaseModel):
     webhook_networks: Networks = Field(
         default=(), description="networks whose addresses webhooks may have though they are not public: 10.1.0.0/16,..."
     )
+    compiled_folder: CompiledFolder = None
     wake_s: float = Field(default=1.0, gt=0, le=5, description="the longest the loop sleeps, in seconds")

@@ -1,7 +1,7 @@
 """Compiles the core's hot functions before a process says that it is ready, so that no request waits for it.
 
-What was compiled is kept in numba's cache: beside the source, or where `NUMBA_CACHE_DIR` says, so only the first start of a
-version takes its ten seconds.
+What was compiled is kept beside the source, or in the folder that `scheduler.compiled` was told, so only the first start of
+a version takes its ten seconds.
 """
 
 from scheduler.core.book import Book
@@ -20,7 +20,7 @@ from scheduler.core.model import (
     Shape,
     Total,
 )
-from scheduler.core.replan import estimates, replan
+from scheduler.core.replan import expectation, replan
 
 _HOUR = 3600
 
@@ -49,4 +49,4 @@ def warm() -> None:
         book = decide(book, [(LeaseId(f"lea_{k}"), ask)], Instant(_HOUR)).book
     lost = book.changed([Node(id=NodeId("n0"), capacity=0, nominal=8, lost_at=Instant(1))]).since(_HOUR)
     replan(lost, (), Instant(2 * _HOUR))
-    estimates(book, (), Instant(2 * _HOUR))
+    expectation(book, (), Instant(2 * _HOUR))

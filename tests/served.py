@@ -10,7 +10,7 @@ import httpx
 import structlog
 from fastapi import FastAPI
 
-from api.__main__ import config
+from api.process import config
 from api.server import Server
 
 

@@ -21,7 +21,7 @@ from scheduler.core.book import Book, Draft
 from scheduler.core.calendar import Box, fits
 from scheduler.core.lease import advance, queued
 from scheduler.core.model import Ask, Cause, CompanyId, Instant, Lease, LeaseId, Node, NodeId, Policy, PoolId, State
-from scheduler.core.replan import estimates, replan
+from scheduler.core.replan import expectation, replan
 from scheduler.core.rules import pencilled
 
 NOW = Instant(1_800_000_000)
@@ -45,7 +45,7 @@ def ours_plan(load: Load, *, nodes: int, runs: int) -> Iterator[Plan]:
     later = Instant(NOW + 60)
     ended = planned.put_lease(_ended(held[0], later))
     yield _timed("afresh", len(left), runs, lambda: replan(book, left, NOW))
-    yield _timed("all to the earliest", len(left), runs, lambda: estimates(planned, (), NOW))
+    yield _timed("all to the earliest", len(left), runs, lambda: expectation(planned, (), NOW))
     yield _timed("after an end", len(left), runs, lambda: replan(ended, (), later))
 
 

@@ -6,7 +6,10 @@ Imports nothing of the replay and nothing of the scheduler, so that a mistake of
 import argparse
 import csv
 import gzip
+import math
+import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +32,7 @@ class Row:
     """A line of the schedule."""
 
     number: int
-    id: int
+    id: str
     submit: int
     promised_start: int
     first_promised_start: int
@@ -60,23 +63,34 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0
 
 
-def log(path: Path) -> tuple[int, dict[int, Line]]:
-    """The machine's size, and the jobs that it can hold and that have a size and a length, by their numbers."""
-    processors = 0
-    jobs: dict[int, Line] = {}
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
-        for line in file:
-            if line.startswith(";"):
-                label, _, value = line.strip("; \n").partition(":")
-                processors = int(value) if label == "MaxProcs" else processors
-                continue
-            if not line.strip():
-                continue
-            id_, submit, _, run_s, used, _, _, asked, asked_s = (int(float(word)) for word in line.split()[:9])
-            gpus, box_s = asked if asked > 0 else used, run_s if asked_s == -1 else asked_s
-            if submit >= 0 and gpus > 0 and run_s > 0 and box_s > 0:
-                jobs[id_] = Line(submit=submit, run_s=min(run_s, box_s), gpus=gpus)
+def log(path: Path) -> tuple[int, dict[str, Line]]:
+    """The machine's size, and the jobs that it can hold and that have a size and a length, by their numbers.
+
+    The second job of number 7 is `7#2`. Bytes that are no text are in comments alone.
+    """
+    sizes: dict[str, int] = {}
+    jobs: dict[str, Line] = {}
+    seen: Counter[int] = Counter()
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        for line in (each.decode("latin-1").strip() for each in file):
+            if said := re.match(r";[; ]*(MaxProcs|MaxNodes)\s*:\s*([\d,]+)", line):
+                sizes[said[1]] = int(said[2].replace(",", ""))
+            elif line and not line.startswith(";") and (job := _line(line)) is not None:
+                id_ = int(float(line.split()[0]))
+                seen[id_] += 1
+                jobs[str(id_) if seen[id_] == 1 else f"{id_}#{seen[id_]}"] = job
+    processors = sizes.get("MaxProcs") or sizes.get("MaxNodes") or 0
     return processors, {id_: job for id_, job in jobs.items() if job.gpus <= processors}
+
+
+def _line(line: str) -> Line | None:
+    """None for what could not be run: submissions are rounded down, lengths up."""
+    _, at, _, ran, used, _, _, wanted, box, _, status = (float(word) for word in line.split()[:11])
+    submit, run_s, box_s = math.floor(at), math.ceil(ran), math.ceil(ran if box == -1 else box)
+    gpus = int(wanted if wanted > 0 else used)
+    if status in (2, 3, 4) or submit < 0 or min(gpus, run_s, box_s) < 1:
+        return None
+    return Line(submit=submit, run_s=min(run_s, box_s), gpus=gpus)
 
 
 def schedule(path: Path) -> list[Row]:
@@ -85,10 +99,13 @@ def schedule(path: Path) -> list[Row]:
         rows = csv.reader(file)
         if next(rows, None) != HEADER:
             raise ValueError(f"{path} does not begin with the line {','.join(HEADER)}")
-        return [Row(number=rows.line_num, **dict(zip(HEADER, map(int, row), strict=True))) for row in rows]
+        return [
+            Row(number=rows.line_num, id=row[0], **dict(zip(HEADER[1:], map(int, row[1:]), strict=True)))
+            for row in rows
+        ]
 
 
-def check(processors: int, jobs: Mapping[int, Line], rows: Sequence[Row]) -> Iterator[str]:
+def check(processors: int, jobs: Mapping[str, Line], rows: Sequence[Row]) -> Iterator[str]:
     """What is wrong, a sentence each."""
     yield from _presence(jobs, rows)
     for row in rows:
@@ -97,8 +114,8 @@ def check(processors: int, jobs: Mapping[int, Line], rows: Sequence[Row]) -> Ite
     yield from _capacity(processors, rows)
 
 
-def _presence(jobs: Mapping[int, Line], rows: Sequence[Row]) -> Iterator[str]:
-    first: dict[int, int] = {}
+def _presence(jobs: Mapping[str, Line], rows: Sequence[Row]) -> Iterator[str]:
+    first: dict[str, int] = {}
     for row in rows:
         if row.id not in jobs:
             yield f"line {row.number}: job {row.id} is not in the log, or could never run"

@@ -117,7 +117,7 @@ class Drive:
         self.book = decided.book
         self.decisions += len(asks)
         for place, verdict in zip(places, decided.verdicts, strict=True):
-            assert isinstance(verdict, Promise), f"job {self.jobs[place].id} got {verdict.code}"
+            assert isinstance(verdict, Promise), f"job {self.jobs[place].label} got {verdict.code}"
             self._first[place] = verdict.promised
             heapq.heappush(self._heap, (verdict.start, Event.START, place))
         self._moved(after for _, after in decided.moves)

@@ -39,21 +39,23 @@ def figures(found: Replay) -> dict[str, Value]:
 
 
 def named(found: Replay) -> dict[str, object]:
-    """The jobs that were left out, each by its number or its line, and where the log was out of order."""
+    """The jobs that were left out, each by its number or its line, where the log was out of order, and what was read otherwise."""
     return {
-        "never_fit": [job.id for job in found.never_fit],
+        "never_fit": [job.label for job in found.never_fit],
         "unusable": list(found.log.unusable),
         "disorder": found.log.disorder,
+        "notes": list(found.log.notes),
     }
 
 
 def warnings(log: Log) -> Iterator[str]:
     """The same for people, before the replay begins."""
     never = [
-        f"job {job.id} asks for {job.processors} of {log.processors} processors and never fits"
+        f"job {job.label} asks for {job.processors} of {log.processors} processors and never fits"
         for job in log.jobs
         if job.processors > log.processors
     ]
+    yield from _some(log.notes, "things that were read otherwise than they stand there")
     yield from _some(log.unusable, "lines that are left out")
     yield from _some(never, "jobs that never fit")
     if log.disorder is not None:

@@ -1,33 +1,24 @@
-"""Reads logs in the Standard Workload Format, plain or gzipped.
+"""Reads logs in the Standard Workload Format, plain or gzipped, as they are in the archives.
 
-https://www.cs.huji.ac.il/labs/parallel/workload/swf.html: comments begin with `;`, a job is a line of 18 numbers, and -1 is
-"not known". Of them are used: 1 id, 2 submit, 4 run time, 5 processors used, 8 processors asked for, 9 time asked for.
+Comments begin with `;`, a job is a line of 18 numbers. What is left out, put in order or read in a way that the log does
+not say itself is named, line by line.
 """
 
 import gzip
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import TextIO, cast
 
-FIELDS = 18
+from bench.replay import fields
+from bench.replay.fields import CANCELLED, PARTIAL, BadLog, Fields
+
+__all__ = ["BadLog", "Job", "Log", "parsed", "read"]
+
 NOT_KNOWN = -1
-LARGEST = 10**12
-"""No time or number in a log is larger: thirty thousand years."""
-
-_USED = {
-    1: "job number",
-    2: "submit time",
-    4: "run time",
-    5: "processors used",
-    8: "processors asked for",
-    9: "time asked for",
-}
-
-
-class BadLog(Exception):
-    """The log cannot be replayed; the sentence says which line, and what would be right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +30,21 @@ class Job:
     run_s: int
     asked_s: int
     processors: int
+    nth: int = 1
+    """Of several jobs with the same number which one it is, in the order of the log."""
+
+    @property
+    def label(self) -> int | str:
+        """Its number; `7#2` for the second job of number 7."""
+        return self.id if self.nth == 1 else f"{self.id}#{self.nth}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
     """`jobs` by when they were submitted, those of one second by their numbers. `unusable` says line by line which jobs have no size or no time, and are left out.
 
-    `disorder` is the first line whose job was submitted before the one above it, if there is one.
+    `disorder` is the first line whose job was submitted before the one above it, if there is one. `notes` say what else
+    was read otherwise than it stands there: repeated numbers, fractions of a second, the size of the machine.
     """
 
     name: str
@@ -53,51 +52,74 @@ class Log:
     jobs: tuple[Job, ...]
     unusable: tuple[str, ...] = ()
     disorder: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read(path: Path) -> Log:
     """The log in a file. Raises BadLog."""
     try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+        with _opened(path) as file:
             return parsed(path.name, file)
-    except UnicodeDecodeError:
-        raise BadLog(
-            f"{path} is no text: a log is a Standard Workload Format file, gzipped if its name ends with .gz"
-        ) from None
     except (OSError, EOFError, zlib.error) as error:
         raise BadLog(f"{path} cannot be read: {error}") from None
 
 
+def _opened(path: Path) -> TextIO:
+    """Comments have names of people and places in whatever their writers used."""
+    if path.suffix == ".gz":
+        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8", errors="replace"))
+    return path.open(encoding="utf-8", errors="replace")
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A log on its way from its lines."""
+
+    sizes: dict[str, int] = field(default_factory=dict[str, int])
+    jobs: list[tuple[int, Job]] = field(default_factory=list[tuple[int, Job]])
+    unusable: list[str] = field(default_factory=list[str])
+    rounded: list[int] = field(default_factory=list[int])
+    seen: Counter[int] = field(default_factory=Counter[int])
+
+    def comment(self, line: str, number: int) -> None:
+        for label in ("MaxProcs", "MaxNodes"):
+            found = fields.machine(line, number, label)
+            if found is not None and found > 0:
+                self.sizes[label] = found
+
+    def job(self, line: str, number: int) -> None:
+        found = fields.job(line, number)
+        why = _unusable(found)
+        if why is not None:
+            self.unusable.append(f"line {number}: job {found.id} {why}")
+            return
+        self.seen[found.id] += 1
+        self.jobs.append((number, _job(found, self.seen[found.id])))
+        if found.rounded:
+            self.rounded.append(number)
+
+
 def parsed(name: str, lines: Iterable[str]) -> Log:
     """The log in these lines, its jobs by submission and then by number. Raises BadLog."""
-    processors = 0
-    jobs: dict[int, tuple[int, Job]] = {}
-    unusable: list[str] = []
+    reading = _Reading()
     for number, line in enumerate(lines, 1):
         if line.lstrip().startswith(";"):
-            processors = _max_procs(line, number) or processors
+            reading.comment(line, number)
         elif line.strip():
-            found = _fields(line, number)
-            job = _job(found)
-            if isinstance(job, str):
-                unusable.append(f"line {number}: job {found[0]} {job}")
-            elif job.id in jobs:
-                raise BadLog(
-                    f"line {number}: job {job.id} is on line {jobs[job.id][0]} too: give each job a number of its own"
-                )
-            else:
-                jobs[job.id] = number, job
-    if processors < 1:
+            reading.job(line, number)
+    processors = reading.sizes.get("MaxProcs", reading.sizes.get("MaxNodes"))
+    if processors is None:
         raise BadLog(f"{name} does not say how large its machine is: its header needs a line like `; MaxProcs: 100`")
-    if not jobs:
-        raise BadLog(f"{name} has no job that could be replayed{_why(unusable)}")
-    in_order = sorted((job for _, job in jobs.values()), key=lambda job: (job.submit, job.id))
+    if not reading.jobs:
+        raise BadLog(f"{name} has no job that could be replayed{_why(reading.unusable)}")
+    in_order = sorted((job for _, job in reading.jobs), key=lambda job: (job.submit, job.id, job.nth))
     return Log(
         name=name,
         processors=processors,
         jobs=tuple(in_order),
-        unusable=tuple(unusable),
-        disorder=_disorder(jobs.values()),
+        unusable=tuple(reading.unusable),
+        disorder=_disorder(reading.jobs),
+        notes=tuple(_notes(reading)),
     )
 
 
@@ -108,56 +130,56 @@ def _why(unusable: Sequence[str]) -> str:
 def _disorder(jobs: Iterable[tuple[int, Job]]) -> str | None:
     for (_, before), (number, job) in pairwise(jobs):
         if job.submit < before.submit:
-            return (
-                f"line {number}: job {job.id} was submitted at {job.submit}, before the job above it ({before.submit})"
-            )
+            return f"line {number}: job {job.label} was submitted at {job.submit}, before the job above it ({before.submit})"
     return None
 
 
-def _max_procs(line: str, number: int) -> int | None:
-    label, _, value = line.lstrip("; ").partition(":")
-    if label.strip() != "MaxProcs":
-        return None
-    try:
-        return int(value)
-    except ValueError:
-        raise BadLog(
-            f"line {number}: MaxProcs is a whole number, for example `; MaxProcs: 100`, not {value.strip()!r}"
-        ) from None
-
-
-def _fields(line: str, number: int) -> list[int]:
-    words = line.split()
-    if len(words) != FIELDS:
-        raise BadLog(
-            f"line {number}: a job is {FIELDS} numbers, -1 for what is not known, not {len(words)}: {line.strip()[:60]!r}"
+def _notes(reading: _Reading) -> Iterator[str]:
+    if "MaxProcs" not in reading.sizes:
+        yield f"the header has no MaxProcs, so each of its {reading.sizes['MaxNodes']} nodes (MaxNodes) is one processor"
+    if reading.rounded:
+        yield (
+            f"line {reading.rounded[0]}: a time has a fraction of a second, as on {len(reading.rounded)} lines in all; "
+            f"submissions are rounded down, lengths up"
         )
-    return [_whole(word, place, number) if place in _USED else 0 for place, word in enumerate(words, 1)]
+    yield from _repeated(reading.jobs)
 
 
-def _whole(word: str, place: int, number: int) -> int:
-    try:
-        found = float(word)
-    except ValueError:
-        found = 0.5
-    if not found.is_integer() or abs(found) > LARGEST:
-        raise BadLog(
-            f"line {number}: field {place} ({_USED[place]}) is a whole number, for example 120, not {word[:30]!r}"
-        )
-    return int(found)
+def _repeated(jobs: Sequence[tuple[int, Job]]) -> Iterator[str]:
+    first: Mapping[int, int] = {job.id: number for number, job in reversed(jobs)}
+    for number, job in jobs:
+        if job.nth > 1:
+            yield f"line {number}: job {job.id} is on line {first[job.id]} too, and is called {job.label} here"
 
 
-def _job(found: Sequence[int]) -> Job | str:
-    """The job, or why it is none. What was not asked for is taken from what was used."""
-    job, submit, run_s, used, asked, asked_s = (found[place - 1] for place in _USED)
-    processors = asked if asked > 0 else used
-    if submit < 0:
-        return f"was submitted at {submit}, which is no time"
-    if processors < 1:
-        return f"has no size: it used {used} processors and asked for {asked}"
-    if run_s < 1:
-        return f"has no length: it ran for {run_s} s"
-    if asked_s == 0 or asked_s < NOT_KNOWN:
-        return f"has no length: it asked for {asked_s} s"
-    asked_s = run_s if asked_s == NOT_KNOWN else asked_s
-    return Job(id=job, submit=submit, run_s=min(run_s, asked_s), asked_s=asked_s, processors=processors)
+def _unusable(found: Fields) -> str | None:
+    """Why a line is no job."""
+    if found.status in PARTIAL:
+        return f"has status {found.status}: one execution of a job whose own line has the whole"
+    if found.submit < 0:
+        return f"was submitted at {found.submit}, which is no time"
+    if _processors(found) < 1:
+        return f"has no size: it used {found.used} processors and asked for {found.asked}"
+    if found.run_s < 1:
+        cancelled = ", cancelled before it started" if found.status == CANCELLED else ""
+        return f"has no length: it ran for {found.run_s} s{cancelled}"
+    if found.asked_s == 0 or found.asked_s < NOT_KNOWN:
+        return f"has no length: it asked for {found.asked_s} s"
+    return None
+
+
+def _processors(found: Fields) -> int:
+    """What was not asked for is taken from what was used."""
+    return found.asked if found.asked > 0 else found.used
+
+
+def _job(found: Fields, nth: int) -> Job:
+    asked_s = found.run_s if found.asked_s == NOT_KNOWN else found.asked_s
+    return Job(
+        id=found.id,
+        submit=found.submit,
+        run_s=min(found.run_s, asked_s),
+        asked_s=asked_s,
+        processors=_processors(found),
+        nth=nth,
+    )

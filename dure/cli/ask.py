@@ -1,6 +1,5 @@
 """dure ask: GPUs for a time."""
 
-from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,10 +12,6 @@ from dure.cli.terminal import BadUsage, Terminal
 
 if TYPE_CHECKING:
     from dure import wire
-
-
-JUST_NOW = timedelta(minutes=1)
-"""A start no longer ago than this meant now; one further back is more likely a mistake, which the server refuses."""
 
 
 class Purpose(StrEnum):
@@ -93,12 +88,8 @@ def ask(  # noqa: PLR0913 (one parameter an option)
     from dure import wire
 
     _check_serving(purpose, {"--renew": renew, "--min": least is not None, "--max": most is not None})
-    begin, last = terminal.instant("--start", start), terminal.instant("--start-by", start_by)
-    if begin is not None and terminal.now - JUST_NOW <= begin <= terminal.now:
-        # It would be past when it arrives; what has begun already is asked for as soon as possible.
-        if start is not None and start.strip().lower() != "now":
-            terminal.note(f"--start {start} is not later than now: asking for a start as soon as possible")
-        begin = None
+    begin = terminal.start("--start", start, "a start as soon as possible")
+    last = terminal.instant("--start-by", start_by)
     body = wire.Ask(
         pool=pool,
         shape=shapes.parse(shape),

@@ -40,6 +40,22 @@ A setting that nobody knows, in the file or in the environment, is an error that
 - Durations: 90s, 30m, 2h30m, 1d, 2w. Whole numbers with units, the largest first.
 - Shapes: `8` is 8 GPUs in total on as few nodes as possible; `2x8` is 2 nodes with 8 GPUs each, all or nothing.
 
+## A pool's policy
+
+`dure pool policy` changes how a pool promises, `dure whatif --policy` says first what would be different. Under every rule an ask
+that fits now starts now, and no promise gets later for anybody else's sake.
+
+| | |
+|---|---|
+| `late-slots` | Promised is the earliest start and the slack. The slot is the last start up to then, so that the time before it stays open for others; as soon as it fits beside everybody's slot, it starts. Those who ask for more of the pool are tried first, then those who waited longest for their length. |
+| `earliest-slot` | Promised is the earliest start, and nothing is moved afterwards: when something ends early, only new asks use it. |
+| `only-earlier` | Promised is the earliest start; whenever room appears, all that wait are moved to their earliest slots, in order of arrival. |
+| slack | By how much of its own length an ask that must wait may be promised later than its earliest start. More makes promises later and waits shorter; with 0% the promise is the earliest start. For `late-slots`. |
+| reserve | `20%:1h`: leases longer than 1h together leave 20 % of the pool alone, so that short ones need not wait for them. |
+| seniority | Who has waited longer than that is moved to the earliest slot before all others, and keeps it. For `late-slots`. |
+| extension closes | So long before its end a lease is extended no more. |
+| renews before | So long before extending closes a lease that renews itself is extended, or a quarter of its length before if that is shorter. |
+
 ## Answers
 
 People get text on stdout and errors on stderr. With `--json` a command prints the API's own type on stdout, a list as

@@ -32,6 +32,7 @@ _POLICY = {
     "reserve_ppm": ("--reserve", f"{_RESERVE}; for example 2%:1h"),
     "reserve_over_s": ("--reserve", "over 0s to 60d; for example 2%:1h"),
     "seniority_s": ("--seniority", "from 0s to 60d; for example 6h"),
+    "renews_before_s": ("--renews-before", "from 1m to 1d; for example 30m"),
 }
 
 _FIELDS = {
@@ -91,7 +92,7 @@ _FIELDS = {
     **{(model, field): said for model in ("PolicyChange", "PoolCreate") for field, said in _POLICY.items()},
     ("PolicyChange", ""): (
         "--rule",
-        "or --slack, --reserve, --seniority, --extension-closes: say what to change; for example --slack 5%",
+        "or --slack, --reserve, --seniority, --extension-closes, --renews-before: say what to change; for example --slack 5%",
     ),
     ("PolicyChange", "extension_closes_s"): ("--extension-closes", "from 0s to 1d; for example 10m"),
     ("PolicyIf", "rule"): (
@@ -99,7 +100,7 @@ _FIELDS = {
         f"{_RULES}; for example rule=earliest-slot",
     ),
     ("PolicyIf", "slack_ppm"): ("--policy", f"{_SLACK}; for example slack=5%"),
-    ("PolicyIf", "reserve_ppm"): ("--policy", f"{_RESERVE}; for example reserve=20%"),
+    ("PolicyIf", "reserve_ppm"): ("--policy", f"{_RESERVE}; for example reserve=20%:1h"),
     ("NodeEnroll", "name"): ("NODE", NODE),
     ("TokenIssue", "company"): ("--company", COMPANY),
     ("TokenIssue", "node"): ("--node", NODE),

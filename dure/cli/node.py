@@ -8,7 +8,7 @@ from dure.cli import limits
 from dure.cli.command import command
 from dure.cli.pool import seconds
 from dure.cli.secret_file import Taken, prepared
-from dure.cli.terminal import Terminal
+from dure.cli.terminal import BadUsage, Terminal
 from dure.cli.token import show_issued
 
 app = typer.Typer(help="Nodes: machines with GPUs, each with an agent.", no_args_is_help=True)
@@ -86,7 +86,10 @@ def drain(
     from dure.render import maintenance
 
     limits.name("NODE", name, limits.NODE)
-    body = wire.DrainNode(start=terminal.instant("--at", at), duration_s=seconds("--for", duration), reason=reason)
+    begin = terminal.start("--at", at, "a drain from now on")
+    if begin is not None and begin < terminal.now:
+        raise BadUsage("--at", f"{at} is past; leave it out to drain from now on")
+    body = wire.DrainNode(start=begin, duration_s=seconds("--for", duration), reason=reason)
     with terminal.client() as client:
         found = client.preview_drain(name, body) if dry_run else client.drain(name, body)
     terminal.show(found, lambda view: maintenance.drained(found, view, dry_run=dry_run))

@@ -13,20 +13,39 @@ app = typer.Typer(help="Pools: interchangeable GPUs of one product.", no_args_is
 NONE = "none"
 """The word that takes a reserve or seniority away."""
 
-RuleName = Annotated[
-    str | None, typer.Option(metavar="RULE", help="How asks are promised: late-slots, earliest-slot or only-earlier.")
-]
+RULES = (
+    "How asks are promised. late-slots: their earliest start and the slack, and started as soon as they fit; "
+    "earliest-slot: their earliest start, for good; only-earlier: their earliest start, and moved earlier in order of "
+    "arrival when room appears."
+)
+
+RuleName = Annotated[str | None, typer.Option(metavar="RULE", help=RULES)]
 Slack = Annotated[
     str | None,
-    typer.Option(metavar="PERCENT", help="By how much of its length an ask that waits may be promised later: 5%."),
+    typer.Option(
+        metavar="PERCENT",
+        help="By how much of its length an ask that waits may be promised later than its earliest start: 5%.",
+    ),
 ]
 Reserve = Annotated[
     str | None,
-    typer.Option(metavar="PERCENT:DURATION", help="Close that part to leases longer than that: 2%:1h, or none."),
+    typer.Option(
+        metavar="PERCENT:DURATION", help="Keep that part of the pool free of leases longer than that: 2%:1h, or none."
+    ),
 ]
 Seniority = Annotated[
     str | None,
-    typer.Option(metavar="DURATION", help="What has waited longer goes first when room appears: 6h, or none."),
+    typer.Option(
+        metavar="DURATION",
+        help="What has waited longer goes first when room appears, and keeps its earliest slot: 6h, or none.",
+    ),
+]
+RenewsBefore = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help="So long before extending closes a lease renews itself, or a quarter of its length before: 30m.",
+    ),
 ]
 Name = Annotated[str, typer.Argument(metavar="POOL", help="Its name, for example h100-80gb.")]
 
@@ -48,6 +67,7 @@ def add(  # noqa: PLR0913 (one parameter an option)
     extension_closes: Annotated[
         str, typer.Option(metavar="DURATION", help="Until so long before its end a lease is extended.")
     ] = "10m",
+    renews_before: RenewsBefore = None,
     empty_memory_mib: Annotated[
         int, typer.Option(metavar="MIB", help="A GPU with no process and at most this in use is empty.")
     ] = 1024,
@@ -70,7 +90,7 @@ def add(  # noqa: PLR0913 (one parameter an option)
         grace_s=seconds("--grace", grace),
         extension_closes_s=seconds("--extension-closes", extension_closes),
         empty_memory_bytes=empty_memory_mib << 20,
-        **_policy(rule, slack, reserve, seniority),
+        **_policy(rule, slack, reserve, seniority, renews_before),
     )
     with terminal.client() as client:
         added = client.add_pool(body)
@@ -89,6 +109,7 @@ def policy(
     extension_closes: Annotated[
         str | None, typer.Option(metavar="DURATION", help="Until so long before its end a lease is extended.")
     ] = None,
+    renews_before: RenewsBefore = None,
 ) -> None:
     """Change how a pool promises.
 
@@ -98,7 +119,7 @@ def policy(
     from dure.render import fleet
 
     limits.name("POOL", name, limits.POOL)
-    said = _policy(rule, slack, reserve, seniority)
+    said = _policy(rule, slack, reserve, seniority, renews_before)
     if extension_closes is not None:
         said["extension_closes_s"] = seconds("--extension-closes", extension_closes)
     change = wire.PolicyChange.model_validate(said)
@@ -107,7 +128,9 @@ def policy(
     terminal.show(found, lambda view: fleet.pool(found, view))
 
 
-def _policy(rule: str | None, slack: str | None, reserve: str | None, seniority: str | None) -> dict[str, Any]:
+def _policy(
+    rule: str | None, slack: str | None, reserve: str | None, seniority: str | None, renews_before: str | None
+) -> dict[str, Any]:
     """What was said of a policy, by its own names."""
     said: dict[str, Any] = {}
     if rule is not None:
@@ -118,6 +141,8 @@ def _policy(rule: str | None, slack: str | None, reserve: str | None, seniority:
         said["reserve_ppm"], said["reserve_over_s"] = _reserved(reserve)
     if seniority is not None:
         said["seniority_s"] = None if seniority == NONE else seconds("--seniority", seniority)
+    if renews_before is not None:
+        said["renews_before_s"] = seconds("--renews-before", renews_before)
     return said
 
 

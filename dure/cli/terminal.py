@@ -11,7 +11,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from dure.render.view import View
 
 T = TypeVar("T", bound="BaseModel")
+
+JUST_NOW = timedelta(minutes=1)
+"""A start no longer ago than this meant now; one further back is more likely a mistake."""
 
 WIDTH_OF_A_PIPE = 160
 """Columns where nobody looks: wide enough that no cell is broken."""
@@ -102,6 +105,17 @@ class Terminal:
             return times.parse_instant(text, now=self.now, zone=self.context.zone)
         except times.TimeError as error:
             raise BadUsage(option, str(error)) from None
+
+    def start(self, option: str, text: str | None, what: str) -> datetime | None:
+        """The same for something that begins then; None from now on. What has just passed would be past when it arrives, so
+        it is `what` that is asked for instead, which is said.
+        """
+        found = self.instant(option, text)
+        if found is None or not self.now - JUST_NOW <= found <= self.now:
+            return found
+        if text is not None and text.strip().lower() != "now":
+            self.note(f"{option} {text} is not later than now: asking for {what}")
+        return None
 
     def show(self, value: "BaseModel", table: Callable[["View"], "RenderableType"]) -> None:
         """The answer on stdout: the wire type as JSON with --json, else as people read it."""

@@ -7,7 +7,7 @@ import typer
 
 from dure.cli import limits
 from dure.cli.command import command
-from dure.cli.pool import seconds
+from dure.cli.pool import NONE, seconds
 from dure.cli.terminal import BadUsage, Terminal
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _PART = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?)(%?)", re.ASCII)
 
-POLICY = "rule=earliest-slot, slack=5%, reserve=20%, reserve-over=1h, seniority=4h; several with commas between them"
+POLICY = "rule=earliest-slot, slack=5%, reserve=20%:1h, seniority=4h; several with commas between them"
 
 
 def register(app: typer.Typer) -> None:
@@ -126,14 +126,23 @@ def _policy(text: str) -> "wire.PolicyIf":
             case "slack":
                 said["slack_ppm"] = _ppm(part, value)
             case "reserve":
-                said["reserve_ppm"] = _ppm(part, value)
+                said |= _reserve(part, value)
             case "reserve-over":
                 said["reserve_over_s"] = seconds("--policy", value)
             case "seniority":
-                said["seniority_s"] = None if value == "none" else seconds("--policy", value)
+                said["seniority_s"] = None if value == NONE else seconds("--policy", value)
             case _:
                 raise BadUsage("--policy", f"{part.strip()!r} is no rule; write {POLICY}")
     return wire.PolicyIf.model_validate(said)
+
+
+def _reserve(part: str, value: str) -> dict[str, int]:
+    """As `dure pool policy` takes it; the length may be said apart, by `reserve-over`."""
+    if value == NONE:
+        return {"reserve_ppm": 0, "reserve_over_s": 0}
+    share, colon, over = value.partition(":")
+    said = {"reserve_ppm": _ppm(part, share)}
+    return said | {"reserve_over_s": seconds("--policy", over)} if colon else said
 
 
 def _ppm(part: str, value: str) -> int:

@@ -37,6 +37,7 @@ _OPTIONS = {
     "gap_s": ("--gap", "--gap 30s"),
     "grace_s": ("--grace", "--grace 30s"),
     "extension_closes_s": ("--extension-closes", "--extension-closes 10m"),
+    "renews_before_s": ("--renews-before", "--renews-before 30m"),
     "by_s": ("--by", "--by 2h"),
     "nodes": ("--nodes", "--nodes 2"),
     "empty_memory_bytes": ("--empty-memory-mib", "--empty-memory-mib 1024"),

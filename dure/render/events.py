@@ -1,6 +1,7 @@
 """Events: what happened, as a table or a line each."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -10,6 +11,12 @@ from dure.render.view import View, table, timed
 
 UNSAID = frozenset({"decision", "in_s", "webhook"})
 """Of what an event says for programs, people are told this in other words or not at all."""
+
+_STARTS = frozenset({"starts_at", "starts_at_before", "promised_start", "promised_start_before"})
+"""Said of a lease that is planned in the words of people."""
+
+_ENDS = frozenset({"ends_at", "ends_at_before"})
+"""The same of one that runs, where it is its own end and not a drain's."""
 
 _PLANNED = frozenset({wire.LeaseState.SCHEDULED})
 _RUNNING = frozenset({wire.LeaseState.ACTIVE, wire.LeaseState.ENDING})
@@ -51,12 +58,24 @@ def line(event: wire.Event, view: View) -> str:
 
 def _more(event: wire.Event, view: View) -> Iterator[str]:
     data = event.data
+    told = UNSAID
     if data.state in _PLANNED and data.starts_at is not None:
-        yield f"starts {view.short(data.starts_at)}"
-        if data.promised_start != data.starts_at:
-            yield f"promised {view.short(data.promised_start)}"
+        told |= _STARTS
+        yield f"starts {view.short(data.starts_at)}{_was(data.detail.get('starts_at_before'), data.starts_at, view)}"
+        if data.promised_start != data.starts_at or "promised_start_before" in data.detail:
+            before = _was(data.detail.get("promised_start_before"), data.promised_start, view)
+            yield f"promised {view.short(data.promised_start)}{before}"
     if data.state in _RUNNING and data.stops_at is not None:
-        yield f"ends {view.short(data.stops_at)}"
+        yield f"ends {view.short(data.stops_at)}{_was(data.detail.get('ends_at_before'), data.stops_at, view)}"
+        if "ends_at_before" in data.detail:
+            told |= _ENDS
     for name, value in data.detail.items():
-        if value is not None and name not in UNSAID:
+        if value is not None and name not in told:
             yield f"{name} {value}"
+
+
+def _was(before: int | str | None, now: datetime | None, view: View) -> str:
+    """What it was before, where it was something else."""
+    if not isinstance(before, str) or datetime.fromisoformat(before) == now:
+        return ""
+    return f" (was {view.short(datetime.fromisoformat(before))})"

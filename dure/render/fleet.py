@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dure import times, wire
-from dure.render.maintenance import planned, shortly
+from dure.render.maintenance import out, planned, shortly
 from dure.render.view import View, facts, table, timed
 
 STYLES = {
@@ -68,6 +68,7 @@ def pool(found: wire.Pool, view: View) -> RenderableType:
             ),
             ("grace", f"{times.show_duration(found.grace_s)} before a lease's end"),
             ("extending", f"closes {times.show_duration(found.extension_closes_s)} before a lease's end"),
+            ("renewal", f"{times.show_duration(found.renews_before_s)} before that, or a quarter of a lease's length"),
             ("rule", _rule(found)),
             ("empty", f"no process and at most {found.empty_memory_bytes >> 20} MiB in use"),
             ("added", view.full(found.created_at)),
@@ -121,7 +122,7 @@ def node(found: wire.Node, view: View) -> RenderableType:
         head.append(("versions", f"agent {found.agent_version}, driver {found.driver_version or 'unknown'}"))
     if found.rack or found.island:
         head.append(("stands", f"rack {found.rack or view.none}, island {found.island or view.none}"))
-    head += [("drained", planned(drain, view)) for drain in found.drains]
+    head += [(out(drain, view), planned(drain, view)) for drain in found.drains]
     if not found.gpus:
         return facts([*head, ("GPUs", "none reported yet")])
     made = table(

@@ -1,6 +1,7 @@
 """What a drain does, and what is planned for a node."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -8,11 +9,14 @@ from rich.text import Text
 from dure import times, wire
 from dure.render.view import View, facts
 
+AT_ONCE = timedelta(seconds=5)
+"""A drain from now on begins when it arrived, which is after the command began."""
+
 
 def drained(found: wire.Drained, view: View, *, dry_run: bool) -> RenderableType:
     """Whom a drain, or its end, touches."""
     head = "dry run: nothing was changed" if dry_run else "done"
-    return Group(Text(head, style="bold"), facts(list(_lines(found, view))))
+    return Group(Text(head, style="bold"), facts(list(_lines(found, view, dry_run=dry_run))))
 
 
 def planned(drain: wire.Drain, view: View) -> str:
@@ -33,16 +37,25 @@ def shortly(drain: wire.Drain, view: View) -> str:
     return f"until {view.short(drain.ends_at)}" if begun else f"from {view.short(drain.starts_at)}"
 
 
-def _lines(found: wire.Drained, view: View) -> Iterator[tuple[str, str]]:
+def out(drain: wire.Drain, view: View) -> str:
+    """Whether a node is out of service or will be, in a word."""
+    return "drained" if drain.starts_at <= view.now + AT_ONCE else "drains"
+
+
+def _lines(found: wire.Drained, view: View, *, dry_run: bool) -> Iterator[tuple[str, str]]:
     for drain in found.drains:
         if drain.empty_from is None:
-            yield "back", f"{drain.node}, from now on; {drain.reason or drain.id} is over"
+            over = "would be over" if dry_run else "is over"
+            yield "back", f"{drain.node}, from now on; {drain.reason or drain.id} {over}"
         else:
-            yield "drained", f"{drain.node} {planned(drain, view)}"
+            yield "would drain" if dry_run else out(drain, view), f"{drain.node} {planned(drain, view)}"
     for one in found.moved:
-        yield "moved", f"{one.lease} of {one.company}, {_how(one, view)}"
+        yield "would move" if dry_run else "moved", f"{one.lease} of {one.company}, {_how(one, view)}"
     for one in found.pulled:
-        yield "promised", f"{one.lease} of {one.company}, which was queued: {_when(one, view)}"
+        yield (
+            "would get" if dry_run else "promised",
+            f"{one.lease} of {one.company}, which was queued: {_when(one, view)}",
+        )
     for one in found.running:
         yield "running", f"{one.lease} of {one.company} goes on to its end"
     if not found.moved and not found.running and not found.pulled:

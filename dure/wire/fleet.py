@@ -54,6 +54,8 @@ class PoolCreate(Wire):
     """Seconds before a lease's end at which it becomes `ending`."""
     extension_closes_s: Annotated[int, Field(ge=0, le=86_400, strict=True)] = 600
     """Until so many seconds before its end, and at least until half of its box is over, a lease is extended. Never in its grace."""
+    renews_before_s: Annotated[int, Field(ge=60, le=86_400, strict=True)] = 1800
+    """So many seconds before extending closes, or a quarter of its box if that is shorter, a lease renews itself."""
     empty_memory_bytes: Annotated[int, Field(ge=0, le=1 << 40, strict=True)] = 1 << 30
     """A GPU with no process and at most this much memory in use is empty."""
     rule: Rule = "late-slots"
@@ -73,6 +75,7 @@ class Pool(Wire):
     gap_s: int
     grace_s: int
     extension_closes_s: int = 600
+    renews_before_s: int = 1800
     empty_memory_bytes: int
     rule: Rule
     slack_ppm: int
@@ -97,6 +100,7 @@ class PolicyChange(Wire):
     reserve_over_s: Annotated[int | None, Field(ge=0, le=HORIZON_S, strict=True)] = None
     seniority_s: Annotated[int | None, Field(ge=0, le=HORIZON_S, strict=True)] = None
     extension_closes_s: Annotated[int | None, Field(ge=0, le=86_400, strict=True)] = None
+    renews_before_s: Annotated[int | None, Field(ge=60, le=86_400, strict=True)] = None
 
     @model_serializer
     def said(self) -> dict[str, Any]:
@@ -108,7 +112,8 @@ class PolicyChange(Wire):
     def _something(self) -> Self:
         if not self.said():
             raise ValueError(
-                "say what to change: rule, slack_ppm, reserve_ppm, reserve_over_s, seniority_s or extension_closes_s"
+                "say what to change: rule, slack_ppm, reserve_ppm, reserve_over_s, seniority_s, extension_closes_s or "
+                "renews_before_s"
             )
         return self
 

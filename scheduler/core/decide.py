@@ -145,7 +145,7 @@ def verdict(draft: Draft, ask: Ask, now: Instant, *, at_once: bool = False, wait
         return _promise(case, start) if ask is wanted else _as_many_as_fit(case, wanted, start)
     if ask.queue:
         code = Code.WAITS_FOR_QUOTA if case.obstacle() == "quota" else Code.WAITS_FOR_CAPACITY
-        return Queued(code=code, numbers=case.numbers(), estimate=expected(draft, ask, case.lo))
+        return Queued(code=code, numbers=case.numbers(), first_fit=first_fit(draft, ask, case.lo))
     numbers = case.numbers() | {"waits_for": case.obstacle()} | _instead(case)
     return Refusal(code=Code.NO_START_IN_WINDOW, numbers=numbers)
 
@@ -255,8 +255,8 @@ def _as_many_as_fit(case: _Case, wanted: Ask, start: Instant) -> Promise:
     return replace(promise, shape=shape, numbers={**promise.numbers, "asked_gpus": wanted.shape.gpus})
 
 
-def expected(draft: Draft, ask: Ask, lo: int) -> Instant | None:
-    """When an ask that waits would start from `lo` on as things are, the horizon aside; None if not in its window."""
+def first_fit(draft: Draft, ask: Ask, lo: int) -> Instant | None:
+    """The first start from `lo` on beside all that is booked, past the horizon too; None if there is none in its window."""
     last = ask.start if ask.start_by is None else ask.start_by
     box = Box.of(draft, ask.company, ask.shape, ask.duration_s)
     return earliest(draft, box, max(lo, ask.start or 0), FOR_EVER if last is None else last)

@@ -22,12 +22,16 @@ from scheduler.core.model import (
 INSTANTS = frozenset({"earliest_start"})
 """The numbers that are instants."""
 
+LARGEST = frozenset({"largest_gang_nodes", "largest_gpus"})
+"""The largest shape of the asked kind that there could be; where it is nothing, the sentence says what there could be."""
+
 
 def wire_numbers(verdict: Verdict) -> dict[str, int | str]:
-    """The verdict's numbers with its instants as RFC 3339 times in UTC."""
+    """The verdict's numbers with its instants as RFC 3339 times in UTC; a largest that is nothing is not said."""
     return {
         name: words.time(number) if name in INSTANTS and isinstance(number, int) else number
         for name, number in verdict.numbers.items()
+        if number or name not in LARGEST
     }
 
 
@@ -93,9 +97,9 @@ def _promised(promise: Promise, ask: Ask) -> str:
 
 def _queued(queued: Queued, ask: Ask) -> str:
     numbers = {**queued.numbers, "waits_for": "quota" if queued.code is Code.WAITS_FOR_QUOTA else "capacity"}
-    outlook = "no start is expected"
-    if queued.estimate is not None:
-        outlook = f"it is expected at {words.time(queued.estimate)}, those who wait before it aside"
+    outlook = "no start is in sight"
+    if queued.first_fit is not None:
+        outlook = f"it would fit at {words.time(queued.first_fit)} if nobody waited before it"
     return (
         f"Queued: no start {_window(ask)} fits {words.shape(ask.shape)} for {words.span(ask.duration_s)}, because "
         f"{_full(numbers, ask)}; as things are, {outlook}; it is decided again whenever a lease ends, so wait, or cancel it "
@@ -135,11 +139,13 @@ def _never_fits(numbers: Numbers, ask: Ask) -> str:
     has = f"it has {words.counted(numbers['pool_gpus'], 'GPU')} on {words.counted(numbers['nodes'], 'node')}"
     if largest:
         advice = f"ask for at most {_largest(largest, ask)}"
-    elif numbers["largest_gpus_per_node"]:
-        has += f", at most {numbers['largest_gpus_per_node']} on one"
-        advice = "ask for fewer GPUs on each node"
-    else:
+    elif not numbers["largest_gpus_per_node"]:
         advice = "ask in another pool"
+    elif not numbers["limit_gpus"]:
+        advice = f"have an admin set a quota for {ask.company}, and ask for less"
+    else:
+        has += f", at most {numbers['largest_gpus_per_node']} on one"
+        advice = f"ask for at most {min(int(numbers['largest_gpus_per_node']), int(numbers['limit_gpus']))} on each"
     return f"Pool {ask.pool} never holds {words.shape(ask.shape)}: {has}, so {advice}."
 
 

@@ -67,6 +67,8 @@ class Cause(StrEnum):
     ASKED = "asked"
     CAPACITY = "capacity"
     """Something ended, was cancelled or came back, so a queued ask fits."""
+    QUOTA = "quota"
+    """The same, where it was its company's quota that a queued ask waited for."""
     STARTED = "started"
     EXPIRED = "expired"
     RELEASED = "released"
@@ -274,10 +276,11 @@ class Promise:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queued:
-    """The ask waits: no start can be promised yet. `estimate` is when it is expected to start; None if never as it is."""
+    """The ask waits: no start can be promised yet."""
 
     code: Code
-    estimate: Instant | None = None
+    first_fit: Instant | None = None
+    """The first start at which it would fit if nobody waited before it; None if there is none as things are."""
     numbers: Numbers = field(default_factory=dict[str, int | str])
 
 

@@ -13,14 +13,13 @@ from scheduler.core.decide import Decided
 from scheduler.core.extend import Extended, NotExtended, Obstacle
 from scheduler.core.growth import NotGrown, TooSmall, Way
 from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, Queued, State, Verdict
-from scheduler.core.replan import Move, Plan
+from scheduler.core.replan import Move, Plan, Queue
 from scheduler.core.resize import Resized
 
 WAITING_KEPT = 200
 """Of how many asks that stay in the queue a re-plan keeps what each got."""
 
 Asks = Sequence[tuple[LeaseId, Ask]]
-Queue = Sequence[tuple[LeaseId, Ask, Instant]]
 
 
 def asked(asks: Asks, decided: Decided) -> Json:
@@ -107,7 +106,7 @@ def encode_verdict(verdict: Verdict) -> Json:
             "placement": _placement(verdict.placement),
         }
     if isinstance(verdict, Queued):
-        return found | {"got": State.QUEUED.value, "estimate": verdict.estimate}
+        return found | {"got": State.QUEUED.value, "estimate": verdict.first_fit}
     return found | {"got": State.REFUSED.value}
 
 

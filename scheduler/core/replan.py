@@ -15,6 +15,9 @@ from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, Q
 from scheduler.core.repair import Repaired, repair
 from scheduler.core.rules import RULES, pencilled, pull_all
 
+Queue = Sequence[tuple[LeaseId, Ask, Instant]]
+"""Queued asks in the order in which they are served, each with when it was asked."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
@@ -49,8 +52,8 @@ class Plan:
     left: Mapping[LeaseId, Queued | Refusal]
 
 
-def replan(book: Book, queue: Sequence[tuple[LeaseId, Ask, Instant]], now: Instant) -> Plan:
-    """The plan at `now`. `queue` has queued asks in the order in which they are served, each with when it was asked."""
+def replan(book: Book, queue: Queue, now: Instant) -> Plan:
+    """The plan at `now`."""
     draft = Draft(book)
     lost = repair(draft, now)
     rule = RULES[book.policy.rule]
@@ -77,7 +80,13 @@ def replan(book: Book, queue: Sequence[tuple[LeaseId, Ask, Instant]], now: Insta
 
 def _moves(book: Book, draft: Draft, lost: Repaired) -> Iterator[Move]:
     for before, after in decide.moves(book, draft):
-        yield Move(before=before, after=after, cause=lost.causes.get(after.id, Cause.EARLIER))
+        yield Move(before=before, after=after, cause=_cause(before, after, lost))
+
+
+def _cause(before: Lease, after: Lease, lost: Repaired) -> Cause:
+    """Who made way and was moved earlier after that was moved earlier: that is what it has of it."""
+    cause = lost.causes.get(after.id, Cause.EARLIER)
+    return Cause.EARLIER if cause is Cause.MADE_WAY and after.starts_at != before.starts_at else cause
 
 
 def _dropped(book: Book, lost: Repaired) -> Iterator[Move]:
@@ -85,17 +94,45 @@ def _dropped(book: Book, lost: Repaired) -> Iterator[Move]:
         yield Move(before=book.leases[lease_id], after=after, cause=lost.causes[lease_id])
 
 
-def estimates(book: Book, queue: Sequence[tuple[LeaseId, Ask, Instant]], now: Instant) -> dict[LeaseId, Instant | None]:
-    """When everything that waits is expected to start, which binds nobody: a re-plan in which each, in order of
-    arrival, is pulled to its earliest slot and queued asks come last. None for what does not fit as things are.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Expectation:
+    """What is expected, which binds nobody: when everything that waits starts, None for what does not fit as things are,
+    and the book in which each stands there.
     """
+
+    starts: Mapping[LeaseId, Instant | None]
+    book: Book
+
+    def starts_behind(self, queue: Queue, now: Instant) -> dict[LeaseId, Instant | None]:
+        """When asks that queued behind all, in their order, would start."""
+        draft = Draft(self.book)
+        starts = dict(_queue_up(draft, queue[:-1], now))
+        return starts | {lease_id: _first_fit(draft, ask, now) for lease_id, ask, _ in queue[-1:]}
+
+    def behind(self, queue: Queue, now: Instant) -> "Expectation":
+        """The same with these asks queued behind all, in their order."""
+        draft = Draft(self.book)
+        starts = dict(_queue_up(draft, queue, now))
+        return Expectation(starts={**self.starts, **starts}, book=draft.seal())
+
+
+def expectation(book: Book, queue: Queue, now: Instant) -> Expectation:
+    """A re-plan in which each that waits, in order of arrival, is pulled to its earliest slot, and queued asks come last."""
     draft = Draft(book)
     pull_all(draft, now)
-    found: dict[LeaseId, Instant | None] = {
-        lease.id: lease.starts_at for lease in draft.leases.values() if lease.state is State.SCHEDULED
-    }
+    starts = {lease.id: lease.starts_at for lease in draft.leases.values() if lease.state is State.SCHEDULED}
+    starts |= _queue_up(draft, queue, now)
+    return Expectation(starts=starts, book=draft.seal())
+
+
+def _queue_up(draft: Draft, queue: Queue, now: Instant) -> Iterator[tuple[LeaseId, Instant | None]]:
     for lease_id, ask, asked_at in queue:
-        found[lease_id] = start = decide.expected(draft, decide.at_least(ask), now)
+        start = _first_fit(draft, ask, now)
         if start is not None:
-            draft.put(pencilled(draft, queued(lease_id, ask, asked_at), start))
-    return found
+            draft.put(pencilled(draft, queued(lease_id, decide.at_least(ask), asked_at), start))
+        yield lease_id, start
+
+
+def _first_fit(draft: Draft, ask: Ask, now: Instant) -> Instant | None:
+    draft.account(ask.company)
+    return decide.first_fit(draft, decide.at_least(ask), now)

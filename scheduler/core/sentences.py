@@ -19,6 +19,7 @@ WHY: Mapping[str, str] = {
     Cause.LEASE_BEFORE_NOT_ENDED: "the lease before it on its GPUs has not ended yet",
     Cause.MADE_WAY: "another lease needed those nodes, to be extended or to keep its start",
     Cause.CAPACITY: "something ended, was cancelled or came back, so that it fits",
+    Cause.QUOTA: "its company's quota, which it waited for, leaves room for it",
 }
 """Causes of moves as clauses."""
 

@@ -13,9 +13,7 @@ from scheduler.core.codec import Item
 from scheduler.core.decide import decide
 from scheduler.core.lease import asked
 from scheduler.core.model import Ask, CompanyId, Instant, Lease, LeaseId, Node, NodeId, Policy, Promise, State
-from scheduler.core.replan import estimates, replan
-
-Queue = Sequence[tuple[LeaseId, Ask, Instant]]
+from scheduler.core.replan import Queue, expectation, replan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +135,7 @@ def _outlooks(book: Book, queue: Queue, now: Instant) -> dict[LeaseId, Outlook]:
     dropped = [asked(move.after) for move in plan.moves if move.after.state is State.QUEUED]
     left = [one for one in queue if one[0] not in plan.pulled]
     rest = sorted((*left, *dropped), key=lambda one: (one[2], one[0])) if dropped else left
-    expected = estimates(plan.book, rest, now)
+    expected = expectation(plan.book, rest, now).starts
     found = {
         lease.id: Outlook(
             state=State.SCHEDULED,

@@ -3,6 +3,7 @@
 `pools` and `next_edge` read without locks, so that a turn with nothing to do disturbs nobody.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, text
@@ -12,9 +13,6 @@ from scheduler.core import model
 from scheduler.store import leases, receiving
 from scheduler.store.db import Session
 from scheduler.store.tables import Allocation, Gpu, Lease, Node, Pool
-
-RENEWED_BEFORE_S = 1800
-"""A lease that renews itself is extended so long before extending closes, or a quarter of its box if that is shorter."""
 
 RENEWED_AGAIN_S = 60
 """How often a renewal that was refused is tried again, until extending closes."""
@@ -41,7 +39,10 @@ class DuePool:
 
 
 _CLOSES_S = "least(greatest(pool.extension_closes_s, pool.grace_s), lease.duration_s / 2)"
-_OPENS_S = f"({_CLOSES_S} + least({RENEWED_BEFORE_S}, lease.duration_s / 4))"
+_OPENS_S = f"({_CLOSES_S} + least(pool.renews_before_s, lease.duration_s / 4))"
+"""A lease that renews itself is extended so long before its end: before extending closes, by the pool's policy or by a
+quarter of its box if that is shorter.
+"""
 _RENEWAL_DUE = f"""
     lease.state = 'active' AND lease.renew_s IS NOT NULL
     AND lease.stops_at <= to_timestamp(:now) + {_OPENS_S} * interval '1 second'
@@ -161,14 +162,24 @@ def expired(session: Session, pool: str, *, now: float) -> Due:
     return leases.with_core(session, session.exec(query).all())
 
 
-def asks(session: Session, pool: str) -> list[tuple[model.LeaseId, model.Ask, model.Instant]]:
-    """Queued asks in order of arrival, each with when it was asked."""
+def queue(session: Session, pool: str) -> list[model.LeaseId]:
+    """Whose asks are queued, in no order: to see what is different there since a look before."""
+    found = session.connection().execute(select(Lease.id).where(col(Lease.pool) == pool, col(Lease.state) == "queued"))
+    return [model.LeaseId(id_) for id_ in found.scalars()]
+
+
+def asks(
+    session: Session, pool: str, only: Sequence[str] | None = None
+) -> list[tuple[model.LeaseId, model.Ask, model.Instant]]:
+    """Queued asks in order of arrival, each with when it was asked; all, or `only` these."""
     query = (
         select(Lease)
         .where(col(Lease.pool) == pool, col(Lease.state) == "queued")
         .order_by(col(Lease.asked_at), col(Lease.id))
         .execution_options(populate_existing=True)
     )
+    if only is not None:
+        query = query.where(col(Lease.id).in_(only))
     return [(model.LeaseId(row.id), leases.ask(row), model.Instant(row.asked_at)) for row in session.exec(query)]
 
 

@@ -3,7 +3,7 @@
 The caller holds the pool's lock and commits. `number` is the generation from which the pool's book has it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from dure import wire
 from scheduler.core.book import Book
-from scheduler.core.model import Ask, Cause, Gang, Lease, Placement, Shape, State
+from scheduler.core.model import Ask, Cause, Code, Gang, Lease, Placement, Shape, State
 from scheduler.core.record import REPLAN, Record
 from scheduler.core.replan import Move
 from scheduler.ids import new_id
@@ -26,6 +26,12 @@ _UNPLACE = text("DELETE FROM placement WHERE lease = ANY(:leases)")
 _LATE = text("UPDATE lease SET late_cause = :cause WHERE id = ANY(:leases) AND late_cause IS NULL")
 """The first cause is kept."""
 _IN_TIME = text("UPDATE lease SET late_cause = NULL WHERE id = ANY(:leases)")
+_WAITED_FOR_QUOTA = text(
+    f"""
+    SELECT lease.id FROM lease JOIN decision ON decision.id = lease.decision
+    WHERE lease.id = ANY(:leases) AND decision.code = '{Code.WAITS_FOR_QUOTA}'
+    """
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +104,13 @@ def write_decision(
 def write_pulled(
     session: Session, answers: Sequence[Answer], *, plan: str, decided_at: int, number: int, at: float
 ) -> None:
-    """Queued asks that got a promise: the new decision, the slot, the commitment, and that the company is told."""
+    """Queued asks that got a promise: the new decision, the slot, the commitment, and that the company is told, by what each
+    was said to wait for.
+    """
     if not answers:
         return
+    ids = [found.lease.id for found in answers]
+    for_quota = set(session.connection().execute(_WAITED_FOR_QUOTA, {"leases": ids}).scalars())
     part = {"kind": REPLAN, "part_of": plan}
     bulk.insert(session, (Decision, [_decision_row(found, decided_at) | part for found in answers]))
     rows = [{"id": found.lease.id, "decision": found.decision.id, **_slot(found.lease, number)} for found in answers]
@@ -109,7 +119,7 @@ def write_pulled(
     bulk.insert(
         session,
         (PlacementRow, _placement_rows(promised)),
-        (LeaseEvent, [_told(found, "scheduled", Cause.CAPACITY, at) for found in answers]),
+        (LeaseEvent, [_told(found, "scheduled", _pulled_by(found, for_quota), at) for found in answers]),
         changes.rows(promised[0].pool, number, promised, at=at),
     )
     ledger.post(session, [commitment(lease) for lease in promised], at=int(at))
@@ -140,6 +150,10 @@ def write_moves(
     if back:
         session.connection().execute(_IN_TIME, {"leases": back})
     ledger.post(session, [refund(move) for move in moves if move.after.state is State.QUEUED], at=int(at))
+
+
+def _pulled_by(found: Answer, for_quota: Collection[str]) -> Cause:
+    return Cause.QUOTA if found.lease.id in for_quota else Cause.CAPACITY
 
 
 def commitment(lease: Lease) -> Entry:

@@ -82,6 +82,7 @@ def _wire(session: Session, found: Pool) -> wire.Pool:
         gap_s=found.gap_s,
         grace_s=found.grace_s,
         extension_closes_s=found.extension_closes_s,
+        renews_before_s=found.renews_before_s,
         empty_memory_bytes=found.empty_memory_bytes,
         rule=_rule(found.rule),
         slack_ppm=found.slack_ppm,

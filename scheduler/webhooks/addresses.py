@@ -46,7 +46,7 @@ def resolved(host: str, port: int) -> Sequence[Address]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise refused(f"{host} leads nowhere ({error})") from None
+        raise _nowhere(host, f" ({getattr(error, 'strerror', None) or error})") from None
     return [ipaddress.ip_address(str(place[4][0]).partition("%")[0]) for place in found]
 
 
@@ -57,7 +57,7 @@ def permitted(host: str, port: int, *, plain: bool, networks: Sequence[Network],
     """
     found = list(dict.fromkeys(resolve(host, port)))
     if not found:
-        raise refused(f"{host} leads nowhere")
+        raise _nowhere(host)
     for address in found:
         ours = any(address in network for network in networks)
         if not ours and not is_public(address):
@@ -77,5 +77,12 @@ def is_public(address: Address) -> bool:
 
 
 def refused(why: str) -> AddressRefused:
-    message = f"{why}; webhooks go to public https addresses, for example {EXAMPLE}"
+    return _refused(f"{why}; webhooks go to public https addresses, for example {EXAMPLE}")
+
+
+def _nowhere(host: str, why: str = "") -> AddressRefused:
+    return _refused(f"no address is known for {host}{why}: check how it is spelled, or wait until its name is public")
+
+
+def _refused(message: str) -> AddressRefused:
     return AddressRefused(f"url: {message}", errors=[FieldError(field="url", message=message)])

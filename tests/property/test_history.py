@@ -1,13 +1,15 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from hypothesis import event, given, settings
+from hypothesis import event, example, given, settings
 
-from scheduler.core.book import Book
+from scheduler.core.book import Book, Draft
 from scheduler.core.decide import decide
-from scheduler.core.model import Ask, Code, CompanyId, Gang, Instant, LeaseId, Numbers, Promise, Total, Verdict
+from scheduler.core.decide import verdict as in_draft
+from scheduler.core.model import Ask, Code, CompanyId, Gang, Instant, LeaseId, Numbers, Promise, Shape, Total, Verdict
+from tests.builders import a_node
 from tests.property import slow
-from tests.property.world import QUOTA, Asks, Step, World, asks, histories
+from tests.property.world import QUOTA, Asks, Changes, Passes, Step, World, asks, histories
 
 SECONDS = range(90, 500)
 
@@ -84,16 +86,32 @@ def test_a_book_that_is_kept_decides_as_one_that_is_made_anew(history: list[Step
     assert verdict(world.book, asked, world.now) == verdict(world.fresh_book(), asked, world.now)
 
 
+def an_ask_of(shape: Shape, duration_s: int, *, start_in: int | None = None, width: int | None = None) -> Asks:
+    return Asks(shape=shape, company="acme", duration_s=duration_s, start_in=start_in, width=width, queue=False)
+
+
+MAKES_ROOM: list[Step] = [
+    *(an_ask_of(Total(gpus=1), 1), an_ask_of(Total(gpus=1), 1), Passes(seconds=1)),
+    *(an_ask_of(Gang(nodes=2, gpus_per_node=3), 1), an_ask_of(Total(gpus=1), 3)),
+    Changes(node=a_node("n2", 4)),
+]
+"""The gang takes the whole quota for a second, and may start earlier as soon as somebody asks."""
+
+
 @settings(max_examples=500, deadline=None)
 @given(histories, asks)
+@example(history=MAKES_ROOM, ask=an_ask_of(Total(gpus=1), 1, start_in=2, width=1))
 def test_a_promised_start_is_the_earliest_there_is(history: list[Step], ask: Asks):
+    """Beside everything that is booked; it may start sooner where others are moved out of its way with the same decision."""
     world = lived(history)
     asked = ask.at(world.now)
     leases, nodes = list(world.leases.values()), list(world.nodes.values())
     want = slow.earliest(asked, nodes, leases, world.policy, QUOTA, world.now)
-    got = verdict(world.book, asked, world.now)
+    beside, got = in_draft(Draft(world.book), asked, world.now), verdict(world.book, asked, world.now)
     event(got.code)
-    assert (got.start if isinstance(got, Promise) else None) == want
+    assert (beside.start if isinstance(beside, Promise) else None) == want
+    assert isinstance(got, Promise) == (want is not None)
+    assert want is None or (isinstance(got, Promise) and got.start <= got.promised <= want)
 
 
 @settings(max_examples=300, deadline=None)

@@ -29,11 +29,14 @@ from scheduler.store.tables.columns import (
 
 
 class Pool(SQLModel, table=True):
-    """`generation` counts the decisions; whoever decides holds this row's lock. Its policy is as in `core.model.Policy`."""
+    """`generation` counts the decisions; whoever decides holds this row's lock. Its policy is as in `core.model.Policy`; `renews_before_s` says
+    when renewals are due, which no decision looks at.
+    """
 
     __table_args__ = (
         CheckConstraint("gap_s >= 1", name="gap"),
         CheckConstraint("extension_closes_s >= 0", name="extension"),
+        CheckConstraint("renews_before_s >= 60", name="renewal"),
         CheckConstraint("slack_ppm >= 0 AND reserve_ppm BETWEEN 0 AND 999999", name="policy"),
         UniqueConstraint("product"),
     )
@@ -43,6 +46,7 @@ class Pool(SQLModel, table=True):
     gap_s: int = Field(sa_column=int_column())
     grace_s: int = Field(sa_column=int_column())
     extension_closes_s: int = Field(default=600, sa_column=int_column())
+    renews_before_s: int = Field(default=1800, sa_column=int_column())
     empty_memory_bytes: int = Field(sa_column=big_column())
     created_at: int = Field(sa_column=at_column())
     generation: int = Field(default=0, sa_column=big_column())

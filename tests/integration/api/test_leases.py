@@ -1,10 +1,13 @@
 """Asking over HTTP: what each decision is answered with, and what becomes of a lease."""
 
+from datetime import datetime, timedelta
+from typing import Any
+
 import httpx
 
 from dure import wire
 from tests.integration.api.conftest import Site, code
-from tests.integration.scheduler.conftest import T0
+from tests.integration.scheduler.conftest import GAP_S, T0
 
 
 def test_an_ask_that_fits_is_answered_201_with_its_promise(site: Site) -> None:
@@ -20,6 +23,47 @@ def test_an_ask_that_must_wait_is_answered_202(site: Site) -> None:
     site.ask("globex", 16)
     answer = site.ask("acme", 8, start_by="2027-01-15T08:00:10Z")
     assert (answer.status_code, answer.json()["state"], answer.json()["promised_start"]) == (202, "queued", None)
+
+
+def test_who_is_queued_is_expected_behind_those_who_wait_before_it(site: Site) -> None:
+    days_60 = site.ask("globex", 16, duration_s=wire.HORIZON_S).json()
+    first = site.ask("acme", 16, duration_s=1000).json()
+    assert estimated(first) == ended(days_60)
+    assert site.get("acme", f"/v1/leases/{first['id']}").json() == first
+    site.clock.at += 1
+    quote = site.ask("globex", 16, duration_s=500, dry_run=True).json()
+    second = site.ask("globex", 16, duration_s=500).json()
+    shown = site.get("globex", f"/v1/leases/{second['id']}").json()
+    after_first = estimated(first) + timedelta(seconds=1000 + GAP_S)
+    assert [estimated(found) for found in (quote, second, shown)] == [after_first] * 3
+    assert (second["state"], quote["decision"]["outcome"]) == ("queued", "queued")
+    assert "would fit at 2027-03-16T08:00:10Z if nobody waited before it" in second["decision"]["detail"]
+
+
+def test_who_is_queued_is_expected_sooner_once_one_before_it_is_cancelled(site: Site) -> None:
+    days_60 = site.ask("globex", 16, duration_s=wire.HORIZON_S).json()
+    first, second = (site.ask("acme", 16, duration_s=1000).json() for _ in range(2))
+    assert estimated(second) == estimated(first) + timedelta(seconds=1000 + GAP_S)
+    site.post("acme", f"/v1/leases/{first['id']}/cancel")
+    site.clock.at += 3
+    assert estimated(site.get("acme", f"/v1/leases/{second['id']}").json()) == ended(days_60)
+    assert estimated(site.ask("acme", 16, duration_s=1000, dry_run=True).json()) == estimated(second)
+
+
+def test_no_start_is_expected_of_who_would_not_get_one_in_its_window(site: Site) -> None:
+    site.ask("globex", 16, duration_s=1000)
+    site.ask("globex", 16, start_by="2027-01-15T08:00:10Z")
+    queued = site.ask("acme", 16, start_by="2027-01-15T08:00:10Z").json()
+    assert (queued["state"], queued["estimated_start"]) == ("queued", None)
+
+
+def estimated(found: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(found["estimated_start"])
+
+
+def ended(lease: dict[str, Any]) -> datetime:
+    """When the GPUs of a lease are to be had again."""
+    return datetime.fromisoformat(lease["ends_at"]) + timedelta(seconds=GAP_S)
 
 
 def test_a_refusal_is_answered_409_with_the_stored_decision_and_lease(site: Site) -> None:

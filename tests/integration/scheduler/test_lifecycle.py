@@ -141,6 +141,17 @@ def test_a_queued_ask_is_promised_when_something_is_cancelled_in_order_of_arriva
     assert ("scheduled", "capacity") in world.events(first)
 
 
+def test_who_waited_for_quota_is_told_that_it_was_quota(world: World) -> None:
+    world.set_quota("acme", 8, now=T0)
+    running = world.ask(8, duration_s=1000)
+    world.turn(T0 + 1)
+    waiting = world.ask(8, start=_rfc(T0 + 500))
+    assert waiting.decision.code == "waits_for_quota"
+    world.release(running, now=T0 + 10)
+    world.turn(T0 + 11)
+    assert world.events(waiting) == [("queued", "asked"), ("scheduled", "quota")]
+
+
 def test_a_queued_ask_expires_when_its_last_start_is_past(world: World) -> None:
     world.ask(16, start=_rfc(T0 + 10), shape={"nodes": 2, "gpus_per_node": 8}, duration_s=1000)
     waiting = world.ask(8, start=_rfc(T0 + 20), who="globex")

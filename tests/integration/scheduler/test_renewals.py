@@ -4,6 +4,7 @@ import pytest
 
 from dure import wire
 from dure.errors import TooLateToExtend, WrongState
+from scheduler import policies
 from scheduler.case import rfc
 from scheduler.core.extend import closes_at
 from scheduler.store import due, leases
@@ -55,6 +56,20 @@ def test_a_renewal_is_decided_at_the_second_at_which_it_is_due_and_the_loop_wake
     assert world.lease(lease).ends_at == to_wire(T0 + HOUR)
     world.turn(opens)
     assert world.lease(lease).ends_at == to_wire(T0 + 2 * HOUR)
+
+
+def test_a_pool_says_how_long_before_extending_closes_leases_renew_themselves(database: Database) -> None:
+    world = World(database).found(renews_before_s=120)
+    serving(world)
+    opens = T0 + HOUR - 600 - 120
+    assert [is_due(world, at) for at in (opens - 1, opens)] == [False, True]
+    with world.db.begin() as session:
+        body = wire.PolicyChange(renews_before_s=240)
+        found = policies.change_policy(world.service, session, "h100", body, actor=ADMIN, now=T0 + 1)
+    assert found.renews_before_s == 240
+    assert [is_due(world, at) for at in (opens - 121, opens - 120)] == [False, True]
+    with world.db.snapshot() as session:
+        assert due.next_edge(session, now=opens - 121) == opens - 120
 
 
 def test_a_renewal_that_cannot_be_is_told_once_and_in_time(database: Database) -> None:

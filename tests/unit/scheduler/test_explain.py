@@ -56,13 +56,13 @@ def an_hour(shape: Gang | Total, *, start_in: int | None = None, by: int | None 
         pytest.param(
             told(an_hour(TWO), theirs=8, until=86_400),
             "Queued: no start within the booking horizon fits 2 nodes x 8 GPUs for 1 h, because too much of pool h100-80gb "
-            "is leased or booked for part of that time (8 of 16 GPUs free now); as things are, it is expected at 2023-11-15T22:14:20Z, those who wait before it aside; it is decided again whenever a lease ends, so wait, or cancel it and ask for less.",
+            "is leased or booked for part of that time (8 of 16 GPUs free now); as things are, it would fit at 2023-11-15T22:14:20Z if nobody waited before it; it is decided again whenever a lease ends, so wait, or cancel it and ask for less.",
             id="waits for capacity",
         ),
         pytest.param(
             told(an_hour(Total(gpus=8), by=60), ours=2, quota=8),
             "Queued: no start up to 2023-11-14T22:14:20Z fits 8 GPUs for 1 h, because acme's quota of 8 GPUs is taken, "
-            "for part of that time, by leases it holds or has booked (2 held now); as things are, no start is expected; it is decided again whenever a lease ends, so wait, or cancel it and ask for less.",
+            "for part of that time, by leases it holds or has booked (2 held now); as things are, no start is in sight; it is decided again whenever a lease ends, so wait, or cancel it and ask for less.",
             id="waits for quota",
         ),
         pytest.param(
@@ -102,9 +102,21 @@ def an_hour(shape: Gang | Total, *, start_in: int | None = None, by: int | None 
         ),
         pytest.param(
             told(an_hour(Gang(nodes=1, gpus_per_node=16)), quota=99),
-            "Pool h100-80gb never holds 1 node x 16 GPUs: it has 16 GPUs on 2 nodes, at most 8 on one, so ask for fewer "
-            "GPUs on each node.",
+            "Pool h100-80gb never holds 1 node x 16 GPUs: it has 16 GPUs on 2 nodes, at most 8 on one, so ask for at "
+            "most 8 on each.",
             id="more on a node than any has",
+        ),
+        pytest.param(
+            told(an_hour(Gang(nodes=1, gpus_per_node=16)), quota=4),
+            "Pool h100-80gb never holds 1 node x 16 GPUs: it has 16 GPUs on 2 nodes, at most 8 on one, so ask for at "
+            "most 4 on each.",
+            id="more on a node than any has, or the quota",
+        ),
+        pytest.param(
+            told(an_hour(Total(gpus=17)), quota=0),
+            "Pool h100-80gb never holds 17 GPUs: it has 16 GPUs on 2 nodes, so have an admin set a quota for acme, and "
+            "ask for less.",
+            id="more than the pool, and no quota",
         ),
         pytest.param(
             told(an_hour(Total(gpus=1)), quota=99, nodes=0),
@@ -210,3 +222,9 @@ def test_instants_among_the_numbers_become_times_and_the_rest_stays():
 )
 def test_why_a_lease_is_on_its_nodes(shape: Shape, purpose: Purpose, placement: Placement, says: str) -> None:
     assert placed(shape, purpose, placement).startswith(says)
+
+
+def test_a_largest_shape_that_is_nothing_is_not_said():
+    numbers = {"nodes": 2, "largest_gpus_per_node": 8, "largest_gang_nodes": 0, "largest_gpus": 0, "held_gpus": 0}
+    said = wire_numbers(Refusal(code=Code.NEVER_FITS, numbers=numbers))
+    assert said == {"nodes": 2, "largest_gpus_per_node": 8, "held_gpus": 0}

@@ -3,7 +3,7 @@ from dataclasses import replace
 from scheduler.core.book import Book
 from scheduler.core.codec import Quota
 from scheduler.core.model import Ask, Cause, CompanyId, Instant, Lease, LeaseId, State, Total
-from scheduler.core.replan import Move, estimates, replan
+from scheduler.core.replan import Move, expectation, replan
 from tests.builders import a_book, a_lease, a_policy, a_queued_lease, an_ask
 
 NOW = Instant(1000)
@@ -68,28 +68,43 @@ def test_a_move_says_by_how_much_its_promise_slipped():
     assert Move(before=before, after=a_queued_lease(), cause=Cause.DRAIN).slipped_s == 0
 
 
-# --- estimates --------------------------------------------------------------------------------------------------
+# --- what is expected --------------------------------------------------------------------------------------------------
 
 
 def test_what_is_scheduled_is_expected_at_its_earliest_slot():
     late = a_lease("lea_late", starts_at=2000, n1=8)
     fixed = replace(a_lease("lea_fixed", starts_at=2500, n1=8), start=Instant(2500))
-    assert estimates(a_pool(running(1500), late, fixed), (), NOW) == {"lea_late": 1500, "lea_fixed": 2500}
+    assert expectation(a_pool(running(1500), late, fixed), (), NOW).starts == {"lea_late": 1500, "lea_fixed": 2500}
 
 
 def test_what_is_queued_is_expected_after_everything_else_past_the_horizon_too():
     queue = a_queue(an_ask(WHOLE), an_ask(WHOLE), an_ask(WHOLE, start_by=4999))
-    assert estimates(a_pool(running(5000)), queue, NOW) == {"lea_0": 5000, "lea_1": 5100, "lea_2": None}
+    assert expectation(a_pool(running(5000)), queue, NOW).starts == {"lea_0": 5000, "lea_1": 5100, "lea_2": None}
 
 
 def test_what_fits_never_is_not_expected():
     queue = a_queue(an_ask(WHOLE), an_ask(Total(gpus=4), start=950))
     lowered = a_pool().changed([Quota(company=CompanyId("acme"), gpus=4)])
-    assert estimates(lowered, queue, NOW) == {"lea_0": None, "lea_1": None}
+    assert expectation(lowered, queue, NOW).starts == {"lea_0": None, "lea_1": None}
 
 
 def test_estimating_leaves_the_book_as_it_is():
     book = a_pool(a_lease(starts_at=2000, n1=8))
     before = book.free.steps(0)
-    assert estimates(book, (), NOW) == {"lea_1": 1000}
+    assert expectation(book, (), NOW).starts == {"lea_1": 1000}
     assert (book.free.steps(0), book.leases[LeaseId("lea_1")].starts_at) == (before, 2000)
+
+
+def test_who_queues_behind_all_is_expected_after_them():
+    queue = a_queue(an_ask(WHOLE), an_ask(WHOLE), an_ask(Total(gpus=1)))
+    pool = a_pool(running(5000))
+    first = expectation(pool, queue[:1], NOW)
+    assert first.behind(queue[1:], NOW).starts == expectation(pool, queue, NOW).starts
+    assert first.starts == {"lea_0": 5000}
+    assert first.starts_behind(queue[1:], NOW) == {"lea_1": 5100, "lea_2": 5200}
+    assert first.starts_behind((), NOW) == {}
+
+
+def test_one_that_takes_less_is_pencilled_in_with_what_fits():
+    queue = a_queue(an_ask(WHOLE, min_size=4), an_ask(Total(gpus=4)))
+    assert expectation(a_pool(running(5000, 4)), queue, NOW).starts == {"lea_0": 1000, "lea_1": 1100}

@@ -5,7 +5,7 @@ import pytest
 from scheduler.core.compiled import choose, rows, screen, search
 from scheduler.core.decide import decide
 from scheduler.core.model import Gang, Instant, LeaseId, State, Total
-from scheduler.core.replan import estimates, replan
+from scheduler.core.replan import expectation, replan
 from scheduler.warming import warm
 from tests.builders import a_book, a_lease, an_ask
 
@@ -21,6 +21,6 @@ def test_a_warm_process_never_waits_for_the_compiler_again(function: Any):
     for k, shape in enumerate((Gang(nodes=3, gpus_per_node=6), Total(gpus=9), Gang(nodes=1, gpus_per_node=8))):
         book = decide(book, [(LeaseId(f"lea_{k}"), an_ask(shape, start_by=1500))], Instant(1000)).book
     replan(book.since(1000), (), Instant(1000))
-    estimates(book, (), Instant(1000))
+    expectation(book, (), Instant(1000))
     assert before
     assert list(function.signatures) == before

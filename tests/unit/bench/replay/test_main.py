@@ -68,6 +68,25 @@ def test_the_schedule_has_a_row_a_job_and_passes_its_check(log: Path, tmp_path: 
     assert check.main([str(log), str(out)]) == 0
 
 
+def test_a_log_as_archives_have_them_is_replayed_whole(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two jobs of one number, one of them too wide a second time, fractions of a second, a swapped-out job's executions, and a name in Latin-1."""
+    text = "; MaxNodes: 100\n" + a_line() + a_line(submit=11) + a_line(asked=200) + a_line(id=2, status=2)
+    text += a_line(id=2, submit=20).replace(" 20 0 60 ", " 20.7 0 60.2 ")
+    log.write_bytes(b"; Person: J\xf6rg\n" + text.encode())
+    out = tmp_path / "out.csv"
+    assert main([str(log), "--boxes", "exact", "--schedule", str(out), "--json"]) == 0
+    shown = capsys.readouterr()
+    figures = json.loads(shown.out)
+    assert (figures["jobs"], figures["never_fit"], figures["jobs_unusable"]) == (3, ["1#3"], 1)
+    assert len(figures["notes"]) == 4
+    assert all(f"bench replay: {note}" in shown.err for note in figures["notes"])
+    rows = list(csv.reader(out.read_text().splitlines()))[1:]
+    assert [(row[0], int(row[5]) - int(row[4])) for row in rows] == [("1", 60), ("1#2", 60), ("2", 61)]
+    assert check.main([str(log), str(out)]) == 0
+
+
 def test_what_was_found_is_kept_with_what_was_asked(log: Path, tmp_path: Path) -> None:
     for _ in range(2):
         assert main([str(log), "--boxes", "exact", "--reserve", "0.5:30", "--seniority", "2d"]) == 0

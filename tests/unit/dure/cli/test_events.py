@@ -74,3 +74,41 @@ def test_with_json_a_follow_is_one_event_a_line(api: Api, run: Run) -> None:
     lines = run("events", "--follow", "--limit", "2", "--since", "-1h", "--json").stdout.splitlines()
     assert [json.loads(line)["id"] for line in lines] == ["evt_1", "evt_2"]
     assert dict(api.seen[0].url.params) == {"since": "2026-11-23T23:48:44Z"}
+
+
+def test_a_start_that_moved_is_shown_once_beside_the_one_before(api: Api, run: Run) -> None:
+    moved = {"starts_at_before": "2026-11-24T00:58:44Z", "starts_at": "2026-11-24T00:48:44Z"}
+    slipped = moved | {"promised_start_before": "2026-11-24T00:40:00Z", "promised_start": "2026-11-24T00:48:44Z"}
+    told = [
+        an_event_told(number, kind, data={"state": "scheduled", "cause": "drain", "detail": detail})
+        for number, kind, detail in (
+            (1, "lease.moved", moved | {"placement": "gpu-01 (8)"}),
+            (2, "lease.slipped", slipped),
+        )
+    ]
+    api.on(*EVENTS, a_stream(*told))
+    first, second = run("events", "--follow", "--limit", "2").stdout.splitlines()
+    assert first.endswith("because drain, starts 24 Nov 09:48:44 (was 24 Nov 09:58:44), placement gpu-01 (8)")
+    assert second.endswith("starts 24 Nov 09:48:44 (was 24 Nov 09:58:44), promised 24 Nov 09:48:44 (was 24 Nov 09:40)")
+
+
+def test_a_start_that_stayed_is_shown_once(api: Api, run: Run) -> None:
+    same = {"starts_at_before": "2026-11-24T00:48:44Z", "starts_at": "2026-11-24T00:48:44Z"}
+    told = an_event_told(1, "lease.moved", data={"state": "scheduled", "cause": "made_way", "detail": same})
+    api.on(*EVENTS, a_stream(told))
+    assert run("events", "--follow", "--limit", "1").stdout.endswith("because made_way, starts 24 Nov 09:48:44\n")
+
+
+def test_an_end_that_moved_is_shown_once_and_that_of_a_drain_beside_the_leases_own(api: Api, run: Run) -> None:
+    extended = {"ends_at": "2026-11-24T02:48:44Z", "ends_at_before": "2026-11-24T01:48:44Z", "gpu_seconds": 3600}
+    drain = {"node": "gpu-01", "starts_at": "2026-11-24T05:00:00Z", "ends_at": "2026-11-24T06:00:00Z"}
+    told = [
+        an_event_told(1, "lease.extended", data={"cause": "extended", "detail": extended}),
+        an_event_told(2, "lease.drain_notice", data={"cause": "drain", "detail": drain}),
+    ]
+    api.on(*EVENTS, a_stream(*told))
+    first, second = run("events", "--follow", "--limit", "2").stdout.splitlines()
+    assert first.endswith("because extended, ends 24 Nov 11:48:44 (was 24 Nov 10:48:44), gpu_seconds 3600")
+    assert second.endswith(
+        "ends 24 Nov 11:48:44, node gpu-01, starts_at 2026-11-24T05:00:00Z, ends_at 2026-11-24T06:00:00Z"
+    )

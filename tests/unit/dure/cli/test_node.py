@@ -3,10 +3,12 @@
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.unit.dure.answers import Api, a_node, an_issued_token, page, problem
+from dure import wire
+from tests.unit.dure.answers import NOW, Api, a_node, an_issued_token, in_s, page, problem
 from tests.unit.dure.conftest import Run
 
 NODES = ("POST", "/v1/nodes")
@@ -109,3 +111,46 @@ def test_a_label_that_cannot_be_names_its_option(api: Api, run: Run, words: list
     result = run("node", "label", "gpu-01", *words)
     assert (result.exit_code, api.seen) == (2, [])
     assert says in result.stderr
+
+
+def a_drain(**more: Any) -> wire.Drain:
+    times = {
+        "starts_at": in_s(3600),
+        "ends_at": in_s(7200),
+        "empty_from": in_s(3600),
+    }
+    return wire.Drain.model_validate({"id": "drn_1", "node": "gpu-01", "reason": "new driver", **times, **more})
+
+
+def drained(*drains: wire.Drain) -> wire.Drained:
+    return wire.Drained(drains=list(drains), moved=[], pulled=[], running=[])
+
+
+@pytest.mark.parametrize(
+    ("drain", "words", "says"),
+    [
+        pytest.param(a_drain(), [], "drains   gpu-01 Tue", id="one to come"),
+        pytest.param(a_drain(starts_at=in_s(1)), [], "drained  gpu-01 Tue", id="one that has begun"),
+        pytest.param(a_drain(), ["--dry-run"], "would drain  gpu-01 Tue", id="one that is only looked at"),
+    ],
+)
+def test_a_drain_is_said_to_be_over_when_it_is(
+    api: Api, run: Run, drain: wire.Drain, words: list[str], says: str
+) -> None:
+    api.on("POST", "/v1/nodes/gpu-01/drain", drained(drain))
+    assert says in run("node", "drain", "gpu-01", "--for", "1h", "--at", "+1h", *words).stdout
+
+
+@pytest.mark.parametrize("at", ["now", "-30s"])
+def test_a_drain_at_now_begins_now(api: Api, run: Run, at: str) -> None:
+    api.on("POST", "/v1/nodes/gpu-01/drain", drained(a_drain(starts_at=NOW)))
+    result = run("node", "drain", "gpu-01", "--for", "1h", "--at", at)
+    assert result.exit_code == 0
+    assert json.loads(api.seen[0].content) == {"duration_s": 3600}
+    assert ("--at -30s is not later than now: asking for a drain from now on" in result.stderr) == (at != "now")
+
+
+def test_a_drain_in_the_past_names_the_option(api: Api, run: Run) -> None:
+    result = run("node", "drain", "gpu-01", "--for", "1h", "--at", "-2h")
+    assert (result.exit_code, api.seen) == (2, [])
+    assert "error: --at: -2h is past; leave it out to drain from now on" in result.stderr

@@ -52,6 +52,22 @@ def test_everything_that_may_be_different_is_sent(asked: Api, run: Run) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("rules", "want"),
+    [
+        pytest.param(
+            "reserve=20%:1h", {"reserve_ppm": 200_000, "reserve_over_s": 3600}, id="as dure pool policy takes it"
+        ),
+        pytest.param("reserve=0.2:1h", {"reserve_ppm": 200_000, "reserve_over_s": 3600}, id="a part of the whole"),
+        pytest.param("reserve=none", {"reserve_ppm": 0, "reserve_over_s": 0}, id="none"),
+        pytest.param("reserve=20%", {"reserve_ppm": 200_000}, id="the part alone"),
+    ],
+)
+def test_a_reserve_is_said_in_one(asked: Api, run: Run, rules: str, want: dict[str, int]) -> None:
+    assert run("whatif", "--policy", rules).exit_code == 0
+    assert sent(asked)["policy"] == want
+
+
 def test_the_answer_is_a_sentence_and_a_lease_a_line(asked: Api, run: Run) -> None:
     said = run("whatif", "--quota", "acme=32").stdout
     assert said.startswith("Of 3 leases that wait, 1 would stand differently")
@@ -73,6 +89,7 @@ def test_the_past_is_asked_about_with_times(asked: Api, run: Run) -> None:
         pytest.param(["--quota", "acme"], "for example acme=32", id="a quota without a number"),
         pytest.param(["--quota", "acme=many"], "for example acme=32", id="a quota that is no number"),
         pytest.param(["--quota", "acme=-1"], "for example acme=32", id="a quota below zero"),
+        pytest.param(["--policy", "reserve=20%:soon"], "'soon' is no duration", id="a reserve over what"),
         pytest.param(["--quota", "Acme=1"], "--quota", id="no company"),
         pytest.param(["--add-node", "0"], "for example 2 or 2:8", id="no nodes"),
         pytest.param(["--add-node", "1:"], "for example 2:8", id="a node of nothing"),

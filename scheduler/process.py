@@ -1,0 +1,79 @@
+"""The scheduler's process: the loop, the housekeeping, the courier, and what they say of themselves."""
+
+import signal
+import time
+
+import structlog
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from dure import probes
+from dure.errors import Unavailable
+from scheduler import jobs
+from scheduler.clock import DatabaseClock
+from scheduler.loop import Loop
+from scheduler.metrics import Counters, FleetCollector
+from scheduler.settings import Settings
+from scheduler.store.db import Database
+from scheduler.warming import warm
+from scheduler.webhooks.courier import Courier
+from scheduler.webhooks.metrics import DeliveryCounters, WebhookCollector
+from scheduler.webhooks.sender import Sender
+
+log = structlog.get_logger()
+
+STALLED_S = 15.0
+"""A leader whose loop has not turned for this long is not ready."""
+
+
+def run(settings: Settings) -> None:
+    """Until SIGTERM or SIGINT. Raises OSError where it cannot listen, and Unavailable."""
+    warm()
+    db = Database(settings.database_url, pool_size=5, lock_timeout_s=2)
+    clock = _clock(db)
+    registry = CollectorRegistry()
+    counters = Counters(registry)
+    counters.watch_clock(lambda: clock.step_s)
+    loop = Loop(db, clock, counters, wake_s=settings.wake_s)
+    registry.register(FleetCollector(db, clock.now, lambda: loop.leads))
+    registry.register(WebhookCollector(db, clock.now, lambda: loop.leads))
+    courier = Courier(db, clock, Sender(settings.webhook_networks), DeliveryCounters(registry), lambda: loop.epoch)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: loop.stop())
+    server = probes.serve(settings.port, host=settings.host, routes=_routes(registry, db, clock, loop, counters))
+    housekeeping = jobs.schedule(db, clock, loop)
+    log.info("scheduler is up", action="up", port=server.port)
+    with courier:
+        loop.run()
+    housekeeping.shutdown(wait=False)
+    server.close()
+    db.close()
+    log.info("scheduler is down", action="down")
+
+
+def _clock(db: Database) -> DatabaseClock:
+    """Waits for the database: without its clock there is no time."""
+    while True:
+        try:
+            return DatabaseClock(db)
+        except Unavailable as error:
+            log.warning("waiting for the database", action="database_away", error=str(error))
+            time.sleep(1)
+
+
+def _routes(
+    registry: CollectorRegistry, db: Database, clock: DatabaseClock, loop: Loop, counters: Counters
+) -> dict[str, probes.Route]:
+    def metrics() -> probes.Answer:
+        return probes.Answer(status=200, content_type=CONTENT_TYPE_LATEST, body=generate_latest(registry))
+
+    def ready() -> probes.Answer:
+        """A standby is ready when the database answers; a leader also when its loop turns."""
+        try:
+            db.check()
+        except Unavailable as error:
+            return probes.text(503, str(error))
+        stalled = loop.leads and counters.last_turn and clock.now() - counters.last_turn > STALLED_S
+        return probes.text(503, "the loop is stalled") if stalled else probes.text(200, "ready")
+
+    return {"/metrics": metrics, "/healthz": lambda: probes.text(200, "alive"), "/readyz": ready}
