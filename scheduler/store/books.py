@@ -16,9 +16,9 @@ from scheduler.store.tables import Drain as TableDrain
 from scheduler.store.tables import Node as TableNode
 from scheduler.store.tables import Pool, PoolNode, Quota
 
-POLICY_VERSION = "3"
+POLICY_VERSION = "4"
 """Stamped on every decision: late slots tried by width and expansion, least stranded for the asks seen, concurrent quota,
-queue in order of arrival.
+queue in order of arrival, others make way before a promise slips.
 """
 
 FORGET_EVERY_S = 10
