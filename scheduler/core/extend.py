@@ -179,7 +179,8 @@ class _Way:
         return found
 
     def _made_way(self, node: NodeId, at: int) -> Lease | None:
-        return make_way(self.draft, stretched(self.lease, self.limit.at), node, at, self.now)
+        standing, others = stretched(self.lease, self.limit.at), self.draft.leases.values()
+        return make_way(self.draft, standing, others, node, at, self.now)
 
     def obstacle(self, node: NodeId, at: int) -> Obstacle:
         """Why the node does not have what it would take from that instant on."""

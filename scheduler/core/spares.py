@@ -3,7 +3,7 @@
 Who makes way has a start that is still ahead, keeps it, and is placed elsewhere before anybody is told that it must wait.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from scheduler.core.book import Draft
@@ -21,13 +21,29 @@ def elsewhere(draft: Draft, lease: Lease, now: Instant) -> Lease | None:
     return None if placement is None else replace(lease, placement=placement)
 
 
-def ahead(draft: Draft, node: NodeId, at: int, now: Instant) -> list[Lease]:
-    """Those with GPUs of the node at that instant whose start is still ahead: what is due is not moved."""
-    return [
-        other
-        for other in draft.leases.values()
-        if other.state is State.SCHEDULED and (other.starts_at or 0) > now and stands_on(draft, other, node, at)
-    ]
+class Booked:
+    """Which leases of a draft may have a start that is still ahead on each node, so that not all are gone through."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._on: dict[NodeId, dict[LeaseId, None]] = {}
+        for lease in draft.leases.values():
+            if lease.state is State.SCHEDULED:
+                self.note(lease)
+
+    def note(self, lease: Lease) -> None:
+        """It is on these nodes now."""
+        for node, _ in lease.placement:
+            self._on.setdefault(node, {})[lease.id] = None
+
+    def on(self, node: NodeId) -> dict[LeaseId, Lease]:
+        """Those that are in the draft and scheduled there."""
+        found = (self._draft.leases.get(id_) for id_ in self._on.get(node, ()))
+        return {
+            lease.id: lease
+            for lease in found
+            if lease and lease.state is State.SCHEDULED and any(held == node for held, _ in lease.placement)
+        }
 
 
 def stands_on(draft: Draft, lease: Lease, node: NodeId, at: int) -> bool:
@@ -36,13 +52,21 @@ def stands_on(draft: Draft, lease: Lease, node: NodeId, at: int) -> bool:
     return (lease.starts_at or 0) <= at < until and any(node == held for held, _ in lease.placement)
 
 
-def make_way(draft: Draft, standing: Lease, node: NodeId, at: int, now: Instant) -> Lease | None:
-    """Places one that has GPUs of the node at that instant elsewhere; as it was, or None where none of them can be.
+def make_way(
+    draft: Draft, standing: Lease, others: Iterable[Lease], node: NodeId, at: int, now: Instant
+) -> Lease | None:
+    """Places one of the others that has GPUs of the node at that instant elsewhere; as it was, or None where none can be.
 
-    Meanwhile `standing`, which is not in the draft, stands on its nodes, so that nobody comes into its way again.
+    Its start is still ahead: what is due is not moved. Meanwhile `standing`, which is not in the draft, stands on its nodes,
+    so that nobody comes into its way again.
     """
     lack = dict(standing.placement)[node] - draft.free.at(draft.rows[node], at)
-    for other in sorted(ahead(draft, node, at, now), key=lambda other: _preference(other, node, lack)):
+    there = [
+        other
+        for other in others
+        if other.state is State.SCHEDULED and (other.starts_at or 0) > now and stands_on(draft, other, node, at)
+    ]
+    for other in sorted(there, key=lambda other: _preference(other, node, lack)):
         draft.lift(other.id)
         draft.put(standing)
         moved = elsewhere(draft, other, now)
@@ -53,7 +77,7 @@ def make_way(draft: Draft, standing: Lease, node: NodeId, at: int, now: Instant)
     return None
 
 
-def by_way_made(draft: Draft, lease: Lease, now: Instant) -> tuple[Lease, list[LeaseId]] | None:
+def by_way_made(draft: Draft, lease: Lease, booked: Booked, now: Instant) -> tuple[Lease, list[LeaseId]] | None:
     """The lease, lifted out, at its own start where nothing is free for it unless others make way, and who did.
 
     One after the other, each once it has another place: so it finds what a few moves give, not what only moving many at
@@ -62,7 +86,7 @@ def by_way_made(draft: Draft, lease: Lease, now: Instant) -> tuple[Lease, list[L
     start, _ = _window(draft, lease, now)
     if draft.free_at(start) < lease.gpus:
         return None
-    way = _Way(draft=draft, lease=lease, now=now)
+    way = _Way(draft=draft, lease=lease, booked=booked, now=now)
     placement = way.placement()
     return None if placement is None else (replace(lease, placement=placement), [was.id for was in way.moved])
 
@@ -73,6 +97,7 @@ class _Way:
 
     draft: Draft
     lease: Lease
+    booked: Booked
     now: Instant
     taken: dict[NodeId, int] = field(default_factory=dict[NodeId, int])
     moved: list[Lease] = field(default_factory=list[Lease])
@@ -126,11 +151,12 @@ class _Way:
         before = len(self.moved)
         while (at := self._short(node, wanted)) is not None:
             standing = replace(self.lease, placement=tuple(sorted({**self.taken, node: wanted}.items())))
-            was = make_way(self.draft, standing, node, at, self.now)
+            was = make_way(self.draft, standing, self.booked.on(node).values(), node, at, self.now)
             if was is None:
                 self._undo(before)
                 return False
             self.moved.append(was)
+            self.booked.note(self.draft.leases[was.id])
         self.taken[node] = has + self._share(self._least(node) - has, self._rest())
         return True
 
