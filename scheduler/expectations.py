@@ -31,10 +31,10 @@ class _Known:
     queue: frozenset[LeaseId]
     found: Expectation
 
-    def lasts(self, number: int, queue: Sequence[LeaseId], now: float) -> bool:
+    def lasts(self, number: int, queue: Sequence[LeaseId], now: float, fresh_s: float) -> bool:
         """Whether it is still shown, once those that are new in the queue are pencilled in behind all."""
         same = number == self.number and self.queue <= set(queue)
-        return 0 <= now - self.at <= (STALE_S if same else FRESH_S)
+        return 0 <= now - self.at <= (STALE_S if same else fresh_s)
 
 
 class Expectations:
@@ -53,18 +53,19 @@ class Expectations:
     ) -> list[Instant | None]:
         """When asks that were decided just now are expected to start: those that are queued behind all that wait.
 
-        Called before anything of them is written: what is kept is of what is committed. Raises UnknownPool.
+        Called before anything of them is written: what is kept is of what is committed. What is known is used while it is
+        shown at all: to plan for thousands anew takes a second, and here others wait for the pool's lock. Raises UnknownPool.
         """
         at = Instant(math.ceil(now))
         queued = [(*asked, at) for asked, one in zip(asks, verdicts, strict=True) if isinstance(one, Queued)]
-        behind = self._seen(session, pool, now).starts_behind(queued, at) if queued else {}
+        behind = self._seen(session, pool, now, STALE_S).starts_behind(queued, at) if queued else {}
         return [_expected(one, behind.get(lease_id)) for (lease_id, _), one in zip(asks, verdicts, strict=True)]
 
-    def _seen(self, session: Session, pool: str, now: float) -> Expectation:
+    def _seen(self, session: Session, pool: str, now: float, fresh_s: float = FRESH_S) -> Expectation:
         number, book = self._books.seen(session, pool, Instant(math.ceil(now)))
         queue = due.queue(session, pool)
         known = self._known.get(pool)
-        if known is None or not known.lasts(number, queue, now):
+        if known is None or not known.lasts(number, queue, now, fresh_s):
             known = self._anew(session, pool, number, book, now)
         else:
             known = self._with_new(session, pool, known, [one for one in queue if one not in known.queue], now)

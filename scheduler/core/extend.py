@@ -16,9 +16,9 @@ from scheduler.core.draft import Draft
 from scheduler.core.lease import stretched
 from scheduler.core.model import Cause, Instant, Lease, LeaseId, NodeId, Policy, State
 from scheduler.core.placement import kept
-from scheduler.core.repair import elsewhere
 from scheduler.core.reserve import RESERVE
 from scheduler.core.shapes import most
+from scheduler.core.spares import make_way, stands_on
 
 EXTENDABLE = frozenset({State.SCHEDULED, State.ACTIVE})
 """The states in which a lease may be given another end."""
@@ -180,33 +180,8 @@ class _Way:
         return found
 
     def _made_way(self, node: NodeId, at: int) -> Lease | None:
-        """Places one that has GPUs of the node at that instant elsewhere; as it was, or None where none of them can be.
-
-        Meanwhile the lease stands as far as its limit, so that nobody comes into its way again.
-        """
-        row, share = self.draft.rows[node], dict(self.lease.placement)[node]
-        lack = share - self.draft.free.at(row, at)
-        for other in sorted(self._others(node, at), key=lambda other: _preference(other, node, lack)):
-            self.draft.lift(other.id)
-            self.draft.put(stretched(self.lease, self.limit.at))
-            moved = elsewhere(self.draft, other, self.now)
-            self.draft.lift(self.lease.id)
-            self.draft.put(moved or other)
-            if moved is not None:
-                return other
-        return None
-
-    def _others(self, node: NodeId, at: int) -> list[Lease]:
-        """Those with GPUs of the node at that instant whose start is still ahead: what is due is not moved."""
-        return [
-            other
-            for other in self.draft.leases.values()
-            if other.state is State.SCHEDULED and (other.starts_at or 0) > self.now and self._on(other, node, at)
-        ]
-
-    def _on(self, other: Lease, node: NodeId, at: int) -> bool:
-        until = (other.stops_at or 0) + self.draft.policy.gap_s
-        return (other.starts_at or 0) <= at < until and any(node == held for held, _ in other.placement)
+        standing, others = stretched(self.lease, self.limit.at), self.draft.leases.values()
+        return make_way(self.draft, standing, others, node, at, self.now)
 
     def obstacle(self, node: NodeId, at: int) -> Obstacle:
         """Why the node does not have what it would take from that instant on."""
@@ -216,15 +191,9 @@ class _Way:
         promised = [
             other.id
             for other in self.draft.leases.values()
-            if other.state is State.SCHEDULED and self._on(other, node, at)
+            if other.state is State.SCHEDULED and stands_on(self.draft, other, node, at)
         ]
         return Obstacle(what="promise" if promised else "capacity", at=Instant(at), leases=tuple(sorted(promised)))
-
-
-def _preference(other: Lease, node: NodeId, lack: int) -> tuple[bool, int, int, LeaseId]:
-    """One that is enough alone before several; then the one that ends last, which clears the most."""
-    share = dict(other.placement)[node]
-    return share < lack, -share if share < lack else 0, -(other.stops_at or 0), other.id
 
 
 def _limit(draft: Draft, book: Book, lease: Lease, now: Instant) -> Obstacle:

@@ -178,8 +178,9 @@ class Lease:
 
     @property
     def waits(self) -> bool:
-        """Whether it has a slot that may still be moved earlier."""
-        return self.state is State.SCHEDULED and (self.start is None or self.start_by is not None)
+        """Whether it has a slot that may still be moved earlier: one asked for a time, only while it is late for that."""
+        late = self.start is None or self.start_by is not None or (self.starts_at or 0) > self.start
+        return self.state is State.SCHEDULED and late
 
     @property
     def gpus(self) -> int:

@@ -1,16 +1,16 @@
-"""Capacity that was lost: the fewest scheduled leases move, to spare nodes at the same start first, later only where
-nothing else is possible. What runs is never moved.
+"""Capacity that was lost: few scheduled leases move, to spare nodes at the same start first, then to nodes that others can
+leave, later only where neither is found. What runs is never moved.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from scheduler.core.book import Draft
 from scheduler.core.calendar import Box, earliest, lacks
 from scheduler.core.lease import advance
 from scheduler.core.model import Cause, Instant, Lease, LeaseId, NodeId, State
-from scheduler.core.placement import kept
 from scheduler.core.rules import pencilled
+from scheduler.core.spares import Booked, by_way_made, elsewhere, stands_on
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,10 +27,10 @@ def repair(draft: Draft, now: Instant) -> Repaired:
     short = [(node, row) for node, row in draft.rows.items() if lacks(draft, row, now)]
     if not short:
         return done
-    booked = _scheduled(draft)
-    victims: list[Lease] = []
+    booked = Booked(draft)
+    victims = list(_of_several(draft, short, booked, now))
     for node, row in short:
-        victims += _victims(draft, node, row, booked.get(node, {}), now)
+        victims += _victims(draft, node, row, booked.on(node), now)
     done.causes = {lease.id: _cause(draft, lease, now) for lease in victims}
     patient = {lease.id for lease in victims if not _for_good(draft, lease, done.causes[lease.id], now)}
     for lease in victims:
@@ -38,7 +38,8 @@ def repair(draft: Draft, now: Instant) -> Repaired:
             draft.put(lease)
     victims.sort(key=lambda lease: (lease.promised_start or 0, lease.asked_at, lease.id))
     # Everybody's own start comes before anybody's later one, which is sought beside all of them and inside all limits.
-    for lease in [lease for lease in victims if not _stays(draft, lease, done, now, patient=lease.id in patient)]:
+    stuck = [lease for lease in victims if not _stays(draft, lease, booked, done, now, patient=lease.id in patient)]
+    for lease in [lease for lease in stuck if not _is_made_way(draft, lease, booked, done, now)]:
         moved = later(draft, lease, now)
         if moved is None:
             done.dropped[lease.id] = advance(lease, State.QUEUED, done.causes[lease.id], now)
@@ -47,7 +48,7 @@ def repair(draft: Draft, now: Instant) -> Repaired:
     return done
 
 
-def _stays(draft: Draft, lease: Lease, done: Repaired, now: Instant, *, patient: bool) -> bool:
+def _stays(draft: Draft, lease: Lease, booked: Booked, done: Repaired, now: Instant, *, patient: bool) -> bool:
     """Puts the lease at its own start, on spare nodes if there are any, else as it was if it is patient."""
     draft.lift(lease.id)
     moved = elsewhere(draft, lease, now)
@@ -56,7 +57,21 @@ def _stays(draft: Draft, lease: Lease, done: Repaired, now: Instant, *, patient:
         del done.causes[lease.id]
     if moved is not None:
         draft.put(moved)
+        booked.note(moved)
     return moved is not None
+
+
+def _is_made_way(draft: Draft, lease: Lease, booked: Booked, done: Repaired, now: Instant) -> bool:
+    """Puts the lease at its own start, if others can leave nodes to it; it is not in the draft."""
+    found = by_way_made(draft, lease, booked, now)
+    if found is None:
+        return False
+    moved, others = found
+    draft.put(moved)
+    booked.note(moved)
+    for other in others:
+        done.causes.setdefault(other, Cause.MADE_WAY)
+    return True
 
 
 def _for_good(draft: Draft, lease: Lease, cause: Cause, now: Instant) -> bool:
@@ -65,13 +80,6 @@ def _for_good(draft: Draft, lease: Lease, cause: Cause, now: Instant) -> bool:
         return True
     lost = (draft.nodes[node].lost_at for node, _ in lease.placement if node in draft.nodes)
     return any(at is not None and now >= at + draft.policy.loss_grace_s for at in lost)
-
-
-def elsewhere(draft: Draft, lease: Lease, now: Instant) -> Lease | None:
-    """The lease, lifted out, at its own start on nodes that are free, as many as possible of them its own; None if none are."""
-    start, stop = max(now, lease.starts_at or 0), (lease.stops_at or 0) + draft.policy.gap_s
-    placement = kept(draft, lease.shape, lease.placement, start, stop, lease.purpose)
-    return None if placement is None else replace(lease, placement=placement)
 
 
 def later(draft: Draft, lease: Lease, now: Instant) -> Lease | None:
@@ -86,19 +94,36 @@ def later(draft: Draft, lease: Lease, now: Instant) -> Lease | None:
     return replace(moved, promised_start=max(start, lease.promised_start or start))
 
 
-def _scheduled(draft: Draft) -> Mapping[NodeId, dict[LeaseId, Lease]]:
-    found: dict[NodeId, dict[LeaseId, Lease]] = {}
-    for lease in draft.leases.values():
-        if lease.state is State.SCHEDULED:
-            for node, _ in lease.placement:
-                found.setdefault(node, {})[lease.id] = lease
+def _of_several(draft: Draft, short: Sequence[tuple[NodeId, int]], booked: Booked, now: Instant) -> Iterator[Lease]:
+    """Lifts leases off that are enough on several nodes at once, those that are on the most nodes first."""
+    rows = dict(short)
+    on: dict[LeaseId, Lease] = {}
+    for node in rows:
+        on |= {id_: lease for id_, lease in booked.on(node).items() if sum(at in rows for at, _ in lease.placement) > 1}
+    while on:
+        counts = {id_: _enough_on(draft, lease, rows, booked, now) for id_, lease in on.items()}
+        best = max(on.values(), key=lambda lease: (counts[lease.id], lease.stops_at or 0, lease.asked_at, lease.id))
+        if counts[best.id] < 2:
+            return
+        draft.lift(on.pop(best.id).id)
+        yield best
+
+
+def _enough_on(draft: Draft, lease: Lease, rows: Mapping[NodeId, int], booked: Booked, now: Instant) -> int:
+    """On how many nodes it alone is what they lack at the first instant at which they are short."""
+    found = 0
+    for node, share in lease.placement:
+        if node in rows:
+            at = _first_short(draft, rows[node], booked.on(node), now)
+            if at is not None and stands_on(draft, lease, node, at) and share >= -draft.free.at(rows[node], at):
+                found += 1
     return found
 
 
 def _victims(draft: Draft, node: NodeId, row: int, booked: dict[LeaseId, Lease], now: Instant) -> Iterator[Lease]:
     """Lifts leases off the node until it has what is left on it, or only what runs is left."""
     while (at := _first_short(draft, row, booked, now)) is not None:
-        over = [lease for lease in booked.values() if lease.id in draft.leases and _covers(draft, lease, at)]
+        over = [lease for lease in booked.values() if lease.id in draft.leases and stands_on(draft, lease, node, at)]
         lack = -draft.free.at(row, at)
         lease = max(over, key=lambda lease: _preference(lease, node, lack))
         draft.lift(lease.id)
@@ -118,10 +143,6 @@ def _first_short(draft: Draft, row: int, booked: dict[LeaseId, Lease], since: in
         if max(begin, lease.starts_at or 0) < min(end, (lease.stops_at or 0) + draft.policy.gap_s)
     )
     return min(meets, default=None)
-
-
-def _covers(draft: Draft, lease: Lease, instant: int) -> bool:
-    return (lease.starts_at or 0) <= instant < (lease.stops_at or 0) + draft.policy.gap_s
 
 
 def _preference(lease: Lease, node: NodeId, lack: int) -> tuple[bool, int, int, int, LeaseId]:

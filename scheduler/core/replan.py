@@ -28,6 +28,13 @@ class Move:
     cause: Cause
 
     @property
+    def regained_s(self) -> int:
+        """By how much its promise got earlier: that of a lease asked for a time, which had slipped."""
+        if self.before.promised_start is None or self.after.promised_start is None:
+            return 0
+        return max(0, self.before.promised_start - self.after.promised_start)
+
+    @property
     def slipped_s(self) -> int:
         """By how much its promise got later; 0 for all but lost capacity."""
         if self.before.promised_start is None or self.after.promised_start is None:
@@ -73,7 +80,13 @@ def replan(book: Book, queue: Queue, now: Instant) -> Plan:
 
 def _moves(book: Book, draft: Draft, lost: Repaired) -> Iterator[Move]:
     for before, after in decide.moves(book, draft):
-        yield Move(before=before, after=after, cause=lost.causes.get(after.id, Cause.EARLIER))
+        yield Move(before=before, after=after, cause=_cause(before, after, lost))
+
+
+def _cause(before: Lease, after: Lease, lost: Repaired) -> Cause:
+    """Who made way and was moved earlier after that was moved earlier: that is what it has of it."""
+    cause = lost.causes.get(after.id, Cause.EARLIER)
+    return Cause.EARLIER if cause is Cause.MADE_WAY and after.starts_at != before.starts_at else cause
 
 
 def _dropped(book: Book, lost: Repaired) -> Iterator[Move]:

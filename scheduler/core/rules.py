@@ -115,7 +115,9 @@ def pencilled(draft: Draft, lease: Lease, start: Instant) -> Lease:
     """The lease, which is not in the draft, at a start that fits, on nodes that are free then."""
     end = Instant(start + lease.duration_s)
     placement = place(draft, lease.shape, start, end + draft.policy.gap_s, lease.purpose)
-    promised = start if lease.promised_start is None else lease.promised_start
+    # Who asked for a time is promised that, or what is nearest to it; who did not keeps its promise and starts before it.
+    exact = lease.start is not None and lease.start_by is None
+    promised = start if exact or lease.promised_start is None else lease.promised_start
     return replace(
         lease,
         state=State.SCHEDULED,

@@ -17,7 +17,7 @@ WHY: Mapping[str, str] = {
     Cause.GPU_NOT_EMPTY: "a GPU that it was placed on is not proved empty",
     Cause.GPU_UNHEALTHY: "a GPU that it was placed on is sick",
     Cause.LEASE_BEFORE_NOT_ENDED: "the lease before it on its GPUs has not ended yet",
-    Cause.MADE_WAY: "another lease was extended on those nodes",
+    Cause.MADE_WAY: "another lease needed those nodes, to be extended or to keep its start",
     Cause.CAPACITY: "something ended, was cancelled or came back, so that it fits",
     Cause.QUOTA: "its company's quota, which it waited for, leaves room for it",
 }
@@ -188,6 +188,9 @@ def _moved(cause: str | None, detail: Detail) -> str:
     if slip:
         promise = f"its promise slipped by {span(int(slip))}, to {detail.get('promised_start')}"
         return f"Its start was moved from {before} to {after} and {promise}, because {why}."
+    back = detail.get("promised_start")
+    if back:
+        return f"Its start was moved back from {before} to {after}, and is promised for then again, because {why}."
     if before != after:
         return f"Its start was moved {'earlier' if str(after) < str(before) else 'later'}, from {before} to {after}, because {why}."
     return f"It was placed on {detail.get('placement')} instead of {detail.get('placement_before')}, at the same start, because {why}."

@@ -9,7 +9,8 @@ from dataclasses import replace
 from scheduler.core.book import Book, Draft
 from scheduler.core.lease import advance
 from scheduler.core.model import Cause, Instant, Lease, NodeId, Placement, State
-from scheduler.core.repair import elsewhere, later
+from scheduler.core.repair import later
+from scheduler.core.spares import elsewhere
 
 SPARES_TRIED = 3
 """How many placements are tried for a start that is blocked: the calendar may know less than the newest report."""

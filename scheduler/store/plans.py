@@ -25,6 +25,7 @@ from scheduler.store.tables import Lease as Row
 _UNPLACE = text("DELETE FROM placement WHERE lease = ANY(:leases)")
 _LATE = text("UPDATE lease SET late_cause = :cause WHERE id = ANY(:leases) AND late_cause IS NULL")
 """The first cause is kept."""
+_IN_TIME = text("UPDATE lease SET late_cause = NULL WHERE id = ANY(:leases)")
 _WAITED_FOR_QUOTA = text(
     f"""
     SELECT lease.id FROM lease JOIN decision ON decision.id = lease.decision
@@ -145,6 +146,9 @@ def write_moves(
     for cause in {move.cause for move in broken}:
         late = [move.after.id for move in broken if move.cause is cause]
         session.connection().execute(_LATE, {"cause": cause.value, "leases": late})
+    back = [move.after.id for move in moves if move.regained_s and move.after.promised_start == move.after.start]
+    if back:
+        session.connection().execute(_IN_TIME, {"leases": back})
     ledger.post(session, [refund(move) for move in moves if move.after.state is State.QUEUED], at=int(at))
 
 
@@ -262,6 +266,11 @@ def _moved(move: Move, decision: str | None, at: float) -> bulk.Row:
             "promised_start_before": records.time(before.promised_start),
             "promised_start": records.time(after.promised_start),
             "slipped_s": move.slipped_s,
+        }
+    elif move.regained_s:
+        detail |= {
+            "promised_start_before": records.time(before.promised_start),
+            "promised_start": records.time(after.promised_start),
         }
     return records.event_row(after, event, at=at, cause=move.cause, detail=detail)
 

@@ -206,6 +206,10 @@ class Pool:
         if move.cause is Cause.EARLIER:
             self._check_earlier(old, new)
             return
+        if move.cause is Cause.MADE_WAY:
+            assert replace(old, placement=()) == replace(new, placement=())
+            assert (old.starts_at or 0) > self.now
+            return
         assert move.cause in LOST
         assert any(slow.on(old, node, at, self.policy.gap_s) for node, at in short)
         if new.state is State.QUEUED:
@@ -217,9 +221,11 @@ class Pool:
             self.slipped.append(move)
 
     def _check_earlier(self, old: Lease, new: Lease) -> None:
-        assert replace(old, starts_at=None, ends_at=None, stops_at=None, placement=()) == replace(
-            new, starts_at=None, ends_at=None, stops_at=None, placement=()
-        )
+        slot = {"starts_at": None, "ends_at": None, "stops_at": None, "placement": ()}
+        if old.start is not None and old.start_by is None:  # asked for a time, slipped, and on its way back there
+            assert new.promised_start == new.starts_at
+            slot["promised_start"] = None
+        assert replace(old, **slot) == replace(new, **slot)
         assert (new.starts_at or 0) < (old.starts_at or 0)
         assert (new.starts_at or 0) >= self.now + old.notice_s
 

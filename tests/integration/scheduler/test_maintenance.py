@@ -224,3 +224,25 @@ def test_a_node_that_a_lease_gave_back_is_empty_once_its_gap_is_over(world: Worl
         found = maintenance.drain(world.service, session, left, body, actor=ADMIN, now=T0 + 101)
     assert [drain.empty_from for drain in found.drains] == [to_wire(T0 + 100 + GAP_S)]
     assert found.running == []
+
+
+def test_before_a_promise_slips_for_a_drain_others_leave_a_node_to_it(database: Database) -> None:
+    world = World(database).found(nodes_=("n1", "n2", "n3"), gpus=8, quota=24)
+    at = to_wire(T0 + 24 * HOUR)
+    whole = world.ask(8, shape={"nodes": 1, "gpus_per_node": 8}, start=at, duration_s=HOUR)
+    halves = [world.ask(4, start=at, duration_s=HOUR, who="globex") for _ in range(3)]
+    world.cancel(halves.pop(1), now=T0 + 1)
+    assert len({share.node for half in halves for share in world.lease(half).placement}) == 2
+
+    body = wire.DrainNode(start=at, duration_s=HOUR, reason="new driver")
+    with world.db.begin() as session:
+        node = whole.placement[0].node
+        found = maintenance.drain(world.service, session, node, body, actor=ADMIN, now=T0 + 2)
+
+    assert [(one.slipped_s, one.starts_at) for one in found.moved] == [(0, at), (0, at)]
+    together = {share.node for half in halves for share in world.lease(half).placement}
+    assert len(together) == 1
+    assert [share.node for share in world.lease(whole).placement] not in ([node], list(together))
+    assert sorted(world.events(one)[-1] for one in halves) == [("moved", "made_way"), ("scheduled", "asked")]
+    world.turn(T0 + 24 * HOUR)
+    assert {world.lease(one).state for one in (whole, *halves)} == {wire.LeaseState.ACTIVE}

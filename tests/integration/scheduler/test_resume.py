@@ -92,3 +92,20 @@ def test_a_node_that_is_not_drained_is_not_given_back(world: World, how: object)
         how(world, "n2", now=T0)
     with pytest.raises(UnknownNode):
         how(world, "n9", now=T0)
+
+
+def test_a_lease_asked_for_a_time_has_it_back_once_its_node_is_resumed(database: Database) -> None:
+    world, day = World(database).found(nodes_=("n1",), gpus=8), 24 * HOUR
+    lease = world.ask(8, start=to_wire(T0 + day), duration_s=HOUR)
+    drain(world, start=T0 + day, duration_s=2 * HOUR)
+    slipped = world.lease(lease)
+    assert (slipped.promised_start, slipped.late_cause) == (to_wire(T0 + day + 2 * HOUR), "drain")
+
+    [moved] = resume(world, now=T0 + 60).moved
+
+    assert (moved.promised_start_before, moved.promised_start) == (slipped.promised_start, lease.promised_start)
+    back = world.lease(lease)
+    assert (back.promised_start, back.starts_at, back.late_cause) == (lease.promised_start, lease.starts_at, None)
+    assert world.events(lease)[-1] == ("moved", "earlier")
+    world.turn(T0 + day)
+    assert world.lease(lease).state is wire.LeaseState.ACTIVE

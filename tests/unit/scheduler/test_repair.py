@@ -5,9 +5,9 @@ import pytest
 
 from scheduler.core.book import Book
 from scheduler.core.codec import Quota
-from scheduler.core.model import Cause, CompanyId, Drain, Instant, Lease, NodeId, State
+from scheduler.core.model import Cause, CompanyId, Drain, Gang, Instant, Lease, NodeId, State
 from scheduler.core.replan import Move, replan
-from scheduler.core.rules import EARLIEST_SLOT
+from scheduler.core.rules import EARLIEST_SLOT, LATE_SLOTS
 from tests.builders import a_lease, a_node, a_placement, a_policy
 
 NOW, ACME = Instant(1000), CompanyId("acme")
@@ -17,7 +17,9 @@ DAY = 86_400
 def a_pool(*leases: Lease, lost: dict[str, int], nodes: int = 2, lost_at: int = 0, **policy: Any) -> Book:
     """Nodes of 8 GPUs without gaps, of which some have fewer since `lost_at`; nothing moves but for that."""
     fleet = [a_node(f"n{k + 1}") for k in range(nodes)]
-    book = Book.of(a_policy(gap_s=0, rule=EARLIEST_SLOT, **policy), fleet, leases, {ACME: 100, CompanyId("bolt"): 100})
+    book = Book.of(
+        a_policy(**{"gap_s": 0, "rule": EARLIEST_SLOT, **policy}), fleet, leases, {ACME: 100, CompanyId("bolt"): 100}
+    )
     return book.changed(replace(a_node(node, gpus, nominal=8), lost_at=Instant(lost_at)) for node, gpus in lost.items())
 
 
@@ -126,3 +128,91 @@ def test_a_lease_that_is_overdue_takes_a_spare_and_keeps_its_slot():
     overdue = booked(starts_at=950, n1=8)
     [move] = moves(a_pool(overdue, lost={"n1": 0})).values()
     assert move.after == replace(overdue, placement=a_placement(n2=8))
+
+
+# --- others make way --------------------------------------------------------------------------------------------
+
+
+def gang(id: str, gpus_per_node: int, asked_at: int = 0, **placement: int) -> Lease:
+    shape = Gang(nodes=len(placement), gpus_per_node=gpus_per_node)
+    return replace(booked(id, **placement), shape=shape, asked_at=Instant(asked_at))
+
+
+def test_before_a_promise_slips_others_leave_a_node_to_it_at_their_own_start():
+    pool = a_pool(gang("v", 8, n1=8), booked("x", n2=4), booked("y", n3=4), nodes=3, lost={})
+    found = moves(drained(pool, "n1", 1500, 9000))
+    assert {id_: (move.cause, move.after.placement, move.after.starts_at) for id_, move in found.items()} == {
+        "v": (Cause.DRAIN, a_placement(n2=8), 2000),
+        "x": (Cause.MADE_WAY, a_placement(n3=4), 2000),
+    }
+
+
+def test_of_two_that_lost_their_node_the_one_that_can_leave_a_spare_to_the_other_does():
+    total, one = booked("a", n1=4), gang("b", 4, asked_at=1, n1=4)
+    pool = a_pool(total, one, lost={"n1": 0, "n2": 4, "n3": 2, "n4": 2}, nodes=4)
+    found = moves(pool)
+    assert {id_: (move.after.placement, move.slipped_s) for id_, move in found.items()} == {
+        "a": (a_placement(n3=2, n4=2), 0),
+        "b": (a_placement(n2=4), 0),
+    }
+
+
+def test_several_leave_their_nodes_where_one_is_not_enough():
+    pool = a_pool(
+        gang("v", 8, n1=8),
+        booked("x", n2=3),
+        booked("y", n2=3),
+        active("run", n3=5),
+        active("sit", n4=5),
+        nodes=4,
+        lost={},
+    )
+    found = moves(drained(pool, "n1", 1500, 9000))
+    assert {id_: move.after.placement for id_, move in found.items()} == {
+        "v": a_placement(n2=8),
+        "x": a_placement(n3=3),
+        "y": a_placement(n4=3),
+    }
+
+
+def test_who_makes_way_in_vain_stays_where_it_is():
+    victim = replace(gang("v", 8, n1=8), notice_s=1000)
+    pool = a_pool(victim, booked("x", n2=3), booked("y", n2=3), active("run", n3=5), nodes=3, lost={})
+    found = moves(drained(pool, "n1", 1500, 9000))
+    assert set(found) == {"v"}
+    assert found["v"].slipped_s > 0
+
+
+def test_nobody_whose_start_is_due_makes_way():
+    due = booked("x", starts_at=1000, n2=4)
+    victim = replace(gang("v", 8, n1=8), starts_at=Instant(1050), promised_start=Instant(1050))
+    pool = a_pool(victim, due, active("run", until=1090, n3=4), nodes=3, lost={"n1": 0})
+    assert set(moves(pool)) == {"v"}
+
+
+def test_a_gang_on_two_nodes_that_lost_half_moves_alone():
+    pool = a_pool(gang("g", 4, n1=4, n2=4), booked("a", n1=4), booked("b", n2=4), nodes=4, lost={"n1": 4, "n2": 4})
+    assert set(moves(pool)) == {"g"}
+
+
+# --- back at the time that was asked for ------------------------------------------------------------------------
+
+
+def test_a_lease_asked_for_a_time_that_slipped_has_it_back_once_there_is_room():
+    asked = replace(booked(n1=8), start=Instant(2000), notice_s=300)
+    pool = a_pool(asked, nodes=1, lost={}, rule=LATE_SLOTS)
+    drain = Drain(id="d", node=NodeId("n1"), starts_at=Instant(1500), ends_at=Instant(9000))
+    slipped = replan(pool.changed([drain]), (), Instant(NOW)).book
+    assert slipped.leases[asked.id].promised_start == 9000
+    resumed = slipped.changed([replace(drain, ends_at=drain.starts_at)])
+    [move] = replan(resumed, (), Instant(1100)).moves
+    assert (move.cause, move.after, move.regained_s) == (Cause.EARLIER, asked, 7000)
+    assert replan(replan(resumed, (), Instant(1100)).book, (), Instant(1101)).moves == ()
+
+
+def test_if_that_is_too_near_it_has_the_nearest_start_of_which_it_can_be_told():
+    asked = replace(booked(n1=8), start=Instant(2000), notice_s=300)
+    drain = Drain(id="d", node=NodeId("n1"), starts_at=Instant(1500), ends_at=Instant(9000))
+    slipped = replan(a_pool(asked, nodes=1, lost={}, rule=LATE_SLOTS).changed([drain]), (), Instant(NOW)).book
+    [move] = replan(slipped.changed([replace(drain, ends_at=drain.starts_at)]), (), Instant(1900)).moves
+    assert (move.after.starts_at, move.after.promised_start) == (2200, 2200)

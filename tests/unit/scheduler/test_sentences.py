@@ -94,7 +94,7 @@ def test_a_plan_is_one_sentence(plan: Plan, want: str) -> None:
             "moved",
             "made_way",
             {"starts_at_before": "T", "starts_at": "T", "placement_before": "n1 (8)", "placement": "n2 (8)"},
-            "It was placed on n2 (8) instead of n1 (8), at the same start, because another lease was extended on those nodes.",
+            "It was placed on n2 (8) instead of n1 (8), at the same start, because another lease needed those nodes, to be extended or to keep its start.",
         ),
         (
             "slipped",
