@@ -16,6 +16,9 @@ from tests.builders import a_book, a_lease, a_promise
 LEASE = a_lease(starts_at=1000)
 
 
+DRAINED = {"node": "n1", "drain": "drn_1", "drain_starts_at": "C", "drain_ends_at": "D"}
+
+
 def a_move(by_s: int = 0, cause: Cause = Cause.EARLIER, **more: object) -> Move:
     after = replace(LEASE, starts_at=Instant(1000 + by_s), **more)  # pyright: ignore[reportArgumentType]
     return Move(before=LEASE, after=after, cause=cause)
@@ -113,6 +116,52 @@ def test_a_plan_is_one_sentence(plan: Plan, want: str) -> None:
                 "It waits in the queue again, without a promise, because a GPU or node that it was placed on is gone, sick or "
                 "not proved empty."
             ),
+        ),
+        (
+            "slipped",
+            "drain",
+            {
+                "starts_at_before": "A",
+                "starts_at": "B",
+                "promised_start": "B",
+                "slipped_s": 90,
+                **DRAINED,
+                "reason": "firmware",
+            },
+            (
+                "Its start was moved from A to B and its promise slipped by 1 min 30 s, to B, because n1 is drained from C to D: "
+                "firmware."
+            ),
+        ),
+        (
+            "queued",
+            "drain",
+            {"starts_at_before": "A", "starts_at": None, **DRAINED, "reason": None},
+            "It waits in the queue again, without a promise, because n1 is drained from C to D.",
+        ),
+        (
+            "queued",
+            "capacity_lost",
+            {"starts_at_before": "A", "starts_at": None, "node": "n1", "lost": "gpu_gone", "lost_gpus": 2},
+            "It waits in the queue again, without a promise, because a GPU of n1 is gone.",
+        ),
+        (
+            "queued",
+            "capacity_lost",
+            {"starts_at_before": "A", "starts_at": None, "node": "n1", "lost": None, "lost_gpus": None},
+            "It waits in the queue again, without a promise, because n1 cannot give all that it was placed on there.",
+        ),
+        (
+            "start_delayed",
+            "gpu_not_empty",
+            {"node": "n1"},
+            "Its start waits, because a GPU of n1 is not proved empty.",
+        ),
+        (
+            "start_delayed",
+            "capacity_lost",
+            {},
+            "Its start waits, because a GPU or node that it was placed on is gone, sick or not proved empty.",
         ),
         (
             "extended",
