@@ -6,7 +6,7 @@ from sqlmodel import Session, col, func, select
 
 from scheduler.core.book import Book
 from scheduler.core.losses import Loss, loss
-from scheduler.core.model import Instant, LeaseId
+from scheduler.core.model import Instant, LeaseId, NodeId
 from scheduler.core.replan import Move
 from scheduler.store import records
 from scheduler.store.records import Detail
@@ -21,13 +21,12 @@ def details(session: Session, pool: str, book: Book, moves: Sequence[Move], now:
     """
     found = {move.after.id: one for move in moves if (one := loss(book, move, now)) is not None}
     reasons = _reasons(session, (one.drain.id for one in found.values() if one.drain is not None))
-    wrong = {
-        node: _wrong(session, pool, node) for node in sorted({one.node for one in found.values() if not one.drain})
-    }
+    nodes = sorted({one.node for one in found.values() if one.drain is None})
+    wrong = {node: _wrong(session, pool, node) for node in nodes}
     return {lease: _detail(one, reasons, wrong) for lease, one in found.items()}
 
 
-def _detail(found: Loss, reasons: Mapping[str, str | None], wrong: Mapping[str, str | None]) -> Detail:
+def _detail(found: Loss, reasons: Mapping[str, str | None], wrong: Mapping[NodeId, str | None]) -> Detail:
     if found.drain is None:
         return {"node": found.node, "lost": wrong[found.node], "lost_gpus": found.gpus or None}
     return {
