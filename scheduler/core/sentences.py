@@ -269,6 +269,8 @@ def live(found: Live) -> str:
 def hindsight(found: Hindsight) -> str:
     """What would have been different, and what that is worth."""
     said = _changes(found.leases, "was asked or waited then", "were asked or waited then")
+    if found.struck:
+        said += f" {counted(len(found.struck), 'lease')} ran on a node that would have been gone."
     if found.unlike:
         return (
             f"{said} The history itself is not what it is compared with: with nothing changed, {len(found.unlike)} of "

@@ -223,5 +223,11 @@ def test_what_would_be_different_now_is_counted() -> None:
     ],
 )
 def test_a_past_says_what_the_comparison_is_worth(unlike: tuple[str, ...], want: str) -> None:
-    found = Hindsight(leases=(a_difference(Change.SAME),), decisions=7, unlike=unlike, reached=Instant(0))
+    found = Hindsight(leases=(a_difference(Change.SAME),), decisions=7, unlike=unlike, struck=(), reached=Instant(0))
     assert sentences.hindsight(found) == f"Nothing would be different for 1 lease that was asked or waited then. {want}"
+
+
+def test_a_past_says_how_many_ran_on_a_node_that_would_have_been_gone() -> None:
+    struck = (LeaseId("a"), LeaseId("b"))
+    found = Hindsight(leases=(), decisions=1, unlike=(), struck=struck, reached=Instant(0))
+    assert " 2 leases ran on a node that would have been gone. With nothing changed," in sentences.hindsight(found)
