@@ -1,8 +1,8 @@
-"""Version 4 of the rules: totals keep to their domains, and every refusal says what could be had."""
+"""Others make way before a promise slips, and counterfactuals are in every refusal: version 4 of the rules."""
 
 from alembic import op
 
-revision = "20261124_rules_4"
+revision = "20261124_version_4"
 down_revision = "20261124_renews_before"
 branch_labels = None
 depends_on = None
