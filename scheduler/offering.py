@@ -91,9 +91,7 @@ def _row(session: Session, offer: str, actor: Actor) -> stored.Row:
 def _wanted(row: stored.Row, body: wire.OfferClaim) -> wire.Ask:
     """The ask for exactly what was offered."""
     made, purpose = stored.to_wire_offer(row), wire.OfferSearch.model_validate(row.search).purpose
-    if body.renew and purpose != "inference":
-        message = 'only inference leases renew themselves: search with "purpose": "inference", or leave it out'
-        raise InvalidRequest(f"renew: {message}", errors=[FieldError(field="renew", message=message)])
+    _check_serving(body, made.shape.size, purpose)
     return wire.Ask(
         pool=made.pool,
         shape=made.shape,
@@ -102,9 +100,27 @@ def _wanted(row: stored.Row, body: wire.OfferClaim) -> wire.Ask:
         queue=False,
         purpose=purpose,
         renew=body.renew,
+        min=body.min,
+        max=body.max,
         name=body.name,
         company=made.company,
     )
+
+
+def _check_serving(body: wire.OfferClaim, size: int, purpose: wire.Purpose) -> None:
+    """What only an ask for inference says, and sizes around what was offered. Raises InvalidRequest."""
+    given = {"renew": body.renew, "min": body.min is not None, "max": body.max is not None}
+    for field, wanted in given.items():
+        if wanted and purpose != "inference":
+            raise _invalid(field, 'it is for inference: search with "purpose": "inference", or leave it out')
+    if body.min is not None and body.min > size:
+        raise _invalid("min", f"the offer is of {size}, so at most {size}")
+    if body.max is not None and body.max < size:
+        raise _invalid("max", f"the offer is of {size}, so at least {size}")
+
+
+def _invalid(field: str, message: str) -> InvalidRequest:
+    return InvalidRequest(f"{field}: {message}", errors=[FieldError(field=field, message=message)])
 
 
 def _rfc(instant: int) -> str:

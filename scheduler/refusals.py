@@ -15,7 +15,7 @@ from scheduler.core.extend import NotExtended, Obstacle
 from scheduler.core.growth import NotGrown, TooSmall, Way
 from scheduler.core.model import Instant, LeaseId
 from scheduler.core.record import Record
-from scheduler.core.resize import size_of
+from scheduler.core.shapes import size_of
 from scheduler.store import audit, plans, records
 from scheduler.store.db import Session
 from scheduler.store.records import Said

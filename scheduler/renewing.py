@@ -30,7 +30,7 @@ def renewing(
     session.add(row)
     audit.record(session, actor=actor, action="lease.renewal", subject=row.id, at=case.now, after=body.model_dump())
     session.flush()
-    return leases.to_wires(session, [row])[0]
+    return leases.to_wires(session, [row], service.expectations.of(session, case.now))[0]
 
 
 def _may_renew(case: Case) -> None:

@@ -25,7 +25,7 @@ from scheduler.core.replan import Move, Plan, replan
 from scheduler.elsewhere import Elsewhere
 from scheduler.expectations import Expectations
 from scheduler.ids import new_id
-from scheduler.store import audit, bulk, changes, due, edges, generation, leases, plans, records
+from scheduler.store import audit, bulk, changes, due, edges, generation, leases, losses, plans, records
 from scheduler.store.books import POLICY_VERSION, Books
 from scheduler.store.db import Session
 from scheduler.store.plans import Answer
@@ -188,7 +188,8 @@ class Service:
             )
             for lease_id, promise in plan.pulled.items()
         ]
-        plans.write_moves(session, pool, plan.moves, decision=head, number=newer, at=now)
+        told = losses.details(session, pool, book, plan.moves, at)
+        plans.write_moves(session, pool, plan.moves, decision=head, number=newer, at=now, losses=told)
         plans.write_pulled(session, pulled, plan=head, decided_at=number, number=newer, at=now)
         self.books.keep_on_commit(session, pool, newer, plan.book)
         edges.notify(session, pool)

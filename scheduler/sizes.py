@@ -9,7 +9,8 @@ from scheduler.core import record, sentences
 from scheduler.core.growth import Bounds, resize
 from scheduler.core.lease import sized_since
 from scheduler.core.model import Gang, Lease, NodeId, State
-from scheduler.core.resize import Resized, short, size_of
+from scheduler.core.resize import Resized, short
+from scheduler.core.shapes import size_of
 from scheduler.refusals import Declined
 from scheduler.store import allocations, gpus
 from scheduler.store.db import Session

@@ -87,7 +87,7 @@ class WhatIfs:
             generation=case.generation,
             summary=sentences.hindsight(found),
             totals=whatif.totals(found.leases),
-            struck=[],
+            struck=list(found.struck[:MOST_SHOWN]),
             decisions=found.decisions,
             unlike=list(found.unlike[:MOST_SHOWN]),
             differences=_shown(found.leases),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bench.page.kept import Kept
 from bench.results import Row, Value
 
 
@@ -21,3 +22,15 @@ def shown(value: Value) -> str:
 
 def missing(command: str) -> str:
     return f"*Not measured yet: no result of `{command}` is kept.*"
+
+
+def disturbed(command: str, kept: Sequence[Kept]) -> str:
+    """In place of results that are all from a busy machine: which, and how busy."""
+    each = ", ".join(
+        f"{one.at} at a load of {shown(one.machine['load_before'])} on {shown(one.machine['cores'])} cores"
+        for one in kept
+    )
+    return (
+        f"*Not measured in peace yet: what is kept of `{command}` ({each}) is from a machine that had more to do than it has "
+        "cores, so its times are left out.*"
+    )

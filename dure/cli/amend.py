@@ -91,7 +91,7 @@ def resize(
 ) -> None:
     """Make a lease larger or smaller.
 
-    An inference lease grows where others' promises leave room, up to its max. A lease that runs gets or loses GPUs at once.
+    An inference lease grows where others' promises leave room, up to its max, or the quota. A lease that runs gets or loses GPUs at once.
     """
     from dure import wire
 

@@ -72,7 +72,9 @@ def ask(  # noqa: PLR0913 (one parameter an option)
     ] = None,
     most: Annotated[
         int | None,
-        typer.Option("--max", metavar="N", min=1, help="For inference: the most that it is ever resized to."),
+        typer.Option(
+            "--max", metavar="N", min=1, help="For inference: the most that it is ever resized to; else the quota says."
+        ),
     ] = None,
     company: Annotated[
         str | None, typer.Option(metavar="COMPANY", help="For admins: ask in this company's name.")

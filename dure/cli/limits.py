@@ -65,6 +65,8 @@ _FIELDS = {
     ("OfferSearch", "start_by"): ("--start-by", 'between 1970 and 2999; for example "tomorrow 18:00"'),
     ("OfferSearch", "company"): ("--company", COMPANY),
     ("OfferClaim", "name"): ("--name", f"{_LABEL}; for example llm-3"),
+    ("OfferClaim", "min"): ("--min", "a whole number from 1 to 100000; for example 1"),
+    ("OfferClaim", "max"): ("--max", "a whole number from 1 to 100000; for example 8"),
     ("DrainNode", "start"): ("--at", 'between 1970 and 2999; for example "tomorrow 03:00"'),
     ("DrainNode", "duration_s"): ("--for", "from 1s to 60d; for example 2h"),
     ("DrainNode", "reason"): ("--reason", f'{_LABEL}; for example "new driver"'),

@@ -104,6 +104,21 @@ def claim(
     renew: Annotated[
         bool, typer.Option("--renew", help="For inference: extend it by its own length again and again.")
     ] = False,
+    least: Annotated[
+        int | None,
+        typer.Option(
+            "--min",
+            metavar="N",
+            min=1,
+            help="For inference: the fewest nodes of a gang, or GPUs, that it takes where not all of it is left.",
+        ),
+    ] = None,
+    most: Annotated[
+        int | None,
+        typer.Option(
+            "--max", metavar="N", min=1, help="For inference: the most that it is ever resized to; else the quota says."
+        ),
+    ] = None,
 ) -> None:
     """Claim an offer.
 
@@ -115,7 +130,7 @@ def claim(
 
     with terminal.client() as client:
         try:
-            lease = client.claim_offer(offer_id, wire.OfferClaim(name=name, renew=renew))
+            lease = client.claim_offer(offer_id, wire.OfferClaim(name=name, renew=renew, min=least, max=most))
         except (OfferGone, OfferExpired) as gone:
             if gone.offers and not terminal.flags.json:  # with --json they are in the problem
                 _tell_fresh(terminal, gone.offers)

@@ -19,7 +19,7 @@ _SECONDS = re.compile(r"_s(?=_|$)")
 _ORDER = (
     *("asked_gpus", "held_gpus", "limit_gpus", "free_gpus_now", "pool_gpus", "wait_s", "earliest_wait_s", "waits_for"),
     *("nodes", "largest_gpus_per_node", "largest_gang_nodes", "largest_gpus"),
-    *("earliest_start", "largest_gpus_now", "longest_s_now"),
+    *("earliest_start", "largest_gpus_now", "longest_s_now", "instead_gpus_per_node"),
 )
 """A decision's numbers are shown in this order, however they were kept; others come after them."""
 

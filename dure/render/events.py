@@ -1,6 +1,6 @@
 """Events: what happened, as a table or a line each."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from rich.console import RenderableType
@@ -17,6 +17,9 @@ _STARTS = frozenset({"starts_at", "starts_at_before", "promised_start", "promise
 
 _ENDS = frozenset({"ends_at", "ends_at_before"})
 """The same of one that runs, where it is its own end and not a drain's."""
+
+_DRAIN = frozenset({"node", "drain", "drain_starts_at", "drain_ends_at", "reason"})
+"""Said of the drain that moved a lease, in one."""
 
 _PLANNED = frozenset({wire.LeaseState.SCHEDULED})
 _RUNNING = frozenset({wire.LeaseState.ACTIVE, wire.LeaseState.ENDING})
@@ -69,9 +72,20 @@ def _more(event: wire.Event, view: View) -> Iterator[str]:
         yield f"ends {view.short(data.stops_at)}{_was(data.detail.get('ends_at_before'), data.stops_at, view)}"
         if "ends_at_before" in data.detail:
             told |= _ENDS
+    if "drain" in data.detail:
+        told |= _DRAIN
+        yield _drained(data.detail, view)
     for name, value in data.detail.items():
         if value is not None and name not in told:
             yield f"{name} {value}"
+
+
+def _drained(detail: Mapping[str, int | str | None], view: View) -> str:
+    start, end = (
+        view.short(datetime.fromisoformat(str(detail[name]))) for name in ("drain_starts_at", "drain_ends_at")
+    )
+    reason = detail.get("reason")
+    return f"{detail.get('node')} is drained from {start} to {end}{f': {reason}' if reason else ''}"
 
 
 def _was(before: int | str | None, now: datetime | None, view: View) -> str:

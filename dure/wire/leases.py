@@ -47,7 +47,7 @@ class Ask(Wire):
     """For inference: the fewest nodes of a gang, or GPUs of a total, that it takes. It is promised the earliest start that
     so many have, with as many of `shape` as fit there, and is never shrunk below."""
     max: GpuCount | None = None
-    """For inference: the most that it is ever resized to, in the same unit."""
+    """For inference: the most that it is ever resized to, in the same unit; without it the quota and the calendar alone say."""
     queue: bool = True
     """What cannot be promised now waits in the queue; false asks for a refusal instead."""
     name: Label | None = None
@@ -160,7 +160,8 @@ class Lease(Wire):
     """The length that it was asked for, by which it renews itself."""
     min: int | None = None
     max: int | None = None
-    """Between what it is resized, in nodes for a gang and in GPUs for a total; null where that was not said."""
+    """Between what it is resized, in nodes for a gang and in GPUs for a total; null where that was not said: then down to one,
+    and up to what quota and calendar leave."""
     sizes: list[LeaseSize] = []
     """The sizes that it had before it was resized while it ran; since the last of them it has `shape`."""
     stops_at: Instant | None

@@ -104,7 +104,13 @@ class Offers(Wire):
 
 
 class OfferClaim(Wire):
-    """What the lease is called, if it is to have a name, and whether it renews itself, as in an ask."""
+    """What the lease is called, if it is to have a name, and for inference what else an ask says of one."""
 
     name: Label | None = None
     renew: bool = False
+    """Extended by its own length again and again, while quota and calendar allow."""
+    min: GpuCount | None = None
+    """The fewest nodes of a gang, or GPUs of a total, that it takes where not all that was offered is left, and that it is
+    ever shrunk to."""
+    max: GpuCount | None = None
+    """The most that it is ever resized to, in the same unit; without it the quota and the calendar alone say."""

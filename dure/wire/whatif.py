@@ -91,7 +91,7 @@ class WhatIfAnswer(Wire):
     more: int
     """How many more there are."""
     struck: list[str]
-    """Leases that run on a node which would be gone."""
+    """Leases that run, or of the past ran, on a node which would be gone; they are taken to go on there."""
     decisions: int
     """Of the past: how many decisions were made again with nothing changed."""
     unlike: list[str]

@@ -4,12 +4,13 @@
 (`scheduler.core.rules`). Fair shares and budgets are not looked at here.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from scheduler.core.book import Book, Draft
 from scheduler.core.calendar import Box, earliest
+from scheduler.core.instead import Instead
 from scheduler.core.lease import scheduled
 from scheduler.core.model import (
     Ask,
@@ -27,6 +28,7 @@ from scheduler.core.model import (
 )
 from scheduler.core.placement import place
 from scheduler.core.rules import RULES, moved_to
+from scheduler.core.shapes import most, resized
 
 _Numbers = dict[str, int | str]
 
@@ -137,16 +139,16 @@ def verdict(draft: Draft, ask: Ask, now: Instant, *, at_once: bool = False, wait
     wanted, ask = ask, at_least(ask)
     case = _Case.of(draft, ask, now, at_once=at_once, waited=waited)
     if not _fits_empty_pool(draft, ask.shape):  # before the quota: raising that would not help
-        return Refusal(code=Code.NEVER_FITS, numbers=case.numbers() | _largest_ever(case))
+        return Refusal(code=Code.NEVER_FITS, numbers=case.numbers() | _could(case))
     if ask.shape.gpus > case.limit_gpus:
-        return Refusal(code=Code.QUOTA_EXCEEDED, numbers=case.numbers() | _largest_ever(case))
+        return Refusal(code=Code.QUOTA_EXCEEDED, numbers=case.numbers() | _could(case))
     start = earliest(draft, case.box, case.lo, case.hi)
     if start is not None:
         return _promise(case, start) if ask is wanted else _as_many_as_fit(case, wanted, start)
     if ask.queue:
         code = Code.WAITS_FOR_QUOTA if case.obstacle() == "quota" else Code.WAITS_FOR_CAPACITY
         return Queued(code=code, numbers=case.numbers(), first_fit=first_fit(draft, ask, case.lo))
-    numbers = case.numbers() | {"waits_for": case.obstacle()} | _instead(case)
+    numbers = case.numbers() | {"waits_for": case.obstacle()} | case.instead().of_asked()
     return Refusal(code=Code.NO_START_IN_WINDOW, numbers=numbers)
 
 
@@ -167,6 +169,7 @@ class _Case:
     hi: int
     last: int
     at_once: bool
+    waited: bool
     box: Box
 
     @classmethod
@@ -185,6 +188,7 @@ class _Case:
             hi=hi,
             last=last,
             at_once=at_once,
+            waited=waited,
             box=box,
         )
 
@@ -204,6 +208,11 @@ class _Case:
     def left_at(self, instant: int) -> int:
         row = self.draft.account(self.ask.company)
         return self.draft.limits.at(row, instant)
+
+    def instead(self) -> Instead:
+        return Instead(
+            draft=self.draft, ask=self.ask, now=self.now, lo=self.lo, last=self.last, limit_gpus=self.limit_gpus
+        )
 
     def numbers(self) -> _Numbers:
         """What every verdict says: the ask, the pool, and the company's limit, `held` and `free` as of now."""
@@ -274,49 +283,9 @@ def _fits_empty_pool(draft: Draft, shape: Shape) -> bool:
     return len(good_day) >= shape.nodes and good_day[shape.nodes - 1] >= shape.gpus_per_node
 
 
-def _largest_ever(case: _Case) -> _Numbers:
-    """The largest shape of the asked kind that pool and quota could both hold on a good day."""
-    nodes, shape = case.draft.good_day, case.ask.shape
-    numbers: _Numbers = {"nodes": len(nodes), "largest_gpus_per_node": nodes[0] if nodes else 0}
-    if isinstance(shape, Total):
-        return numbers | {"largest_gpus": min(sum(nodes), case.limit_gpus)}
-    per_node = max(1, shape.gpus_per_node)
-    largest = min(sum(gpus >= per_node for gpus in nodes), case.limit_gpus // per_node)
-    return numbers | {"largest_gang_nodes": largest, "largest_gpus": largest * per_node}
-
-
-def _instead(case: _Case) -> _Numbers:
-    """What would have been granted: the shape at another time; at the window's start, less of it or for shorter.
-
-    The other time is the first after the window's start, or else the first from now on. What does not exist is left out.
+def _could(case: _Case) -> _Numbers:
+    """What could be had of a shape that can never be. Of what waits in the queue only the code is told, each time that it is
+    decided again.
     """
-    ask, lo = case.ask, case.lo
-
-    def fits(shape: Shape, duration_s: int) -> bool:
-        in_horizon = lo + duration_s <= case.now + case.draft.policy.horizon_s
-        return in_horizon and case.earliest(shape, duration_s, lo, lo) is not None
-
-    start = case.earliest(ask.shape, ask.duration_s, lo, case.last)
-    if start is None:
-        start = case.earliest(ask.shape, ask.duration_s, case.now, min(lo, case.last))
-    size = ask.shape.nodes if isinstance(ask.shape, Gang) else ask.shape.gpus
-    largest = resized(ask.shape, most(lambda size: fits(resized(ask.shape, size), ask.duration_s), size)).gpus
-    longest = most(lambda duration_s: fits(ask.shape, duration_s), ask.duration_s)
-    found = {"earliest_start": start, "largest_gpus_now": largest or None, "longest_s_now": longest or None}
-    return {name: number for name, number in found.items() if number is not None}
-
-
-def resized(shape: Shape, size: int) -> Shape:
-    """The same kind of shape with so many nodes, or GPUs in total."""
-    return replace(shape, nodes=size) if isinstance(shape, Gang) else Total(gpus=size)
-
-
-def most(fits: Callable[[int], bool], highest: int) -> int:
-    """The most of `1..highest` that fits, where less always fits too; 0 if nothing does."""
-    if highest < 1 or not fits(1):
-        return 0
-    low, high = 1, highest
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low
+    found = case.instead()
+    return found.largest() if case.waited else found.largest() | found.of_largest()

@@ -71,7 +71,7 @@ def placed(shape: Shape, purpose: Purpose, placement: Placement) -> str:
         return f"{where}, {least}."
     if isinstance(shape, Gang):
         return f"{where}: on as few racks and islands as hold it, there {least}."
-    return f"{where}: no node held all of it, so the emptiest are taken whole, and the rest goes {least}."
+    return f"{where}: no node held all of it, so the emptiest of as few racks and islands as do are taken whole, and the rest goes {least}."
 
 
 def _promised(promise: Promise, ask: Ask) -> str:
@@ -125,9 +125,9 @@ def _no_start(numbers: Numbers, ask: Ask) -> str:
 def _over_quota(numbers: Numbers, ask: Ask) -> str:
     largest, advice = int(numbers["largest_gpus"]), ""
     if largest:
-        advice = f"ask for at most {_largest(largest, ask)}, or "
+        advice = f"ask for at most {_largest(largest, ask)}{_when(numbers, ask)}, or "
     elif isinstance(ask.shape, Gang) and ask.shape.gpus_per_node > 1 and numbers["limit_gpus"]:
-        advice = "ask for fewer GPUs on each node, or "
+        advice = f"ask for fewer GPUs on each node{_when(numbers, ask)}, or "
     return (
         f"{ask.company}'s quota of {words.counted(numbers['limit_gpus'], 'GPU')} in pool {ask.pool}, of which it holds "
         f"{numbers['held_gpus']} now, is less than {words.shape(ask.shape)}: {advice}have an admin raise the quota."
@@ -138,15 +138,27 @@ def _never_fits(numbers: Numbers, ask: Ask) -> str:
     largest = int(numbers["largest_gpus"])
     has = f"it has {words.counted(numbers['pool_gpus'], 'GPU')} on {words.counted(numbers['nodes'], 'node')}"
     if largest:
-        advice = f"ask for at most {_largest(largest, ask)}"
+        advice = f"ask for at most {_largest(largest, ask)}{_when(numbers, ask)}"
     elif not numbers["largest_gpus_per_node"]:
         advice = "ask in another pool"
     elif not numbers["limit_gpus"]:
         advice = f"have an admin set a quota for {ask.company}, and ask for less"
     else:
         has += f", at most {numbers['largest_gpus_per_node']} on one"
-        advice = f"ask for at most {min(int(numbers['largest_gpus_per_node']), int(numbers['limit_gpus']))} on each"
+        advice = f"ask for at most {min(int(numbers['largest_gpus_per_node']), int(numbers['limit_gpus']))} on each{_when(numbers, ask)}"
     return f"Pool {ask.pool} never holds {words.shape(ask.shape)}: {has}, so {advice}."
+
+
+def _when(numbers: Numbers, ask: Ask) -> str:
+    """When the largest that there could be would start, and how much of it at the start of the window."""
+    if isinstance(ask.shape, Gang) and "instead_gpus_per_node" in numbers:
+        ask = replace(ask, shape=replace(ask.shape, gpus_per_node=int(numbers["instead_gpus_per_node"])))
+    found: list[str] = []
+    if "earliest_start" in numbers:
+        found.append(f"from {words.time(int(numbers['earliest_start']))}")
+    if "largest_gpus_now" in numbers and numbers.get("longest_s_now") != ask.duration_s:
+        found.append(f"{_largest(int(numbers['largest_gpus_now']), ask)} at the start of the window")
+    return f" ({'; '.join(found)})" if found else ""
 
 
 def _largest(gpus: int, ask: Ask) -> str:

@@ -11,12 +11,13 @@ from typing import Literal
 
 from scheduler.core.book import Book
 from scheduler.core.calendar import Box, fits, free_from
-from scheduler.core.decide import FOR_EVER, most, moves
+from scheduler.core.decide import FOR_EVER, moves
 from scheduler.core.draft import Draft
 from scheduler.core.lease import stretched
 from scheduler.core.model import Cause, Instant, Lease, LeaseId, NodeId, Policy, State
 from scheduler.core.placement import kept
 from scheduler.core.reserve import RESERVE
+from scheduler.core.shapes import most
 from scheduler.core.spares import make_way, stands_on
 
 EXTENDABLE = frozenset({State.SCHEDULED, State.ACTIVE})

@@ -9,11 +9,11 @@ from typing import Literal
 
 from scheduler.core.book import Book
 from scheduler.core.calendar import free_over
-from scheduler.core.decide import most
 from scheduler.core.lease import resized_at
 from scheduler.core.model import Gang, Instant, Lease, LeaseId, NodeId, Purpose, State
 from scheduler.core.reserve import RESERVE
-from scheduler.core.resize import Resized, Scarce, grow, shrink, size_of
+from scheduler.core.resize import Resized, Scarce, grow, shrink
+from scheduler.core.shapes import most, size_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from scheduler.core.lease import advance, asked, owner, queued
 from scheduler.core.model import Cause, CompanyId, Instant, Lease, LeaseId, Queued, Refusal, State
 from scheduler.core.past import Asked, Happened, Past, Planned, Step
 from scheduler.core.replan import Plan, replan
-from scheduler.core.whatif import Changes, Difference, Outlook, difference
+from scheduler.core.whatif import Changes, Difference, Outlook, difference, is_struck
 
 WAITING = (State.QUEUED, State.SCHEDULED)
 
@@ -27,12 +27,14 @@ PLANNED_AFTER_S = 2
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hindsight:
     """`unlike` names decisions that came out differently in the world in which nothing was changed: what a comparison
-    with it is worth. `reached` is how far both worlds came.
+    with it is worth. `struck` ran on a node that would have been gone, and goes on there in both worlds: what runs is never
+    moved. `reached` is how far both worlds came.
     """
 
     leases: tuple[Difference, ...]
     decisions: int
     unlike: tuple[str, ...]
+    struck: tuple[LeaseId, ...]
     reached: Instant
 
 
@@ -58,6 +60,7 @@ def compare(past: Past, changes: Changes, go_on: Callable[[], bool]) -> Hindsigh
         ),
         decisions=real.decisions,
         unlike=tuple(real.unlike),
+        struck=tuple(sorted(other.struck)),
         reached=reached,
     )
 
@@ -158,6 +161,12 @@ class Other(World):
         self._astray: set[LeaseId] = set()
         """Leases that stand otherwise than they really did, and so go by their own slots."""
         self._plan_at = Instant(past.since + PLANNED_AFTER_S) if changes else None
+        self.struck = {lease.id for lease in self.leases.values() if is_struck(lease, changes)}
+
+    def take(self, lease: Lease) -> None:
+        super().take(lease)
+        if is_struck(lease, self._changes):
+            self.struck.add(lease.id)
 
     def look_at_reality(self) -> None:
         """Finds out which leases stand otherwise now."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from scheduler.core.book import Book, Draft
-from scheduler.core.decide import most, resized
 from scheduler.core.model import Ask, Gang, Instant, Shape
+from scheduler.core.shapes import most, resized
 from scheduler.core.windows import Window, Windows
 
 LEAD_S = 60

@@ -5,14 +5,16 @@ the mix of asks seen (`Book.stranded`), then on the fullest node that holds it, 
 the same end. Inference is spread: the emptiest nodes, of as many domains as there are.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.core import domains
 from scheduler.core.calendar import Plane, free_over
 from scheduler.core.compiled import choose
 from scheduler.core.model import Gang, Node, NodeId, Placement, Purpose, Shape
+from scheduler.core.totals import fewest_nodes, holds, near, spread
 
 _Rows = NDArray[np.int64]
 _Box = tuple[int, int]
@@ -21,19 +23,26 @@ _Box = tuple[int, int]
 def place(plane: Plane, shape: Shape, start: int, end: int, purpose: Purpose = Purpose.TRAINING) -> Placement:
     """A placement of the shape that is free over `[start, end)`; raises `ValueError` where there is none.
 
-    A gang takes one share on each of its nodes. A total for training takes one node if one can hold it; else the
-    emptiest nodes, and for the rest the one that suits best. A total for inference takes one GPU after the other, each
-    on the node that has most left.
+    A gang takes one share on each of its nodes. A total for training takes one node if one can hold it; else as few as
+    hold it, on the fewest islands and racks: the emptiest of them, and for the rest the one that suits best. A total for
+    inference takes one GPU after the other, on racks, islands and nodes in turn.
     """
     return place_on(plane, free_over(plane, start, end), shape, (start, end), purpose)
 
 
-def place_on(plane: Plane, free: _Rows, shape: Shape, box: _Box, purpose: Purpose = Purpose.TRAINING) -> Placement:
-    """The same where each node, in the order of the rows, has `free` over the box."""
+def place_on(
+    plane: Plane,
+    free: _Rows,
+    shape: Shape,
+    box: _Box,
+    purpose: Purpose = Purpose.TRAINING,
+    beside: Placement = (),
+) -> Placement:
+    """The same where each node, in the order of the rows, has `free` over the box, and the lease has `beside` already."""
     if isinstance(shape, Gang):
         chosen = _gang(plane, free, shape, box, purpose)
     elif purpose is Purpose.INFERENCE:
-        chosen = _spread(free, shape.gpus)
+        chosen = spread(list(plane.nodes.values()), free, shape.gpus, _by_row(plane, dict(beside)))
     else:
         chosen = _packed(plane, free, shape.gpus, box)
     return tuple((plane.names[row], gpus) for row, gpus in sorted(chosen.items()))
@@ -59,12 +68,12 @@ def _gang(plane: Plane, free: _Rows, shape: Gang, box: _Box, purpose: Purpose) -
 
 def _together(best: list[int], nodes: list[Node], wanted: int) -> list[int]:
     """On one island if one has enough, else in one rack, else on the fewest racks; in each on the fewest islands."""
-    enough = [rows for rows in _groups(best, nodes, _island) if len(rows) >= wanted]
+    enough = [rows for rows in domains.groups(best, nodes, domains.island) if len(rows) >= wanted]
     if enough:
         return min(enough, key=len)[:wanted]
     taken: list[int] = []
-    for rack, of_rack in _fewest(_groups(best, nodes, _rack), wanted):
-        for rows, share in _fewest(_groups(rack, nodes, _island), of_rack):
+    for rack, of_rack in _fewest(domains.groups(best, nodes, domains.rack), wanted):
+        for rows, share in _fewest(domains.groups(rack, nodes, domains.island), of_rack):
             taken += rows[:share]
     return taken
 
@@ -84,28 +93,12 @@ def _fewest(groups: list[list[int]], wanted: int) -> Iterator[tuple[list[int], i
 def _dealt(best: list[int], nodes: list[Node], wanted: int) -> list[int]:
     """One of each island in turn."""
     taken: list[int] = []
-    groups = _groups(best, nodes, _island)
+    groups = domains.groups(best, nodes, domains.island)
     turn = 0
     while len(taken) < wanted:
         taken += [rows[turn] for rows in groups if turn < len(rows)]
         turn += 1
     return taken[:wanted]
-
-
-def _groups(best: list[int], nodes: list[Node], domain: Callable[[Node], tuple[str, str]]) -> list[list[int]]:
-    """The rows of each domain; the domain of the best row first, and so on."""
-    found: dict[tuple[str, str], list[int]] = {}
-    for row in best:
-        found.setdefault(domain(nodes[row]), []).append(row)
-    return list(found.values())
-
-
-def _island(node: Node) -> tuple[str, str]:
-    return node.rack, node.island
-
-
-def _rack(node: Node) -> tuple[str, str]:
-    return node.rack, ""
 
 
 def _packed(plane: Plane, free: _Rows, gpus: int, box: _Box) -> dict[int, int]:
@@ -115,25 +108,19 @@ def _packed(plane: Plane, free: _Rows, gpus: int, box: _Box) -> dict[int, int]:
         suits = _suits(plane, left, rest, box)
         if suits.size and suits.min() != choose.UNFIT:
             return {**chosen, int(suits.argmin()): rest}
-        emptiest = int(left.argmax()) if left.size else 0
-        if not left.size or left[emptiest] <= 0:
-            raise ValueError(f"{gpus - rest} of {gpus} GPUs are free")
+        if left.sum() < rest:
+            raise ValueError(f"{gpus - rest + int(left.sum())} of {gpus} GPUs are free")
+        if not chosen:
+            left = near(list(plane.nodes.values()), left, gpus)
+        emptiest = int(left.argmax())
         chosen[emptiest] = int(left[emptiest])
         rest -= chosen[emptiest]
         left[emptiest] = 0
     return chosen
 
 
-def _spread(free: _Rows, gpus: int) -> dict[int, int]:
-    if free.sum() < gpus:
-        raise ValueError(f"{int(free.sum())} of {gpus} GPUs are free")
-    chosen: dict[int, int] = {}
-    left = free.copy()
-    for _ in range(gpus):
-        row = int(left.argmax())
-        left[row] -= 1
-        chosen[row] = chosen.get(row, 0) + 1
-    return chosen
+def _by_row(plane: Plane, placement: Mapping[NodeId, int]) -> dict[int, int]:
+    return {plane.rows[node]: gpus for node, gpus in placement.items() if node in plane.rows}
 
 
 def kept(
@@ -162,13 +149,17 @@ def kept(
 
 
 def _missing(
-    plane: Plane, free: _Rows, shape: Shape, gpus: int, box: _Box, stay: Collection[NodeId], purpose: Purpose
+    plane: Plane, free: _Rows, shape: Shape, gpus: int, box: _Box, stay: Mapping[NodeId, int], purpose: Purpose
 ) -> dict[int, int]:
     if isinstance(shape, Gang):
         return _beside(
             plane, free, Gang(nodes=gpus // shape.gpus_per_node, gpus_per_node=shape.gpus_per_node), box, stay, purpose
         )
-    return _spread(free, gpus) if purpose is Purpose.INFERENCE else _packed(plane, free, gpus, box)
+    if purpose is Purpose.INFERENCE:
+        return spread(list(plane.nodes.values()), free, gpus, _by_row(plane, stay))
+    most = fewest_nodes(free, gpus)
+    masked = (np.where(allowed, free, 0) for allowed in _levels(plane, stay, purpose))
+    return _packed(plane, next((level for level in masked if holds(level, gpus, most)), free), gpus, box)
 
 
 def _beside(
@@ -190,10 +181,10 @@ def _beside(
 def _levels(plane: Plane, stay: Collection[NodeId], purpose: Purpose) -> list[NDArray[np.bool_]]:
     """Which nodes are tried first, and next: those on the islands and in the racks of `stay`, or those that are not."""
     nodes = list(plane.nodes.values())
-    near: list[NDArray[np.bool_]] = []
-    for domain in (_island, _rack):
+    levels: list[NDArray[np.bool_]] = []
+    for domain in (domains.island, domains.rack):
         theirs = {domain(plane.nodes[name]) for name in stay}
-        near.append(np.array([domain(node) in theirs for node in nodes]))
+        levels.append(np.array([domain(node) in theirs for node in nodes]))
     if purpose is Purpose.INFERENCE:
-        near = [~same for same in reversed(near)]
-    return [*near, np.ones(len(nodes), dtype=np.bool_)]
+        levels = [~same for same in reversed(levels)]
+    return [*levels, np.ones(len(nodes), dtype=np.bool_)]

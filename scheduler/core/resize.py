@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from scheduler.core.book import Book
 from scheduler.core.calendar import Box, Plane, fits, free_over
-from scheduler.core.decide import most, resized
 from scheduler.core.draft import Draft
 from scheduler.core.lease import given_back, resized_at, sized, sized_since
-from scheduler.core.model import Gang, Instant, Lease, LeaseId, Node, NodeId, Placement, Purpose, Shape, State
+from scheduler.core.model import Gang, Instant, Lease, LeaseId, Node, NodeId, Placement, Purpose, State
 from scheduler.core.placement import kept, place_on
 from scheduler.core.reserve import RESERVE
+from scheduler.core.shapes import most, resized, size_of
 
 Scarce = Literal["quota", "reserve", "capacity"]
 
@@ -43,10 +43,6 @@ class NotResized:
 
     obstacle: Scarce
     largest: int
-
-
-def size_of(shape: Shape) -> int:
-    return shape.nodes if isinstance(shape, Gang) else shape.gpus
 
 
 def shrink(book: Book, lease_id: LeaseId, size: int, now: Instant) -> Resized:
@@ -132,7 +128,7 @@ def _more_of_running(
     obstacle, more = _scarcest(draft, lease, start, {"capacity": room}, unit)
     if size > has + more:
         return NotResized(obstacle=obstacle, largest=has + more)
-    added = place_on(draft, free, resized(lease.shape, size - has), (start, end), lease.purpose)
+    added = place_on(draft, free, resized(lease.shape, size - has), (start, end), lease.purpose, lease.placement)
     after = sized(lease, resized(lease.shape, size), _together(lease.placement, added), now)
     return Resized(lease=after, book=book.put_lease(after), changed=added)
 

@@ -24,6 +24,17 @@ WHY: Mapping[str, str] = {
 """Causes of moves as clauses."""
 
 
+ON: Mapping[str, str] = {
+    Cause.NODE_UNKNOWN: "the agent of {node} is silent",
+    Cause.GPU_NOT_EMPTY: "a GPU of {node} is not proved empty",
+    Cause.GPU_UNHEALTHY: "a GPU of {node} is sick",
+    Cause.LEASE_BEFORE_NOT_ENDED: "the lease before it on {node} has not ended yet",
+    "gpu_gone": "a GPU of {node} is gone",
+    Cause.CAPACITY_LOST: "{node} cannot give all that it was placed on there",
+}
+"""The same, and what was lost, of one node that the lease had."""
+
+
 def plan_numbers(plan: Plan) -> dict[str, int]:
     """How many leases a plan moved, and in which way."""
     return {
@@ -129,7 +140,7 @@ def _amended(how: str | None, detail: Detail) -> str:
 
 HAPPENED: Mapping[str, Callable[[str | None, Detail], str]] = {
     "active": _started,
-    "start_delayed": lambda cause, _: f"Its start waits, because {WHY.get(cause or '', _plain(cause))}.",
+    "start_delayed": lambda cause, detail: f"Its start waits, because {_why(cause, detail)}.",
     "starts_soon": lambda _, detail: f"Its company was told that it starts in {span(int(detail.get('in_s') or 0))}.",
     "ends_soon": lambda _, detail: f"Its company was told that it ends in {span(int(detail.get('in_s') or 0))}.",
     "drain_notice": lambda _, detail: (
@@ -179,8 +190,19 @@ ENDS: Mapping[str, str] = {
 """Causes of ends as clauses."""
 
 
+def _why(cause: str | None, detail: Detail) -> str:
+    """The cause as a clause, with the node and the drain or the loss that the detail names."""
+    if "drain" in detail:
+        window = f"from {detail.get('drain_starts_at')} to {detail.get('drain_ends_at')}"
+        return f"{detail.get('node')} is drained {window}{f': {reason}' if (reason := detail.get('reason')) else ''}"
+    on = ON.get(str(detail.get("lost") or cause))
+    if "node" not in detail or on is None:
+        return WHY.get(cause or "", _plain(cause))
+    return on.format(node=detail["node"])
+
+
 def _moved(cause: str | None, detail: Detail) -> str:
-    why = WHY.get(cause or "", _plain(cause))
+    why = _why(cause, detail)
     before, after = detail["starts_at_before"], detail.get("starts_at")
     if after is None:
         return f"It waits in the queue again, without a promise, because {why}."
@@ -247,6 +269,8 @@ def live(found: Live) -> str:
 def hindsight(found: Hindsight) -> str:
     """What would have been different, and what that is worth."""
     said = _changes(found.leases, "was asked or waited then", "were asked or waited then")
+    if found.struck:
+        said += f" {counted(len(found.struck), 'lease')} ran on a node that would have been gone."
     if found.unlike:
         return (
             f"{said} The history itself is not what it is compared with: with nothing changed, {len(found.unlike)} of "

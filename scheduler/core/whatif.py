@@ -108,7 +108,7 @@ def live(book: Book, queue: Queue, refused: Sequence[tuple[LeaseId, Ask]], chang
     return Live(
         waiting=tuple(difference(lease, *who[lease], before[lease], after[lease]) for lease in before),
         refused=tuple(found for one in refused if (found := _granted(book, other, *one, now)) is not None),
-        struck=tuple(sorted(lease.id for lease in book.leases.values() if _is_struck(lease, changes))),
+        struck=tuple(sorted(lease.id for lease in book.leases.values() if is_struck(lease, changes))),
     )
 
 
@@ -160,7 +160,8 @@ def _granted(book: Book, other: Book, lease: LeaseId, ask: Ask, now: Instant) ->
     return difference(lease, ask.company, ask.shape.gpus, Outlook(state=State.REFUSED), outlook)
 
 
-def _is_struck(lease: Lease, changes: Changes) -> bool:
+def is_struck(lease: Lease, changes: Changes) -> bool:
+    """Whether it runs on a node that would be gone: what runs is never moved."""
     runs = lease.state in (State.ACTIVE, State.ENDING)
     return runs and any(node in changes.removed for node, _ in lease.placement)
 

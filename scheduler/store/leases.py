@@ -9,9 +9,9 @@ from dure import wire
 from dure.errors import UnknownLease
 from scheduler.actor import Actor
 from scheduler.core import model
-from scheduler.core.decide import resized
 from scheduler.core.extend import EXTENDABLE, closes_at
 from scheduler.core.quota import HOLDING
+from scheduler.core.shapes import resized
 from scheduler.store import changes, companies, pages, records
 from scheduler.store.tables import Allocation, Decision, Lease, LeaseEvent, LeaseSpan, PlacementRow, Pool
 from scheduler.store.times import to_wire

@@ -3,7 +3,7 @@
 The caller holds the pool's lock and commits. `number` is the generation from which the pool's book has it.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from dure import wire
 from scheduler.core.book import Book
-from scheduler.core.model import Ask, Cause, Code, Gang, Lease, Placement, Shape, State
+from scheduler.core.model import Ask, Cause, Code, Gang, Lease, LeaseId, Placement, Shape, State
 from scheduler.core.record import REPLAN, Record
 from scheduler.core.replan import Move
 from scheduler.ids import new_id
@@ -126,10 +126,17 @@ def write_pulled(
 
 
 def write_moves(
-    session: Session, pool: str, moves: Sequence[Move], *, decision: str | None, number: int, at: float
+    session: Session,
+    pool: str,
+    moves: Sequence[Move],
+    *,
+    decision: str | None,
+    number: int,
+    at: float,
+    losses: Mapping[LeaseId, records.Detail] | None = None,
 ) -> None:
     """New slots and placements of leases that were scheduled already, with what their companies are told, and the
-    decision that moved them.
+    decision that moved them. `losses` says more of those that lost capacity.
     """
     if not moves:
         return
@@ -139,7 +146,7 @@ def write_moves(
     bulk.insert(
         session,
         (PlacementRow, _placement_rows(after)),
-        (LeaseEvent, [_moved(move, decision, at) for move in moves]),
+        (LeaseEvent, [_moved(move, decision, at, (losses or {}).get(move.after.id, {})) for move in moves]),
         changes.rows(pool, number, after, at=at),
     )
     broken = [move for move in moves if move.slipped_s or move.after.state is State.QUEUED]
@@ -247,7 +254,7 @@ def _placement_rows(leases: Iterable[Lease]) -> list[bulk.Row]:
     return [{"lease": lease.id, "node": node, "gpus": gpus} for lease in leases for node, gpus in lease.placement]
 
 
-def _moved(move: Move, decision: str | None, at: float) -> bulk.Row:
+def _moved(move: Move, decision: str | None, at: float, loss: records.Detail) -> bulk.Row:
     """`slipped` where the promise got later, `queued` where there is none any more, else `moved`."""
     before, after = move.before, move.after
     detail: dict[str, int | str | None] = {
@@ -256,6 +263,7 @@ def _moved(move: Move, decision: str | None, at: float) -> bulk.Row:
         "starts_at": records.time(after.starts_at),
         "placement_before": nodes(before.placement),
         "placement": nodes(after.placement),
+        **loss,
     }
     event = "moved"
     if after.state is State.QUEUED:

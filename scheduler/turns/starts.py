@@ -84,12 +84,12 @@ class _Turn:
     def take(self, row: Lease, lease: CoreLease) -> Started | None:
         if row.ends_at is not None and row.ends_at <= self.now:
             return self._never(row, lease)
-        cause, at = self._blocked(lease), Instant(math.ceil(self.now))
+        (cause, node), at = self._blocked(lease), Instant(math.ceil(self.now))
         if cause is not None and (found := spare(self.book, lease, self._given, at)) is not None:
-            self._move(row, lease, found, cause)
+            self._move(row, Move(before=lease, after=found, cause=cause), node)
             lease, cause = found, None
         if cause is not None:
-            self._wait_or_slip(row, lease, cause)
+            self._wait_or_slip(row, lease, cause, node)
             return None
         return self._start(row, lease)
 
@@ -99,14 +99,14 @@ class _Turn:
             self.number = generation.bump(self.session, self.pool)
         return self.number
 
-    def _blocked(self, lease: CoreLease) -> Cause | None:
-        """Why the lease cannot start on its placement now; None when it can."""
+    def _blocked(self, lease: CoreLease) -> tuple[Cause | None, NodeId | None]:
+        """Why the lease cannot start on its placement now, and because of which node; no cause when it can."""
         if not self._may_take(lease):
-            return Cause.CAPACITY_LOST
+            return Cause.CAPACITY_LOST, None
         for node, wanted in lease.placement:
             if len(self.free.get(node, ())) < wanted:
-                return allocations.why_short(self.session, node, now=self.now)
-        return None
+                return allocations.why_short(self.session, node, now=self.now), node
+        return None, None
 
     def _may_take(self, lease: CoreLease) -> bool:
         """A late lease takes only what the calendar leaves beside everybody else's slots: they were promised too."""
@@ -123,11 +123,8 @@ class _Turn:
         self.look_at(set(nodes))
         return {node: len(self.free[node]) for node in nodes}
 
-    def _move(
-        self, row: Lease, before: CoreLease, after: CoreLease, cause: Cause, begin: Instant | None = None
-    ) -> None:
+    def _move(self, row: Lease, move: Move, node: NodeId | None, begin: Instant | None = None) -> None:
         """Writes down the move and what it was decided from: the book with all that this turn did before."""
-        move = Move(before=before, after=after, cause=cause)
         given = {NodeId(node): len(free) for node, free in sorted(self.free.items())}
         kept = record.of_start(self.book, move, given, Instant(math.ceil(self.now)), begin)
         said = Said(code="slipped" if begin is not None else "spare", detail=sentences.start(move), numbers={})
@@ -136,25 +133,29 @@ class _Turn:
             self.session, self.book, kept, said, pool=self.pool, decided_at=decided_at, at=self.now
         )
         self.number = generation.bump(self.session, self.pool)
-        plans.write_moves(self.session, self.pool, [move], decision=head, number=self.number, at=self.now)
+        losses = {} if node is None else {move.after.id: {"node": node}}
+        plans.write_moves(
+            self.session, self.pool, [move], decision=head, number=self.number, at=self.now, losses=losses
+        )
         self.session.refresh(row)
-        self.book = self.book.put_lease(after)
+        self.book = self.book.put_lease(move.after)
 
-    def _wait_or_slip(self, row: Lease, lease: CoreLease, cause: Cause) -> None:
+    def _wait_or_slip(self, row: Lease, lease: CoreLease, cause: Cause, node: NodeId | None) -> None:
         """The first cause is kept: what else happens while it waits did not make it late."""
         if row.late_cause is None:
             row.late_cause = cause.value
             self.session.add(row)
-            records.event(self.session, row, "start_delayed", at=self.now, cause=cause)
+            detail = None if node is None else {"node": node}
+            records.event(self.session, row, "start_delayed", at=self.now, cause=cause, detail=detail)
         # A short box slips in time to be had at all.
         if self.now >= (lease.starts_at or 0) + min(self.book.policy.loss_grace_s, lease.duration_s // 2):
-            self._slip(row, lease, cause)
+            self._slip(row, lease, cause, node)
 
-    def _slip(self, row: Lease, lease: CoreLease, cause: Cause) -> None:
+    def _slip(self, row: Lease, lease: CoreLease, cause: Cause, node: NodeId | None) -> None:
         begin = Instant(int(self.now) + 1)
         moved = slip(self.book, lease, begin)
         self.session.flush()
-        self._move(row, lease, moved, cause, begin)
+        self._move(row, Move(before=lease, after=moved, cause=cause), node, begin)
 
     def _start(self, row: Lease, lease: CoreLease) -> Started:
         active = advance(lease, State.ACTIVE, Cause.STARTED, Instant(int(self.now)))

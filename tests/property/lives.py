@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 
 from scheduler.core.model import Ask, Gang, NodeId, Policy, Purpose, Total
-from scheduler.core.resize import size_of
 from scheduler.core.rules import RULES
+from scheduler.core.shapes import size_of
 from tests.builders import a_policy, an_ask
 
 HORIZON_S = 50

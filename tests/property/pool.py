@@ -28,7 +28,8 @@ from scheduler.core.model import (
     State,
 )
 from scheduler.core.replan import Move, Plan, replan
-from scheduler.core.resize import NotResized, Resized, grow, shrink, size_of
+from scheduler.core.resize import NotResized, Resized, grow, shrink
+from scheduler.core.shapes import size_of
 from tests.builders import a_node
 from tests.property import slow
 from tests.property.lives import Asks, Drains, Extends, Loses, Passes, Resizes, Step, Stops

@@ -13,7 +13,8 @@ from scheduler.core.decide import decide
 from scheduler.core.extend import Extended, extend
 from scheduler.core.growth import Bounds, resize
 from scheduler.core.model import Cause, Drain, Instant, Lease, LeaseId, Node, NodeId, Purpose
-from scheduler.core.resize import Resized, size_of
+from scheduler.core.resize import Resized
+from scheduler.core.shapes import size_of
 from tests.builders import a_policy
 from tests.property.test_extend import extendable
 from tests.property.world import HORIZON_S, QUOTAS, Asks, Step, World, asks, histories

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from scheduler.core.book import Book
 from scheduler.core.fragmentation import Mix, forecast
-from scheduler.core.model import Gang, Lease, Placement, State, Total
+from scheduler.core.model import Gang, Lease, Placement, Purpose, State, Total
 from scheduler.core.placement import place
 from tests.builders import a_lease, a_node, a_placement, a_policy
-from tests.reference.placement import Choice
+from tests.reference.placement import Choice, spread
 
 END = 60
 LARGEST = 8
@@ -109,3 +109,55 @@ def test_among_nodes_that_are_equally_full_the_one_whose_window_ends_nearest_is_
     assert found is not None
     chosen = int(found[0][0][1:])
     assert abs(ends[chosen] - end) == min(abs(each - end) for each in ends)
+
+
+domains = st.lists(st.tuples(st.sampled_from("rs"), st.sampled_from("ab")), min_size=6, max_size=6)
+
+
+def a_labelled_book(capacities: list[int], labels: list[tuple[str, str]]) -> Book:
+    book = a_book(capacities, [], Mix(weights=()))
+    return book.changed(
+        replace(node, rack=rack, island=island)
+        for node, (rack, island) in zip(book.nodes.values(), labels, strict=False)
+    )
+
+
+def counted(book: Book, placement: Placement, *, islands: bool) -> dict[tuple[str, str], int]:
+    """GPUs of the placement by rack, or by island."""
+    found: dict[tuple[str, str], int] = {}
+    for node, gpus in placement:
+        where = book.nodes[node]
+        key = (where.rack, where.island if islands else "")
+        found[key] = found.get(key, 0) + gpus
+    return found
+
+
+@settings(max_examples=500, deadline=None)
+@given(capacities, domains, st.integers(1, 40))
+def test_a_total_for_inference_takes_one_gpu_after_the_other_as_the_reference_does(
+    capacities: list[int], labels: list[tuple[str, str]], gpus: int
+):
+    gpus = min(gpus, sum(capacities))
+    want = spread(list(zip(labels, capacities, strict=False)), gpus)
+    placed = place(a_labelled_book(capacities, labels), Total(gpus=gpus), 0, END, Purpose.INFERENCE)
+    assert {int(node[1:]): share for node, share in placed} == want
+
+
+@settings(max_examples=500, deadline=None)
+@given(capacities, domains, st.integers(1, 40))
+def test_a_total_for_training_is_on_the_fewest_nodes_and_on_one_domain_if_one_holds_it_on_as_few(
+    capacities: list[int], labels: list[tuple[str, str]], gpus: int
+):
+    gpus = min(gpus, sum(capacities))
+    book = a_labelled_book(capacities, labels)
+    placed = place(book, Total(gpus=gpus), 0, END)
+    assert sum(share for _, share in placed) == gpus
+    fewest = next(count for count in range(1, 7) if sum(sorted(capacities)[-count:]) >= gpus)
+    assert len(placed) == fewest
+    for islands in (True, False):
+        there: dict[tuple[str, str], list[int]] = {}
+        for (rack, island), has in zip(labels, capacities, strict=False):
+            there.setdefault((rack, island if islands else ""), []).append(has)
+        if any(sum(sorted(has)[-fewest:]) >= gpus for has in there.values()):
+            event(f"one domain, islands {islands}")
+            assert len(counted(book, placed, islands=islands)) == 1

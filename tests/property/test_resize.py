@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scheduler.core.growth import NotGrown, resize
 from scheduler.core.lease import advance, box, charge, resized_at, sized, stretched
 from scheduler.core.model import Cause, Instant, Purpose, State, Total
-from scheduler.core.resize import Resized, grow, shrink, size_of
+from scheduler.core.resize import Resized, grow, shrink
+from scheduler.core.shapes import size_of
 from tests.builders import a_lease, a_placement
 from tests.property import slow
 from tests.property.test_extend import extendable, over

@@ -1,5 +1,5 @@
-"""Which node a share gets, said readably in plain Python with exact fractions: the reference that the compiled choice is
-compared with."""
+"""Which node a share gets, and where the GPUs of a total are spread, said readably in plain Python: the reference that the
+compiled choice and the counting are compared with."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -40,3 +40,20 @@ class Choice:
     def near(self, node: int, start: int, end: int) -> int:
         """Seconds from the end to the nearest change; what is before the start is as good as past."""
         return min((abs(at - end) for at in self.free[node].times if at > start), default=NEVER)
+
+
+def spread(nodes: Sequence[tuple[tuple[str, str], int]], gpus: int) -> dict[int, int]:
+    """Nodes by their (rack, island) and free GPUs: each GPU where the rack has fewest so far, then the island, then where
+    most is left.
+    """
+    taken: list[int] = []
+
+    def order(node: int) -> tuple[int, int, int, int]:
+        (rack, island), free = nodes[node]
+        in_rack = sum(nodes[one][0][0] == rack for one in taken)
+        on_island = sum(nodes[one][0] == (rack, island) for one in taken)
+        return in_rack, on_island, taken.count(node) - free, node
+
+    for _ in range(gpus):
+        taken.append(min((node for node, (_, free) in enumerate(nodes) if taken.count(node) < free), key=order))
+    return {node: taken.count(node) for node in sorted(set(taken))}

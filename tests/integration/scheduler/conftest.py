@@ -189,6 +189,12 @@ class World:
             page = leases.events(session, lease.id, actor=ADMIN, after=None, limit=100)
         return [(event.event, event.cause) for event in page.items]
 
+    def detail(self, lease: wire.Lease, event: str) -> Mapping[str, int | str | None]:
+        """Of the newest event of that kind."""
+        with self.db.snapshot() as session:
+            page = leases.events(session, lease.id, actor=ADMIN, after=None, limit=100)
+        return [found.detail for found in page.items if found.event == event][-1]
+
     def set_quota(self, company: str, gpus: int, *, now: float) -> None:
         with self.db.begin() as session:
             quotas.put(session, company, self.pool, wire.QuotaSet(gpus=gpus), actor=ADMIN, now=now)

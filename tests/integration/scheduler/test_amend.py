@@ -35,6 +35,25 @@ def test_an_active_lease_is_extended_on_its_own_gpus_and_settles_to_the_second(w
     assert ("extended", "extended") in world.events(lease)
 
 
+def test_what_waits_and_is_given_another_end_or_size_is_answered_with_when_it_is_expected(database: Database) -> None:
+    """With slack it is booked later than it is expected to start."""
+    world = World(database).found(nodes_=("n1",), slack_ppm=500_000)
+    world.ask(8, duration_s=HOUR)
+    waits = world.ask(8, who="globex", duration_s=HOUR, notice_s=0, now=T0 + 1)
+    free = to_wire(T0 + HOUR + GAP_S)
+    assert waits.estimated_start == free
+    assert waits.starts_at is not None
+    assert waits.starts_at > free
+    assert world.extend(waits, now=T0 + 2, by_s=60).lease.estimated_start == free
+    assert world.shrink(waits, now=T0 + 3, by_s=60).lease.estimated_start == free
+    with world.db.snapshot() as session:
+        seen = amend.preview_shrunk(
+            world.service, session, waits.id, wire.Shrink(gpus=4), actor=company("globex"), now=T0 + 4
+        )
+    assert seen.lease.estimated_start == free
+    assert world.shrink(waits, now=T0 + 4, gpus=4).lease.estimated_start == free
+
+
 def test_a_scheduled_lease_in_the_way_gets_other_nodes_at_its_own_start(database: Database) -> None:
     world = World(database).found(nodes_=("n1", "n2"), gpus=8)
     mine = world.ask(8, duration_s=HOUR)

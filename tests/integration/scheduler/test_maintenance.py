@@ -2,18 +2,20 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from typing import Any
 
 import pytest
 
 from dure import wire
 from dure.errors import BeyondHorizon, InvalidRequest, UnknownNode
-from scheduler import labels, maintenance
+from scheduler import explanations, labels, maintenance
+from scheduler.case import rfc
 from scheduler.service import Service
 from scheduler.store import calendars, fleet, nodes, pools, quotas
 from scheduler.store.books import Books
 from scheduler.store.db import Database
 from scheduler.store.times import to_wire
-from tests.integration.scheduler.conftest import ADMIN, GAP_S, PRODUCT, T0, World
+from tests.integration.scheduler.conftest import ADMIN, GAP_S, PRODUCT, T0, World, company
 
 HOUR = 3600
 
@@ -34,6 +36,13 @@ def preview(world: World, node: str, *, start: int) -> wire.Drained:
 
 def touched(found: wire.Drained) -> tuple[list[wire.Touched], list[wire.Touched]]:
     return found.moved, found.running
+
+
+def explained(world: World, lease: wire.Lease) -> str:
+    """The last thing that its company is told about it."""
+    with world.db.snapshot() as session:
+        expected = world.service.expectations.of(session, T0 + 1000)
+        return explanations.explain(session, lease.id, actor=company("acme"), expected=expected).steps[-1].detail
 
 
 def empty_from(world: World, node: str, *, now: float) -> list[datetime | None]:
@@ -71,6 +80,63 @@ def test_what_finds_no_other_place_slips_with_its_cause(database: Database) -> N
     assert late.promised_start == late.starts_at == to_wire(T0 + 3 * HOUR)
     assert ("slipped", "drain") in world.events(lease)
     assert late.late_cause == "drain"
+    window = {"drain_starts_at": rfc(T0 + HOUR), "drain_ends_at": rfc(T0 + 3 * HOUR)}
+    told = {"node": "n1", "drain": found.drains[0].id, "reason": "new driver", **window}
+    assert told.items() <= world.detail(lease, "slipped").items()
+    assert explained(world, lease).endswith(
+        f"because n1 is drained from {window['drain_starts_at']} to {window['drain_ends_at']}: new driver."
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "want", "says"),
+    [
+        pytest.param(
+            {"health": "unhealthy"}, {"lost": "gpu_unhealthy", "lost_gpus": 8}, "a GPU of n1 is sick", id="sick"
+        ),
+        pytest.param({"gpus": 6}, {"lost": "gpu_gone", "lost_gpus": 2}, "a GPU of n1 is gone", id="gone"),
+    ],
+)
+def test_who_loses_a_node_is_told_which_and_what_is_wrong_there(
+    database: Database, wrong: dict[str, Any], want: dict[str, object], says: str
+) -> None:
+    world = World(database).found(nodes_=("n1",), gpus=8)
+    lease = world.ask(8, start=to_wire(T0 + HOUR), duration_s=HOUR)
+    world.report("n1", now=T0 + 10, **wrong)
+    for at in (20, 400):
+        world.turn(T0 + at)
+    assert world.lease(lease).state == "queued"
+    assert {"node": "n1", **want}.items() <= world.detail(lease, "queued").items()
+    assert explained(world, lease).endswith(f"because {says}.")
+
+
+def silent(world: World, node: str, *, now: float) -> None:
+    with world.db.begin() as session:
+        fleet.set_node_state(session, node, "unknown", now=now)
+
+
+def test_who_is_booked_on_a_silent_node_whose_gpus_are_not_proved_empty_is_told_of_those(world: World) -> None:
+    lease = world.ask(8, start=to_wire(T0 + HOUR), duration_s=HOUR)
+    node = lease.placement[0].node
+    silent(world, node, now=T0 + 10)
+    with world.db.begin() as session:
+        fleet.set_quarantine(session, [f"GPU-{node}-0"], quarantined=True, now=T0 + 11)
+        world.service.replan(session, "h100", now=T0 + 12)
+    told = {"node": node, "lost": "gpu_not_empty", "lost_gpus": 1}
+    assert told.items() <= world.detail(lease, "moved").items()
+    assert explained(world, lease).endswith(f"at the same start, because a GPU of {node} is not proved empty.")
+
+
+def test_whose_start_waits_for_a_silent_node_is_told_which_and_again_once_it_slips(database: Database) -> None:
+    world = World(database).found(nodes_=("n1",), gpus=8)
+    lease = world.ask(8, start=to_wire(T0 + 100), duration_s=50)
+    silent(world, "n1", now=T0 + 90)
+    world.turn(T0 + 100)
+    assert world.detail(lease, "start_delayed") == {"node": "n1"}
+    assert explained(world, lease) == "Its start waits, because the agent of n1 is silent."
+    world.turn(T0 + 130)
+    assert world.detail(lease, "queued")["node"] == "n1"
+    assert explained(world, lease).endswith("because the agent of n1 is silent.")
 
 
 def test_a_lease_that_lost_its_promise_keeps_the_cause_and_is_served_without_a_new_notice(database: Database) -> None:

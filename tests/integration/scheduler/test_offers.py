@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dure import wire
-from dure.errors import Forbidden, InvalidRequest, OfferExpired, OfferGone, UnknownOffer, UnknownPool
+from dure.errors import Forbidden, InvalidRequest, OfferExpired, OfferGone, ResizeRefused, UnknownOffer, UnknownPool
 from scheduler import offering, searching
 from scheduler.core.offers import LEAD_S
 from scheduler.service import Service
@@ -43,10 +43,8 @@ def second_pool(world: World) -> None:
     world.report("a1", now=T0, gpus=4, product="NVIDIA A100")
 
 
-def claim(
-    world: World, offer: wire.Offer, *, now: float = T0 + 10, who: str = "acme", renew: bool = False
-) -> offering.Claimed:
-    body = wire.OfferClaim(name="mine", renew=renew)
+def claim(world: World, offer: wire.Offer, *, now: float = T0 + 10, who: str = "acme", **more: Any) -> offering.Claimed:
+    body = wire.OfferClaim.model_validate({"name": "mine", **more})
     with world.db.begin() as session:
         return offering.claim(world.service, session, offer.id, body, actor=company(who), now=now)
 
@@ -287,6 +285,41 @@ def test_an_inference_offer_may_renew_itself_as_a_lease(world: World) -> None:
     assert (lease.renew, lease.purpose) == (True, "inference")
     with pytest.raises(InvalidRequest):
         claim(world, search(world)[0], renew=True)
+
+
+def test_an_inference_offer_is_claimed_with_the_sizes_between_which_it_may_be_resized(world: World) -> None:
+    lease = claim(world, search(world, 4, purpose="inference")[0], min=2, max=6)
+    assert isinstance(lease, wire.Lease)
+    assert (lease.shape.gpus, lease.min, lease.max) == (4, 2, 6)
+    with pytest.raises(ResizeRefused, match="6 at most"):
+        world.resize(lease, now=T0 + 11, gpus=7)
+    assert world.resize(lease, now=T0 + 11, gpus=6).lease.shape.gpus == 6
+
+
+def test_a_claim_takes_what_is_left_of_an_offer_where_so_few_would_do(database: Database) -> None:
+    world = World(database).found(nodes_=("n1",), gpus=8)
+    first = search(world, 8, purpose="inference")[0]
+    world.ask(3, who="globex", start=first.starts_at, duration_s=HOUR)
+    lease = claim(world, first, min=5)
+    assert isinstance(lease, wire.Lease)
+    assert (lease.shape.gpus, lease.starts_at) == (5, first.starts_at)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "sizes", "field"),
+    [
+        pytest.param("training", {"min": 2}, "min", id="a least for training"),
+        pytest.param("training", {"max": 8}, "max", id="a most for training"),
+        pytest.param("inference", {"min": 5}, "min", id="more than the offer at least"),
+        pytest.param("inference", {"max": 3}, "max", id="less than the offer at most"),
+    ],
+)
+def test_a_claim_with_sizes_that_cannot_be_is_refused(
+    world: World, purpose: str, sizes: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        claim(world, search(world, 4, purpose=purpose)[0], **sizes)
+    assert [one.field for one in refused.value.errors] == [field]
 
 
 def test_more_than_the_quota_is_offered_as_far_as_the_quota_goes(world: World) -> None:

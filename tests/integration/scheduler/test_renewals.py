@@ -173,3 +173,11 @@ def test_a_renewal_of_any_length_is_due_before_extending_closes(world: World, du
     assert closes is not None
     opens = closes - min(1800, duration_s // 4)
     assert [is_due(world, at) for at in (opens - 1, opens)] == [False, True]
+
+
+def test_a_queued_lease_that_is_told_to_renew_is_answered_with_when_it_is_expected(world: World) -> None:
+    world.ask(16, who="globex", duration_s=59 * 86_400)
+    world.turn(T0)
+    queued = world.ask(8, duration_s=2 * 86_400, purpose="inference", now=T0 + 1)
+    assert (queued.state, queued.estimated_start) == ("queued", to_wire(T0 + 59 * 86_400 + GAP_S))
+    assert world.set_renewal(queued, now=T0 + 2, renew=True).estimated_start == queued.estimated_start

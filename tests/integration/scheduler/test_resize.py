@@ -202,6 +202,15 @@ def test_a_size_that_cannot_be_is_refused_with_what_can(
     assert len(world.lease(lease).gpus) == 4
 
 
+def test_who_said_no_most_grows_as_far_as_the_quota_allows(world: World) -> None:
+    world.set_quota("acme", 12, now=T0)
+    lease = world.ask(4, purpose="inference", duration_s=HOUR)
+    world.turn(T0)
+    assert world.resize(lease, now=T0 + 10, gpus=12).lease.shape.gpus == 12
+    with pytest.raises(ResizeRefused, match="quota"):
+        world.resize(lease, now=T0 + 20, gpus=13)
+
+
 def test_growing_stays_in_the_quota_until_the_lease_ends(world: World) -> None:
     lease = world.ask(4, duration_s=HOUR, purpose="inference")
     world.turn(T0)

@@ -126,6 +126,36 @@ def test_a_node_more_would_have_started_a_lease_at_once(world: World) -> None:
     assert changes[waits.id] == ("earlier", -500)
 
 
+def test_another_rule_would_have_promised_otherwise(database: Database) -> None:
+    """With slack, late slots promise a start later than the earliest; earliest slots promise that."""
+    world = World(database).found(nodes_=("n1",), slack_ppm=500_000)
+    world.ask(8, duration_s=1000, now=T0)
+    world.turn(T0)
+    waits = world.ask(8, who="globex", duration_s=400, now=T0 + 10)
+    assert waits.promised_start is not None
+    assert waits.promised_start.timestamp() == T0 + 1010 + 200
+    found = stretch(world, T0 + 100, policy={"rule": "earliest-slot"})
+    assert found.unlike == []
+    [one] = found.differences
+    assert (one.lease, one.change, one.by_s) == (waits.id, "earlier", -200)
+
+
+def test_a_node_less_in_the_past_names_what_ran_on_it_and_what_would_have_waited(world: World) -> None:
+    runs = world.ask(16, duration_s=1000, now=T0)
+    world.turn(T0)
+    waits = world.ask(8, who="globex", duration_s=100, now=T0 + 10)
+    since = wire_time(T0 + 5)
+    for node in ("n1", "n2"):
+        found = ask(world, now=T0 + 101, since=since, until=wire_time(T0 + 100), remove_nodes=[node])
+        assert (found.struck, found.unlike, found.differences) == ([runs.id], [], [])
+        assert found.summary.endswith("come out as they did.")
+        assert "1 lease ran on a node that would have been gone." in found.summary
+    whole = world.ask(16, who="globex", duration_s=50, now=T0 + 110)
+    assert (waits.state, whole.state) == ("scheduled", "scheduled")
+    later = ask(world, now=T0 + 201, since=since, until=wire_time(T0 + 200), remove_nodes=["n2"])
+    assert [(one.lease, one.change) for one in later.differences] == [(whole.id, "lost")]
+
+
 def test_a_history_that_was_changed_is_said_not_to_be_the_one_compared_with(world: World) -> None:
     world.ask(8)
     lease = world.ask(12, now=T0 + 1)

@@ -264,6 +264,49 @@ def test_a_shape_that_an_empty_pool_could_not_hold_is_refused(ask: Ask, want: Nu
     assert want.items() <= refusal.numbers.items()
 
 
+@pytest.mark.parametrize(
+    ("book", "ask", "quota", "want"),
+    [
+        pytest.param(
+            a_book(own(2000, 3), nodes=2),
+            an_ask(Total(gpus=9), duration_s=100),
+            8,
+            {"earliest_start": 2000, "largest_gpus_now": 5},
+            id="beyond the quota: all of the quota later, what is left of it now",
+        ),
+        pytest.param(
+            a_book(taken(2000, 8, since=1050), nodes=1),
+            an_ask(Total(gpus=9), duration_s=100),
+            16,
+            {"earliest_start": 2000, "longest_s_now": 40},
+            id="beyond the pool: the whole pool later, or for shorter now",
+        ),
+        pytest.param(
+            a_book(nodes=3),
+            an_ask(Gang(nodes=2, gpus_per_node=9), duration_s=100),
+            24,
+            {"earliest_start": 1000, "largest_gpus_now": 16, "longest_s_now": 100, "instead_gpus_per_node": 8},
+            id="more than a node has: as many as it has on each",
+        ),
+        pytest.param(
+            a_book(nodes=3),
+            an_ask(Gang(nodes=2, gpus_per_node=8), duration_s=100),
+            6,
+            {"earliest_start": 1000, "largest_gpus_now": 6, "longest_s_now": 100, "instead_gpus_per_node": 3},
+            id="more on a node than the quota: less on each",
+        ),
+        pytest.param(a_book(), an_ask(), 0, {}, id="no quota at all"),
+        pytest.param(a_book(nodes=0), an_ask(), 16, {}, id="no node at all"),
+    ],
+)
+@pytest.mark.parametrize("queue", [True, False])
+def test_what_could_never_be_had_is_told_what_could(book: Book, ask: Ask, quota: int, want: Numbers, queue: bool):
+    refusal = decided(book, replace(ask, queue=queue), quota)
+    assert isinstance(refusal, Refusal)
+    names = ("earliest_start", "largest_gpus_now", "longest_s_now", "instead_gpus_per_node")
+    assert {name: refusal.numbers[name] for name in names if name in refusal.numbers} == want
+
+
 def test_a_shape_that_fits_on_a_good_day_waits_for_it():
     nodes = [a_node("n1", 8), a_node("n2", 6, nominal=8), a_node("n3", 8, open=False)]
     book = Book.of(a_policy(), nodes, [])

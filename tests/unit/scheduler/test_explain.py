@@ -75,13 +75,13 @@ def an_hour(shape: Gang | Total, *, start_in: int | None = None, by: int | None 
         pytest.param(
             told(an_hour(TWO), quota=12, ours=3),
             "acme's quota of 12 GPUs in pool h100-80gb, of which it holds 3 now, is less than 2 nodes x 8 GPUs: ask for at "
-            "most 1 node x 8 GPUs, or have an admin raise the quota.",
+            "most 1 node x 8 GPUs (from 2023-11-14T22:13:20Z), or have an admin raise the quota.",
             id="more than the quota",
         ),
         pytest.param(
             told(an_hour(TWO), quota=4),
             "acme's quota of 4 GPUs in pool h100-80gb, of which it holds 0 now, is less than 2 nodes x 8 GPUs: ask for "
-            "fewer GPUs on each node, or have an admin raise the quota.",
+            "fewer GPUs on each node (from 2023-11-14T22:13:20Z), or have an admin raise the quota.",
             id="more on a node than the quota",
         ),
         pytest.param(
@@ -92,24 +92,30 @@ def an_hour(shape: Gang | Total, *, start_in: int | None = None, by: int | None 
         ),
         pytest.param(
             told(an_hour(Total(gpus=17)), quota=99),
-            "Pool h100-80gb never holds 17 GPUs: it has 16 GPUs on 2 nodes, so ask for at most 16 GPUs.",
+            "Pool h100-80gb never holds 17 GPUs: it has 16 GPUs on 2 nodes, so ask for at most 16 GPUs (from 2023-11-14T22:13:20Z).",
             id="more than the pool",
         ),
         pytest.param(
+            told(an_hour(Total(gpus=17)), quota=99, theirs=4),
+            "Pool h100-80gb never holds 17 GPUs: it has 16 GPUs on 2 nodes, so ask for at most 16 GPUs (from "
+            "2023-11-15T00:14:20Z; 12 GPUs at the start of the window).",
+            id="more than the pool, which is not free",
+        ),
+        pytest.param(
             told(an_hour(Gang(nodes=3, gpus_per_node=8)), quota=99),
-            "Pool h100-80gb never holds 3 nodes x 8 GPUs: it has 16 GPUs on 2 nodes, so ask for at most 2 nodes x 8 GPUs.",
+            "Pool h100-80gb never holds 3 nodes x 8 GPUs: it has 16 GPUs on 2 nodes, so ask for at most 2 nodes x 8 GPUs (from 2023-11-14T22:13:20Z).",
             id="more nodes than the pool",
         ),
         pytest.param(
             told(an_hour(Gang(nodes=1, gpus_per_node=16)), quota=99),
             "Pool h100-80gb never holds 1 node x 16 GPUs: it has 16 GPUs on 2 nodes, at most 8 on one, so ask for at "
-            "most 8 on each.",
+            "most 8 on each (from 2023-11-14T22:13:20Z).",
             id="more on a node than any has",
         ),
         pytest.param(
             told(an_hour(Gang(nodes=1, gpus_per_node=16)), quota=4),
             "Pool h100-80gb never holds 1 node x 16 GPUs: it has 16 GPUs on 2 nodes, at most 8 on one, so ask for at "
-            "most 4 on each.",
+            "most 4 on each (from 2023-11-14T22:13:20Z).",
             id="more on a node than any has, or the quota",
         ),
         pytest.param(

@@ -129,6 +129,24 @@ def test_a_node_that_is_gone_is_gone_whatever_it_really_did(busy: Reality) -> No
     assert stands(found) == {"a": ("same", None), "b": ("later", 100), "c": ("lost", None)}
 
 
+def test_what_ran_on_a_node_that_would_have_been_gone_is_named_and_goes_on(busy: Reality) -> None:
+    gone = Changes(removed=(NodeId("n1"),))
+    assert Reality().lived(gone).struck == ()
+    assert busy.lived(Changes()).struck == busy.lived(ONE_MORE).struck == ()
+    started = Reality(book=busy.book)
+    started.end("c", 422)
+    assert started.lived(gone).struck == (LeaseId("c"),)
+    assert stands(started.lived(gone)) == {}
+
+
+def test_what_starts_on_it_before_the_first_plan_is_named_too() -> None:
+    real = Reality()
+    real.ask("a", 0, an_ask(Total(gpus=8), start=1, duration_s=100))
+    booked = Reality(book=real.book)
+    booked.start("a", 1)
+    assert booked.lived(Changes(removed=(NodeId("n1"),))).struck == (LeaseId("a"),)
+
+
 def test_one_that_was_cancelled_before_it_started_is_released_then_where_it_started_earlier(busy: Reality) -> None:
     real = Reality()
     real.ask("a", 0, an_ask(Total(gpus=8), duration_s=100))

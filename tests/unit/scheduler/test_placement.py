@@ -5,7 +5,7 @@ import pytest
 
 from scheduler.core.book import Book
 from scheduler.core.model import Gang, Placement, Purpose, Shape, State, Total
-from scheduler.core.placement import kept, place
+from scheduler.core.placement import kept, place, place_on
 from tests.builders import a_lease, a_node, a_placement, a_policy
 
 
@@ -127,6 +127,56 @@ def test_inference_is_spread_over_islands():
 
 def test_a_total_for_inference_is_spread_over_nodes():
     assert place(a_book_with(n1=8, n2=8, n3=2), Total(gpus=4), 0, 100, Purpose.INFERENCE) == a_placement(n1=2, n2=2)
+
+
+ACROSS = {"n1": "r1/a", "n2": "r2/a", "n3": "r1/b", "n4": "r2/b", "n5": "r1/b"}
+
+
+@pytest.mark.parametrize(
+    ("gpus", "want"),
+    [
+        pytest.param(2, a_placement(n1=1, n2=1), id="a rack each"),
+        pytest.param(4, a_placement(n1=1, n2=1, n3=1, n4=1), id="then an island each"),
+        pytest.param(6, a_placement(n1=1, n2=2, n3=1, n4=1, n5=1), id="in an island the node with most left"),
+        pytest.param(8, a_placement(n1=2, n2=2, n3=1, n4=2, n5=1), id="and so on"),
+    ],
+)
+def test_a_total_for_inference_is_spread_over_racks_then_islands_then_nodes(gpus: int, want: Placement):
+    book = racks(a_book_with(n1=8, n2=8, n3=8, n4=8, n5=8), **ACROSS)
+    assert place(book, Total(gpus=gpus), 0, 100, Purpose.INFERENCE) == want
+
+
+def test_what_an_inference_total_gets_more_goes_away_from_what_it_has():
+    book = racks(a_book_with(n1=6, n2=8, n3=8, n4=8, n5=8), **ACROSS)
+    lost = kept(book, Total(gpus=3), a_placement(n1=2, gone=1), 0, 100, Purpose.INFERENCE)
+    assert lost == a_placement(n1=2, n2=1)
+    free = np.array([6, 8, 8, 8, 8])
+    more = place_on(book, free, Total(gpus=3), (0, 100), Purpose.INFERENCE, a_placement(n1=2))
+    assert more == a_placement(n2=1, n3=1, n4=1)
+
+
+@pytest.mark.parametrize(
+    ("free", "gpus", "want"),
+    [
+        pytest.param({}, 16, a_placement(n3=8, n5=8), id="on one island"),
+        pytest.param({"n5": 0}, 16, a_placement(n1=8, n3=8), id="else in one rack"),
+        pytest.param(
+            {"n1": 0, "n5": 4}, 20, a_placement(n2=8, n3=8, n5=4), id="else in the fewest racks, and islands there"
+        ),
+        pytest.param({"n5": 4}, 13, a_placement(n2=8, n4=5), id="in the rack that has least more"),
+        pytest.param({"n3": 4, "n5": 4}, 16, a_placement(n2=8, n4=8), id="rather another rack than a node more"),
+        pytest.param({}, 40, a_placement(n1=8, n2=8, n3=8, n4=8, n5=8), id="on all there is"),
+    ],
+)
+def test_a_training_total_larger_than_a_node_is_kept_together(free: dict[str, int], gpus: int, want: Placement):
+    book = racks(a_book_with(**({"n1": 8, "n2": 8, "n3": 8, "n4": 8, "n5": 8} | free)), **ACROSS)
+    assert place(book, Total(gpus=gpus), 0, 100) == want
+
+
+def test_what_a_training_total_lost_is_near_what_it_keeps():
+    book = racks(a_book_with(n1=8, n2=8, n3=8, n4=8, n5=8), **ACROSS)
+    assert kept(book, Total(gpus=16), a_placement(n4=8, gone=8), 0, 100) == a_placement(n2=8, n4=8)
+    assert kept(book, Total(gpus=16), a_placement(n5=8, gone=8), 0, 100) == a_placement(n3=8, n5=8)
 
 
 def test_a_share_goes_where_it_strands_least():

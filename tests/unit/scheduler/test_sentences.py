@@ -16,6 +16,9 @@ from tests.builders import a_book, a_lease, a_promise
 LEASE = a_lease(starts_at=1000)
 
 
+DRAINED = {"node": "n1", "drain": "drn_1", "drain_starts_at": "C", "drain_ends_at": "D"}
+
+
 def a_move(by_s: int = 0, cause: Cause = Cause.EARLIER, **more: object) -> Move:
     after = replace(LEASE, starts_at=Instant(1000 + by_s), **more)  # pyright: ignore[reportArgumentType]
     return Move(before=LEASE, after=after, cause=cause)
@@ -115,6 +118,52 @@ def test_a_plan_is_one_sentence(plan: Plan, want: str) -> None:
             ),
         ),
         (
+            "slipped",
+            "drain",
+            {
+                "starts_at_before": "A",
+                "starts_at": "B",
+                "promised_start": "B",
+                "slipped_s": 90,
+                **DRAINED,
+                "reason": "firmware",
+            },
+            (
+                "Its start was moved from A to B and its promise slipped by 1 min 30 s, to B, because n1 is drained from C to D: "
+                "firmware."
+            ),
+        ),
+        (
+            "queued",
+            "drain",
+            {"starts_at_before": "A", "starts_at": None, **DRAINED, "reason": None},
+            "It waits in the queue again, without a promise, because n1 is drained from C to D.",
+        ),
+        (
+            "queued",
+            "capacity_lost",
+            {"starts_at_before": "A", "starts_at": None, "node": "n1", "lost": "gpu_gone", "lost_gpus": 2},
+            "It waits in the queue again, without a promise, because a GPU of n1 is gone.",
+        ),
+        (
+            "queued",
+            "capacity_lost",
+            {"starts_at_before": "A", "starts_at": None, "node": "n1", "lost": None, "lost_gpus": None},
+            "It waits in the queue again, without a promise, because n1 cannot give all that it was placed on there.",
+        ),
+        (
+            "start_delayed",
+            "gpu_not_empty",
+            {"node": "n1"},
+            "Its start waits, because a GPU of n1 is not proved empty.",
+        ),
+        (
+            "start_delayed",
+            "capacity_lost",
+            {},
+            "Its start waits, because a GPU or node that it was placed on is gone, sick or not proved empty.",
+        ),
+        (
             "extended",
             "extended",
             {"ends_at_before": "A", "ends_at": "B"},
@@ -174,5 +223,11 @@ def test_what_would_be_different_now_is_counted() -> None:
     ],
 )
 def test_a_past_says_what_the_comparison_is_worth(unlike: tuple[str, ...], want: str) -> None:
-    found = Hindsight(leases=(a_difference(Change.SAME),), decisions=7, unlike=unlike, reached=Instant(0))
+    found = Hindsight(leases=(a_difference(Change.SAME),), decisions=7, unlike=unlike, struck=(), reached=Instant(0))
     assert sentences.hindsight(found) == f"Nothing would be different for 1 lease that was asked or waited then. {want}"
+
+
+def test_a_past_says_how_many_ran_on_a_node_that_would_have_been_gone() -> None:
+    struck = (LeaseId("a"), LeaseId("b"))
+    found = Hindsight(leases=(), decisions=1, unlike=(), struck=struck, reached=Instant(0))
+    assert " 2 leases ran on a node that would have been gone. With nothing changed," in sentences.hindsight(found)

@@ -1,4 +1,4 @@
-"""Others make way before a promise slips, and counterfactuals are in every refusal: version 4 of the rules."""
+"""Others make way before a promise slips, totals keep to their domains, and every refusal says what could be had: version 4 of the rules."""
 
 from alembic import op
 

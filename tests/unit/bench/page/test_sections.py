@@ -200,7 +200,10 @@ def test_what_is_nothing_but_times_is_left_out_where_the_machine_was_busy() -> N
     row = {"what": "dure --help", "median ms": 80.0}
     assert "| dure --help | 80 |" in service.section(Results([a_result("cli", row, at=1, runs=9)])).texts["cli"]
     busy = service.section(Results([a_result("cli", row, at=1, load=3, runs=9)])).texts["cli"]
-    assert "not measured yet" in busy.lower()
+    assert busy == (
+        "*Not measured in peace yet: what is kept of `python -m bench cli` (2026-11-01T00:00:00+00:00 at a load of 3 on 2 "
+        "cores) is from a machine that had more to do than it has cores, so its times are left out.*"
+    )
 
 
 def test_every_result_says_its_command_its_commit_and_its_machine() -> None:

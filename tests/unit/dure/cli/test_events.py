@@ -92,6 +92,20 @@ def test_a_start_that_moved_is_shown_once_beside_the_one_before(api: Api, run: R
     assert second.endswith("starts 24 Nov 09:48:44 (was 24 Nov 09:58:44), promised 24 Nov 09:48:44 (was 24 Nov 09:40)")
 
 
+def test_the_drain_that_moved_a_lease_is_said_in_one(api: Api, run: Run) -> None:
+    drain = {"drain": "drn_1", "drain_starts_at": "2026-11-24T00:48:44Z", "drain_ends_at": "2026-11-24T01:48:44Z"}
+    told = [
+        an_event_told(number, "lease.moved", data={"state": "scheduled", "cause": "drain", "detail": detail})
+        for number, detail in enumerate(
+            ({**drain, "node": "gpu-01", "reason": "firmware"}, {**drain, "node": "gpu-02", "reason": None})
+        )
+    ]
+    api.on(*EVENTS, a_stream(*told))
+    first, second = run("events", "--follow", "--limit", "2").stdout.splitlines()
+    assert first.endswith("gpu-01 is drained from 24 Nov 09:48:44 to 24 Nov 10:48:44: firmware")
+    assert second.endswith("gpu-02 is drained from 24 Nov 09:48:44 to 24 Nov 10:48:44")
+
+
 def test_a_start_that_stayed_is_shown_once(api: Api, run: Run) -> None:
     same = {"starts_at_before": "2026-11-24T00:48:44Z", "starts_at": "2026-11-24T00:48:44Z"}
     told = an_event_told(1, "lease.moved", data={"state": "scheduled", "cause": "made_way", "detail": same})
