@@ -54,6 +54,8 @@ def _start_what_fits(draft: Draft, now: Instant) -> None:
         lease = draft.leases[draft.waiting.keys[turn[place_]][1]]
         start = max(now + lease.notice_s, lease.start or 0)
         draft.put(moved_to(draft, lease, start, start))
+        if len(draft.waiting.keys) < len(turn):  # back at the time that it was asked for, where it waits no more
+            turn, place_ = draft.waiting.turn(now, draft.nominal), -1
         place_ = _candidate(draft, now, turn, place_ + 1)
 
 

@@ -216,3 +216,11 @@ def test_if_that_is_too_near_it_has_the_nearest_start_of_which_it_can_be_told():
     slipped = replan(a_pool(asked, nodes=1, lost={}, rule=LATE_SLOTS).changed([drain]), (), Instant(NOW)).book
     [move] = replan(slipped.changed([replace(drain, ends_at=drain.starts_at)]), (), Instant(1900)).moves
     assert (move.after.starts_at, move.after.promised_start) == (2200, 2200)
+
+
+def test_who_waits_behind_one_that_is_back_at_its_time_is_moved_too():
+    first = replace(booked("a", starts_at=9000, n1=8), start=Instant(2000), notice_s=300)
+    others = [replace(booked(f"lea_{k}", starts_at=5000 + 100 * k, n1=8), asked_at=Instant(k + 1)) for k in range(2)]
+    plan = replan(a_pool(first, *others, nodes=1, lost={}, rule=LATE_SLOTS), (), NOW)
+    assert {move.after.id: move.after.starts_at for move in plan.moves} == {"a": 2000, "lea_0": 1000}
+    assert replan(plan.book, (), Instant(1100)).book.leases[others[1].id].starts_at == 1100
