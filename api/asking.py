@@ -38,6 +38,7 @@ class Sent:
     secret: str
     roles: Collection[Role]
     key: str | None
+    reason: str | None
 
 
 @dataclass(slots=True)
@@ -65,7 +66,9 @@ class Asking:
     def ask(self, call: Call, body: wire.Ask) -> Response:
         """The answer once it is committed; the first one for a key that asked the same before. Raises DureError."""
         request = cast(ReadRequest, call.request)
-        sent = Sent(body=body, request=request, secret=auth.secret(request), roles=call.roles, key=call.key)
+        sent = Sent(
+            body=body, request=request, secret=auth.secret(request), roles=call.roles, key=call.key, reason=call.reason
+        )
         if call.key is not None:
             idempotency.check(call.key)
         answer = self._together.do(body.pool, sent)
@@ -134,7 +137,12 @@ class Asking:
 
     def _ask(self, session: Session, pool: str, cases: Sequence[_Case], now: float) -> None:
         requests = [
-            Request(body=case.sent.body, actor=case.actor, request_id=case.sent.request.state.request_id)
+            Request(
+                body=case.sent.body,
+                actor=case.actor,
+                request_id=case.sent.request.state.request_id,
+                reason=case.sent.reason,
+            )
             for case in cases
             if case.actor is not None
         ]

@@ -38,12 +38,13 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """`key` is the Idempotency-Key, if one was sent."""
+    """`key` is the Idempotency-Key and `reason` why it is done, if they were sent."""
 
     request: Request
     parts: Parts
     roles: Collection[Role]
     key: str | None = None
+    reason: str | None = None
 
     def check(self) -> None:
         """Raises what `read` would raise because of who asks, and does nothing else."""
@@ -66,7 +67,7 @@ class Call:
     def write(self, work: Callable[[Admitted], Answer]) -> Response:
         """The answer of `work`, committed with it; for a key that did the same before, the answer that was given then."""
         with self.parts.db.begin() as session:
-            session.info[audit.REQUEST_ID] = self.request.state.request_id
+            session.info |= {audit.REQUEST_ID: self.request.state.request_id, audit.REASON: self.reason}
             at = self._admitted(session)
             answer = (
                 work(at) if self.key is None else idempotency.once(session, self._claim(at, self.key), lambda: work(at))

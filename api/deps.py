@@ -19,15 +19,15 @@ class Admits(SecurityBase):
 
     def __init__(self, *roles: Role) -> None:
         self.roles = frozenset(roles)
-        self.model = HTTPBearer(description="A token of role admin, company or node; `dure token issue` makes one.")
+        self.model = HTTPBearer(description="A token of one of the roles; `dure token issue` makes one.")
         self.scheme_name = "token"
 
     # Neither waits for anything, and being async saves a thread.
     async def __call__(self, request: Request) -> Call:
         return self.call(request)
 
-    def call(self, request: Request, key: str | None = None) -> Call:
-        return Call(request=request, parts=parts.of(request), roles=self.roles, key=key)
+    def call(self, request: Request, key: str | None = None, reason: str | None = None) -> Call:
+        return Call(request=request, parts=parts.of(request), roles=self.roles, key=key, reason=reason)
 
 
 class AdmitsOnce(Admits):
@@ -44,13 +44,20 @@ class AdmitsOnce(Admits):
                 "key within a day is answered as the first was, and not done again.",
             ),
         ] = None,
+        reason: Annotated[
+            str | None, Query(min_length=1, max_length=200, description="Why this is done; the audit log keeps it.")
+        ] = None,
     ) -> Call:
-        return self.call(request, key)
+        return self.call(request, key, reason)
 
 
-AdminReads = Annotated[Call, Depends(Admits(Role.ADMIN))]
+STAFF = (Role.ADMIN, Role.OPERATOR, Role.AUDITOR)
+"""Those who see everything; an auditor does nothing else."""
+
+StaffReads = Annotated[Call, Depends(Admits(*STAFF))]
+OperatorWrites = Annotated[Call, Depends(AdmitsOnce(Role.ADMIN, Role.OPERATOR))]
 AdminWrites = Annotated[Call, Depends(AdmitsOnce(Role.ADMIN))]
-PersonReads = Annotated[Call, Depends(Admits(Role.ADMIN, Role.COMPANY))]
+PersonReads = Annotated[Call, Depends(Admits(*STAFF, Role.COMPANY))]
 PersonWrites = Annotated[Call, Depends(AdmitsOnce(Role.ADMIN, Role.COMPANY))]
 NodeReports = Annotated[Call, Depends(Admits(Role.NODE))]
 

@@ -46,7 +46,22 @@ class Client(Telling):
 
     def revoke_token(self, token_id: str) -> wire.Token:
         path = f"/v1/tokens/{segment(token_id)}"
-        return self._parsed(self._connection.send("DELETE", path, repeatable=True), wire.Token)
+        return self._delete(path, wire.Token)
+
+    def audit(
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        subject: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        page_size: int = PAGE_SIZE,
+    ) -> Iterator[wire.AuditEntry]:
+        """Who did what, when and why, newest first."""
+        times = {"since": as_time(since), "until": as_time(until)}
+        wanted = {"actor": actor, "action": action, "subject": subject, **times}
+        return self._items("/v1/audit", wire.Page[wire.AuditEntry], params=wanted, page_size=page_size)
 
     # --- pools, nodes ----------------------------------------------------------------------------------------------
 

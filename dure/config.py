@@ -33,6 +33,7 @@ class Flags:
     token: str | None = None
     token_file: str | None = None
     zone: str | None = None
+    why: str | None = None
     json: bool = False
 
     def over(self, other: "Flags") -> "Flags":
@@ -43,6 +44,7 @@ class Flags:
             token=self.token if own else other.token,
             token_file=self.token_file if own else other.token_file,
             zone=other.zone if self.zone is None else self.zone,
+            why=other.why if self.why is None else self.why,
             json=self.json or other.json,
         )
 

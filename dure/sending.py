@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self, TypeVar
@@ -33,8 +33,10 @@ class Sending:
         retries: int = 4,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        why: str | None = None,
     ) -> None:
-        self._sleep = sleep
+        """`why` goes with everything that changes something, into the audit log."""
+        self._sleep, self._why = sleep, why
         self._connection = Connection(
             server, token, timeout_s=timeout_s, retries=retries, transport=transport, sleep=sleep
         )
@@ -67,15 +69,31 @@ class Sending:
         key: str | None = None,
     ) -> B:
         headers = {"Idempotency-Key": key or uuid.uuid4().hex}
-        sent = self._connection.send("POST", path, params=params, json=as_json(body), headers=headers, repeatable=True)
-        return self._parsed(sent, answer)
+        return self._parsed(self._change("POST", path, body, params=params, headers=headers), answer)
 
     def _put(self, path: str, body: wire.Wire, answer: type[B]) -> B:
-        return self._parsed(self._connection.send("PUT", path, json=as_json(body), repeatable=True), answer)
+        return self._parsed(self._change("PUT", path, body), answer)
 
     def _patch(self, path: str, body: wire.Wire, answer: type[B]) -> B:
         # It says what is to be, not by how much to change it, so it may be said twice.
-        return self._parsed(self._connection.send("PATCH", path, json=as_json(body), repeatable=True), answer)
+        return self._parsed(self._change("PATCH", path, body), answer)
+
+    def _delete(self, path: str, answer: type[B]) -> B:
+        return self._parsed(self._change("DELETE", path, None), answer)
+
+    def _change(
+        self,
+        method: str,
+        path: str,
+        body: wire.Wire | None,
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
+        said = {**(params or {}), "reason": self._why}
+        return self._connection.send(
+            method, path, params=said, json=as_json(body), headers=headers or {}, repeatable=True
+        )
 
     def _dry(self, path: str, answer: type[B], body: wire.Wire | None = None) -> B:
         sent = self._connection.send("POST", path, params={"dry_run": "true"}, json=as_json(body), repeatable=True)

@@ -95,7 +95,7 @@ class Telling(Sending):
 
     def remove_webhook(self, webhook_id: str) -> wire.Webhook:
         path = f"/v1/webhooks/{segment(webhook_id)}"
-        return self._parsed(self._connection.send("DELETE", path, repeatable=True), wire.Webhook)
+        return self._delete(path, wire.Webhook)
 
     def deliveries(self, webhook_id: str, *, page_size: int = PAGE_SIZE) -> Iterator[wire.Delivery]:
         """What became of each event for it, the newest first."""

@@ -45,6 +45,7 @@ class Request:
     body: wire.Ask
     actor: Actor
     request_id: str | None = None
+    reason: str | None = None
     offer: str | None = None
 
 
@@ -73,7 +74,8 @@ class Service:
 
         Raises UnknownCompany, UnknownPool, Forbidden, InvalidRequest, WindowInPast, BeyondHorizon; then nothing is stored.
         """
-        request = Request(body=body, actor=actor, request_id=session.info.get(audit.REQUEST_ID), offer=offer)
+        said = {"request_id": session.info.get(audit.REQUEST_ID), "reason": session.info.get(audit.REASON)}
+        request = Request(body=body, actor=actor, offer=offer, **said)
         [answer] = self.ask_all(session, body.pool, [request], now=now)
         if isinstance(answer, DureError):
             raise answer
@@ -256,6 +258,7 @@ def _audited(answers: Sequence[Answer], requests: Sequence[Request], now: float)
             at=now,
             after={**request.body.model_dump(mode="json"), "state": found.lease.state.value},
             request_id=request.request_id,
+            reason=request.reason,
         )
         for found, request in zip(answers, requests, strict=True)
     ]

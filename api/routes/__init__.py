@@ -1,6 +1,7 @@
 """One module a noun; a route is parse, one call, wire type."""
 
 from api.routes import (
+    audit,
     calendar,
     companies,
     decisions,
@@ -26,6 +27,7 @@ ROUTERS = (
     webhooks.router,
     calendar.router,
     usage.router,
+    audit.router,
     whatif.router,
     pools.router,
     companies.router,

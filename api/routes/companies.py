@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api import answers
-from api.deps import AdminReads, AdminWrites, Cursor, Limit, PersonReads, after
+from api.deps import AdminWrites, Cursor, Limit, PersonReads, StaffReads, after
 from api.openapi import own
 from api.strict import StrictRoute
 from dure import wire
@@ -23,7 +23,7 @@ def add_company(body: wire.CompanyCreate, call: AdminWrites) -> Response:
 
 
 @router.get("", response_model=wire.Page[wire.Company], summary="List companies")
-def list_companies(call: AdminReads, limit: Limit = 50, cursor: Cursor = None) -> Response:
+def list_companies(call: StaffReads, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """For admins. By name."""
     return call.read(lambda at: companies.page(at.session, after=after(cursor), limit=limit))
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from api import answers
-from api.deps import AdminReads, AdminWrites, Cursor, DryRun, Limit, NodeReports, after
+from api.deps import AdminWrites, Cursor, DryRun, Limit, NodeReports, OperatorWrites, StaffReads, after
 from api.openapi import own
 from api.strict import ReportRoute, StrictRoute
 from dure import wire
@@ -43,13 +43,13 @@ def enroll_node(body: wire.NodeEnroll, call: AdminWrites, renew: Renew = False) 
 
 
 @router.get("", response_model=wire.Page[wire.Node], summary="List nodes")
-def list_nodes(call: AdminReads, limit: Limit = 50, cursor: Cursor = None) -> Response:
+def list_nodes(call: StaffReads, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """For admins. By name, each with its GPUs as they were last reported."""
     return call.read(lambda at: nodes.page(at.session, after=after(cursor), limit=limit, now=at.now))
 
 
 @router.get("/{node}", response_model=wire.Node, summary="Show a node", openapi_extra=own(UnknownNode))
-def show_node(node: wire.NodeName, call: AdminReads) -> Response:
+def show_node(node: wire.NodeName, call: StaffReads) -> Response:
     """For admins. Its GPUs as they were last reported, and how long it has been silent."""
     return call.read(lambda at: nodes.get(at.session, node, now=at.now))
 
@@ -60,7 +60,7 @@ def show_node(node: wire.NodeName, call: AdminReads) -> Response:
     summary="Take a node out of service for a while",
     openapi_extra=own(UnknownNode, BeyondHorizon),
 )
-def drain_node(node: wire.NodeName, body: wire.DrainNode, call: AdminWrites, dry_run: DryRun = False) -> Response:
+def drain_node(node: wire.NodeName, body: wire.DrainNode, call: OperatorWrites, dry_run: DryRun = False) -> Response:
     """For admins. What is scheduled on it then is placed elsewhere at once, later only where nothing else is left; what
     runs goes on to its end. The answer says whom it touches.
     """
@@ -77,7 +77,7 @@ def drain_node(node: wire.NodeName, body: wire.DrainNode, call: AdminWrites, dry
     summary="Give a drained node back",
     openapi_extra=own(UnknownNode, NotDrained),
 )
-def resume_node(node: wire.NodeName, call: AdminWrites, dry_run: DryRun = False) -> Response:
+def resume_node(node: wire.NodeName, call: OperatorWrites, dry_run: DryRun = False) -> Response:
     """For admins. Every drain of it that is not over ends now, and one that has not begun never does. What waits is
     planned again, and the answer says what that changed.
     """
@@ -91,7 +91,7 @@ def resume_node(node: wire.NodeName, call: AdminWrites, dry_run: DryRun = False)
 @router.patch(
     "/{node}/labels", response_model=wire.Node, summary="Say where a node stands", openapi_extra=own(UnknownNode)
 )
-def label_node(node: wire.NodeName, body: wire.NodeLabels, call: AdminWrites) -> Response:
+def label_node(node: wire.NodeName, body: wire.NodeLabels, call: OperatorWrites) -> Response:
     """For admins. What is left out stays. Gangs for training are kept on one island or in one rack, inference is spread over them."""
     return call.write(lambda at: answers.ok(labels.label(at.session, node, body, actor=at.actor, now=at.now)))
 

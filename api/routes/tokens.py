@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api import answers
-from api.deps import AdminReads, AdminWrites, Cursor, Limit, after
+from api.deps import AdminWrites, Cursor, Limit, StaffReads, after
 from api.openapi import own
 from api.strict import StrictRoute
 from dure import wire
@@ -27,7 +27,7 @@ def issue_token(body: wire.TokenIssue, call: AdminWrites) -> Response:
 
 
 @router.get("", response_model=wire.Page[wire.Token], summary="List tokens")
-def list_tokens(call: AdminReads, limit: Limit = 50, cursor: Cursor = None) -> Response:
+def list_tokens(call: StaffReads, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """For admins. Oldest first, revoked ones too, secrets never."""
     return call.read(lambda at: tokens.page(at.session, after=after(cursor), limit=limit))
 

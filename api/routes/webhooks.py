@@ -55,7 +55,7 @@ def remove_webhook(webhook: wire.Id, call: PersonWrites) -> Response:
 @router.post(
     "/{webhook}/test", response_model=wire.WebhookTest, summary="Test a webhook", openapi_extra=own(UnknownWebhook)
 )
-def test_webhook(webhook: wire.Id, call: PersonReads) -> Response:
+def test_webhook(webhook: wire.Id, call: PersonWrites) -> Response:
     """Sends an event of type `webhook.test` now, once, and answers what the address did; also while it is disabled."""
     target, now = call.look(lambda at: (webhooks.target(at.session, webhook, actor=at.actor, now=at.now), at.now))
     return answers.ok(call.parts.outward.ping(target, now=now)).response()

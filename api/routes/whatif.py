@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.deps import AdminReads
+from api.deps import StaffReads
 from api.openapi import own
 from api.strict import StrictRoute
 from dure import wire
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1/whatif", tags=["whatif"], route_class=StrictRoute
     summary="What would be different",
     openapi_extra=own(UnknownPool, UnknownCompany, UnknownNode),
 )
-def what_if(body: wire.WhatIf, call: AdminReads) -> Response:
+def what_if(body: wire.WhatIf, call: StaffReads) -> Response:
     """For admins. Without `since`: every lease that waits or is queued, as it is and as it would be.
 
     With `since` the decisions of a stretch of the past are made again at their instants, with the releases, ends and losses

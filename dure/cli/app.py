@@ -4,6 +4,7 @@ import typer
 
 from dure.cli import (
     ask,
+    audit,
     calendar,
     company,
     decision,
@@ -21,7 +22,7 @@ from dure.cli import (
     webhook,
     whatif,
 )
-from dure.cli.command import Json, Server, Token, TokenFile, Zone, begin
+from dure.cli.command import Json, Server, Token, TokenFile, Why, Zone, begin
 
 EPILOG = "\b\n" + "\n".join(["Exit codes:", *(f"  {code}  {meaning}" for code, meaning in exits.MEANINGS.items())])
 """The mark before it keeps the lines as they are."""
@@ -44,10 +45,12 @@ def root(
     token: Token = None,
     token_file: TokenFile = None,
     zone: Zone = None,
+    why: Why = None,
     json: Json = False,
 ) -> None:
     """GPU leases with a promised start, from one pool that many startups share."""
-    begin(ctx, {"server": server, "token": token, "token_file": token_file, "zone": zone, "json": json})
+    said = {"server": server, "token": token, "token_file": token_file, "zone": zone, "why": why, "json": json}
+    begin(ctx, said)
 
 
 ask.register(app)
@@ -65,6 +68,7 @@ app.add_typer(node.app, name="node")
 app.add_typer(company.app, name="company")
 app.add_typer(quota.app, name="quota")
 app.add_typer(token.app, name="token")
+audit.register(app)
 version.register(app)
 
 

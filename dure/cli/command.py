@@ -32,12 +32,23 @@ Zone = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+Why = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="Why you do it; the audit log keeps it.", rich_help_panel=_PANEL),
+]
 Json = Annotated[
     bool,
     typer.Option("--json", help="Answer in the API's own JSON; errors too, on stdout.", rich_help_panel=_PANEL),
 ]
 
-_SHARED: dict[str, Any] = {"server": Server, "token": Token, "token_file": TokenFile, "zone": Zone, "json": Json}
+_SHARED: dict[str, Any] = {
+    "server": Server,
+    "token": Token,
+    "token_file": TokenFile,
+    "zone": Zone,
+    "why": Why,
+    "json": Json,
+}
 
 
 def begin(ctx: typer.Context, flags: dict[str, Any]) -> None:

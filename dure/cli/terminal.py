@@ -95,7 +95,8 @@ class Terminal:
         from dure.client import Client
 
         server, token = self.context.required()
-        return Client(server, token, transport=self.outside.transport, sleep=self.outside.sleep)
+        why, outside = self.flags.why, self.outside
+        return Client(server, token, transport=outside.transport, sleep=outside.sleep, why=why)
 
     def instant(self, option: str, text: str | None) -> datetime | None:
         """A person's time, in UTC. Raises BadUsage that names the option."""

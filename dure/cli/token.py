@@ -20,6 +20,8 @@ class Role(StrEnum):
     """Whom a token speaks for."""
 
     ADMIN = "admin"
+    OPERATOR = "operator"
+    AUDITOR = "auditor"
     COMPANY = "company"
     NODE = "node"
 
@@ -102,4 +104,4 @@ def _implied(company: str | None, node: str | None) -> Role:
         return Role.COMPANY
     if node is not None:
         return Role.NODE
-    raise BadUsage("--role", "say whose token: --company NAME, --node NAME, or --role admin")
+    raise BadUsage("--role", "say whose token: --company NAME, --node NAME, or --role admin, operator or auditor")

@@ -1,6 +1,7 @@
 """Every type that goes over the wire between startups, admins, agents and the API. Pydantic only."""
 
 from dure.wire.amend import Amended, Extend, Renewal, Resize, Shrink
+from dure.wire.audit import AuditEntry
 from dure.wire.companies import (
     Company,
     CompanyCreate,
@@ -103,6 +104,7 @@ __all__ = [
     "AllocationUsage",
     "Amended",
     "Ask",
+    "AuditEntry",
     "Booking",
     "Calendar",
     "Company",

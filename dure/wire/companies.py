@@ -36,7 +36,7 @@ class Quota(Wire):
 
 
 class TokenIssue(Wire):
-    """A bearer token to be made: `company` for role company, `node` for role node, neither for admin."""
+    """A bearer token to be made: `company` for role company, `node` for role node, neither for the others."""
 
     role: Role
     company: CompanyName | None = None
@@ -46,9 +46,9 @@ class TokenIssue(Wire):
 
     @model_validator(mode="after")
     def _subject(self) -> Self:
-        wanted = {Role.ADMIN: (False, False), Role.COMPANY: (True, False), Role.NODE: (False, True)}[self.role]
+        wanted = {Role.COMPANY: (True, False), Role.NODE: (False, True)}.get(self.role, (False, False))
         if (self.company is not None, self.node is not None) != wanted:
-            raise ValueError('role company needs "company", role node needs "node", role admin takes neither')
+            raise ValueError('role company needs "company", role node needs "node", the other roles take neither')
         return self
 
 

@@ -93,7 +93,11 @@ class Outcome(StrEnum):
 
 
 class Role(StrEnum):
+    """Whom a token speaks for: an operator reads everything, drains and labels nodes; an auditor reads everything."""
+
     ADMIN = "admin"
+    OPERATOR = "operator"
+    AUDITOR = "auditor"
     COMPANY = "company"
     NODE = "node"
 

@@ -1,14 +1,21 @@
-"""The audit log: who did what to what, when, and what it was before and after. The processes cannot change it."""
+"""The audit log: who did what to what, when and why, and what it was before and after. The processes cannot change it."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
-from scheduler.store import bulk
+from dure import wire
+from scheduler.store import bulk, pages
 from scheduler.store.tables import Audit
+from scheduler.store.times import from_wire, to_wire
 
 REQUEST_ID = "request_id"
 """Where a session knows the request it serves: `session.info[REQUEST_ID]`."""
+
+REASON = "reason"
+"""Where it knows why that was sent, if somebody said so."""
 
 
 def record(
@@ -22,12 +29,8 @@ def record(
     after: dict[str, Any] | None = None,
 ) -> None:
     """Writes one line of the audit log in the caller's transaction, with the request that it is part of."""
-    request_id = session.info.get(REQUEST_ID)
-    session.add(
-        Audit(
-            **row(actor=actor, action=action, subject=subject, at=at, before=before, after=after, request_id=request_id)
-        )
-    )
+    said = {"request_id": session.info.get(REQUEST_ID), "reason": session.info.get(REASON)}
+    session.add(Audit(**row(actor=actor, action=action, subject=subject, at=at, before=before, after=after, **said)))
 
 
 def row(
@@ -37,6 +40,7 @@ def row(
     subject: str,
     at: float,
     request_id: str | None,
+    reason: str | None = None,
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> bulk.Row:
@@ -49,4 +53,49 @@ def row(
         "before": before,
         "after": after,
         "request_id": request_id,
+        "reason": reason,
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which lines are read: of an actor, or of all whose names begin so up to a colon; of an action, or of all that
+    begin so up to a dot; of a subject; over `[since, until)`.
+    """
+
+    actor: str | None = None
+    action: str | None = None
+    subject: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def page(session: Session, wanted: Wanted, *, after: str | None, limit: int) -> wire.Page[wire.AuditEntry]:
+    """Newest first. Raises BadCursor."""
+    query = select(Audit).order_by(col(Audit.seq).desc()).limit(limit + 1)
+    if after is not None:
+        query = query.where(col(Audit.seq) < pages.number(after))
+    for column, value, mark in ((Audit.actor, wanted.actor, ":"), (Audit.action, wanted.action, ".")):
+        if value is not None:
+            query = query.where((col(column) == value) | col(column).startswith(value + mark, autoescape=True))
+    if wanted.subject is not None:
+        query = query.where(col(Audit.subject) == wanted.subject)
+    if wanted.since is not None:
+        query = query.where(col(Audit.at) >= from_wire(wanted.since))
+    if wanted.until is not None:
+        query = query.where(col(Audit.at) < from_wire(wanted.until))
+    return pages.page(session.exec(query).all(), limit, wire=_wire, key=lambda row: str(row.seq))
+
+
+def _wire(row: Audit) -> wire.AuditEntry:
+    return wire.AuditEntry(
+        id=f"aud_{row.seq}",
+        at=to_wire(row.at),
+        actor=row.actor,
+        action=row.action,
+        subject=row.subject,
+        reason=row.reason,
+        before=row.before,
+        after=row.after,
+        request_id=row.request_id,
+    )

@@ -25,7 +25,7 @@ class Quota(SQLModel, table=True):
 
 class Token(SQLModel, table=True):
     __table_args__ = (
-        CheckConstraint("role IN ('admin', 'company', 'node')", name="role"),
+        CheckConstraint("role IN ('admin', 'operator', 'auditor', 'company', 'node')", name="role"),
         CheckConstraint("(role = 'company') = (company IS NOT NULL)", name="company"),
         CheckConstraint("(role = 'node') = (node IS NOT NULL)", name="node"),
     )

@@ -140,7 +140,9 @@ class LeaseEvent(SQLModel, table=True):
 
 
 class Audit(SQLModel, table=True):
-    """Append-only: who did what, when, and what it was before and after."""
+    """Append-only: who did what, when and why, and what it was before and after."""
+
+    __table_args__ = (Index("ix_audit_subject", "subject", "seq"),)
 
     seq: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
     at: int = Field(sa_column=at_column())
@@ -150,6 +152,7 @@ class Audit(SQLModel, table=True):
     before: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
     after: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
     request_id: str | None = Field(default=None, sa_column=text_column(null=True))
+    reason: str | None = Field(default=None, sa_column=text_column(null=True))
 
 
 class PoolChange(SQLModel, table=True):

@@ -100,6 +100,8 @@ def opened(db: Database) -> Iterator[Site]:
     world, clock = World(db).found(), SetClock()
     secrets = {
         "admin": token(db, role="admin"),
+        "operator": token(db, role="operator"),
+        "auditor": token(db, role="auditor"),
         "acme": token(db, role="company", company="acme"),
         "globex": token(db, role="company", company="globex"),
         "n1": token(db, role="node", node="n1"),

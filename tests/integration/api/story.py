@@ -336,6 +336,7 @@ class Story:
     def _end_of_tokens(self) -> None:
         tokens = httpx.get(f"{self.url}/v1/tokens", headers=self._bearer("admin"), trust_env=False).json()["items"]
         mine = next(found["id"] for found in tokens if found["company"] == "acme")
+        self.say("list_audit", "what became of a quota", "admin", "GET", "/v1/audit?action=quota.set&limit=2")
         self.say("list_tokens", "every token", "admin", "GET", "/v1/tokens")
         self.say("revoke_token", "a company's", "admin", "DELETE", f"/v1/tokens/{mine}")
         self.say("list_pools", "with a revoked token", "acme", "GET", "/v1/pools")

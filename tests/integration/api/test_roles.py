@@ -10,7 +10,9 @@ from scheduler.store import tokens
 from tests.integration.api.conftest import Site, code, token
 from tests.integration.scheduler.conftest import ADMIN, T0
 
-ADMINS, PEOPLE, NODES = {"admin"}, {"admin", "acme"}, {"n1"}
+ADMINS, OPERATORS, NODES = {"admin"}, {"admin", "operator"}, {"n1"}
+STAFF = {"admin", "operator", "auditor"}
+PEOPLE, READERS = {"admin", "acme"}, {*STAFF, "acme"}
 
 MAY = {
     "add_company": ADMINS,
@@ -21,29 +23,30 @@ MAY = {
     "enable_webhook": PEOPLE,
     "enroll_node": ADMINS,
     "issue_token": ADMINS,
-    "list_companies": ADMINS,
-    "list_deliveries": PEOPLE,
-    "list_events": PEOPLE,
-    "list_lease_events": PEOPLE,
-    "list_leases": PEOPLE,
-    "list_nodes": ADMINS,
-    "list_pools": PEOPLE,
-    "list_quotas": PEOPLE,
-    "list_tokens": ADMINS,
-    "drain_node": ADMINS,
+    "list_audit": STAFF,
+    "list_companies": STAFF,
+    "list_deliveries": READERS,
+    "list_events": READERS,
+    "list_lease_events": READERS,
+    "list_leases": READERS,
+    "list_nodes": STAFF,
+    "list_pools": READERS,
+    "list_quotas": READERS,
+    "list_tokens": STAFF,
+    "drain_node": OPERATORS,
     "claim_offer": PEOPLE,
     "extend_lease": PEOPLE,
     "search_offers": PEOPLE,
-    "show_offer": PEOPLE,
-    "label_node": ADMINS,
-    "list_offers": PEOPLE,
-    "list_webhooks": PEOPLE,
-    "resume_node": ADMINS,
+    "show_offer": READERS,
+    "label_node": OPERATORS,
+    "list_offers": READERS,
+    "list_webhooks": READERS,
+    "resume_node": OPERATORS,
     "change_policy": ADMINS,
-    "explain_lease": PEOPLE,
+    "explain_lease": READERS,
     "release_lease": PEOPLE,
     "remove_webhook": PEOPLE,
-    "replay_decision": PEOPLE,
+    "replay_decision": READERS,
     "set_renewal": PEOPLE,
     "resize_lease": PEOPLE,
     "shrink_lease": PEOPLE,
@@ -51,16 +54,16 @@ MAY = {
     "revoke_token": ADMINS,
     "rotate_webhook": PEOPLE,
     "set_quota": ADMINS,
-    "show_calendar": PEOPLE,
-    "show_company": PEOPLE,
-    "show_decision": PEOPLE,
-    "show_lease": PEOPLE,
-    "show_node": ADMINS,
-    "show_pool": PEOPLE,
-    "show_usage": PEOPLE,
-    "show_webhook": PEOPLE,
+    "show_calendar": READERS,
+    "show_company": READERS,
+    "show_decision": READERS,
+    "show_lease": READERS,
+    "show_node": STAFF,
+    "show_pool": READERS,
+    "show_usage": READERS,
+    "show_webhook": READERS,
     "test_webhook": PEOPLE,
-    "what_if": ADMINS,
+    "what_if": STAFF,
 }
 """By operation; whoever is not named is forbidden."""
 
@@ -95,7 +98,7 @@ def test_every_operation_is_for_the_roles_that_are_written_here(site: Site) -> N
     found = operations(site)
     assert set(found) == set(MAY)
     wrong: list[str] = []
-    for who in ("admin", "acme", "n1"):
+    for who in ("admin", "operator", "auditor", "acme", "n1"):
         with site.client(who) as client:
             for operation, (method, path) in found.items():
                 status = client.request(method, path, **body(operation)).status_code

@@ -227,6 +227,23 @@ def a_quota(pool: str = "h100-80gb", gpus: int = 16) -> wire.Quota:
     return wire.Quota(company="acme", pool=pool, gpus=gpus, held_gpus=8, booked_gpus=12)
 
 
+def an_audit_entry(number: int = 7, **more: Any) -> wire.AuditEntry:
+    return wire.AuditEntry(
+        **{
+            "id": f"aud_{number}",
+            "at": NOW,
+            "actor": "admin:tok_1",
+            "action": "quota.set",
+            "subject": "acme/h100-80gb",
+            "reason": None,
+            "before": {"gpus": 16},
+            "after": {"gpus": 3},
+            "request_id": "req_1",
+            **more,
+        }
+    )
+
+
 def a_token(**more: Any) -> wire.Token:
     return wire.Token(
         **{

@@ -1,0 +1,80 @@
+"""The audit log over HTTP: who did what, when and why, and who may read it."""
+
+from typing import Any
+
+from tests.integration.api.conftest import Site, code
+from tests.integration.scheduler.conftest import T0
+
+QUOTA = "/v1/companies/acme/quotas/h100"
+
+
+def audit(site: Site, who: str = "auditor", **params: Any) -> list[dict[str, Any]]:
+    answer = site.get(who, "/v1/audit", params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["items"]
+
+
+def test_a_change_is_read_with_its_before_its_after_and_its_reason(site: Site) -> None:
+    answer = site.send("admin", "PUT", QUOTA, json={"gpus": 3}, params={"reason": "half of 두레's budget is spent"})
+    newest = audit(site)[0]
+    assert newest["actor"].startswith("admin:tok_")
+    assert (newest["action"], newest["subject"]) == ("quota.set", "acme/h100")
+    assert (newest["before"], newest["after"]) == ({"gpus": 16}, {"gpus": 3})
+    assert newest["reason"] == "half of 두레's budget is spent"
+    assert newest["request_id"] == answer.headers["x-request-id"]
+
+
+def test_an_ask_has_its_reason_too(site: Site) -> None:
+    body = {"pool": "h100", "shape": {"gpus": 1}, "duration_s": 100, "company": "globex"}
+    answer = site.post("admin", "/v1/leases", json=body, params={"reason": "they have no token yet"})
+    assert answer.status_code == 201, answer.text
+    lease = answer.json()
+    [asked] = audit(site, subject=lease["id"])
+    assert (asked["action"], asked["reason"], asked["after"]["company"]) == (
+        "lease.ask",
+        "they have no token yet",
+        "globex",
+    )
+
+
+def test_it_is_read_by_who_by_what_and_by_when(site: Site) -> None:
+    site.ask("acme", 1)
+    site.clock.at = T0 + 100
+    site.ask("globex", 1)
+    site.send("admin", "PUT", QUOTA, json={"gpus": 5})
+    site.send("operator", "POST", "/v1/nodes/n1/drain", json={"duration_s": 600, "reason": "new driver"})
+    assert {one["action"] for one in audit(site, actor="company")} == {"lease.ask"}
+    [acme] = audit(site, actor="company:acme")
+    assert [one["id"] for one in audit(site, actor=acme["actor"])] == [acme["id"]]
+    assert [one["action"] for one in audit(site, actor="operator")] == ["node.drain"]
+    assert {one["action"] for one in audit(site, action="quota", since="2027-01-15T08:01:40Z")} == {"quota.set"}
+    assert audit(site, action="quo") == []
+    assert [one["subject"] for one in audit(site, action="lease.ask", until="2027-01-15T08:01:40Z")] == [
+        acme["subject"]
+    ]
+
+
+def test_pages_are_newest_first_and_whole(site: Site) -> None:
+    for gpus in range(5):
+        site.send("admin", "PUT", QUOTA, json={"gpus": gpus})
+    found: list[int] = []
+    cursor: str | None = None
+    while True:
+        params = {"action": "quota.set", "subject": "acme/h100", "limit": 2} | ({"cursor": cursor} if cursor else {})
+        answer = site.get("admin", "/v1/audit", params=params).json()
+        found += [one["after"]["gpus"] for one in answer["items"]]
+        cursor = answer["next_cursor"]
+        if cursor is None:
+            break
+    assert found[:5] == [4, 3, 2, 1, 0]
+
+
+def test_a_reason_that_is_none_is_refused_and_nothing_is_done(site: Site) -> None:
+    for reason in ("", "x" * 201):
+        answer = site.send("admin", "PUT", QUOTA, json={"gpus": 1}, params={"reason": reason})
+        assert code(answer) == (422, "invalid_request")
+    assert site.get("admin", "/v1/companies/acme/quotas").json()["items"][0]["gpus"] == 16
+
+
+def test_a_company_does_not_read_it(site: Site) -> None:
+    assert code(site.get("acme", "/v1/audit")) == (403, "forbidden")
