@@ -14,9 +14,9 @@ from scheduler.core.extend import EXTENDABLE, Extended
 from scheduler.core.lease import box
 from scheduler.core.model import Cause, Instant, Lease, Placement, State
 from scheduler.core.record import Record
-from scheduler.core.replan import Move, expectation
+from scheduler.core.replan import Move, soonest
 from scheduler.service import Service, locked_lease
-from scheduler.store import amendments, due, edges, generation, leases, plans, tables
+from scheduler.store import amendments, edges, generation, leases, plans, tables
 from scheduler.store.amendments import Amendment, Event
 from scheduler.store.db import Session
 from scheduler.store.records import Said
@@ -135,9 +135,7 @@ def shown(session: Session, case: Case, change: Change, actor: Actor) -> wire.Am
     before, after = case.lease, change.lease
     assert before.ends_at is not None
     assert after.ends_at is not None
-    [lease] = leases.to_wires(
-        session, [case.row], lambda pool: expectation(change.book, due.asks(session, pool), case.at).starts
-    )
+    [lease] = leases.to_wires(session, [case.row], lambda _: {after.id: soonest(change.book, after, case.at)})
     if after.ends_at < before.ends_at:  # who asks for an earlier end wants it to end
         lease = lease.model_copy(update={"renew": False, "renew_s": None})
     mine = [str(moved.id) for moved, _ in change.moves if actor.company in (None, moved.company)]

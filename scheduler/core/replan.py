@@ -13,7 +13,7 @@ from scheduler.core.book import Book, Draft
 from scheduler.core.lease import queued, scheduled
 from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, Queued, Refusal, State
 from scheduler.core.repair import Repaired, repair
-from scheduler.core.rules import RULES, pencilled, pull_all
+from scheduler.core.rules import RULES, moved_to, pencilled, pull_all
 
 Queue = Sequence[tuple[LeaseId, Ask, Instant]]
 """Queued asks in the order in which they are served, each with when it was asked."""
@@ -114,6 +114,17 @@ class Expectation:
         draft = Draft(self.book)
         starts = dict(_queue_up(draft, queue, now))
         return Expectation(starts={**self.starts, **starts}, book=draft.seal())
+
+
+def soonest(book: Book, lease: Lease, now: Instant) -> Instant | None:
+    """When a lease of the book is expected to start if nobody else moves before it; its own slot where it cannot move.
+
+    For who holds the pool's lock: to plan for all that waits may take a second.
+    """
+    if not lease.waits:
+        return lease.starts_at
+    lo = max(now + lease.notice_s, lease.start or 0)
+    return moved_to(Draft(book), lease, lo, (lease.starts_at or 0) - 1).starts_at
 
 
 def expectation(book: Book, queue: Queue, now: Instant) -> Expectation:
