@@ -34,7 +34,9 @@ Zone = Annotated[
 ]
 Why = Annotated[
     str | None,
-    typer.Option(metavar="TEXT", help="Why you do it; the audit log keeps it.", rich_help_panel=_PANEL),
+    typer.Option(
+        metavar="TEXT", help="Why you do it: the audit log keeps it with what is changed.", rich_help_panel=_PANEL
+    ),
 ]
 Json = Annotated[
     bool,

@@ -110,7 +110,7 @@ _FIELDS = {
     ("TokenIssue", "expires_at"): ("--expires", "between 1970 and 2999; for example +30d"),
     ("TokenIssue", ""): (
         "--role",
-        "an admin's token is of nobody, a company's needs --company, a node's --node; for example --company acme",
+        "the token of an admin, operator or auditor is of nobody, a company's needs --company, a node's --node; for example --company acme",
     ),
 }
 

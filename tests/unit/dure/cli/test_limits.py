@@ -49,7 +49,7 @@ def test_a_name_is_as_long_as_its_limit_says(limit: str, longest: int) -> None:
             {"role": "admin", "company": "acme"},
             (
                 "--role",
-                "an admin's token is of nobody, a company's needs --company, a node's --node; for example --company acme",
+                "the token of an admin, operator or auditor is of nobody, a company's needs --company, a node's --node; for example --company acme",
             ),
             id="role",
         ),
