@@ -19,6 +19,8 @@ from dure.wire import FieldError
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
+_UNPRINTABLE = "has a character that cannot be printed; leave it out"
+
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -72,6 +74,8 @@ def check_query(request: Request, known: Mapping[str, bool]) -> None:
     given = [name for name, _ in request.query_params.multi_items()]
     errors = [FieldError(field=name[:100], message=_unknown(known)) for name in given if name not in known]
     errors += [FieldError(field=name, message="is given twice; give it once") for name in _twice(given, known)]
+    marks = {name for name, value in request.query_params.multi_items() if not value.isprintable()}
+    errors += [FieldError(field=name, message=_UNPRINTABLE) for name in given if name in marks and name in known]
     if errors:
         raise InvalidRequest(f"{errors[0].field}: {errors[0].message}", errors=errors[:20])
 

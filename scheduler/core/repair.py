@@ -91,6 +91,8 @@ def later(draft: Draft, lease: Lease, now: Instant) -> Lease | None:
     if start is None:
         return None
     moved = pencilled(draft, lease, start)
+    if lease.start is not None and lease.start_by is None:  # asked for a time: promised the nearest to it, no later
+        return moved
     return replace(moved, promised_start=max(start, lease.promised_start or start))
 
 

@@ -13,7 +13,7 @@ from scheduler.core.book import Book, Draft
 from scheduler.core.lease import queued, scheduled
 from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, Queued, Refusal, State
 from scheduler.core.repair import Repaired, repair
-from scheduler.core.rules import RULES, moved_to, pencilled, pull_all
+from scheduler.core.rules import RULES, moved_to, moves_earlier, pencilled, pull_all
 
 Queue = Sequence[tuple[LeaseId, Ask, Instant]]
 """Queued asks in the order in which they are served, each with when it was asked."""
@@ -121,7 +121,7 @@ def soonest(book: Book, lease: Lease, now: Instant) -> Instant | None:
 
     For who holds the pool's lock: to plan for all that waits may take a second.
     """
-    if not lease.waits:
+    if not lease.waits or not moves_earlier(book.policy.rule):
         return lease.starts_at
     lo = max(now + lease.notice_s, lease.start or 0)
     return moved_to(Draft(book), lease, lo, (lease.starts_at or 0) - 1).starts_at
@@ -130,7 +130,8 @@ def soonest(book: Book, lease: Lease, now: Instant) -> Instant | None:
 def expectation(book: Book, queue: Queue, now: Instant) -> Expectation:
     """A re-plan in which each that waits, in order of arrival, is pulled to its earliest slot, and queued asks come last."""
     draft = Draft(book)
-    pull_all(draft, now)
+    if moves_earlier(book.policy.rule):
+        pull_all(draft, now)
     starts = {lease.id: lease.starts_at for lease in draft.leases.values() if lease.state is State.SCHEDULED}
     starts |= _queue_up(draft, queue, now)
     return Expectation(starts=starts, book=draft.seal())

@@ -135,6 +135,11 @@ def _stay(_draft: Draft, _now: Instant) -> None:
     """Nothing moves."""
 
 
+def moves_earlier(rule: str) -> bool:
+    """Whether what waits may ever start before its slot by the rule of that name."""
+    return RULES[rule].move is not _stay
+
+
 LATE_SLOTS = "late-slots"
 EARLIEST_SLOT = "earliest-slot"
 ONLY_EARLIER = "only-earlier"

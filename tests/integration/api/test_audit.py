@@ -70,7 +70,7 @@ def test_pages_are_newest_first_and_whole(site: Site) -> None:
 
 
 def test_a_reason_that_is_none_is_refused_and_nothing_is_done(site: Site) -> None:
-    for reason in ("", "x" * 201):
+    for reason in ("", "x" * 201, "a\x00b", "two\nlines", "\u202e"):
         answer = site.send("admin", "PUT", QUOTA, json={"gpus": 1}, params={"reason": reason})
         assert code(answer) == (422, "invalid_request")
     assert site.get("admin", "/v1/companies/acme/quotas").json()["items"][0]["gpus"] == 16
@@ -78,3 +78,8 @@ def test_a_reason_that_is_none_is_refused_and_nothing_is_done(site: Site) -> Non
 
 def test_a_company_does_not_read_it(site: Site) -> None:
     assert code(site.get("acme", "/v1/audit")) == (403, "forbidden")
+
+
+def test_what_cannot_be_printed_is_no_filter(site: Site) -> None:
+    for name in ("actor", "action", "subject"):
+        assert code(site.get("auditor", "/v1/audit", params={name: "a\x00"})) == (422, "invalid_request")

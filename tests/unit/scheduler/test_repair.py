@@ -224,3 +224,10 @@ def test_who_waits_behind_one_that_is_back_at_its_time_is_moved_too():
     plan = replan(a_pool(first, *others, nodes=1, lost={}, rule=LATE_SLOTS), (), NOW)
     assert {move.after.id: move.after.starts_at for move in plan.moves} == {"a": 2000, "lea_0": 1000}
     assert replan(plan.book, (), Instant(1100)).book.leases[others[1].id].starts_at == 1100
+
+
+def test_one_asked_for_a_time_that_is_moved_nearer_to_it_by_another_loss_is_promised_that():
+    late = replace(booked("a", starts_at=3000, n1=8), start=Instant(2000), notice_s=0)
+    pool = drained(a_pool(late, nodes=1, lost={}), "n1", 2950, 9000)
+    [move] = moves(pool).values()
+    assert (move.after.starts_at, move.after.promised_start, move.slipped_s) == (2000, 2000, 0)

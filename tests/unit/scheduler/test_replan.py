@@ -3,7 +3,8 @@ from dataclasses import replace
 from scheduler.core.book import Book
 from scheduler.core.codec import Quota
 from scheduler.core.model import Ask, Cause, CompanyId, Instant, Lease, LeaseId, State, Total
-from scheduler.core.replan import Move, expectation, replan
+from scheduler.core.replan import Move, expectation, replan, soonest
+from scheduler.core.rules import EARLIEST_SLOT
 from tests.builders import a_book, a_lease, a_policy, a_queued_lease, an_ask
 
 NOW = Instant(1000)
@@ -108,3 +109,9 @@ def test_who_queues_behind_all_is_expected_after_them():
 def test_one_that_takes_less_is_pencilled_in_with_what_fits():
     queue = a_queue(an_ask(WHOLE, min_size=4), an_ask(Total(gpus=4)))
     assert expectation(a_pool(running(5000, 4)), queue, NOW).starts == {"lea_0": 1000, "lea_1": 1100}
+
+
+def test_where_nothing_is_moved_what_is_scheduled_is_expected_at_its_slot():
+    book = a_book(a_lease(starts_at=2000, n1=8), policy=a_policy(gap_s=0, rule=EARLIEST_SLOT), quota=100)
+    assert expectation(book, (), NOW).starts == {"lea_1": 2000}
+    assert soonest(book, book.leases[LeaseId("lea_1")], NOW) == 2000
