@@ -56,7 +56,7 @@ class StrictRoute(APIRoute):
         if self.body_field is None:
             if raw.strip() not in (b"", b"{}"):
                 message = "this address takes no body; say it in the query"
-                raise InvalidRequest(f"body: {message}", errors=[FieldError(field="body", message=message)])
+                raise InvalidRequest.about("body", message)
             return ReadRequest(request.scope, request.receive, raw=b"", value=None)
         check_content_type(request, raw)
         value = strict_json.parse(raw) if raw.strip() else None

@@ -10,7 +10,6 @@ from collections import Counter
 from typing import Any
 
 from dure.errors import InvalidRequest, Malformed
-from dure.wire import FieldError
 
 _SUSPECT = re.compile(r"\\u(0000|[dD][89a-fA-F])")
 """Escapes that may stand for text we cannot store; only a body that has one is walked through."""
@@ -53,7 +52,7 @@ def _check_text(value: Any, path: tuple[str, ...]) -> None:
         case str() if _UNSTORABLE.search(value):
             field = ".".join(path) or "body"
             message = "has a NUL character or an unpaired surrogate, which no text of ours can hold; leave it out"
-            raise InvalidRequest(f"{field}: {message}", errors=[FieldError(field=field, message=message)])
+            raise InvalidRequest.about(field, message)
         case dict():
             for name, inner in value.items():
                 _check_text(name, (*path, "(name)"))

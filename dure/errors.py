@@ -6,7 +6,7 @@ answer, by `dure.Client`.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from dure.wire.leases import Decision
 from dure.wire.offers import Offer
@@ -40,6 +40,11 @@ class DureError(Exception):
         self.request_id = request_id
         self.retry_after_s = retry_after_s
         super().__init__(self.detail)
+
+    @classmethod
+    def about(cls, field: str, message: str) -> Self:
+        """That of one field, which detail and message both name."""
+        return cls(f"{field}: {message}", errors=[FieldError(field=field, message=message)])
 
     @classmethod
     def title(cls) -> str:

@@ -6,11 +6,12 @@ shows, changes nothing, and raises that problem.
 """
 
 from dure import wire
-from dure.errors import DureError
+from dure.errors import DureError, InvalidRequest
 from scheduler import case as cases
 from scheduler import refusals, sizes
 from scheduler.actor import Actor
-from scheduler.case import Case, Change, invalid, rfc
+from scheduler.case import Case, Change
+from scheduler.core import words
 from scheduler.core.extend import NotExtended, closed_at, extend
 from scheduler.core.lease import sized_since, stretched
 from scheduler.core.model import Instant
@@ -116,7 +117,9 @@ def _extension(case: Case, body: wire.Extend) -> Change | Declined:
     case = cases.open_to_change(case)
     until, partly = _until(case, body), body.partly or body.longest
     if until <= case.ends_at:
-        raise invalid("until", f"the lease ends at {rfc(case.ends_at)} already; give a later time, or shrink it")
+        raise InvalidRequest.about(
+            "until", f"the lease ends at {words.time(case.ends_at)} already; give a later time, or shrink it"
+        )
     found = extend(case.book, case.lease.id, until, case.at, partly=partly)
     if isinstance(found, NotExtended):
         return refusals.extension(case, found, until, partly=partly)
@@ -138,8 +141,9 @@ def _shrunk(case: Case, body: wire.Shrink) -> Change | Declined:
     first = max(case.lease.starts_at or 0, case.at, sized_since(case.lease)) + 1
     if not first <= until < case.ends_at:
         field = "until" if body.until is not None else "by_s"
-        raise invalid(
-            field, f"the new end lies between {rfc(first)} and the end, {rfc(case.ends_at)}, for example {rfc(first)}"
+        raise InvalidRequest.about(
+            field,
+            f"the new end lies between {words.time(first)} and the end, {words.time(case.ends_at)}, for example {words.time(first)}",
         )
     after = stretched(case.lease, until)
     return Change(lease=after, book=case.book.put_lease(after))

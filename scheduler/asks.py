@@ -6,10 +6,11 @@ from dure import wire
 from dure.errors import BeyondHorizon, Forbidden, InvalidRequest, WindowInPast
 from dure.wire import HORIZON_S, FieldError
 from scheduler.actor import Actor
+from scheduler.core import words
 from scheduler.core.model import Ask, CompanyId, Gang, PoolId, Purpose, Shape, Total
 from scheduler.store import companies
 from scheduler.store.db import Session
-from scheduler.store.times import from_wire, to_wire
+from scheduler.store.times import from_wire
 
 
 def parsed(session: Session, body: wire.Ask, actor: Actor, now: float) -> Ask:
@@ -56,18 +57,14 @@ def shape(said: wire.Shape) -> Shape:
 
 def _check_window(ask: Ask, now: float) -> None:
     if ask.start is not None and ask.start_by is not None and ask.start_by < ask.start:
-        message = f"start_by {_rfc(ask.start_by)} is before start {_rfc(ask.start)}; give a later start_by or an earlier start"
+        message = f"start_by {words.time(ask.start_by)} is before start {words.time(ask.start)}; give a later start_by or an earlier start"
         raise InvalidRequest(message, errors=[FieldError(field="start_by", message=message)])
     last = ask.start_by if ask.start_by is not None else ask.start
     field = "start_by" if ask.start_by is not None else "start"
-    numbers = {"now": _rfc(int(now)), "horizon_end": _rfc(int(now) + HORIZON_S)}
+    numbers = {"now": words.time(int(now)), "horizon_end": words.time(int(now) + HORIZON_S)}
     if last is not None and last < math.ceil(now):
-        message = f"{field} {_rfc(last)} is past; it is {_rfc(int(now))} now. Leave it out to start as soon as possible"
+        message = f"{field} {words.time(last)} is past; it is {words.time(int(now))} now. Leave it out to start as soon as possible"
         raise WindowInPast(message, errors=[FieldError(field=field, message=message)], numbers=numbers)
     if ask.start is not None and ask.start + ask.duration_s > now + HORIZON_S:
         message = f"the lease would end after the calendar's {HORIZON_S // 86400} days; start and end before {numbers['horizon_end']}"
         raise BeyondHorizon(message, errors=[FieldError(field="start", message=message)], numbers=numbers)
-
-
-def _rfc(instant: int) -> str:
-    return to_wire(instant).isoformat().replace("+00:00", "Z")

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dure import wire
-from dure.errors import InvalidRequest, WrongState
-from dure.wire import FieldError
+from dure.errors import WrongState
 from scheduler.actor import Actor
 from scheduler.core import record, sentences
 from scheduler.core.book import Book
@@ -20,7 +19,6 @@ from scheduler.store import amendments, edges, generation, leases, plans, tables
 from scheduler.store.amendments import Amendment, Event
 from scheduler.store.db import Session
 from scheduler.store.records import Said
-from scheduler.store.times import to_wire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,11 +147,3 @@ def shown(session: Session, case: Case, change: Change, actor: Actor) -> wire.Am
         added=leases.shares(change.added),
         given_back=leases.shares(change.given_back),
     )
-
-
-def invalid(field: str, message: str) -> InvalidRequest:
-    return InvalidRequest(f"{field}: {message}", errors=[FieldError(field=field, message=message)])
-
-
-def rfc(instant: int) -> str:
-    return to_wire(instant).isoformat().replace("+00:00", "Z")

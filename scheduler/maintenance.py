@@ -10,6 +10,7 @@ from dure import wire
 from dure.errors import BeyondHorizon, InvalidRequest, NotDrained
 from dure.wire import FieldError
 from scheduler.actor import Actor
+from scheduler.core import words
 from scheduler.core.codec import Item
 from scheduler.core.model import Cause, Drain, Lease, NodeId, State
 from scheduler.core.replan import Plan
@@ -89,10 +90,10 @@ def _window(body: wire.DrainNode, now: float) -> range:
     at = math.ceil(now)
     start = at if body.start is None else from_wire(body.start)
     if start < at:
-        message = f"{_rfc(start)} is past; leave it out to drain from now on"
-        raise InvalidRequest(f"start: {message}", errors=[FieldError(field="start", message=message)])
+        message = f"{words.time(start)} is past; leave it out to drain from now on"
+        raise InvalidRequest.about("start", message)
     if start + body.duration_s > at + wire.HORIZON_S:
-        last = _rfc(at + wire.HORIZON_S)
+        last = words.time(at + wire.HORIZON_S)
         message = f"the drain would end after the calendar's {wire.HORIZON_S // 86400} days; end it before {last}"
         raise BeyondHorizon(message, errors=[FieldError(field="duration_s", message=message)])
     return range(start, start + body.duration_s)
@@ -180,7 +181,3 @@ def _touched(before: Lease | None, after: Lease) -> wire.Touched:
         nodes_before=[] if before is None else [node for node, _ in before.placement],
         nodes=[node for node, _ in after.placement],
     )
-
-
-def _rfc(instant: int) -> str:
-    return to_wire(instant).isoformat().replace("+00:00", "Z")

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from dure import wire
 from dure.errors import InvalidRequest, OfferExpired, OfferGone, UnknownOffer, WindowInPast
-from dure.wire import FieldError
 from scheduler import searching
 from scheduler.actor import Actor
+from scheduler.core import words
 from scheduler.service import Service
 from scheduler.store import leases
 from scheduler.store import offers as stored
@@ -60,7 +60,7 @@ def _gone(
 
 def _expired(service: Service, session: Session, row: stored.Row, actor: Actor, now: float) -> OfferExpired:
     fresh, said = _fresh(service, session, row, actor, now)
-    return OfferExpired(f"offer {row.id} could be claimed until {_rfc(row.expires_at)}. {said}", offers=fresh)
+    return OfferExpired(f"offer {row.id} could be claimed until {words.time(row.expires_at)}. {said}", offers=fresh)
 
 
 def _fresh(
@@ -70,7 +70,10 @@ def _fresh(
     body = wire.OfferSearch.model_validate(row.search)
     at = to_wire(math.ceil(now))
     if body.start_by is not None and body.start_by < at:
-        return (), f"The window that was searched ended at {_rfc(int(body.start_by.timestamp()))}; search in another."
+        return (
+            (),
+            f"The window that was searched ended at {words.time(int(body.start_by.timestamp()))}; search in another.",
+        )
     if body.start is not None and body.start < at:
         body = body.model_copy(update={"start": None})
     found = searching.keep(
@@ -112,16 +115,10 @@ def _check_serving(body: wire.OfferClaim, size: int, purpose: wire.Purpose) -> N
     given = {"renew": body.renew, "min": body.min is not None, "max": body.max is not None}
     for field, wanted in given.items():
         if wanted and purpose != "inference":
-            raise _invalid(field, 'it is for inference: search with "purpose": "inference", or leave it out')
+            raise InvalidRequest.about(
+                field, 'it is for inference: search with "purpose": "inference", or leave it out'
+            )
     if body.min is not None and body.min > size:
-        raise _invalid("min", f"the offer is of {size}, so at most {size}")
+        raise InvalidRequest.about("min", f"the offer is of {size}, so at most {size}")
     if body.max is not None and body.max < size:
-        raise _invalid("max", f"the offer is of {size}, so at least {size}")
-
-
-def _invalid(field: str, message: str) -> InvalidRequest:
-    return InvalidRequest(f"{field}: {message}", errors=[FieldError(field=field, message=message)])
-
-
-def _rfc(instant: int) -> str:
-    return to_wire(instant).isoformat().replace("+00:00", "Z")
+        raise InvalidRequest.about("max", f"the offer is of {size}, so at least {size}")

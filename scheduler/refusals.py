@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from dure import wire
 from dure.errors import DureError, ExtensionRefused, ResizeRefused, TooLateToExtend
 from scheduler.actor import Actor
-from scheduler.case import Case, rfc
-from scheduler.core import record
+from scheduler.case import Case
+from scheduler.core import record, words
 from scheduler.core.extend import NotExtended, Obstacle
 from scheduler.core.growth import NotGrown, TooSmall, Way
 from scheduler.core.model import Instant, LeaseId
@@ -74,10 +74,10 @@ def answer(session: Session, found: Declined, verb: str, actor: Actor) -> DureEr
 def extension(case: Case, found: NotExtended, until: int, *, partly: bool, verb: str = "extended") -> Declined:
     """`verb` says what was to be done: a renewal is an extension too."""
     lease, obstacle = case.lease, found.obstacle
-    longest_until = rfc(case.ends_at + found.longest_s)
+    longest_until = words.time(case.ends_at + found.longest_s)
     numbers: Numbers = {
         "in_the_way": obstacle.what,
-        "in_the_way_from": rfc(obstacle.at),
+        "in_the_way_from": words.time(obstacle.at),
         "longest_s": found.longest_s,
         "longest_until": longest_until,
         "gpus": lease.gpus,
@@ -85,9 +85,9 @@ def extension(case: Case, found: NotExtended, until: int, *, partly: bool, verb:
     }
     why = _why(case, obstacle)
     detail = (
-        f"lease {lease.id} cannot be {verb} until {rfc(until)}: {why}; it can until {longest_until}, with `partly` or `longest`"
+        f"lease {lease.id} cannot be {verb} until {words.time(until)}: {why}; it can until {longest_until}, with `partly` or `longest`"
         if found.longest_s
-        else f"lease {lease.id} cannot be {verb} past {rfc(case.ends_at)}: {why}; ask for a new lease"
+        else f"lease {lease.id} cannot be {verb} past {words.time(case.ends_at)}: {why}; ask for a new lease"
     )
     kept = record.of_extension(case.book, lease.id, until, case.at, found, partly=partly)
     return Declined(case=case, kept=kept, kind=ExtensionRefused, detail=detail, numbers=numbers, leases=obstacle.leases)
@@ -95,16 +95,16 @@ def extension(case: Case, found: NotExtended, until: int, *, partly: bool, verb:
 
 def closed(case: Case, until: int, at: Instant, *, missed: bool = False) -> Declined:
     """That of an extension for which it was too late from `at` on; `missed` is a renewal that nobody was there for."""
-    lease, ends_at = case.row.id, rfc(case.ends_at)
-    detail = f"extending lease {lease} closed at {rfc(at)}, before its end at {ends_at}; ask for a new lease"
+    lease, ends_at = case.row.id, words.time(case.ends_at)
+    detail = f"extending lease {lease} closed at {words.time(at)}, before its end at {ends_at}; ask for a new lease"
     if missed:
-        detail = f"lease {lease} was not renewed before extending it closed at {rfc(at)}, as nobody was there to; it ends at {ends_at}"
+        detail = f"lease {lease} was not renewed before extending it closed at {words.time(at)}, as nobody was there to; it ends at {ends_at}"
     return Declined(
         case=case,
         kept=record.of_closed(case.book, case.lease.id, until, case.at, Instant(int(case.now))),
         kind=TooLateToExtend,
         detail=detail,
-        numbers={"closed_at": rfc(at), "ends_at": ends_at},
+        numbers={"closed_at": words.time(at), "ends_at": ends_at},
     )
 
 
@@ -151,20 +151,20 @@ def _why_not(case: Case, found: NotGrown | TooSmall, size: int) -> str:
 def _later(way: Way | None, size: int) -> str:
     if way is None or way.clear is None:
         return ""
-    return f", and by the calendar as it is {size} from {rfc(way.clear)} on"
+    return f", and by the calendar as it is {size} from {words.time(way.clear)} on"
 
 
 def _when(way: Way) -> Numbers:
-    found: Numbers = {"in_the_way_from": rfc(way.at)}
+    found: Numbers = {"in_the_way_from": words.time(way.at)}
     if way.clear is not None:
-        found["possible_from"] = rfc(way.clear)
+        found["possible_from"] = words.time(way.clear)
     if way.drains:
         found["nodes_drained_then"] = ", ".join(way.drains)
     return found
 
 
 def _why(case: Case, obstacle: Obstacle) -> str:
-    at = rfc(obstacle.at)
+    at = words.time(obstacle.at)
     match obstacle.what:
         case "horizon":
             return f"the calendar reaches no further than {at}"

@@ -5,7 +5,8 @@ from dure.errors import TooLateToExtend, WrongState
 from scheduler import case as cases
 from scheduler import refusals
 from scheduler.actor import Actor
-from scheduler.case import Case, rfc
+from scheduler.case import Case
+from scheduler.core import words
 from scheduler.core.extend import EXTENDABLE, NotExtended, closed, closed_at, extend
 from scheduler.core.model import Instant, Lease, State
 from scheduler.refusals import Declined
@@ -39,8 +40,8 @@ def _may_renew(case: Case) -> None:
         said = f"lease {row.id} is {row.state} and for {row.purpose}; only inference leases that are not over renew themselves"
         raise WrongState(said, numbers={"state": row.state, "purpose": row.purpose})
     if case.lease.state is State.ACTIVE and closed(case.lease, case.book.policy, Instant(int(case.now))):
-        said = f"extending lease {row.id} has closed, so it ends at {rfc(case.ends_at)}; ask for a new lease"
-        raise TooLateToExtend(said, numbers={"ends_at": rfc(case.ends_at)})
+        said = f"extending lease {row.id} has closed, so it ends at {words.time(case.ends_at)}; ask for a new lease"
+        raise TooLateToExtend(said, numbers={"ends_at": words.time(case.ends_at)})
 
 
 def renew(service: Service, session: Session, row: tables.Lease, lease: Lease, *, now: float) -> Declined | None:

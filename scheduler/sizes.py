@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from dure import wire
+from dure.errors import InvalidRequest
 from scheduler import refusals
-from scheduler.case import Case, Change, invalid
+from scheduler.case import Case, Change
 from scheduler.core import record, sentences
 from scheduler.core.growth import Bounds, resize
 from scheduler.core.lease import sized_since
@@ -26,7 +27,7 @@ def wanted(case: Case, *, nodes: int | None, gpus: int | None) -> int:
     size = nodes if gang else gpus
     if size is None:
         unit = "nodes" if gang else "gpus"
-        raise invalid(
+        raise InvalidRequest.about(
             unit,
             f'lease {case.lease.id} is counted in {"nodes" if gang else "GPUs"}: say how many, for example "{unit}": 1',
         )
@@ -37,7 +38,9 @@ def resized(case: Case, body: wire.Resize, ready: Ready) -> Change | Declined:
     """The lease with the size asked for. Raises InvalidRequest."""
     size, has = wanted(case, nodes=body.nodes, gpus=body.gpus), size_of(case.lease.shape)
     if size == has:
-        raise invalid("nodes" if body.gpus is None else "gpus", f"the lease has {has} already; give another number")
+        raise InvalidRequest.about(
+            "nodes" if body.gpus is None else "gpus", f"the lease has {has} already; give another number"
+        )
     return _decided(case, size, ready)
 
 
@@ -46,7 +49,7 @@ def smaller(case: Case, size: int) -> Change | Declined:
     has = size_of(case.lease.shape)
     if size >= has:
         field = "nodes" if isinstance(case.lease.shape, Gang) else "gpus"
-        raise invalid(field, f"the lease has {has}; give a smaller number, for example {max(1, has - 1)}")
+        raise InvalidRequest.about(field, f"the lease has {has}; give a smaller number, for example {max(1, has - 1)}")
     return _decided(case, size, {})
 
 

@@ -8,8 +8,7 @@ from threading import Lock
 
 from dure import wire
 from dure.errors import InvalidRequest, Unavailable, UnknownNode
-from dure.wire import FieldError
-from scheduler.core import hindsight, sentences, whatif
+from scheduler.core import hindsight, sentences, whatif, words
 from scheduler.core.book import Book
 from scheduler.core.model import Ask, CompanyId, Instant, LeaseId, Node, NodeId, Policy
 from scheduler.core.past import Past
@@ -125,14 +124,18 @@ def _past(session: Session, body: wire.WhatIf, now: Instant) -> Past:
     since = from_wire(body.since)
     until = min(now, now if body.until is None else from_wire(body.until))
     if since >= now:
-        raise _invalid("since", f"it is {_rfc(now)} now, and since is not before that; leave it out to look at now")
+        raise InvalidRequest.about(
+            "since", f"it is {words.time(now)} now, and since is not before that; leave it out to look at now"
+        )
     if until - since > LONGEST_S:
-        raise _invalid("until", f"at most 31 days are looked at at once, so until {_rfc(since + LONGEST_S)} here")
+        raise InvalidRequest.about(
+            "until", f"at most 31 days are looked at at once, so until {words.time(since + LONGEST_S)} here"
+        )
     try:
         return past.read(session, body.pool, books.policy(pools.row(session, body.pool)), since, until)
     except past.TooLong as error:
-        message = f"too much happened to look at it all at once; until {_rfc(error.until)} there is room"
-        raise _invalid("until", message) from None
+        message = f"too much happened to look at it all at once; until {words.time(error.until)} there is room"
+        raise InvalidRequest.about("until", message) from None
 
 
 def _changes(session: Session, body: wire.WhatIf, book: Book) -> Changes:
@@ -186,11 +189,3 @@ def _outlook(found: whatif.Outlook) -> wire.Outlook:
         promised_start=to_wire(found.promised),
         estimated_start=to_wire(found.estimate),
     )
-
-
-def _invalid(field: str, message: str) -> InvalidRequest:
-    return InvalidRequest(f"{field}: {message}", errors=[FieldError(field=field, message=message)])
-
-
-def _rfc(instant: int) -> str:
-    return to_wire(instant).isoformat().replace("+00:00", "Z")

@@ -7,7 +7,6 @@ from sqlmodel import Session, col, select
 
 from dure import wire
 from dure.errors import InvalidRequest
-from dure.wire import FieldError
 from scheduler.actor import Actor
 from scheduler.core.book import Book
 from scheduler.core.model import Instant
@@ -24,7 +23,7 @@ def show(session: Session, pool: str, *, since: datetime, until: datetime, actor
     lo, hi = max(from_wire(since), Instant(int(now))), from_wire(until)
     if not lo < hi <= lo + LONGEST_S:
         message = "until comes after since and after now, and at most 62 days later"
-        raise InvalidRequest(f"until: {message}", errors=[FieldError(field="until", message=message)])
+        raise InvalidRequest.about("until", message)
     book = books.fresh(session, pool, Instant(int(now)))
     planned = drains.wires(session, book.nodes, now=now)
     states = dict(session.exec(select(Node.name, Node.state)).all())

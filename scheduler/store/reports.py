@@ -11,7 +11,6 @@ from sqlmodel import Session, col, select
 
 from dure import wire
 from dure.errors import InvalidRequest, StaleReport
-from dure.wire import FieldError
 from scheduler.store import edges, fleet, nodes
 from scheduler.store.tables import Allocation, Gpu, Lease, Node, Pool
 from scheduler.store.times import to_wire
@@ -43,14 +42,12 @@ def _check(row: Node, report: wire.Report) -> None:
         )
     uuids = [reading.uuid for reading in report.gpus]
     if len(set(uuids)) != len(uuids):
-        raise _invalid("gpus", "a GPU is named twice")
+        raise InvalidRequest.about("gpus", "a GPU is named twice")
     for index, use in enumerate(report.usage):
         if use.busy_ms > use.sampled_ms:
-            raise _invalid(f"usage.{index}.busy_ms", f"busy {use.busy_ms} ms of {use.sampled_ms} ms sampled")
-
-
-def _invalid(field: str, message: str) -> InvalidRequest:
-    return InvalidRequest(f"{field}: {message}", errors=[FieldError(field=field, message=message)])
+            raise InvalidRequest.about(
+                f"usage.{index}.busy_ms", f"busy {use.busy_ms} ms of {use.sampled_ms} ms sampled"
+            )
 
 
 def _fleet_changed(session: Session, node: str, report: wire.Report) -> bool:

@@ -12,7 +12,6 @@ from sqlmodel import Session
 
 from dure import wire
 from dure.errors import InvalidRequest
-from dure.wire import FieldError
 from scheduler.actor import Actor
 from scheduler.store import companies
 from scheduler.store.times import from_wire
@@ -80,7 +79,7 @@ def show(
     """Up to now at most; a company sees its own alone. Raises UnknownCompany, InvalidRequest."""
     if until <= since:
         message = "until comes after since"
-        raise InvalidRequest(f"until: {message}", errors=[FieldError(field="until", message=message)])
+        raise InvalidRequest.about("until", message)
     if company is not None:
         companies.row(session, company)
     values = {

@@ -12,7 +12,6 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from dure.errors import AddressRefused
-from dure.wire import FieldError
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -85,4 +84,4 @@ def _nowhere(host: str, why: str = "") -> AddressRefused:
 
 
 def _refused(message: str) -> AddressRefused:
-    return AddressRefused(f"url: {message}", errors=[FieldError(field="url", message=message)])
+    return AddressRefused.about("url", message)

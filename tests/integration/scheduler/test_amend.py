@@ -8,7 +8,7 @@ import pytest
 from dure import wire
 from dure.errors import ExtensionRefused, InvalidRequest, TooLateToExtend, WrongState
 from scheduler import amend, maintenance, policies
-from scheduler.case import rfc
+from scheduler.core.words import time as rfc
 from scheduler.store.db import Database
 from scheduler.store.times import to_wire
 from tests.integration.scheduler.conftest import ADMIN, GAP_S, GRACE_S, T0, World, company

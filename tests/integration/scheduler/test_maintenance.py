@@ -9,7 +9,7 @@ import pytest
 from dure import wire
 from dure.errors import BeyondHorizon, InvalidRequest, UnknownNode
 from scheduler import explanations, labels, maintenance
-from scheduler.case import rfc
+from scheduler.core.words import time as rfc
 from scheduler.service import Service
 from scheduler.store import calendars, fleet, nodes, pools, quotas
 from scheduler.store.books import Books

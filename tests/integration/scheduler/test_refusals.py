@@ -9,8 +9,8 @@ from dure import wire
 from dure.errors import DureError, ExtensionRefused, OfferGone, ResizeRefused, TooLateToExtend, UnknownDecision
 from scheduler import amend
 from scheduler.actor import Actor
-from scheduler.case import rfc
 from scheduler.core import record
+from scheduler.core.words import time as rfc
 from scheduler.store import leases
 from scheduler.store.db import Database
 from scheduler.store.tables import Audit, Decision

@@ -5,8 +5,8 @@ import pytest
 from dure import wire
 from dure.errors import TooLateToExtend, WrongState
 from scheduler import policies
-from scheduler.case import rfc
 from scheduler.core.extend import closes_at
+from scheduler.core.words import time as rfc
 from scheduler.store import due, leases
 from scheduler.store.db import Database
 from scheduler.store.times import to_wire

@@ -11,8 +11,8 @@ import pytest
 from dure import wire
 from dure.errors import InvalidRequest, ResizeRefused, WrongState
 from scheduler import amend
-from scheduler.case import rfc
 from scheduler.core.model import Instant
+from scheduler.core.words import time as rfc
 from scheduler.service import Service
 from scheduler.store import books, history, pools, usage
 from scheduler.store.books import Books
