@@ -70,12 +70,7 @@ def ask(  # noqa: PLR0913 (one parameter an option)
             "--min", metavar="N", min=1, help="For inference: the fewest nodes of a gang, or GPUs, that it takes."
         ),
     ] = None,
-    most: Annotated[
-        int | None,
-        typer.Option(
-            "--max", metavar="N", min=1, help="For inference: the most that it is ever resized to; else the quota says."
-        ),
-    ] = None,
+    most: shapes.Most = None,
     company: Annotated[
         str | None, typer.Option(metavar="COMPANY", help="For admins: ask in this company's name.")
     ] = None,

@@ -113,12 +113,7 @@ def claim(
             help="For inference: the fewest nodes of a gang, or GPUs, that it takes where not all of it is left.",
         ),
     ] = None,
-    most: Annotated[
-        int | None,
-        typer.Option(
-            "--max", metavar="N", min=1, help="For inference: the most that it is ever resized to; else the quota says."
-        ),
-    ] = None,
+    most: shapes.Most = None,
 ) -> None:
     """Claim an offer.
 

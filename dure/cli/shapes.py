@@ -1,12 +1,21 @@
 """Shapes on the command line: `8` is GPUs in total, `2x8` a gang of 2 nodes with 8 GPUs each."""
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from dure.cli.terminal import BadUsage
 
 if TYPE_CHECKING:
     from dure.wire import Shape
+
+Most = Annotated[
+    int | None,
+    typer.Option(
+        "--max", metavar="N", min=1, help="For inference: the most that it is ever resized to; else the quota says."
+    ),
+]
 
 _SHAPE = re.compile(r"([0-9]+)(?:[xX]([0-9]+))?", re.ASCII)
 

@@ -5,6 +5,7 @@ Says nothing of whether something fits, and writes nothing down: whoever moves a
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from scheduler.core.model import (
     Ask,
@@ -79,43 +80,37 @@ def advance(lease: Lease, to: State, cause: Cause, now: Instant) -> Lease:
 
 def queued(lease_id: LeaseId, ask: Ask, asked_at: Instant) -> Lease:
     """The lease of an ask that has no slot yet."""
-    return Lease(
-        id=lease_id,
-        company=ask.company,
-        pool=ask.pool,
-        shape=ask.shape,
-        duration_s=ask.duration_s,
-        state=State.QUEUED,
-        asked_at=asked_at,
-        start=ask.start,
-        start_by=ask.start_by,
-        notice_s=ask.notice_s,
-        purpose=ask.purpose,
-        min_size=ask.min_size,
-    )
+    return Lease(**_said(lease_id, ask, asked_at), shape=ask.shape, state=State.QUEUED)
 
 
 def scheduled(lease_id: LeaseId, ask: Ask, asked_at: Instant, promise: Promise) -> Lease:
     """The lease of an ask with the promise's slot and placement."""
     return Lease(
-        id=lease_id,
-        company=ask.company,
-        pool=ask.pool,
+        **_said(lease_id, ask, asked_at),
         shape=promise.shape or ask.shape,
-        duration_s=ask.duration_s,
         state=State.SCHEDULED,
-        asked_at=asked_at,
-        start=ask.start,
-        start_by=ask.start_by,
-        notice_s=ask.notice_s,
-        purpose=ask.purpose,
-        min_size=ask.min_size,
         promised_start=promise.promised,
         starts_at=promise.start,
         ends_at=promise.end,
         stops_at=promise.end,
         placement=promise.placement,
     )
+
+
+def _said(lease_id: LeaseId, ask: Ask, asked_at: Instant) -> dict[str, Any]:
+    """What a lease has of its ask, but for the shape, of which it may get less."""
+    return {
+        "id": lease_id,
+        "company": ask.company,
+        "pool": ask.pool,
+        "duration_s": ask.duration_s,
+        "asked_at": asked_at,
+        "start": ask.start,
+        "start_by": ask.start_by,
+        "notice_s": ask.notice_s,
+        "purpose": ask.purpose,
+        "min_size": ask.min_size,
+    }
 
 
 def asked(lease: Lease) -> tuple[LeaseId, Ask, Instant]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from scheduler.core.book import Book
 from scheduler.core.model import Cause, Drain, Instant, Lease, NodeId
+from scheduler.core.repair import drains_over
 from scheduler.core.replan import Move
 
 
@@ -27,14 +28,7 @@ def loss(book: Book, move: Move, now: Instant) -> Loss | None:
 
 def _drained(book: Book, lease: Lease, now: Instant) -> Loss | None:
     """The drain that begins first of those over the box and its gap."""
-    start, stop = max(now, lease.starts_at or 0), (lease.stops_at or 0) + book.policy.gap_s
-    held = {node for node, _ in lease.placement}
-    met = [
-        drain
-        for drain in book.drains.values()
-        if drain.node in held and drain.starts_at < stop and drain.ends_at > start
-    ]
-    first = min(met, key=lambda drain: (drain.starts_at, drain.node, drain.id), default=None)
+    first = min(drains_over(book, lease, now), key=lambda drain: (drain.starts_at, drain.node, drain.id), default=None)
     return None if first is None else Loss(node=first.node, drain=first)
 
 

@@ -179,8 +179,13 @@ class Lease:
     @property
     def waits(self) -> bool:
         """Whether it has a slot that may still be moved earlier: one asked for a time, only while it is late for that."""
-        late = self.start is None or self.start_by is not None or (self.starts_at or 0) > self.start
-        return self.state is State.SCHEDULED and late
+        late = self.start is not None and (self.starts_at or 0) > self.start
+        return self.state is State.SCHEDULED and (self.movable or late)
+
+    @property
+    def movable(self) -> bool:
+        """Whether its ask was: one asked for a time is not."""
+        return self.start is None or self.start_by is not None
 
     @property
     def gpus(self) -> int:

@@ -5,10 +5,10 @@ leave, later only where neither is found. What runs is never moved.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from scheduler.core.book import Draft
+from scheduler.core.book import Book, Draft
 from scheduler.core.calendar import Box, earliest, lacks
 from scheduler.core.lease import advance
-from scheduler.core.model import Cause, Instant, Lease, LeaseId, NodeId, State
+from scheduler.core.model import Cause, Drain, Instant, Lease, LeaseId, NodeId, State
 from scheduler.core.rules import pencilled
 from scheduler.core.spares import Booked, by_way_made, elsewhere, stands_on
 
@@ -91,9 +91,8 @@ def later(draft: Draft, lease: Lease, now: Instant) -> Lease | None:
     if start is None:
         return None
     moved = pencilled(draft, lease, start)
-    if lease.start is not None and lease.start_by is None:  # asked for a time: promised the nearest to it, no later
-        return moved
-    return replace(moved, promised_start=max(start, lease.promised_start or start))
+    assert moved.promised_start is not None
+    return replace(moved, promised_start=max(start, moved.promised_start))
 
 
 def _of_several(draft: Draft, short: Sequence[tuple[NodeId, int]], booked: Booked, now: Instant) -> Iterator[Lease]:
@@ -156,7 +155,15 @@ def _preference(lease: Lease, node: NodeId, lack: int) -> tuple[bool, int, int, 
 
 def _cause(draft: Draft, lease: Lease, now: Instant) -> Cause:
     """A drain of any of its nodes, which is sure to last, before a loss, which may not."""
-    start, stop = max(now, lease.starts_at or 0), (lease.stops_at or 0) + draft.policy.gap_s
+    return Cause.DRAIN if drains_over(draft, lease, now) else Cause.CAPACITY_LOST
+
+
+def drains_over(plane: Book | Draft, lease: Lease, now: Instant) -> list[Drain]:
+    """Those of its nodes, over its box and gap."""
+    start, stop = max(now, lease.starts_at or 0), (lease.stops_at or 0) + plane.policy.gap_s
     nodes = {node for node, _ in lease.placement}
-    met = (drain for drain in draft.drains.values() if drain.starts_at < stop and drain.ends_at > start)
-    return Cause.DRAIN if any(drain.node in nodes for drain in met) else Cause.CAPACITY_LOST
+    return [
+        drain
+        for drain in plane.drains.values()
+        if drain.node in nodes and drain.starts_at < stop and drain.ends_at > start
+    ]

@@ -118,8 +118,7 @@ def pencilled(draft: Draft, lease: Lease, start: Instant) -> Lease:
     end = Instant(start + lease.duration_s)
     placement = place(draft, lease.shape, start, end + draft.policy.gap_s, lease.purpose)
     # Who asked for a time is promised that, or what is nearest to it; who did not keeps its promise and starts before it.
-    exact = lease.start is not None and lease.start_by is None
-    promised = start if exact or lease.promised_start is None else lease.promised_start
+    promised = lease.promised_start if lease.movable and lease.promised_start is not None else start
     return replace(
         lease,
         state=State.SCHEDULED,
