@@ -325,6 +325,30 @@ class QuotaExceeded(Refused):
     code = "quota_exceeded"
 
 
+class TooLong(Refused):
+    """The lease is longer than its company's leases may be in this pool."""
+
+    code = "too_long"
+
+
+class TooFarAhead(Refused):
+    """The start is further ahead than its company may book in this pool."""
+
+    code = "too_far_ahead"
+
+
+class BudgetExceeded(Refused):
+    """The lease takes more than any period of its company's budget has."""
+
+    code = "budget_exceeded"
+
+
+class TooManyOpen(Refused):
+    """Its company has as many asks open in this pool, queued or not started yet, as it may have."""
+
+    code = "too_many_open"
+
+
 class NoStartInWindow(Refused):
     """No start in the window asked for fits, and the ask did not want to wait in the queue."""
 

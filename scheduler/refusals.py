@@ -140,6 +140,8 @@ def _why_not(case: Case, found: NotGrown | TooSmall, size: int) -> str:
             return f"lease {lease.id} was asked to have {most} at most; resize it to at most {most}"
         case NotGrown(obstacle="quota"):
             why = f"{lease.company}'s quota leaves no more until it ends"
+        case NotGrown(obstacle="budget"):
+            why = f"{lease.company}'s budget leaves no more until it ends"
         case NotGrown(obstacle="reserve"):
             why = "what long leases may take of the pool leaves no more"
         case NotGrown():
@@ -170,6 +172,10 @@ def _why(case: Case, obstacle: Obstacle) -> str:
             return f"the calendar reaches no further than {at}"
         case "quota":
             return f"{case.lease.company}'s quota leaves it fewer GPUs than it has from {at} on"
+        case "longest":
+            return f"{case.lease.company}'s leases last no longer than until {at}, counted from its start"
+        case "budget":
+            return f"{case.lease.company}'s budget has no more left from {at} on"
         case "reserve":
             return f"what long leases may take of the pool is taken from {at} on"
         case "drain":

@@ -14,12 +14,16 @@ from api.strict import StrictRoute
 from dure import wire
 from dure.errors import (
     BeyondHorizon,
+    BudgetExceeded,
     ExtensionRefused,
     NeverFits,
     NoStartInWindow,
     QuotaExceeded,
     ResizeRefused,
+    TooFarAhead,
     TooLateToExtend,
+    TooLong,
+    TooManyOpen,
     UnknownCompany,
     UnknownLease,
     UnknownPool,
@@ -38,7 +42,7 @@ ASKED: dict[int | str, dict[str, Any]] = {
     201: {"description": "Scheduled: the start is promised"},
     202: {"model": wire.Lease, "description": "Queued: it is decided again whenever something ends or is cancelled"},
 }
-REFUSALS = (NeverFits, QuotaExceeded, NoStartInWindow)
+REFUSALS = (NeverFits, QuotaExceeded, TooLong, TooFarAhead, BudgetExceeded, TooManyOpen, NoStartInWindow)
 
 
 @router.post(

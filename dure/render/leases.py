@@ -109,6 +109,8 @@ def preview(found: wire.EndPreview, view: View) -> RenderableType:
 _IN_THE_WAY = {
     "horizon": "the calendar reaches no further",
     "quota": "its company's quota leaves it fewer GPUs than it has then",
+    "longest": "it would be longer than its company's leases may be",
+    "budget": "its company's budget has no more left then",
     "reserve": "what long leases may take of the pool is taken then",
     "drain": "a node that it runs on is out of service then",
     "promise": "its GPUs are promised to others then",

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.core import reserve
+from scheduler.core.budget import Standing
 from scheduler.core.codec import Item
 from scheduler.core.draft import Draft, holds
 from scheduler.core.fragmentation import UNSEEN, Mix
 from scheduler.core.model import CompanyId, Drain, Lease, LeaseId, Node, NodeId, Policy
 from scheduler.core.profiles import Profiles
+from scheduler.core.quota import Quota
 from scheduler.core.steps import Steps
 from scheduler.core.tally import Sum, Tally
 from scheduler.core.waiting import Waiting
@@ -39,8 +41,10 @@ class Book:
     reserved: frozenset[LeaseId]
     """Those that share the reserve's limit."""
     drains: Mapping[str, Drain]
-    quotas: Mapping[CompanyId, int]
+    quotas: Mapping[CompanyId, Quota]
     accounts: Mapping[CompanyId, int]
+    standings: Mapping[CompanyId, Standing]
+    """Of the companies whose quota limits what their leases come to."""
     free: Profiles
     limits: Profiles
     waiting: Waiting
@@ -61,10 +65,11 @@ class Book:
         policy: Policy,
         nodes: Iterable[Node],
         leases: Iterable[Lease] = (),
-        quotas: Mapping[CompanyId, int] | None = None,
+        quotas: Mapping[CompanyId, int | Quota] | None = None,
         drains: Iterable[Drain] = (),
         mix: Mix = UNSEEN,
     ) -> "Book":
+        """A quota that is a number is of so many GPUs at once, and of nothing else."""
         known = {node.id: node for node in sorted(nodes, key=lambda node: node.id)}
         capacity, good_day = sum(node.capacity for node in known.values()), reserve.good_day(known.values())
         book = cls(
@@ -78,6 +83,7 @@ class Book:
             drains={},
             quotas={},
             accounts={},
+            standings={},
             free=Profiles.flat([node.capacity for node in known.values()]),
             limits=Profiles.flat([reserve.unreserved(policy, capacity)]),
             waiting=Waiting(),
@@ -89,7 +95,8 @@ class Book:
         )
         draft = Draft(book)
         draft.put_mix(mix)
-        draft.set_quotas(quotas or {})
+        for company, quota in (quotas or {}).items():
+            draft.set_quota(Quota(company=company, gpus=quota) if isinstance(quota, int) else quota)
         for drain in drains:
             draft.put_drain(drain)
         for lease in leases:
@@ -146,7 +153,8 @@ class Book:
 
     def quota(self, company: CompanyId) -> int:
         """GPUs that the company may hold at once; 0 where nobody set a quota."""
-        return self.quotas.get(company, 0)
+        found = self.quotas.get(company)
+        return 0 if found is None else found.gpus
 
     def left(self, company: CompanyId) -> Steps:
         """What the company's quota leaves over time; below zero where it was lowered under what is held already."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.core.book import Book, Draft
+from scheduler.core.budget import Windows, left, starts
 from scheduler.core.compiled import choose, rows, search
 from scheduler.core.model import CompanyId, Gang, Instant, Shape
 
@@ -24,17 +25,23 @@ class Box:
     duration_s: int
     gap_s: int
     limits: NDArray[np.int64]
+    windows: Windows | None = None
+    """The only starts that its company's budget leaves it; None for all."""
 
     @classmethod
     def of(cls, plane: Plane, company: CompanyId, shape: Shape, duration_s: int) -> "Box":
         found = [plane.accounts[company]] if company in plane.accounts else []
         if plane.policy.reserve_ppm and (row := plane.reserve(duration_s, shape.gpus)) >= 0:
             found.append(row)
-        return cls(shape=shape, duration_s=duration_s, gap_s=plane.policy.gap_s, limits=np.array(found, np.int64))
+        windows = None
+        if company in plane.standings and (quota := plane.quotas[company]).periods:
+            windows = starts(left(quota, plane.standings[company]), shape.gpus, duration_s)
+        limits = np.array(found, np.int64)
+        return cls(shape=shape, duration_s=duration_s, gap_s=plane.policy.gap_s, limits=limits, windows=windows)
 
     def unlimited(self) -> "Box":
         """The same under no limit."""
-        return replace(self, limits=np.empty(0, np.int64))
+        return replace(self, limits=np.empty(0, np.int64), windows=None)
 
 
 def earliest(plane: Plane, box: Box, lo: int, hi: int) -> Instant | None:
@@ -68,6 +75,17 @@ def lacks(plane: Plane, row: int, since: int) -> bool:
 
 
 def _start(plane: Plane, box: Box, lo: int, hi: int, *, latest: bool) -> Instant | None:
+    if box.windows is None:
+        return _inside(plane, box, lo, hi, latest=latest)
+    for begin, end in reversed(box.windows) if latest else box.windows:
+        if begin <= hi and lo <= end:
+            found = _inside(plane, box, max(lo, begin), min(hi, end), latest=latest)
+            if found is not None:
+                return found
+    return None
+
+
+def _inside(plane: Plane, box: Box, lo: int, hi: int, *, latest: bool) -> Instant | None:
     gang = isinstance(box.shape, Gang)
     found = search.start(
         plane.free.arrays,

@@ -5,7 +5,6 @@ later changes nothing that was written before.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -29,15 +28,7 @@ from scheduler.core.model import (
     State,
     Total,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quota:
-    """What a company may hold in the pool at once."""
-
-    company: CompanyId
-    gpus: int
-
+from scheduler.core.quota import Period, Quota
 
 Item = Lease | Node | Drain | Quota | Policy | Mix
 """One thing that a book is made of."""
@@ -56,6 +47,9 @@ _INSTANTS = (
     "started_at",
     "ended_at",
 )
+
+
+_LIMITS = ("longest_s", "furthest_s", "ahead_gpu_seconds", "open_asks")
 
 
 def kind(item: Item) -> str:
@@ -85,7 +79,7 @@ def encode(item: Item) -> Json:
         case Drain():
             return {"id": item.id, "node": item.node, "starts_at": item.starts_at, "ends_at": item.ends_at}
         case Quota():
-            return {"company": item.company, "gpus": item.gpus}
+            return _quota(item)
         case Policy():
             return _policy(item)
         case Mix():
@@ -102,7 +96,7 @@ def decode(kind: str, value: Mapping[str, Any]) -> Item:
         case "drain":
             return Drain(**value)
         case "quota":
-            return Quota(**value)
+            return _to_quota(value)
         case "policy":
             return Policy(**value)
         case "mix":
@@ -168,6 +162,25 @@ def _to_lease(value: Mapping[str, Any]) -> Lease:
         ),
         **instants,
     )
+
+
+def _quota(quota: Quota) -> Json:
+    found: Json = {"company": quota.company, "gpus": quota.gpus}
+    for name in _LIMITS:
+        if (limit := getattr(quota, name)) is not None:
+            found[name] = limit
+    if quota.periods:
+        found["periods"] = [[one.begins_at, one.ends_at, one.gpu_seconds, one.spent] for one in quota.periods]
+    return found
+
+
+def _to_quota(value: Mapping[str, Any]) -> Quota:
+    periods = tuple(
+        Period(begins_at=Instant(begins_at), ends_at=Instant(ends_at), gpu_seconds=gpu_seconds, spent=spent)
+        for begins_at, ends_at, gpu_seconds, spent in value.get("periods", ())
+    )
+    limits = {name: value[name] for name in _LIMITS if name in value}
+    return Quota(company=CompanyId(value["company"]), gpus=value["gpus"], periods=periods, **limits)
 
 
 def _policy(policy: Policy) -> Json:

@@ -1,20 +1,23 @@
 """What an ask gets: a promise, a place in the queue, or a refusal that says what would work.
 
-`verdict` is the table of outcomes, read from top to bottom; where a promise is pencilled in is the policy's rule
-(`scheduler.core.rules`). Fair shares and budgets are not looked at here.
+`verdict` is the table of outcomes, read from top to bottom; what is refused by a company's own limits is in
+`scheduler.core.limits`, where a promise is pencilled in is the policy's rule (`scheduler.core.rules`). Fair shares are
+not looked at here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
+from scheduler.core.asking import Case, Obstacle
 from scheduler.core.book import Book, Draft
 from scheduler.core.calendar import Box, earliest
-from scheduler.core.instead import Instead
 from scheduler.core.lease import scheduled
+from scheduler.core.limits import beyond_limits, could, fits_empty_pool
 from scheduler.core.model import (
     Ask,
     Code,
+    CompanyId,
     Gang,
     Instant,
     Lease,
@@ -22,18 +25,14 @@ from scheduler.core.model import (
     Promise,
     Queued,
     Refusal,
-    Shape,
-    Total,
     Verdict,
 )
 from scheduler.core.placement import place
+from scheduler.core.quota import FOR_EVER
 from scheduler.core.rules import RULES, moved_to
 from scheduler.core.shapes import most, resized
 
 _Numbers = dict[str, int | str]
-
-FOR_EVER = 1 << 40
-"""Later than any end: where estimates look, beyond the horizon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +71,9 @@ def _each(draft: Draft, asks: Sequence[tuple[LeaseId, Ask]], now: Instant) -> It
     rule = RULES[draft.policy.rule]
     idle = rule.idle(draft, now)
     found: list[Verdict] = []
-    for lease_id, ask in asks:
+    queued: Counter[CompanyId] = Counter()
+    for lease_id, sent in asks:
+        ask = replace(sent, queued_already=sent.queued_already + queued[sent.company])
         one = verdict(draft, ask, now, at_once=idle)
         if isinstance(one, Promise):
             draft.put(scheduled(lease_id, ask, now, one))
@@ -84,6 +85,7 @@ def _each(draft: Draft, asks: Sequence[tuple[LeaseId, Ask]], now: Instant) -> It
                 _start_at_once(draft, lease_id, now)
             else:
                 one = _after_moves(draft, lease_id, ask, now)
+        queued[ask.company] += isinstance(one, Queued)
         found.append(one)
     if not idle:
         rule.move(draft, now)
@@ -148,19 +150,27 @@ def verdict(draft: Draft, ask: Ask, now: Instant, *, at_once: bool = False, wait
     With `at_once` one that fits now starts now. One that `waited` in the queue is given its notice, if its window allows.
     """
     wanted, ask = ask, at_least(ask)
-    case = _Case.of(draft, ask, now, at_once=at_once, waited=waited)
-    if not _fits_empty_pool(draft, ask.shape):  # before the quota: raising that would not help
-        return Refusal(code=Code.NEVER_FITS, numbers=case.numbers() | _could(case))
-    if ask.shape.gpus > case.limit_gpus:
-        return Refusal(code=Code.QUOTA_EXCEEDED, numbers=case.numbers() | _could(case))
+    case = Case.of(draft, ask, now, at_once=at_once, waited=waited)
+    if not fits_empty_pool(draft, ask.shape):  # before the limits: raising those would not help
+        return Refusal(code=Code.NEVER_FITS, numbers=case.numbers() | could(case))
+    if (refusal := beyond_limits(case)) is not None:
+        return refusal
     start = earliest(draft, case.box, case.lo, case.hi)
-    if start is not None:
+    if start is not None and case.may_book(ask.shape, start):
         return _promise(case, start) if ask is wanted else _as_many_as_fit(case, wanted, start)
+    obstacle = case.obstacle() if start is None else "ahead"
     if ask.queue:
-        code = Code.WAITS_FOR_QUOTA if case.obstacle() == "quota" else Code.WAITS_FOR_CAPACITY
-        return Queued(code=code, numbers=case.numbers(), first_fit=first_fit(draft, ask, case.lo))
-    numbers = case.numbers() | {"waits_for": case.obstacle()} | case.instead().of_asked()
+        return Queued(code=_WAITS[obstacle], numbers=case.numbers(), first_fit=first_fit(draft, ask, case.lo))
+    numbers = case.numbers() | {"waits_for": obstacle} | case.instead().of_asked()
     return Refusal(code=Code.NO_START_IN_WINDOW, numbers=numbers)
+
+
+_WAITS: Mapping[Obstacle, Code] = {
+    "quota": Code.WAITS_FOR_QUOTA,
+    "budget": Code.WAITS_FOR_BUDGET,
+    "ahead": Code.WAITS_FOR_AHEAD,
+    "capacity": Code.WAITS_FOR_CAPACITY,
+}
 
 
 def at_least(ask: Ask) -> Ask:
@@ -169,74 +179,7 @@ def at_least(ask: Ask) -> Ask:
     return ask if shape == ask.shape else replace(ask, shape=shape)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Case:
-    """An ask beside what it is decided by; its start is to lie in `[lo, hi]`, and never after `last`, the horizon's."""
-
-    draft: Draft
-    ask: Ask
-    now: Instant
-    lo: int
-    hi: int
-    last: int
-    at_once: bool
-    waited: bool
-    box: Box
-
-    @classmethod
-    def of(cls, draft: Draft, ask: Ask, now: Instant, *, at_once: bool, waited: bool) -> "_Case":
-        last = now + draft.policy.horizon_s - ask.duration_s
-        exactly_then = last if ask.start is None else ask.start
-        hi = min(last, exactly_then if ask.start_by is None else ask.start_by)
-        ready = now + ask.notice_s if waited and now + ask.notice_s <= hi else now
-        draft.account(ask.company)
-        box = Box.of(draft, ask.company, ask.shape, ask.duration_s)
-        return cls(
-            draft=draft,
-            ask=ask,
-            now=now,
-            lo=ready if ask.start is None else max(ready, ask.start),
-            hi=hi,
-            last=last,
-            at_once=at_once,
-            waited=waited,
-            box=box,
-        )
-
-    @property
-    def limit_gpus(self) -> int:
-        return self.draft.quotas.get(self.ask.company, 0)
-
-    def earliest(self, shape: Shape, duration_s: int, lo: int, hi: int) -> Instant | None:
-        """The first start of another box in `[lo, hi]` at which calendar and limits hold throughout."""
-        return earliest(self.draft, Box.of(self.draft, self.ask.company, shape, duration_s), lo, hi)
-
-    def obstacle(self) -> Literal["quota", "capacity"]:
-        """What alone keeps the ask out of its window; capacity where both do."""
-        found = earliest(self.draft, self.box.unlimited(), self.lo, self.hi)
-        return "quota" if found is not None else "capacity"
-
-    def left_at(self, instant: int) -> int:
-        row = self.draft.account(self.ask.company)
-        return self.draft.limits.at(row, instant)
-
-    def instead(self) -> Instead:
-        return Instead(
-            draft=self.draft, ask=self.ask, now=self.now, lo=self.lo, last=self.last, limit_gpus=self.limit_gpus
-        )
-
-    def numbers(self) -> _Numbers:
-        """What every verdict says: the ask, the pool, and the company's limit, `held` and `free` as of now."""
-        return {
-            "asked_gpus": self.ask.shape.gpus,
-            "held_gpus": self.limit_gpus - self.left_at(self.now),
-            "limit_gpus": self.limit_gpus,
-            "free_gpus_now": self.draft.free_at(self.now),
-            "pool_gpus": self.draft.nominal,
-        }
-
-
-def _promise(case: _Case, start: Instant) -> Promise:
+def _promise(case: Case, start: Instant) -> Promise:
     """The promise of an ask that could start at `start`, pencilled in by the policy's rule."""
     ask, draft = case.ask, case.draft
     promised, slot = start, start
@@ -254,7 +197,7 @@ def _promise(case: _Case, start: Instant) -> Promise:
     else:
         code = Code.STARTS_LATER
         if start > case.lo:
-            numbers["waits_for"] = _waited_for(case, start)
+            numbers["waits_for"] = case.waited_for(start)
     end = Instant(slot + ask.duration_s)
     placement = place(draft, ask.shape, slot, end + draft.policy.gap_s, ask.purpose)
     return Promise(
@@ -262,11 +205,12 @@ def _promise(case: _Case, start: Instant) -> Promise:
     )
 
 
-def _as_many_as_fit(case: _Case, wanted: Ask, start: Instant) -> Promise:
+def _as_many_as_fit(case: Case, wanted: Ask, start: Instant) -> Promise:
     """The promise of an ask whose least size could start at `start`: as much of what it wanted as fits there too."""
 
     def fits(size: int) -> bool:
-        return case.earliest(resized(wanted.shape, size), wanted.duration_s, start, start) is not None
+        shape = resized(wanted.shape, size)
+        return case.may_book(shape, start) and case.earliest(shape, wanted.duration_s, start, start) is not None
 
     most_ = most(fits, wanted.shape.nodes if isinstance(wanted.shape, Gang) else wanted.shape.gpus)
     shape = resized(wanted.shape, max(most_, wanted.min_size or 1))
@@ -280,23 +224,3 @@ def first_fit(draft: Draft, ask: Ask, lo: int) -> Instant | None:
     last = ask.start if ask.start_by is None else ask.start_by
     box = Box.of(draft, ask.company, ask.shape, ask.duration_s)
     return earliest(draft, box, max(lo, ask.start or 0), FOR_EVER if last is None else last)
-
-
-def _waited_for(case: _Case, start: Instant) -> Literal["quota", "capacity"]:
-    """What the second before the earliest start still lacked."""
-    return "quota" if case.left_at(start - 1) < case.ask.shape.gpus else "capacity"
-
-
-def _fits_empty_pool(draft: Draft, shape: Shape) -> bool:
-    if isinstance(shape, Total):
-        return shape.gpus <= draft.nominal
-    good_day = draft.good_day
-    return len(good_day) >= shape.nodes and good_day[shape.nodes - 1] >= shape.gpus_per_node
-
-
-def _could(case: _Case) -> _Numbers:
-    """What could be had of a shape that can never be. Of what waits in the queue only the code is told, each time that it is
-    decided again.
-    """
-    found = case.instead()
-    return found.largest() if case.waited else found.largest() | found.of_largest()

@@ -9,11 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scheduler.core import reserve
-from scheduler.core.codec import Item, Quota
+from scheduler.core.budget import Standing
+from scheduler.core.codec import Item
 from scheduler.core.compiled import choose
 from scheduler.core.fragmentation import Mix, forecast, stranded
 from scheduler.core.model import CompanyId, Drain, Lease, LeaseId, Node, Policy, State
-from scheduler.core.quota import HOLDING
+from scheduler.core.quota import HOLDING, Quota
 from scheduler.core.reserve import RESERVE
 from scheduler.core.tally import changes
 
@@ -34,9 +35,11 @@ class Draft:
         self.leases: Mapping[LeaseId, Lease] = book.leases
         self.reserved: AbstractSet[LeaseId] = book.reserved
         self.accounts: Mapping[CompanyId, int] = book.accounts
+        self.standings: Mapping[CompanyId, Standing] = book.standings
         self._leases: dict[LeaseId, Lease] = {}
         self._reserved: set[LeaseId] = set()
         self._accounts: dict[CompanyId, int] = {}
+        self._standings: dict[CompanyId, Standing] = {}
         self._free_at: tuple[int, int] | None = None
         self.touched: set[LeaseId] = set()
         """Leases that were put or lifted."""
@@ -52,6 +55,7 @@ class Draft:
             drains=self.drains,
             quotas=self.quotas,
             accounts=self.accounts,
+            standings=self.standings,
             free=self.free,
             limits=self.limits,
             waiting=self.waiting,
@@ -71,7 +75,7 @@ class Draft:
             case Drain():
                 self.put_drain(item)
             case Quota():
-                self.set_quotas({item.company: item.gpus})
+                self.set_quota(item)
             case Mix():
                 self.put_mix(item)
             case Policy():
@@ -153,18 +157,27 @@ class Draft:
         largest = max(self.good_day, default=0)
         self.mix, self.stranded = mix, stranded(forecast(mix, largest), largest)
 
-    def set_quotas(self, quotas: Mapping[CompanyId, int]) -> None:
+    def set_quota(self, quota: Quota) -> None:
+        """Replaces the company's; what it has booked stays booked."""
         self._own()
-        for company, gpus in quotas.items():
-            self.limits.shift(self.account(company), gpus - self.quotas.get(company, 0))
-        self.quotas = {**self.quotas, **quotas}
+        row = self.account(quota.company)
+        self.limits.shift(row, quota.gpus - self.limit(quota.company))
+        self.quotas = {**self.quotas, quota.company: quota}
+        self._standings.pop(quota.company, None)
+        if quota.counts:
+            self._standings[quota.company] = Standing.of(quota, self.leases.values())
+
+    def limit(self, company: CompanyId) -> int:
+        """GPUs that the company may hold at once; 0 where nobody set a quota."""
+        quota = self.quotas.get(company)
+        return 0 if quota is None else quota.gpus
 
     def account(self, company: CompanyId) -> int:
         """The row of what the company's quota leaves."""
         row = self.accounts.get(company)
         if row is None:
             self._own()
-            row = self._accounts[company] = self.limits.append(self.quotas.get(company, 0))
+            row = self._accounts[company] = self.limits.append(self.limit(company))
         return row
 
     def reserve(self, duration_s: int, gpus: int) -> int:
@@ -186,6 +199,7 @@ class Draft:
         self.leases = self._leases = dict(self.leases)
         self.reserved = self._reserved = set(self.reserved)
         self.accounts = self._accounts = dict(self.accounts)
+        self.standings = self._standings = dict(self.standings)
 
     def _book_on_calendar(self, lease: Lease, sign: int) -> None:
         start, stop = lease.starts_at or 0, lease.stops_at or 0
@@ -198,6 +212,8 @@ class Draft:
             self.limits.add(self.account(lease.company), start, stop, sign * lease.gpus)
             if lease.id in self.reserved:
                 self.limits.add(RESERVE, start, stop, sign * lease.gpus)
+            if (standing := self.standings.get(lease.company)) is not None:
+                self._standings[lease.company] = standing.changed(self.quotas[lease.company], lease, -sign)
 
 
 DRAINED = 1 << 20

@@ -19,7 +19,7 @@ from scheduler.core.model import (
     Verdict,
 )
 
-INSTANTS = frozenset({"earliest_start"})
+INSTANTS = frozenset({"earliest_start", "furthest_start", "budget_ends"})
 """The numbers that are instants."""
 
 LARGEST = frozenset({"largest_gang_nodes", "largest_gpus"})
@@ -52,6 +52,14 @@ def _not_promised(verdict: Queued | Refusal, ask: Ask) -> str:
             return _over_quota(verdict.numbers, ask)
         case Refusal(code=Code.NEVER_FITS):
             return _never_fits(verdict.numbers, ask)
+        case Refusal(code=Code.TOO_LONG):
+            return _too_long(verdict.numbers, ask)
+        case Refusal(code=Code.TOO_FAR_AHEAD):
+            return _too_far_ahead(verdict.numbers, ask)
+        case Refusal(code=Code.BUDGET_EXCEEDED):
+            return _over_budget(verdict.numbers, ask)
+        case Refusal(code=Code.TOO_MANY_OPEN):
+            return _too_many(verdict.numbers, ask)
         case Refusal():
             return _no_start(verdict.numbers, ask)
 
@@ -96,7 +104,7 @@ def _promised(promise: Promise, ask: Ask) -> str:
 
 
 def _queued(queued: Queued, ask: Ask) -> str:
-    numbers = {**queued.numbers, "waits_for": "quota" if queued.code is Code.WAITS_FOR_QUOTA else "capacity"}
+    numbers = {**queued.numbers, "waits_for": queued.code.removeprefix("waits_for_")}
     outlook = "no start is in sight"
     if queued.first_fit is not None:
         outlook = f"it would fit at {words.time(queued.first_fit)} if nobody waited before it"
@@ -131,6 +139,41 @@ def _over_quota(numbers: Numbers, ask: Ask) -> str:
     return (
         f"{ask.company}'s quota of {words.counted(numbers['limit_gpus'], 'GPU')} in pool {ask.pool}, of which it holds "
         f"{numbers['held_gpus']} now, is less than {words.shape(ask.shape)}: {advice}have an admin raise the quota."
+    )
+
+
+def _too_long(numbers: Numbers, ask: Ask) -> str:
+    longest = words.span(int(numbers["longest_s"]))
+    return (
+        f"{ask.company} may have leases of at most {longest} in pool {ask.pool}, and {words.span(ask.duration_s)} was asked for: "
+        f"ask for at most {longest}{_when(numbers, ask)}, or have an admin raise the limit."
+    )
+
+
+def _too_far_ahead(numbers: Numbers, ask: Ask) -> str:
+    furthest = words.time(int(numbers["furthest_start"]))
+    soonest = f", for example at {words.time(int(numbers['earliest_start']))}" if "earliest_start" in numbers else ""
+    return (
+        f"{ask.company} may book at most {words.span(int(numbers['furthest_s']))} ahead in pool {ask.pool}: start it by "
+        f"{furthest}{soonest}, or ask again later."
+    )
+
+
+def _over_budget(numbers: Numbers, ask: Ask) -> str:
+    asked, budget = (words.gpu_hours(int(numbers[name])) for name in ("asked_gpu_seconds", "budget_gpu_seconds"))
+    advice = "have an admin raise the budget"
+    if "longest_s" in numbers:
+        advice = f"ask for at most {words.span(int(numbers['longest_s']))}{_when(numbers, ask)}, or {advice}"
+    return (
+        f"{words.shape(ask.shape)} for {words.span(ask.duration_s)} is {asked}, more than {ask.company}'s budget in pool {ask.pool} "
+        f"has for any stretch of that length ({budget} a period at most): {advice}."
+    )
+
+
+def _too_many(numbers: Numbers, ask: Ask) -> str:
+    return (
+        f"{ask.company} has {words.counted(numbers['open_asks'], 'ask')} open in pool {ask.pool}, queued or not started yet, and may "
+        f"have {numbers['limit_open_asks']}: wait until one starts, or cancel one."
     )
 
 
@@ -176,10 +219,22 @@ def _full(numbers: Numbers, ask: Ask) -> str:
             f"{ask.company}'s quota of {words.counted(numbers['limit_gpus'], 'GPU')} is taken, for part of that time, by leases it "
             f"holds or has booked ({numbers['held_gpus']} held now)"
         )
+    if numbers["waits_for"] == "budget":
+        return f"{ask.company}'s budget in pool {ask.pool} has less left{_budget_left(numbers)}"
+    if numbers["waits_for"] == "ahead":
+        had, limit = (words.gpu_hours(int(numbers[name])) for name in ("ahead_gpu_seconds", "limit_ahead_gpu_seconds"))
+        return f"{ask.company} has booked {had} ahead and may book {limit}, and it could not start at once"
     return (
         f"too much of pool {ask.pool} is leased or booked for part of that time "
         f"({numbers['free_gpus_now']} of {words.counted(numbers['pool_gpus'], 'GPU')} free now)"
     )
+
+
+def _budget_left(numbers: Numbers) -> str:
+    if "budget_ends" not in numbers:
+        return ""
+    left, ends = max(0, int(numbers["budget_left_gpu_seconds"])), words.time(int(numbers["budget_ends"]))
+    return f" ({words.gpu_hours(left)} until {ends})"
 
 
 def _window(ask: Ask) -> str:

@@ -6,16 +6,19 @@ extended, and no refusal is further than a grant would be. What is only schedule
 else has, where that goes as far.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from scheduler.core.book import Book
+from scheduler.core.budget import lasts, left
 from scheduler.core.calendar import Box, fits, free_from
-from scheduler.core.decide import FOR_EVER, moves
+from scheduler.core.decide import moves
 from scheduler.core.draft import Draft
 from scheduler.core.lease import stretched
 from scheduler.core.model import Cause, Instant, Lease, LeaseId, NodeId, Policy, State
 from scheduler.core.placement import kept
+from scheduler.core.quota import FOR_EVER
 from scheduler.core.reserve import RESERVE
 from scheduler.core.shapes import most
 from scheduler.core.spares import make_way, stands_on
@@ -23,7 +26,7 @@ from scheduler.core.spares import make_way, stands_on
 EXTENDABLE = frozenset({State.SCHEDULED, State.ACTIVE})
 """The states in which a lease may be given another end."""
 
-What = Literal["horizon", "quota", "reserve", "drain", "promise", "capacity"]
+What = Literal["horizon", "quota", "longest", "budget", "reserve", "drain", "promise", "capacity"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,11 +204,22 @@ def _limit(draft: Draft, book: Book, lease: Lease, now: Instant) -> Obstacle:
     assert lease.ends_at is not None
     horizon = max(now + draft.policy.horizon_s, lease.ends_at)
     quota = draft.limits.steps(draft.account(lease.company)).lasting(lease.ends_at, lease.gpus, FOR_EVER)
-    ends: list[tuple[int, What]] = [(horizon, "horizon"), (quota, "quota")]
+    ends: list[tuple[int, What]] = [(horizon, "horizon"), (quota, "quota"), *_by_its_quota(draft, lease)]
     if draft.policy.reserve_ppm:
         ends.append((_reserve_allows(draft, book, lease, now), "reserve"))
     at, what = min(ends, key=lambda end: end[0])
     return Obstacle(what=what, at=Instant(at))
+
+
+def _by_its_quota(draft: Draft, lease: Lease) -> Iterator[tuple[int, What]]:
+    """Up to when it may last by what its company's quota limits beside GPUs at once; never before its end."""
+    quota = draft.quotas.get(lease.company)
+    if quota is None:
+        return
+    if quota.longest_s is not None:
+        yield max(lease.ends_at or 0, (lease.starts_at or 0) + quota.longest_s), "longest"
+    if quota.periods:
+        yield lasts(left(quota, draft.standings[lease.company]), lease), "budget"
 
 
 def _reserve_allows(draft: Draft, book: Book, lease: Lease, now: Instant) -> int:

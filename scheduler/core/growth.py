@@ -73,7 +73,9 @@ def resize(
     found = grow(book, lease_id, size, now, ready)
     if isinstance(found, Resized):
         return found
-    return NotGrown(obstacle=found.obstacle, largest=found.largest, way=way(book, lease, size, found.obstacle, now))
+    hidden = found.obstacle == "budget"  # which no calendar shows
+    free = None if hidden else way(book, lease, size, found.obstacle, now)
+    return NotGrown(obstacle=found.obstacle, largest=found.largest, way=free)
 
 
 def way(book: Book, lease: Lease, size: int, obstacle: Scarce, now: Instant) -> Way | None:

@@ -222,13 +222,28 @@ def charge(lease: Lease) -> Charge:
     if lease.state is State.ENDED and lease.started_at is None:
         return Charge(delivered=0, lost=box(lease), returned=0)
     ends_at = max(lease.starts_at, lease.ends_at)
-    stopped = min(max(lease.starts_at, ends_at if lease.stops_at is None else lease.stops_at), ends_at)
-    started = min(max(lease.starts_at, stopped if lease.started_at is None else lease.started_at), stopped)
+    started, stopped = _ran(lease)
     return Charge(
-        delivered=_over(lease, started, stopped),
-        lost=_over(lease, lease.starts_at, started),
-        returned=_over(lease, stopped, ends_at),
+        delivered=within(lease, started, stopped),
+        lost=within(lease, lease.starts_at, started),
+        returned=within(lease, stopped, ends_at),
     )
+
+
+def delivered(lease: Lease, begin: int, end: int) -> int:
+    """What `charge` says was delivered, of it what was on `[begin, end)`."""
+    if lease.starts_at is None or lease.ends_at is None or (lease.state is State.ENDED and lease.started_at is None):
+        return 0
+    started, stopped = _ran(lease)
+    return within(lease, max(begin, started), min(end, stopped))
+
+
+def _ran(lease: Lease) -> tuple[int, int]:
+    """From when to when it ran, inside its box whatever its instants say."""
+    starts_at = lease.starts_at or 0
+    ends_at = max(starts_at, lease.ends_at or 0)
+    stopped = min(max(starts_at, ends_at if lease.stops_at is None else lease.stops_at), ends_at)
+    return min(max(starts_at, stopped if lease.started_at is None else lease.started_at), stopped), stopped
 
 
 def _spans(lease: Lease) -> tuple[Span, ...]:
@@ -239,6 +254,6 @@ def _spans(lease: Lease) -> tuple[Span, ...]:
     return (*lease.history, Span(gpus=lease.gpus, starts_at=since, ends_at=max(since, lease.ends_at)))
 
 
-def _over(lease: Lease, begin: int, end: int) -> int:
-    """Its GPU-seconds on `[begin, end)`."""
+def within(lease: Lease, begin: int, end: int) -> int:
+    """Its box's GPU-seconds on `[begin, end)`."""
     return sum(span.gpus * max(0, min(span.ends_at, end) - max(span.starts_at, begin)) for span in _spans(lease))

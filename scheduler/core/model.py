@@ -129,6 +129,8 @@ class Ask:
     notice_s: int = NOTICE_S
     purpose: Purpose = Purpose.TRAINING
     min_size: int | None = None
+    queued_already: int = 0
+    """How many asks of its company wait in the queue, where its quota limits that."""
 
     @property
     def movable(self) -> bool:
@@ -262,8 +264,15 @@ class Code(StrEnum):
     STARTS_AS_ASKED = "starts_as_asked"
     WAITS_FOR_CAPACITY = "waits_for_capacity"
     WAITS_FOR_QUOTA = "waits_for_quota"
+    WAITS_FOR_BUDGET = "waits_for_budget"
+    WAITS_FOR_AHEAD = "waits_for_ahead"
+    """Its company has booked as much ahead as it may."""
     NEVER_FITS = "never_fits"
     QUOTA_EXCEEDED = "quota_exceeded"
+    TOO_LONG = "too_long"
+    TOO_FAR_AHEAD = "too_far_ahead"
+    BUDGET_EXCEEDED = "budget_exceeded"
+    TOO_MANY_OPEN = "too_many_open"
     NO_START_IN_WINDOW = "no_start_in_window"
 
 

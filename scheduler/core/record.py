@@ -205,6 +205,8 @@ def _ask(lease_id: LeaseId, ask: Ask) -> Json:
         found["purpose"] = ask.purpose.value
     if ask.min_size is not None:
         found["min_size"] = ask.min_size
+    if ask.queued_already:
+        found["queued_already"] = ask.queued_already
     return found
 
 
@@ -220,4 +222,5 @@ def _to_ask(found: Mapping[str, Any]) -> Ask:
         notice_s=found["notice_s"],
         purpose=Purpose(found.get("purpose", Purpose.TRAINING)),
         min_size=found.get("min_size"),
+        queued_already=found.get("queued_already", 0),
     )

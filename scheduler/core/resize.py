@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.core.book import Book
+from scheduler.core.budget import grows, left
 from scheduler.core.calendar import Box, Plane, fits, free_over
 from scheduler.core.draft import Draft
 from scheduler.core.lease import given_back, resized_at, sized, sized_since
@@ -21,7 +22,7 @@ from scheduler.core.placement import kept, place_on
 from scheduler.core.reserve import RESERVE
 from scheduler.core.shapes import most, resized, size_of
 
-Scarce = Literal["quota", "reserve", "capacity"]
+Scarce = Literal["quota", "budget", "reserve", "capacity"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +183,9 @@ def _scarcest(draft: Draft, lease: Lease, start: int, room: dict[Scarce, int], u
     stop = lease.stops_at or 0
     found = dict(room)
     found["quota"] = draft.limits.least(draft.account(lease.company), start, stop) // unit
+    if lease.company in draft.standings:
+        budget = left(draft.quotas[lease.company], draft.standings[lease.company])
+        found["budget"] = grows(budget, lease, start) // unit
     if lease.id in draft.reserved:
         found["reserve"] = draft.limits.least(RESERVE, start, stop) // unit
     what = min(found, key=lambda one: found[one])

@@ -165,6 +165,8 @@ HAPPENED: Mapping[str, Callable[[str | None, Detail], str]] = {
 NOT_RENEWED: Mapping[str, str] = {
     "horizon": "the calendar reaches no further",
     "quota": "its company's quota is taken by then",
+    "longest": "it would be longer than its company's leases may be",
+    "budget": "its company's budget has no more left",
     "reserve": "what long leases may take of the pool is taken by then",
     "drain": "a node that it runs on is taken out of service then",
     "promise": "its GPUs are promised to others then, who have no place on other nodes",

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol, TypeVar
 
-from scheduler.core.codec import Item, Quota, canonical
+from scheduler.core.codec import Item, canonical
 from scheduler.core.fragmentation import UNSEEN, Mix
 from scheduler.core.model import CompanyId, Drain, Lease, LeaseId, Node, NodeId, Policy
-from scheduler.core.quota import HOLDING
+from scheduler.core.quota import HOLDING, Quota
 
 MODULUS = 1 << 256
 
@@ -95,7 +95,7 @@ class Parts(Protocol):
     @property
     def drains(self) -> Mapping[str, Drain]: ...
     @property
-    def quotas(self) -> Mapping[CompanyId, int]: ...
+    def quotas(self) -> Mapping[CompanyId, Quota]: ...
     @property
     def mix(self) -> Mix: ...
 
@@ -115,7 +115,7 @@ def changes(old: Parts, new: Parts, leases: Iterable[LeaseId]) -> Both:
         _differences(old.leases, new.leases, leases, of_lease),
         _differences(old.nodes, new.nodes, None, lambda _, node: (node, None)),
         _differences(old.drains, new.drains, None, lambda _, drain: (drain, drain.ends_at)),
-        _differences(old.quotas, new.quotas, None, lambda company, gpus: (Quota(company=company, gpus=gpus), None)),
+        _differences(old.quotas, new.quotas, None, lambda _, quota: (quota, None)),
         _differences(_mixes(old), _mixes(new), None, lambda _, mix: (mix, None)),
     ]
     return [item for gone, _ in found for item in gone], [item for _, come in found for item in come]

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from scheduler.core import codec
 from scheduler.core.book import Book
 from scheduler.core.codec import Item
 from scheduler.core.decide import decide
 from scheduler.core.lease import asked
 from scheduler.core.model import Ask, CompanyId, Instant, Lease, LeaseId, Node, NodeId, Policy, Promise, State
+from scheduler.core.quota import Quota
 from scheduler.core.replan import Queue, expectation, replan
 
 
@@ -31,21 +31,27 @@ class Changes:
     def apply(self, book: Book, now: Instant) -> Book:
         """The book with them; a node that is not there cannot be less."""
         gone = (_without(book.nodes[node], book.policy, now) for node in self.removed if node in book.nodes)
-        quotas = (codec.Quota(company=company, gpus=gpus) for company, gpus in self.quotas.items())
+        quotas = (_with_gpus(book, company, gpus) for company, gpus in self.quotas.items())
         items: list[Item] = [*([] if self.policy is None else [self.policy]), *self.added, *gone, *quotas]
         return book.changed(items)
 
     def keep(self, item: Item, policy: Policy, now: Instant) -> Item | None:
         """What becomes of something that really changed; None where it is one of those that are different."""
         match item:
-            case codec.Quota():
-                return None if item.company in self.quotas else item
+            case Quota():
+                gpus = self.quotas.get(item.company)
+                return item if gpus is None else replace(item, gpus=gpus)
             case Node():
                 return _without(item, policy, now) if item.id in self.removed else item
             case Policy():
                 return None if self.policy is not None else item
             case _:
                 return item
+
+
+def _with_gpus(book: Book, company: CompanyId, gpus: int) -> Quota:
+    """The company's quota with so many GPUs at once, all else in it as it is."""
+    return replace(book.quotas.get(company, Quota(company=company, gpus=gpus)), gpus=gpus)
 
 
 def _without(node: Node, policy: Policy, now: Instant) -> Node:

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.core.book import Draft
+from scheduler.core.budget import Standing
 from scheduler.core.calendar import Box, earliest, fits, free_over
-from scheduler.core.decide import FOR_EVER
 from scheduler.core.model import Ask, Instant, Node, Placement, Purpose, Shape
 from scheduler.core.placement import place
+from scheduler.core.quota import FOR_EVER
 
 TRIED = 48
 """Instants that windows are looked for from on, at most: every so many of those at which something changes."""
@@ -74,17 +75,24 @@ class Windows:
     now: Instant
     lo: int
 
-    def last(self, duration_s: int) -> int:
-        """The latest start of a box so long, by the horizon and the ask."""
-        last = self.now + self.draft.policy.horizon_s - duration_s
-        return last if self.ask.start_by is None else min(last, self.ask.start_by)
+    def last(self, shape: Shape, duration_s: int) -> int:
+        """The latest start of a box like that, by the horizon, the ask, and how far and how much its company may book."""
+        company, last = self.ask.company, self.now + self.draft.policy.horizon_s - duration_s
+        if self.ask.start_by is not None:
+            last = min(last, self.ask.start_by)
+        if (quota := self.draft.quotas.get(company)) is None:
+            return last
+        standing = self.draft.standings.get(company, Standing())
+        return min(last, quota.last_start(self.now, standing.ahead_gpu_seconds + shape.gpus * duration_s))
 
     def first(self, shape: Shape, duration_s: int, lo: int = 0, by: int = FOR_EVER) -> Instant | None:
         """The first start in `[lo, by]`."""
-        return earliest(self.draft, self._box(shape, duration_s), max(lo, self.lo), min(by, self.last(duration_s)))
+        return earliest(
+            self.draft, self._box(shape, duration_s), max(lo, self.lo), min(by, self.last(shape, duration_s))
+        )
 
     def fits(self, shape: Shape, duration_s: int, start: int) -> bool:
-        return start <= self.last(duration_s) and fits(self.draft, self._box(shape, duration_s), start)
+        return start <= self.last(shape, duration_s) and fits(self.draft, self._box(shape, duration_s), start)
 
     def starts(self) -> list[Instant]:
         """Different starts of the whole ask: the first, and the first from each of some instants on at which something
@@ -130,7 +138,7 @@ class Windows:
         columns: NDArray[np.int64] = np.arange(free.times.shape[1], dtype=np.int64)
         used: NDArray[np.bool_] = np.less(columns[None, :], free.lengths[:, None])
         times = np.unique(np.concatenate([free.times[used], limits.times[row, : limits.lengths[row]]]))
-        inside = times[(times > self.lo) & (times <= self.last(self.ask.duration_s))]
+        inside = times[(times > self.lo) & (times <= self.last(self.ask.shape, self.ask.duration_s))]
         return inside[:: max(1, -(-inside.size // TRIED))].tolist()
 
     def _stranded(self, free: int) -> int:

@@ -19,6 +19,11 @@ def time(instant: int) -> str:
     return datetime.fromtimestamp(instant, tz=UTC).isoformat().replace("+00:00", "Z")
 
 
+def gpu_hours(gpu_seconds: int) -> str:
+    """To the hundredth: `12.5 GPU-hours`."""
+    return f"{gpu_seconds / 3600:.2f}".rstrip("0").rstrip(".") + " GPU-hours"
+
+
 def span(seconds: int) -> str:
     """Exact, in the largest units it has: `1 d 2 h`, `5 min 10 s`."""
     parts: list[str] = []

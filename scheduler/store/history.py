@@ -7,9 +7,10 @@ from sqlmodel import Session, col, select
 
 from scheduler.core import codec
 from scheduler.core.book import Book
-from scheduler.core.codec import Item, Quota
+from scheduler.core.codec import Item
 from scheduler.core.fragmentation import UNSEEN, Mix
 from scheduler.core.model import Drain, Instant, Lease, Node, Policy, State
+from scheduler.core.quota import Quota
 from scheduler.store.tables import PoolChange
 
 _AS_OF = text(

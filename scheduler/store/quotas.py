@@ -4,9 +4,8 @@ from sqlmodel import Session, col, select
 
 from dure import wire
 from scheduler.actor import Actor
-from scheduler.core import codec
+from scheduler.core import quota as limits
 from scheduler.core.model import CompanyId, Lease
-from scheduler.core.quota import held
 from scheduler.store import audit, changes, companies, edges, generation, leases, pages
 from scheduler.store.tables import Quota
 
@@ -32,7 +31,7 @@ def put(session: Session, company: str, pool: str, body: wire.QuotaSet, *, actor
         after=body.model_dump(),
     )
     number = generation.bump(session, pool)
-    changes.write(session, pool, number, [codec.Quota(company=CompanyId(company), gpus=body.gpus)], at=now)
+    changes.write(session, pool, number, [limits.Quota(company=CompanyId(company), gpus=body.gpus)], at=now)
     edges.notify(session, pool)
     return _wire(session, found, now)
 
@@ -53,7 +52,7 @@ def page(session: Session, company: str, *, after: str | None, limit: int, now: 
 
 def _wire(session: Session, row: Quota, now: float) -> wire.Quota:
     booked: list[Lease] = leases.booked(session, company=row.company, pool=row.pool)
-    steps = held(booked)
+    steps = limits.held(booked)
     return wire.Quota(
         company=row.company,
         pool=row.pool,

@@ -4,8 +4,9 @@
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 
 from scheduler.core.book import Book, Draft
 from scheduler.core.decide import decide, verdict
@@ -27,6 +28,7 @@ from scheduler.core.model import (
     Queued,
     State,
 )
+from scheduler.core.quota import Period, Quota
 from scheduler.core.replan import Move, Plan, replan
 from scheduler.core.resize import NotResized, Resized, grow, shrink
 from scheduler.core.shapes import size_of
@@ -35,8 +37,17 @@ from tests.property import slow
 from tests.property.lives import Asks, Drains, Extends, Loses, Passes, Resizes, Step, Stops
 
 QUOTA = 6
-QUOTAS = {CompanyId("acme"): QUOTA, CompanyId("bolt"): QUOTA}
+ACME, BOLT = CompanyId("acme"), CompanyId("bolt")
+QUOTAS = {ACME: QUOTA, BOLT: QUOTA}
 BEGIN = Instant(100)
+PERIODS = tuple(
+    Period(begins_at=Instant(begin), ends_at=Instant(begin + 25), gpu_seconds=gpu_seconds)
+    for begin, gpu_seconds in ((90, 40), (115, 25), (140, 0), (165, 200), (190, 1 << 40))
+)
+LIMITED = Quota(
+    company=BOLT, gpus=QUOTA, longest_s=15, furthest_s=30, ahead_gpu_seconds=50, open_asks=6, periods=PERIODS
+)
+"""What bolt may have, where it is limited in more than GPUs at once."""
 NODES = (a_node("n1", 4), a_node("n2", 3), a_node("n3", 3), a_node("n4", 1))
 LOST = frozenset({Cause.DRAIN, Cause.CAPACITY_LOST})
 
@@ -47,6 +58,7 @@ class Pool:
     made of it."""
 
     policy: Policy
+    limited: bool = False
     now: Instant = BEGIN
     nodes: dict[NodeId, Node] = field(default_factory=lambda: {node.id: node for node in NODES})
     drains: dict[str, Drain] = field(default_factory=dict[str, Drain])
@@ -64,7 +76,15 @@ class Pool:
     book: Book = field(init=False)
 
     def __post_init__(self) -> None:
-        self.book = Book.of(self.policy, self.nodes.values(), quotas=QUOTAS)
+        self.book = Book.of(self.policy, self.nodes.values(), quotas=self.quotas)
+
+    @property
+    def quotas(self) -> Mapping[CompanyId, int | Quota]:
+        """What each may have, with what leases that are over have used of it."""
+        if not self.limited:
+            return QUOTAS
+        over = (lease for lease in self.leases.values() if lease.company == BOLT and lease.state is State.ENDED)
+        return {ACME: QUOTA, BOLT: reduce(Quota.after, (lease for lease in over if owner(lease) == lease.id), LIMITED)}
 
     def live(self, step: Step) -> None:
         match step:
@@ -100,7 +120,7 @@ class Pool:
 
     def fresh_book(self) -> Book:
         """The same book, made anew from everything that ever was."""
-        made = Book.of(self.policy, self.nodes.values(), self.leases.values(), QUOTAS, self.drains.values())
+        made = Book.of(self.policy, self.nodes.values(), self.leases.values(), self.quotas, self.drains.values())
         return made.since(self.now)
 
     def waiting(self) -> list[tuple[LeaseId, Ask, Instant]]:
@@ -143,6 +163,16 @@ class Pool:
             together[at] += gpus
         assert all(gpus <= leaves for at, gpus in together.items() if at >= self.now)
 
+    def check_limits(self) -> None:
+        """What bolt has of each period, counted second by second, and booked ahead; nothing is too long or too many."""
+        mine = [one for one in self.leases.values() if one.company == BOLT and owner(one) == one.id]
+        for period in PERIODS:
+            seconds = range(period.begins_at, min(period.ends_at, 400))
+            assert sum(slow.charged(one, at) for one in mine for at in seconds) <= period.gpu_seconds
+        waiting = [one for one in mine if one.state is State.SCHEDULED]
+        assert all(one.duration_s <= (LIMITED.longest_s or 0) for one in mine)
+        assert len(waiting) + sum(self.asks[id_][0].company == BOLT for id_ in self.queue) <= (LIMITED.open_asks or 0)
+
     def _check_one(self, lease: Lease) -> None:
         if lease.starts_at is None or lease.promised_start is None or owner(lease) != lease.id:
             return
@@ -167,7 +197,11 @@ class Pool:
         return lost_at is not None and self.now < lost_at + self.policy.loss_grace_s and self.had(node, at) > -1
 
     def _ask(self, step: Asks) -> None:
-        asks = [(LeaseId(f"lea_{len(self.asks) + k:03}"), ask) for k, ask in enumerate(step.at(self.now))]
+        queued = Counter(self.asks[id_][0].company for id_ in self.queue)
+        asks = [
+            (LeaseId(f"lea_{len(self.asks) + k:03}"), replace(ask, queued_already=queued[ask.company]))
+            for k, ask in enumerate(step.at(self.now))
+        ]
         self.asks |= {id_: (ask, self.now) for id_, ask in asks}
         before = dict(self.book.leases)
         decided = decide(self.book, asks, self.now)
@@ -246,6 +280,8 @@ class Pool:
     def _put(self, lease: Lease) -> None:
         self.leases[lease.id] = lease
         self.book = self.book.put_lease(lease)
+        if lease.state is State.ENDED and lease.company in self.book.standings:
+            self.book = self.book.changed([self.book.quotas[lease.company].after(lease)])
 
     def _edges(self) -> None:
         """Ends first, so that what starts now may take their place. A start waits while its nodes are short."""

@@ -88,3 +88,16 @@ def earliest(
         if in_quota and fits(ask.shape, nodes, leases, start, ask.duration_s + policy.gap_s, policy.gap_s):
             return start
     return None
+
+
+def charged(lease: Lease, instant: int) -> int:
+    """GPUs that the company is charged with at that second: of its whole box, or once it is over of what it ran."""
+    begin, end = lease.starts_at, lease.ends_at
+    if lease.state is State.ENDED:
+        begin, end = lease.started_at, lease.stops_at
+    elif lease.state not in LIVE:
+        return 0
+    if begin is None or end is None or not begin <= instant < end:
+        return 0
+    before = [span.gpus for span in lease.history if span.starts_at <= instant < span.ends_at]
+    return before[0] if before else lease.shape.gpus

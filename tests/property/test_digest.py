@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from scheduler.core import codec, record
 from scheduler.core.book import Book
-from scheduler.core.codec import Item, Quota
+from scheduler.core.codec import Item
 from scheduler.core.decide import decide
 from scheduler.core.extend import Extended, extend
 from scheduler.core.growth import Bounds, resize
 from scheduler.core.model import Cause, Drain, Instant, Lease, LeaseId, Node, NodeId, Purpose
+from scheduler.core.quota import Quota
 from scheduler.core.resize import Resized
 from scheduler.core.shapes import size_of
 from tests.builders import a_policy

@@ -11,10 +11,12 @@ from tests.property.lives import Step, bad_days, good_days, policies
 from tests.property.pool import Pool
 
 
-def lived(policy: Policy, history: list[Step]) -> Pool:
-    pool = Pool(policy=policy)
+def lived(policy: Policy, history: list[Step], *, limited: bool = False) -> Pool:
+    pool = Pool(policy=policy, limited=limited)
     for step in history:
         pool.live(step)
+        if limited:
+            pool.check_limits()
     return pool
 
 
@@ -36,6 +38,15 @@ def test_while_nothing_is_lost_every_promise_is_kept_to_the_second(policy: Polic
 @given(policies, bad_days)
 def test_what_slips_was_short_of_capacity_and_says_so(policy: Policy, history: list[Step]):
     event("something slipped" if lived(policy, history).slipped else "nothing slipped")
+
+
+@settings(max_examples=200, deadline=None)
+@given(policies, good_days | bad_days)
+def test_a_company_s_limits_hold_over_time_and_break_no_promise(policy: Policy, history: list[Step]):
+    pool = lived(policy, history, limited=True)
+    kept, fresh = pool.book.since(pool.now), pool.fresh_book()
+    assert (kept.standings, kept.quotas) == (fresh.standings, fresh.quotas)
+    assert kept.digest(pool.now) == fresh.digest(pool.now)
 
 
 @settings(max_examples=200, deadline=None)

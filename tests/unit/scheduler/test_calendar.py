@@ -4,8 +4,8 @@ import pytest
 
 from scheduler.core.book import Book, Draft
 from scheduler.core.calendar import Box, earliest, fits, free_from, latest
-from scheduler.core.codec import Quota
 from scheduler.core.model import CompanyId, Gang, Shape, State, Total
+from scheduler.core.quota import Quota
 from tests.builders import a_book, a_lease, a_node, a_policy
 
 ACME, BOLT = CompanyId("acme"), CompanyId("bolt")

@@ -3,7 +3,6 @@ from dataclasses import replace
 import pytest
 
 from scheduler.core.book import Book
-from scheduler.core.codec import Quota
 from scheduler.core.decide import decide
 from scheduler.core.model import (
     Ask,
@@ -19,6 +18,7 @@ from scheduler.core.model import (
     State,
     Total,
 )
+from scheduler.core.quota import Quota
 from tests.builders import a_book, a_lease, a_node, a_placement, a_policy, an_ask, at_its_time, granted
 
 NOW = Instant(1000)

@@ -7,13 +7,14 @@ import pytest
 
 from scheduler.core import record
 from scheduler.core.book import Book
-from scheduler.core.codec import Item, Quota
+from scheduler.core.codec import Item
 from scheduler.core.decide import decide
 from scheduler.core.fragmentation import Mix
 from scheduler.core.hindsight import Hindsight, compare
 from scheduler.core.lease import advance
 from scheduler.core.model import Ask, Cause, CompanyId, Instant, LeaseId, NodeId, State, Total
 from scheduler.core.past import Asked, Happened, Past, Planned, Step
+from scheduler.core.quota import Quota
 from scheduler.core.replan import replan
 from scheduler.core.resize import shrink
 from scheduler.core.whatif import Change, Changes

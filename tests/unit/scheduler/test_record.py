@@ -24,6 +24,7 @@ EVERYTHING = Ask(
     notice_s=17,
     purpose=Purpose.INFERENCE,
     min_size=1,
+    queued_already=1,
 )
 NOW = Instant(100)
 

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from scheduler.core.book import Book
-from scheduler.core.codec import Quota
 from scheduler.core.model import Cause, CompanyId, Drain, Gang, Instant, Lease, LeaseId, NodeId, State
+from scheduler.core.quota import Quota
 from scheduler.core.replan import Move, replan
 from scheduler.core.rules import EARLIEST_SLOT, LATE_SLOTS
 from tests.builders import a_lease, a_node, a_placement, a_policy

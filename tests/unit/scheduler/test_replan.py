@@ -1,8 +1,8 @@
 from dataclasses import replace
 
 from scheduler.core.book import Book
-from scheduler.core.codec import Quota
 from scheduler.core.model import Ask, Cause, CompanyId, Instant, Lease, LeaseId, State, Total
+from scheduler.core.quota import Quota
 from scheduler.core.replan import Move, expectation, replan, soonest
 from scheduler.core.rules import EARLIEST_SLOT
 from tests.builders import a_book, a_lease, a_policy, a_queued_lease, an_ask

@@ -1,0 +1,123 @@
+"""An ask beside everything that it is decided by: what is asked of the calendar about it, and the numbers that it is told."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from scheduler.core.book import Draft
+from scheduler.core.budget import Standing, left
+from scheduler.core.calendar import Box, earliest
+from scheduler.core.instead import Instead
+from scheduler.core.model import Ask, Instant, Shape
+from scheduler.core.quota import Quota
+
+Obstacle = Literal["quota", "budget", "ahead", "capacity"]
+"""What keeps an ask out of its window: GPUs at once, a period's budget, what is booked ahead, or the pool."""
+
+Numbers = dict[str, int | str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """An ask beside what it is decided by; its start is to lie in `[lo, hi]`, and never after `last`, the horizon's or as far ahead as its company may book."""
+
+    draft: Draft
+    ask: Ask
+    quota: Quota
+    now: Instant
+    lo: int
+    hi: int
+    last: int
+    at_once: bool
+    waited: bool
+    box: Box
+
+    @classmethod
+    def of(cls, draft: Draft, ask: Ask, now: Instant, *, at_once: bool, waited: bool) -> "Case":
+        quota = draft.quotas.get(ask.company) or Quota(company=ask.company, gpus=0)
+        last = now + draft.policy.horizon_s - ask.duration_s
+        if quota.furthest_s is not None:
+            last = min(last, now + quota.furthest_s)
+        exactly_then = last if ask.start is None else ask.start
+        hi = min(last, exactly_then if ask.start_by is None else ask.start_by)
+        ready = now + ask.notice_s if waited and now + ask.notice_s <= hi else now
+        draft.account(ask.company)
+        box = Box.of(draft, ask.company, ask.shape, ask.duration_s)
+        return cls(
+            draft=draft,
+            ask=ask,
+            quota=quota,
+            now=now,
+            lo=ready if ask.start is None else max(ready, ask.start),
+            hi=hi,
+            last=last,
+            at_once=at_once,
+            waited=waited,
+            box=box,
+        )
+
+    @property
+    def limit_gpus(self) -> int:
+        return self.quota.gpus
+
+    def earliest(self, shape: Shape, duration_s: int, lo: int, hi: int) -> Instant | None:
+        """The first start of another box in `[lo, hi]` at which calendar and limits hold throughout."""
+        return earliest(self.draft, Box.of(self.draft, self.ask.company, shape, duration_s), lo, hi)
+
+    def may_book(self, shape: Shape, start: int) -> bool:
+        """Whether its company may book so much more ahead; what starts as soon as it can is not ahead."""
+        limit = self.quota.ahead_gpu_seconds
+        soonest = self.now + self.ask.notice_s if self.waited else self.now
+        if limit is None or start <= soonest:
+            return True
+        return self.standing.ahead_gpu_seconds + shape.gpus * self.ask.duration_s <= limit
+
+    @property
+    def standing(self) -> Standing:
+        return self.draft.standings.get(self.ask.company) or Standing()
+
+    def obstacle(self) -> Obstacle:
+        """What alone keeps the ask out of its window; capacity where several do."""
+        if self.box.windows is not None and self._fits(replace(self.box, windows=None)):
+            return "budget"
+        return "quota" if self._fits(self.box.unlimited()) else "capacity"
+
+    def _fits(self, box: Box) -> bool:
+        return earliest(self.draft, box, self.lo, self.hi) is not None
+
+    def waited_for(self, start: Instant) -> Obstacle:
+        """What the second before the earliest start still lacked."""
+        if self.left_at(start - 1) < self.ask.shape.gpus:
+            return "quota"
+        allowed = self.box.windows is None or any(first < start <= last for first, last in self.box.windows)
+        return "capacity" if allowed else "budget"
+
+    def left_at(self, instant: int) -> int:
+        row = self.draft.account(self.ask.company)
+        return self.draft.limits.at(row, instant)
+
+    def instead(self) -> Instead:
+        return Instead(
+            draft=self.draft, ask=self.ask, now=self.now, lo=self.lo, last=self.last, limit_gpus=self.limit_gpus
+        )
+
+    def numbers(self) -> Numbers:
+        """What every verdict says: the ask, the pool, and the company's limit, `held` and `free` as of now."""
+        return {
+            "asked_gpus": self.ask.shape.gpus,
+            "held_gpus": self.limit_gpus - self.left_at(self.now),
+            "limit_gpus": self.limit_gpus,
+            "free_gpus_now": self.draft.free_at(self.now),
+            "pool_gpus": self.draft.nominal,
+        } | self._standing_numbers()
+
+    def _standing_numbers(self) -> Numbers:
+        """What its company's quota limits beside GPUs at once, and what stands against it."""
+        found: Numbers = {}
+        if self.quota.furthest_s is not None:
+            found["furthest_s"] = self.quota.furthest_s
+        if (ahead := self.quota.ahead_gpu_seconds) is not None:
+            found |= {"ahead_gpu_seconds": self.standing.ahead_gpu_seconds, "limit_ahead_gpu_seconds": ahead}
+        for begins_at, ends_at, gpu_seconds in left(self.quota, self.standing):
+            if begins_at <= self.now < ends_at:
+                found |= {"budget_left_gpu_seconds": gpu_seconds, "budget_ends": ends_at}
+        return found

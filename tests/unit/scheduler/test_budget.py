@@ -1,0 +1,189 @@
+from dataclasses import replace
+
+import pytest
+
+from scheduler.core.book import Book
+from scheduler.core.budget import FOR_EVER, Standing, grows, lasts, starts
+from scheduler.core.decide import decide
+from scheduler.core.extend import Extended, NotExtended, extend
+from scheduler.core.growth import Bounds, NotGrown, resize
+from scheduler.core.lease import advance
+from scheduler.core.model import Ask, Cause, Code, CompanyId, Instant, Lease, LeaseId, Promise, Purpose, State, Total
+from scheduler.core.quota import Period, Quota
+from tests.builders import a_book, a_lease, an_ask, at_its_time
+
+NOW, ACME = Instant(1000), CompanyId("acme")
+FOUR = Total(gpus=4)
+
+
+def a_period(begins_at: int, ends_at: int, gpu_seconds: int, spent: int = 0) -> Period:
+    return Period(begins_at=Instant(begins_at), ends_at=Instant(ends_at), gpu_seconds=gpu_seconds, spent=spent)
+
+
+def a_pool(*leases: Lease, nodes: int = 2, gpus: int = 16, periods: tuple[Period, ...] = (), **limits: int) -> Book:
+    quota = Quota(company=ACME, gpus=gpus, periods=periods, **limits)
+    return a_book(*leases, nodes=nodes, gap_s=0).changed([quota])
+
+
+def got(book: Book, ask: Ask) -> object:
+    [verdict] = decide(book, [(LeaseId("lea_new"), ask)], NOW).verdicts
+    return verdict.start if isinstance(verdict, Promise) else verdict.code
+
+
+def numbers(book: Book, ask: Ask) -> dict[str, int | str]:
+    [verdict] = decide(book, [(LeaseId("lea_new"), ask)], NOW).verdicts
+    return dict(verdict.numbers)
+
+
+MONTHS = (a_period(0, 2000, 800, spent=500), a_period(2000, 4000, 800), a_period(4000, 1 << 40, 0))
+
+
+@pytest.mark.parametrize(
+    ("left", "want"),
+    [
+        pytest.param([(100, 200, 400)], ((0, FOR_EVER),), id="enough for all of it"),
+        pytest.param([(100, 200, 0)], ((0, 0), (200, FOR_EVER)), id="nothing is left"),
+        pytest.param([(100, 200, -5)], ((0, 0), (200, FOR_EVER)), id="less than nothing is left"),
+        pytest.param([(100, 200, 120)], ((0, 30), (170, FOR_EVER)), id="a part before or after"),
+        pytest.param([(100, 200, 0), (200, 300, 0)], ((0, 0), (300, FOR_EVER)), id="two in a row"),
+        pytest.param([], ((0, FOR_EVER),), id="no period"),
+    ],
+)
+def test_a_box_starts_where_no_period_gives_more_than_it_has(
+    left: list[tuple[int, int, int]], want: tuple[tuple[int, int], ...]
+):
+    assert starts(left, 4, 100) == want
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "want"),
+    [
+        pytest.param(75, NOW, id="exactly what is left"),
+        pytest.param(76, Instant(1925), id="one second of it in the next period"),
+        pytest.param(200, Instant(1925), id="over the boundary, as much as is left before it"),
+        pytest.param(275, Instant(1925), id="all that both have"),
+        pytest.param(276, Code.WAITS_FOR_BUDGET, id="more than both have left"),
+    ],
+)
+def test_an_ask_is_promised_the_earliest_start_that_its_budget_allows(duration_s: int, want: object):
+    assert got(a_pool(periods=MONTHS), an_ask(FOUR, duration_s=duration_s)) == want
+
+
+def test_what_is_booked_is_not_left_and_what_ended_is_only_what_was_spent():
+    lease = at_its_time(a_lease(starts_at=1500, n1=3))
+    book = a_pool(lease, periods=MONTHS)
+    assert book.standings[ACME] == Standing(booked=(300, 0, 0), ahead_gpu_seconds=300, waiting=1)
+    assert got(book, an_ask(Total(gpus=1), duration_s=1)) == 2000
+    running = book.put_lease(advance(lease, State.ACTIVE, Cause.STARTED, Instant(1500)))
+    assert running.standings[ACME] == Standing(booked=(300, 0, 0), ahead_gpu_seconds=0, waiting=0)
+    assert running.put_lease(advance(lease, State.CANCELLED, Cause.CANCELLED, NOW)).standings[ACME].booked == (0, 0, 0)
+
+
+def test_a_quota_that_changes_counts_what_is_booked_anew():
+    book = a_pool(a_lease(starts_at=1950, n1=4), periods=MONTHS)
+    weeks = replace(book.quotas[ACME], periods=(a_period(0, 1960, 800), a_period(1960, 4000, 800)))
+    assert book.changed([weeks]).standings[ACME].booked == (40, 360)
+
+
+def test_a_verdict_says_what_is_left_and_until_when():
+    found = numbers(a_pool(periods=MONTHS), an_ask(FOUR, duration_s=76))
+    assert (found["budget_left_gpu_seconds"], found["budget_ends"], found["waits_for"]) == (300, 2000, "budget")
+
+
+def test_who_cannot_be_served_from_its_budget_in_its_window_waits_for_it_or_is_refused():
+    ask = an_ask(FOUR, duration_s=100, start_by=1500)
+    assert got(a_pool(periods=MONTHS), ask) is Code.WAITS_FOR_BUDGET
+    found = numbers(a_pool(periods=MONTHS), replace(ask, queue=False))
+    assert (found["waits_for"], found["earliest_start"]) == ("budget", 1925)
+    assert (found["largest_gpus_now"], found["longest_s_now"]) == (3, 75)
+
+
+def test_more_than_any_period_has_is_refused_with_how_long_would_do():
+    found = numbers(a_pool(periods=MONTHS), an_ask(FOUR, duration_s=500))
+    assert (found["asked_gpu_seconds"], found["budget_gpu_seconds"], found["longest_s"]) == (2000, 800, 400)
+
+
+def test_a_lease_goes_on_as_far_as_each_period_allows():
+    lease = at_its_time(a_lease(state=State.ACTIVE, starts_at=900, duration_s=1000, n1=4))
+    book = a_pool(lease, periods=(a_period(0, 2000, 4200), a_period(2000, 9000, 400)))
+    found = extend(book, lease.id, 2300, NOW)
+    assert isinstance(found, NotExtended)
+    assert (found.obstacle.what, found.obstacle.at, found.longest_s) == ("budget", 1950, 50)
+    richer = book.changed([replace(book.quotas[ACME], periods=(a_period(0, 2000, 9000), a_period(2000, 9000, 400)))])
+    found = extend(richer, lease.id, 2300, NOW, partly=True)
+    assert isinstance(found, Extended)
+    assert (found.lease.ends_at, found.obstacle and found.obstacle.what) == (2100, "budget")
+
+
+def test_a_lease_grows_by_what_its_budget_has_until_it_ends():
+    lease = replace(a_lease(state=State.ACTIVE, starts_at=900, duration_s=200, n1=2), purpose=Purpose.INFERENCE)
+    book = a_pool(lease, periods=(a_period(0, 2000, 700),))
+    found = resize(book, lease.id, 8, NOW, {}, Bounds())
+    assert isinstance(found, NotGrown)
+    assert (found.obstacle, found.largest, found.way) == ("budget", 5, None)
+
+
+def test_a_period_that_is_over_before_a_lease_ends_limits_nothing_of_it():
+    lease = a_lease(starts_at=900, duration_s=200, n1=4)
+    assert lasts([(0, 1000, 0)], lease) == FOR_EVER
+    assert grows([(0, 1000, 0)], lease, 1000) == FOR_EVER
+
+
+# --- the other limits --------------------------------------------------------------------------------------------
+
+
+def test_longer_than_its_leases_may_be_is_refused_with_the_longest():
+    book = a_pool(longest_s=50)
+    assert got(book, an_ask(FOUR, duration_s=50)) == NOW
+    assert got(book, an_ask(FOUR, duration_s=51)) is Code.TOO_LONG
+    found = numbers(book, an_ask(FOUR, duration_s=51))
+    assert (found["longest_s"], found["earliest_start"]) == (50, NOW)
+
+
+def test_an_extension_counts_for_the_longest():
+    lease = at_its_time(a_lease(state=State.ACTIVE, starts_at=900, duration_s=300, n1=4))
+    found = extend(a_pool(lease, longest_s=350), lease.id, 1300, NOW)
+    assert isinstance(found, NotExtended)
+    assert (found.obstacle.what, found.longest_s) == ("longest", 50)
+
+
+def test_a_start_further_ahead_than_it_may_book_is_refused():
+    book = a_pool(furthest_s=500)
+    assert got(book, an_ask(FOUR, start=1500)) == 1500
+    assert got(book, an_ask(FOUR, start=1501)) is Code.TOO_FAR_AHEAD
+    found = numbers(book, an_ask(FOUR, start=1501))
+    assert (found["furthest_start"], found["earliest_start"]) == (1500, NOW)
+
+
+def test_what_fits_only_further_ahead_waits_until_that_is_near_enough():
+    taken = at_its_time(a_lease(company="bolt", starts_at=1000, duration_s=501, n1=8))
+    assert got(a_pool(taken, nodes=1, furthest_s=500), an_ask(FOUR)) is Code.WAITS_FOR_CAPACITY
+    assert got(a_pool(taken, nodes=1, furthest_s=501), an_ask(FOUR)) == 1501
+
+
+def test_more_than_it_may_book_ahead_starts_at_once_or_waits():
+    booked = at_its_time(a_lease(starts_at=1500, n1=4))
+    book = a_pool(booked, nodes=1, ahead_gpu_seconds=700)
+    assert got(book, an_ask(FOUR, duration_s=100)) == NOW
+    taken = at_its_time(a_lease("x", company="bolt", starts_at=1000, n1=8))
+    full = a_pool(booked, taken, nodes=1, ahead_gpu_seconds=700)
+    assert got(full, an_ask(FOUR, duration_s=75)) == 1100
+    assert got(full, an_ask(FOUR, duration_s=76)) is Code.WAITS_FOR_AHEAD
+    found = numbers(full, an_ask(FOUR, duration_s=76, queue=False))
+    assert (found["waits_for"], found["ahead_gpu_seconds"], found["limit_ahead_gpu_seconds"]) == ("ahead", 400, 700)
+
+
+def test_as_many_are_open_as_may_be_queued_ones_too():
+    book = a_pool(at_its_time(a_lease(starts_at=1500, n1=4)), open_asks=3)
+    assert got(book, an_ask(FOUR)) == NOW
+    assert got(book, replace(an_ask(FOUR), queued_already=2)) is Code.TOO_MANY_OPEN
+    found = numbers(book, replace(an_ask(FOUR), queued_already=2))
+    assert (found["open_asks"], found["limit_open_asks"]) == (3, 3)
+
+
+def test_asks_that_come_together_count_for_each_other():
+    late = an_ask(FOUR, duration_s=100, start_by=1500)
+    book = a_pool(periods=MONTHS, open_asks=2)
+    asks = [(LeaseId(f"lea_{k}"), late) for k in range(3)]
+    codes = [verdict.code for verdict in decide(book, asks, NOW).verdicts]
+    assert codes == [Code.WAITS_FOR_BUDGET, Code.WAITS_FOR_BUDGET, Code.TOO_MANY_OPEN]
