@@ -30,6 +30,14 @@ def test_nothing_of_that_kind_is_said(api: Api, run: Run) -> None:
     assert run("audit", "--subject", "lea_1").stdout == "nothing was done, or nothing like that\n"
 
 
+def test_why_is_refused_where_nothing_is_changed(api: Api, run: Run) -> None:
+    api.on(*AUDIT, page())
+    found = run("--why", "I wonder", "audit")
+    assert (found.exit_code, api.seen) == (2, [])
+    assert found.stderr.startswith("error: --why: nothing is changed here")
+    assert run("audit", "--why", "I wonder").exit_code == 2
+
+
 def test_why_goes_with_what_is_changed_before_and_after_the_command(api: Api, run: Run) -> None:
     api.on("PUT", "/v1/companies/acme/quotas/h100-80gb", a_quota())
     for line in (("--why", "half is spent", "quota", "set"), ("quota", "set", "--why", "half is spent")):
