@@ -31,7 +31,7 @@ _OPTIONS = {
     "name": ("--name", "--name llm-3"),
     "limit": ("--limit", "--limit 50"),
     "state": ("--state", "--state active"),
-    "until": ("the end of that time", ""),
+    "until": ("--until", '--until "tomorrow 18:00"'),
     "since": ("--since", "--since today"),
     "gpus": ("--gpus", "--gpus 16"),
     "gap_s": ("--gap", "--gap 30s"),
@@ -48,6 +48,12 @@ _OPTIONS = {
 
 _API_EXAMPLE = re.compile(r",? for example .*$")
 _WORDS = re.compile(r"\b(start_by|start|duration_s)(?= [0-9])")
+_NAMED = re.compile(r"`(partly|longest)`")
+
+
+def in_options(sentence: str) -> str:
+    """A sentence of the API that names what to send, in the words of the command line."""
+    return _NAMED.sub(r"--\1", sentence)
 
 
 def numbers(said: Mapping[str, int | str], zone: ZoneInfo | None) -> Iterator[tuple[str, str]]:
@@ -96,7 +102,7 @@ def _sentence(error: DureError) -> str:
     told = [found for found in error.errors if _told(found, error.detail)]
     if told and all(found.field in _OPTIONS for found in told) and error.detail.startswith(f"{told[0].field}: "):
         return "; ".join(_typed(found) for found in told)
-    return _WORDS.sub(lambda said: _OPTIONS[said[1]][0], error.detail) if told else error.detail
+    return in_options(_WORDS.sub(lambda said: _OPTIONS[said[1]][0], error.detail) if told else error.detail)
 
 
 def _told(found: wire.FieldError, detail: str) -> bool:

@@ -84,6 +84,16 @@ def test_a_refusal_without_numbers_of_its_own_has_its_decisions() -> None:
             id="fields are said as they are typed",
         ),
         pytest.param(
+            errors.InvalidRequest.about("until", "the lease ends at 9 already; give a later time"),
+            ["error (invalid_request): --until: the lease ends at 9 already; give a later time"],
+            id="which time is meant",
+        ),
+        pytest.param(
+            errors.ExtensionRefused("it can until 9, with `partly` or `longest`"),
+            ["error (extension_refused): it can until 9, with --partly or --longest"],
+            id="what to send is said as it is typed",
+        ),
+        pytest.param(
             errors.Unavailable("away", retry_after_s=90),
             ["error (unavailable): away", "  try again in 1m30s"],
             id="when to come back",
