@@ -11,8 +11,9 @@ from dure.errors import BeyondHorizon, InvalidRequest, NotDrained
 from dure.wire import FieldError
 from scheduler.actor import Actor
 from scheduler.core import words
+from scheduler.core.book import Book
 from scheduler.core.codec import Item
-from scheduler.core.model import Cause, Drain, Lease, NodeId, State
+from scheduler.core.model import Cause, Drain, Instant, Lease, NodeId, State
 from scheduler.core.replan import Plan
 from scheduler.service import Service
 from scheduler.store import audit, books, bulk, drains, fleet, nodes, records, tables
@@ -25,15 +26,19 @@ def drain(
 ) -> wire.Drained:
     """Takes the node out of service. What is scheduled on it then goes elsewhere; what runs goes on to its end.
 
+    Where a drain for that reason takes all of that time already, that one is answered and nothing is done.
     Raises UnknownNode, InvalidRequest, BeyondHorizon.
     """
     nodes.row(session, node)
     window = _window(body, now)
     touched = fleet.hold_pools_of(session, node)
+    there = _there(session, node, window, body.reason, now)
+    if there is not None:
+        return _already(service, session, there, now)
     row = drains.add(session, node, starts_at=window.start, ends_at=window.stop, reason=body.reason, now=now)
     plans = {pool: service.replan(session, pool, now=now, queue=False, items=[books.drain(row)]) for pool in touched}
     windows = [books.drain(row)]
-    running = _running(plans.values(), windows)
+    running = _running(_books(plans), windows)
     _tell(session, running, row, now, event="drain_notice")
     audit.record(session, actor=actor, action="node.drain", subject=node, at=now, after=body.model_dump(mode="json"))
     session.flush()
@@ -44,6 +49,9 @@ def preview_drain(service: Service, session: Session, node: str, body: wire.Drai
     """What `drain` would do; nothing is changed. Raises what it raises."""
     nodes.row(session, node)
     window = _window(body, now)
+    there = _there(session, node, window, body.reason, now)
+    if there is not None:
+        return _already(service, session, there, now)
     row = tables.Drain(
         id="drn_dry_run",
         node=node,
@@ -54,7 +62,7 @@ def preview_drain(service: Service, session: Session, node: str, body: wire.Drai
     )
     windows = [books.drain(row)]
     plans = _seen(service, session, node, windows, now, queue=False)
-    return _drained(session, [row], plans, _running(plans.values(), windows), now)
+    return _drained(session, [row], plans, _running(_books(plans), windows), now)
 
 
 def resume(service: Service, session: Session, node: str, *, actor: Actor, now: float) -> wire.Drained:
@@ -68,7 +76,7 @@ def resume(service: Service, session: Session, node: str, *, actor: Actor, now: 
     session.flush()
     items = [books.drain(row) for row in ended]
     plans = {pool: service.replan(session, pool, now=now, queue=True, items=items) for pool in touched}
-    running = _running(plans.values(), windows)
+    running = _running(_books(plans), windows)
     for row in ended:
         _tell(session, running, row, now, event="drain_lifted")
     audit.record(session, actor=actor, action="node.resume", subject=node, at=now, before={"drains": before})
@@ -83,7 +91,7 @@ def preview_resume(service: Service, session: Session, node: str, *, now: float)
     windows = [books.drain(row) for row in rows]
     ended = [_ended(tables.Drain(**row.model_dump()), now) for row in rows]
     plans = _seen(service, session, node, [books.drain(row) for row in ended], now, queue=True)
-    return _drained(session, ended, plans, _running(plans.values(), windows), now)
+    return _drained(session, ended, plans, _running(_books(plans), windows), now)
 
 
 def _window(body: wire.DrainNode, now: float) -> range:
@@ -97,6 +105,22 @@ def _window(body: wire.DrainNode, now: float) -> range:
         message = f"the drain would end after the calendar's {wire.HORIZON_S // 86400} days; end it before {last}"
         raise BeyondHorizon(message, errors=[FieldError(field="duration_s", message=message)])
     return range(start, start + body.duration_s)
+
+
+def _there(session: Session, node: str, window: range, reason: str | None, now: float) -> tables.Drain | None:
+    """A drain of the node that takes all of that time, for that reason if one is said: another one would change nothing."""
+    for row in drains.open_of(session, [node], now=now):
+        if row.starts_at <= window.start and window.stop <= row.ends_at and reason in (None, row.reason):
+            return row
+    return None
+
+
+def _already(service: Service, session: Session, row: tables.Drain, now: float) -> wire.Drained:
+    """The answer to a drain that is there."""
+    found = fleet.pools_of(session, row.node)
+    seen = [service.books.seen(session, pool, Instant(math.ceil(now)))[1] for pool in found]
+    running = _running(seen, [books.drain(row)])
+    return _drained(session, [row], {}, running, now).model_copy(update={"already": True})
 
 
 def _open(session: Session, node: str, now: float) -> list[tables.Drain]:
@@ -136,12 +160,16 @@ def _seen(
     return {pool: service.seen(session, pool, now=now, queue=queue, items=items) for pool in found}
 
 
-def _running(plans: Iterable[Plan], windows: Sequence[Drain]) -> list[Lease]:
+def _books(plans: Mapping[str, Plan]) -> list[Book]:
+    return [plan.book for plan in plans.values()]
+
+
+def _running(found_in: Iterable[Book], windows: Sequence[Drain]) -> list[Lease]:
     """Active leases on the node that go on into a drain, the first to stop first."""
     found = [
         lease
-        for plan in plans
-        for lease in plan.book.leases.values()
+        for book in found_in
+        for lease in book.leases.values()
         if lease.state in (State.ACTIVE, State.ENDING) and any(_goes_into(lease, window) for window in windows)
     ]
     return sorted(found, key=lambda lease: (lease.stops_at or 0, lease.id))

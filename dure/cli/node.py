@@ -80,7 +80,7 @@ def drain(
 ) -> None:
     """Take a node out of service for a while.
 
-    What is scheduled on it then goes elsewhere at once; what runs goes on to its end.
+    What is scheduled on it then goes elsewhere at once; what runs goes on to its end. Said again it changes nothing.
     """
     from dure import wire
     from dure.render import maintenance

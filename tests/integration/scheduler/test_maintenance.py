@@ -11,7 +11,7 @@ from dure.errors import BeyondHorizon, InvalidRequest, UnknownNode
 from scheduler import explanations, labels, maintenance
 from scheduler.core.words import time as rfc
 from scheduler.service import Service
-from scheduler.store import calendars, fleet, nodes, pools, quotas
+from scheduler.store import audit, calendars, fleet, nodes, pools, quotas
 from scheduler.store.books import Books
 from scheduler.store.db import Database
 from scheduler.store.times import to_wire
@@ -69,6 +69,54 @@ def test_what_is_scheduled_goes_to_other_nodes_at_the_same_start(world: World) -
     assert moved.placement[0].node != on
     assert (moved.starts_at, moved.promised_start) == (lease.starts_at, lease.promised_start)
     assert ("moved", "drain") in world.events(lease)
+
+
+def audited(world: World) -> int:
+    with world.db.snapshot() as session:
+        wanted = audit.Wanted(action="node.drain")
+        return len(audit.page(session, wanted, after=None, limit=9).items)
+
+
+def test_the_same_drain_again_is_the_drain_that_is_there_and_nobody_is_told_twice(world: World) -> None:
+    lease = world.ask(8, duration_s=2 * HOUR)
+    world.turn(T0)
+    on = lease.placement[0].node
+    first = drain(world, on, start=T0 + HOUR)
+    again = drain(world, on, now=T0 + 5, start=T0 + HOUR)
+    assert (first.already, again.already) == (False, True)
+    assert ([one.id for one in again.drains], again.moved) == ([one.id for one in first.drains], [])
+    assert [one.lease for one in again.running] == [one.lease for one in first.running] == [lease.id]
+    assert [event for event, _ in world.events(lease)].count("drain_notice") == 1
+    assert audited(world) == 1
+    assert preview(world, on, start=T0 + HOUR).already
+
+
+@pytest.mark.parametrize(
+    ("reason", "start", "duration_s", "already"),
+    [
+        pytest.param("new driver", T0 + HOUR + 60, 600, True, id="a part of it"),
+        pytest.param(None, T0 + HOUR, HOUR, True, id="for no reason that is said"),
+        pytest.param("a fan", T0 + HOUR, HOUR, False, id="for another reason"),
+        pytest.param("new driver", T0 + HOUR, HOUR + 1, False, id="longer"),
+        pytest.param("new driver", T0 + HOUR - 1, HOUR, False, id="earlier"),
+    ],
+)
+def test_a_drain_is_there_already_where_one_takes_all_of_its_time_for_its_reason(
+    world: World, reason: str | None, start: int, duration_s: int, already: bool
+) -> None:
+    drain(world, start=T0 + HOUR)
+    body = wire.DrainNode(start=to_wire(start), duration_s=duration_s, reason=reason)
+    with world.db.begin() as session:
+        found = maintenance.drain(world.service, session, "n1", body, actor=ADMIN, now=T0)
+    assert found.already == already
+    assert len(empty_from(world, "n1", now=T0)) == (1 if already else 2)
+
+
+def test_a_drain_that_is_over_is_not_there_any_more(world: World) -> None:
+    drain(world, start=T0 + HOUR)
+    with world.db.begin() as session:
+        maintenance.resume(world.service, session, "n1", actor=ADMIN, now=T0 + 5)
+    assert not drain(world, now=T0 + 10, start=T0 + HOUR).already
 
 
 def test_what_finds_no_other_place_slips_with_its_cause(database: Database) -> None:
