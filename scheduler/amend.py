@@ -17,7 +17,7 @@ from scheduler.core.lease import sized_since, stretched
 from scheduler.core.model import Instant
 from scheduler.refusals import Declined
 from scheduler.service import Service
-from scheduler.store import audit
+from scheduler.store import audit, records
 from scheduler.store.db import Session
 from scheduler.store.times import from_wire
 
@@ -29,9 +29,9 @@ def extended(
     case = cases.locked(service, session, lease_id, actor, now)
     change = _extension(case, body)
     if isinstance(change, Declined):
-        return refusals.answer(session, change, "extend", actor)
+        return refusals.answer(session, change, wire.AuditAction.LEASE_EXTEND, actor)
     cases.write(service, session, case, change, "extended")
-    return _audited(session, case, change, "extend", actor)
+    return _audited(session, case, change, wire.AuditAction.LEASE_EXTEND, actor)
 
 
 def preview_extended(
@@ -49,12 +49,12 @@ def shrunk(
     case = cases.locked(service, session, lease_id, actor, now)
     change = _shrunk(case, body)
     if isinstance(change, Declined):
-        return refusals.answer(session, change, "shrink", actor)
+        return refusals.answer(session, change, wire.AuditAction.LEASE_SHRINK, actor)
     if change.lease.ends_at != case.lease.ends_at:
         case.row.renew_s = None
     sizes.give_back(session, case, change)
     cases.write(service, session, case, change, "shrunk")
-    return _audited(session, case, change, "shrink", actor)
+    return _audited(session, case, change, wire.AuditAction.LEASE_SHRINK, actor)
 
 
 def preview_shrunk(
@@ -73,11 +73,11 @@ def resized(
     ready = sizes.ready(session, case)
     change = sizes.resized(cases.open_to_change(case), body, ready)
     if isinstance(change, Declined):
-        return refusals.answer(session, change, "resize", actor)
+        return refusals.answer(session, change, wire.AuditAction.LEASE_RESIZE, actor)
     sizes.give_back(session, case, change)
     sizes.take(session, case, change, ready)
     cases.write(service, session, case, change, "resized")
-    return _audited(session, case, change, "resize", actor)
+    return _audited(session, case, change, wire.AuditAction.LEASE_RESIZE, actor)
 
 
 def preview_resized(
@@ -95,16 +95,16 @@ def _shown(session: Session, case: Case, change: Change | Declined, actor: Actor
     return cases.shown(session, case, change, actor)
 
 
-def _audited(session: Session, case: Case, change: Change, verb: str, actor: Actor) -> wire.Amended:
+def _audited(session: Session, case: Case, change: Change, action: wire.AuditAction, actor: Actor) -> wire.Amended:
     before, after = case.lease, change.lease
     audit.record(
         session,
         actor=actor,
-        action=f"lease.{verb}",
+        action=action,
         subject=case.row.id,
         at=case.now,
-        before={"ends_at": before.ends_at, "gpus": before.gpus},
-        after={"ends_at": after.ends_at, "gpus": after.gpus},
+        before={"ends_at": records.time(before.ends_at), "gpus": before.gpus},
+        after={"ends_at": records.time(after.ends_at), "gpus": after.gpus},
     )
     session.flush()
     return cases.shown(session, case, change, actor)

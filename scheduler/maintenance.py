@@ -5,6 +5,7 @@ Works in the caller's transaction, under the locks of the node's pools.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from dure import wire
 from dure.errors import BeyondHorizon, InvalidRequest, NotDrained
@@ -40,7 +41,7 @@ def drain(
     windows = [books.drain(row)]
     running = _running(_books(plans), windows)
     _tell(session, running, row, now, event="drain_notice")
-    audit.record(session, actor=actor, action="node.drain", subject=node, at=now, after=body.model_dump(mode="json"))
+    audit.record(session, actor=actor, action=wire.AuditAction.NODE_DRAIN, subject=node, at=now, after=_kept(row))
     session.flush()
     return _drained(session, [row], plans, running, now)
 
@@ -71,7 +72,7 @@ def resume(service: Service, session: Session, node: str, *, actor: Actor, now: 
     touched = fleet.hold_pools_of(session, node)
     rows = _open(session, node, now)
     windows = [books.drain(row) for row in rows]
-    before = [drains.to_wire_drain(row, {}).model_dump(mode="json", exclude={"empty_from"}) for row in rows]
+    before = [_kept(row) for row in rows]
     ended = [_ended(row, now) for row in rows]
     session.flush()
     items = [books.drain(row) for row in ended]
@@ -79,7 +80,15 @@ def resume(service: Service, session: Session, node: str, *, actor: Actor, now: 
     running = _running(_books(plans), windows)
     for row in ended:
         _tell(session, running, row, now, event="drain_lifted")
-    audit.record(session, actor=actor, action="node.resume", subject=node, at=now, before={"drains": before})
+    audit.record(
+        session,
+        actor=actor,
+        action=wire.AuditAction.NODE_RESUME,
+        subject=node,
+        at=now,
+        before={"drains": before},
+        after={"drains": [_kept(row) for row in ended]},
+    )
     session.flush()
     return _drained(session, ended, plans, running, now)
 
@@ -135,6 +144,11 @@ def _ended(row: tables.Drain, now: float) -> tables.Drain:
     """The drain, over now; one that had not begun is empty."""
     row.ends_at, row.resumed_at = max(row.starts_at, int(now)), int(now)
     return row
+
+
+def _kept(row: tables.Drain) -> dict[str, Any]:
+    """A drain in the audit log."""
+    return drains.to_wire_drain(row, {}).model_dump(mode="json", exclude={"node", "empty_from"})
 
 
 def _tell(session: Session, leases: Iterable[Lease], row: tables.Drain, now: float, *, event: str) -> None:

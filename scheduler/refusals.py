@@ -62,11 +62,11 @@ def keep(session: Session, found: Declined) -> wire.Decision:
     return records.refusal_to_wire(said, id=id_, policy_version=case.book.policy.version, at=case.now)
 
 
-def answer(session: Session, found: Declined, verb: str, actor: Actor) -> DureError:
+def answer(session: Session, found: Declined, action: wire.AuditAction, actor: Actor) -> DureError:
     """Keeps the refusal of what somebody asked for; the problem that names its decision."""
     decision, row = keep(session, found), found.case.row
     after = {"refused": decision.code, "decision": decision.id}
-    audit.record(session, actor=actor, action=f"lease.{verb}", subject=row.id, at=found.case.now, after=after)
+    audit.record(session, actor=actor, action=action, subject=row.id, at=found.case.now, after=after)
     session.flush()
     return found.error(actor, decision)
 

@@ -31,6 +31,7 @@ _OPTIONS = {
     "name": ("--name", "--name llm-3"),
     "limit": ("--limit", "--limit 50"),
     "state": ("--state", "--state active"),
+    "action": ("--action", "--action quota.set"),
     "until": ("--until", '--until "tomorrow 18:00"'),
     "since": ("--since", "--since today"),
     "gpus": ("--gpus", "--gpus 16"),

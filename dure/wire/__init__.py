@@ -1,7 +1,7 @@
 """Every type that goes over the wire between startups, admins, agents and the API. Pydantic only."""
 
 from dure.wire.amend import Amended, Extend, Renewal, Resize, Shrink
-from dure.wire.audit import AuditEntry
+from dure.wire.audit import AuditAction, AuditEntry
 from dure.wire.companies import (
     Company,
     CompanyCreate,
@@ -104,6 +104,7 @@ __all__ = [
     "AllocationUsage",
     "Amended",
     "Ask",
+    "AuditAction",
     "AuditEntry",
     "Booking",
     "Calendar",
