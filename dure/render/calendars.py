@@ -94,7 +94,8 @@ def calendar(found: wire.Calendar, view: View) -> RenderableType:
     out = [
         Text(f"{node.node} is out of service {planned(drain, view)}") for node in found.nodes for drain in node.drains
     ]
-    legend = _legend(grid, names, view, drains=bool(out))
+    drains = any(drain.starts_at < found.until for node in found.nodes for drain in node.drains)
+    legend = _legend(grid, names, view, drains=drains)
     return Group(head, _ruler(grid, names, view), *lines, legend, *out, Text(), bookings(found, view))
 
 
