@@ -27,7 +27,7 @@ def extended(
 ) -> wire.Amended | DureError:
     """Extends a lease, or says why not: TooLateToExtend, ExtensionRefused. Raises UnknownLease, WrongState, InvalidRequest."""
     case = cases.locked(service, session, lease_id, actor, now)
-    change = _extension(case, body)
+    change = _extension(session, case, body)
     if isinstance(change, Declined):
         return refusals.answer(session, change, wire.AuditAction.LEASE_EXTEND, actor)
     cases.write(service, session, case, change, "extended")
@@ -39,7 +39,7 @@ def preview_extended(
 ) -> wire.Amended:
     """What `extended` would do. Raises what it raises or answers."""
     case = cases.seen(service, session, lease_id, actor, now)
-    return _shown(session, case, _extension(case, body), actor)
+    return _shown(session, case, _extension(session, case, body), actor)
 
 
 def shrunk(
@@ -110,7 +110,7 @@ def _audited(session: Session, case: Case, change: Change, action: wire.AuditAct
     return cases.shown(session, case, change, actor)
 
 
-def _extension(case: Case, body: wire.Extend) -> Change | Declined:
+def _extension(session: Session, case: Case, body: wire.Extend) -> Change | Declined:
     closed = closed_at(case.lease, case.book.policy, Instant(int(case.now)))
     if closed is not None:
         return refusals.closed(case, _until(case, body), closed)
@@ -122,7 +122,7 @@ def _extension(case: Case, body: wire.Extend) -> Change | Declined:
         )
     found = extend(case.book, case.lease.id, until, case.at, partly=partly)
     if isinstance(found, NotExtended):
-        return refusals.extension(case, found, until, partly=partly)
+        return refusals.extension(session, case, found, until, partly=partly)
     return cases.extension(case, found, until, partly=partly)
 
 

@@ -17,7 +17,7 @@ from scheduler.core.codec import Item
 from scheduler.core.model import Cause, Drain, Instant, Lease, NodeId, State
 from scheduler.core.replan import Plan
 from scheduler.service import Service
-from scheduler.store import audit, books, bulk, drains, fleet, nodes, records, tables
+from scheduler.store import audit, bulk, drains, fleet, nodes, records, tables
 from scheduler.store.db import Session
 from scheduler.store.times import from_wire, to_wire
 
@@ -37,8 +37,8 @@ def drain(
     if there is not None:
         return _already(service, session, there, now)
     row = drains.add(session, node, starts_at=window.start, ends_at=window.stop, reason=body.reason, now=now)
-    plans = {pool: service.replan(session, pool, now=now, queue=False, items=[books.drain(row)]) for pool in touched}
-    windows = [books.drain(row)]
+    plans = {pool: service.replan(session, pool, now=now, queue=False, items=[drains.to_core(row)]) for pool in touched}
+    windows = [drains.to_core(row)]
     running = _running(_books(plans), windows)
     _tell(session, running, row, now, event="drain_notice")
     audit.record(session, actor=actor, action=wire.AuditAction.NODE_DRAIN, subject=node, at=now, after=_kept(row))
@@ -61,7 +61,7 @@ def preview_drain(service: Service, session: Session, node: str, body: wire.Drai
         reason=body.reason,
         created_at=int(now),
     )
-    windows = [books.drain(row)]
+    windows = [drains.to_core(row)]
     plans = _seen(service, session, node, windows, now, queue=False)
     return _drained(session, [row], plans, _running(_books(plans), windows), now)
 
@@ -71,11 +71,11 @@ def resume(service: Service, session: Session, node: str, *, actor: Actor, now: 
     nodes.row(session, node)
     touched = fleet.hold_pools_of(session, node)
     rows = _open(session, node, now)
-    windows = [books.drain(row) for row in rows]
+    windows = [drains.to_core(row) for row in rows]
     before = [_kept(row) for row in rows]
     ended = [_ended(row, now) for row in rows]
     session.flush()
-    items = [books.drain(row) for row in ended]
+    items = [drains.to_core(row) for row in ended]
     plans = {pool: service.replan(session, pool, now=now, queue=True, items=items) for pool in touched}
     running = _running(_books(plans), windows)
     for row in ended:
@@ -97,9 +97,9 @@ def preview_resume(service: Service, session: Session, node: str, *, now: float)
     """What `resume` would do; nothing is changed. Raises what it raises."""
     nodes.row(session, node)
     rows = _open(session, node, now)
-    windows = [books.drain(row) for row in rows]
+    windows = [drains.to_core(row) for row in rows]
     ended = [_ended(tables.Drain(**row.model_dump()), now) for row in rows]
-    plans = _seen(service, session, node, [books.drain(row) for row in ended], now, queue=True)
+    plans = _seen(service, session, node, [drains.to_core(row) for row in ended], now, queue=True)
     return _drained(session, ended, plans, _running(_books(plans), windows), now)
 
 
@@ -128,7 +128,7 @@ def _already(service: Service, session: Session, row: tables.Drain, now: float) 
     """The answer to a drain that is there."""
     found = fleet.pools_of(session, row.node)
     seen = [service.books.seen(session, pool, Instant(math.ceil(now)))[1] for pool in found]
-    running = _running(seen, [books.drain(row)])
+    running = _running(seen, [drains.to_core(row)])
     return _drained(session, [row], {}, running, now).model_copy(update={"already": True})
 
 
@@ -162,7 +162,7 @@ def _tell(session: Session, leases: Iterable[Lease], row: tables.Drain, now: flo
     rows = [
         records.event_row(lease, event, at=now, cause=Cause.DRAIN, detail=detail)
         for lease in leases
-        if _goes_into(lease, books.drain(row))
+        if _goes_into(lease, drains.to_core(row))
     ]
     bulk.insert(session, (tables.LeaseEvent, rows))
 

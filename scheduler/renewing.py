@@ -65,6 +65,6 @@ def renew(service: Service, session: Session, row: tables.Lease, lease: Lease, *
         return refusals.closed(case, until, closed, missed=True)
     found = extend(book, lease.id, until, case.at, partly=True)
     if isinstance(found, NotExtended):
-        return refusals.extension(case, found, until, partly=True, verb="renewed")
+        return refusals.extension(session, case, found, until, partly=True, verb="renewed")
     cases.write(service, session, case, cases.extension(case, found, until, partly=True), "renewed")
     return None

@@ -38,6 +38,7 @@ from dure.wire.fleet import (
 from dure.wire.leases import (
     Ask,
     Decision,
+    DrainAhead,
     EndPreview,
     HeldGpu,
     Lease,
@@ -46,6 +47,7 @@ from dure.wire.leases import (
     NodeShare,
     PoolOption,
     Quote,
+    Slip,
 )
 from dure.wire.offers import Offer, OfferClaim, OfferReason, Offers, OfferSearch, OfferShare, PlacementClass, Unmet
 from dure.wire.problems import FieldError, Problem
@@ -119,6 +121,7 @@ __all__ = [
     "DeliveryState",
     "Difference",
     "Drain",
+    "DrainAhead",
     "DrainNode",
     "Drained",
     "EndCause",
@@ -185,6 +188,7 @@ __all__ = [
     "Seconds",
     "Shape",
     "Shrink",
+    "Slip",
     "Slot",
     "Step",
     "Text",

@@ -9,12 +9,13 @@ else has, where that goes as far.
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from scheduler.core.ahead import first
 from scheduler.core.book import Book
 from scheduler.core.calendar import Box, fits, free_from
 from scheduler.core.decide import FOR_EVER, moves
 from scheduler.core.draft import Draft
 from scheduler.core.lease import stretched
-from scheduler.core.model import Cause, Instant, Lease, LeaseId, NodeId, Policy, State
+from scheduler.core.model import Cause, Drain, Instant, Lease, LeaseId, NodeId, Policy, State
 from scheduler.core.placement import kept
 from scheduler.core.reserve import RESERVE
 from scheduler.core.shapes import most
@@ -28,11 +29,14 @@ What = Literal["horizon", "quota", "reserve", "drain", "promise", "capacity"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obstacle:
-    """What a lease cannot be extended past: from `at` on it has not what it would need. `leases` are those in the way."""
+    """What a lease cannot be extended past: from `at` on it has not what it would need. `leases` are those in the way, or
+    `drain` is, which may have begun before.
+    """
 
     what: What
     at: Instant
     leases: tuple[LeaseId, ...] = ()
+    drain: Drain | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,9 +189,10 @@ class _Way:
 
     def obstacle(self, node: NodeId, at: int) -> Obstacle:
         """Why the node does not have what it would take from that instant on."""
-        drains = self.draft.drains.values()
-        if any(drain.node == node and drain.starts_at <= at < drain.ends_at for drain in drains):
-            return Obstacle(what="drain", at=Instant(at))
+        drains = (drain for drain in self.draft.drains.values() if drain.node == node)
+        drain = first(drain for drain in drains if drain.starts_at <= at < drain.ends_at)
+        if drain is not None:
+            return Obstacle(what="drain", at=Instant(at), drain=drain)
         promised = [
             other.id
             for other in self.draft.leases.values()

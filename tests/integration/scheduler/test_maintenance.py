@@ -131,6 +131,11 @@ def test_what_finds_no_other_place_slips_with_its_cause(database: Database) -> N
     window = {"drain_starts_at": rfc(T0 + HOUR), "drain_ends_at": rfc(T0 + 3 * HOUR)}
     told = {"node": "n1", "drain": found.drains[0].id, "reason": "new driver", **window}
     assert told.items() <= world.detail(lease, "slipped").items()
+    assert (late.first_promised_start, late.slipped_s) == (to_wire(T0 + HOUR), 2 * HOUR)
+    [slip] = late.slips
+    assert (slip.promised_start_before, slip.promised_start) == (late.first_promised_start, late.promised_start)
+    assert (slip.cause, slip.node, slip.reason) == ("drain", "n1", "new driver")
+    assert slip.why == f"n1 is drained from {window['drain_starts_at']} to {window['drain_ends_at']}: new driver"
     assert explained(world, lease).endswith(
         f"because n1 is drained from {window['drain_starts_at']} to {window['drain_ends_at']}: new driver."
     )
@@ -154,6 +159,9 @@ def test_who_loses_a_node_is_told_which_and_what_is_wrong_there(
     for at in (20, 400):
         world.turn(T0 + at)
     assert world.lease(lease).state == "queued"
+    lost = world.lease(lease)
+    assert (lost.first_promised_start, lost.promised_start, lost.slipped_s) == (to_wire(T0 + HOUR), None, 0)
+    assert [(slip.promised_start, slip.node, slip.why) for slip in lost.slips] == [(None, "n1", says)]
     assert {"node": "n1", **want}.items() <= world.detail(lease, "queued").items()
     assert explained(world, lease).endswith(f"because {says}.")
 
