@@ -37,7 +37,7 @@ def calendar(
     begin = terminal.instant("--since", since) or terminal.now.replace(microsecond=0)
     if not terminal.now < begin + length:
         raise BadUsage("--for", "what is shown would be over by now, and the calendar begins now; for example 24h")
-    if length > LONGEST:
+    if begin + length > max(begin, terminal.now) + LONGEST:
         raise BadUsage("--for", "at most 62d are shown; for example 24h")
     with terminal.client() as client:
         found = client.calendar(pool, since=begin, until=begin + length)

@@ -12,6 +12,9 @@ from tests.unit.dure.conftest import Run
         pytest.param([], "2026-11-24T00:48:44Z", "2026-11-25T00:48:44Z", id="the next day"),
         pytest.param(["--for", "90m"], "2026-11-24T00:48:44Z", "2026-11-24T02:18:44Z", id="a while"),
         pytest.param(["--since", "today", "--for", "1d"], "2026-11-23T15:00:00Z", "2026-11-24T15:00:00Z", id="today"),
+        pytest.param(
+            ["--since", "-1d", "--for", "63d"], "2026-11-23T00:48:44Z", "2027-01-25T00:48:44Z", id="as much as there is"
+        ),
         pytest.param(["--since", "-1h"], "2026-11-23T23:48:44Z", "2026-11-24T23:48:44Z", id="from a while ago"),
     ],
 )
