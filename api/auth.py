@@ -33,8 +33,9 @@ def admit(session: Session, request: Request, roles: Collection[Role], *, now: f
 def allowed(actor: Actor, request: Request, roles: Collection[Role]) -> Actor:
     """The actor, if the role may do this, and for their own alone. Raises Forbidden, WrongNode."""
     if actor.role not in roles:
-        needed = " or ".join(sorted(roles))
-        raise Forbidden(f"this is for role {needed}; your token has role {actor.role}")
+        *others, last = sorted(roles)
+        may = f"{', '.join(others)} and {last} tokens" if others else f"{last} tokens"
+        raise Forbidden(f"your token's role is {actor.role}, and only {may} may do this")
     _own_alone(actor, request)
     return actor
 

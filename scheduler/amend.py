@@ -17,7 +17,7 @@ from scheduler.core.lease import sized_since, stretched
 from scheduler.core.model import Instant
 from scheduler.refusals import Declined
 from scheduler.service import Service
-from scheduler.store import audit
+from scheduler.store import audit, records
 from scheduler.store.db import Session
 from scheduler.store.times import from_wire
 
@@ -27,11 +27,11 @@ def extended(
 ) -> wire.Amended | DureError:
     """Extends a lease, or says why not: TooLateToExtend, ExtensionRefused. Raises UnknownLease, WrongState, InvalidRequest."""
     case = cases.locked(service, session, lease_id, actor, now)
-    change = _extension(case, body)
+    change = _extension(session, case, body)
     if isinstance(change, Declined):
-        return refusals.answer(session, change, "extend", actor)
+        return refusals.answer(session, change, wire.AuditAction.LEASE_EXTEND, actor)
     cases.write(service, session, case, change, "extended")
-    return _audited(session, case, change, "extend", actor)
+    return _audited(session, case, change, wire.AuditAction.LEASE_EXTEND, actor)
 
 
 def preview_extended(
@@ -39,7 +39,7 @@ def preview_extended(
 ) -> wire.Amended:
     """What `extended` would do. Raises what it raises or answers."""
     case = cases.seen(service, session, lease_id, actor, now)
-    return _shown(session, case, _extension(case, body), actor)
+    return _shown(session, case, _extension(session, case, body), actor)
 
 
 def shrunk(
@@ -49,12 +49,12 @@ def shrunk(
     case = cases.locked(service, session, lease_id, actor, now)
     change = _shrunk(case, body)
     if isinstance(change, Declined):
-        return refusals.answer(session, change, "shrink", actor)
+        return refusals.answer(session, change, wire.AuditAction.LEASE_SHRINK, actor)
     if change.lease.ends_at != case.lease.ends_at:
         case.row.renew_s = None
     sizes.give_back(session, case, change)
     cases.write(service, session, case, change, "shrunk")
-    return _audited(session, case, change, "shrink", actor)
+    return _audited(session, case, change, wire.AuditAction.LEASE_SHRINK, actor)
 
 
 def preview_shrunk(
@@ -73,11 +73,11 @@ def resized(
     ready = sizes.ready(session, case)
     change = sizes.resized(cases.open_to_change(case), body, ready)
     if isinstance(change, Declined):
-        return refusals.answer(session, change, "resize", actor)
+        return refusals.answer(session, change, wire.AuditAction.LEASE_RESIZE, actor)
     sizes.give_back(session, case, change)
     sizes.take(session, case, change, ready)
     cases.write(service, session, case, change, "resized")
-    return _audited(session, case, change, "resize", actor)
+    return _audited(session, case, change, wire.AuditAction.LEASE_RESIZE, actor)
 
 
 def preview_resized(
@@ -95,22 +95,22 @@ def _shown(session: Session, case: Case, change: Change | Declined, actor: Actor
     return cases.shown(session, case, change, actor)
 
 
-def _audited(session: Session, case: Case, change: Change, verb: str, actor: Actor) -> wire.Amended:
+def _audited(session: Session, case: Case, change: Change, action: wire.AuditAction, actor: Actor) -> wire.Amended:
     before, after = case.lease, change.lease
     audit.record(
         session,
         actor=actor,
-        action=f"lease.{verb}",
+        action=action,
         subject=case.row.id,
         at=case.now,
-        before={"ends_at": before.ends_at, "gpus": before.gpus},
-        after={"ends_at": after.ends_at, "gpus": after.gpus},
+        before={"ends_at": records.time(before.ends_at), "gpus": before.gpus},
+        after={"ends_at": records.time(after.ends_at), "gpus": after.gpus},
     )
     session.flush()
     return cases.shown(session, case, change, actor)
 
 
-def _extension(case: Case, body: wire.Extend) -> Change | Declined:
+def _extension(session: Session, case: Case, body: wire.Extend) -> Change | Declined:
     closed = closed_at(case.lease, case.book.policy, Instant(int(case.now)))
     if closed is not None:
         return refusals.closed(case, _until(case, body), closed)
@@ -122,7 +122,7 @@ def _extension(case: Case, body: wire.Extend) -> Change | Declined:
         )
     found = extend(case.book, case.lease.id, until, case.at, partly=partly)
     if isinstance(found, NotExtended):
-        return refusals.extension(case, found, until, partly=partly)
+        return refusals.extension(session, case, found, until, partly=partly)
     return cases.extension(case, found, until, partly=partly)
 
 

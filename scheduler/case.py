@@ -15,7 +15,7 @@ from scheduler.core.model import Cause, Instant, Lease, Placement, State
 from scheduler.core.record import Record
 from scheduler.core.replan import Move, soonest
 from scheduler.service import Service, locked_lease
-from scheduler.store import amendments, edges, generation, leases, plans, tables
+from scheduler.store import amendments, drains, edges, generation, leases, plans, tables
 from scheduler.store.amendments import Amendment, Event
 from scheduler.store.db import Session
 from scheduler.store.records import Said
@@ -137,8 +137,10 @@ def shown(session: Session, case: Case, change: Change, actor: Actor) -> wire.Am
     if after.ends_at < before.ends_at:  # who asks for an earlier end wants it to end
         lease = lease.model_copy(update={"renew": False, "renew_s": None})
     mine = [str(moved.id) for moved, _ in change.moves if actor.company in (None, moved.company)]
+    policy = case.book.policy
+    ahead = drains.ahead_of(session, [after], {after.pool: policy.gap_s}).get(after.id)
     return wire.Amended(
-        lease=leases.with_end(lease, after, case.book.policy.extension_closes_s),
+        lease=leases.with_end(lease, after, policy.extension_closes_s, ahead),
         by_s=after.ends_at - before.ends_at,
         commit_gpu_seconds=box(after) - box(before),
         made_way=mine,

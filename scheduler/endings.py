@@ -30,7 +30,14 @@ def release(service: Service, session: Session, lease_id: str, *, actor: Actor, 
     stopped = advance(lease, State.ENDING, cause, Instant(math.ceil(now)))
     leases.change(session, row, stopped, generation=generation.bump(session, row.pool), at=now)
     records.event(session, row, "ending", at=now, cause=cause)
-    audit.record(session, actor=actor, action="lease.release", subject=row.id, at=now, after={"cause": cause.value})
+    audit.record(
+        session,
+        actor=actor,
+        action=wire.AuditAction.LEASE_RELEASE,
+        subject=row.id,
+        at=now,
+        after={"cause": cause.value},
+    )
     edges.notify(session, row.pool)
     session.flush()
     return leases.to_wires(session, [row])[0]
@@ -70,7 +77,7 @@ def cancel(session: Session, lease_id: str, *, actor: Actor, now: float) -> wire
         )
         ledger.post(session, [entry], at=int(now))
     records.event(session, row, "cancelled", at=now, cause=Cause.CANCELLED)
-    audit.record(session, actor=actor, action="lease.cancel", subject=row.id, at=now)
+    audit.record(session, actor=actor, action=wire.AuditAction.LEASE_CANCEL, subject=row.id, at=now)
     edges.notify(session, row.pool)
     session.flush()
     return leases.to_wires(session, [row])[0]

@@ -1,7 +1,7 @@
 """Why a lease is as it is: everything that happened to it in words, each with the decision that made it."""
 
-from datetime import datetime
-from heapq import merge
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from dure import wire
 from scheduler import asks
@@ -31,9 +31,28 @@ def explain(session: Session, lease: str, *, actor: Actor, expected: Expected) -
     told = [_step(event, said) for event in events]
     named = {step.decision for step in told}
     refused = [_refusal(one) for one in about if one.kind in CHANGES and one.id not in named]
-    return wire.Explanation(
-        lease=found, placed=_placed(found), steps=list(merge(told, refused[:MOST_STEPS], key=_order))
-    )
+    return wire.Explanation(lease=found, placed=_placed(found), steps=ordered(told, refused[:MOST_STEPS]))
+
+
+def ordered(told: Sequence[wire.Step], refused: Iterable[wire.Step]) -> list[wire.Step]:
+    """Refused changes among what was told, both oldest first.
+
+    Times are whole seconds. Within one, a refusal has the state in which the lease was refused, and comes while what was
+    told left it in that; decisions' ids grow.
+    """
+    steps = list(told)
+    for one in refused:
+        steps.insert(_place(steps, one), one)
+    return steps
+
+
+def _place(steps: Sequence[wire.Step], one: wire.Step) -> int:
+    first = sum(1 for _ in takewhile(lambda step: step.at < one.at, steps))
+    last = first + sum(1 for _ in takewhile(lambda step: step.at == one.at, steps[first:]))
+    newer = (at for at in range(first, last) if (steps[at].decision or "") > (one.decision or ""))
+    last = next(newer, last)
+    fitting = (at for at in range(last, first - 1, -1) if at and steps[at - 1].state is one.state)
+    return next(fitting, last)
 
 
 def _placed(lease: wire.Lease) -> str | None:
@@ -41,13 +60,8 @@ def _placed(lease: wire.Lease) -> str | None:
     return placed(asks.shape(lease.shape), Purpose(lease.purpose), placement) if placement else None
 
 
-def _order(step: wire.Step) -> tuple[datetime, str]:
-    """In one second by their decisions, whose ids grow; what no decision made comes first."""
-    return step.at, step.decision or ""
-
-
 def _refusal(found: Decision) -> wire.Step:
-    """A change that was asked for and refused; no event tells it, as it was answered."""
+    """A change that was asked for and refused, in the state that the lease had; no event tells it, as it was answered."""
     [lease] = record.loads(found.result or "{}")["refused"]
     return wire.Step(
         at=to_wire(found.at),

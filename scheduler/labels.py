@@ -18,5 +18,7 @@ def label(session: Session, node: str, body: wire.NodeLabels, *, actor: Actor, n
     session.add(row)
     session.flush()
     fleet.recount(session, pools=touched, nodes=[node], now=now)
-    audit.record(session, actor=actor, action="node.label", subject=node, at=now, before=before, after=said)
+    audit.record(
+        session, actor=actor, action=wire.AuditAction.NODE_LABEL, subject=node, at=now, before=before, after=said
+    )
     return nodes.get(session, node, now=now)

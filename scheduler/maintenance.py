@@ -5,17 +5,19 @@ Works in the caller's transaction, under the locks of the node's pools.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from dure import wire
 from dure.errors import BeyondHorizon, InvalidRequest, NotDrained
 from dure.wire import FieldError
 from scheduler.actor import Actor
 from scheduler.core import words
+from scheduler.core.book import Book
 from scheduler.core.codec import Item
-from scheduler.core.model import Cause, Drain, Lease, NodeId, State
+from scheduler.core.model import Cause, Drain, Instant, Lease, NodeId, State
 from scheduler.core.replan import Plan
 from scheduler.service import Service
-from scheduler.store import audit, books, bulk, drains, fleet, nodes, records, tables
+from scheduler.store import audit, bulk, drains, fleet, nodes, records, tables
 from scheduler.store.db import Session
 from scheduler.store.times import from_wire, to_wire
 
@@ -25,17 +27,21 @@ def drain(
 ) -> wire.Drained:
     """Takes the node out of service. What is scheduled on it then goes elsewhere; what runs goes on to its end.
 
+    Where a drain for that reason takes all of that time already, that one is answered and nothing is done.
     Raises UnknownNode, InvalidRequest, BeyondHorizon.
     """
     nodes.row(session, node)
     window = _window(body, now)
     touched = fleet.hold_pools_of(session, node)
+    there = _there(session, node, window, body.reason, now)
+    if there is not None:
+        return _already(service, session, there, now)
     row = drains.add(session, node, starts_at=window.start, ends_at=window.stop, reason=body.reason, now=now)
-    plans = {pool: service.replan(session, pool, now=now, queue=False, items=[books.drain(row)]) for pool in touched}
-    windows = [books.drain(row)]
-    running = _running(plans.values(), windows)
+    plans = {pool: service.replan(session, pool, now=now, queue=False, items=[drains.to_core(row)]) for pool in touched}
+    windows = [drains.to_core(row)]
+    running = _running(_books(plans), windows)
     _tell(session, running, row, now, event="drain_notice")
-    audit.record(session, actor=actor, action="node.drain", subject=node, at=now, after=body.model_dump(mode="json"))
+    audit.record(session, actor=actor, action=wire.AuditAction.NODE_DRAIN, subject=node, at=now, after=_kept(row))
     session.flush()
     return _drained(session, [row], plans, running, now)
 
@@ -44,6 +50,9 @@ def preview_drain(service: Service, session: Session, node: str, body: wire.Drai
     """What `drain` would do; nothing is changed. Raises what it raises."""
     nodes.row(session, node)
     window = _window(body, now)
+    there = _there(session, node, window, body.reason, now)
+    if there is not None:
+        return _already(service, session, there, now)
     row = tables.Drain(
         id="drn_dry_run",
         node=node,
@@ -52,9 +61,9 @@ def preview_drain(service: Service, session: Session, node: str, body: wire.Drai
         reason=body.reason,
         created_at=int(now),
     )
-    windows = [books.drain(row)]
+    windows = [drains.to_core(row)]
     plans = _seen(service, session, node, windows, now, queue=False)
-    return _drained(session, [row], plans, _running(plans.values(), windows), now)
+    return _drained(session, [row], plans, _running(_books(plans), windows), now)
 
 
 def resume(service: Service, session: Session, node: str, *, actor: Actor, now: float) -> wire.Drained:
@@ -62,16 +71,24 @@ def resume(service: Service, session: Session, node: str, *, actor: Actor, now: 
     nodes.row(session, node)
     touched = fleet.hold_pools_of(session, node)
     rows = _open(session, node, now)
-    windows = [books.drain(row) for row in rows]
-    before = [drains.to_wire_drain(row, {}).model_dump(mode="json", exclude={"empty_from"}) for row in rows]
+    windows = [drains.to_core(row) for row in rows]
+    before = [_kept(row) for row in rows]
     ended = [_ended(row, now) for row in rows]
     session.flush()
-    items = [books.drain(row) for row in ended]
+    items = [drains.to_core(row) for row in ended]
     plans = {pool: service.replan(session, pool, now=now, queue=True, items=items) for pool in touched}
-    running = _running(plans.values(), windows)
+    running = _running(_books(plans), windows)
     for row in ended:
         _tell(session, running, row, now, event="drain_lifted")
-    audit.record(session, actor=actor, action="node.resume", subject=node, at=now, before={"drains": before})
+    audit.record(
+        session,
+        actor=actor,
+        action=wire.AuditAction.NODE_RESUME,
+        subject=node,
+        at=now,
+        before={"drains": before},
+        after={"drains": [_kept(row) for row in ended]},
+    )
     session.flush()
     return _drained(session, ended, plans, running, now)
 
@@ -80,10 +97,10 @@ def preview_resume(service: Service, session: Session, node: str, *, now: float)
     """What `resume` would do; nothing is changed. Raises what it raises."""
     nodes.row(session, node)
     rows = _open(session, node, now)
-    windows = [books.drain(row) for row in rows]
+    windows = [drains.to_core(row) for row in rows]
     ended = [_ended(tables.Drain(**row.model_dump()), now) for row in rows]
-    plans = _seen(service, session, node, [books.drain(row) for row in ended], now, queue=True)
-    return _drained(session, ended, plans, _running(plans.values(), windows), now)
+    plans = _seen(service, session, node, [drains.to_core(row) for row in ended], now, queue=True)
+    return _drained(session, ended, plans, _running(_books(plans), windows), now)
 
 
 def _window(body: wire.DrainNode, now: float) -> range:
@@ -97,6 +114,22 @@ def _window(body: wire.DrainNode, now: float) -> range:
         message = f"the drain would end after the calendar's {wire.HORIZON_S // 86400} days; end it before {last}"
         raise BeyondHorizon(message, errors=[FieldError(field="duration_s", message=message)])
     return range(start, start + body.duration_s)
+
+
+def _there(session: Session, node: str, window: range, reason: str | None, now: float) -> tables.Drain | None:
+    """A drain of the node that takes all of that time, for that reason if one is said: another one would change nothing."""
+    for row in drains.open_of(session, [node], now=now):
+        if row.starts_at <= window.start and window.stop <= row.ends_at and reason in (None, row.reason):
+            return row
+    return None
+
+
+def _already(service: Service, session: Session, row: tables.Drain, now: float) -> wire.Drained:
+    """The answer to a drain that is there."""
+    found = fleet.pools_of(session, row.node)
+    seen = [service.books.seen(session, pool, Instant(math.ceil(now)))[1] for pool in found]
+    running = _running(seen, [drains.to_core(row)])
+    return _drained(session, [row], {}, running, now).model_copy(update={"already": True})
 
 
 def _open(session: Session, node: str, now: float) -> list[tables.Drain]:
@@ -113,6 +146,11 @@ def _ended(row: tables.Drain, now: float) -> tables.Drain:
     return row
 
 
+def _kept(row: tables.Drain) -> dict[str, Any]:
+    """A drain in the audit log."""
+    return drains.to_wire_drain(row, {}).model_dump(mode="json", exclude={"node", "empty_from"})
+
+
 def _tell(session: Session, leases: Iterable[Lease], row: tables.Drain, now: float, *, event: str) -> None:
     """Tells the companies of what runs on a node about a drain of it, or about its end."""
     detail = {
@@ -124,7 +162,7 @@ def _tell(session: Session, leases: Iterable[Lease], row: tables.Drain, now: flo
     rows = [
         records.event_row(lease, event, at=now, cause=Cause.DRAIN, detail=detail)
         for lease in leases
-        if _goes_into(lease, books.drain(row))
+        if _goes_into(lease, drains.to_core(row))
     ]
     bulk.insert(session, (tables.LeaseEvent, rows))
 
@@ -136,12 +174,16 @@ def _seen(
     return {pool: service.seen(session, pool, now=now, queue=queue, items=items) for pool in found}
 
 
-def _running(plans: Iterable[Plan], windows: Sequence[Drain]) -> list[Lease]:
+def _books(plans: Mapping[str, Plan]) -> list[Book]:
+    return [plan.book for plan in plans.values()]
+
+
+def _running(found_in: Iterable[Book], windows: Sequence[Drain]) -> list[Lease]:
     """Active leases on the node that go on into a drain, the first to stop first."""
     found = [
         lease
-        for plan in plans
-        for lease in plan.book.leases.values()
+        for book in found_in
+        for lease in book.leases.values()
         if lease.state in (State.ACTIVE, State.ENDING) and any(_goes_into(lease, window) for window in windows)
     ]
     return sorted(found, key=lambda lease: (lease.stops_at or 0, lease.id))

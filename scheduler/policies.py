@@ -13,6 +13,14 @@ def change_policy(
     """Changes what is said of how the pool promises; what is promised stays. Raises UnknownPool."""
     row, before = pools.change_policy(session, pool, body)
     service.replan(session, pool, now=now, items=[books.policy(row)])
-    audit.record(session, actor=actor, action="pool.policy", subject=pool, at=now, before=before, after=body.said())
+    audit.record(
+        session,
+        actor=actor,
+        action=wire.AuditAction.POOL_POLICY,
+        subject=pool,
+        at=now,
+        before=before,
+        after=body.said(),
+    )
     session.flush()
     return pools.get(session, pool)

@@ -10,13 +10,13 @@ from dure import wire
 from dure.errors import DureError, ExtensionRefused, ResizeRefused, TooLateToExtend
 from scheduler.actor import Actor
 from scheduler.case import Case
-from scheduler.core import record, words
+from scheduler.core import record, sentences, words
 from scheduler.core.extend import NotExtended, Obstacle
 from scheduler.core.growth import NotGrown, TooSmall, Way
-from scheduler.core.model import Instant, LeaseId
+from scheduler.core.model import Cause, Instant, LeaseId
 from scheduler.core.record import Record
 from scheduler.core.shapes import size_of
-from scheduler.store import audit, plans, records
+from scheduler.store import audit, drains, plans, records
 from scheduler.store.db import Session
 from scheduler.store.records import Said
 
@@ -62,16 +62,18 @@ def keep(session: Session, found: Declined) -> wire.Decision:
     return records.refusal_to_wire(said, id=id_, policy_version=case.book.policy.version, at=case.now)
 
 
-def answer(session: Session, found: Declined, verb: str, actor: Actor) -> DureError:
+def answer(session: Session, found: Declined, action: wire.AuditAction, actor: Actor) -> DureError:
     """Keeps the refusal of what somebody asked for; the problem that names its decision."""
     decision, row = keep(session, found), found.case.row
     after = {"refused": decision.code, "decision": decision.id}
-    audit.record(session, actor=actor, action=f"lease.{verb}", subject=row.id, at=found.case.now, after=after)
+    audit.record(session, actor=actor, action=action, subject=row.id, at=found.case.now, after=after)
     session.flush()
     return found.error(actor, decision)
 
 
-def extension(case: Case, found: NotExtended, until: int, *, partly: bool, verb: str = "extended") -> Declined:
+def extension(
+    session: Session, case: Case, found: NotExtended, until: int, *, partly: bool, verb: str = "extended"
+) -> Declined:
     """`verb` says what was to be done: a renewal is an extension too."""
     lease, obstacle = case.lease, found.obstacle
     longest_until = words.time(case.ends_at + found.longest_s)
@@ -83,7 +85,10 @@ def extension(case: Case, found: NotExtended, until: int, *, partly: bool, verb:
         "gpus": lease.gpus,
         **_in_the_way(case, obstacle.what, obstacle.at, obstacle.leases),
     }
-    why = _why(case, obstacle)
+    drained = _drained(session, obstacle)
+    if obstacle.drain is not None:
+        numbers |= drained | {"in_the_way_from": words.time(obstacle.drain.starts_at)}
+    why = _why(case, obstacle, drained)
     detail = (
         f"lease {lease.id} cannot be {verb} until {words.time(until)}: {why}; it can until {longest_until}, with `partly` or `longest`"
         if found.longest_s
@@ -165,7 +170,16 @@ def _when(way: Way) -> Numbers:
     return found
 
 
-def _why(case: Case, obstacle: Obstacle) -> str:
+def _drained(session: Session, obstacle: Obstacle) -> Numbers:
+    """The drain that is in the way, and why it is, if one is."""
+    if obstacle.drain is None:
+        return {}
+    reason = drains.reasons(session, [obstacle.drain.id]).get(obstacle.drain.id)
+    said = records.drain(obstacle.drain, reason)
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _why(case: Case, obstacle: Obstacle, drained: Numbers) -> str:
     at = words.time(obstacle.at)
     match obstacle.what:
         case "horizon":
@@ -179,7 +193,7 @@ def _why(case: Case, obstacle: Obstacle) -> str:
         case "reserve":
             return f"what long leases may take of the pool is taken from {at} on"
         case "drain":
-            return f"a node that it runs on is out of service from {at} on"
+            return sentences.because(Cause.DRAIN, drained)
         case "promise":
             return f"its GPUs are promised to others from {at} on, who have no place on other nodes"
         case "capacity":

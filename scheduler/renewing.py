@@ -29,7 +29,14 @@ def renewing(
     row.renew_s = row.asked_s if body.renew else None
     row.renewal_refused_at = None
     session.add(row)
-    audit.record(session, actor=actor, action="lease.renewal", subject=row.id, at=case.now, after=body.model_dump())
+    audit.record(
+        session,
+        actor=actor,
+        action=wire.AuditAction.LEASE_RENEWAL,
+        subject=row.id,
+        at=case.now,
+        after=body.model_dump(),
+    )
     session.flush()
     return leases.to_wires(session, [row], service.expectations.of(session, case.now))[0]
 
@@ -58,6 +65,6 @@ def renew(service: Service, session: Session, row: tables.Lease, lease: Lease, *
         return refusals.closed(case, until, closed, missed=True)
     found = extend(book, lease.id, until, case.at, partly=True)
     if isinstance(found, NotExtended):
-        return refusals.extension(case, found, until, partly=True, verb="renewed")
+        return refusals.extension(session, case, found, until, partly=True, verb="renewed")
     cases.write(service, session, case, cases.extension(case, found, until, partly=True), "renewed")
     return None

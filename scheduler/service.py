@@ -238,7 +238,7 @@ def _audited(answers: Sequence[Answer], requests: Sequence[Request], now: float)
     return [
         audit.row(
             actor=request.actor,
-            action="lease.ask",
+            action=wire.AuditAction.LEASE_ASK,
             subject=found.lease.id,
             at=now,
             after={**request.body.model_dump(mode="json"), "state": found.lease.state.value},

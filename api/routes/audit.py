@@ -17,7 +17,13 @@ OfActor = Annotated[
     str | None,
     Query(max_length=200, description="By who did it: a role, `company:acme`, or the whole of it with the token."),
 ]
-OfAction = Annotated[str | None, Query(max_length=100, description="By what was done: `quota`, or `quota.set`.")]
+OfAction = Annotated[
+    str | None,
+    Query(
+        max_length=100,
+        description="By what was done: `quota`, or `quota.set`; what is none is refused with all there are.",
+    ),
+]
 OfSubject = Annotated[str | None, Query(max_length=200, description="By the id or name of what it was done to.")]
 
 

@@ -62,7 +62,8 @@ def show_node(node: wire.NodeName, call: StaffReads) -> Response:
 )
 def drain_node(node: wire.NodeName, body: wire.DrainNode, call: OperatorWrites, dry_run: DryRun = False) -> Response:
     """For admins. What is scheduled on it then is placed elsewhere at once, later only where nothing else is left; what
-    runs goes on to its end. The answer says whom it touches.
+    runs goes on to its end. The answer says whom it touches. A drain over a time that one takes already, for the same
+    reason or with none said, is that one (`already`).
     """
     if dry_run:
         return call.read(lambda at: maintenance.preview_drain(at.service, at.session, node, body, now=at.now))

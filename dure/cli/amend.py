@@ -22,10 +22,10 @@ Gpus = Annotated[int | None, typer.Option(metavar="N", min=1, help="To so many G
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to `dure lease`."""
-    command(app, "extend")(extend)
-    command(app, "shrink")(shrink)
-    command(app, "resize")(resize)
-    command(app, "renew")(renew)
+    command(app, "extend", changes=True)(extend)
+    command(app, "shrink", changes=True)(shrink)
+    command(app, "resize", changes=True)(resize)
+    command(app, "renew", changes=True)(renew)
 
 
 def extend(

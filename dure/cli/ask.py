@@ -23,7 +23,7 @@ class Purpose(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Adds the command to `dure` itself."""
-    command(app, "ask")(ask)
+    command(app, "ask", changes=True)(ask)
 
 
 def ask(  # noqa: PLR0913 (one parameter an option)

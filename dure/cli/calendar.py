@@ -8,7 +8,10 @@ import typer
 from dure.cli import limits
 from dure.cli.command import command
 from dure.cli.pool import seconds
-from dure.cli.terminal import Terminal
+from dure.cli.terminal import BadUsage, Terminal
+
+LONGEST = timedelta(days=62)
+"""What the API shows at most."""
 
 
 def register(app: typer.Typer) -> None:
@@ -32,6 +35,10 @@ def calendar(
     limits.name("POOL", pool, limits.POOL)
     length = timedelta(seconds=seconds("--for", duration))
     begin = terminal.instant("--since", since) or terminal.now.replace(microsecond=0)
+    if not terminal.now < begin + length:
+        raise BadUsage("--for", "what is shown would be over by now, and the calendar begins now; for example 24h")
+    if begin + length > max(begin, terminal.now) + LONGEST:
+        raise BadUsage("--for", "at most 62d are shown; for example 24h")
     with terminal.client() as client:
         found = client.calendar(pool, since=begin, until=begin + length)
     terminal.show(found, lambda view: calendars.calendar(found, view))

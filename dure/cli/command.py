@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from dure.cli import failures
-from dure.cli.terminal import Outside, Terminal
+from dure.cli.terminal import BadUsage, Outside, Terminal
 
 _PANEL = "Context (also before the command)"
 
@@ -51,6 +51,8 @@ _SHARED: dict[str, Any] = {
     "why": Why,
     "json": Json,
 }
+_OF_CHANGES = frozenset({"why"})
+"""Those of commands that change something; there is nothing to keep of the others."""
 
 
 def begin(ctx: typer.Context, flags: dict[str, Any]) -> None:
@@ -58,19 +60,29 @@ def begin(ctx: typer.Context, flags: dict[str, Any]) -> None:
     ctx.obj = (ctx.obj if isinstance(ctx.obj, Outside) else Outside(), flags)
 
 
-def command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Registers `run(terminal, ...)` as `name`. A parameter of its own wins over a shared option of the same name."""
+def command(
+    app: typer.Typer, name: str, *, changes: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Registers `run(terminal, ...)` as `name`. A parameter of its own wins over a shared option of the same name.
+
+    Only one that `changes` something takes `--why`, because the audit log keeps it with what was changed.
+    """
 
     def register(run: Callable[..., None]) -> Callable[..., None]:
         own = dict(inspect.signature(run).parameters)
         own.pop("terminal")
-        shared = {option: kind for option, kind in _SHARED.items() if option not in own}
+        left_out = own.keys() | (frozenset[str]() if changes else _OF_CHANGES)
+        shared = {option: kind for option, kind in _SHARED.items() if option not in left_out}
 
         @functools.wraps(run)
         def invoke(ctx: typer.Context, **given: Any) -> None:
             said = {option: given.pop(option) for option in shared}
             terminal = _terminal(ctx, said)
             try:
+                if terminal.flags.why is not None and not changes:
+                    raise BadUsage(
+                        "--why", "nothing is changed here, so there is nothing to keep it with; leave it out"
+                    )
                 run(terminal, **given)
             except Exception as error:
                 code = failures.answer(error, terminal)

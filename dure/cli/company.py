@@ -13,7 +13,7 @@ app = typer.Typer(help="Companies: the startups that share the pools.", no_args_
 Name = Annotated[str, typer.Argument(metavar="COMPANY", help="Its short name: a-z, 0-9 and -, for example acme.")]
 
 
-@command(app, "add")
+@command(app, "add", changes=True)
 def add(
     terminal: Terminal,
     name: Name,

@@ -75,7 +75,7 @@ def show(terminal: Terminal, lease_id: LeaseId) -> None:
     terminal.show(found, lambda view: leases.lease(found, view))
 
 
-@command(app, "release")
+@command(app, "release", changes=True)
 def release(terminal: Terminal, lease_id: LeaseId, *, dry_run: DryRun = False) -> None:
     """End an active lease now.
 
@@ -93,7 +93,7 @@ def release(terminal: Terminal, lease_id: LeaseId, *, dry_run: DryRun = False) -
             terminal.show(released, lambda view: leases.lease(released, view))
 
 
-@command(app, "cancel")
+@command(app, "cancel", changes=True)
 def cancel(terminal: Terminal, lease_id: LeaseId, *, dry_run: DryRun = False) -> None:
     """Give up a lease that has not started.
 

@@ -16,7 +16,7 @@ app = typer.Typer(help="Nodes: machines with GPUs, each with an agent.", no_args
 Name = Annotated[str, typer.Argument(metavar="NODE", help="Its name, for example gpu-01.")]
 
 
-@command(app, "enroll")
+@command(app, "enroll", changes=True)
 def enroll(
     terminal: Terminal,
     name: Name,
@@ -66,7 +66,7 @@ def _is_enrolled(terminal: Terminal, name: str) -> bool:
     return True
 
 
-@command(app, "drain")
+@command(app, "drain", changes=True)
 def drain(
     terminal: Terminal,
     name: Name,
@@ -80,7 +80,7 @@ def drain(
 ) -> None:
     """Take a node out of service for a while.
 
-    What is scheduled on it then goes elsewhere at once; what runs goes on to its end.
+    What is scheduled on it then goes elsewhere at once; what runs goes on to its end. Said again it changes nothing.
     """
     from dure import wire
     from dure.render import maintenance
@@ -95,7 +95,7 @@ def drain(
     terminal.show(found, lambda view: maintenance.drained(found, view, dry_run=dry_run))
 
 
-@command(app, "resume")
+@command(app, "resume", changes=True)
 def resume(
     terminal: Terminal,
     name: Name,
@@ -114,7 +114,7 @@ def resume(
     terminal.show(found, lambda view: maintenance.drained(found, view, dry_run=dry_run))
 
 
-@command(app, "label")
+@command(app, "label", changes=True)
 def label(
     terminal: Terminal,
     name: Name,

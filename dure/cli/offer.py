@@ -95,7 +95,7 @@ def show(terminal: Terminal, offer_id: OfferId) -> None:
     terminal.show(found, lambda view: offers.offer(found, view))
 
 
-@command(app, "claim")
+@command(app, "claim", changes=True)
 def claim(
     terminal: Terminal,
     offer_id: OfferId,

@@ -50,7 +50,7 @@ RenewsBefore = Annotated[
 Name = Annotated[str, typer.Argument(metavar="POOL", help="Its name, for example h100-80gb.")]
 
 
-@command(app, "add")
+@command(app, "add", changes=True)
 def add(  # noqa: PLR0913 (one parameter an option)
     terminal: Terminal,
     name: Name,
@@ -97,7 +97,7 @@ def add(  # noqa: PLR0913 (one parameter an option)
     terminal.show(added, lambda view: fleet.pool(added, view))
 
 
-@command(app, "policy")
+@command(app, "policy", changes=True)
 def policy(
     terminal: Terminal,
     name: Name,

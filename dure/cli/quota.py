@@ -13,7 +13,7 @@ app = typer.Typer(help="Quotas: how many GPUs of a pool a company may hold at on
 Company = Annotated[str, typer.Argument(metavar="COMPANY", help="The company.")]
 
 
-@command(app, "set")
+@command(app, "set", changes=True)
 def put(
     terminal: Terminal,
     company: Company,

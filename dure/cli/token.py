@@ -26,7 +26,7 @@ class Role(StrEnum):
     NODE = "node"
 
 
-@command(app, "issue")
+@command(app, "issue", changes=True)
 def issue(
     terminal: Terminal,
     *,
@@ -77,7 +77,7 @@ def every(terminal: Terminal) -> None:
         terminal.show_all(client.tokens(), wire.Page[wire.Token], companies.tokens)
 
 
-@command(app, "revoke")
+@command(app, "revoke", changes=True)
 def revoke(
     terminal: Terminal,
     token_id: Annotated[str, typer.Argument(metavar="TOKEN_ID", help="Its id, as dure token list shows it.")],

@@ -16,7 +16,7 @@ MOST = 1000
 """Deliveries that one list shows."""
 
 
-@command(app, "add")
+@command(app, "add", changes=True)
 def add(
     terminal: Terminal,
     url: Annotated[str, typer.Argument(metavar="URL", help="Where events are sent, with https://.")],
@@ -98,7 +98,7 @@ def test(terminal: Terminal, webhook_id: WebhookId) -> None:
         raise typer.Exit(exits.UNAVAILABLE)
 
 
-@command(app, "rotate")
+@command(app, "rotate", changes=True)
 def rotate(terminal: Terminal, webhook_id: WebhookId) -> None:
     """Change the secret of a webhook.
 
@@ -112,7 +112,7 @@ def rotate(terminal: Terminal, webhook_id: WebhookId) -> None:
     terminal.show(issued, lambda view: webhooks.issued(issued, view))
 
 
-@command(app, "enable")
+@command(app, "enable", changes=True)
 def enable(terminal: Terminal, webhook_id: WebhookId) -> None:
     """Send to a webhook again, from now on.
 
@@ -126,7 +126,7 @@ def enable(terminal: Terminal, webhook_id: WebhookId) -> None:
     terminal.show(found, lambda view: webhooks.webhook(found, [], view))
 
 
-@command(app, "remove")
+@command(app, "remove", changes=True)
 def remove(terminal: Terminal, webhook_id: WebhookId) -> None:
     """Remove a webhook; nothing is sent to it any more."""
     from dure.render import webhooks

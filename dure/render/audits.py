@@ -1,13 +1,19 @@
 """The audit log as a table: one act a row, with what it changed."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from rich.console import RenderableType
 from rich.text import Text
 
-from dure import wire
+from dure import times, wire
 from dure.render.view import View, table, timed
+
+Values = Mapping[str, Any]
+
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z")
 
 
 def audit(found: Iterable[wire.AuditEntry], view: View) -> RenderableType:
@@ -23,7 +29,7 @@ def audit(found: Iterable[wire.AuditEntry], view: View) -> RenderableType:
                 one.actor,
                 one.action,
                 one.subject,
-                ", ".join(_changed(one)) or view.none,
+                ", ".join(_changed(one.before or {}, one.after or {}, view)) or view.none,
                 one.reason or view.none,
             )
             for one in shown
@@ -35,17 +41,57 @@ def audit(found: Iterable[wire.AuditEntry], view: View) -> RenderableType:
     return timed(made, view)
 
 
-def _changed(one: wire.AuditEntry) -> Iterator[str]:
-    """What is other than before; of something new all that was said."""
-    before, after = one.before or {}, one.after or {}
+def _changed(before: Values, after: Values, view: View) -> Iterator[str]:
+    """What is other than before; of something new all that was said. Of several things each by its id."""
     for name, value in after.items():
-        if value is not None and before.get(name) != value:
-            was = f" (was {_plain(before[name])})" if name in before else ""
-            yield f"{name} {_plain(value)}{was}"
+        was = before.get(name)
+        if value == was:
+            continue
+        if _is_several(value) and _is_several(was):
+            earlier = {one["id"]: one for one in cast("list[Values]", was)}
+            for one in cast("list[Values]", value):
+                said = ", ".join(_changed(earlier.get(one["id"], {}), one, view))
+                yield f"{one['id']} {said or 'as it was'}"
+        else:
+            then = "" if was is None else f" (was {_said(name, was, view)})"
+            yield f"{_label(name)} {_said(name, value, view)}{then}"
 
 
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        parts = cast("dict[str, Any]", value)
-        return " ".join(f"{name} {_plain(one)}" for name, one in parts.items() if one is not None)
-    return str(value)
+def _is_several(value: Any) -> bool:
+    found = cast("list[Any]", value) if isinstance(value, list) else []
+    return any(found) and all(isinstance(one, dict) and "id" in one for one in found)
+
+
+def _label(name: str) -> str:
+    return re.sub(r"_(s|ppm|bytes|at)$", "", name).replace("_", " ")
+
+
+def _said(name: str, value: Any, view: View) -> str:
+    match value:
+        case None:
+            return "none"
+        case dict():
+            parts = cast("dict[str, Any]", value)
+            return " ".join(
+                f"{_label(part)} {_said(part, one, view)}" for part, one in parts.items() if one is not None
+            )
+        case list():
+            return " and ".join(_said(name, one, view) for one in cast("list[Any]", value))
+        case str() if _INSTANT.fullmatch(value):
+            return view.short(datetime.fromisoformat(value))
+        case int() if not isinstance(value, bool):
+            return _amount(name, value, view)
+        case _:
+            return str(value)
+
+
+def _amount(name: str, value: int, view: View) -> str:
+    """A number in the unit that its name says. Older entries have times in Unix seconds."""
+    unit = name.rpartition("_")[2]
+    if unit == "at":
+        return view.short(datetime.fromtimestamp(value, UTC))
+    if unit == "ppm":
+        return f"{value / 10_000:g}%"
+    if unit == "s":
+        return times.show_duration(value)
+    return f"{value >> 20} MiB" if unit == "bytes" else str(value)

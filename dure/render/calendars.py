@@ -10,7 +10,7 @@ from rich.text import Text
 
 from dure import times, wire
 from dure.render.leases import state
-from dure.render.maintenance import planned
+from dure.render.maintenance import AT_ONCE, planned
 from dure.render.view import View, table, timed
 
 STRETCHES_S = (
@@ -28,6 +28,7 @@ _LABEL = 8
 
 _SHADES, _PLAIN_SHADES = "·░▒▓█", ".-+*#"
 _STYLES = ("green", "", "", "yellow", "red")
+_OUT, _PLAIN_OUT = "×", "x"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,13 @@ class Grid:
         count = -((self.since - self.until) // self.stretch)
         return [self.since + number * self.stretch for number in range(count)]
 
+    def first(self, now: datetime) -> datetime:
+        """The instant of which it is said how much is free: now, or where it begins later than that, then."""
+        return max(self.since, now) if self.begins_now(now) else self.since
+
+    def begins_now(self, now: datetime) -> bool:
+        return self.since <= now + AT_ONCE
+
     def marks(self, view: View) -> Iterator[tuple[int, str]]:
         """Column and label of each round local time on the ruler."""
         wanted = _LABEL * self.stretch.total_seconds()
@@ -61,21 +69,33 @@ class Grid:
             at += step
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A node over time, or all of them."""
+
+    name: str
+    capacity: int
+    steps: Sequence[wire.FreeStep]
+    drains: Sequence[wire.Drain] = ()
+    state: wire.NodeState = wire.NodeState.OK
+
+
 def calendar(found: wire.Calendar, view: View) -> RenderableType:
     """The nodes over time, a legend, and the bookings in their order."""
     names = max([len(node.node) for node in found.nodes] + [len("all nodes")]) + 2
     grid = Grid.of(found.since, found.until, max(12, min(MOST_COLUMNS, view.width - names - 12)))
-    rows = [(node.node, node.capacity, node.steps, node.state) for node in found.nodes]
-    lines = [_row(name, names, capacity, steps, grid, view, st) for name, capacity, steps, st in rows]
-    if len(found.nodes) > 1:
-        lines.append(_row("all nodes", names, found.capacity, _sum(found.nodes), grid, view, wire.NodeState.OK))
+    rows = [Row(node.node, node.capacity, node.steps, node.drains, node.state) for node in found.nodes]
+    if len(rows) > 1:
+        rows.append(Row("all nodes", found.capacity, _sum(found.nodes)))
+    lines = [_line(row, names, grid, view) for row in rows]
     head = Text(f"{found.pool}: {found.capacity} GPUs, from {times.show_instant(found.since, view.zone)}", style="bold")
     if not found.nodes:
         return Group(head, Text("no node has reported GPUs for it yet"))
     out = [
         Text(f"{node.node} is out of service {planned(drain, view)}") for node in found.nodes for drain in node.drains
     ]
-    legend = _legend(grid, names, view)
+    drains = any(drain.starts_at < found.until for node in found.nodes for drain in node.drains)
+    legend = _legend(grid, names, view, drains=drains)
     return Group(head, _ruler(grid, names, view), *lines, legend, *out, Text(), bookings(found, view))
 
 
@@ -122,23 +142,27 @@ def _sum(nodes: Iterable[wire.NodeCalendar]) -> list[wire.FreeStep]:
     return made
 
 
-def _row(
-    name: str,
-    names: int,
-    capacity: int,
-    steps: Sequence[wire.FreeStep],
-    grid: Grid,
-    view: View,
-    standing: wire.NodeState,
-) -> Text:
-    shades = _PLAIN_SHADES if view.plain else _SHADES
-    line = Text(f"{name:<{names}}")
+def _line(row: Row, names: int, grid: Grid, view: View) -> Text:
+    line = Text(f"{row.name:<{names}}")
     for start in grid.starts:
-        shade = _shade(capacity, least_free(steps, start, min(start + grid.stretch, grid.until)))
-        line.append(shades[shade], style=_STYLES[shade])
-    now = least_free(steps, grid.since, grid.since + timedelta(seconds=1))
-    silent = "" if standing is wire.NodeState.OK else f" {standing}"
-    return line.append(f"  {now}/{capacity}{silent}")
+        line.append(*_cell(row, start, min(start + grid.stretch, grid.until), view))
+    first = grid.first(view.now)
+    free = least_free(row.steps, first, first + timedelta(seconds=1))
+    return line.append(f"  {free}/{row.capacity}{_standing(row, first)}")
+
+
+def _cell(row: Row, start: datetime, end: datetime, view: View) -> tuple[str, str]:
+    """The mark of a column and its style. Out of service comes before taken: nobody else can be there then."""
+    if any(drain.starts_at < end and drain.ends_at > start for drain in row.drains):
+        return _PLAIN_OUT if view.plain else _OUT, "magenta"
+    shade = _shade(row.capacity, least_free(row.steps, start, end))
+    return (_PLAIN_SHADES if view.plain else _SHADES)[shade], _STYLES[shade]
+
+
+def _standing(row: Row, at: datetime) -> str:
+    if row.state is not wire.NodeState.OK:
+        return f" {row.state}"
+    return " drained" if any(drain.starts_at <= at < drain.ends_at for drain in row.drains) else ""
 
 
 def _shade(capacity: int, free: int) -> int:
@@ -154,12 +178,17 @@ def _ruler(grid: Grid, names: int, view: View) -> Text:
         if column + len(label) >= len(grid.starts):
             break
         cells[column : column + len(label) + 1] = ["|" if view.plain else "╷", *label]
-    return Text(" " * names + "".join(cells) + "  free now", style="bold")
+    free = "now" if grid.begins_now(view.now) else "then"
+    return Text(f"{' ' * names}{''.join(cells)}  free {free}", style="bold")
 
 
-def _legend(grid: Grid, names: int, view: View) -> Text:
+def _legend(grid: Grid, names: int, view: View, *, drains: bool) -> Text:
     shades = _PLAIN_SHADES if view.plain else _SHADES
     said = ("all free", "to 1/4 taken", "to 1/2", "more", "all taken")
-    marks = "  ".join(f"{shade} {words}" for shade, words in zip(shades, said, strict=True))
-    stretch = times.show_duration(int(grid.stretch.total_seconds()))
-    return Text(f"{' ' * names}{marks}\n{' ' * names}a column is {stretch}, at its fullest", style="dim")
+    lines = ["  ".join(f"{shade} {words}" for shade, words in zip(shades, said, strict=True))]
+    if drains:
+        lines.append(f"{_PLAIN_OUT if view.plain else _OUT} out of service for a part of it at least")
+    lines.append(f"a column is {times.show_duration(int(grid.stretch.total_seconds()))}, at its fullest")
+    if not grid.begins_now(view.now):
+        lines.append(f"free then: at {view.short(grid.since)}")
+    return Text("\n".join(f"{' ' * names}{line}" for line in lines), style="dim")

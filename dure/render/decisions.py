@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from rich.console import Group, RenderableType
@@ -31,7 +31,8 @@ _OPTIONS = {
     "name": ("--name", "--name llm-3"),
     "limit": ("--limit", "--limit 50"),
     "state": ("--state", "--state active"),
-    "until": ("the end of that time", ""),
+    "action": ("--action", "--action quota.set"),
+    "until": ("--until", '--until "tomorrow 18:00"'),
     "since": ("--since", "--since today"),
     "gpus": ("--gpus", "--gpus 16"),
     "gap_s": ("--gap", "--gap 30s"),
@@ -48,6 +49,12 @@ _OPTIONS = {
 
 _API_EXAMPLE = re.compile(r",? for example .*$")
 _WORDS = re.compile(r"\b(start_by|start|duration_s)(?= [0-9])")
+_NAMED = re.compile(r"`(partly|longest)`")
+
+
+def in_options(sentence: str) -> str:
+    """A sentence of the API that names what to send, in the words of the command line."""
+    return _NAMED.sub(r"--\1", sentence)
 
 
 def numbers(said: Mapping[str, int | str], zone: ZoneInfo | None) -> Iterator[tuple[str, str]]:
@@ -96,7 +103,7 @@ def _sentence(error: DureError) -> str:
     told = [found for found in error.errors if _told(found, error.detail)]
     if told and all(found.field in _OPTIONS for found in told) and error.detail.startswith(f"{told[0].field}: "):
         return "; ".join(_typed(found) for found in told)
-    return _WORDS.sub(lambda said: _OPTIONS[said[1]][0], error.detail) if told else error.detail
+    return in_options(_WORDS.sub(lambda said: _OPTIONS[said[1]][0], error.detail) if told else error.detail)
 
 
 def _told(found: wire.FieldError, detail: str) -> bool:
@@ -119,15 +126,29 @@ def quote(found: wire.Quote, view: View) -> RenderableType:
     if found.shape is not None:
         rows.append(("what", str(found.shape)))
     if found.promised_start is not None:
-        rows.append(("starts", f"{view.full(found.promised_start)}, at the latest"))
-    if found.estimated_start is not None and found.estimated_start != found.promised_start:
-        rows.append(("expected", f"{view.full(found.estimated_start)}; an estimate, which binds nobody"))
-    if found.ends_at is not None:
-        rows.append(("ends", view.full(found.ends_at)))
+        rows += _promise(found, found.promised_start, view)
     if found.placement:
         rows.append(("where", placement(found.placement)))
     rows.append(("why", decision.detail))
     return Group(head, facts([*rows, *numbers(decision.numbers, view.zone), *options(decision.elsewhere, view)]))
+
+
+def _promise(found: wire.Quote, promised: datetime, view: View) -> Iterator[tuple[str, str]]:
+    """The promise and what it is made of, in this order: they add up."""
+    numbers = found.decision.numbers
+    slack_s = int(numbers.get("wait_s", 0)) - int(numbers.get("earliest_wait_s", numbers.get("wait_s", 0)))
+    if slack_s > 0:
+        yield "earliest", view.full(promised - timedelta(seconds=slack_s))
+        yield "slack", f"{times.show_duration(slack_s)}, so much later it may be promised"
+    yield "promised", f"{view.full(promised)}; never later"
+    planned = found.starts_at is not None and (slack_s > 0 or found.starts_at != promised)
+    if planned and found.starts_at is not None:
+        yield "planned", f"{view.full(found.starts_at)}; it may be moved earlier"
+    if found.estimated_start is not None and found.estimated_start not in (promised, found.starts_at):
+        yield "expected", f"{view.full(found.estimated_start)}; an estimate, which binds nobody"
+    if found.ends_at is not None and found.starts_at is not None:
+        length = times.show_duration(int((found.ends_at - found.starts_at).total_seconds()))
+        yield "ends", f"{view.full(found.ends_at)}, {length} from the {'planned' if planned else 'promised'} start"
 
 
 def options(found: Iterable[wire.PoolOption], view: View) -> Iterator[tuple[str, str]]:

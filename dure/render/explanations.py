@@ -4,7 +4,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dure import wire
-from dure.render.decisions import numbers, options, placement
+from dure.render.decisions import in_options, numbers, options, placement
 from dure.render.leases import STYLES, state
 from dure.render.view import View, facts, table, timed
 
@@ -18,7 +18,8 @@ def explanation(found: wire.Explanation, view: View) -> RenderableType:
     steps = table(
         *("AT", "WHAT", "WHY", "DECISION"),
         rows=lambda view: [
-            (view.short(step.at), step.event, step.detail, step.decision or view.none) for step in found.steps
+            (view.short(step.at), step.event, in_options(step.detail), step.decision or view.none)
+            for step in found.steps
         ],
         view=view,
         loose=("WHY",),
@@ -38,7 +39,7 @@ def record(found: wire.DecisionRecord, view: View) -> RenderableType:
     rows.append(("at", view.full(found.at)))
     if found.lease is not None:
         rows.append(("lease", f"{found.lease} of {found.company}"))
-    rows.append(("why", f"{found.code}: {found.detail}"))
+    rows.append(("why", f"{found.code}: {in_options(found.detail)}"))
     rows += numbers(found.numbers, view.zone)
     rows += options(found.elsewhere, view)
     rows.append(("pool", f"{found.pool}, generation {found.generation}"))

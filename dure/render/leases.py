@@ -50,7 +50,8 @@ def leases(found: Iterable[wire.Lease], view: View) -> RenderableType:
         return Text("no leases")
     # One company's leases need not say so on every line.
     alone = len({one.company for one in shown}) == 1
-    least = ("WHERE", "NAME", "WHY", "ENDS")
+    # A promise that got later is said on every screen.
+    least = ("WHERE", "NAME", "ENDS") if any(map(_slipped, shown)) else ("WHERE", "NAME", "WHY", "ENDS")
     made = table(
         *("LEASE", "STATE", "WHAT", "COMPANY", "STARTS", "ENDS", "WHERE", "WHY", "NAME"),
         rows=lambda view: [_line(one, view) for one in shown],
@@ -68,7 +69,17 @@ def _line(one: wire.Lease, view: View) -> tuple[str | Text, ...]:
 
 
 def _why(lease: wire.Lease) -> str:
-    return _cause(lease) or lease.decision.code
+    return _cause(lease) or _slipped(lease) or lease.decision.code
+
+
+def _slipped(lease: wire.Lease) -> str | None:
+    """That the promise is later than the first, in a cell."""
+    if not lease.slips or lease.state in (wire.LeaseState.CANCELLED, wire.LeaseState.EXPIRED):
+        return None
+    last = lease.slips[-1]
+    because = f"{last.cause} {last.node}" if last.node else last.cause
+    far = "promise lost" if last.promised_start is None else f"slipped {times.show_duration(lease.slipped_s)}"
+    return f"{far} ({because})"
 
 
 def events(found: Iterable[wire.LeaseEvent], view: View) -> RenderableType:
@@ -126,7 +137,7 @@ def amended(found: wire.Amended, view: View, *, dry_run: bool) -> RenderableType
         head = "larger" if found.commit_gpu_seconds > 0 else "smaller"
     rows = [*_standing(found.lease, view)]
     if found.in_the_way is not None:
-        rows.append(("no further", _IN_THE_WAY.get(found.in_the_way, found.in_the_way)))
+        rows.append(("no further", _no_further(found.lease, found.in_the_way, view)))
     rows += [(name, placement(shares)) for name, shares in _changed(found) if shares]
     taken = found.commit_gpu_seconds
     rows.append(("takes" if taken > 0 else "refund", f"{abs(taken)} GPU-seconds ({abs(taken) / 3600:.2f} GPU-hours)"))
@@ -136,6 +147,12 @@ def amended(found: wire.Amended, view: View, *, dry_run: bool) -> RenderableType
         rows.append(("made way", f"{ways}: on other nodes, at the same start"))
     text = f"dry run: it would be {head}; nothing was changed" if dry_run else head
     return Group(Text(text, style="bold"), facts(rows))
+
+
+def _no_further(lease: wire.Lease, in_the_way: str, view: View) -> str:
+    if in_the_way == "drain" and lease.drain_ahead is not None:
+        return _out_of_service(lease.drain_ahead, view)
+    return _IN_THE_WAY.get(in_the_way, in_the_way)
 
 
 def _changed(found: wire.Amended) -> tuple[tuple[str, list[wire.NodeShare]], ...]:
@@ -165,6 +182,8 @@ def _changes(before: wire.Lease | None, after: wire.Lease, view: View) -> Iterat
     ):
         if now is not None and now != then and not (label == "ends" and after.state is wire.LeaseState.ENDING):
             yield f"{label} {view.short(now)}"
+    if before is not None and len(after.slips) > len(before.slips):
+        yield f"slipped {_how_far(after.slips[-1])}, because {view.clause(after.slips[-1].why)}"
     if after.placement and (before is None or before.placement != after.placement):
         yield f"on {placement(after.placement)}"
     if after.late_start_s and (before is None or before.late_start_s != after.late_start_s):
@@ -211,6 +230,7 @@ def _when(lease: wire.Lease, view: View) -> Iterator[tuple[str, str]]:
         yield "expired", _window_passed(lease, view)
     if lease.promised_start is not None:
         yield "promised", f"{view.full(lease.promised_start)}{_promise(lease, view)}"
+    yield from _slips(lease, view)
     if lease.state is wire.LeaseState.CANCELLED:
         return
     if lease.started_at is not None:
@@ -224,7 +244,37 @@ def _when(lease: wire.Lease, view: View) -> Iterator[tuple[str, str]]:
     elif (end := _end(lease)) is not None:
         yield "ends", f"{view.full(end)}{_renews(lease)}"
         if lease.extension_closes is not None:
-            yield "extendable", f"until {view.full(lease.extension_closes)}"
+            yield "extendable", _extendable(lease, lease.extension_closes, view)
+
+
+def _slips(lease: wire.Lease, view: View) -> Iterator[tuple[str, str]]:
+    """What was promised first, and each loss of capacity that made it later or took it away."""
+    if not lease.slips or lease.first_promised_start is None:
+        return
+    yield "at first", view.full(lease.first_promised_start)
+    for slip in lease.slips:
+        yield "slipped", f"{_how_far(slip)}, because {view.clause(slip.why)}"
+
+
+def _how_far(slip: wire.Slip) -> str:
+    if slip.promised_start is None:
+        return "the promise was lost"
+    return f"by {times.show_duration(int((slip.promised_start - slip.promised_start_before).total_seconds()))}"
+
+
+def _extendable(lease: wire.Lease, closes: "wire.Instant", view: View) -> str:
+    """Until when it can be asked for, and to which end, as far as its nodes go out of service."""
+    drain = lease.drain_ahead
+    if drain is None:
+        return f"until {view.full(closes)}"
+    if lease.ends_at is not None and drain.latest_end <= lease.ends_at:
+        return f"no: {_out_of_service(drain, view)}"
+    return f"until {view.full(closes)}; to {view.full(drain.latest_end)} at the latest: {_out_of_service(drain, view)}"
+
+
+def _out_of_service(drain: wire.DrainAhead, view: View) -> str:
+    reason = f": {drain.reason}" if drain.reason else ""
+    return f"{drain.node} is drained from {view.short(drain.starts_at)} to {view.short(drain.ends_at)}{reason}"
 
 
 def _renews(lease: wire.Lease) -> str:

@@ -1,6 +1,6 @@
 """What a drain does, and what is planned for a node."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from rich.console import Group, RenderableType
@@ -16,6 +16,8 @@ AT_ONCE = timedelta(seconds=5)
 def drained(found: wire.Drained, view: View, *, dry_run: bool) -> RenderableType:
     """Whom a drain, or its end, touches."""
     head = "dry run: nothing was changed" if dry_run else "done"
+    if found.already:
+        head = "it is out of service then already: nothing was changed"
     return Group(Text(head, style="bold"), facts(list(_lines(found, view, dry_run=dry_run))))
 
 
@@ -43,23 +45,31 @@ def out(drain: wire.Drain, view: View) -> str:
 
 
 def _lines(found: wire.Drained, view: View, *, dry_run: bool) -> Iterator[tuple[str, str]]:
+    would = dry_run and not found.already
     for drain in found.drains:
-        if drain.empty_from is None:
-            over = "would be over" if dry_run else "is over"
-            yield "back", f"{drain.node}, from now on; {drain.reason or drain.id} {over}"
-        else:
-            yield "would drain" if dry_run else out(drain, view), f"{drain.node} {planned(drain, view)}"
+        if drain.empty_from is not None:
+            yield "would drain" if would else out(drain, view), f"{drain.node} {planned(drain, view)}"
+    ended = [drain for drain in found.drains if drain.empty_from is None]
+    for node in dict.fromkeys(drain.node for drain in ended):
+        yield "back", f"{node}, from now on; {_over([drain for drain in ended if drain.node == node], would=would)}"
     for one in found.moved:
-        yield "would move" if dry_run else "moved", f"{one.lease} of {one.company}, {_how(one, view)}"
+        yield "would move" if would else "moved", f"{one.lease} of {one.company}, {_how(one, view)}"
     for one in found.pulled:
         yield (
-            "would get" if dry_run else "promised",
+            "would get" if would else "promised",
             f"{one.lease} of {one.company}, which was queued: {_when(one, view)}",
         )
     for one in found.running:
         yield "running", f"{one.lease} of {one.company} goes on to its end"
     if not found.moved and not found.running and not found.pulled:
         yield "touches", "no lease"
+
+
+def _over(drains: Sequence[wire.Drain], *, would: bool) -> str:
+    """Which drains of a node end: by their reasons, each said once, or by their ids."""
+    said = list(dict.fromkeys(drain.reason or drain.id for drain in drains))
+    verb = ("would be" if would else "is") if len(said) == 1 else ("would be" if would else "are")
+    return f"{' and '.join(said)} {verb} over"
 
 
 def _how(one: wire.Touched, view: View) -> str:

@@ -1,5 +1,6 @@
 """How a person looks: their zone, the time, how wide their screen is. And the two forms everything is shown in."""
 
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,6 +14,8 @@ from rich.text import Text
 from dure import times
 
 Cells = Sequence[str | Text]
+
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z")
 
 _GAP = 2
 """Blanks between two columns."""
@@ -38,6 +41,10 @@ class View:
             return self.none
         shown = instant if self.seconds else instant.replace(second=0, microsecond=0)
         return times.show_short(shown, self.zone, now=self.now)
+
+    def clause(self, said: str) -> str:
+        """What the API says in words, with its times in the person's zone."""
+        return _INSTANT.sub(lambda found: times.show_instant(datetime.fromisoformat(found[0]), self.zone), said)
 
     @property
     def none(self) -> str:

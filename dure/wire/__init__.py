@@ -1,7 +1,7 @@
 """Every type that goes over the wire between startups, admins, agents and the API. Pydantic only."""
 
 from dure.wire.amend import Amended, Extend, Renewal, Resize, Shrink
-from dure.wire.audit import AuditEntry
+from dure.wire.audit import AuditAction, AuditEntry
 from dure.wire.companies import (
     Company,
     CompanyCreate,
@@ -38,6 +38,7 @@ from dure.wire.fleet import (
 from dure.wire.leases import (
     Ask,
     Decision,
+    DrainAhead,
     EndPreview,
     HeldGpu,
     Lease,
@@ -46,6 +47,7 @@ from dure.wire.leases import (
     NodeShare,
     PoolOption,
     Quote,
+    Slip,
 )
 from dure.wire.offers import Offer, OfferClaim, OfferReason, Offers, OfferSearch, OfferShare, PlacementClass, Unmet
 from dure.wire.problems import FieldError, Problem
@@ -104,6 +106,7 @@ __all__ = [
     "AllocationUsage",
     "Amended",
     "Ask",
+    "AuditAction",
     "AuditEntry",
     "Booking",
     "Calendar",
@@ -118,6 +121,7 @@ __all__ = [
     "DeliveryState",
     "Difference",
     "Drain",
+    "DrainAhead",
     "DrainNode",
     "Drained",
     "EndCause",
@@ -184,6 +188,7 @@ __all__ = [
     "Seconds",
     "Shape",
     "Shrink",
+    "Slip",
     "Slot",
     "Step",
     "Text",

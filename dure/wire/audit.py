@@ -1,8 +1,41 @@
 """The audit log: who did what, when and why."""
 
+from enum import StrEnum
 from typing import Any
 
 from dure.wire.values import Instant, Wire
+
+
+class AuditAction(StrEnum):
+    """Everything that the audit log keeps: a noun and a verb."""
+
+    COMPANY_ADD = "company.add"
+    LEASE_ASK = "lease.ask"
+    LEASE_CANCEL = "lease.cancel"
+    LEASE_EXTEND = "lease.extend"
+    LEASE_RELEASE = "lease.release"
+    LEASE_RENEWAL = "lease.renewal"
+    LEASE_RESIZE = "lease.resize"
+    LEASE_SHRINK = "lease.shrink"
+    NODE_DRAIN = "node.drain"
+    NODE_ENROLL = "node.enroll"
+    NODE_LABEL = "node.label"
+    NODE_RESUME = "node.resume"
+    POOL_ADD = "pool.add"
+    POOL_POLICY = "pool.policy"
+    QUOTA_SET = "quota.set"
+    TOKEN_ISSUE = "token.issue"
+    TOKEN_REVOKE = "token.revoke"
+    WEBHOOK_ADD = "webhook.add"
+    WEBHOOK_DISABLE = "webhook.disable"
+    WEBHOOK_ENABLE = "webhook.enable"
+    WEBHOOK_REMOVE = "webhook.remove"
+    WEBHOOK_ROTATE = "webhook.rotate"
+
+    @property
+    def noun(self) -> str:
+        """What it is done to."""
+        return self.value.partition(".")[0]
 
 
 class AuditEntry(Wire):
@@ -12,7 +45,7 @@ class AuditEntry(Wire):
     at: Instant
     actor: str
     action: str
-    """A noun and a verb, for example `quota.set`."""
+    """An `AuditAction`, for example `quota.set`."""
     subject: str
     """The id or name of what it was done to."""
     reason: str | None

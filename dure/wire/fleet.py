@@ -181,6 +181,8 @@ class Drained(Wire):
     """Queued asks that got a promise, as the node is there again."""
     running: list[Touched]
     """What runs on it into the drain goes on to its own end, and cannot be extended into it."""
+    already: bool = False
+    """The node was out of service over all of that time already, by the drain that is answered: nothing was changed."""
 
 
 class NodeEnroll(Wire):

@@ -128,6 +128,33 @@ class LeaseSize(Wire):
     until: Instant
 
 
+class Slip(Wire):
+    """A promise that got later, or was lost, because capacity was."""
+
+    at: Instant
+    promised_start_before: Instant
+    promised_start: Instant | None
+    """Null where it waits in the queue again, without a promise."""
+    cause: str
+    node: NodeName | None
+    """Where capacity was lost, if it is known of one node."""
+    reason: str | None
+    """That of a drain."""
+    why: str
+    """The cause as a clause, with all that is known of it."""
+
+
+class DrainAhead(Wire):
+    """A drain of a node that the lease runs on, which it cannot be extended past."""
+
+    node: NodeName
+    starts_at: Instant
+    ends_at: Instant
+    reason: str | None
+    latest_end: Instant
+    """The latest end that it leaves the lease: the lease's own, where the drain begins before that."""
+
+
 class Lease(Wire):
     """The grant of a shape for `[starts_at, ends_at)`, and everything that became of it."""
 
@@ -145,7 +172,13 @@ class Lease(Wire):
     start: Instant | None
     start_by: Instant | None
     promised_start: Instant | None
-    """The latest start; null while queued. It gets later only when capacity is lost, and then an event says why."""
+    """The latest start; null while queued. It gets later only when capacity is lost, and then `slips` say why."""
+    first_promised_start: Instant | None = None
+    """The start that was promised first; null while none ever was."""
+    slipped_s: int = 0
+    """By how much the promise is later than the first; 0 while it has none."""
+    slips: list[Slip] = []
+    """How it got later, oldest first, but for what was given back since."""
     starts_at: Instant | None
     """Where the plan holds the lease now, never after the promise; it may be moved earlier."""
     estimated_start: Instant | None = None
@@ -154,6 +187,8 @@ class Lease(Wire):
     """The end of the box; changed by an extension or a shrink alone, never by a release."""
     extension_closes: Instant | None = None
     """From then on it is not extended any more; null once it is over."""
+    drain_ahead: DrainAhead | None = None
+    """The first drain of its own nodes that it cannot be extended past; null while it has not started: it may go elsewhere."""
     renew: bool = False
     """Whether it is extended by `renew_s` before extending closes, while quota and calendar allow."""
     renew_s: int | None = None

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from scheduler.core.ahead import first
 from scheduler.core.book import Book
 from scheduler.core.budget import lasts, left
 from scheduler.core.calendar import Box, fits, free_from
 from scheduler.core.decide import moves
 from scheduler.core.draft import Draft
 from scheduler.core.lease import stretched
-from scheduler.core.model import Cause, Instant, Lease, LeaseId, NodeId, Policy, State
+from scheduler.core.model import Cause, Drain, Instant, Lease, LeaseId, NodeId, Policy, State
 from scheduler.core.placement import kept
 from scheduler.core.quota import FOR_EVER
 from scheduler.core.reserve import RESERVE
@@ -31,11 +32,14 @@ What = Literal["horizon", "quota", "longest", "budget", "reserve", "drain", "pro
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obstacle:
-    """What a lease cannot be extended past: from `at` on it has not what it would need. `leases` are those in the way."""
+    """What a lease cannot be extended past: from `at` on it has not what it would need. `leases` are those in the way, or
+    `drain` is, which may have begun before.
+    """
 
     what: What
     at: Instant
     leases: tuple[LeaseId, ...] = ()
+    drain: Drain | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,9 +192,10 @@ class _Way:
 
     def obstacle(self, node: NodeId, at: int) -> Obstacle:
         """Why the node does not have what it would take from that instant on."""
-        drains = self.draft.drains.values()
-        if any(drain.node == node and drain.starts_at <= at < drain.ends_at for drain in drains):
-            return Obstacle(what="drain", at=Instant(at))
+        drains = (drain for drain in self.draft.drains.values() if drain.node == node)
+        drain = first(drain for drain in drains if drain.starts_at <= at < drain.ends_at)
+        if drain is not None:
+            return Obstacle(what="drain", at=Instant(at), drain=drain)
         promised = [
             other.id
             for other in self.draft.leases.values()

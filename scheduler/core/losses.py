@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from scheduler.core.ahead import first
 from scheduler.core.book import Book
 from scheduler.core.model import Cause, Drain, Instant, Lease, NodeId
 from scheduler.core.repair import drains_over
@@ -28,8 +29,8 @@ def loss(book: Book, move: Move, now: Instant) -> Loss | None:
 
 def _drained(book: Book, lease: Lease, now: Instant) -> Loss | None:
     """The drain that begins first of those over the box and its gap."""
-    first = min(drains_over(book, lease, now), key=lambda drain: (drain.starts_at, drain.node, drain.id), default=None)
-    return None if first is None else Loss(node=first.node, drain=first)
+    drain = first(drains_over(book, lease, now))
+    return None if drain is None else Loss(node=drain.node, drain=drain)
 
 
 def _short(book: Book, lease: Lease) -> Loss | None:

@@ -140,7 +140,7 @@ def _amended(how: str | None, detail: Detail) -> str:
 
 HAPPENED: Mapping[str, Callable[[str | None, Detail], str]] = {
     "active": _started,
-    "start_delayed": lambda cause, detail: f"Its start waits, because {_why(cause, detail)}.",
+    "start_delayed": lambda cause, detail: f"Its start waits, because {because(cause, detail)}.",
     "starts_soon": lambda _, detail: f"Its company was told that it starts in {span(int(detail.get('in_s') or 0))}.",
     "ends_soon": lambda _, detail: f"Its company was told that it ends in {span(int(detail.get('in_s') or 0))}.",
     "drain_notice": lambda _, detail: (
@@ -153,7 +153,7 @@ HAPPENED: Mapping[str, Callable[[str | None, Detail], str]] = {
     "shrunk": _amended,
     "resized": _amended,
     "renewal_refused": lambda cause, detail: (
-        f"It could not be renewed, because {NOT_RENEWED.get(cause or '', _plain(cause))}; it ends at {detail.get('ends_at')}."
+        f"It could not be renewed, because {_not_renewed(cause, detail)}; it ends at {detail.get('ends_at')}."
     ),
     "ending": lambda cause, _: f"It is about to end: {ENDS.get(cause or '', _plain(cause))}.",
     "ended": lambda cause, _: f"It ended: {ENDS.get(cause or '', _plain(cause))}.",
@@ -176,6 +176,10 @@ NOT_RENEWED: Mapping[str, str] = {
 """What is in the way of a renewal as a clause."""
 
 
+def _not_renewed(cause: str | None, detail: Detail) -> str:
+    return because(cause, detail) if "drain" in detail else NOT_RENEWED.get(cause or "", _plain(cause))
+
+
 def _reason(detail: Detail) -> str:
     return f" ({detail['reason']})" if detail.get("reason") else ""
 
@@ -192,7 +196,7 @@ ENDS: Mapping[str, str] = {
 """Causes of ends as clauses."""
 
 
-def _why(cause: str | None, detail: Detail) -> str:
+def because(cause: str | None, detail: Detail) -> str:
     """The cause as a clause, with the node and the drain or the loss that the detail names."""
     if "drain" in detail:
         window = f"from {detail.get('drain_starts_at')} to {detail.get('drain_ends_at')}"
@@ -204,7 +208,7 @@ def _why(cause: str | None, detail: Detail) -> str:
 
 
 def _moved(cause: str | None, detail: Detail) -> str:
-    why = _why(cause, detail)
+    why = because(cause, detail)
     before, after = detail["starts_at_before"], detail.get("starts_at")
     if after is None:
         return f"It waits in the queue again, without a promise, because {why}."

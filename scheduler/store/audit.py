@@ -7,6 +7,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from dure import wire
+from dure.errors import InvalidRequest
 from scheduler.store import bulk, pages
 from scheduler.store.tables import Audit
 from scheduler.store.times import from_wire, to_wire
@@ -22,7 +23,7 @@ def record(
     session: Session,
     *,
     actor: object,
-    action: str,
+    action: wire.AuditAction,
     subject: str,
     at: float,
     before: dict[str, Any] | None = None,
@@ -36,7 +37,7 @@ def record(
 def row(
     *,
     actor: object,
-    action: str,
+    action: wire.AuditAction,
     subject: str,
     at: float,
     request_id: str | None,
@@ -48,7 +49,7 @@ def row(
     return {
         "at": int(at),
         "actor": str(actor),
-        "action": action,
+        "action": action.value,
         "subject": subject,
         "before": before,
         "after": after,
@@ -71,7 +72,9 @@ class Wanted:
 
 
 def page(session: Session, wanted: Wanted, *, after: str | None, limit: int) -> wire.Page[wire.AuditEntry]:
-    """Newest first. Raises BadCursor."""
+    """Newest first. Raises BadCursor, InvalidRequest."""
+    if wanted.action is not None:
+        _check(wanted.action)
     query = select(Audit).order_by(col(Audit.seq).desc()).limit(limit + 1)
     if after is not None:
         query = query.where(col(Audit.seq) < pages.number(after))
@@ -85,6 +88,15 @@ def page(session: Session, wanted: Wanted, *, after: str | None, limit: int) -> 
     if wanted.until is not None:
         query = query.where(col(Audit.at) < from_wire(wanted.until))
     return pages.page(session.exec(query).all(), limit, wire=_wire, key=lambda row: str(row.seq))
+
+
+def _check(action: str) -> None:
+    """What is never done is more likely a mistake than a question."""
+    nouns = dict.fromkeys(known.noun for known in wire.AuditAction)
+    if action not in (*wire.AuditAction, *nouns):
+        raise InvalidRequest.about(
+            "action", f"{action} is none; they are {', '.join(wire.AuditAction)}, or the noun alone, for example quota"
+        )
 
 
 def _wire(row: Audit) -> wire.AuditEntry:

@@ -9,8 +9,8 @@ from sqlmodel import Session, col, select
 from dure.wire import HORIZON_S
 from scheduler.core.book import Book
 from scheduler.core.lease import given_back
-from scheduler.core.model import CompanyId, Drain, Instant, Lease, LeaseId, Node, NodeId, Policy
-from scheduler.store import allocations, changes, generation, leases, mixes, tables
+from scheduler.core.model import CompanyId, Instant, Lease, LeaseId, Node, NodeId, Policy
+from scheduler.store import allocations, changes, drains, generation, leases, mixes, tables
 from scheduler.store.leases import BOOKED
 from scheduler.store.tables import Drain as TableDrain
 from scheduler.store.tables import Node as TableNode
@@ -119,7 +119,7 @@ def loaded(session: Session, pool: Pool, now: Instant) -> Book:
         .join(TableNode, col(TableNode.name) == col(PoolNode.node))
         .where(col(PoolNode.pool) == pool.name)
     ).all()
-    drains = session.exec(
+    planned = session.exec(
         select(TableDrain).where(
             col(TableDrain.node).in_([row.node for row, _ in nodes]), col(TableDrain.ends_at) > now
         )
@@ -130,14 +130,9 @@ def loaded(session: Session, pool: Pool, now: Instant) -> Book:
         [node(row, machine) for row, machine in nodes],
         [*booked, *_given_back(session, pool, booked, now)],
         {CompanyId(row.company): row.gpus for row in quotas},
-        [drain(row) for row in drains],
+        [drains.to_core(row) for row in planned],
         mixes.newest(session, pool.name),
     )
-
-
-def drain(row: TableDrain) -> Drain:
-    """What the calendar knows of a drain."""
-    return Drain(id=row.id, node=NodeId(row.node), starts_at=Instant(row.starts_at), ends_at=Instant(row.ends_at))
 
 
 def node(row: PoolNode, machine: TableNode) -> Node:

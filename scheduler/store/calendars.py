@@ -22,7 +22,7 @@ def show(session: Session, pool: str, *, since: datetime, until: datetime, actor
     """The pool over `[since, until)`; it is known from now on only. Raises UnknownPool, InvalidRequest."""
     lo, hi = max(from_wire(since), Instant(int(now))), from_wire(until)
     if not lo < hi <= lo + LONGEST_S:
-        message = "until comes after since and after now, and at most 62 days later"
+        message = "it comes after since and after now, and at most 62 days after them"
         raise InvalidRequest.about("until", message)
     book = books.fresh(session, pool, Instant(int(now)))
     planned = drains.wires(session, book.nodes, now=now)

@@ -17,7 +17,9 @@ def add(session: Session, body: wire.CompanyCreate, *, actor: Actor, now: float)
         raise AlreadyExists(f"company {body.name} exists already; choose another name, or go on with it")
     row = Company(name=body.name, title=body.title, created_at=int(now))
     session.add(row)
-    audit.record(session, actor=actor, action="company.add", subject=body.name, at=now, after=body.model_dump())
+    audit.record(
+        session, actor=actor, action=wire.AuditAction.COMPANY_ADD, subject=body.name, at=now, after=body.model_dump()
+    )
     return _wire(row)
 
 

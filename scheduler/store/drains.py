@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from sqlmodel import Session, col, select
 
 from dure import wire
+from scheduler.core import model
+from scheduler.core.ahead import ahead
 from scheduler.ids import new_id
 from scheduler.store.tables import Allocation, Drain, Lease, PlacementRow, Pool
 from scheduler.store.times import to_wire
@@ -18,6 +20,44 @@ def add(session: Session, node: str, *, starts_at: int, ends_at: int, reason: st
     session.add(row)
     session.flush()
     return row
+
+
+def to_core(row: Drain) -> model.Drain:
+    """What the calendar knows of a drain."""
+    starts_at, ends_at = model.Instant(row.starts_at), model.Instant(row.ends_at)
+    return model.Drain(id=row.id, node=model.NodeId(row.node), starts_at=starts_at, ends_at=ends_at)
+
+
+def reasons(session: Session, drains: Iterable[str]) -> dict[str, str | None]:
+    """Why each was asked for, where that was said."""
+    ids = sorted(set(drains))
+    return dict(session.exec(select(Drain.id, Drain.reason).where(col(Drain.id).in_(ids))).all()) if ids else {}
+
+
+def ahead_of(
+    session: Session, leases: Iterable[model.Lease], gaps: Mapping[str, int]
+) -> dict[model.LeaseId, wire.DrainAhead]:
+    """What each of those that run cannot be extended past, by the gaps of their pools."""
+    running = [lease for lease in leases if lease.state is model.State.ACTIVE]
+    if not running:
+        return {}
+    nodes = {node for lease in running for node, _ in lease.placement}
+    soonest = min(lease.ends_at or 0 for lease in running)
+    query = select(Drain).where(col(Drain.node).in_(nodes), col(Drain.ends_at) > soonest)
+    rows = {row.id: row for row in session.exec(query)}
+    planned = [to_core(row) for row in rows.values()]
+    found = {lease.id: ahead(lease, planned, gaps[lease.pool]) for lease in running}
+    return {
+        lease: wire.DrainAhead(
+            node=one.drain.node,
+            starts_at=to_wire(one.drain.starts_at),
+            ends_at=to_wire(one.drain.ends_at),
+            reason=rows[one.drain.id].reason,
+            latest_end=to_wire(one.latest_end),
+        )
+        for lease, one in found.items()
+        if one is not None
+    }
 
 
 def open_of(session: Session, nodes: Iterable[str], *, now: float) -> list[Drain]:

@@ -120,7 +120,7 @@ def recount(session: Session, *, pools: Sequence[str], nodes: Sequence[str], now
             items: list[Item] = [books.node(PoolNode(**row), machines[row["node"]]) for row in rows]
             # The pool has heard of no drain of a node that it had no GPU of.
             fresh = [node for node in nodes if node not in before]
-            items += [books.drain(row) for row in drains.open_of(session, fresh, now=now)]
+            items += [drains.to_core(row) for row in drains.open_of(session, fresh, now=now)]
             changes.write(session, pool, number, items, at=now)
         edges.notify(session, pool)
 

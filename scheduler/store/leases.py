@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from sqlmodel import Session, col, func, select
 
@@ -12,7 +13,7 @@ from scheduler.core import model
 from scheduler.core.extend import EXTENDABLE, closes_at
 from scheduler.core.quota import HOLDING
 from scheduler.core.shapes import resized
-from scheduler.store import changes, companies, pages, records
+from scheduler.store import changes, companies, drains, pages, records, slips
 from scheduler.store.tables import Allocation, Decision, Lease, LeaseEvent, LeaseSpan, PlacementRow, Pool
 from scheduler.store.times import to_wire
 
@@ -122,10 +123,18 @@ def histories(session: Session, rows: Iterable[Lease]) -> dict[str, tuple[model.
     return found
 
 
-def closing(session: Session, pools: Iterable[str]) -> dict[str, int]:
-    """How long before a lease's end extending closes, by pool: never in its grace."""
+class Edges(NamedTuple):
+    """What a pool does at a lease's end: how long before it extending closes, never in its grace; and the gap after it."""
+
+    closes_s: int
+    gap_s: int
+
+
+def edges(session: Session, pools: Iterable[str]) -> dict[str, Edges]:
+    """By pool."""
     closes_s = func.greatest(col(Pool.extension_closes_s), col(Pool.grace_s))
-    return dict(session.exec(select(Pool.name, closes_s).where(col(Pool.name).in_(set(pools)))).all())
+    found = session.exec(select(Pool.name, closes_s, col(Pool.gap_s)).where(col(Pool.name).in_(set(pools)))).all()
+    return {name: Edges(closes, gap_s) for name, closes, gap_s in found}
 
 
 def with_core(session: Session, rows: Sequence[Lease]) -> list[tuple[Lease, model.Lease]]:
@@ -203,21 +212,28 @@ def to_wires(session: Session, rows: Sequence[Lease], expected: Expected | None 
     """The leases as people see them, with their placements, GPUs and decisions."""
     ids = [found.id for found in rows]
     cores = {lease.id: lease for _, lease in with_core(session, rows)}
-    closes_s = closing(session, [found.pool for found in rows])
+    at_end = edges(session, [found.pool for found in rows])
     held: dict[str, list[Allocation]] = {}
     query = select(Allocation).where(col(Allocation.lease).in_(ids)).order_by(col(Allocation.node), col(Allocation.gpu))
     for allocation in session.exec(query):
         held.setdefault(allocation.lease, []).append(allocation)
     wanted = select(Decision).where(col(Decision.id).in_([found.decision for found in rows]))
     decisions = {found.id: records.decision_to_wire(found) for found in session.exec(wanted)}
+    # What slipped has the cause of it; so a list without any looks up nothing.
+    slipped = slips.of(session, [found.id for found in rows if found.late_cause is not None])
+    ahead = drains.ahead_of(session, cores.values(), {pool: found.gap_s for pool, found in at_end.items()})
     return [
         to_wire_lease(
             cores[model.LeaseId(found.id)],
             decisions[found.decision],
-            terms=Terms.of(found, closes_s[found.pool]),
+            terms=Terms.of(found, at_end[found.pool].closes_s),
             estimate=_estimate(found, expected),
-            late_cause=found.late_cause,
-            held=held.get(found.id, []),
+            since=Since(
+                late_cause=found.late_cause,
+                held=held.get(found.id, ()),
+                slips=slipped.get(found.id, ()),
+                drain_ahead=ahead.get(model.LeaseId(found.id)),
+            ),
         )
         for found in rows
     ]
@@ -254,14 +270,23 @@ class Terms:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Since:
+    """What became of a lease since it was decided, that deciding does not look at."""
+
+    late_cause: str | None = None
+    held: Sequence[Allocation] = ()
+    slips: Sequence[wire.Slip] = ()
+    drain_ahead: wire.DrainAhead | None = None
+
+
 def to_wire_lease(
     lease: model.Lease,
     decision: wire.Decision,
     *,
     terms: Terms,
     estimate: model.Instant | None,
-    late_cause: str | None = None,
-    held: Sequence[Allocation] = (),
+    since: Since = Since(),
 ) -> wire.Lease:
     """A lease as people see it."""
     late = None
@@ -282,10 +307,14 @@ def to_wire_lease(
         start=to_wire(lease.start),
         start_by=to_wire(lease.start_by),
         promised_start=to_wire(lease.promised_start),
+        first_promised_start=since.slips[0].promised_start_before if since.slips else to_wire(lease.promised_start),
+        slipped_s=slips.total_s(since.slips),
+        slips=list(since.slips),
         starts_at=to_wire(lease.starts_at),
         estimated_start=to_wire(estimate),
         ends_at=to_wire(lease.ends_at),
         extension_closes=to_wire(closes_at(lease, terms.closes_s)) if lease.state in EXTENDABLE else None,
+        drain_ahead=since.drain_ahead,
         renew=terms.renews,
         renew_s=terms.asked_s if terms.renews else None,
         min=terms.min_size,
@@ -296,9 +325,9 @@ def to_wire_lease(
         ended_at=to_wire(lease.ended_at),
         end_cause=None if lease.end_cause is None else wire.EndCause(lease.end_cause.value),
         late_start_s=late,
-        late_cause=late_cause,
+        late_cause=since.late_cause,
         placement=shares(lease.placement),
-        gpus=[_held(allocation) for allocation in held],
+        gpus=[_held(allocation) for allocation in since.held],
         decision=decision,
     )
 
@@ -312,7 +341,7 @@ def _held(allocation: Allocation) -> wire.HeldGpu:
     )
 
 
-def with_end(shown: wire.Lease, lease: model.Lease, closes_s: int) -> wire.Lease:
+def with_end(shown: wire.Lease, lease: model.Lease, closes_s: int, drain_ahead: wire.DrainAhead | None) -> wire.Lease:
     """A lease as it is shown, with another end, size and placement."""
     return shown.model_copy(
         update={
@@ -321,6 +350,7 @@ def with_end(shown: wire.Lease, lease: model.Lease, closes_s: int) -> wire.Lease
             "ends_at": to_wire(lease.ends_at),
             "stops_at": to_wire(lease.stops_at),
             "extension_closes": to_wire(closes_at(lease, closes_s)),
+            "drain_ahead": drain_ahead,
             "placement": shares(lease.placement),
             "sizes": _sizes(lease),
         }

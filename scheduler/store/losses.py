@@ -1,6 +1,6 @@
 """What companies are told of the capacity that a move of their lease is due to: the node, and the drain or what is wrong."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlmodel import Session, col, func, select
 
@@ -8,9 +8,9 @@ from scheduler.core.book import Book
 from scheduler.core.losses import Loss, loss
 from scheduler.core.model import Instant, LeaseId, NodeId
 from scheduler.core.replan import Move
-from scheduler.store import records
+from scheduler.store import drains, records
 from scheduler.store.records import Detail
-from scheduler.store.tables import Drain, Gpu, Node
+from scheduler.store.tables import Gpu, Node
 
 
 def details(session: Session, pool: str, book: Book, moves: Sequence[Move], now: Instant) -> dict[LeaseId, Detail]:
@@ -20,7 +20,7 @@ def details(session: Session, pool: str, book: Book, moves: Sequence[Move], now:
     `lost` says what is wrong there: `node_unknown`, `gpu_unhealthy`, `gpu_not_empty` or `gpu_gone`, with `lost_gpus`.
     """
     found = {move.after.id: one for move in moves if (one := loss(book, move, now)) is not None}
-    reasons = _reasons(session, (one.drain.id for one in found.values() if one.drain is not None))
+    reasons = drains.reasons(session, (one.drain.id for one in found.values() if one.drain is not None))
     nodes = sorted({one.node for one in found.values() if one.drain is None})
     wrong = {node: _wrong(session, pool, node) for node in nodes}
     return {lease: _detail(one, reasons, wrong) for lease, one in found.items()}
@@ -29,18 +29,7 @@ def details(session: Session, pool: str, book: Book, moves: Sequence[Move], now:
 def _detail(found: Loss, reasons: Mapping[str, str | None], wrong: Mapping[NodeId, str | None]) -> Detail:
     if found.drain is None:
         return {"node": found.node, "lost": wrong[found.node], "lost_gpus": found.gpus or None}
-    return {
-        "node": found.node,
-        "drain": found.drain.id,
-        "drain_starts_at": records.time(found.drain.starts_at),
-        "drain_ends_at": records.time(found.drain.ends_at),
-        "reason": reasons.get(found.drain.id),
-    }
-
-
-def _reasons(session: Session, drains: Iterable[str]) -> dict[str, str | None]:
-    ids = sorted(set(drains))
-    return dict(session.exec(select(Drain.id, Drain.reason).where(col(Drain.id).in_(ids))).all()) if ids else {}
+    return records.drain(found.drain, reasons.get(found.drain.id))
 
 
 def _wrong(session: Session, pool: str, node: str) -> str | None:

@@ -30,7 +30,9 @@ def enroll(
         session.add(Node(name=body.name, enrolled_at=int(now)))
         session.flush()
     tokens.revoke_of_node(session, body.name, actor=actor, now=now)
-    audit.record(session, actor=actor, action="node.enroll", subject=body.name, at=now, after={"renew": renew})
+    audit.record(
+        session, actor=actor, action=wire.AuditAction.NODE_ENROLL, subject=body.name, at=now, after={"renew": renew}
+    )
     return tokens.issue(session, wire.TokenIssue(role=wire.Role.NODE, node=body.name), actor=actor, now=now)
 
 

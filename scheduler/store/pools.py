@@ -27,7 +27,9 @@ def add(session: Session, body: wire.PoolCreate, *, actor: Actor, now: float) ->
     session.flush()
     changes.write(session, row.name, row.generation, [books.policy(row)], at=now)
     fleet.adopt(session, row, now=now)
-    audit.record(session, actor=actor, action="pool.add", subject=body.name, at=now, after=body.model_dump())
+    audit.record(
+        session, actor=actor, action=wire.AuditAction.POOL_ADD, subject=body.name, at=now, after=body.model_dump()
+    )
     return _wire(session, row)
 
 

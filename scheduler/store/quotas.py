@@ -24,7 +24,7 @@ def put(session: Session, company: str, pool: str, body: wire.QuotaSet, *, actor
     audit.record(
         session,
         actor=actor,
-        action="quota.set",
+        action=wire.AuditAction.QUOTA_SET,
         subject=f"{company}/{pool}",
         at=now,
         before=before,

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 from dure import wire
 from scheduler.core import explain, record, sentences
 from scheduler.core.elsewhere import Option
-from scheduler.core.model import Ask, Cause, Promise, Queued, Refusal, Verdict
+from scheduler.core.model import Ask, Cause, Drain, Promise, Queued, Refusal, Verdict
 from scheduler.core.model import Lease as CoreLease
 from scheduler.core.record import Record
 from scheduler.store import bulk
@@ -217,6 +217,21 @@ def event_row(
 def time(instant: int | None) -> str | None:
     """An instant in a detail: RFC 3339, in UTC."""
     return None if instant is None else to_wire(instant).isoformat().replace("+00:00", "Z")
+
+
+OF_A_DRAIN = ("node", "drain", "drain_starts_at", "drain_ends_at", "reason")
+"""What a detail says of a drain."""
+
+
+def drain(found: Drain, reason: str | None) -> Detail:
+    """A drain in a detail."""
+    return {
+        "node": found.node,
+        "drain": found.id,
+        "drain_starts_at": time(found.starts_at),
+        "drain_ends_at": time(found.ends_at),
+        "reason": reason,
+    }
 
 
 def event_to_wire(row: LeaseEvent) -> wire.LeaseEvent:

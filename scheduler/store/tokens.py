@@ -36,7 +36,14 @@ def issue(session: Session, body: wire.TokenIssue, *, actor: object, now: float)
         expires_at=from_wire(body.expires_at),
     )
     session.add(row)
-    audit.record(session, actor=actor, action="token.issue", subject=row.id, at=now, after=body.model_dump(mode="json"))
+    audit.record(
+        session,
+        actor=actor,
+        action=wire.AuditAction.TOKEN_ISSUE,
+        subject=row.id,
+        at=now,
+        after=body.model_dump(mode="json"),
+    )
     return wire.IssuedToken(token=_wire(row), secret=secret)
 
 
@@ -111,7 +118,7 @@ def revoke(session: Session, token_id: str, *, actor: Actor, now: float) -> wire
     if row.revoked_at is None:
         row.revoked_at = int(now)
         session.add(row)
-        audit.record(session, actor=actor, action="token.revoke", subject=row.id, at=now)
+        audit.record(session, actor=actor, action=wire.AuditAction.TOKEN_REVOKE, subject=row.id, at=now)
     return _wire(row)
 
 

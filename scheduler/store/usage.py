@@ -78,7 +78,7 @@ def show(
 ) -> wire.Usage:
     """Up to now at most; a company sees its own alone. Raises UnknownCompany, InvalidRequest."""
     if until <= since:
-        message = "until comes after since"
+        message = "it comes after since"
         raise InvalidRequest.about("until", message)
     if company is not None:
         companies.row(session, company)

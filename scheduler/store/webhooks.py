@@ -52,7 +52,7 @@ def add(session: Session, body: wire.WebhookCreate, *, actor: Actor, now: float)
     session.add(row)
     session.flush()
     after = {"company": company, "url": body.url, "label": body.label}
-    audit.record(session, actor=actor, action="webhook.add", subject=row.id, at=now, after=after)
+    audit.record(session, actor=actor, action=wire.AuditAction.WEBHOOK_ADD, subject=row.id, at=now, after=after)
     return _issued(session, row)
 
 
@@ -94,7 +94,7 @@ def remove(session: Session, webhook_id: str, *, actor: Actor, now: float) -> wi
         found.removed_at, found.secret, found.old_secret, found.old_secret_until = int(now), None, None, None
         session.add(found)
         _abandon(session, found.id, "the webhook was removed", now)
-        audit.record(session, actor=actor, action="webhook.remove", subject=found.id, at=now)
+        audit.record(session, actor=actor, action=wire.AuditAction.WEBHOOK_REMOVE, subject=found.id, at=now)
     return to_wires(session, [found])[0]
 
 
@@ -104,7 +104,7 @@ def rotate(session: Session, webhook_id: str, *, actor: Actor, now: float) -> wi
     found.old_secret, found.old_secret_until = found.secret, int(now) + OLD_SECRET_S
     found.secret = _new_secret()
     session.add(found)
-    audit.record(session, actor=actor, action="webhook.rotate", subject=found.id, at=now)
+    audit.record(session, actor=actor, action=wire.AuditAction.WEBHOOK_ROTATE, subject=found.id, at=now)
     return _issued(session, found)
 
 
@@ -112,7 +112,7 @@ def enable(session: Session, webhook_id: str, *, actor: Actor, now: float) -> wi
     """It is sent to again from now on, and at once where it failed. Raises UnknownWebhook."""
     found = _there(session, webhook_id, actor, lock=True)
     if found.disabled_at is not None:
-        audit.record(session, actor=actor, action="webhook.enable", subject=found.id, at=now)
+        audit.record(session, actor=actor, action=wire.AuditAction.WEBHOOK_ENABLE, subject=found.id, at=now)
     found.disabled_at = found.disabled_reason = None
     well(session, found)
     return to_wires(session, [found])[0]
@@ -149,7 +149,12 @@ def disable(session: Session, found: Webhook, *, cause: str, reason: str, now: f
     session.add(found)
     _abandon(session, found.id, "the webhook was disabled", now)
     audit.record(
-        session, actor="scheduler", action="webhook.disable", subject=found.id, at=now, after={"reason": reason}
+        session,
+        actor="scheduler",
+        action=wire.AuditAction.WEBHOOK_DISABLE,
+        subject=found.id,
+        at=now,
+        after={"reason": reason},
     )
     detail: dict[str, int | str | None] = {"webhook": found.id, "url": found.url, "reason": reason}
     events.company_event(session, found.company, "webhook.disabled", at=now, cause=cause, detail=detail)

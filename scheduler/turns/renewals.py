@@ -38,7 +38,12 @@ def _refuse(session: Session, row: Lease, found: Declined, now: float) -> None:
     what = str(found.numbers.get("in_the_way", "too_late"))
     if row.renewal_refused_at is None or what != records.last_cause(session, row.id, "renewal_refused"):
         decision = refusals.keep(session, found)
-        detail = {"in_the_way": what, "ends_at": records.time(row.ends_at), "decision": decision.id}
+        detail: dict[str, int | str | None] = {
+            "in_the_way": what,
+            "ends_at": records.time(row.ends_at),
+            "decision": decision.id,
+            **{name: found.numbers[name] for name in records.OF_A_DRAIN if name in found.numbers},
+        }
         records.event(session, row, "renewal_refused", at=now, cause=what, detail=detail)
     row.renewal_refused_at = int(now)
     session.add(row)

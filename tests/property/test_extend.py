@@ -3,6 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scheduler.core.ahead import ahead
 from scheduler.core.extend import Extended, NotExtended, extend
 from scheduler.core.model import Lease, State
 from tests.property import slow
@@ -121,3 +122,21 @@ def test_what_nobody_has_to_move_for_is_always_possible(history: list[Step], whi
         assert found.moves == ()
     if not limits:
         assert isinstance(found, NotExtended)
+
+
+@settings(max_examples=300, deadline=None)
+@given(histories, st.integers(0, 9), longer)
+def test_what_is_told_of_a_drain_ahead_is_as_far_as_any_extension_goes(
+    history: list[Step], which: int, by_s: int
+) -> None:
+    world = lived(history)
+    lease = extendable(world, which)
+    if lease is None or lease.ends_at is None or lease.state is not State.ACTIVE:
+        return
+    told = ahead(lease, world.book.drains.values(), world.policy.gap_s)
+    found = extend(world.book, lease.id, lease.ends_at + by_s, world.now)
+    end = lease.ends_at + (by_s if isinstance(found, Extended) else found.longest_s)
+    assert told is None or end <= told.latest_end
+    if isinstance(found, NotExtended) and found.obstacle.drain is not None:
+        assert told is not None
+        assert end == told.latest_end

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dure import wire
 from tests.integration.api.conftest import Site, code
 from tests.integration.scheduler.conftest import T0
 
@@ -48,10 +49,40 @@ def test_it_is_read_by_who_by_what_and_by_when(site: Site) -> None:
     assert [one["id"] for one in audit(site, actor=acme["actor"])] == [acme["id"]]
     assert [one["action"] for one in audit(site, actor="operator")] == ["node.drain"]
     assert {one["action"] for one in audit(site, action="quota", since="2027-01-15T08:01:40Z")} == {"quota.set"}
-    assert audit(site, action="quo") == []
     assert [one["subject"] for one in audit(site, action="lease.ask", until="2027-01-15T08:01:40Z")] == [
         acme["subject"]
     ]
+
+
+def test_an_action_that_is_none_is_refused_with_all_there_are(site: Site) -> None:
+    for action in ("quo", "quota.", "quota.drop", ""):
+        answer = site.get("auditor", "/v1/audit", params={"action": action})
+        assert code(answer) == (422, "invalid_request")
+        [error] = answer.json()["errors"]
+        assert error["field"] == "action"
+        assert all(known in error["message"] for known in wire.AuditAction)
+
+
+def test_a_drain_and_its_end_say_what_they_changed(site: Site) -> None:
+    site.post("operator", "/v1/nodes/n1/drain", json={"duration_s": 600, "reason": "new driver"})
+    site.clock.at = T0 + 100
+    site.post("operator", "/v1/nodes/n1/resume")
+    resumed, drained = audit(site, subject="n1", actor="operator")
+    begin = {"starts_at": "2027-01-15T08:00:00Z", "ends_at": "2027-01-15T08:10:00Z", "reason": "new driver"}
+    [was], [is_] = resumed["before"]["drains"], resumed["after"]["drains"]
+    assert (drained["before"], drained["after"]) == (None, was)
+    assert was == {"id": was["id"], **begin}
+    assert is_ == was | {"ends_at": "2027-01-15T08:01:40Z"}
+
+
+def test_another_end_is_kept_as_a_time(site: Site) -> None:
+    lease = site.ask("acme", 1, duration_s=3600).json()
+    site.post("acme", f"/v1/leases/{lease['id']}/extend", json={"by_s": 60})
+    [extended] = audit(site, action="lease.extend")
+    assert (extended["before"]["ends_at"], extended["after"]["ends_at"]) == (
+        "2027-01-15T09:00:00Z",
+        "2027-01-15T09:01:00Z",
+    )
 
 
 def test_pages_are_newest_first_and_whole(site: Site) -> None:

@@ -56,6 +56,33 @@ def test_another_ask_under_the_same_key_is_refused(site: Site) -> None:
     assert len(leases(site)) == 1
 
 
+def test_an_ask_sent_again_for_another_reason_is_the_same_ask_and_the_first_reason_is_kept(site: Site) -> None:
+    body = {"pool": "h100", "shape": {"gpus": 1}, "duration_s": 9, "company": "acme"}
+
+    def ask(**why: str) -> Any:
+        return site.post("admin", "/v1/leases", json=body, params=why, headers={"Idempotency-Key": "k"})
+
+    first = ask(reason="for the demo")
+    assert first.status_code == 201
+    assert [ask(reason="the line broke").json(), ask().json()] == [first.json()] * 2
+    asked = site.get("admin", "/v1/audit", params={"subject": first.json()["id"]}).json()["items"]
+    assert [one["reason"] for one in asked] == ["for the demo"]
+
+
+def test_a_change_sent_again_for_another_reason_is_the_same_change(site: Site) -> None:
+    def drain(reason: str) -> Any:
+        return site.post(
+            "admin",
+            "/v1/nodes/n1/drain",
+            json={"duration_s": 60},
+            params={"reason": reason},
+            headers={"Idempotency-Key": "k"},
+        )
+
+    assert drain("a fan is loud").json() == drain("a fan is loud, says Kim").json()
+    assert len(site.get("admin", "/v1/nodes/n1").json()["drains"]) == 1
+
+
 def test_another_address_under_the_same_key_is_refused(site: Site) -> None:
     first = site.ask("acme", 1, key="k1").json()["id"]
     answer = site.post("acme", f"/v1/leases/{first}/cancel", headers={"Idempotency-Key": "k1"})

@@ -186,12 +186,7 @@ def test_an_ask_that_cannot_start_yet_says_so_or_is_refused(dure: Dure) -> None:
         pytest.param("acme", ["company", "list"], exits.NOT_ALLOWED, id="what is an admin's"),
         pytest.param("acme", ["ask", "nope", "8", "--for", "1h"], exits.NOT_FOUND, id="no such pool"),
         pytest.param("acme", ["lease", "show", "lea_nope"], exits.NOT_FOUND, id="no such lease"),
-        pytest.param(
-            "acme",
-            ["calendar", "h100", "--for", "90d", "--since", "-1d"],
-            exits.INVALID,
-            id="more than a calendar holds",
-        ),
+        pytest.param("admin", ["audit", "--action", "quta.set"], exits.INVALID, id="what nobody ever does"),
         pytest.param(
             "acme", ["ask", "h100", "8", "--for", "1h", "--start-by", "-1h"], exits.INVALID, id="a window in the past"
         ),

@@ -95,23 +95,38 @@ def test_an_extension_into_a_drain_is_refused_with_how_far_it_can(world: World) 
     lease = world.ask(8, duration_s=HOUR)
     world.turn(T0)
     [share] = lease.placement
-    body = wire.DrainNode(start=to_wire(T0 + HOUR + 600), duration_s=HOUR)
+    body = wire.DrainNode(start=to_wire(T0 + HOUR + 600), duration_s=HOUR, reason="new driver")
     with world.db.begin() as session:
-        maintenance.drain(world.service, session, share.node, body, actor=ADMIN, now=T0 + 5)
+        [drain] = maintenance.drain(world.service, session, share.node, body, actor=ADMIN, now=T0 + 5).drains
+    window = {"drain_starts_at": rfc(T0 + HOUR + 600), "drain_ends_at": rfc(T0 + 2 * HOUR + 600)}
+    latest = T0 + HOUR + 600 - GAP_S
+    ahead = {"node": share.node, "starts_at": drain.starts_at, "ends_at": drain.ends_at, "reason": "new driver"}
+    assert world.lease(lease).drain_ahead == wire.DrainAhead.model_validate(ahead | {"latest_end": to_wire(latest)})
     with pytest.raises(ExtensionRefused) as refused:
         world.extend(lease, now=T0 + 10, by_s=HOUR)
     assert refused.value.numbers == {
         "in_the_way": "drain",
         "in_the_way_from": rfc(T0 + HOUR + 600),
         "longest_s": 600 - GAP_S,
-        "longest_until": rfc(T0 + HOUR + 600 - GAP_S),
+        "longest_until": rfc(latest),
         "gpus": 8,
+        "node": share.node,
+        "drain": drain.id,
+        "reason": "new driver",
+        **window,
     }
-    assert "out of service" in refused.value.detail
+    drained = f"{share.node} is drained from {window['drain_starts_at']} to {window['drain_ends_at']}: new driver"
+    assert f": {drained}; it can until {rfc(latest)}" in refused.value.detail
     assert world.balance() == (8 * HOUR, 0)
-    assert world.extend(lease, now=T0 + 10, longest=True).by_s == 600 - GAP_S
+    longest = world.extend(lease, now=T0 + 10, longest=True)
+    assert (longest.by_s, longest.in_the_way) == (600 - GAP_S, "drain")
+    assert longest.lease.drain_ahead == world.lease(lease).drain_ahead
+    shorter = world.shrink(lease, now=T0 + 15, by_s=600).lease
+    assert shorter.drain_ahead is not None
+    assert shorter.drain_ahead.latest_end == to_wire(latest)
     with world.db.begin() as session:
         maintenance.resume(world.service, session, share.node, actor=ADMIN, now=T0 + 20)
+    assert world.lease(lease).drain_ahead is None
     assert world.extend(lease, now=T0 + 30, by_s=HOUR).by_s == HOUR
 
 
@@ -126,6 +141,11 @@ def test_a_drain_over_a_running_lease_leaves_it_its_time_and_no_more(world: Worl
         with pytest.raises(ExtensionRefused) as refused:
             world.extend(lease, now=T0 + 10, **by)
         assert (refused.value.numbers["in_the_way"], refused.value.numbers["longest_s"]) == ("drain", 0)
+        assert refused.value.numbers["in_the_way_from"] == rfc(T0 + 1800)
+        assert f"{share.node} is drained from {rfc(T0 + 1800)} to {rfc(T0 + 1800 + 2 * HOUR)}" in refused.value.detail
+    ahead = world.lease(lease).drain_ahead
+    assert ahead is not None
+    assert (ahead.node, ahead.latest_end) == (share.node, to_wire(T0 + HOUR))
     assert world.lease(lease).ends_at == to_wire(T0 + HOUR)
 
 

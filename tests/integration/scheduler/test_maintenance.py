@@ -11,7 +11,7 @@ from dure.errors import BeyondHorizon, InvalidRequest, UnknownNode
 from scheduler import explanations, labels, maintenance
 from scheduler.core.words import time as rfc
 from scheduler.service import Service
-from scheduler.store import calendars, fleet, nodes, pools, quotas
+from scheduler.store import audit, calendars, fleet, nodes, pools, quotas
 from scheduler.store.books import Books
 from scheduler.store.db import Database
 from scheduler.store.times import to_wire
@@ -71,6 +71,54 @@ def test_what_is_scheduled_goes_to_other_nodes_at_the_same_start(world: World) -
     assert ("moved", "drain") in world.events(lease)
 
 
+def audited(world: World) -> int:
+    with world.db.snapshot() as session:
+        wanted = audit.Wanted(action="node.drain")
+        return len(audit.page(session, wanted, after=None, limit=9).items)
+
+
+def test_the_same_drain_again_is_the_drain_that_is_there_and_nobody_is_told_twice(world: World) -> None:
+    lease = world.ask(8, duration_s=2 * HOUR)
+    world.turn(T0)
+    on = lease.placement[0].node
+    first = drain(world, on, start=T0 + HOUR)
+    again = drain(world, on, now=T0 + 5, start=T0 + HOUR)
+    assert (first.already, again.already) == (False, True)
+    assert ([one.id for one in again.drains], again.moved) == ([one.id for one in first.drains], [])
+    assert [one.lease for one in again.running] == [one.lease for one in first.running] == [lease.id]
+    assert [event for event, _ in world.events(lease)].count("drain_notice") == 1
+    assert audited(world) == 1
+    assert preview(world, on, start=T0 + HOUR).already
+
+
+@pytest.mark.parametrize(
+    ("reason", "start", "duration_s", "already"),
+    [
+        pytest.param("new driver", T0 + HOUR + 60, 600, True, id="a part of it"),
+        pytest.param(None, T0 + HOUR, HOUR, True, id="for no reason that is said"),
+        pytest.param("a fan", T0 + HOUR, HOUR, False, id="for another reason"),
+        pytest.param("new driver", T0 + HOUR, HOUR + 1, False, id="longer"),
+        pytest.param("new driver", T0 + HOUR - 1, HOUR, False, id="earlier"),
+    ],
+)
+def test_a_drain_is_there_already_where_one_takes_all_of_its_time_for_its_reason(
+    world: World, reason: str | None, start: int, duration_s: int, already: bool
+) -> None:
+    drain(world, start=T0 + HOUR)
+    body = wire.DrainNode(start=to_wire(start), duration_s=duration_s, reason=reason)
+    with world.db.begin() as session:
+        found = maintenance.drain(world.service, session, "n1", body, actor=ADMIN, now=T0)
+    assert found.already == already
+    assert len(empty_from(world, "n1", now=T0)) == (1 if already else 2)
+
+
+def test_a_drain_that_is_over_is_not_there_any_more(world: World) -> None:
+    drain(world, start=T0 + HOUR)
+    with world.db.begin() as session:
+        maintenance.resume(world.service, session, "n1", actor=ADMIN, now=T0 + 5)
+    assert not drain(world, now=T0 + 10, start=T0 + HOUR).already
+
+
 def test_what_finds_no_other_place_slips_with_its_cause(database: Database) -> None:
     world = World(database).found(nodes_=("n1",), gpus=8)
     lease = world.ask(8, start=to_wire(T0 + HOUR), duration_s=HOUR)
@@ -83,6 +131,11 @@ def test_what_finds_no_other_place_slips_with_its_cause(database: Database) -> N
     window = {"drain_starts_at": rfc(T0 + HOUR), "drain_ends_at": rfc(T0 + 3 * HOUR)}
     told = {"node": "n1", "drain": found.drains[0].id, "reason": "new driver", **window}
     assert told.items() <= world.detail(lease, "slipped").items()
+    assert (late.first_promised_start, late.slipped_s) == (to_wire(T0 + HOUR), 2 * HOUR)
+    [slip] = late.slips
+    assert (slip.promised_start_before, slip.promised_start) == (late.first_promised_start, late.promised_start)
+    assert (slip.cause, slip.node, slip.reason) == ("drain", "n1", "new driver")
+    assert slip.why == f"n1 is drained from {window['drain_starts_at']} to {window['drain_ends_at']}: new driver"
     assert explained(world, lease).endswith(
         f"because n1 is drained from {window['drain_starts_at']} to {window['drain_ends_at']}: new driver."
     )
@@ -106,6 +159,9 @@ def test_who_loses_a_node_is_told_which_and_what_is_wrong_there(
     for at in (20, 400):
         world.turn(T0 + at)
     assert world.lease(lease).state == "queued"
+    lost = world.lease(lease)
+    assert (lost.first_promised_start, lost.promised_start, lost.slipped_s) == (to_wire(T0 + HOUR), None, 0)
+    assert [(slip.promised_start, slip.node, slip.why) for slip in lost.slips] == [(None, "n1", says)]
     assert {"node": "n1", **want}.items() <= world.detail(lease, "queued").items()
     assert explained(world, lease).endswith(f"because {says}.")
 

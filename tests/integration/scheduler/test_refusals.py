@@ -273,6 +273,14 @@ def test_what_was_refused_and_granted_in_one_second_stays_in_its_order(database:
     assert [step.event for step in steps[2:]] == ["extension_refused", "extended"] * 2
 
 
+def test_what_was_refused_stands_before_the_end_that_came_in_the_same_second(database: Database) -> None:
+    world, mine, _ = blocked(database)
+    with pytest.raises(ExtensionRefused):
+        world.extend(mine, now=T0 + 10.1, by_s=HOUR)
+    world.release(mine, now=T0 + 10.5)
+    assert [step.event for step in explain(world, mine, ACME).steps[1:]] == ["active", "extension_refused", "ending"]
+
+
 def test_another_companys_refusal_is_none_and_its_leases_are_not_named(database: Database) -> None:
     world, mine, theirs = blocked(database)
     as_company = extend_as(world, mine, ACME, now=T0 + 10, by_s=HOUR)

@@ -123,6 +123,9 @@ def test_a_renewal_into_a_drain_stops_before_it(database: Database) -> None:
     assert world.lease(lease).ends_at == to_wire(T0 + HOUR + 600 - GAP_S)
     world.turn(T0 + HOUR - 600)
     assert told(world, lease) == [("renewed", "renewed"), ("renewal_refused", "drain")]
+    assert {"node": "n1", "drain_starts_at": rfc(T0 + HOUR + 600), "reason": "new driver"}.items() <= world.detail(
+        lease, "renewal_refused"
+    ).items()
 
 
 def test_a_renewal_that_nobody_was_there_for_is_told_when_somebody_is(world: World) -> None:

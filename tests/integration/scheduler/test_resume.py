@@ -107,6 +107,7 @@ def test_a_lease_asked_for_a_time_has_it_back_once_its_node_is_resumed(database:
     assert (moved.promised_start_before, moved.promised_start) == (slipped.promised_start, lease.promised_start)
     back = world.lease(lease)
     assert (back.promised_start, back.starts_at, back.late_cause) == (lease.promised_start, lease.starts_at, None)
+    assert (back.first_promised_start, back.slipped_s, back.slips) == (lease.promised_start, 0, [])
     assert world.events(lease)[-1] == ("moved", "earlier")
     world.turn(T0 + day)
     assert world.lease(lease).state is wire.LeaseState.ACTIVE

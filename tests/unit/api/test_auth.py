@@ -4,7 +4,9 @@ import pytest
 from starlette.requests import Request
 
 from api import auth
-from dure.errors import TokenMissing
+from dure.errors import Forbidden, TokenMissing
+from dure.wire import Role
+from scheduler.actor import Actor
 
 
 def a_request(authorization: str | None) -> Request:
@@ -32,3 +34,21 @@ def test_a_bearer_token_is_read(authorization: str, want: str) -> None:
 def test_anything_else_is_no_token(authorization: str | None) -> None:
     with pytest.raises(TokenMissing):
         auth.secret(a_request(authorization))
+
+
+@pytest.mark.parametrize(
+    ("roles", "want"),
+    [
+        ((Role.ADMIN,), "your token's role is company, and only admin tokens may do this"),
+        ((Role.OPERATOR, Role.ADMIN), "your token's role is company, and only admin and operator tokens may do this"),
+        (
+            (Role.OPERATOR, Role.ADMIN, Role.AUDITOR),
+            "your token's role is company, and only admin, auditor and operator tokens may do this",
+        ),
+    ],
+)
+def test_a_role_that_may_not_is_told_its_own_and_those_that_may(roles: tuple[Role, ...], want: str) -> None:
+    mine = Actor(role=Role.COMPANY, token="tok_1", company="acme")
+    with pytest.raises(Forbidden) as refused:
+        auth.allowed(mine, a_request(None), roles)
+    assert refused.value.detail == want

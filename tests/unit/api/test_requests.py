@@ -37,6 +37,12 @@ def test_the_order_of_a_query_does_not_matter() -> None:
     assert fingerprint(query="a=1&b=2") == fingerprint(query="b=2&a=1")
 
 
+def test_why_it_is_done_is_no_part_of_what_is_asked_for() -> None:
+    assert (
+        fingerprint(query="a=1&reason=first+try") == fingerprint(query="a=1&reason=again") == fingerprint(query="a=1")
+    )
+
+
 @pytest.mark.parametrize(
     "other",
     [

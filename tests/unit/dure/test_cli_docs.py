@@ -51,6 +51,18 @@ def test_every_command_answers_in_json_and_takes_a_context(path: str) -> None:
     assert {"json", "server", "token", "token_file", "zone"} <= {parameter.name for parameter in COMMANDS[path].params}
 
 
+CHANGES = """
+ask, lease release, lease cancel, lease extend, lease shrink, lease resize, lease renew, offer claim, company add, quota set,
+token issue, token revoke, pool add, pool policy, node enroll, node drain, node resume, node label,
+webhook add, webhook rotate, webhook enable, webhook remove
+"""
+
+
+def test_why_is_asked_of_whoever_changes_something_and_of_nobody_else() -> None:
+    offered = {path for path, command in COMMANDS.items() if "why" in {one.name for one in command.params}}
+    assert offered == {f"dure {words.strip()}" for words in CHANGES.replace("\n", " ").split(",")}
+
+
 def test_every_group_says_what_it_is() -> None:
     for name, group in ROOT.commands.items():
         assert group.help, name

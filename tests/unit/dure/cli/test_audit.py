@@ -1,9 +1,12 @@
 """dure audit, and why something is done."""
 
 import json
+from typing import Any
+
+import pytest
 
 from dure import wire
-from tests.unit.dure.answers import Api, a_quota, an_audit_entry, page
+from tests.unit.dure.answers import Api, a_quota, an_audit_entry, page, problem
 from tests.unit.dure.conftest import Run
 
 AUDIT = ("GET", "/v1/audit")
@@ -17,6 +20,63 @@ def test_what_was_changed_is_shown_beside_what_it_was(api: Api, run: Run) -> Non
     assert "gpus 16" in shown.splitlines()[2]
 
 
+DRAIN = {"id": "drn_1", "starts_at": "2026-11-24T01:00:00Z", "ends_at": "2026-11-24T03:00:00Z", "reason": "a fan"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        pytest.param(
+            {"ends_at": "2026-11-24T01:00:00Z", "gpus": 8},
+            {"ends_at": "2026-11-24T02:30:00Z", "gpus": 8},
+            "ends 24 Nov 11:30 (was 24 Nov 10:00)",
+            id="times in the person's zone",
+        ),
+        pytest.param(
+            {"ends_at": 1_795_482_000},
+            {"ends_at": 1_795_485_600},
+            "ends 24 Nov 11:00 (was 24 Nov 10:00)",
+            id="old times",
+        ),
+        pytest.param(
+            {"slack_ppm": 50_000, "seniority_s": 21_600},
+            {"slack_ppm": 75_000, "seniority_s": None},
+            "slack 7.5% (was 5%), seniority none (was 6h)",
+            id="parts in percent, lengths in units, and what was taken away",
+        ),
+        pytest.param({"gpus": 0}, {"gpus": 8}, "gpus 8 (was 0)", id="from nothing"),
+        pytest.param(
+            None,
+            {"shape": {"gpus": 4, "nodes": None}, "empty_memory_bytes": 1 << 30, "start": None},
+            "shape gpus 4, empty memory 1024 MiB",
+            id="what is within, and not what was not said",
+        ),
+        pytest.param(
+            {"drains": [DRAIN]},
+            {"drains": [DRAIN | {"ends_at": "2026-11-24T01:30:00Z"}]},
+            "drn_1 ends 24 Nov 10:30 (was 24 Nov 12:00)",
+            id="each of several by what is other of it",
+        ),
+    ],
+)
+def test_what_was_changed_is_said_in_a_persons_units(
+    api: Api, run: Run, before: dict[str, Any] | None, after: dict[str, Any], says: str
+) -> None:
+    api.on(*AUDIT, page(an_audit_entry(before=before, after=after)))
+    assert f"acme/h100-80gb  {says}  " in run("audit").stdout
+
+
+def test_what_is_never_done_is_refused_with_all_that_is(api: Api, run: Run) -> None:
+    said = "quta.set is none; they are lease.ask, quota.set, or the noun alone, for example quota"
+    error = wire.FieldError(field="action", message=said)
+    api.on(*AUDIT, problem("invalid_request", 422, f"action: {said}", errors=[error]))
+    found = run("audit", "--action", "quta.set")
+    assert found.exit_code == 7
+    assert found.stderr.startswith(
+        "error (invalid_request): --action: quta.set is none; they are lease.ask, quota.set, or the noun alone"
+    )
+
+
 def test_what_is_looked_for_is_asked_for_and_no_more_than_is_wanted(api: Api, run: Run) -> None:
     api.on(*AUDIT, page(*(an_audit_entry(number) for number in (9, 8, 7))))
     found = run("--json", "audit", "--actor", "company:acme", "--action", "lease", "--since", "-1h", "--limit", "2")
@@ -28,6 +88,14 @@ def test_what_is_looked_for_is_asked_for_and_no_more_than_is_wanted(api: Api, ru
 def test_nothing_of_that_kind_is_said(api: Api, run: Run) -> None:
     api.on(*AUDIT, page())
     assert run("audit", "--subject", "lea_1").stdout == "nothing was done, or nothing like that\n"
+
+
+def test_why_is_refused_where_nothing_is_changed(api: Api, run: Run) -> None:
+    api.on(*AUDIT, page())
+    found = run("--why", "I wonder", "audit")
+    assert (found.exit_code, api.seen) == (2, [])
+    assert found.stderr.startswith("error: --why: nothing is changed here")
+    assert run("audit", "--why", "I wonder").exit_code == 2
 
 
 def test_why_goes_with_what_is_changed_before_and_after_the_command(api: Api, run: Run) -> None:

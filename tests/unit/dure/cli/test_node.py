@@ -154,3 +154,28 @@ def test_a_drain_in_the_past_names_the_option(api: Api, run: Run) -> None:
     result = run("node", "drain", "gpu-01", "--for", "1h", "--at", "-2h")
     assert (result.exit_code, api.seen) == (2, [])
     assert "error: --at: -2h is past; leave it out to drain from now on" in result.stderr
+
+
+def test_a_drain_that_is_there_already_is_said_to_be(api: Api, run: Run) -> None:
+    there = drained(a_drain()).model_copy(update={"already": True})
+    api.on("POST", "/v1/nodes/gpu-01/drain", there)
+    for words in ([], ["--dry-run"]):
+        lines = run("node", "drain", "gpu-01", "--for", "30m", "--at", "+1h", *words).stdout.splitlines()
+        assert lines[0] == "it is out of service then already: nothing was changed"
+        assert lines[1].startswith("drains   gpu-01 Tue")
+
+
+@pytest.mark.parametrize(
+    ("drains", "says"),
+    [
+        pytest.param([{}, {"id": "drn_2"}], "new driver is over", id="two for one reason"),
+        pytest.param([{}, {"reason": "a fan"}], "new driver and a fan are over", id="two reasons"),
+        pytest.param([{"reason": None}], "drn_1 is over", id="one without a reason"),
+    ],
+)
+def test_a_node_that_is_back_is_one_line_whatever_took_it_out(
+    api: Api, run: Run, drains: list[dict[str, Any]], says: str
+) -> None:
+    api.on("POST", "/v1/nodes/gpu-01/resume", drained(*(a_drain(empty_from=None, **more) for more in drains)))
+    lines = run("node", "resume", "gpu-01").stdout.splitlines()
+    assert [line for line in lines if line.startswith("back")] == [f"back     gpu-01, from now on; {says}"]

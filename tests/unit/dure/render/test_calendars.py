@@ -52,6 +52,44 @@ def test_a_moment_of_fullness_darkens_its_whole_column() -> None:
     assert shown.splitlines()[2].split()[1] == "█" + "·" * 47
 
 
+def test_what_is_free_is_that_of_now_where_now_is_shown_and_else_of_the_beginning() -> None:
+    steps = [wire.FreeStep(at=in_s(0), free=8), wire.FreeStep(at=in_s(60), free=2)]
+    node = a_node_calendar("gpu-01", steps)
+    for later_s, free in ((0, "8/8"), (90, "2/8")):
+        view = replace(NARROW, now=in_s(later_s))
+        shown = text(calendars.calendar(a_calendar(nodes=[node], capacity=8), view), view).splitlines()
+        assert (shown[1].endswith("  free now"), shown[2].endswith(f"  {free}")) == (True, True)
+    ahead = text(calendars.calendar(a_calendar(nodes=[node], capacity=8, since=in_s(3600)), NARROW), NARROW)
+    assert ahead.splitlines()[1].endswith("  free then")
+    assert ahead.splitlines()[2].endswith("  2/8")
+    assert "free then: at 24 Nov 10:48:44" in ahead
+
+
+def a_drained_node(start_s: int, end_s: int) -> wire.NodeCalendar:
+    """Of 8 GPUs, out of service for a while; free else."""
+    drain = wire.Drain(
+        id="drn_1", node="gpu-01", starts_at=in_s(start_s), ends_at=in_s(end_s), reason="new driver", empty_from=None
+    )
+    steps = [wire.FreeStep(at=in_s(at), free=free) for at, free in ((0, 8), (start_s, 0), (end_s, 8))]
+    return a_node_calendar("gpu-01", steps).model_copy(update={"drains": [drain]})
+
+
+def test_out_of_service_is_not_taken() -> None:
+    found = a_calendar(nodes=[a_drained_node(3600, 7200)], capacity=8)
+    shown = text(calendars.calendar(found, NARROW), NARROW).splitlines()
+    assert shown[2] == "gpu-01     ··××············································  8/8"
+    assert shown[4].strip() == "× out of service for a part of it at least"
+    assert shown[6].startswith("gpu-01 is out of service Tue 2026-11-24 10:48:44 KST")
+    assert "×" not in text(calendars.calendar(a_calendar(), NARROW), NARROW)
+
+
+def test_a_node_that_is_out_of_service_now_says_so() -> None:
+    found = a_calendar(nodes=[a_drained_node(-60, 7200)], capacity=8)
+    plain = replace(NARROW, plain=True)
+    assert text(calendars.calendar(found, plain), plain).splitlines()[2].endswith("  0/8 drained")
+    assert text(calendars.calendar(found, plain), plain).splitlines()[2].startswith("gpu-01     xxxx.")
+
+
 def test_a_silent_node_is_marked() -> None:
     node = a_node_calendar("gpu-01", [wire.FreeStep(at=NOW, free=0)], state="unknown")
     assert "0/8 unknown" in text(calendars.calendar(a_calendar(nodes=[node]), SEOUL))

@@ -84,6 +84,16 @@ def test_a_refusal_without_numbers_of_its_own_has_its_decisions() -> None:
             id="fields are said as they are typed",
         ),
         pytest.param(
+            errors.InvalidRequest.about("until", "the lease ends at 9 already; give a later time"),
+            ["error (invalid_request): --until: the lease ends at 9 already; give a later time"],
+            id="which time is meant",
+        ),
+        pytest.param(
+            errors.ExtensionRefused("it can until 9, with `partly` or `longest`"),
+            ["error (extension_refused): it can until 9, with --partly or --longest"],
+            id="what to send is said as it is typed",
+        ),
+        pytest.param(
             errors.Unavailable("away", retry_after_s=90),
             ["error (unavailable): away", "  try again in 1m30s"],
             id="when to come back",
@@ -107,5 +117,31 @@ def test_a_dry_run_says_that_nothing_is_held() -> None:
     )
     shown = text(decisions.quote(quote, SEOUL))
     assert shown.startswith("dry run: would be scheduled (starts_now); nothing is stored or held")
-    for part in ("09:49:44 KST", "at the latest", "gpu-01 (8)", "16 GPUs start now."):
+    for part in (
+        "promised    Tue 2026-11-24 09:49:44 KST",
+        "never later",
+        "1m from the promised start",
+        "gpu-01 (8)",
+        "16 GPUs start now.",
+    ):
         assert part in shown
+
+
+def test_a_quote_that_must_wait_says_of_what_its_promise_is_made() -> None:
+    quote = wire.Quote(
+        decision=a_decision("starts_later", id=None, numbers={"wait_s": 7560, "earliest_wait_s": 7200}),
+        promised_start=in_s(7560),
+        starts_at=in_s(7380),
+        estimated_start=in_s(5400),
+        ends_at=in_s(14_580),
+        placement=[],
+    )
+    rows = [line.split(maxsplit=1) for line in text(decisions.quote(quote, SEOUL)).splitlines()[1:7]]
+    assert [tuple(row) for row in rows] == [
+        ("earliest", "Tue 2026-11-24 11:48:44 KST (02:48:44 UTC), in 2h"),
+        ("slack", "6m, so much later it may be promised"),
+        ("promised", "Tue 2026-11-24 11:54:44 KST (02:54:44 UTC), in 2h6m; never later"),
+        ("planned", "Tue 2026-11-24 11:51:44 KST (02:51:44 UTC), in 2h3m; it may be moved earlier"),
+        ("expected", "Tue 2026-11-24 11:18:44 KST (02:18:44 UTC), in 1h30m; an estimate, which binds nobody"),
+        ("ends", "Tue 2026-11-24 13:51:44 KST (04:51:44 UTC), in 4h3m, 2h from the planned start"),
+    ]

@@ -180,3 +180,106 @@ def test_a_preview_says_what_would_be_refunded() -> None:
 def test_a_watch_tells_what_is_different(before: wire.Lease | None, after: wire.Lease, want: str) -> None:
     line = leases.change(before, after, SEOUL)
     assert line == (f"Tue 2026-11-24 09:48:44 KST (00:48:44 UTC)  {want}" if want else "")
+
+
+WIDE = replace(SEOUL, width=250)
+
+
+def a_slip(**more: object) -> wire.Slip:
+    """Of an hour, from ten minutes from now on."""
+    said = {
+        "at": NOW,
+        "promised_start_before": in_s(600),
+        "promised_start": in_s(4200),
+        "cause": "drain",
+        "node": "gpu-02",
+        "reason": "new driver",
+        "why": "gpu-02 is drained from 2026-11-24T00:50:00Z to 2026-11-24T01:50:00Z: new driver",
+    }
+    return wire.Slip.model_validate(said | more)
+
+
+def slipped(*slips: wire.Slip, state: str = "scheduled", **more: object) -> wire.Lease:
+    now = slips[-1].promised_start
+    slipped_s = 0 if now is None else int((now - slips[0].promised_start_before).total_seconds())
+    said = {"promised_start": now, "starts_at": now, "slips": list(slips), "slipped_s": slipped_s}
+    return a_lease(state, first_promised_start=slips[0].promised_start_before, **said, **more)
+
+
+def test_a_lease_whose_promise_got_later_says_from_when_by_how_much_and_why() -> None:
+    shown = text(leases.lease(slipped(a_slip()), WIDE), WIDE).splitlines()
+    at = next(number for number, line in enumerate(shown) if line.startswith("promised"))
+    drained = "gpu-02 is drained from Tue 2026-11-24 09:50 KST (00:50 UTC) to Tue 2026-11-24 10:50 KST (01:50 UTC)"
+    assert shown[at : at + 3] == [
+        "promised  Tue 2026-11-24 10:58:44 KST (01:58:44 UTC), in 1h10m; never later",
+        "at first  Tue 2026-11-24 09:58:44 KST (00:58:44 UTC), in 10m",
+        f"slipped   by 1h, because {drained}: new driver",
+    ]
+
+
+def test_each_loss_is_said_and_a_promise_that_was_lost_too() -> None:
+    lost = a_slip(
+        promised_start_before=in_s(4200), promised_start=None, cause="capacity_lost", why="a GPU of n1 is sick"
+    )
+    shown = text(leases.lease(slipped(a_slip(), lost, state="queued"), SEOUL))
+    assert [line.split(maxsplit=1)[1][:25] for line in shown.splitlines() if line.startswith("slipped")] == [
+        "by 1h, because gpu-02 is ",
+        "the promise was lost, bec",
+    ]
+    assert "slipped" not in text(leases.lease(a_lease(), SEOUL))
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_a_list_says_what_slipped_on_every_screen(width: int) -> None:
+    view = replace(SEOUL, width=width)
+    lost = a_slip(promised_start=None, cause="node_unknown", node=None, why="a node is silent")
+    found = [slipped(a_slip()), slipped(lost, state="queued"), a_lease(), slipped(a_slip(), state="ended")]
+    shown = text(leases.leases(found, view), view).splitlines()
+    assert "slipped 1h (drain gpu-02)" in shown[1]
+    assert "promise lost (node_unknown)" in shown[2]
+    assert "starts_now" in shown[3]
+    assert "its time was over" in shown[4]
+
+
+def test_a_watch_tells_that_the_promise_slipped_and_why() -> None:
+    line = leases.change(a_lease(promised_start=in_s(600), starts_at=in_s(600)), slipped(a_slip()), SEOUL)
+    assert "promised start 24 Nov 10:58:44" in line
+    assert "slipped by 1h, because gpu-02 is drained from" in line
+
+
+def a_drain_ahead(latest_s: int) -> wire.DrainAhead:
+    return wire.DrainAhead(
+        node="gpu-02", starts_at=in_s(9000), ends_at=in_s(12_600), reason="new driver", latest_end=in_s(latest_s)
+    )
+
+
+@pytest.mark.parametrize(
+    ("latest_s", "want"),
+    [
+        pytest.param(
+            8970,
+            "until Tue 2026-11-24 11:38:44 KST (02:38:44 UTC), in 1h50m; to Tue 2026-11-24 12:18:14 KST (03:18:14 UTC), in "
+            "2h29m at the latest: gpu-02 is drained from 24 Nov 12:18:44 to 24 Nov 13:18:44: new driver",
+            id="up to the drain",
+        ),
+        pytest.param(
+            7200, "no: gpu-02 is drained from 24 Nov 12:18:44 to 24 Nov 13:18:44: new driver", id="not at all"
+        ),
+    ],
+)
+def test_extendable_is_as_far_as_its_own_nodes_are_in_service(latest_s: int, want: str) -> None:
+    found = a_lease("active", extension_closes=in_s(6600), drain_ahead=a_drain_ahead(latest_s))
+    assert f"extendable  {want}" in text(leases.lease(found, WIDE), WIDE)
+
+
+def test_an_extension_into_a_drain_says_of_which_node_and_why() -> None:
+    found = wire.Amended(
+        lease=a_lease("active", drain_ahead=a_drain_ahead(8970)),
+        by_s=1770,
+        commit_gpu_seconds=1,
+        made_way=[],
+        others=0,
+        in_the_way="drain",
+    )
+    shown = text(leases.amended(found, SEOUL, dry_run=False))
+    assert "no further  gpu-02 is drained from 24 Nov 12:18:44 to 24 Nov 13:18:44: new driver" in shown
