@@ -73,24 +73,6 @@ def test_a_lease_is_never_in_a_state_that_cannot_be(busy: World, change: str, co
         _run(busy, f"UPDATE lease SET {change}")
 
 
-@pytest.mark.parametrize(
-    ("values", "constraint"),
-    [
-        pytest.param("1, 'settle', 5, 0, 5", "pk_ledger_entry", id="a number that is taken"),
-        pytest.param("2, 'settle', 5, -1, 5", "ck_ledger_entry_balance", id="a negative balance"),
-        pytest.param("2, 'gift', 5, 0, 5", "ck_ledger_entry_kind", id="a kind that is none"),
-    ],
-)
-def test_the_ledger_takes_no_entry_that_does_not_balance(busy: World, values: str, constraint: str) -> None:
-    seq, kind, amount, committed, spent = values.split(", ")
-    with pytest.raises(IntegrityError, match=constraint):
-        _run(
-            busy,
-            "INSERT INTO ledger_entry (company, pool, seq, at, lease, kind, gpu_seconds, cause, committed, spent)"
-            f" SELECT company, pool, {seq}, now(), id, {kind}, {amount}, 'test', {committed}, {spent} FROM lease",
-        )
-
-
 def test_the_processes_cannot_give_themselves_rights(any_world: World) -> None:
     _run(any_world, "GRANT DELETE ON audit TO dure_app")
     with pytest.raises(ProgrammingError, match="permission denied"):
