@@ -63,6 +63,29 @@ class Client(Telling):
         wanted = {"actor": actor, "action": action, "subject": subject, **times}
         return self._items("/v1/audit", wire.Page[wire.AuditEntry], params=wanted, page_size=page_size)
 
+    def ledger(
+        self,
+        pool: str,
+        *,
+        company: str | None = None,
+        lease: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        page_size: int = PAGE_SIZE,
+    ) -> Iterator[wire.LedgerEntry]:
+        """What was granted, committed, settled and given back, newest first; a company's own unless staff say whose."""
+        times = {"since": as_time(since), "until": as_time(until)}
+        wanted = {"company": company, "pool": pool, "lease": lease, **times}
+        return self._items("/v1/ledger", wire.Page[wire.LedgerEntry], params=wanted, page_size=page_size)
+
+    def verify_ledger(self, *, company: str | None = None, pool: str | None = None) -> wire.LedgerCheck:
+        """The ledger added up again; all that may be seen unless a company or pool is said."""
+        return self._get("/v1/ledger/verify", wire.LedgerCheck, {"company": company, "pool": pool})
+
+    def adjust_ledger(self, body: wire.LedgerAdjust) -> wire.LedgerEntry:
+        """Gives to an account or takes from it; needs the client's `why`."""
+        return self._post("/v1/ledger/adjustments", body, wire.LedgerEntry)
+
     # --- pools, nodes ----------------------------------------------------------------------------------------------
 
     def add_pool(self, body: wire.PoolCreate) -> wire.Pool:

@@ -111,7 +111,10 @@ def post(session: Session, entries: Sequence[Entry], *, at: int) -> None:
     for entry in wanted:
         accounts[entry.owner], row = _posted(accounts[entry.owner], entry, at)
         rows.append(row)
-    values = {"accounts": json.dumps([_row(one) for one in accounts.values()]), "entries": bulk.dumped(LedgerEntry, rows)}
+    values = {
+        "accounts": json.dumps([_row(one) for one in accounts.values()]),
+        "entries": bulk.dumped(LedgerEntry, rows),
+    }
     session.connection().execute(_WRITE, values)
 
 
@@ -134,9 +137,7 @@ def _look(session: Session, values: Mapping[str, str]) -> dict[tuple[str, str, i
         (row.company, row.pool, -1 if row.period is None else row.period): Account(
             id=row.id,
             seq=row.seq,
-            balances=Balances(
-                available=row.available, committed=row.committed, spent=row.spent, expired=row.expired
-            ),
+            balances=Balances(available=row.available, committed=row.committed, spent=row.spent, expired=row.expired),
         )
         for row in rows
     }

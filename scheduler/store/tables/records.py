@@ -28,7 +28,6 @@ from scheduler.store.tables.columns import (
 )
 
 
-
 def _balance_checks() -> tuple[CheckConstraint, ...]:
     return (
         CheckConstraint(

@@ -87,10 +87,10 @@ def _accounts() -> None:
     op.drop_constraint("ck_account_committed", "account", type_="check")
     op.drop_constraint("ck_account_spent", "account", type_="check")
     op.create_check_constraint(
-        "ck_account_period", "account", "(period IS NULL) = (period_ends IS NULL) AND period < period_ends"
+        op.f("ck_account_period"), "account", "(period IS NULL) = (period_ends IS NULL) AND period < period_ends"
     )
     op.create_unique_constraint(
-        "uq_account_owner", "account", ["company", "pool", "period"], postgresql_nulls_not_distinct=True
+        op.f("uq_account_owner"), "account", ["company", "pool", "period"], postgresql_nulls_not_distinct=True
     )
 
 
@@ -118,13 +118,13 @@ def _entries() -> None:
     op.create_foreign_key("fk_ledger_entry_account", "ledger_entry", "account", ["account"], ["id"])
     op.drop_constraint("ck_ledger_entry_kind", "ledger_entry", type_="check")
     op.drop_constraint("ck_ledger_entry_amount", "ledger_entry", type_="check")
-    op.create_check_constraint("ck_ledger_entry_transfer", "ledger_entry", TRANSFERS)
-    op.create_check_constraint("ck_ledger_entry_amount", "ledger_entry", "gpu_seconds > 0")
+    op.create_check_constraint(op.f("ck_ledger_entry_transfer"), "ledger_entry", TRANSFERS)
+    op.create_check_constraint(op.f("ck_ledger_entry_amount"), "ledger_entry", "gpu_seconds > 0")
     op.create_check_constraint(
-        "ck_ledger_entry_lease", "ledger_entry", "(lease IS NOT NULL) = (kind IN ('commit', 'settle', 'refund'))"
+        op.f("ck_ledger_entry_lease"), "ledger_entry", "(lease IS NOT NULL) = (kind IN ('commit', 'settle', 'refund'))"
     )
     op.create_check_constraint(
-        "ck_ledger_entry_adjusted",
+        op.f("ck_ledger_entry_adjusted"),
         "ledger_entry",
         "kind <> 'adjust' OR (actor IS NOT NULL AND reason IS NOT NULL)",
     )
@@ -138,8 +138,8 @@ def _balances(table: str) -> None:
         op.alter_column(table, name, server_default=None)
     if table == "ledger_entry":
         op.drop_constraint("ck_ledger_entry_balance", table, type_="check")
-    op.create_check_constraint(f"ck_{table}_balance", table, BALANCE)
-    op.create_check_constraint(f"ck_{table}_balanced", table, BALANCED)
+    op.create_check_constraint(op.f(f"ck_{table}_balance"), table, BALANCE)
+    op.create_check_constraint(op.f(f"ck_{table}_balanced"), table, BALANCED)
 
 
 def downgrade() -> None:
