@@ -4,7 +4,8 @@
 granted = available + committed + spent + expired.
 """
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from scheduler.core.model import Instant
@@ -37,7 +38,7 @@ class Balances:
 
     @property
     def lowest(self) -> int:
-        return min(getattr(self, field.name) for field in fields(self))
+        return min(self.available, self.committed, self.spent, self.expired)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,22 +50,28 @@ class Transfer:
     gpu_seconds: int
 
 
+_WAYS: Mapping[Kind, tuple[Name, Name]] = {
+    "grant": ("source", "available"),
+    "commit": ("available", "committed"),
+    "settle": ("committed", "spent"),
+    "refund": ("committed", "available"),
+    "adjust": ("source", "available"),
+    "expire": ("available", "expired"),
+}
+_UNLIMITED: Mapping[Kind, tuple[Name, Name]] = {
+    **_WAYS,
+    "commit": ("source", "committed"),
+    "refund": ("committed", "source"),
+}
+
+
 def transfer(kind: Kind, gpu_seconds: int, *, limited: bool) -> Transfer:
     """What an entry of that kind moves. A grant or an adjustment may be negative, and goes back to the source.
 
     Where nothing is `limited` there is nothing to run out of: what is committed comes straight out of the source, and
     what is refunded goes back there. Raises ValueError for a negative amount of another kind.
     """
-    free: Name = "available" if limited else "source"
-    ways: dict[Kind, tuple[Name, Name]] = {
-        "grant": ("source", "available"),
-        "commit": (free, "committed"),
-        "settle": ("committed", "spent"),
-        "refund": ("committed", free),
-        "adjust": ("source", "available"),
-        "expire": ("available", "expired"),
-    }
-    debit, credit = ways[kind]
+    debit, credit = (_WAYS if limited else _UNLIMITED)[kind]
     if gpu_seconds >= 0:
         return Transfer(debit=debit, credit=credit, gpu_seconds=gpu_seconds)
     if kind not in ("grant", "adjust"):
@@ -74,7 +81,13 @@ def transfer(kind: Kind, gpu_seconds: int, *, limited: bool) -> Transfer:
 
 def moved(balances: Balances, found: Transfer) -> Balances:
     """The balances after it; one that it takes too much of is negative."""
-    for name, amount in ((found.debit, -found.gpu_seconds), (found.credit, found.gpu_seconds)):
-        if name != "source":
-            balances = replace(balances, **{name: getattr(balances, name) + amount})
-    return balances
+
+    def gained(name: Name) -> int:
+        return found.gpu_seconds * ((found.credit == name) - (found.debit == name))
+
+    return Balances(
+        available=balances.available + gained("available"),
+        committed=balances.committed + gained("committed"),
+        spent=balances.spent + gained("spent"),
+        expired=balances.expired + gained("expired"),
+    )

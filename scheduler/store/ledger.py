@@ -7,7 +7,7 @@ for every lease that is over: commit = settle + refund. The database checks numb
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -106,15 +106,14 @@ def post(session: Session, entries: Sequence[Entry], *, at: int) -> None:
     wanted = [entry for entry in entries if entry.gpu_seconds]
     if not wanted:
         return
-    accounts = locked(session, {entry.owner for entry in wanted})
+    owners = [entry.owner for entry in wanted]
+    accounts = locked(session, set(owners))
     rows: list[bulk.Row] = []
-    for entry in wanted:
-        accounts[entry.owner], row = _posted(accounts[entry.owner], entry, at)
+    for entry, owner in zip(wanted, owners, strict=True):
+        accounts[owner], row = _posted(accounts[owner], entry, at)
         rows.append(row)
-    values = {
-        "accounts": json.dumps([_row(one) for one in accounts.values()]),
-        "entries": bulk.dumped(LedgerEntry, rows),
-    }
+    changed = [{"id": account.id, "seq": account.seq} | _amounts(account.balances) for account in accounts.values()]
+    values = {"accounts": json.dumps(changed), "entries": bulk.dumped(LedgerEntry, rows)}
     session.connection().execute(_WRITE, values)
 
 
@@ -144,18 +143,34 @@ def _look(session: Session, values: Mapping[str, str]) -> dict[tuple[str, str, i
 
 
 def _posted(account: Account, entry: Entry, at: int) -> tuple[Account, bulk.Row]:
+    """The account after the entry, and the entry's row."""
     found = transfer(entry.kind, entry.gpu_seconds, limited=entry.period is not None)
     after = Account(id=account.id, seq=account.seq + 1, balances=moved(account.balances, found))
-    own = {"at": at, "kind": entry.kind, "lease": entry.lease, "cause": entry.cause}
-    said = {"actor": entry.actor, "reason": entry.reason}
-    row = _row(after)
-    row["account"] = row.pop("id")
-    return after, row | asdict(found) | own | said
+    row = {
+        "account": after.id,
+        "seq": after.seq,
+        "at": at,
+        "kind": entry.kind,
+        "debit": found.debit,
+        "credit": found.credit,
+        "gpu_seconds": found.gpu_seconds,
+        "lease": entry.lease,
+        "cause": entry.cause,
+        "actor": entry.actor,
+        "reason": entry.reason,
+    }
+    return after, row | _amounts(after.balances)
 
 
-def _row(account: Account) -> bulk.Row:
-    balances = account.balances
-    return {"id": account.id, "seq": account.seq, "granted": balances.granted} | asdict(balances)
+def _amounts(balances: Balances) -> bulk.Row:
+    """The columns of accounts and entries that have the balances' names."""
+    return {
+        "granted": balances.granted,
+        "available": balances.available,
+        "committed": balances.committed,
+        "spent": balances.spent,
+        "expired": balances.expired,
+    }
 
 
 def _wanted(owner: Owner) -> bulk.Row:
