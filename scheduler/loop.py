@@ -10,6 +10,7 @@ from typing import TypeVar
 import structlog
 
 from dure.errors import Unavailable
+from scheduler import planned
 from scheduler.clock import DatabaseClock
 from scheduler.metrics import Counters
 from scheduler.service import Service
@@ -195,9 +196,10 @@ class Loop:
         queue = pool.queued and (number != pool.generation or now - at >= ASK_AGAIN_S)
         with self.db.snapshot() as session:
             seen = self.service.seen(session, pool.pool, now=now, queue=queue)
+            changed = bool(seen.moves or seen.pulled or planned.told_otherwise(session, seen))
         if queue:
             self._asked_again[pool.pool] = (pool.generation, now)
-        if not seen.moves and not seen.pulled:
+        if not changed:
             return False
         plan = self._committed(lambda session: self.service.replan(session, pool.pool, now=now, queue=queue))
         self.counters.planned(pool.pool, plan)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 from dure import wire
 from dure.errors import DureError
-from scheduler import asks
+from scheduler import asks, planned
 from scheduler.actor import Actor
-from scheduler.core import quotes, record, sentences
+from scheduler.core import quotes, record
 from scheduler.core.book import Book
 from scheduler.core.codec import Item
 from scheduler.core.decide import decide
@@ -25,11 +25,10 @@ from scheduler.core.replan import Move, Plan, replan
 from scheduler.elsewhere import Elsewhere
 from scheduler.expectations import Expectations
 from scheduler.ids import new_id
-from scheduler.store import audit, bulk, changes, due, edges, generation, leases, losses, plans, records
+from scheduler.store import audit, bulk, changes, due, edges, generation, leases, plans, records
 from scheduler.store.books import POLICY_VERSION, Books
 from scheduler.store.db import Session
 from scheduler.store.plans import Answer
-from scheduler.store.records import Said
 from scheduler.store.tables import Lease
 from scheduler.store.times import to_wire
 from scheduler.whatifs import WhatIfs
@@ -171,30 +170,16 @@ class Service:
         if items:
             number, book = self._changed(session, pool, book, items, now)
         plan = replan(book, waiting, at)
-        if not plan.moves and not plan.pulled:
-            return plan
-        newer = generation.bump(session, pool)
-        said = Said(
-            code="planned",
-            detail=sentences.plan(plan),
-            numbers={name: count for name, count in sentences.plan_numbers(plan).items() if count},
+        found = planned.Planned(
+            plan=plan, book=book, queue=waiting, at=at, otherwise=planned.told_otherwise(session, plan)
         )
-        kept = record.of_replan(book, waiting, at, plan)
-        head = plans.write_decision(session, book, kept, said, pool=pool, decided_at=number, at=now)
-        by_id = {lease_id: ask for lease_id, ask, _ in waiting}
-        pulled = [
-            Answer(
-                ask=by_id[lease_id],
-                lease=plan.book.leases[lease_id],
-                decision=_decision(promise, by_id[lease_id], now),
-            )
-            for lease_id, promise in plan.pulled.items()
-        ]
-        told = losses.details(session, pool, book, plan.moves, at)
-        plans.write_moves(session, pool, plan.moves, decision=head, number=newer, at=now, losses=told)
-        plans.write_pulled(session, pulled, plan=head, decided_at=number, number=newer, at=now)
-        self.books.keep_on_commit(session, pool, newer, plan.book)
-        edges.notify(session, pool)
+        if not found.says_anything:
+            return plan
+        newer = generation.bump(session, pool) if found.moves_anything else number
+        planned.write(session, pool, found, decided_at=number, number=newer, now=now)
+        if found.moves_anything:
+            self.books.keep_on_commit(session, pool, newer, plan.book)
+            edges.notify(session, pool)
         return plan
 
     def _changed(self, session: Session, pool: str, book: Book, items: Sequence[Item], now: float) -> tuple[int, Book]:

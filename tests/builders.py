@@ -1,5 +1,6 @@
 """The core's values with defaults, so that a test says only what it is about. Instants in them are small numbers."""
 
+from dataclasses import replace
 from typing import Any
 
 from scheduler.core.book import Book
@@ -103,6 +104,11 @@ def a_lease(
         started_at=None if started_at is None else Instant(started_at),
         placement=placed,
     )
+
+
+def at_its_time(lease: Lease) -> Lease:
+    """The lease asked for the time of its slot, so that it does not move."""
+    return replace(lease, start=lease.starts_at)
 
 
 def a_queued_lease(id: str = "lea_1", ask: Ask | None = None) -> Lease:

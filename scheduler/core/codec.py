@@ -49,6 +49,7 @@ _INSTANTS = (
     "start",
     "start_by",
     "promised_start",
+    "slipped_from",
     "starts_at",
     "ends_at",
     "stops_at",

@@ -74,18 +74,29 @@ def _each(draft: Draft, asks: Sequence[tuple[LeaseId, Ask]], now: Instant) -> It
     found: list[Verdict] = []
     for lease_id, ask in asks:
         one = verdict(draft, ask, now, at_once=idle)
-        found.append(one)
         if isinstance(one, Promise):
             draft.put(scheduled(lease_id, ask, now, one))
         if not idle:
             # Once: what is pencilled in afterwards makes no room for anybody.
             rule.move(draft, now)
-            _start_at_once(draft, lease_id, now)
             idle = True
+            if isinstance(one, Promise):
+                _start_at_once(draft, lease_id, now)
+            else:
+                one = _after_moves(draft, lease_id, ask, now)
+        found.append(one)
     if not idle:
         rule.move(draft, now)
     for (lease_id, _), one in zip(asks, found, strict=True):
         yield settled(draft, one, lease_id, now) if isinstance(one, Promise) else one
+
+
+def _after_moves(draft: Draft, lease_id: LeaseId, ask: Ask, now: Instant) -> Verdict:
+    """What one without a promise is told is true of what everybody has afterwards; it may even fit then."""
+    one = verdict(draft, ask, now, at_once=True)
+    if isinstance(one, Promise):
+        draft.put(scheduled(lease_id, ask, now, one))
+    return one
 
 
 def _start_at_once(draft: Draft, lease_id: LeaseId, now: Instant) -> None:

@@ -68,6 +68,7 @@ def advance(lease: Lease, to: State, cause: Cause, now: Instant) -> Lease:
             return replace(
                 moved,
                 promised_start=None,
+                slipped_from=None,
                 starts_at=None,
                 ends_at=None,
                 stops_at=None,

@@ -167,6 +167,8 @@ class Lease:
     purpose: Purpose = Purpose.TRAINING
     min_size: int | None = None
     promised_start: Instant | None = None
+    slipped_from: Instant | None = None
+    """What it was promised before capacity was lost, while it is promised something later."""
     starts_at: Instant | None = None
     ends_at: Instant | None = None
     stops_at: Instant | None = None
@@ -178,9 +180,15 @@ class Lease:
 
     @property
     def waits(self) -> bool:
-        """Whether it has a slot that may still be moved earlier: one asked for a time, only while it is late for that."""
-        late = self.start is not None and (self.starts_at or 0) > self.start
-        return self.state is State.SCHEDULED and (self.movable or late)
+        """Whether it has a slot that may still be moved earlier than it was promised."""
+        return self.state is State.SCHEDULED and self.movable
+
+    @property
+    def owed(self) -> Instant | None:
+        """The start that it was promised before capacity was lost; its promise, where that is still kept."""
+        if self.promised_start is None or not self.movable:
+            return None if self.promised_start is None else self.start
+        return self.promised_start if self.slipped_from is None else self.slipped_from
 
     @property
     def movable(self) -> bool:

@@ -3,7 +3,8 @@ leave, later only where neither is found. What runs is never moved.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 
 from scheduler.core.book import Book, Draft
 from scheduler.core.calendar import Box, earliest, lacks
@@ -38,8 +39,10 @@ def repair(draft: Draft, now: Instant) -> Repaired:
             draft.put(lease)
     victims.sort(key=lambda lease: (lease.promised_start or 0, lease.asked_at, lease.id))
     # Everybody's own start comes before anybody's later one, which is sought beside all of them and inside all limits.
-    stuck = [lease for lease in victims if not _stays(draft, lease, booked, done, now, patient=lease.id in patient)]
-    for lease in [lease for lease in stuck if not _is_made_way(draft, lease, booked, done, now)]:
+    for lease in _without_place(draft, victims, patient, booked, done, now):
+        if lease.id in patient:
+            del done.causes[lease.id]
+            continue
         moved = later(draft, lease, now)
         if moved is None:
             done.dropped[lease.id] = advance(lease, State.QUEUED, done.causes[lease.id], now)
@@ -48,16 +51,32 @@ def repair(draft: Draft, now: Instant) -> Repaired:
     return done
 
 
-def _stays(draft: Draft, lease: Lease, booked: Booked, done: Repaired, now: Instant, *, patient: bool) -> bool:
-    """Puts the lease at its own start, on spare nodes if there are any, else as it was if it is patient."""
-    draft.lift(lease.id)
+def _without_place(
+    draft: Draft, victims: list[Lease], patient: AbstractSet[LeaseId], booked: Booked, done: Repaired, now: Instant
+) -> list[Lease]:
+    """Puts at their own start all for which there is a place, or one that others can leave to them; the rest, in order.
+
+    Whoever has moved may have left what another needs, so all are looked at again until nobody moves. The patient stay
+    as they were meanwhile, and nobody makes way for them.
+    """
+    rest = victims
+    while True:
+        before = len(rest)
+        rest = [lease for lease in rest if not _has_spare(draft, lease, booked, now)]
+        if len(rest) == before:
+            rest = [lease for lease in rest if lease.id in patient or not _is_made_way(draft, lease, booked, done, now)]
+        if len(rest) == before:
+            return rest
+
+
+def _has_spare(draft: Draft, lease: Lease, booked: Booked, now: Instant) -> bool:
+    """Puts the lease at its own start on spare nodes, if there are any; else it is left where it was found."""
+    was = draft.lift(lease.id)
     moved = elsewhere(draft, lease, now)
-    if moved is None and patient:
-        moved = lease
-        del done.causes[lease.id]
     if moved is not None:
-        draft.put(moved)
         booked.note(moved)
+    if (found := moved or was) is not None:
+        draft.put(found)
     return moved is not None
 
 
@@ -90,9 +109,7 @@ def later(draft: Draft, lease: Lease, now: Instant) -> Lease | None:
     start = earliest(draft, box, lo, now + draft.policy.horizon_s - lease.duration_s)
     if start is None:
         return None
-    moved = pencilled(draft, lease, start)
-    assert moved.promised_start is not None
-    return replace(moved, promised_start=max(start, moved.promised_start))
+    return pencilled(draft, lease, start)
 
 
 def _of_several(draft: Draft, short: Sequence[tuple[NodeId, int]], booked: Booked, now: Instant) -> Iterator[Lease]:

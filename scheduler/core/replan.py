@@ -1,8 +1,9 @@
 """Re-plan: what is done to a pool's plan after any edge, and what is expected of it.
 
 `replan` keeps every promise that capacity allows: first whatever lost its nodes is placed elsewhere, at the same start
-if possible; then what waits is moved earlier by the policy's rule; then queued asks are decided again, in order. It is
-safe to do again at any time: where nothing changed it moves nobody but earlier, and soon nobody at all.
+if possible, and what had slipped is given back what it is owed; then what waits is moved earlier by the policy's rule;
+then queued asks are decided again, in order. It is safe to do again at any time: where nothing changed it moves nobody
+but earlier, and soon nobody at all.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from scheduler.core import decide
 from scheduler.core.book import Book, Draft
 from scheduler.core.lease import queued, scheduled
 from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, Queued, Refusal, State
+from scheduler.core.owed import give_back
 from scheduler.core.repair import Repaired, repair
 from scheduler.core.rules import RULES, moved_to, moves_earlier, pencilled, pull_all
 
@@ -29,7 +31,7 @@ class Move:
 
     @property
     def regained_s(self) -> int:
-        """By how much its promise got earlier: that of a lease asked for a time, which had slipped."""
+        """By how much its promise, which had slipped, got earlier again."""
         if self.before.promised_start is None or self.after.promised_start is None:
             return 0
         return max(0, self.before.promised_start - self.after.promised_start)
@@ -56,19 +58,9 @@ def replan(book: Book, queue: Queue, now: Instant) -> Plan:
     """The plan at `now`."""
     draft = Draft(book)
     lost = repair(draft, now)
-    rule = RULES[book.policy.rule]
-    rule.move(draft, now)
-    promises: dict[LeaseId, Promise] = {}
-    left: dict[LeaseId, Queued | Refusal] = {}
-    for lease_id, ask, asked_at in queue:
-        one = decide.verdict(draft, ask, now, waited=True)
-        if isinstance(one, Promise):
-            draft.put(scheduled(lease_id, ask, asked_at, one))
-            promises[lease_id] = one
-        else:
-            left[lease_id] = one
-    if promises:
-        rule.move(draft, now)
+    give_back(draft, now)
+    _move(draft, now)
+    promises, left = _served(draft, queue, now)
     sealed = draft.seal()
     return Plan(
         book=sealed,
@@ -76,6 +68,38 @@ def replan(book: Book, queue: Queue, now: Instant) -> Plan:
         pulled={lease_id: decide.settled(sealed, one, lease_id, now) for lease_id, one in promises.items()},
         left=left,
     )
+
+
+def _move(draft: Draft, now: Instant) -> None:
+    """Moves what waits earlier; who is owed an earlier start has the first claim to what that leaves."""
+    move = RULES[draft.policy.rule].move
+    move(draft, now)
+    while give_back(draft, now):
+        move(draft, now)
+
+
+def _served(draft: Draft, queue: Queue, now: Instant) -> tuple[dict[LeaseId, Promise], dict[LeaseId, Queued | Refusal]]:
+    """The queued asks that got a promise, and what the others are told, which is true of the draft as it is left: once
+    somebody was moved after a promise, those who got none are decided again.
+    """
+    promises: dict[LeaseId, Promise] = {}
+    left: dict[LeaseId, Queued | Refusal] = {}
+    rule = RULES[draft.policy.rule]
+    while True:
+        before = len(promises)
+        for lease_id, ask, asked_at in queue:
+            if lease_id in promises:
+                continue
+            one = decide.verdict(draft, ask, now, waited=True)
+            if isinstance(one, Promise):
+                draft.put(scheduled(lease_id, ask, asked_at, one))
+                promises[lease_id] = one
+                left.pop(lease_id, None)
+            else:
+                left[lease_id] = one
+        if len(promises) == before or rule.idle(draft, now):
+            return promises, left
+        _move(draft, now)
 
 
 def _moves(book: Book, draft: Draft, lost: Repaired) -> Iterator[Move]:

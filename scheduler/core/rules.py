@@ -54,8 +54,6 @@ def _start_what_fits(draft: Draft, now: Instant) -> None:
         lease = draft.leases[draft.waiting.keys[turn[place_]][1]]
         start = max(now + lease.notice_s, lease.start or 0)
         draft.put(moved_to(draft, lease, start, start))
-        if len(draft.waiting.keys) < len(turn):  # back at the time that it was asked for, where it waits no more
-            turn, place_ = draft.waiting.turn(now, draft.nominal), -1
         place_ = _candidate(draft, now, turn, place_ + 1)
 
 
@@ -117,12 +115,14 @@ def pencilled(draft: Draft, lease: Lease, start: Instant) -> Lease:
     """The lease, which is not in the draft, at a start that fits, on nodes that are free then."""
     end = Instant(start + lease.duration_s)
     placement = place(draft, lease.shape, start, end + draft.policy.gap_s, lease.purpose)
-    # Who asked for a time is promised that, or what is nearest to it; who did not keeps its promise and starts before it.
-    promised = lease.promised_start if lease.movable and lease.promised_start is not None else start
+    # What it is owed stays its promise; where that is not to be had, what is nearest to it.
+    owed = start if lease.owed is None else lease.owed
+    promised = max(owed, start)
     return replace(
         lease,
         state=State.SCHEDULED,
         promised_start=promised,
+        slipped_from=owed if lease.movable and owed < promised else None,
         starts_at=start,
         ends_at=end,
         stops_at=end,

@@ -3,7 +3,7 @@
 `pools` and `next_edge` read without locks, so that a turn with nothing to do disturbs nobody.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, text
@@ -12,7 +12,7 @@ from sqlmodel import col, func, select
 from scheduler.core import model
 from scheduler.store import leases, receiving
 from scheduler.store.db import Session
-from scheduler.store.tables import Allocation, Gpu, Lease, Node, Pool
+from scheduler.store.tables import Allocation, Decision, Gpu, Lease, Node, Pool
 
 RENEWED_AGAIN_S = 60
 """How often a renewal that was refused is tried again, until extending closes."""
@@ -166,6 +166,13 @@ def queue(session: Session, pool: str) -> list[model.LeaseId]:
     """Whose asks are queued, in no order: to see what is different there since a look before."""
     found = session.connection().execute(select(Lease.id).where(col(Lease.pool) == pool, col(Lease.state) == "queued"))
     return [model.LeaseId(id_) for id_ in found.scalars()]
+
+
+def reasons(session: Session, only: Iterable[str]) -> dict[model.LeaseId, str]:
+    """What these queued asks wait for, by the code of the newest decision of each."""
+    query = select(Lease.id, Decision.code).join(Decision, col(Decision.id) == col(Lease.decision))
+    found = session.connection().execute(query.where(col(Lease.id).in_(list(only)))).all()
+    return {model.LeaseId(id_): code for id_, code in found}
 
 
 def asks(

@@ -125,6 +125,15 @@ def write_pulled(
     ledger.post(session, [commitment(lease) for lease in promised], at=int(at))
 
 
+def write_waiting(session: Session, answers: Sequence[Answer], *, plan: str, decided_at: int) -> None:
+    """Queued asks that wait for something else than was said of them: the new decision, and that it is theirs."""
+    if not answers:
+        return
+    part = {"kind": REPLAN, "part_of": plan}
+    bulk.insert(session, (Decision, [_decision_row(found, decided_at) | part for found in answers]))
+    bulk.update(session, Row, "id", [{"id": found.lease.id, "decision": found.decision.id} for found in answers])
+
+
 def write_moves(
     session: Session,
     pool: str,
@@ -153,7 +162,7 @@ def write_moves(
     for cause in {move.cause for move in broken}:
         late = [move.after.id for move in broken if move.cause is cause]
         session.connection().execute(_LATE, {"cause": cause.value, "leases": late})
-    back = [move.after.id for move in moves if move.regained_s and move.after.promised_start == move.after.start]
+    back = [move.after.id for move in moves if move.regained_s and move.after.promised_start == move.after.owed]
     if back:
         session.connection().execute(_IN_TIME, {"leases": back})
     ledger.post(session, [refund(move) for move in moves if move.after.state is State.QUEUED], at=int(at))
@@ -225,6 +234,7 @@ def _slot(lease: Lease, number: int) -> bulk.Row:
         "state": lease.state.value,
         **size(lease.shape),
         "promised_start": lease.promised_start,
+        "slipped_from": lease.slipped_from,
         "starts_at": lease.starts_at,
         "ends_at": lease.ends_at,
         "stops_at": lease.stops_at,

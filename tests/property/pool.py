@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from scheduler.core.book import Book
-from scheduler.core.decide import decide
+from scheduler.core.book import Book, Draft
+from scheduler.core.decide import decide, verdict
 from scheduler.core.extend import EXTENDABLE, Extended, closes_at, extend
 from scheduler.core.lease import advance, charge, owner
 from scheduler.core.model import (
@@ -174,16 +174,19 @@ class Pool:
         assert {lease.id for lease, _ in decided.moves} == {
             id_ for id_, lease in before.items() if decided.book.leases[id_] != lease
         }
-        for (id_, _), verdict in zip(asks, decided.verdicts, strict=True):
-            if isinstance(verdict, Promise):
+        for (id_, _), one in zip(asks, decided.verdicts, strict=True):
+            if isinstance(one, Promise):
                 lease = decided.book.leases[id_]
-                assert (lease.promised_start, lease.starts_at) == (verdict.promised, verdict.start)
-                self.promised[id_] = verdict.promised
-            elif isinstance(verdict, Queued):
+                assert (lease.promised_start, lease.starts_at) == (one.promised, one.start)
+                self.promised[id_] = one.promised
+            elif isinstance(one, Queued):
                 self.queue.append(id_)
         for old, new in decided.moves:
             self._check_earlier(old, new)
         self._keep(decided.book)
+        (_, ask), last = asks[-1], decided.verdicts[-1]
+        if not isinstance(last, Promise):
+            assert verdict(Draft(self.book), ask, self.now, at_once=True) == last
         self._edges()
 
     def _plan(self) -> Plan:
@@ -222,9 +225,9 @@ class Pool:
 
     def _check_earlier(self, old: Lease, new: Lease) -> None:
         slot = {"starts_at": None, "ends_at": None, "stops_at": None, "placement": ()}
-        if old.start is not None and old.start_by is None:  # asked for a time, slipped, and on its way back there
-            assert new.promised_start == new.starts_at
-            slot["promised_start"] = None
+        if (old.owed or 0) < (old.promised_start or 0):  # slipped, and on its way back
+            assert (new.owed, new.promised_start) == (old.owed, max(old.owed or 0, new.starts_at or 0))
+            slot |= {"promised_start": None, "slipped_from": None}
         assert replace(old, **slot) == replace(new, **slot)
         assert (new.starts_at or 0) < (old.starts_at or 0)
         assert (new.starts_at or 0) >= self.now + old.notice_s

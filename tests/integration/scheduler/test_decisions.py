@@ -11,6 +11,7 @@ from scheduler.service import Request
 from scheduler.store import fleet, nodes, pools, quotas
 from scheduler.store.db import Database
 from scheduler.store.tables import Decision
+from scheduler.store.times import to_wire
 from tests.integration.scheduler.conftest import ADMIN, T0, World, company
 from tests.integration.scheduler.test_history import Day
 
@@ -185,7 +186,7 @@ def test_a_result_that_was_changed_is_found_and_said(world: World) -> None:
     ("change", "says"),
     [
         pytest.param(
-            'UPDATE decision SET inputs = replace(inputs, \'"version":"4"\', \'"version":"1"\')',
+            'UPDATE decision SET inputs = replace(inputs, \'"version":"5"\', \'"version":"1"\')',
             "version 1 of the rules",
             id="other rules",
         ),
@@ -257,3 +258,28 @@ def test_a_start_for_which_there_is_nothing_leads_to_that_decision(world: World)
     assert [(one.got, one.after) for one in decided.order] == [("queued", None)]
     assert decided.detail.endswith("it waits in the queue.")
     replay(world, decided.id)
+
+
+def test_what_waits_in_the_queue_says_what_it_waits_for_now(database: Database) -> None:
+    world = World(database).found(nodes_=("n1", "n2", "n3"))
+    held = world.ask(16, duration_s=1000)
+    lease = world.ask(8, start_by=to_wire(T0 + 500))
+    assert lease.decision.code == "waits_for_quota"
+    world.ask(8, who="globex", duration_s=1000)
+    world.set_quota("acme", 24, now=T0 + 1)
+    world.turn(T0 + 2)
+    found = world.lease(lease)
+    assert (found.state, found.decision.code, found.decision.outcome) == ("queued", "waits_for_capacity", "queued")
+    assert found.decision.id != lease.decision.id
+    world.set_quota("acme", 4, now=T0 + 3)
+    world.turn(T0 + 4)
+    assert (world.lease(lease).decision.code, world.lease(lease).state) == ("quota_exceeded", "queued")
+    again = world.lease(lease).decision.id
+    world.turn(T0 + 5)
+    assert world.lease(lease).decision.id == again
+    world.set_quota("acme", 16, now=T0 + 6)
+    world.release(held, now=T0 + 7)
+    world.turn(T0 + 8)
+    assert world.lease(lease).state == "scheduled"
+    for decision in kept(world):
+        replay(world, decision.id)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dure import wire
 from dure.errors import BadCursor, InvalidRequest, Overdrawn, UnknownCompany, UnknownPool
-from scheduler.core.ledger import Period
+from scheduler.core.ledger import Kind, Period
 from scheduler.core.model import Instant
 from scheduler.store import accounts, ledger, statements, sums
 from scheduler.store.ledger import Entry
@@ -35,12 +35,12 @@ def adjust(world: World, gpu_seconds: int, *, now: float = T0, **of: Any) -> wir
         return accounts.adjust(session, body, reason="a lost hour", actor=ADMIN, now=now)
 
 
-def post(world: World, *entries: tuple[str, int, Period | None], lease: wire.Lease) -> None:
+def post(world: World, *entries: tuple[Kind, int, Period | None], lease: wire.Lease) -> None:
     with world.db.begin() as session:
         made = [
             Entry(
                 company="acme", pool="h100", lease=lease.id, kind=kind, gpu_seconds=amount, cause="test", period=period
-            )  # type: ignore[arg-type]
+            )
             for kind, amount, period in entries
         ]
         ledger.post(session, made, at=T0)
@@ -57,16 +57,15 @@ def verify(world: World, who: str | None = None) -> wire.LedgerCheck:
         return sums.verify(session, company=who, pool=None, actor=ADMIN)
 
 
-ANY_ENTRY = st.tuples(
-    st.sampled_from(["commit", "settle", "refund"]), st.integers(1, 400), st.sampled_from([None, FIRST, SECOND])
-)
+KINDS: list[Kind] = ["commit", "settle", "refund"]
+ANY_ENTRY = st.tuples(st.sampled_from(KINDS), st.integers(1, 400), st.sampled_from([None, FIRST, SECOND]))
 
 
 @pytest.mark.timeout(300)
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(history=st.lists(st.lists(ANY_ENTRY, min_size=1, max_size=4), max_size=8))
 def test_what_would_be_below_zero_is_refused_whole_and_all_else_adds_up(
-    world: World, history: list[list[tuple[str, int, Period | None]]]
+    world: World, history: list[list[tuple[Kind, int, Period | None]]]
 ) -> None:
     lease = world.ask(1)
     grant(world, 500, FIRST)

@@ -108,7 +108,8 @@ def test_the_log_of_a_pool_that_is_older_begins_with_its_whole_book(any_empty_ur
         assert rebuilt.digest(now) == kept.digest(now)
         assert history.policy(session, "h100", 7) == replace(kept.policy, version="2")
         assert history.policy(session, "h100", 8) == replace(kept.policy, version="3")
-        assert history.policy(session, "h100", 9) == kept.policy
+        assert history.policy(session, "h100", 9) == replace(kept.policy, version="4")
+        assert history.policy(session, "h100", 10) == kept.policy
         assert not history.book(session, "h100", 6, kept.policy, now).nodes
 
 

@@ -5,10 +5,11 @@ import pytest
 from dure import wire
 from dure.errors import NotDrained, UnknownNode
 from scheduler import maintenance
-from scheduler.store import nodes
+from scheduler.core.model import Instant, LeaseId
+from scheduler.store import books, nodes, records
 from scheduler.store.db import Database
 from scheduler.store.times import to_wire
-from tests.integration.scheduler.conftest import ADMIN, T0, World
+from tests.integration.scheduler.conftest import ADMIN, GAP_S, T0, World
 
 HOUR = 3600
 
@@ -109,3 +110,27 @@ def test_a_lease_asked_for_a_time_has_it_back_once_its_node_is_resumed(database:
     assert world.events(lease)[-1] == ("moved", "earlier")
     world.turn(T0 + day)
     assert world.lease(lease).state is wire.LeaseState.ACTIVE
+
+
+def test_a_lease_that_starts_when_it_can_is_promised_again_what_it_was_once_its_node_is_resumed(
+    database: Database,
+) -> None:
+    world = World(database).found(nodes_=("n1",), gpus=8)
+    world.ask(8, duration_s=4 * HOUR)
+    lease = world.ask(8, duration_s=HOUR)
+    assert lease.promised_start is not None
+    world.turn(T0)
+    drain(world, start=T0 + 4 * HOUR + GAP_S, duration_s=9 * HOUR)
+    slipped = world.lease(lease)
+    assert slipped.promised_start == to_wire(T0 + 13 * HOUR + GAP_S)
+    with database.snapshot() as session:
+        assert (
+            books.fresh(session, "h100", Instant(int(T0))).leases[LeaseId(lease.id)].owed
+            == lease.promised_start.timestamp()
+        )
+
+    resume(world, now=T0 + 60)
+
+    back = world.lease(lease)
+    assert (back.promised_start, back.late_cause) == (lease.promised_start, None)
+    assert world.detail(lease, "moved")["promised_start"] == records.time(int(lease.promised_start.timestamp()))

@@ -447,7 +447,7 @@ def a_record(**more: Any) -> wire.DecisionRecord:
             "detail": "8 GPUs from now.",
             "numbers": {"asked_gpus": 8},
             "elsewhere": [],
-            "policy_version": "4",
+            "policy_version": "5",
             "policy": {"version": "3", "rule": "late-slots"},
             "now": NOW,
             "inputs_digest": "ab" * 32,

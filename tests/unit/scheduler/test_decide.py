@@ -19,7 +19,7 @@ from scheduler.core.model import (
     State,
     Total,
 )
-from tests.builders import a_book, a_lease, a_node, a_placement, a_policy, an_ask, granted
+from tests.builders import a_book, a_lease, a_node, a_placement, a_policy, an_ask, at_its_time, granted
 
 NOW = Instant(1000)
 QUOTA = 16
@@ -172,7 +172,11 @@ def test_the_company_of_a_promise_is_held_to_it():
             id="pool and quota both full",
         ),
         pytest.param(
-            a_book(own(1500, 4), a_lease("x", company="bolt", starts_at=1400, duration_s=590, n1=8, n2=4), nodes=2),
+            a_book(
+                own(1500, 4),
+                at_its_time(a_lease("x", company="bolt", starts_at=1400, duration_s=590, n1=8, n2=4)),
+                nodes=2,
+            ),
             an_ask(Total(gpus=8), start_by=1999),
             8,
             Code.WAITS_FOR_QUOTA,
@@ -378,3 +382,22 @@ def test_an_ask_that_does_not_wait_is_told_what_would_work(book: Book, ask: Ask,
 
 def test_an_ask_that_does_not_wait_is_promised_what_fits():
     assert decided(a_book(taken(2000)), an_ask(queue=False)).code is Code.STARTS_LATER
+
+
+def test_a_refusal_says_what_is_so_once_others_were_moved_earlier():
+    waiting = a_lease("lea_first", company="bolt", starts_at=1050, duration_s=1000, n1=8)
+    decided = decide(
+        a_book(waiting, quota=16), [(LeaseId("lea_new"), an_ask(Total(gpus=8), start_by=1500, queue=False))], NOW
+    )
+    [verdict] = decided.verdicts
+    [(_, moved)] = decided.moves
+    assert moved.starts_at == 1000
+    assert (verdict.code, verdict.numbers["earliest_start"]) == (Code.NO_START_IN_WINDOW, 2010)
+
+
+def test_an_ask_that_fits_once_others_were_moved_earlier_is_promised():
+    waiting = a_lease("lea_first", company="bolt", starts_at=1100, duration_s=100, n1=8)
+    decided = decide(a_book(waiting, quota=16), [(LeaseId("lea_new"), an_ask(Total(gpus=8), start_by=1150))], NOW)
+    [verdict] = decided.verdicts
+    assert isinstance(verdict, Promise)
+    assert verdict.start == 1110

@@ -4,7 +4,7 @@ from scheduler.core.book import Book
 from scheduler.core.decide import decide
 from scheduler.core.explain import placed, sentence, wire_numbers
 from scheduler.core.model import Ask, Code, Gang, Instant, LeaseId, Placement, Purpose, Refusal, Shape, State, Total
-from tests.builders import a_book, a_lease, a_placement, a_policy, an_ask
+from tests.builders import a_book, a_lease, a_placement, a_policy, an_ask, at_its_time
 
 NOW = Instant(1_700_000_000)  # 2023-11-14T22:13:20Z
 HOUR = 3600
@@ -174,7 +174,7 @@ def test_a_start_as_asked_that_may_yet_be_later_does_not_claim_to_be_as_asked():
 
 def test_a_lease_that_would_fit_if_it_were_shorter_is_told_how_long():
     ask = an_hour(Total(gpus=8), start_in=0, queue=False)
-    booked = a_lease(company="bolt", starts_at=NOW + 1830, duration_s=HOUR, n1=8)
+    booked = at_its_time(a_lease(company="bolt", starts_at=NOW + 1830, duration_s=HOUR, n1=8))
     book = a_book(booked, horizon_s=86_400, gap_s=60, quota=8)
     [verdict] = decide(book, [(LeaseId("lea_new"), ask)], NOW).verdicts
     assert "or ask for at most 29 min 30 s then" in sentence(verdict, ask)

@@ -5,7 +5,7 @@ import pytest
 
 from scheduler.core.book import Book
 from scheduler.core.codec import Quota
-from scheduler.core.model import Cause, CompanyId, Drain, Gang, Instant, Lease, NodeId, State
+from scheduler.core.model import Cause, CompanyId, Drain, Gang, Instant, Lease, LeaseId, NodeId, State
 from scheduler.core.replan import Move, replan
 from scheduler.core.rules import EARLIEST_SLOT, LATE_SLOTS
 from tests.builders import a_lease, a_node, a_placement, a_policy
@@ -195,7 +195,7 @@ def test_a_gang_on_two_nodes_that_lost_half_moves_alone():
     assert set(moves(pool)) == {"g"}
 
 
-# --- back at the time that was asked for ------------------------------------------------------------------------
+# --- back at what is owed ------------------------------------------------------------------------
 
 
 def test_a_lease_asked_for_a_time_that_slipped_has_it_back_once_there_is_room():
@@ -216,6 +216,31 @@ def test_if_that_is_too_near_it_has_the_nearest_start_of_which_it_can_be_told():
     slipped = replan(a_pool(asked, nodes=1, lost={}, rule=LATE_SLOTS).changed([drain]), (), Instant(NOW)).book
     [move] = replan(slipped.changed([replace(drain, ends_at=drain.starts_at)]), (), Instant(1900)).moves
     assert (move.after.starts_at, move.after.promised_start) == (2200, 2200)
+
+
+def test_a_lease_that_starts_when_it_can_is_promised_again_what_it_was_once_there_is_room():
+    drain = Drain(id="d", node=NodeId("n1"), starts_at=Instant(1200), ends_at=Instant(9000))
+    first = a_pool(replace(booked(n1=8), notice_s=300), nodes=1, lost={}, rule=LATE_SLOTS)
+    slipped = replan(first.changed([drain]), (), Instant(NOW)).book
+    lease = slipped.leases[LeaseId("lea_1")]
+    assert (lease.promised_start, lease.slipped_from, lease.owed) == (9000, 2000, 2000)
+    plan = replan(slipped.changed([replace(drain, ends_at=drain.starts_at)]), (), Instant(1100))
+    [move] = plan.moves
+    assert (move.after.promised_start, move.after.slipped_from, move.regained_s) == (2000, None, 7000)
+    assert move.after.starts_at == 1400
+
+
+def test_what_slipped_twice_is_owed_its_first_promise():
+    lease = replace(booked(n1=8), notice_s=300)
+    drains = [
+        Drain(id=f"d{end}", node=NodeId("n1"), starts_at=Instant(1200), ends_at=Instant(end)) for end in (3000, 9000)
+    ]
+    book = a_pool(lease, nodes=1, lost={})
+    for drain in drains:
+        book = replan(book.changed([drain]), (), NOW).book
+    assert (book.leases[lease.id].promised_start, book.leases[lease.id].slipped_from) == (9000, 2000)
+    [move] = moves(book.changed([replace(drains[1], ends_at=drains[1].starts_at)])).values()
+    assert (move.after.promised_start, move.after.slipped_from) == (3000, 2000)
 
 
 def test_who_waits_behind_one_that_is_back_at_its_time_is_moved_too():

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261124_ledger"
-down_revision = "20261124_roles"
+down_revision = "20261124_version_5"
 branch_labels = None
 depends_on = None
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from dure import wire
+from dure.client import LONGEST_SUM_S
 from tests.unit.dure.answers import NOW, Api, a_balance, a_ledger_entry, page, problem
 from tests.unit.dure.conftest import Run
 
@@ -90,6 +91,7 @@ def test_a_ledger_that_adds_up_is_said_with_its_sums(api: Api, run: Run) -> None
     found = run("ledger", "verify")
     assert found.exit_code == 0
     assert "the ledger adds up" in found.stdout
+    assert api.seen[0].extensions["timeout"]["read"] == LONGEST_SUM_S
     assert "3 entries, 1 accounts, 1 leases" in found.stdout
     assert "800 GPU-seconds (0.22 GPU-hours)" in found.stdout
     assert run("ledger", "verify", "acme", "h100-80gb").exit_code == 0
