@@ -72,11 +72,11 @@ def adjust_ledger(body: wire.LedgerAdjust, call: AdminWrites) -> Response:
     """For admins, and never without `reason`. Of the period that it is now; where there is no budget nothing is limited,
     and what is given only stands there. No more is taken than is available.
     """
-    reason = call.reason
-    if reason is None:
-        raise InvalidRequest.about("reason", NO_REASON)
 
     def work(at: Admitted) -> answers.Answer:
+        reason = call.reason
+        if reason is None:
+            raise InvalidRequest.about("reason", NO_REASON)
         return answers.created(accounts.adjust(at.session, body, reason=reason, actor=at.actor, now=at.now))
 
     return call.write(work)
