@@ -30,6 +30,7 @@ TAGS = [
     {"name": "calendar", "description": "When GPUs are free."},
     {"name": "whatif", "description": "What would be different."},
     {"name": "usage", "description": "What companies had and used."},
+    {"name": "ledger", "description": "Every GPU-second, as double entry."},
     {"name": "audit", "description": "Who did what, when and why."},
     {"name": "pools", "description": "Interchangeable GPUs."},
     {"name": "companies", "description": "The startups, and what each may hold."},

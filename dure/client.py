@@ -17,6 +17,9 @@ from dure.telling import Telling
 
 __all__ = ["PAGE_SIZE", "Client"]
 
+LONGEST_SUM_S = 120
+"""How long the ledger may be added up; seconds for a million entries."""
+
 
 class Client(Telling):
     """One server, one token. Close it, or use it in a `with`. Not for several threads at once."""
@@ -62,6 +65,33 @@ class Client(Telling):
         times = {"since": as_time(since), "until": as_time(until)}
         wanted = {"actor": actor, "action": action, "subject": subject, **times}
         return self._items("/v1/audit", wire.Page[wire.AuditEntry], params=wanted, page_size=page_size)
+
+    def ledger(
+        self,
+        pool: str,
+        *,
+        company: str | None = None,
+        lease: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        page_size: int = PAGE_SIZE,
+    ) -> Iterator[wire.LedgerEntry]:
+        """What was granted, committed, settled and given back, newest first; a company's own unless staff say whose."""
+        times = {"since": as_time(since), "until": as_time(until)}
+        wanted = {"company": company, "pool": pool, "lease": lease, **times}
+        return self._items("/v1/ledger", wire.Page[wire.LedgerEntry], params=wanted, page_size=page_size)
+
+    def verify_ledger(self, *, company: str | None = None, pool: str | None = None) -> wire.LedgerCheck:
+        """The ledger added up again; all that may be seen unless a company or pool is said."""
+        wanted = {"company": company, "pool": pool}
+        sent = self._connection.send(
+            "GET", "/v1/ledger/verify", params=wanted, repeatable=False, timeout_s=LONGEST_SUM_S
+        )
+        return self._parsed(sent, wire.LedgerCheck)
+
+    def adjust_ledger(self, body: wire.LedgerAdjust) -> wire.LedgerEntry:
+        """Gives to an account or takes from it; needs the client's `why`."""
+        return self._post("/v1/ledger/adjustments", body, wire.LedgerEntry)
 
     # --- pools, nodes ----------------------------------------------------------------------------------------------
 

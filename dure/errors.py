@@ -292,6 +292,12 @@ class ResizeRefused(DureError):
     code, status = "resize_refused", 409
 
 
+class Overdrawn(DureError):
+    """The account has less available than is to be taken from it."""
+
+    code, status = "overdrawn", 409
+
+
 class GpuClaimed(DureError):
     """A GPU of this report belongs to another node."""
 

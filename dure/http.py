@@ -67,11 +67,16 @@ class Connection:
         json: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool,
+        timeout_s: float | None = None,
     ) -> bytes:
-        """The body of a 2xx answer. Raises DureError: the server's problem, Unavailable or Unreachable."""
+        """The body of a 2xx answer. Raises DureError: the server's problem, Unavailable or Unreachable.
+
+        `timeout_s` is for what takes longer than everything else.
+        """
         given = {name: value for name, value in (params or {}).items() if value is not None}
         sent = {**({} if json is None else {"Content-Type": "application/json"}), **(headers or {})}
-        request = self._http.build_request(method, path, params=given, content=json, headers=sent)
+        limit_s = self._timeout_s if timeout_s is None else timeout_s
+        request = self._http.build_request(method, path, params=given, content=json, headers=sent, timeout=limit_s)
         left = self._retries if repeatable else 0
         attempt = 0
         while True:
@@ -121,7 +126,8 @@ class Connection:
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.DecodingError) as error:
             raise self._unreachable(str(error)) from error
         except httpx.TimeoutException as error:
-            raise _Passing(self._unreachable(f"no answer within {self._timeout_s:g} s")) from error
+            waited_s = request.extensions["timeout"]["read"]
+            raise _Passing(self._unreachable(f"no answer within {waited_s:g} s")) from error
         except httpx.TransportError as error:
             raise _Passing(self._unreachable(str(error) or type(error).__name__)) from error
         if answer.is_success:

@@ -11,6 +11,7 @@ from dure.cli import (
     events,
     exits,
     lease,
+    ledger,
     node,
     offer,
     pool,
@@ -67,6 +68,7 @@ app.add_typer(pool.app, name="pool")
 app.add_typer(node.app, name="node")
 app.add_typer(company.app, name="company")
 app.add_typer(quota.app, name="quota")
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(token.app, name="token")
 audit.register(app)
 version.register(app)

@@ -82,6 +82,10 @@ _FIELDS = {
     ("WebhookCreate", "label"): ("--label", f"{_LABEL}; for example on-call"),
     ("WebhookCreate", "company"): ("--company", COMPANY),
     ("QuotaSet", "gpus"): ("--gpus", "a whole number from 0 to 100000; for example 16"),
+    ("LedgerAdjust", "gpu_seconds"): (
+        "--gpu-hours",
+        "GPU-hours to give or to take, but not 0; for example +10 or -2.5",
+    ),
     ("PoolCreate", "name"): ("POOL", POOL),
     ("PoolCreate", "product"): ("--product", f'{_LABEL}; for example "NVIDIA H100 80GB HBM3"'),
     ("PoolCreate", "gap_s"): ("--gap", "from 1s to 1d; for example 30s"),

@@ -49,6 +49,16 @@ from dure.wire.leases import (
     Quote,
     Slip,
 )
+from dure.wire.ledger import (
+    LedgerAdjust,
+    LedgerBalance,
+    LedgerBalances,
+    LedgerCheck,
+    LedgerEntry,
+    LedgerFault,
+    LedgerKind,
+    LedgerPeriod,
+)
 from dure.wire.offers import Offer, OfferClaim, OfferReason, Offers, OfferSearch, OfferShare, PlacementClass, Unmet
 from dure.wire.problems import FieldError, Problem
 from dure.wire.reports import (
@@ -147,6 +157,14 @@ __all__ = [
     "LeaseEvent",
     "LeaseSize",
     "LeaseState",
+    "LedgerAdjust",
+    "LedgerBalance",
+    "LedgerBalances",
+    "LedgerCheck",
+    "LedgerEntry",
+    "LedgerFault",
+    "LedgerKind",
+    "LedgerPeriod",
     "Node",
     "NodeAllocation",
     "NodeCalendar",

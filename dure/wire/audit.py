@@ -17,6 +17,8 @@ class AuditAction(StrEnum):
     LEASE_RENEWAL = "lease.renewal"
     LEASE_RESIZE = "lease.resize"
     LEASE_SHRINK = "lease.shrink"
+    LEDGER_ADJUST = "ledger.adjust"
+    LEDGER_GRANT = "ledger.grant"
     NODE_DRAIN = "node.drain"
     NODE_ENROLL = "node.enroll"
     NODE_LABEL = "node.label"

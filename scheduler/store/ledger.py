@@ -1,92 +1,183 @@
-"""The ledger: append-only GPU-seconds per company and pool, each entry with its number and the balances after it.
+"""The ledger: append-only double entry of GPU-seconds, each entry with its account's number and the balances after it.
 
-A promise commits its whole box. When the lease stops, what was delivered is settled and the rest is refunded, so that
-for every lease that is over: commit = settle + refund.
+An account is a company's in a pool: one for each period of a budget, and one for what is promised without a budget. A
+promise commits its whole box. When the lease stops, what was delivered is settled and the rest is refunded, so that
+for every lease that is over: commit = settle + refund. The database checks number and balances of each entry again.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from sqlalchemy import text
 from sqlmodel import Session
 
-Kind = Literal["commit", "settle", "refund"]
+from scheduler.core.ledger import Balances, Kind, Period, moved, transfer
+from scheduler.store import bulk
+from scheduler.store.tables import LedgerEntry
+
+__all__ = ["Account", "Entry", "Kind", "Owner", "locked", "post"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Whose account it is; `period` is of a budget, None of what is promised without one."""
+
+    company: str
+    pool: str
+    period: Period | None = None
+
+    @property
+    def order(self) -> tuple[str, str, int]:
+        """In which accounts are locked."""
+        return self.company, self.pool, -1 if self.period is None else self.period.begins_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """As it is under its row's lock; `seq` is the number of its newest entry."""
+
+    id: int
+    seq: int
+    balances: Balances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """GPU-seconds of a lease; never negative."""
+    """GPU-seconds, negative in a grant or an adjustment alone; of a lease, but for grants, adjustments and expiries."""
 
     company: str
     pool: str
-    lease: str
+    lease: str | None = None
+    period: Period | None = None
     kind: Kind
     gpu_seconds: int
     cause: str
+    actor: str | None = None
+    reason: str | None = None
+
+    @property
+    def owner(self) -> Owner:
+        return Owner(company=self.company, pool=self.pool, period=self.period)
 
 
-_POST = text(
-    """
-    WITH entry AS (
-        SELECT e.*, row_number() OVER own AS n, sum(committed_by) OVER own AS committed_to, sum(spent_by) OVER own AS spent_to
-        FROM (
-            SELECT *, CASE kind WHEN 'commit' THEN gpu_seconds ELSE -gpu_seconds END AS committed_by,
-                CASE kind WHEN 'settle' THEN gpu_seconds ELSE 0 END AS spent_by
-            FROM jsonb_to_recordset(CAST(:entries AS jsonb)) AS x
-                (place int, company text, pool text, lease text, kind text, gpu_seconds bigint, cause text)
-        ) e
-        WINDOW own AS (PARTITION BY company, pool ORDER BY place)
-    ), total AS (
-        SELECT company, pool, count(*) AS n, sum(committed_by)::bigint AS committed, sum(spent_by)::bigint AS spent
-        FROM entry GROUP BY company, pool ORDER BY company, pool
-    ), moved AS (
-        UPDATE account a SET seq = a.seq + t.n, committed = a.committed + t.committed, spent = a.spent + t.spent
-        FROM total t WHERE a.company = t.company AND a.pool = t.pool
-        RETURNING a.company, a.pool, a.seq - t.n AS seq, a.committed - t.committed AS committed, a.spent - t.spent AS spent
-    )
-    INSERT INTO ledger_entry (company, pool, seq, at, lease, kind, gpu_seconds, cause, committed, spent)
-    SELECT e.company, e.pool, m.seq + e.n, to_timestamp(:at), e.lease, e.kind, e.gpu_seconds, e.cause,
-        m.committed + e.committed_to, m.spent + e.spent_to
-    FROM entry e JOIN moved m ON m.company = e.company AND m.pool = e.pool
-    ORDER BY e.place
+_WANTED = "jsonb_to_recordset(CAST(:wanted AS jsonb)) AS w (company text, pool text, period float8, period_ends float8)"
+
+_LOCK = text(
+    f"""
+    SELECT a.id, a.company, a.pool, extract(epoch FROM a.period)::bigint AS period, a.seq,
+        a.available, a.committed, a.spent, a.expired
+    FROM {_WANTED} JOIN account a
+        ON a.company = w.company AND a.pool = w.pool AND a.period IS NOT DISTINCT FROM to_timestamp(w.period)
+    ORDER BY a.company, a.pool, a.period NULLS FIRST FOR NO KEY UPDATE OF a
     """
 )
 
-_ACCOUNTS = text(
+_OPEN = text(
+    f"""
+    INSERT INTO account (company, pool, period, period_ends, seq, granted, available, committed, spent, expired)
+    SELECT company, pool, to_timestamp(period), to_timestamp(period_ends), 0, 0, 0, 0, 0, 0 FROM {_WANTED}
+    ORDER BY company, pool, period NULLS FIRST
+    ON CONFLICT DO NOTHING
     """
-    WITH wanted AS (
-        SELECT DISTINCT company, pool FROM jsonb_to_recordset(CAST(:entries AS jsonb)) AS x (company text, pool text)
-    ), made AS (
-        INSERT INTO account (company, pool, seq, committed, spent)
-        SELECT w.company, w.pool, 0, 0, 0 FROM wanted w
-        WHERE NOT EXISTS (SELECT FROM account a WHERE a.company = w.company AND a.pool = w.pool)
-        ON CONFLICT DO NOTHING
+)
+
+_COLUMNS = (
+    "account, seq, at, kind, debit, credit, gpu_seconds, lease, cause, actor, reason,"
+    " granted, available, committed, spent, expired"
+)
+
+_WRITE = text(
+    f"""
+    WITH changed AS (
+        UPDATE account a SET seq = n.seq, granted = n.granted, available = n.available, committed = n.committed,
+            spent = n.spent, expired = n.expired
+        FROM jsonb_populate_recordset(NULL::account, CAST(:accounts AS jsonb)) n WHERE a.id = n.id
     )
-    SELECT a.company FROM account a JOIN wanted w ON a.company = w.company AND a.pool = w.pool
-    ORDER BY a.company, a.pool FOR UPDATE OF a
+    INSERT INTO ledger_entry ({_COLUMNS})
+    SELECT {_COLUMNS} FROM jsonb_populate_recordset(NULL::ledger_entry, CAST(:entries AS jsonb))
+    ORDER BY account, seq
     """
 )
 
 
 def post(session: Session, entries: Sequence[Entry], *, at: int) -> None:
     """Writes the entries in order, under their accounts' row locks. Empty amounts are not written."""
-    rows = [
-        {
-            "place": place,
-            "company": entry.company,
-            "pool": entry.pool,
-            "lease": entry.lease,
-            "kind": entry.kind,
-            "gpu_seconds": entry.gpu_seconds,
-            "cause": entry.cause,
-        }
-        for place, entry in enumerate(entries)
-        if entry.gpu_seconds > 0
-    ]
-    if not rows:
+    wanted = [entry for entry in entries if entry.gpu_seconds]
+    if not wanted:
         return
-    values = {"entries": json.dumps(rows)}
-    session.connection().execute(_ACCOUNTS, values)
-    session.connection().execute(_POST, values | {"at": at})
+    owners = [entry.owner for entry in wanted]
+    accounts = locked(session, set(owners))
+    rows: list[bulk.Row] = []
+    for entry, owner in zip(wanted, owners, strict=True):
+        accounts[owner], row = _posted(accounts[owner], entry, at)
+        rows.append(row)
+    changed = [{"id": account.id, "seq": account.seq} | _amounts(account.balances) for account in accounts.values()]
+    values = {"accounts": json.dumps(changed), "entries": bulk.dumped(LedgerEntry, rows)}
+    session.connection().execute(_WRITE, values)
+
+
+def locked(session: Session, owners: Collection[Owner]) -> dict[Owner, Account]:
+    """The accounts, which are opened where they are not there yet; nobody else writes to them until the end of the
+    transaction.
+    """
+    ordered = sorted(owners, key=lambda owner: owner.order)
+    values = {"wanted": json.dumps([_wanted(owner) for owner in ordered])}
+    found = _look(session, values)
+    if len(found) < len(ordered):
+        session.connection().execute(_OPEN, values)
+        found = _look(session, values)
+    return {owner: found[owner.order] for owner in ordered}
+
+
+def _look(session: Session, values: Mapping[str, str]) -> dict[tuple[str, str, int], Account]:
+    rows = session.connection().execute(_LOCK, values)
+    return {
+        (row.company, row.pool, -1 if row.period is None else row.period): Account(
+            id=row.id,
+            seq=row.seq,
+            balances=Balances(available=row.available, committed=row.committed, spent=row.spent, expired=row.expired),
+        )
+        for row in rows
+    }
+
+
+def _posted(account: Account, entry: Entry, at: int) -> tuple[Account, bulk.Row]:
+    """The account after the entry, and the entry's row."""
+    found = transfer(entry.kind, entry.gpu_seconds, limited=entry.period is not None)
+    after = Account(id=account.id, seq=account.seq + 1, balances=moved(account.balances, found))
+    row = {
+        "account": after.id,
+        "seq": after.seq,
+        "at": at,
+        "kind": entry.kind,
+        "debit": found.debit,
+        "credit": found.credit,
+        "gpu_seconds": found.gpu_seconds,
+        "lease": entry.lease,
+        "cause": entry.cause,
+        "actor": entry.actor,
+        "reason": entry.reason,
+    }
+    return after, row | _amounts(after.balances)
+
+
+def _amounts(balances: Balances) -> bulk.Row:
+    """The columns of accounts and entries that have the balances' names."""
+    return {
+        "granted": balances.granted,
+        "available": balances.available,
+        "committed": balances.committed,
+        "spent": balances.spent,
+        "expired": balances.expired,
+    }
+
+
+def _wanted(owner: Owner) -> bulk.Row:
+    period = owner.period
+    return {
+        "company": owner.company,
+        "pool": owner.pool,
+        "period": None if period is None else period.begins_at,
+        "period_ends": None if period is None else period.ends_at,
+    }

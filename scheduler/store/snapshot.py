@@ -38,9 +38,17 @@ def read(session: Session, *, now: float) -> FleetSnapshot:
         overdue=_overdue(session, names, now),
         quotas={(row.company, row.pool): row.gpus for row in session.exec(select(Quota))},
         heard={node.name: node.last_report_at or float(node.enrolled_at) for node in session.exec(select(Node))},
-        committed={(row.company, row.pool): row.committed for row in session.exec(select(Account))},
+        committed=_committed(session),
         used=_used(session, now),
     )
+
+
+def _committed(session: Session) -> dict[tuple[str, str], int]:
+    """Over all periods."""
+    found: Counter[tuple[str, str]] = Counter()
+    for row in session.exec(select(Account)):
+        found[row.company, row.pool] += row.committed
+    return dict(found)
 
 
 def _gpus(session: Session, names: Sequence[str]) -> dict[tuple[str, str], int]:

@@ -9,9 +9,11 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ForeignKey,
     Identity,
     Index,
     Text,
+    UniqueConstraint,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -24,6 +26,16 @@ from scheduler.store.tables.columns import (
     ref_column,
     text_column,
 )
+
+
+def _balance_checks() -> tuple[CheckConstraint, ...]:
+    return (
+        CheckConstraint(
+            "available >= 0 AND committed >= 0 AND spent >= 0 AND expired >= 0 AND granted >= 0", name="balance"
+        ),
+        CheckConstraint("granted = available + committed + spent + expired", name="balanced"),
+    )
+
 
 TRANSACTION = "pg_current_xact_id()::text::bigint"
 """The number of the transaction that writes the row."""
@@ -69,41 +81,75 @@ class Decision(SQLModel, table=True):
 
 
 class Account(SQLModel, table=True):
-    """A company's GPU-seconds in a pool: `committed` by promises not yet settled, `spent` by leases that ended."""
+    """A company's GPU-seconds in a pool: those of one period's budget or, where `period` is null, without a budget.
+
+    `granted` is what came out of the programme's source, and what the others add up to. `seq` is the number of its
+    newest entry. An account with a period takes what it commits from `available`, one without straight from the source.
+    """
 
     __table_args__ = (
-        CheckConstraint("committed >= 0", name="committed"),
-        CheckConstraint("spent >= 0", name="spent"),
+        UniqueConstraint("company", "pool", "period", name="uq_account_owner", postgresql_nulls_not_distinct=True),
+        CheckConstraint("(period IS NULL) = (period_ends IS NULL) AND period < period_ends", name="period"),
+        *_balance_checks(),
     )
 
-    company: str = Field(sa_column=ref_column("company.name", key=True))
-    pool: str = Field(sa_column=ref_column("pool.name", key=True))
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    company: str = Field(sa_column=ref_column("company.name"))
+    pool: str = Field(sa_column=ref_column("pool.name"))
+    period: int | None = Field(default=None, sa_column=at_column(null=True))
+    """When the period of its budget begins."""
+    period_ends: int | None = Field(default=None, sa_column=at_column(null=True))
     seq: int = Field(default=0, sa_column=big_column())
+    granted: int = Field(default=0, sa_column=big_column())
+    available: int = Field(default=0, sa_column=big_column())
     committed: int = Field(default=0, sa_column=big_column())
     spent: int = Field(default=0, sa_column=big_column())
+    expired: int = Field(default=0, sa_column=big_column())
 
 
 class LedgerEntry(SQLModel, table=True):
-    """Append-only. `seq` numbers the account's entries without a gap; the balances are those after this entry."""
+    """Append-only, also for the database's owner: `gpu_seconds` taken from `debit` and given to `credit`.
+
+    `seq` numbers the account's entries without a gap, and the balances are those of the entry before with this one's
+    amount moved; a trigger refuses anything else.
+    """
 
     __tablename__: str = "ledger_entry"
     __table_args__ = (
-        CheckConstraint("kind IN ('commit', 'settle', 'refund')", name="kind"),
-        CheckConstraint("gpu_seconds >= 0", name="amount"),
-        CheckConstraint("committed >= 0 AND spent >= 0", name="balance"),
+        CheckConstraint(
+            "(kind, debit, credit) IN ("
+            "('grant', 'source', 'available'), ('grant', 'available', 'source'), "
+            "('commit', 'available', 'committed'), ('commit', 'source', 'committed'), "
+            "('settle', 'committed', 'spent'), "
+            "('refund', 'committed', 'available'), ('refund', 'committed', 'source'), "
+            "('adjust', 'source', 'available'), ('adjust', 'available', 'source'), "
+            "('expire', 'available', 'expired'))",
+            name="transfer",
+        ),
+        CheckConstraint("gpu_seconds > 0", name="amount"),
+        CheckConstraint("(lease IS NOT NULL) = (kind IN ('commit', 'settle', 'refund'))", name="lease"),
+        CheckConstraint("kind <> 'adjust' OR (actor IS NOT NULL AND reason IS NOT NULL)", name="adjusted"),
+        *_balance_checks(),
         Index("ix_ledger_entry_lease", "lease"),
     )
 
-    company: str = Field(sa_column=ref_column("company.name", key=True))
-    pool: str = Field(sa_column=ref_column("pool.name", key=True))
+    account: int = Field(sa_column=Column(BigInteger, ForeignKey("account.id"), primary_key=True))
     seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     at: int = Field(sa_column=at_column())
-    lease: str = Field(sa_column=ref_column("lease.id"))
     kind: str = Field(sa_column=text_column())
+    debit: str = Field(sa_column=text_column())
+    credit: str = Field(sa_column=text_column())
     gpu_seconds: int = Field(sa_column=big_column())
+    lease: str | None = Field(default=None, sa_column=ref_column("lease.id", null=True))
     cause: str = Field(sa_column=text_column())
+    actor: str | None = Field(default=None, sa_column=text_column(null=True))
+    """Who did it, if somebody did it to the account itself; who did what to a lease is in the audit log."""
+    reason: str | None = Field(default=None, sa_column=text_column(null=True))
+    granted: int = Field(sa_column=big_column())
+    available: int = Field(sa_column=big_column())
     committed: int = Field(sa_column=big_column())
     spent: int = Field(sa_column=big_column())
+    expired: int = Field(sa_column=big_column())
 
 
 class LeaseEvent(SQLModel, table=True):

@@ -336,6 +336,13 @@ class Story:
     def _end_of_tokens(self) -> None:
         tokens = httpx.get(f"{self.url}/v1/tokens", headers=self._bearer("admin"), trust_env=False).json()["items"]
         mine = next(found["id"] for found in tokens if found["company"] == "acme")
+        adjusted = {"company": "acme", "pool": "h100-80gb", "gpu_seconds": 7200}
+        path = "/v1/ledger/adjustments?reason=node-1+was+slow+on+Monday"
+        self.say("adjust_ledger", "two GPU-hours", "admin", "POST", path, adjusted)
+        self.say("adjust_ledger", "more than there is", "admin", "POST", path, {**adjusted, "gpu_seconds": -10_000})
+        self.say("adjust_ledger", "without a reason", "admin", "POST", "/v1/ledger/adjustments", adjusted)
+        self.say("list_ledger", "a company's newest", "acme", "GET", "/v1/ledger?pool=h100-80gb&limit=3")
+        self.say("verify_ledger", "one company's", "admin", "GET", "/v1/ledger/verify?company=acme")
         self.say("list_audit", "what became of a quota", "admin", "GET", "/v1/audit?action=quota.set&limit=2")
         self.say("list_tokens", "every token", "admin", "GET", "/v1/tokens")
         self.say("revoke_token", "a company's", "admin", "DELETE", f"/v1/tokens/{mine}")

@@ -29,6 +29,9 @@ MAY = {
     "list_events": READERS,
     "list_lease_events": READERS,
     "list_leases": READERS,
+    "list_ledger": READERS,
+    "verify_ledger": READERS,
+    "adjust_ledger": ADMINS,
     "list_nodes": STAFF,
     "list_pools": READERS,
     "list_quotas": READERS,
@@ -148,6 +151,8 @@ def test_an_expired_token_serves_nothing(site: Site) -> None:
         "/v1/companies/nobody",
         "/v1/companies/globex/quotas",
         "/v1/usage?company=globex",
+        "/v1/ledger?pool=h100&company=globex",
+        "/v1/ledger/verify?company=globex",
         "/v1/leases?company=globex",
         "/v1/events?company=globex",
         "/v1/webhooks?company=globex",
@@ -162,6 +167,8 @@ def test_a_company_sees_its_own(standing: Site) -> None:
         "/v1/companies/acme",
         "/v1/companies/acme/quotas",
         "/v1/usage?company=acme",
+        "/v1/ledger?pool=h100&company=acme",
+        "/v1/ledger/verify?company=acme",
         "/v1/leases?company=acme",
     ):
         assert standing.get("acme", path).status_code == 200, path

@@ -1,5 +1,6 @@
 """What the code must never do, the database refuses: tried as the processes' own role, on both PostgreSQLs."""
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
@@ -73,22 +74,105 @@ def test_a_lease_is_never_in_a_state_that_cannot_be(busy: World, change: str, co
         _run(busy, f"UPDATE lease SET {change}")
 
 
+_ENTRY = (
+    "INSERT INTO ledger_entry (account, seq, at, kind, debit, credit, gpu_seconds, lease, cause, actor, reason,"
+    " granted, available, committed, spent, expired)"
+    " SELECT a.id, {seq}, now(), {transfer}, {amount}, {lease}, 'test', {said}, {balances} FROM account a, lease l"
+)
+"""Beside one that commits 800 GPU-seconds of a lease."""
+
+
 @pytest.mark.parametrize(
     ("values", "constraint"),
     [
-        pytest.param("1, 'settle', 5, 0, 5", "pk_ledger_entry", id="a number that is taken"),
-        pytest.param("2, 'settle', 5, -1, 5", "ck_ledger_entry_balance", id="a negative balance"),
-        pytest.param("2, 'gift', 5, 0, 5", "ck_ledger_entry_kind", id="a kind that is none"),
+        pytest.param({"seq": 1, "balances": "5, 0, 5, 0, 0"}, "pk_ledger_entry", id="a number that is taken"),
+        pytest.param({"seq": 3}, "ledger_entry_follows", id="a number that leaves a gap"),
+        pytest.param({"seq": 0}, "ledger_entry_follows", id="a number before the first"),
+        pytest.param({"balances": "806, 0, 806, 0, 0"}, "ledger_entry_follows", id="a balance that does not follow"),
+        pytest.param({"balances": "805, 5, 800, 0, 0"}, "ledger_entry_follows", id="another balance than it gives to"),
+        pytest.param({"balances": "800, 0, 800, 0, 0"}, "ledger_entry_follows", id="a balance that it leaves alone"),
+        pytest.param(
+            {"transfer": "'settle', 'committed', 'spent'", "amount": 801, "balances": "800, 0, -1, 801, 0"},
+            "ck_ledger_entry_balance",
+            id="a negative balance",
+        ),
+        pytest.param(
+            {"transfer": "'gift', 'source', 'committed'", "lease": "NULL"},
+            "ck_ledger_entry_transfer",
+            id="a kind that is none",
+        ),
+        pytest.param(
+            {"transfer": "'commit', 'source', 'spent'", "balances": "805, 0, 800, 5, 0"},
+            "ck_ledger_entry_transfer",
+            id="a way that is not the kind's",
+        ),
+        pytest.param({"amount": -5, "balances": "795, 0, 795, 0, 0"}, "ck_ledger_entry_amount", id="less than nothing"),
+        pytest.param({"amount": 0, "balances": "800, 0, 800, 0, 0"}, "ck_ledger_entry_amount", id="nothing"),
+        pytest.param({"lease": "NULL"}, "ck_ledger_entry_lease", id="a commitment of no lease"),
+        pytest.param(
+            {"transfer": "'adjust', 'source', 'available'", "lease": "NULL", "balances": "805, 5, 800, 0, 0"},
+            "ck_ledger_entry_adjusted",
+            id="an adjustment by nobody and for nothing",
+        ),
     ],
 )
-def test_the_ledger_takes_no_entry_that_does_not_balance(busy: World, values: str, constraint: str) -> None:
-    seq, kind, amount, committed, spent = values.split(", ")
+def test_the_ledger_takes_no_entry_that_does_not_follow(
+    busy: World, values: dict[str, object], constraint: str
+) -> None:
+    right = {
+        "seq": 2,
+        "transfer": "'commit', 'source', 'committed'",
+        "amount": 5,
+        "lease": "l.id",
+        "said": "NULL, NULL",
+        "balances": "805, 0, 805, 0, 0",
+    }
     with pytest.raises(IntegrityError, match=constraint):
-        _run(
-            busy,
-            "INSERT INTO ledger_entry (company, pool, seq, at, lease, kind, gpu_seconds, cause, committed, spent)"
-            f" SELECT company, pool, {seq}, now(), id, {kind}, {amount}, 'test', {committed}, {spent} FROM lease",
-        )
+        _run(busy, _ENTRY.format(**right | values))
+    _run(busy, _ENTRY.format(**right))
+
+
+@pytest.mark.parametrize(
+    ("statement", "constraint"),
+    [
+        pytest.param("UPDATE account SET committed = -1, granted = -1", "ck_account_balance", id="a negative balance"),
+        pytest.param("UPDATE account SET spent = spent + 1", "ck_account_balanced", id="sums that do not add up"),
+        pytest.param(
+            "INSERT INTO account (company, pool, seq, granted, available, committed, spent, expired)"
+            " SELECT company, pool, 0, 0, 0, 0, 0, 0 FROM account",
+            "uq_account_owner",
+            id="two accounts without a budget",
+        ),
+        pytest.param("UPDATE account SET period = now()", "ck_account_period", id="a period without an end"),
+        pytest.param(
+            "UPDATE account SET period = now(), period_ends = now()", "ck_account_period", id="a period of no time"
+        ),
+    ],
+)
+def test_an_account_is_never_what_it_cannot_be(busy: World, statement: str, constraint: str) -> None:
+    with pytest.raises(IntegrityError, match=constraint):
+        _run(busy, statement)
+
+
+def test_an_account_is_not_removed(busy: World) -> None:
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        _run(busy, "DELETE FROM account")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM ledger_entry",
+        "UPDATE ledger_entry SET cause = 'other' WHERE false",
+        "TRUNCATE ledger_entry",
+    ],
+)
+def test_not_even_the_owner_changes_the_ledger_by_mistake(busy: World, statement: str) -> None:
+    with (
+        psycopg.connect(busy.db.url) as connection,
+        pytest.raises(psycopg.errors.RestrictViolation, match="append-only"),
+    ):
+        connection.execute(statement.encode())
 
 
 def test_the_processes_cannot_give_themselves_rights(any_world: World) -> None:

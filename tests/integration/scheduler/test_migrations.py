@@ -13,8 +13,11 @@ from sqlalchemy import create_engine, text
 from sqlmodel import SQLModel
 
 from scheduler.core.model import Instant
-from scheduler.store import books, history, migrate, tables
+from scheduler.store import books, history, ledger, migrate, statements, sums, tables
 from scheduler.store.db import SCHEMA_HEAD, Database, engine_url
+from scheduler.store.ledger import Entry
+from scheduler.store.statements import Wanted
+from tests.integration.scheduler.conftest import ADMIN
 
 assert tables.Leader.metadata is SQLModel.metadata
 
@@ -108,3 +111,42 @@ def test_the_log_of_a_pool_that_is_older_begins_with_its_whole_book(any_empty_ur
         assert history.policy(session, "h100", 9) == replace(kept.policy, version="4")
         assert history.policy(session, "h100", 10) == kept.policy
         assert not history.book(session, "h100", 6, kept.policy, now).nodes
+
+
+LEDGER = """
+INSERT INTO account (company, pool, seq, committed, spent) VALUES ('acme', 'h100', 4, 28800, 40);
+INSERT INTO ledger_entry (company, pool, seq, at, lease, kind, gpu_seconds, cause, committed, spent) VALUES
+    ('acme', 'h100', 1, now(), 'lea_1', 'commit', 100, 'promised', 100, 0),
+    ('acme', 'h100', 2, now(), 'lea_1', 'commit', 28800, 'promised', 28900, 0),
+    ('acme', 'h100', 3, now(), 'lea_1', 'settle', 40, 'delivered', 28860, 40),
+    ('acme', 'h100', 4, now(), 'lea_1', 'refund', 60, 'released', 28800, 40);
+"""
+"""Of two leases, one of which was released; which is which does not matter here."""
+
+
+def test_the_ledger_of_an_earlier_release_keeps_every_second_and_goes_on(any_empty_url: str) -> None:
+    command.upgrade(migrate.config(any_empty_url), "20261124_renew")
+    with psycopg.connect(any_empty_url, autocommit=True) as connection:
+        connection.execute((OLD + LEDGER).encode())
+    migrate.upgrade(any_empty_url)
+    with closing(Database(any_empty_url)) as db:
+        lease = Entry(company="acme", pool="h100", lease="lea_1", kind="settle", gpu_seconds=28800, cause="delivered")
+        with db.snapshot() as session:
+            assert sums.verify(session, company=None, pool=None, actor=ADMIN).faults == []
+        with db.begin() as session:
+            ledger.post(session, [lease], at=1_800_003_600)
+            session.connection().exec_driver_sql(
+                "UPDATE lease SET state = 'ended', ended_at = ends_at, end_cause = 'expired'"
+            )
+        with db.snapshot() as session:
+            read = Wanted(company="acme", pool="h100")
+            found = statements.page(session, read, actor=ADMIN, after=None, limit=9).items
+            assert sums.verify(session, company=None, pool=None, actor=ADMIN).faults == []
+    assert [(one.number, one.debit, one.credit, one.gpu_seconds) for one in reversed(found)] == [
+        (1, "source", "committed", 100),
+        (2, "source", "committed", 28800),
+        (3, "committed", "spent", 40),
+        (4, "committed", "source", 60),
+        (5, "committed", "spent", 28800),
+    ]
+    assert [one.after.granted_gpu_seconds for one in reversed(found)] == [100, 28900, 28900, 28840, 28840]

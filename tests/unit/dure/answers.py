@@ -244,6 +244,33 @@ def an_audit_entry(number: int = 7, **more: Any) -> wire.AuditEntry:
     )
 
 
+def a_balance(**more: int) -> wire.LedgerBalances:
+    amounts = {"granted": 800, "available": 0, "committed": 800, "spent": 0, "expired": 0} | more
+    return wire.LedgerBalances(**{f"{name}_gpu_seconds": amount for name, amount in amounts.items()})
+
+
+def a_ledger_entry(number: int = 1, **more: Any) -> wire.LedgerEntry:
+    return wire.LedgerEntry(
+        **{
+            "company": "acme",
+            "pool": "h100-80gb",
+            "period": None,
+            "number": number,
+            "at": NOW,
+            "kind": "commit",
+            "debit": "source",
+            "credit": "committed",
+            "gpu_seconds": 800,
+            "lease": "lea_1",
+            "cause": "promised",
+            "actor": None,
+            "reason": None,
+            "after": a_balance(),
+            **more,
+        }
+    )
+
+
 def a_token(**more: Any) -> wire.Token:
     return wire.Token(
         **{

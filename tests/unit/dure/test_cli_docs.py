@@ -14,7 +14,7 @@ COMMANDS = dict(docs.commands(ROOT, "dure"))
 
 WANTED = """
 ask audit calendar events status usage version whatif
-company add, company list, company show, quota set, quota show, token issue, token list, token revoke,
+company add, company list, company show, quota set, quota show, ledger show, ledger verify, ledger adjust, token issue, token list, token revoke,
 offer search, offer list, offer show, offer claim, pool add, pool list, pool show, pool policy, node enroll, node list, node show, node drain, node resume, node label,
 webhook add, webhook list, webhook show, webhook deliveries, webhook test, webhook rotate, webhook enable, webhook remove,
 decision show, decision replay, lease explain,
@@ -54,7 +54,7 @@ def test_every_command_answers_in_json_and_takes_a_context(path: str) -> None:
 CHANGES = """
 ask, lease release, lease cancel, lease extend, lease shrink, lease resize, lease renew, offer claim, company add, quota set,
 token issue, token revoke, pool add, pool policy, node enroll, node drain, node resume, node label,
-webhook add, webhook rotate, webhook enable, webhook remove
+webhook add, webhook rotate, webhook enable, webhook remove, ledger adjust
 """
 
 
