@@ -91,11 +91,9 @@ def calendar(found: wire.Calendar, view: View) -> RenderableType:
     head = Text(f"{found.pool}: {found.capacity} GPUs, from {times.show_instant(found.since, view.zone)}", style="bold")
     if not found.nodes:
         return Group(head, Text("no node has reported GPUs for it yet"))
-    out = [
-        Text(f"{node.node} is out of service {planned(drain, view)}") for node in found.nodes for drain in node.drains
-    ]
-    drains = any(drain.starts_at < found.until for node in found.nodes for drain in node.drains)
-    legend = _legend(grid, names, view, drains=drains)
+    seen = [drain for row in rows for drain in row.drains if _meets(drain, found.since, found.until)]
+    out = [Text(f"{drain.node} is out of service {planned(drain, view)}") for drain in seen]
+    legend = _legend(grid, names, view, drains=bool(seen))
     return Group(head, _ruler(grid, names, view), *lines, legend, *out, Text(), bookings(found, view))
 
 
@@ -153,10 +151,14 @@ def _line(row: Row, names: int, grid: Grid, view: View) -> Text:
 
 def _cell(row: Row, start: datetime, end: datetime, view: View) -> tuple[str, str]:
     """The mark of a column and its style. Out of service comes before taken: nobody else can be there then."""
-    if any(drain.starts_at < end and drain.ends_at > start for drain in row.drains):
+    if any(_meets(drain, start, end) for drain in row.drains):
         return _PLAIN_OUT if view.plain else _OUT, "magenta"
     shade = _shade(row.capacity, least_free(row.steps, start, end))
     return (_PLAIN_SHADES if view.plain else _SHADES)[shade], _STYLES[shade]
+
+
+def _meets(drain: wire.Drain, start: datetime, end: datetime) -> bool:
+    return drain.starts_at < end and drain.ends_at > start
 
 
 def _standing(row: Row, at: datetime) -> str:

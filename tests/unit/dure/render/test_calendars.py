@@ -83,6 +83,14 @@ def test_out_of_service_is_not_taken() -> None:
     assert "×" not in text(calendars.calendar(a_calendar(), NARROW), NARROW)
 
 
+def test_a_drain_that_is_not_in_what_is_shown_is_not_spoken_of() -> None:
+    for since_s, until_s in ((7200, 86_400), (0, 3600)):
+        found = a_calendar(nodes=[a_drained_node(3600, 7200)], since=in_s(since_s), until=in_s(until_s))
+        shown = text(calendars.calendar(found, NARROW), NARROW)
+        assert "×" not in shown
+        assert "out of service" not in shown
+
+
 def test_a_node_that_is_out_of_service_now_says_so() -> None:
     found = a_calendar(nodes=[a_drained_node(-60, 7200)], capacity=8)
     plain = replace(NARROW, plain=True)
