@@ -12,7 +12,6 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from scheduler.core.ledger import Period
-
 from scheduler.core.model import Instant
 from scheduler.core.quota import FOR_EVER
 
