@@ -48,9 +48,9 @@ def periods(budget: Budget, since: int, until: int) -> Iterator[tuple[Period, in
         return
     zone = ZoneInfo(budget.zone)
     day = _first_day(budget.kind, datetime.fromtimestamp(since, zone).date())
-    while (begin := _midnight(day, zone)) < until:
+    while (begin := midnight(day, zone)) < until:
         day = _next(budget.kind, day)
-        yield Period(begins_at=begin, ends_at=_midnight(day, zone)), budget.gpu_seconds
+        yield Period(begins_at=begin, ends_at=midnight(day, zone)), budget.gpu_seconds
 
 
 def _first_day(kind: Kind, day: date) -> date:
@@ -63,7 +63,7 @@ def _next(kind: Kind, day: date) -> date:
     return date(day.year + day.month // 12, day.month % 12 + 1, 1)
 
 
-def _midnight(day: date, zone: ZoneInfo) -> Instant:
+def midnight(day: date, zone: ZoneInfo) -> Instant:
     """The first instant of the day, also where its clocks skip midnight."""
     found = datetime.combine(day, time(), zone)
     return Instant(int(found.timestamp()))

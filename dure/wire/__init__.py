@@ -5,13 +5,11 @@ from dure.wire.audit import AuditAction, AuditEntry
 from dure.wire.companies import (
     Company,
     CompanyCreate,
-    CompanyUsage,
     IssuedToken,
     Quota,
     QuotaSet,
     Token,
     TokenIssue,
-    Usage,
 )
 from dure.wire.decisions import DecisionRecord, Explanation, Replayed, Slot, Step, Tried
 from dure.wire.events import Event, EventData
@@ -72,6 +70,7 @@ from dure.wire.reports import (
     ReportAnswer,
     Text,
 )
+from dure.wire.usage import CompanyUsage, ReportCut, ReportRow, ReportSum, Usage, UsageReport
 from dure.wire.values import (
     EARLIEST,
     HORIZON_S,
@@ -200,6 +199,9 @@ __all__ = [
     "Replayed",
     "Report",
     "ReportAnswer",
+    "ReportCut",
+    "ReportRow",
+    "ReportSum",
     "Resize",
     "Role",
     "Rule",
@@ -217,6 +219,7 @@ __all__ = [
     "Tried",
     "Unmet",
     "Usage",
+    "UsageReport",
     "Webhook",
     "WebhookCreate",
     "WebhookState",

@@ -3,9 +3,10 @@ checks them."""
 
 from scheduler.store.tables.companies import Company, IdempotentAnswer, Quota, Token
 from scheduler.store.tables.fleet import Drain, Gpu, Node, Pool, PoolNode
-from scheduler.store.tables.leases import Allocation, AllocationUse, Lease, LeaseSpan, PlacementRow
+from scheduler.store.tables.leases import Allocation, AllocationUse, Lease, LeaseDay, LeaseSpan, PlacementRow
 from scheduler.store.tables.offers import Offer
 from scheduler.store.tables.processes import Leader, Receiving
+from scheduler.store.tables.programme import Programme
 from scheduler.store.tables.records import Account, Audit, Decision, LeaseEvent, LedgerEntry, PoolChange
 from scheduler.store.tables.webhooks import Webhook, WebhookCursor, WebhookDelivery
 
@@ -21,6 +22,7 @@ __all__ = [
     "IdempotentAnswer",
     "Leader",
     "Lease",
+    "LeaseDay",
     "LeaseEvent",
     "LeaseSpan",
     "LedgerEntry",
@@ -30,6 +32,7 @@ __all__ = [
     "Pool",
     "PoolChange",
     "PoolNode",
+    "Programme",
     "Quota",
     "Receiving",
     "Token",
