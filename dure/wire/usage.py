@@ -5,7 +5,7 @@ from typing import Literal
 
 from dure.wire.values import CompanyName, Instant, PoolName, Wire
 
-ReportCut = Literal["lease", "company", "group", "pool", "day"]
+ReportCut = Literal["lease", "company", "pool", "day"]
 """By what a report is cut."""
 
 
@@ -53,7 +53,6 @@ class ReportRow(ReportSum):
 
     lease: str | None
     company: CompanyName | None
-    group: str | None
     pool: PoolName | None
     day: date | None
 
