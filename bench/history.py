@@ -40,6 +40,7 @@ def make(database_url: str, *, leases: int, running: int, companies: int, days: 
     with psycopg.connect(database_url) as connection, connection.cursor() as cursor:
         cursor.execute(_COMPANIES, [companies])
         cursor.execute(_DECISION, [POOL])
+        cursor.execute("UPDATE pool SET created_at = to_timestamp(%s)", [now - (days + 7) * DAY_S])
         gpus = cursor.execute("SELECT uuid, node FROM gpu ORDER BY uuid").fetchall()
         all_of = list(_leases(chance, leases, running, companies, days, now))
         _copy(cursor, f"lease ({_LEASE})", (_lease(one) for one in all_of))
@@ -57,14 +58,19 @@ def _copy(cursor: psycopg.Cursor, into: str, rows: Iterable[Sequence[object]]) -
 
 
 def _leases(chance: random.Random, leases: int, running: int, companies: int, days: int, now: int) -> Iterator[Lease]:
-    for number in range(leases + running):
-        runs = number >= leases
+    found = [_spread(chance, number >= leases, days, now) for number in range(leases + running)]
+    for number, (starts, ends, runs) in enumerate(sorted(found)):
         company = min(int(chance.paretovariate(0.5)) - 1, chance.randrange(companies))
-        length = 7 * DAY_S if chance.random() < 0.1 else DAY_S
-        length = chance.randrange(60, length)
-        starts = now - chance.randrange(30 * DAY_S) if runs else now - length - chance.randrange(DAY_S, days * DAY_S)
-        ends = now + length if runs else starts + length
         yield f"lea_{number:020}", f"startup-{company}", 1 if runs else chance.choice(GPUS), starts, ends, runs
+
+
+def _spread(chance: random.Random, runs: bool, days: int, now: int) -> tuple[int, int, bool]:
+    """When a lease starts and ends, and whether it runs."""
+    length = chance.randrange(60, 7 * DAY_S if chance.random() < 0.1 else DAY_S)
+    if runs:
+        return now - chance.randrange(30 * DAY_S), now + length, True
+    starts = now - length - chance.randrange(DAY_S, days * DAY_S)
+    return starts, starts + length, False
 
 
 def _at(second: int) -> datetime:

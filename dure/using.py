@@ -36,7 +36,7 @@ class Using(Telling):
         the last 30 days.
         """
         days = {"since": None if since is None else str(since), "until": None if until is None else str(until)}
-        wanted = {"by": list(by), **days, "company": company, "pool": pool, "limit": page_size}
+        wanted = {"by": [str(cut) for cut in by], **days, "company": company, "pool": pool, "limit": page_size}
         found = self._get("/v1/reports", wire.UsageReport, wanted)
         pages, last = [found], found
         while last.next_cursor is not None:

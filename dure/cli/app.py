@@ -16,6 +16,7 @@ from dure.cli import (
     offer,
     pool,
     quota,
+    report,
     status,
     token,
     usage,
@@ -62,6 +63,7 @@ calendar.register(app)
 whatif.register(app)
 status.register(app)
 usage.register(app)
+report.register(app)
 events.register(app)
 app.add_typer(webhook.app, name="webhook")
 app.add_typer(pool.app, name="pool")

@@ -70,7 +70,7 @@ from dure.wire.reports import (
     ReportAnswer,
     Text,
 )
-from dure.wire.usage import CompanyUsage, ReportCut, ReportRow, ReportSum, Usage, UsageReport
+from dure.wire.usage import CompanyUsage, ReportCut, ReportRow, ReportSum, Usage, UsageReport, Used
 from dure.wire.values import (
     EARLIEST,
     HORIZON_S,
@@ -220,6 +220,7 @@ __all__ = [
     "Unmet",
     "Usage",
     "UsageReport",
+    "Used",
     "Webhook",
     "WebhookCreate",
     "WebhookState",

@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from scheduler import days
 from scheduler.store import programme
-from scheduler.store.lease_days import WITH_DAYS_OF_LEASES, Stretch
+from scheduler.store.lease_days import UNWRITTEN_DAYS_OF_SOME, stretch
 
 SETTLES_S = 600
 """How long after its last GPU was proved empty a lease is counted."""
@@ -41,9 +41,9 @@ _DUE = text(
 
 _WRITE = text(
     f"""
-    {WITH_DAYS_OF_LEASES}
-    INSERT INTO lease_day (lease, company, pool, day, leased, lost, busy, idle, energy_joules, memory_s, memory_mebibyte_s)
-    SELECT lease, company, pool, day, leased, lost, busy, idle, energy_joules, memory_s, memory_mebibyte_s FROM lease_days
+    {UNWRITTEN_DAYS_OF_SOME}
+    INSERT INTO lease_day (lease, company, pool, day, is_first, leased, lost, busy, idle, energy_joules, memory_s, memory_mebibyte_s)
+    SELECT lease, company, pool, day, is_first, leased, lost, busy, idle, energy_joules, memory_s, memory_mebibyte_s FROM lease_days
     """
 )
 
@@ -66,8 +66,8 @@ def count(session: Session, *, now: float) -> int:
         return 0
     leases = [row.id for row in due]
     since, until = min(row.starts_at for row in due), max(row.ends_at for row in due)
-    stretch = Stretch.of(since, until, programme.zone(session)).whole()
-    connection.execute(_WRITE, {**stretch.values(now=now, company=None, pool=None), "leases": leases})
+    found = stretch(session, since, until, now=now).whole()
+    connection.execute(_WRITE, {**found.values(now=now, company=None, pool=None), "leases": leases})
     connection.execute(_COUNTED, {"leases": leases, "now": int(now)})
     return len(due)
 

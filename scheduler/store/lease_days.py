@@ -7,10 +7,17 @@ A lease on one day is rounded to whole seconds, and everything else is added up 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from zoneinfo import ZoneInfo
 
+from sqlmodel import Session, func, select
+
+from dure.wire import HORIZON_S
 from scheduler import days
 from scheduler.days import Day
+from scheduler.store import programme
+from scheduler.store.tables import Pool
+
+_FURTHEST_S = 2 * HORIZON_S
+"""A lease starts within the horizon, and is no longer than that."""
 
 _DAYS = """
     day AS (
@@ -18,14 +25,8 @@ _DAYS = """
                to_timestamp(greatest(begins_at, :since)) AS since, to_timestamp(least(ends_at, :until)) AS until,
                begins_at >= :since AND ends_at <= :until AS whole
         FROM unnest(CAST(:days AS date[]), CAST(:begins AS bigint[]), CAST(:ends AS bigint[])) AS d (day, begins_at, ends_at)
-    )
+    ), cut AS MATERIALIZED (SELECT since, until FROM day WHERE NOT whole)
 """
-
-_ALL = """
-    l.counted_at IS NULL OR EXISTS (
-        SELECT FROM day d WHERE NOT d.whole AND l.starts_at < d.until AND l.ends_at > d.since)
-"""
-"""Of counted leases only what is on days that are cut."""
 
 _BOXES = """
     box AS (
@@ -100,18 +101,19 @@ _PARTS = """
 """The totals of a day that is cut, or not over, count in proportion to how much of it each GPU was held."""
 
 _WORKED_OUT = """
-    SELECT b.id AS lease, b.company, b.pool, p.day, p.had AS leased, p.box - p.had AS lost,
+    SELECT b.id AS lease, b.company, b.pool, p.day, greatest(b.starts_at, to_timestamp(:since)) >= d.since AS is_first, p.had AS leased, p.box - p.had AS lost,
            floor(m.busy_ms / 1000)::bigint AS busy, floor((m.sampled_ms - m.busy_ms) / 1000)::bigint AS idle,
            floor(u.energy / 1000)::bigint AS energy_joules, coalesce(floor(u.memory_ms / 1000), 0)::bigint AS memory_s,
            coalesce(floor(u.memory), 0)::bigint AS memory_mebibyte_s
-    FROM part p JOIN box b ON b.id = p.id LEFT JOIN used u ON u.id = p.id AND u.day = p.day
+    FROM part p JOIN box b ON b.id = p.id JOIN day d ON d.day = p.day
+    LEFT JOIN used u ON u.id = p.id AND u.day = p.day
     CROSS JOIN LATERAL (SELECT least(coalesce(u.sampled_ms, 0), p.had * 1000) AS sampled_ms) c
     CROSS JOIN LATERAL (SELECT c.sampled_ms, least(coalesce(u.busy_ms, 0), c.sampled_ms) AS busy_ms) m
     WHERE p.box > 0
 """
 
 _WRITTEN = """
-    SELECT k.lease, k.company, k.pool, k.day, k.leased, k.lost, k.busy, k.idle, k.energy_joules, k.memory_s,
+    SELECT k.lease, k.company, k.pool, k.day, k.is_first OR k.day = (SELECT min(day) FROM day) AS is_first, k.leased, k.lost, k.busy, k.idle, k.energy_joules, k.memory_s,
            k.memory_mebibyte_s
     FROM lease_day k
     WHERE k.day >= (SELECT min(day) FROM day WHERE whole) AND k.day <= (SELECT max(day) FROM day WHERE whole)
@@ -123,31 +125,37 @@ def _with(which: str, last: str) -> str:
     return f"WITH {_DAYS}, {_BOXES.format(which=which)}, {_PARTS}, lease_days AS ({last})"
 
 
-WITH_LEASE_DAYS = {
-    cut: _with(which, f"{_WRITTEN} UNION ALL {_WORKED_OUT}")
-    for cut, which in ((True, _ALL), (False, "l.counted_at IS NULL"))
-}
-"""Begins a query that reads `lease_days`, with the parameters of `Stretch`: by whether days are cut.
+WHOLE_DAYS = _with("l.counted_at IS NULL", f"{_WRITTEN} UNION ALL {_WORKED_OUT}")
+"""Begins a query that reads `lease_days` over a stretch of whole days, with the parameters of `Stretch`.
 
-Its columns are lease, company, pool, day, and in GPU-seconds leased, lost, busy and idle; energy_joules, which may be null;
-memory_s and memory_mebibyte_s.
+Its columns are lease, company, pool, day, whether it is the lease's first in the stretch (is_first), and in GPU-seconds
+leased, lost, busy and idle; energy_joules, which may be null; memory_s and memory_mebibyte_s.
 """
 
-WITH_DAYS_OF_LEASES = _with("l.id = ANY(CAST(:leases AS text[]))", _WORKED_OUT)
-"""The same of the leases `:leases` alone, none of which is counted."""
+CUT_DAYS = _with(
+    "l.counted_at IS NULL OR EXISTS (SELECT FROM cut d WHERE l.starts_at < d.until AND l.ends_at > d.since)",
+    f"{_WRITTEN} UNION ALL {_WORKED_OUT}",
+)
+"""The same over any stretch: of counted leases what is on days that are cut is worked out too."""
+
+_SOME = "= ANY(CAST(:leases AS text[]))"
+
+WHOLE_DAYS_OF_SOME = _with(
+    f"l.counted_at IS NULL AND l.id {_SOME}", f"{_WRITTEN} AND k.lease {_SOME} UNION ALL {_WORKED_OUT}"
+)
+"""The same over whole days, of `:leases` alone."""
+
+UNWRITTEN_DAYS_OF_SOME = _with(f"l.counted_at IS NULL AND l.id {_SOME}", _WORKED_OUT)
+"""The same of those of `:leases` that are not counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """`[since, until)`, in Unix seconds, and the days that it meets."""
+    """`[since, until)`, in Unix seconds, and those days that it meets on which there can be leases."""
 
     since: int
     until: int
     days: Sequence[Day]
-
-    @classmethod
-    def of(cls, since: int, until: int, zone: ZoneInfo) -> "Stretch":
-        return cls(since=since, until=until, days=days.meeting(since, until, zone))
 
     def whole(self) -> "Stretch":
         """All of the days that it meets."""
@@ -172,3 +180,10 @@ class Stretch:
             "company": company,
             "pool": pool,
         }
+
+
+def stretch(session: Session, since: int, until: int, *, now: float) -> Stretch:
+    """By the programme's days. No lease is older than the first pool, or reaches further than the calendar."""
+    first = session.exec(select(func.min(Pool.created_at))).one()
+    begin, end = max(since, int(now) if first is None else first), min(until, int(now) + _FURTHEST_S)
+    return Stretch(since=since, until=until, days=days.meeting(begin, end, programme.zone(session)))

@@ -14,7 +14,7 @@ from dure.errors import BadCursor, InvalidRequest
 from scheduler.actor import Actor
 from scheduler.periods import midnight
 from scheduler.store import companies, pages, pools, programme
-from scheduler.store.lease_days import WITH_LEASE_DAYS, Stretch
+from scheduler.store.lease_days import WHOLE_DAYS, WHOLE_DAYS_OF_SOME, stretch
 from scheduler.store.times import to_wire
 
 MOST_DAYS = 3_660
@@ -28,18 +28,30 @@ _WORDS: dict[wire.ReportCut, str] = {
 }
 """What rows are put in order by, as text."""
 
-_SUMS = """
-    sum(leased)::bigint AS leased, sum(lost)::bigint AS lost, sum(busy)::bigint AS busy, sum(idle)::bigint AS idle,
-    sum(energy_joules)::bigint AS energy_joules, sum(memory_s)::bigint AS memory_s,
-    sum(memory_mebibyte_s)::bigint AS memory_mebibyte_s
+_COUNTED = ("leased", "lost", "busy", "idle", "memory_s", "memory_mebibyte_s")
+_SUMS = f"""
+    count(*) AS rows, count(*) FILTER (WHERE is_first) AS leases, sum(energy_joules)::bigint AS energy_joules,
+    {", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in _COUNTED)}
 """
 
-_TOTAL = text(
-    f"""
-    {WITH_LEASE_DAYS[False]}, of_lease AS (SELECT lease, {_SUMS} FROM lease_days GROUP BY lease)
-    SELECT count(*) AS leases, {_SUMS} FROM of_lease
+
+_TOTAL = text(f"{WHOLE_DAYS} SELECT {_SUMS} FROM lease_days")
+
+_LEASES = text(
+    """
+    SELECT l.id FROM lease l
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN l.state <> 'ended' THEN least(l.stops_at, to_timestamp(:now))
+                    WHEN l.started_at IS NULL THEN l.ends_at ELSE l.stops_at END AS stops_at
+    ) s
+    WHERE l.id >= :from_lease AND l.state IN ('active', 'ending', 'ended')
+      AND l.starts_at < to_timestamp(:until) AND s.stops_at > to_timestamp(:since)
+      AND (CAST(:company AS text) IS NULL OR l.company = :company)
+      AND (CAST(:pool AS text) IS NULL OR l.pool = :pool)
+    ORDER BY l.id LIMIT :limit
     """
 )
+"""Those of which a report has rows, by the instants that its rows are worked out from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,20 +71,21 @@ def report(
     """A page of it; a company sees its own alone. Raises UnknownCompany, UnknownPool, InvalidRequest, BadCursor."""
     _check(session, wanted)
     zone = programme.zone(session)
-    stretch = Stretch.of(midnight(wanted.since, zone), midnight(wanted.until, zone), zone)
-    values = stretch.values(now=now, company=actor.company or wanted.company, pool=wanted.pool)
-    rows = _rows(session, wanted.by, values, after, limit)
-    total = session.connection().execute(_TOTAL, values).mappings().one() if after is None else None
+    found = stretch(session, midnight(wanted.since, zone), midnight(wanted.until, zone), now=now)
+    values = found.values(now=now, company=actor.company or wanted.company, pool=wanted.pool)
+    by = sorted(wanted.by, key=lambda name: name != "lease")
+    rows = _rows(session, by, values, None if after is None else _place(after, by), limit + 1)
     last = rows[limit - 1] if len(rows) > limit else None
+    total = None if after is not None else _total(session, values) if last else _sum(rows)
     return wire.UsageReport(
         zone=zone.key,
         since=wanted.since,
         until=wanted.until,
         at=to_wire(int(now)),
-        by=list(wanted.by),
-        total=None if total is None else wire.ReportSum(**_numbers(total)),
-        rows=[_row(row, wanted.by) for row in rows[:limit]],
-        next_cursor=None if last is None else pages.encode(json.dumps([str(last[name]) for name in wanted.by])),
+        by=by,
+        total=None if total is None else wire.ReportSum(leases=total["leases"], **_numbers(total)),
+        rows=[_row(row, by) for row in rows[:limit]],
+        next_cursor=None if last is None else pages.encode(json.dumps([str(last[name]) for name in by])),
     )
 
 
@@ -89,28 +102,42 @@ def _check(session: Session, wanted: Wanted) -> None:
         pools.row(session, wanted.pool)
 
 
+def _total(session: Session, values: Mapping[str, object]) -> Mapping[str, Any]:
+    return dict(session.connection().execute(_TOTAL, values).mappings().one())
+
+
+def _sum(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The same, where all rows are there: each lease is first in one of them."""
+    energies = [row["energy_joules"] for row in rows if row["energy_joules"] is not None]
+    sums = {name: sum(row[name] for row in rows) for name in ("leases", *_COUNTED)}
+    return {**sums, "energy_joules": sum(energies) if energies else None}
+
+
 def _rows(
-    session: Session, by: Sequence[wire.ReportCut], values: Any, after: str | None, limit: int
+    session: Session, by: Sequence[wire.ReportCut], values: Mapping[str, object], place: list[str] | None, limit: int
 ) -> list[dict[str, Any]]:
-    """One more than a page has, where there are more."""
-    place = {} if after is None else {f"after_{name}": said for name, said in zip(by, _place(after, by), strict=True)}
-    query = text(_query(by, after=after is not None))
-    rows = session.connection().execute(query, {**values, **place, "limit": limit + 1})
-    return [dict(row) for row in rows.mappings()]
+    """At most so many, after the row at `place`. Of a report by lease only the days of so many leases are read."""
+    given = {**values, "limit": limit}
+    if place is not None:
+        given |= {f"after_{name}": said for name, said in zip(by, place, strict=True)}
+    connection = session.connection()
+    if "lease" in by:
+        page = {**values, "limit": limit + 1, "from_lease": "" if place is None else place[0]}
+        given["leases"] = [row.id for row in connection.execute(_LEASES, page)]
+    return [dict(row) for row in connection.execute(text(_query(by, after=place is not None)), given).mappings()]
 
 
 def _query(by: Sequence[wire.ReportCut], *, after: bool) -> str:
-    """The leases of a row are counted: a lease is there once a day, and where rows are not of a day it is first made one."""
-    beside = [name for name in ("company", "pool") if "lease" in by and name not in by]
+    of_leases = "lease" in by
+    beside = [name for name in ("company", "pool") if of_leases and name not in by]
     words = [f'{_WORDS[name]} COLLATE "C"' for name in by]
     columns = ", ".join(f"{word} AS {name}" for word, name in zip([*words, *beside], [*by, *beside], strict=True))
-    numbers = ", ".join(str(number + 1) for number in range(len(by) + len(beside)))
+    numbers = [str(number + 1) for number in range(len(by) + len(beside))]
     return f"""
-        {WITH_LEASE_DAYS[False]},
-        of_lease AS (SELECT lease, company, pool, {_SUMS} FROM lease_days GROUP BY lease, company, pool)
-        SELECT {columns}, count(*) AS leases, {_SUMS} FROM {"lease_days" if "day" in by else "of_lease"}
+        {WHOLE_DAYS_OF_SOME if of_leases else WHOLE_DAYS}
+        SELECT {columns}, {_SUMS} FROM lease_days
         {f"WHERE ({', '.join(words)}) > ({', '.join(f':after_{name}' for name in by)})" if after else ""}
-        GROUP BY {numbers} ORDER BY {", ".join(str(number + 1) for number in range(len(by)))} LIMIT :limit
+        GROUP BY {", ".join(numbers)} ORDER BY {", ".join(numbers[: len(by)])} LIMIT :limit
     """
 
 
@@ -126,18 +153,21 @@ def _place(cursor: str, by: Sequence[wire.ReportCut]) -> list[str]:
 
 def _row(row: dict[str, Any], by: Sequence[wire.ReportCut]) -> wire.ReportRow:
     of = {name: row.get(name) for name in ("lease", "company", "pool")}
-    return wire.ReportRow(**of, day=date.fromisoformat(row["day"]) if "day" in by else None, **_numbers(row))
+    # Of one day there are as many leases as rows, whenever they began.
+    leases = row["rows"] if "day" in by else 1 if "lease" in by else row["leases"]
+    return wire.ReportRow(
+        **of, leases=leases, day=date.fromisoformat(row["day"]) if "day" in by else None, **_numbers(row)
+    )
 
 
 def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
-    leased, busy, idle = (int(row[name] or 0) for name in ("leased", "busy", "idle"))
+    leased, busy, idle = (row[name] for name in ("leased", "busy", "idle"))
     return {
-        "leases": row["leases"],
         "leased_gpu_seconds": leased,
         "busy_gpu_seconds": busy,
         "idle_gpu_seconds": idle,
         "unknown_gpu_seconds": leased - busy - idle,
-        "lost_gpu_seconds": int(row["lost"] or 0),
+        "lost_gpu_seconds": row["lost"],
         "energy_joules": row["energy_joules"],
         "utilization_ppm": busy * 1_000_000 // (busy + idle) if busy + idle else None,
         "memory_bytes": row["memory_mebibyte_s"] * MIB // row["memory_s"] if row["memory_s"] else None,

@@ -8,20 +8,20 @@ from sqlmodel import Session
 from dure import wire
 from dure.errors import InvalidRequest
 from scheduler.actor import Actor
-from scheduler.store import companies, programme
-from scheduler.store.lease_days import WITH_LEASE_DAYS, Stretch
+from scheduler.store import companies
+from scheduler.store.lease_days import CUT_DAYS, WHOLE_DAYS, stretch
 from scheduler.store.times import from_wire
 
 _USAGE = {
     cut: text(
         f"""
         {begin}
-        SELECT company, pool, count(DISTINCT lease) AS leases, sum(leased)::bigint AS leased, sum(lost)::bigint AS lost,
+        SELECT company, pool, count(*) FILTER (WHERE is_first) AS leases, sum(leased)::bigint AS leased, sum(lost)::bigint AS lost,
                sum(busy)::bigint AS busy, sum(idle)::bigint AS idle, sum(energy_joules)::bigint AS joules
         FROM lease_days GROUP BY company, pool ORDER BY company, pool
         """
     )
-    for cut, begin in WITH_LEASE_DAYS.items()
+    for cut, begin in ((True, CUT_DAYS), (False, WHOLE_DAYS))
 }
 
 
@@ -34,8 +34,8 @@ def show(
         raise InvalidRequest.about("until", message)
     if company is not None:
         companies.row(session, company)
-    stretch = Stretch.of(from_wire(since), from_wire(until), programme.zone(session))
-    values = stretch.values(now=now, company=actor.company or company, pool=None)
+    found = stretch(session, from_wire(since), from_wire(until), now=now)
+    values = found.values(now=now, company=actor.company or company, pool=None)
     return wire.Usage(
         since=since,
         until=until,
@@ -51,6 +51,6 @@ def show(
                 unknown_gpu_seconds=row.leased - row.busy - row.idle,
                 energy_joules=row.joules,
             )
-            for row in session.connection().execute(_USAGE[stretch.cut], values)
+            for row in session.connection().execute(_USAGE[found.cut], values)
         ],
     )

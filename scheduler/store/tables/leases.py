@@ -169,13 +169,16 @@ class LeaseDay(SQLModel, table=True):
     __tablename__: str = "lease_day"
     __table_args__ = (
         CheckConstraint("leased >= 0 AND lost >= 0 AND busy >= 0 AND idle >= 0 AND busy + idle <= leased", name="sum"),
+        Index("ix_lease_day_day", "day"),
         Index("ix_lease_day_company", "company", "day"),
     )
 
-    day: date = Field(sa_column=Column(Date, primary_key=True))
     lease: str = Field(sa_column=ref_column("lease.id", key=True))
+    day: date = Field(sa_column=Column(Date, primary_key=True))
     company: str = Field(sa_column=text_column())
     pool: str = Field(sa_column=text_column())
+    is_first: bool = Field(sa_column=Column(Boolean, nullable=False))
+    """Of the lease's days, so that leases are counted without putting the days of each together."""
     leased: int = Field(sa_column=big_column())
     lost: int = Field(sa_column=big_column())
     busy: int = Field(sa_column=big_column())

@@ -48,10 +48,11 @@ def _use() -> None:
 def _lease_days() -> None:
     op.create_table(
         "lease_day",
-        sa.Column("day", sa.Date(), nullable=False),
         sa.Column("lease", sa.Text(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
         sa.Column("company", sa.Text(), nullable=False),
         sa.Column("pool", sa.Text(), nullable=False),
+        sa.Column("is_first", sa.Boolean(), nullable=False),
         *(sa.Column(name, sa.BigInteger(), nullable=False) for name in ("leased", "lost", "busy", "idle")),
         sa.Column("energy_joules", sa.BigInteger(), nullable=True),
         *(sa.Column(name, sa.BigInteger(), nullable=False) for name in ("memory_s", "memory_mebibyte_s")),
@@ -59,8 +60,9 @@ def _lease_days() -> None:
             "leased >= 0 AND lost >= 0 AND busy >= 0 AND idle >= 0 AND busy + idle <= leased", name="ck_lease_day_sum"
         ),
         sa.ForeignKeyConstraint(["lease"], ["lease.id"], name="fk_lease_day_lease"),
-        sa.PrimaryKeyConstraint("day", "lease", name="pk_lease_day"),
+        sa.PrimaryKeyConstraint("lease", "day", name="pk_lease_day"),
     )
+    op.create_index("ix_lease_day_day", "lease_day", ["day"])
     op.create_index("ix_lease_day_company", "lease_day", ["company", "day"])
     op.execute("GRANT SELECT, INSERT ON lease_day TO dure_app")
 
