@@ -1,6 +1,6 @@
 """Reports: what was had and used on whole days, as JSON or CSV."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -27,9 +27,9 @@ By = Annotated[
     list[wire.ReportCut], Query(min_length=1, max_length=4, description="By what it is cut, in the order of its rows.")
 ]
 FromDay = Annotated[
-    date | None, Query(description="The first day, in the programme's zone; else 30 days before `until`.")
+    wire.Day | None, Query(description="The first day, in the programme's zone; else 30 days before `until`.")
 ]
-ToDay = Annotated[date | None, Query(description="The first day that is not in it any more; else tomorrow.")]
+ToDay = Annotated[wire.Day | None, Query(description="The first day that is not in it any more; else tomorrow.")]
 Rows = Annotated[int, Query(ge=1, le=MOST_ROWS, description="How many at most.")]
 
 EXAMPLE = """\
@@ -66,7 +66,9 @@ def show_report(
 
     def work(at: Admitted) -> wire.UsageReport:
         end = until or days.of(at.now, programme.zone(at.session)) + timedelta(days=1)
-        wanted = Wanted(by=by, since=since or end - SHOWN, until=end, company=company, pool=pool)
+        wanted = Wanted(
+            by=by, since=since or max(end - SHOWN, wire.EARLIEST.date()), until=end, company=company, pool=pool
+        )
         return summaries.report(at.session, wanted, actor=at.actor, now=at.now, after=after(cursor), limit=limit)
 
     if CSV not in call.request.headers.get("accept", ""):

@@ -62,7 +62,7 @@ def report(
 
 def _cuts(said: str) -> "list[wire.ReportCut]":
     """Raises BadUsage."""
-    found = [cut for name in said.split(",") for cut in CUTS if cut == name.strip()]
+    found: list[wire.ReportCut] = [cut for name in said.split(",") for cut in CUTS if cut == name.strip()]
     if len(found) != len(said.split(",")) or len(set(found)) != len(found):
         raise BadUsage(
             "--by", f"{said!r} is none: one or more of company, pool, day and lease, each once; for example company,day"

@@ -1,9 +1,8 @@
 """What was had and used, in GPU-seconds that add up: over any stretch of time, and in reports of whole days."""
 
-from datetime import date
 from typing import Literal
 
-from dure.wire.values import CompanyName, Instant, PoolName, Wire
+from dure.wire.values import CompanyName, Day, Instant, PoolName, Wire
 
 ReportCut = Literal["lease", "company", "pool", "day"]
 """By what a report is cut."""
@@ -54,7 +53,7 @@ class ReportRow(ReportSum):
     lease: str | None
     company: CompanyName | None
     pool: PoolName | None
-    day: date | None
+    day: Day | None
 
 
 class UsageReport(Wire):
@@ -64,8 +63,8 @@ class UsageReport(Wire):
     """
 
     zone: str
-    since: date
-    until: date
+    since: Day
+    until: Day
     at: Instant
     """As of when."""
     by: list[ReportCut]

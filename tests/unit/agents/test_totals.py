@@ -161,9 +161,9 @@ MIDNIGHT = 1_800_001_100
 ACROSS = replace(LEASED, days=Days((MIDNIGHT - 86_400, MIDNIGHT, MIDNIGHT + 86_400)))
 
 
-def _across(totals: Totals, at: float = 1099.75, **read: int) -> None:
-    before, now = a_gpu(energy_millijoules=0), a_gpu(energy_millijoules=400, **read)
-    totals.add(a_sample(before, at=at, knowing=ACROSS), a_sample(now, at=at + 1, knowing=ACROSS))
+def _across(totals: Totals) -> None:
+    before, now = a_gpu(energy_millijoules=0), a_gpu(energy_millijoules=400)
+    totals.add(a_sample(before, at=1099.75, knowing=ACROSS), a_sample(now, at=1100.75, knowing=ACROSS))
 
 
 def test_what_is_seen_across_midnight_is_of_both_days_and_none_of_it_is_lost() -> None:

@@ -14,7 +14,21 @@ def _lines(shown: str) -> list[list[str]]:
 
 def test_usage_adds_up_to_the_second() -> None:
     shown = text(reports.usage(a_usage(), SEOUL)).splitlines()
-    assert shown[2].split() == ["acme", "h100-80gb", "2", "7200", "2.00", "3600", "3580", "20", "5", "50", "%", "2.00", "kWh"]
+    assert shown[2].split() == [
+        "acme",
+        "h100-80gb",
+        "2",
+        "7200",
+        "2.00",
+        "3600",
+        "3580",
+        "20",
+        "5",
+        "50",
+        "%",
+        "2.00",
+        "kWh",
+    ]
     assert shown[3].split() == ["beta", "h100-80gb", "2", "1", "0.00", "0", "0", "1", "5", "–", "–"]
     assert shown[4].split() == ["all", "4", "7201", "2.00", "3600", "3580", "21", "10", "50", "%", "2.00", "kWh"]
 
