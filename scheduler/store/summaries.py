@@ -146,7 +146,9 @@ def _place(cursor: str, by: Sequence[wire.ReportCut]) -> list[str]:
         found = json.loads(cursor)
     except ValueError:
         raise BadCursor() from None
-    if not isinstance(found, list) or len(found) != len(by) or not all(isinstance(one, str) for one in found):
+    if not isinstance(found, list) or len(found) != len(by):
+        raise BadCursor()
+    if not all(isinstance(one, str) and one.isascii() and one.isprintable() for one in found):
         raise BadCursor()
     return found
 
