@@ -87,9 +87,12 @@ def _lease(one: Lease) -> Sequence[object]:
 
 def _held(leases: Iterable[Lease], gpus: Sequence[Sequence[str]]) -> Iterator[tuple[Lease, str, str, str]]:
     """Each GPU of each lease: the allocation, the GPU and its node. Those that run have GPUs of their own."""
+    runs = 0
     for number, one in enumerate(leases):
+        first = runs if one[5] else number
+        runs += one[5]
         for index in range(one[2]):
-            gpu, node = gpus[(number + index) % len(gpus)]
+            gpu, node = gpus[(first + index) % len(gpus)]
             yield one, f"alo_{number:018}{index:02}", gpu, node
 
 

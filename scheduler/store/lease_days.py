@@ -53,9 +53,10 @@ _BOXES = """
 """
 
 _PARTS = """
-    part AS (
+    near AS MATERIALIZED (SELECT * FROM day WHERE until > (SELECT min(starts_at) FROM box)
+    ), part AS (
         SELECT s.id, d.day, sum(s.gpus * t.box_s)::bigint AS box, sum(s.gpus * t.had_s)::bigint AS had
-        FROM size s JOIN day d ON d.since < s.until AND d.until > s.since AND NOT (s.counted AND d.whole)
+        FROM size s JOIN near d ON d.since < s.until AND d.until > s.since AND NOT (s.counted AND d.whole)
         CROSS JOIN LATERAL (SELECT greatest(s.since, d.since) AS since, least(s.until, d.until) AS until) c
         CROSS JOIN LATERAL (
             SELECT greatest(extract(epoch FROM c.until - c.since), 0) AS box_s,
@@ -69,13 +70,14 @@ _PARTS = """
             SELECT greatest(a.opened_at, b.started_at, b.starts_at) AS since,
                    least(a.ended_at, b.stops_at, to_timestamp(:now)) AS until
         ) h
-        JOIN day d ON d.begins_at < h.until AND d.ends_at > h.since
+        JOIN near d ON d.begins_at < h.until AND d.ends_at > h.since
         CROSS JOIN LATERAL (
             SELECT extract(epoch FROM least(h.until, d.ends_at) - greatest(h.since, d.begins_at)) AS all_s,
                    greatest(extract(epoch FROM least(h.until, d.until) - greatest(h.since, d.since)), 0) AS had_s
         ) t
     ), seen AS (
-        SELECT h.id, h.day, h.all_s, h.had_s, u.energy, u.memory_ms, u.memory, s.sampled_ms, least(u.busy_ms, s.sampled_ms) AS busy_ms
+        SELECT h.id, h.day, h.all_s, h.had_s, u.energy, u.memory_ms, u.memory, s.sampled_ms,
+               least(u.busy_ms, s.sampled_ms) AS busy_ms
         FROM held h
         CROSS JOIN LATERAL (
             SELECT sum(sampled_ms) AS sampled_ms, sum(busy_ms) AS busy_ms, sum(energy_millijoules) AS energy,
@@ -101,7 +103,8 @@ _PARTS = """
 """The totals of a day that is cut, or not over, count in proportion to how much of it each GPU was held."""
 
 _WORKED_OUT = """
-    SELECT b.id AS lease, b.company, b.pool, p.day, greatest(b.starts_at, to_timestamp(:since)) >= d.since AS is_first, p.had AS leased, p.box - p.had AS lost,
+    SELECT b.id AS lease, b.company, b.pool, p.day, greatest(b.starts_at, to_timestamp(:since)) >= d.since AS is_first,
+           p.had AS leased, p.box - p.had AS lost,
            floor(m.busy_ms / 1000)::bigint AS busy, floor((m.sampled_ms - m.busy_ms) / 1000)::bigint AS idle,
            floor(u.energy / 1000)::bigint AS energy_joules, coalesce(floor(u.memory_ms / 1000), 0)::bigint AS memory_s,
            coalesce(floor(u.memory), 0)::bigint AS memory_mebibyte_s
@@ -113,8 +116,8 @@ _WORKED_OUT = """
 """
 
 _WRITTEN = """
-    SELECT k.lease, k.company, k.pool, k.day, k.is_first OR k.day = (SELECT min(day) FROM day) AS is_first, k.leased, k.lost, k.busy, k.idle, k.energy_joules, k.memory_s,
-           k.memory_mebibyte_s
+    SELECT k.lease, k.company, k.pool, k.day, k.is_first OR k.day = (SELECT min(day) FROM day) AS is_first,
+           k.leased, k.lost, k.busy, k.idle, k.energy_joules, k.memory_s, k.memory_mebibyte_s
     FROM lease_day k
     WHERE k.day >= (SELECT min(day) FROM day WHERE whole) AND k.day <= (SELECT max(day) FROM day WHERE whole)
       AND (CAST(:company AS text) IS NULL OR k.company = :company) AND (CAST(:pool AS text) IS NULL OR k.pool = :pool)

@@ -44,14 +44,14 @@ _LEASES = text(
         SELECT CASE WHEN l.state <> 'ended' THEN least(l.stops_at, to_timestamp(:now))
                     WHEN l.started_at IS NULL THEN l.ends_at ELSE l.stops_at END AS stops_at
     ) s
-    WHERE l.id >= :from_lease AND l.state IN ('active', 'ending', 'ended')
+    WHERE l.id >= :from_lease AND l.id <> :done AND l.state IN ('active', 'ending', 'ended')
       AND l.starts_at < to_timestamp(:until) AND s.stops_at > to_timestamp(:since)
       AND (CAST(:company AS text) IS NULL OR l.company = :company)
       AND (CAST(:pool AS text) IS NULL OR l.pool = :pool)
     ORDER BY l.id LIMIT :limit
     """
 )
-"""Those of which a report has rows, by the instants that its rows are worked out from."""
+"""Those of which a report can have rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,21 +116,31 @@ def _sum(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 def _rows(
     session: Session, by: Sequence[wire.ReportCut], values: Mapping[str, object], place: list[str] | None, limit: int
 ) -> list[dict[str, Any]]:
-    """At most so many, after the row at `place`. Of a report by lease only the days of so many leases are read."""
+    """At most so many, after the row at `place`."""
     given = {**values, "limit": limit}
     if place is not None:
         given |= {f"after_{name}": said for name, said in zip(by, place, strict=True)}
-    connection = session.connection()
-    if "lease" in by:
-        page = {**values, "limit": limit + 1, "from_lease": "" if place is None else place[0]}
-        given["leases"] = [row.id for row in connection.execute(_LEASES, page)]
-    return [dict(row) for row in connection.execute(text(_query(by, after=place is not None)), given).mappings()]
+    query = text(_query(by, after=place is not None))
+
+    def read(**more: object) -> list[dict[str, Any]]:
+        return [dict(row) for row in session.connection().execute(query, {**given, **more}).mappings()]
+
+    if "lease" not in by:
+        return read()
+    found, begin, done = list[dict[str, Any]](), "" if place is None else place[0], ""
+    while True:
+        # Only the days of these are read; one that has none, for it began this second, is no reason to stop.
+        page = session.connection().execute(_LEASES, {**given, "from_lease": begin, "done": done}).scalars().all()
+        found += read(leases=list(page))
+        if len(found) >= limit or len(page) < limit:
+            return found[:limit]
+        begin = done = page[-1]
 
 
 def _query(by: Sequence[wire.ReportCut], *, after: bool) -> str:
     of_leases = "lease" in by
     beside = [name for name in ("company", "pool") if of_leases and name not in by]
-    words = [f'{_WORDS[name]} COLLATE "C"' for name in by]
+    words = [_WORDS[name] for name in by]
     columns = ", ".join(f"{word} AS {name}" for word, name in zip([*words, *beside], [*by, *beside], strict=True))
     numbers = [str(number + 1) for number in range(len(by) + len(beside))]
     return f"""

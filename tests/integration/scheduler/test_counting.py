@@ -160,7 +160,13 @@ def test_pages_have_every_row_once_and_the_total_on_the_first(world: World) -> N
     world.turn(T0)
     world.turn(T0 + 20 * HOUR)
     now = T0 + 21 * HOUR
-    for by in (("lease",), ("day", "lease"), ("company", "day"), ("pool", "company", "day", "lease")):
+    cuts: tuple[tuple[wire.ReportCut, ...], ...] = (
+        ("lease",),
+        ("day", "lease"),
+        ("company", "day"),
+        ("pool", "company", "day", "lease"),
+    )
+    for by in cuts:
         whole = report(world, *by, now=now, since=date(2027, 1, 1))
         rows, after, totals = list[wire.ReportRow](), None, list[wire.ReportSum | None]()
         while True:
