@@ -1,7 +1,7 @@
 """The tables, and nothing else. They do not validate (SQLModel tables never do): the store writes them, the database
 checks them."""
 
-from scheduler.store.tables.companies import Company, IdempotentAnswer, Quota, Token
+from scheduler.store.tables.companies import Company, DefaultQuota, IdempotentAnswer, Quota, Token
 from scheduler.store.tables.fleet import Drain, Gpu, Node, Pool, PoolNode
 from scheduler.store.tables.leases import Allocation, AllocationUse, Lease, LeaseSpan, PlacementRow
 from scheduler.store.tables.offers import Offer
@@ -16,6 +16,7 @@ __all__ = [
     "Audit",
     "Company",
     "Decision",
+    "DefaultQuota",
     "Drain",
     "Gpu",
     "IdempotentAnswer",

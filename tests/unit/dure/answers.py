@@ -224,7 +224,18 @@ def a_company(name: str = "acme", title: str | None = "Acme Robotics") -> wire.C
 
 
 def a_quota(pool: str = "h100-80gb", gpus: int = 16) -> wire.Quota:
-    return wire.Quota(company="acme", pool=pool, gpus=gpus, held_gpus=8, booked_gpus=12)
+    return wire.Quota(
+        company="acme",
+        pool=pool,
+        gpus=gpus,
+        of_default=False,
+        held_gpus=8,
+        booked_gpus=12,
+        booked_ahead_gpu_seconds=14_400,
+        open=1,
+        periods=[],
+        beyond=[],
+    )
 
 
 def an_audit_entry(number: int = 7, **more: Any) -> wire.AuditEntry:
