@@ -32,7 +32,6 @@ from dure.wire.fleet import (
     PolicyChange,
     Pool,
     PoolCreate,
-    Rule,
     Touched,
 )
 from dure.wire.leases import (
@@ -60,6 +59,8 @@ from dure.wire.ledger import (
     LedgerPeriod,
 )
 from dure.wire.offers import Offer, OfferClaim, OfferReason, Offers, OfferSearch, OfferShare, PlacementClass, Unmet
+from dure.wire.policies import Policy, PolicyApplied, PolicyDifference, PolicyPut, PolicyVersion
+from dure.wire.policy import PoolPolicy, ProgrammePolicy, Rule
 from dure.wire.problems import FieldError, Problem
 from dure.wire.reports import (
     MAX_REPORT_BYTES,
@@ -184,13 +185,20 @@ __all__ = [
     "Outlook",
     "Page",
     "PlacementClass",
+    "Policy",
+    "PolicyApplied",
     "PolicyChange",
+    "PolicyDifference",
     "PolicyIf",
+    "PolicyPut",
+    "PolicyVersion",
     "Pool",
     "PoolCreate",
     "PoolName",
     "PoolOption",
+    "PoolPolicy",
     "Problem",
+    "ProgrammePolicy",
     "Purpose",
     "Quota",
     "QuotaIf",
