@@ -214,6 +214,12 @@ class UnknownDecision(NotFound):
     code = "unknown_decision"
 
 
+class UnknownPolicy(NotFound):
+    """The policy has no such version."""
+
+    code = "unknown_policy"
+
+
 class UnknownToken(NotFound):
     """There is no such token."""
 
@@ -296,6 +302,18 @@ class Overdrawn(DureError):
     """The account has less available than is to be taken from it."""
 
     code, status = "overdrawn", 409
+
+
+class PolicyMoved(DureError):
+    """Another version of the policy is live than the one that this was made from."""
+
+    code, status = "policy_moved", 409
+
+
+class PolicyRefused(DureError):
+    """The policy would take time that is promised to somebody."""
+
+    code, status = "policy_refused", 409
 
 
 class GpuClaimed(DureError):
