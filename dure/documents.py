@@ -58,7 +58,7 @@ class DocumentError(ValueError):
 def read(data: bytes) -> Node:
     """The one document of these bytes. Raises DocumentError."""
     if len(data) > MOST_BYTES:
-        raise DocumentError(1, f"it has {len(data)} bytes, and {MOST_BYTES} is the most")
+        raise DocumentError(1, f"it has more than {MOST_BYTES} bytes, which is the most")
     try:
         parse = cast("Callable[..., Iterable[events.Event]]", yaml.parse)  # pyright: ignore[reportUnknownMemberType]
         return _document(iter(parse(_decoded(data), Loader=yaml.SafeLoader)))

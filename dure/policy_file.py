@@ -65,7 +65,7 @@ def read(data: bytes) -> PolicyFile:
     except DocumentError as error:
         raise PolicyFileError([Mistake(line=error.line, where="", message=error.message)]) from None
     found = dict(reading.known(root, "", ("version", "programme", "pools")))
-    version = reading.version(found.get("version"), root.line)
+    version = reading.version(found.get("version"), root.line) if isinstance(root, Keys) else 0
     programme = (
         reading.fields(found["programme"], "programme", PROGRAMME, wire.ProgrammePolicy) if "programme" in found else {}
     )

@@ -52,16 +52,18 @@ def show_part(ppm: int) -> str:
     return f"{(Decimal(ppm) / 10_000).normalize():f}%"
 
 
-def _amount(text: str) -> int:
+def amount(text: str) -> int:
+    """Bytes."""
     found = _BYTES.fullmatch(text)
     if found is None:
         raise ValueError(text)
     return int(found[1]) * _UNITS[found[2]]
 
 
-def _show_amount(amount: int) -> str:
-    unit = next(unit for unit, size in _UNITS.items() if amount % size == 0 and (amount or unit == "MiB"))
-    return f"{amount // _UNITS[unit]}{unit}"
+def show_amount(found: int) -> str:
+    """In the largest unit that it is a whole number of."""
+    unit = next(unit for unit, size in _UNITS.items() if found % size == 0 and (found or unit == "MiB"))
+    return f"{found // _UNITS[unit]}{unit}"
 
 
 def _reserve(text: str) -> tuple[int, int]:
@@ -128,8 +130,8 @@ POOL = (
     Key(
         name="empty_memory",
         fields=("empty_memory_bytes",),
-        read=lambda text: (_amount(text),),
-        write=_show_amount,
+        read=lambda text: (amount(text),),
+        write=show_amount,
         takes="from 0MiB to 1024GiB, for example 1GiB",
     ),
 )
@@ -138,19 +140,3 @@ POOL = (
 def named(keys: tuple[Key, ...], field: str) -> str:
     """The key that says a field."""
     return next((key.name for key in keys if field in key.fields), field)
-
-
-def shown(keys: tuple[Key, ...], field: str, value: Any) -> str:
-    """One field's value as a person reads it beside its name."""
-    key = next((key for key in keys if key.fields == (field,)), None)
-    if value is None:
-        return NONE
-    if key is not None:
-        return key.write(value)
-    return (
-        show_part(value)
-        if field.endswith("_ppm")
-        else times.show_duration(value)
-        if field.endswith("_s")
-        else str(value)
-    )

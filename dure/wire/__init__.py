@@ -59,7 +59,7 @@ from dure.wire.ledger import (
     LedgerPeriod,
 )
 from dure.wire.offers import Offer, OfferClaim, OfferReason, Offers, OfferSearch, OfferShare, PlacementClass, Unmet
-from dure.wire.policies import Policy, PolicyApplied, PolicyDifference, PolicyPut, PolicyVersion
+from dure.wire.policies import Policy, PolicyApplied, PolicyCompared, PolicyDifference, PolicyPut, PolicyVersion
 from dure.wire.policy import PoolPolicy, ProgrammePolicy, Rule
 from dure.wire.problems import FieldError, Problem
 from dure.wire.reports import (
@@ -188,6 +188,7 @@ __all__ = [
     "Policy",
     "PolicyApplied",
     "PolicyChange",
+    "PolicyCompared",
     "PolicyDifference",
     "PolicyIf",
     "PolicyPut",

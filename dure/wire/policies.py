@@ -8,7 +8,7 @@ from dure.wire.fleet import Touched
 from dure.wire.policy import PoolPolicy, ProgrammePolicy
 from dure.wire.values import Instant, PoolName, Wire
 
-MAX_POOLS = 1000
+MAX_POOLS = 500
 """No policy names more."""
 
 
@@ -81,6 +81,17 @@ class PolicyApplied(Wire):
     """Scheduled leases that start otherwise by it; never later than promised."""
     pulled: list[Touched]
     """Queued asks that get a promise by it."""
+
+
+class PolicyCompared(Wire):
+    """Two policies beside each other, of which one may be a file; what is null there was not looked at."""
+
+    file: str | None
+    before: int | None
+    """A version; of a file compared with what is live, the live one."""
+    after: int | None
+    """A version; of a file, the one that it was made from."""
+    changes: list[PolicyDifference]
 
 
 def differences(before: Policy | PolicyPut, after: Policy | PolicyPut) -> list[PolicyDifference]:
