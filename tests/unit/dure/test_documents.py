@@ -1,7 +1,5 @@
 """YAML as people write it, and what is refused of it, with the line."""
 
-import contextlib
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,7 +41,7 @@ def test_a_byte_order_mark_is_no_part_of_it() -> None:
         pytest.param(b"? [a]\n: 1\n", 1, "a key is a word", id="a list as a key"),
         pytest.param(b"a: 1\nb: \x01\n", 2, "0x01", id="a control character"),
         pytest.param(b"[" * 100_000, 1, "nested more than", id="brackets without end"),
-        pytest.param(b"a:\n" + b"".join(b" " * k + b"a:\n" for k in range(1, 40)), 10, "nested more than", id="depth"),
+        pytest.param(b"a:\n" + b"".join(b" " * k + b"a:\n" for k in range(1, 40)), 9, "nested more than", id="depth"),
         pytest.param(b"a: " + b"x" * documents.MOST_BYTES, 1, "more than 262144 bytes", id="a huge file"),
     ],
 )
@@ -64,11 +62,11 @@ def test_a_bomb_of_aliases_is_refused_before_it_grows() -> None:
 
 @given(st.binary(max_size=200) | st.text("ab:-[]{}&*!#'\" \n\t|>?%,", max_size=60).map(str.encode))
 def test_whatever_the_bytes_are_the_answer_is_a_document_or_a_line(data: bytes) -> None:
-    line = 1
-    with contextlib.suppress(DocumentError):
-        try:
-            documents.read(data)
-        except DocumentError as error:
-            line = error.line
-            raise
-    assert 1 <= line <= data.count(b"\n") + data.count(b"\r") + 2
+    assert 1 <= _line(data) <= data.count(b"\n") + data.count(b"\r") + 2
+
+
+def _line(data: bytes) -> int:
+    try:
+        return documents.read(data).line
+    except DocumentError as error:
+        return error.line
