@@ -164,6 +164,21 @@ class Client(Telling):
         """Changes how a pool promises. What is left out stays."""
         return self._patch(f"/v1/pools/{segment(pool)}/policy", body, wire.Pool)
 
+    def policy(self, version: int | None = None) -> wire.Policy:
+        """A version of the policy; the live one unless it is said."""
+        return self._get("/v1/policy", wire.Policy, {"version": version})
+
+    def put_policy(self, body: wire.PolicyPut) -> wire.PolicyApplied:
+        """Makes it the live policy; needs the client's `why`. Raises PolicyMoved, PolicyRefused."""
+        return self._put("/v1/policy", body, wire.PolicyApplied)
+
+    def preview_policy(self, body: wire.PolicyPut) -> wire.PolicyApplied:
+        return self._dry("/v1/policy", wire.PolicyApplied, body, method="PUT")
+
+    def policy_versions(self, *, page_size: int = PAGE_SIZE) -> Iterator[wire.PolicyVersion]:
+        """Newest first."""
+        return self._items("/v1/policy/history", wire.Page[wire.PolicyVersion], page_size=page_size)
+
     def report(self, node: str, body: wire.Report) -> wire.ReportAnswer:
         """Sends a node's report, compressed. Never repeated: the next report says it all again."""
         answer = self._connection.send(

@@ -220,6 +220,12 @@ class UnknownDecision(NotFound):
     code = "unknown_decision"
 
 
+class UnknownPolicy(NotFound):
+    """The policy has no such version."""
+
+    code = "unknown_policy"
+
+
 class UnknownToken(NotFound):
     """There is no such token."""
 
@@ -308,6 +314,18 @@ class NotBeyond(DureError):
     """A lease that is to be revoked is not beyond the quota; nothing was changed."""
 
     code, status = "not_beyond_quota", 409
+
+
+class PolicyMoved(DureError):
+    """Another version of the policy is live than the one that this was made from."""
+
+    code, status = "policy_moved", 409
+
+
+class PolicyRefused(DureError):
+    """The policy would take time that is promised to somebody."""
+
+    code, status = "policy_refused", 409
 
 
 class GpuClaimed(DureError):

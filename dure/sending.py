@@ -95,8 +95,8 @@ class Sending:
             method, path, params=said, json=as_json(body), headers=headers or {}, repeatable=True
         )
 
-    def _dry(self, path: str, answer: type[B], body: wire.Wire | None = None) -> B:
-        sent = self._connection.send("POST", path, params={"dry_run": "true"}, json=as_json(body), repeatable=True)
+    def _dry(self, path: str, answer: type[B], body: wire.Wire | None = None, *, method: str = "POST") -> B:
+        sent = self._connection.send(method, path, params={"dry_run": "true"}, json=as_json(body), repeatable=True)
         return self._parsed(sent, answer)
 
     def _items(

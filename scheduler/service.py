@@ -26,7 +26,7 @@ from scheduler.elsewhere import Elsewhere
 from scheduler.expectations import Expectations
 from scheduler.ids import new_id
 from scheduler.store import audit, bulk, changes, due, edges, generation, leases, plans, records
-from scheduler.store.books import POLICY_VERSION, Books
+from scheduler.store.books import Books
 from scheduler.store.db import Session
 from scheduler.store.plans import Answer
 from scheduler.store.tables import Lease
@@ -103,7 +103,7 @@ class Service:
                 ask,
                 verdict,
                 decided.book.leases.get(lease_id) or queued(lease_id, ask, at),
-                _claimed(request, _decision(verdict, ask, now, self.elsewhere.of(session, ask, verdict, at))),
+                _claimed(request, _decision(verdict, ask, book, now, self.elsewhere.of(session, ask, verdict, at))),
             )
             for (lease_id, request, ask), verdict in zip(taken, decided.verdicts, strict=True)
         ]
@@ -138,7 +138,7 @@ class Service:
         [ask] = open_asks.counted(session, book, [ask])
         verdict = quotes.quote(book, ask, at)
         [expected] = self.expectations.of_verdicts(session, ask.pool, [(LeaseId("~"), ask)], [verdict], now)
-        return _quoted(verdict, ask, now, expected, self.elsewhere.of(session, ask, verdict, at))
+        return _quoted(verdict, ask, book, now, expected, self.elsewhere.of(session, ask, verdict, at))
 
     def quote_on(self, book: Book, body: wire.Ask, *, actor: Actor, now: float) -> wire.Quote | None:
         """The same for a company, on a book that is known to be the newest, without the database.
@@ -150,7 +150,7 @@ class Service:
         if open_asks.limited(book, ask):
             return None
         verdict = quotes.quote(book, ask, Instant(math.ceil(now)))
-        return _quoted(verdict, ask, now, verdict.estimate) if isinstance(verdict, Promise) else None
+        return _quoted(verdict, ask, book, now, verdict.estimate) if isinstance(verdict, Promise) else None
 
     def seen(self, session: Session, pool: str, *, now: float, queue: bool, items: Sequence[Item] = ()) -> Plan:
         """What `replan` would do, on what a snapshot shows; nothing is stored. Raises UnknownPool."""
@@ -183,11 +183,16 @@ class Service:
             edges.notify(session, pool)
         return plan
 
+    def change(self, session: Session, pool: str, items: Sequence[Item], *, now: float) -> None:
+        """Changes `items` of the pool's book, which leave the plan as it is. Raises UnknownPool."""
+        _, book, now = self.locked(session, pool, now)
+        self._changed(session, pool, book, items, now)
+
     def _changed(self, session: Session, pool: str, book: Book, items: Sequence[Item], now: float) -> tuple[int, Book]:
         """The generation and the book once items of it are changed; the plan is made from these."""
         number = generation.bump(session, pool)
         changes.write(session, pool, number, items, at=now)
-        book = book.changed(items)
+        book = self.books.with_items(session, pool, book, items, Instant(math.ceil(now)))
         self.books.keep_on_commit(session, pool, number, book)
         edges.notify(session, pool)
         return number, book
@@ -223,9 +228,9 @@ def _answer(request: Request, ask: Ask, verdict: Verdict, lease: CoreLease, deci
     )
 
 
-def _decision(verdict: Verdict, ask: Ask, now: float, elsewhere: Sequence[Option] = ()) -> wire.Decision:
+def _decision(verdict: Verdict, ask: Ask, book: Book, now: float, elsewhere: Sequence[Option] = ()) -> wire.Decision:
     id_ = new_id("dec", now)
-    return records.decision(verdict, ask, id=id_, policy_version=POLICY_VERSION, now=now, elsewhere=elsewhere)
+    return records.decision(verdict, ask, id=id_, policy=book.policy, now=now, elsewhere=elsewhere)
 
 
 def _claimed(request: Request, decision: wire.Decision) -> wire.Decision:
@@ -260,9 +265,9 @@ def locked_lease(session: Session, lease_id: str, actor: Actor) -> tuple[Lease, 
 
 
 def _quoted(
-    verdict: Verdict, ask: Ask, now: float, expected: Instant | None, elsewhere: Sequence[Option] = ()
+    verdict: Verdict, ask: Ask, book: Book, now: float, expected: Instant | None, elsewhere: Sequence[Option] = ()
 ) -> wire.Quote:
-    decision = records.decision(verdict, ask, id=None, policy_version=POLICY_VERSION, now=now, elsewhere=elsewhere)
+    decision = records.decision(verdict, ask, id=None, policy=book.policy, now=now, elsewhere=elsewhere)
     if not isinstance(verdict, Promise):
         return wire.Quote(
             decision=decision,

@@ -30,7 +30,6 @@ from dure.wire.fleet import (
     PolicyChange,
     Pool,
     PoolCreate,
-    Rule,
     Touched,
 )
 from dure.wire.leases import (
@@ -58,6 +57,8 @@ from dure.wire.ledger import (
     LedgerPeriod,
 )
 from dure.wire.offers import Offer, OfferClaim, OfferReason, Offers, OfferSearch, OfferShare, PlacementClass, Unmet
+from dure.wire.policies import Policy, PolicyApplied, PolicyCompared, PolicyDifference, PolicyPut, PolicyVersion
+from dure.wire.policy import PoolPolicy, ProgrammePolicy, Rule
 from dure.wire.problems import FieldError, Problem
 from dure.wire.quotas import (
     Beyond,
@@ -199,13 +200,21 @@ __all__ = [
     "Page",
     "Patch",
     "PlacementClass",
+    "Policy",
+    "PolicyApplied",
     "PolicyChange",
+    "PolicyCompared",
+    "PolicyDifference",
     "PolicyIf",
+    "PolicyPut",
+    "PolicyVersion",
     "Pool",
     "PoolCreate",
     "PoolName",
     "PoolOption",
+    "PoolPolicy",
     "Problem",
+    "ProgrammePolicy",
     "Purpose",
     "Quota",
     "QuotaChange",

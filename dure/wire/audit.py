@@ -23,6 +23,7 @@ class AuditAction(StrEnum):
     NODE_ENROLL = "node.enroll"
     NODE_LABEL = "node.label"
     NODE_RESUME = "node.resume"
+    POLICY_APPLY = "policy.apply"
     POOL_ADD = "pool.add"
     POOL_POLICY = "pool.policy"
     QUOTA_DEFAULT = "quota.default"

@@ -39,7 +39,7 @@ class DuePool:
     budgets: bool
 
 
-_CLOSES_S = "least(greatest(pool.extension_closes_s, pool.grace_s), lease.duration_s / 2)"
+_CLOSES_S = "least(pool.extension_closes_s, lease.duration_s / 2)"
 _OPENS_S = f"({_CLOSES_S} + least(pool.renews_before_s, lease.duration_s / 4))"
 """A lease that renews itself is extended so long before its end: before extending closes, by the pool's policy or by a
 quarter of its box if that is shorter.

@@ -92,7 +92,7 @@ def write_decision(
         id=head,
         pool=pool,
         generation=decided_at,
-        policy_version=book.policy.version,
+        policy=book.policy,
         at=at,
         refused=refused,
         request_id=session.info.get(REQUEST_ID),

@@ -5,6 +5,7 @@ from scheduler.store.tables.companies import Company, DefaultQuota, IdempotentAn
 from scheduler.store.tables.fleet import Drain, Gpu, Node, Pool, PoolNode
 from scheduler.store.tables.leases import Allocation, AllocationUse, Lease, LeaseSpan, PlacementRow
 from scheduler.store.tables.offers import Offer
+from scheduler.store.tables.policies import PolicyVersion
 from scheduler.store.tables.processes import Leader, Receiving
 from scheduler.store.tables.records import Account, Audit, Decision, LeaseEvent, LedgerEntry, PoolChange
 from scheduler.store.tables.webhooks import Webhook, WebhookCursor, WebhookDelivery
@@ -28,6 +29,7 @@ __all__ = [
     "Node",
     "Offer",
     "PlacementRow",
+    "PolicyVersion",
     "Pool",
     "PoolChange",
     "PoolNode",

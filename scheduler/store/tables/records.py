@@ -69,6 +69,8 @@ class Decision(SQLModel, table=True):
     pool: str = Field(sa_column=text_column())
     generation: int = Field(sa_column=big_column())
     policy_version: str = Field(sa_column=text_column())
+    """Of the rules; of the programme's policy it is `policy_number`."""
+    policy_number: int | None = Field(default=None, sa_column=big_column(null=True))
     outcome: str | None = Field(default=None, sa_column=text_column(null=True))
     code: str = Field(sa_column=text_column())
     detail: str = Field(sa_column=text_column())
