@@ -14,6 +14,7 @@ from dure.cli import (
     ledger,
     node,
     offer,
+    policy,
     pool,
     quota,
     report,
@@ -66,6 +67,7 @@ usage.register(app)
 report.register(app)
 events.register(app)
 app.add_typer(webhook.app, name="webhook")
+app.add_typer(policy.app, name="policy")
 app.add_typer(pool.app, name="pool")
 app.add_typer(node.app, name="node")
 app.add_typer(company.app, name="company")

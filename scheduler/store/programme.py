@@ -1,12 +1,13 @@
-"""What is true of the whole programme."""
+"""What the policy says of the whole programme."""
 
 from zoneinfo import ZoneInfo
 
-from sqlmodel import Session, col, select
+from sqlalchemy import text
+from sqlmodel import Session
 
-from scheduler.store.tables import Programme
+_ZONE = text("SELECT value #>> '{programme,zone}' FROM policy_version ORDER BY number DESC LIMIT 1")
 
 
 def zone(session: Session) -> ZoneInfo:
-    """Whose days are the programme's."""
-    return ZoneInfo(session.exec(select(Programme.zone).where(col(Programme.id) == 1)).one())
+    """Whose days are the programme's, by the policy that is live."""
+    return ZoneInfo(session.connection().execute(_ZONE).scalar_one())

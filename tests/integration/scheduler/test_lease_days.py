@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
 from sqlmodel import col, select
 
 from dure import wire
@@ -22,6 +21,7 @@ from scheduler.store.db import Database
 from scheduler.store.summaries import Wanted
 from scheduler.store.tables import Lease
 from tests.integration.scheduler.conftest import ADMIN, World
+from tests.integration.scheduler.test_policy_versions import put, wanted
 from tests.servers import Server
 
 HOUR = 3600
@@ -53,8 +53,7 @@ def count(world: World, *, now: float) -> int:
 
 
 def in_zone(world: World, zone: ZoneInfo = ZONE) -> World:
-    with world.db.begin() as session:
-        session.connection().execute(text("UPDATE programme SET zone = :zone"), {"zone": zone.key})
+    put(world, wanted(world, zone=zone.key), now=EVENING, why="it is there")
     return world
 
 

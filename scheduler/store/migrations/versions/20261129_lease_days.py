@@ -4,21 +4,12 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261129_lease_days"
-down_revision = "20261124_ledger"
+down_revision = "20261129_policy"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    op.create_table(
-        "programme",
-        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("zone", sa.Text(), nullable=False),
-        sa.CheckConstraint("id = 1", name="ck_programme_one_row"),
-        sa.PrimaryKeyConstraint("id", name="pk_programme"),
-    )
-    op.execute("INSERT INTO programme (id, zone) VALUES (1, 'UTC')")
-    op.execute("GRANT SELECT, UPDATE ON programme TO dure_app")
     _use()
     op.add_column("lease", sa.Column("counted_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index(
