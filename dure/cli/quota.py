@@ -7,7 +7,6 @@ import typer
 
 from dure.cli import files, limits
 from dure.cli.command import command
-from dure.cli.pool import seconds
 from dure.cli.terminal import BadFile, BadUsage, Terminal
 
 if TYPE_CHECKING:
@@ -234,15 +233,16 @@ def _said(
     gpus: int | None, longest: str | None, furthest: str | None, ahead: str | None, open_asks: str | None
 ) -> dict[str, Any]:
     """What was said of a quota, by its own names, but for its budget."""
-    from dure import quota_words
+    from dure import quota_words, times
 
     said: dict[str, Any] = {} if gpus is None else {"gpus": gpus}
-    for field, option, text, read in (
-        ("longest_s", "--longest", longest, lambda text: seconds("--longest", text)),
-        ("furthest_s", "--furthest", furthest, lambda text: seconds("--furthest", text)),
+    readings: tuple[tuple[str, str, str | None, Callable[[str], int]], ...] = (
+        ("longest_s", "--longest", longest, times.parse_duration),
+        ("furthest_s", "--furthest", furthest, times.parse_duration),
         ("ahead_gpu_seconds", "--ahead", ahead, quota_words.gpu_seconds),
         ("open_asks", "--open-asks", open_asks, _number),
-    ):
+    )
+    for field, option, text, read in readings:
         if text is not None:
             said[field] = None if text == NONE else _parsed(option, text, read)
     return said
