@@ -36,9 +36,9 @@ _GPUS = text(
         SELECT sum(sampled_ms) AS sampled_ms, sum(busy_ms) AS busy_ms FROM allocation_use WHERE allocation = a.id
     ) u ON true
     LEFT JOIN LATERAL (
-        SELECT reading
-        FROM jsonb_array_elements(CASE WHEN jsonb_typeof(n.reading) = 'array' THEN n.reading ELSE '[]' END) AS reading
-        WHERE reading ->> 'uuid' = a.gpu LIMIT 1
+        SELECT gpu.value AS reading
+        FROM jsonb_array_elements(CASE WHEN jsonb_typeof(n.reading) = 'array' THEN n.reading ELSE '[]' END) AS gpu (value)
+        WHERE gpu.value ->> 'uuid' = a.gpu LIMIT 1
     ) r ON true
     ORDER BY w.id, a.gpu
     """

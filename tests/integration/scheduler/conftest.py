@@ -16,7 +16,7 @@ from scheduler.store import companies, leases, nodes, pools, quotas, reports
 from scheduler.store.books import Books, fresh
 from scheduler.store.db import Database
 from scheduler.store.tables import Account
-from scheduler.turns import queue, renewals, starts, stops
+from scheduler.turns import attendance, queue, renewals, starts, stops
 
 T0 = 1_800_000_000
 ADMIN = Actor(role=wire.Role.ADMIN, token="tok_admin")
@@ -171,6 +171,9 @@ class World:
         with self.db.begin() as session:
             stops.quarantine_unproved(session, now=now)
             stops.lift_proved(session, now=now)
+        with self.db.begin() as session:
+            for pool in attendance.due(session, now=now):
+                attendance.look(session, pool, now=now)
         with self.db.begin() as session:
             queue.expire(session, self.pool, now=now)
         with self.db.begin() as session:
