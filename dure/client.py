@@ -8,12 +8,12 @@ repeated with back-off: reads, PUT, PATCH, DELETE, and POST under an Idempotency
 """
 
 import gzip
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from dure import wire
 from dure.sending import PAGE_SIZE, as_json, as_time, segment
-from dure.telling import Telling
+from dure.using import Using
 
 __all__ = ["PAGE_SIZE", "Client"]
 
@@ -21,7 +21,7 @@ LONGEST_SUM_S = 120
 """How long the ledger may be added up; seconds for a million entries."""
 
 
-class Client(Telling):
+class Client(Using):
     """One server, one token. Close it, or use it in a `with`. Not for several threads at once."""
 
     # --- companies, quotas, tokens -------------------------------------------------------------------------------
@@ -35,11 +35,39 @@ class Client(Telling):
     def company(self, name: str) -> wire.Company:
         return self._get(f"/v1/companies/{segment(name)}", wire.Company)
 
-    def set_quota(self, company: str, pool: str, body: wire.QuotaSet) -> wire.Quota:
-        return self._put(f"/v1/companies/{segment(company)}/quotas/{segment(pool)}", body, wire.Quota)
+    def set_quota(
+        self,
+        company: str,
+        pool: str,
+        body: wire.QuotaSet | wire.QuotaPatch,
+        *,
+        revoke: Sequence[str] = (),
+        dry_run: bool = False,
+    ) -> wire.Quota:
+        """All of it, or what a patch says; promises beyond it that `revoke` names are taken back."""
+        path = f"/v1/companies/{segment(company)}/quotas/{segment(pool)}"
+        send = self._patch if isinstance(body, wire.QuotaPatch) else self._put
+        return send(path, body, wire.Quota, params=_revoking(revoke, dry_run=dry_run))
+
+    def remove_quota(self, company: str, pool: str, *, dry_run: bool = False) -> wire.Quota:
+        """The company's own: the pool's default is its from then on."""
+        path = f"/v1/companies/{segment(company)}/quotas/{segment(pool)}"
+        return self._delete(path, wire.Quota, params=_revoking((), dry_run=dry_run))
 
     def quotas(self, company: str) -> Iterator[wire.Quota]:
         return self._items(f"/v1/companies/{segment(company)}/quotas", wire.Page[wire.Quota])
+
+    def all_quotas(self) -> Iterator[wire.QuotaOf]:
+        """Defaults of pools and companies' own, as `import_quotas` takes them."""
+        return self._items("/v1/quotas", wire.Page[wire.QuotaOf])
+
+    def import_quotas(
+        self, body: wire.QuotaImport, *, revoke: Sequence[str] = (), dry_run: bool = False
+    ) -> wire.QuotaImported:
+        return self._put("/v1/quotas", body, wire.QuotaImported, params=_revoking(revoke, dry_run=dry_run))
+
+    def remove_default_quota(self, pool: str) -> wire.QuotaOf:
+        return self._delete(f"/v1/quotas/{segment(pool)}", wire.QuotaOf)
 
     def issue_token(self, body: wire.TokenIssue) -> wire.IssuedToken:
         return self._post("/v1/tokens", body, wire.IssuedToken)
@@ -267,7 +295,7 @@ class Client(Telling):
         path = f"/v1/decisions/{segment(decision_id)}/replay"
         return self._parsed(self._connection.send("POST", path, repeatable=True), wire.Replayed)
 
-    # --- the pool over time, and what was used -------------------------------------------------------------------------
+    # --- the pool over time -----------------------------------------------------------------------------------------------
 
     def calendar(self, pool: str, *, since: datetime | None = None, until: datetime | None = None) -> wire.Calendar:
         """The pool over `[since, until)`; the server's defaults are now and 24 hours later."""
@@ -275,15 +303,11 @@ class Client(Telling):
             "/v1/calendar", wire.Calendar, {"pool": pool, "since": as_time(since), "until": as_time(until)}
         )
 
-    def usage(
-        self, *, since: datetime | None = None, until: datetime | None = None, company: str | None = None
-    ) -> wire.Usage:
-        """GPU-seconds by company and pool over `[since, until)`; the server's defaults are the last 30 days."""
-        return self._get(
-            "/v1/usage", wire.Usage, {"since": as_time(since), "until": as_time(until), "company": company}
-        )
-
     def what_if(self, body: wire.WhatIf) -> wire.WhatIfAnswer:
         """What would be different with these changes, now or in the past. Nothing is changed."""
         sent = self._connection.send("POST", "/v1/whatif", json=as_json(body), repeatable=True)
         return self._parsed(sent, wire.WhatIfAnswer)
+
+
+def _revoking(revoke: Sequence[str], *, dry_run: bool) -> dict[str, list[str] | str | None]:
+    return {"revoke": list(revoke), "dry_run": "true" if dry_run else None}

@@ -190,6 +190,12 @@ class UnknownPool(NotFound):
     code = "unknown_pool"
 
 
+class UnknownQuota(NotFound):
+    """The company has no quota of its own there, or the pool no default."""
+
+    code = "unknown_quota"
+
+
 class UnknownNode(NotFound):
     """There is no such node."""
 
@@ -302,6 +308,12 @@ class Overdrawn(DureError):
     """The account has less available than is to be taken from it."""
 
     code, status = "overdrawn", 409
+
+
+class NotBeyond(DureError):
+    """A lease that is to be revoked is not beyond the quota; nothing was changed."""
+
+    code, status = "not_beyond_quota", 409
 
 
 class PolicyMoved(DureError):

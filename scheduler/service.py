@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from dure import wire
 from dure.errors import DureError
-from scheduler import asks, planned
+from scheduler import asks, open_asks, planned
 from scheduler.actor import Actor
 from scheduler.core import quotes, record
 from scheduler.core.book import Book
@@ -90,11 +90,9 @@ class Service:
         """
         number, book, now = self.locked(session, pool, now)
         parsed = [_parsed(session, request, now) for request in requests]
-        taken = [
-            (LeaseId(new_id("lea", now)), request, ask)
-            for request, ask in zip(requests, parsed, strict=True)
-            if not isinstance(ask, DureError)
-        ]
+        fine = [(request, ask) for request, ask in zip(requests, parsed, strict=True) if isinstance(ask, Ask)]
+        counted = open_asks.counted(session, book, [ask for _, ask in fine])
+        taken = [(LeaseId(new_id("lea", now)), request, ask) for (request, _), ask in zip(fine, counted, strict=True)]
         at = Instant(math.ceil(now))
         pairs = [(lease_id, ask) for lease_id, _, ask in taken]
         decided = decide(book, pairs, at)
@@ -137,6 +135,7 @@ class Service:
         ask = asks.parsed(session, body, actor, now)
         at = Instant(math.ceil(now))
         _, book = self.books.seen(session, ask.pool, at)
+        [ask] = open_asks.counted(session, book, [ask])
         verdict = quotes.quote(book, ask, at)
         [expected] = self.expectations.of_verdicts(session, ask.pool, [(LeaseId("~"), ask)], [verdict], now)
         return _quoted(verdict, ask, book, now, expected, self.elsewhere.of(session, ask, verdict, at))
@@ -144,10 +143,12 @@ class Service:
     def quote_on(self, book: Book, body: wire.Ask, *, actor: Actor, now: float) -> wire.Quote | None:
         """The same for a company, on a book that is known to be the newest, without the database.
 
-        None for what needs it: a refusal says what other pools would answer, and whoever is queued is expected behind
-        all that wait.
+        None for what needs it: a refusal says what other pools would answer, whoever is queued is expected behind all that
+        wait, and what waits counts where open asks are limited.
         """
         ask = asks.of_company(body, actor, now)
+        if open_asks.limited(book, ask):
+            return None
         verdict = quotes.quote(book, ask, Instant(math.ceil(now)))
         return _quoted(verdict, ask, book, now, verdict.estimate) if isinstance(verdict, Promise) else None
 

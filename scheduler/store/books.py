@@ -10,12 +10,12 @@ from dure.wire import HORIZON_S
 from scheduler.core.book import Book
 from scheduler.core.codec import Item
 from scheduler.core.lease import given_back
-from scheduler.core.model import CompanyId, Instant, Lease, LeaseId, Node, NodeId, Policy
-from scheduler.store import allocations, changes, drains, generation, leases, mixes, tables
+from scheduler.core.model import Instant, Lease, LeaseId, Node, NodeId, Policy
+from scheduler.store import allocations, changes, drains, generation, leases, mixes, quotas, tables
 from scheduler.store.leases import BOOKED
 from scheduler.store.tables import Drain as TableDrain
 from scheduler.store.tables import Node as TableNode
-from scheduler.store.tables import Pool, PoolNode, Quota
+from scheduler.store.tables import Pool, PoolNode
 
 POLICY_VERSION = "5"
 """Stamped on every decision: late slots tried by width and expansion, least stranded for the asks seen, totals kept to
@@ -136,12 +136,11 @@ def loaded(session: Session, pool: Pool, now: Instant) -> Book:
             col(TableDrain.node).in_([row.node for row, _ in nodes]), col(TableDrain.ends_at) > now
         )
     ).all()
-    quotas = session.exec(select(Quota).where(col(Quota.pool) == pool.name)).all()
     return Book.of(
         policy(pool),
         [node(row, machine) for row, machine in nodes],
         [*booked, *_given_back(session, pool, booked, now)],
-        {CompanyId(row.company): row.gpus for row in quotas},
+        {quota.company: quota for quota in quotas.core_quotas(session, pool.name)},
         [drains.to_core(row) for row in planned],
         mixes.newest(session, pool.name),
     )

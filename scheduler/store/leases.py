@@ -148,7 +148,7 @@ def with_core(session: Session, rows: Sequence[Lease]) -> list[tuple[Lease, mode
 def booked(session: Session, *, company: str, pool: str) -> list[model.Lease]:
     """The company's leases in the pool that count against its quota."""
     query = select(Lease).where(col(Lease.company) == company, col(Lease.pool) == pool, col(Lease.state).in_(BOOKED))
-    return [to_core(row, ()) for row in session.exec(query)]
+    return [lease for _, lease in with_core(session, session.exec(query).all())]
 
 
 def row(session: Session, lease_id: str, *, actor: Actor, lock: bool = False) -> Lease:

@@ -10,7 +10,7 @@ from scheduler import explanations, keeping
 from scheduler.store import sums
 from scheduler.store.db import Database
 from scheduler.turns import attendance
-from tests.integration.scheduler.conftest import ADMIN, T0, World, company
+from tests.integration.scheduler.conftest import ADMIN, DAY, T0, World, company
 
 AFTER_S = 600
 HOUR = 3600
@@ -31,6 +31,7 @@ def see(world: World, now: float, *, busy_ms: int = 0, silent: tuple[str, ...] =
         usage = [
             wire.AllocationUsage(
                 allocation=one.allocation,
+                day_began_at=DAY,
                 sampled_ms=max(0, round((now - one.starts_at.timestamp()) * 1000)),
                 busy_ms=busy_ms,
             )

@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "20261129_policy"
-down_revision = "20261124_ledger"
+down_revision = "20261129_quota_in_time"
 branch_labels = None
 depends_on = None
 
@@ -59,11 +59,6 @@ def upgrade() -> None:
     op.drop_constraint("ck_pool_extension", "pool", type_="check")
     op.create_check_constraint("ck_pool_extension", "pool", "extension_closes_s >= grace_s AND grace_s >= 0")
     op.create_check_constraint("ck_pool_loss_grace", "pool", "loss_grace_s >= 0")
-    op.add_column("pool", sa.Column("no_show_after_s", sa.Integer(), nullable=True))
-    op.add_column("pool", sa.Column("keeps", sa.Integer(), nullable=False, server_default="2"))
-    op.alter_column("pool", "keeps", server_default=None)
-    op.create_check_constraint("ck_pool_no_show", "pool", "no_show_after_s >= 60 AND keeps >= 0")
-    _attendance()
     op.execute(FIRST)
     op.add_column("pool", sa.Column("policy_number", sa.BigInteger(), nullable=False, server_default="1"))
     op.alter_column("pool", "policy_number", server_default=None)
@@ -71,21 +66,6 @@ def upgrade() -> None:
     op.add_column("decision", sa.Column("policy_number", sa.BigInteger(), nullable=True))
     _from_the_next_generation_on()
     _append_only()
-
-
-def _attendance() -> None:
-    op.create_table(
-        "attendance",
-        sa.Column("lease", sa.Text(), nullable=False),
-        sa.Column("shown_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("kept_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("kept", sa.Integer(), nullable=False),
-        sa.CheckConstraint("kept >= 0 AND (kept = 0) = (kept_at IS NULL)", name="ck_attendance_kept"),
-        sa.ForeignKeyConstraint(["lease"], ["lease.id"], name=op.f("fk_attendance_lease")),
-        sa.PrimaryKeyConstraint("lease", name=op.f("pk_attendance")),
-    )
-    op.execute("GRANT SELECT, INSERT, UPDATE ON attendance TO dure_app")
 
 
 def _from_the_next_generation_on() -> None:
