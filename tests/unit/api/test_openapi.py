@@ -23,6 +23,7 @@ TYPES: dict[str, Any] = {
     "enroll_node": wire.IssuedToken,
     "explain_lease": wire.Explanation,
     "issue_token": wire.IssuedToken,
+    "keep_lease": wire.Lease,
     "list_companies": wire.Page[wire.Company],
     "list_deliveries": wire.Page[wire.Delivery],
     "list_events": wire.Page[wire.Event],
