@@ -258,6 +258,23 @@ def test_what_is_over_or_about_to_be_is_not_extended(world: World) -> None:
     assert world.lease(cancelled).state == world.lease(queued).state == "active"
 
 
+def test_a_promise_whose_whole_box_passed_while_nobody_started_it_is_not_changed_any_more(world: World) -> None:
+    lease = world.ask(4, purpose="inference", start=to_wire(T0 + 20), duration_s=10)
+    assert world.extend(lease, now=T0 + 28, by_s=2).lease.ends_at == to_wire(T0 + 32)
+    for now in (T0 + 31.5, T0 + 60):
+        for change in (
+            lambda at: world.extend(lease, now=at, by_s=10),
+            lambda at: world.extend(lease, now=at, longest=True),
+            lambda at: world.resize(lease, now=at, gpus=8),
+            lambda at: world.resize(lease, now=at, gpus=2),
+            lambda at: world.shrink(lease, now=at, by_s=1),
+        ):
+            with pytest.raises(WrongState, match="ask for a new one"):
+                change(now)
+    assert world.lease(lease).ends_at == to_wire(T0 + 32)
+    assert world.balance() == (4 * 12, 0)
+
+
 def test_a_queued_ask_is_not_extended_but_told_what_to_do(world: World) -> None:
     world.ask(16, duration_s=59 * 24 * HOUR)
     waits = world.ask(16, who="globex", duration_s=2 * 24 * HOUR)
