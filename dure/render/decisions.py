@@ -18,6 +18,7 @@ _SECONDS = re.compile(r"_s(?=_|$)")
 
 _ORDER = (
     *("asked_gpus", "held_gpus", "limit_gpus", "free_gpus_now", "pool_gpus", "wait_s", "earliest_wait_s", "waits_for"),
+    *("out_of_service_gpus", "out_of_service"),
     *("nodes", "largest_gpus_per_node", "largest_gang_nodes", "largest_gpus"),
     *("earliest_start", "largest_gpus_now", "longest_s_now", "instead_gpus_per_node"),
 )
