@@ -171,16 +171,17 @@ def silent(world: World, node: str, *, now: float) -> None:
         fleet.set_node_state(session, node, "unknown", now=now)
 
 
-def test_who_is_booked_on_a_silent_node_whose_gpus_are_not_proved_empty_is_told_of_those(world: World) -> None:
+def test_who_is_booked_on_a_silent_node_whose_gpus_are_not_proved_empty_is_told_that_it_is_silent(world: World) -> None:
+    """That is why they are not, and what a start that waits for it is told too."""
     lease = world.ask(8, start=to_wire(T0 + HOUR), duration_s=HOUR)
     node = lease.placement[0].node
     silent(world, node, now=T0 + 10)
     with world.db.begin() as session:
         fleet.set_quarantine(session, [f"GPU-{node}-0"], quarantined=True, now=T0 + 11)
         world.service.replan(session, "h100", now=T0 + 12)
-    told = {"node": node, "lost": "gpu_not_empty", "lost_gpus": 1}
+    told = {"node": node, "lost": "node_unknown", "lost_gpus": 1}
     assert told.items() <= world.detail(lease, "moved").items()
-    assert explained(world, lease).endswith(f"at the same start, because a GPU of {node} is not proved empty.")
+    assert explained(world, lease).endswith(f"at the same start, because the agent of {node} is silent.")
 
 
 def test_whose_start_waits_for_a_silent_node_is_told_which_and_again_once_it_slips(database: Database) -> None:
