@@ -26,6 +26,9 @@ _ORDER = (
 
 _OPTIONS = {
     "duration_s": ("--for", "--for 2h30m"),
+    "shortest_s": ("--shortest", ""),
+    "longest_s": ("--longest", ""),
+    "fewest": ("--fewest", ""),
     "start": ("--start", '--start "tomorrow 09:00"'),
     "start_by": ("--start-by", '--start-by "tomorrow 18:00"'),
     "company": ("--company", "--company acme"),
@@ -116,7 +119,9 @@ def _typed(found: wire.FieldError) -> str:
         return f"{found.field}: {found.message}"
     option, example = _OPTIONS[found.field]
     said = _API_EXAMPLE.sub("", found.message)
-    return f"{option}: {said}{f', for example {example}' if example and said != found.message else ''}"
+    example = example if said != found.message else ""
+    said = said.replace("duration_s", _OPTIONS["duration_s"][0])
+    return f"{option}: {said}{f', for example {example}' if example else ''}"
 
 
 def quote(found: wire.Quote, view: View) -> RenderableType:
