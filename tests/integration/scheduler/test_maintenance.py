@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dure import wire
-from dure.errors import BeyondHorizon, InvalidRequest, UnknownNode
+from dure.errors import BeyondHorizon, InvalidRequest, TooMany, UnknownNode
 from scheduler import explanations, labels, maintenance
 from scheduler.core.words import time as rfc
 from scheduler.service import Service
@@ -318,6 +318,19 @@ def test_a_drain_outside_of_the_calendar_is_refused(
 ) -> None:
     with world.db.begin() as session, pytest.raises(error):
         maintenance.drain(world.service, session, "n1", wire.DrainNode.model_validate(body), actor=ADMIN, now=T0)
+
+
+def test_there_are_only_so_many_drains_of_a_node_and_the_same_again_is_none_more(world: World) -> None:
+    for number in range(maintenance.MOST):
+        drain(world, duration_s=HOUR + number)
+    with pytest.raises(TooMany, match="dure node resume n1") as refused:
+        drain(world, duration_s=2 * HOUR)
+    assert refused.value.numbers == {"most": maintenance.MOST}
+    with world.db.snapshot() as session, pytest.raises(TooMany):
+        body = wire.DrainNode(duration_s=2 * HOUR)
+        maintenance.preview_drain(world.service, session, "n1", body, now=T0)
+    assert drain(world).already
+    assert world.ask(8, start=to_wire(T0 + 600), duration_s=60).placement[0].node == "n2"
 
 
 def test_an_unknown_node_is_not_drained(world: World) -> None:
