@@ -8,7 +8,7 @@ repeated with back-off: reads, PUT, PATCH, DELETE, and POST under an Idempotency
 """
 
 import gzip
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from dure import wire
@@ -35,11 +35,39 @@ class Client(Telling):
     def company(self, name: str) -> wire.Company:
         return self._get(f"/v1/companies/{segment(name)}", wire.Company)
 
-    def set_quota(self, company: str, pool: str, body: wire.QuotaSet) -> wire.Quota:
-        return self._put(f"/v1/companies/{segment(company)}/quotas/{segment(pool)}", body, wire.Quota)
+    def set_quota(
+        self,
+        company: str,
+        pool: str,
+        body: wire.QuotaSet | wire.QuotaPatch,
+        *,
+        revoke: Sequence[str] = (),
+        dry_run: bool = False,
+    ) -> wire.Quota:
+        """All of it, or what a patch says; promises beyond it that `revoke` names are taken back."""
+        path = f"/v1/companies/{segment(company)}/quotas/{segment(pool)}"
+        send = self._patch if isinstance(body, wire.QuotaPatch) else self._put
+        return send(path, body, wire.Quota, params=_revoking(revoke, dry_run=dry_run))
+
+    def remove_quota(self, company: str, pool: str, *, dry_run: bool = False) -> wire.Quota:
+        """The company's own: the pool's default is its from then on."""
+        path = f"/v1/companies/{segment(company)}/quotas/{segment(pool)}"
+        return self._delete(path, wire.Quota, params=_revoking((), dry_run=dry_run))
 
     def quotas(self, company: str) -> Iterator[wire.Quota]:
         return self._items(f"/v1/companies/{segment(company)}/quotas", wire.Page[wire.Quota])
+
+    def all_quotas(self) -> Iterator[wire.QuotaOf]:
+        """Defaults of pools and companies' own, as `import_quotas` takes them."""
+        return self._items("/v1/quotas", wire.Page[wire.QuotaOf])
+
+    def import_quotas(
+        self, body: wire.QuotaImport, *, revoke: Sequence[str] = (), dry_run: bool = False
+    ) -> wire.QuotaImported:
+        return self._put("/v1/quotas", body, wire.QuotaImported, params=_revoking(revoke, dry_run=dry_run))
+
+    def remove_default_quota(self, pool: str) -> wire.QuotaOf:
+        return self._delete(f"/v1/quotas/{segment(pool)}", wire.QuotaOf)
 
     def issue_token(self, body: wire.TokenIssue) -> wire.IssuedToken:
         return self._post("/v1/tokens", body, wire.IssuedToken)
@@ -135,6 +163,21 @@ class Client(Telling):
     def change_policy(self, pool: str, body: wire.PolicyChange) -> wire.Pool:
         """Changes how a pool promises. What is left out stays."""
         return self._patch(f"/v1/pools/{segment(pool)}/policy", body, wire.Pool)
+
+    def policy(self, version: int | None = None) -> wire.Policy:
+        """A version of the policy; the live one unless it is said."""
+        return self._get("/v1/policy", wire.Policy, {"version": version})
+
+    def put_policy(self, body: wire.PolicyPut) -> wire.PolicyApplied:
+        """Makes it the live policy; needs the client's `why`. Raises PolicyMoved, PolicyRefused."""
+        return self._put("/v1/policy", body, wire.PolicyApplied)
+
+    def preview_policy(self, body: wire.PolicyPut) -> wire.PolicyApplied:
+        return self._dry("/v1/policy", wire.PolicyApplied, body, method="PUT")
+
+    def policy_versions(self, *, page_size: int = PAGE_SIZE) -> Iterator[wire.PolicyVersion]:
+        """Newest first."""
+        return self._items("/v1/policy/history", wire.Page[wire.PolicyVersion], page_size=page_size)
 
     def report(self, node: str, body: wire.Report) -> wire.ReportAnswer:
         """Sends a node's report, compressed. Never repeated: the next report says it all again."""
@@ -268,3 +311,7 @@ class Client(Telling):
         """What would be different with these changes, now or in the past. Nothing is changed."""
         sent = self._connection.send("POST", "/v1/whatif", json=as_json(body), repeatable=True)
         return self._parsed(sent, wire.WhatIfAnswer)
+
+
+def _revoking(revoke: Sequence[str], *, dry_run: bool) -> dict[str, list[str] | str | None]:
+    return {"revoke": list(revoke), "dry_run": "true" if dry_run else None}

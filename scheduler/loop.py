@@ -18,7 +18,7 @@ from scheduler.store import due, generation
 from scheduler.store.books import Books
 from scheduler.store.db import Database, Session
 from scheduler.store.leader import Deposed, Lead, fence
-from scheduler.turns import queue, renewals, silence, starts, stops, warnings
+from scheduler.turns import budgets, queue, renewals, silence, starts, stops, warnings
 
 R = TypeVar("R")
 log = structlog.get_logger()
@@ -126,6 +126,8 @@ class Loop:
         self._warn()
 
     def _plan_and_starts(self, pool: due.DuePool) -> None:
+        if pool.budgets:
+            self._close_budgets(pool.pool)
         if pool.expiries:
             self._expire(pool.pool)
         if pool.renewals:
@@ -171,6 +173,10 @@ class Loop:
         return lambda session: starts.start_due(
             session, self.service.books, pool, now=self.clock.now(), lead=self.leading, after=after
         )
+
+    def _close_budgets(self, pool: str) -> None:
+        for company in self._decided(pool, lambda session: budgets.roll(session, pool, now=self.clock.now())):
+            log.info("a budget's period is over", action="budget_roll", company=company, pool=pool)
 
     def _expire(self, pool: str) -> None:
         for lease in self._committed(lambda session: queue.expire(session, pool, now=self.clock.now())):

@@ -19,7 +19,8 @@ from scheduler.core.replan import Plan
 from scheduler.service import Service
 from scheduler.store import audit, bulk, drains, fleet, nodes, records, tables
 from scheduler.store.db import Session
-from scheduler.store.times import from_wire, to_wire
+from scheduler.store.times import from_wire
+from scheduler.touched import touched
 
 
 MOST = 100
@@ -213,24 +214,7 @@ def _drained(
     busy = drains.busy_until(session, {row.node for row in rows}, now=now)
     return wire.Drained(
         drains=[drains.to_wire_drain(row, busy) for row in rows],
-        moved=[_touched(move.before, move.after) for move in moves],
-        pulled=[_touched(None, lease) for lease in pulled],
-        running=[_touched(lease, lease) for lease in running],
-    )
-
-
-def _touched(before: Lease | None, after: Lease) -> wire.Touched:
-    was, now = None if before is None else before.promised_start, after.promised_start
-    return wire.Touched(
-        lease=after.id,
-        company=after.company,
-        pool=after.pool,
-        state=wire.LeaseState(after.state.value),
-        starts_at_before=None if before is None else to_wire(before.starts_at),
-        starts_at=to_wire(after.starts_at),
-        promised_start_before=to_wire(was),
-        promised_start=to_wire(now),
-        slipped_s=0 if was is None or now is None else max(0, now - was),
-        nodes_before=[] if before is None else [node for node, _ in before.placement],
-        nodes=[node for node, _ in after.placement],
+        moved=[touched(move.before, move.after) for move in moves],
+        pulled=[touched(None, lease) for lease in pulled],
+        running=[touched(lease, lease) for lease in running],
     )

@@ -14,6 +14,7 @@ from dure.cli import (
     ledger,
     node,
     offer,
+    policy,
     pool,
     quota,
     status,
@@ -64,6 +65,7 @@ status.register(app)
 usage.register(app)
 events.register(app)
 app.add_typer(webhook.app, name="webhook")
+app.add_typer(policy.app, name="policy")
 app.add_typer(pool.app, name="pool")
 app.add_typer(node.app, name="node")
 app.add_typer(company.app, name="company")

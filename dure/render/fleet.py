@@ -70,7 +70,9 @@ def pool(found: wire.Pool, view: View) -> RenderableType:
             ("extending", f"closes {times.show_duration(found.extension_closes_s)} before a lease's end"),
             ("renewal", f"{times.show_duration(found.renews_before_s)} before that, or a quarter of a lease's length"),
             ("rule", _rule(found)),
+            ("a loss", f"slips a promise once it lasted {times.show_duration(found.loss_grace_s)}"),
             ("empty", f"no process and at most {found.empty_memory_bytes >> 20} MiB in use"),
+            ("policy", view.none if found.policy_number is None else f"version {found.policy_number}"),
             ("added", view.full(found.created_at)),
         ]
     )

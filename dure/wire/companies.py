@@ -1,10 +1,10 @@
-"""Companies, their quotas and tokens, and what they used."""
+"""Companies, their tokens, and what they used."""
 
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from dure.wire.values import MAX_GPUS, CompanyName, Instant, Label, NodeName, PoolName, Role, Wire
+from dure.wire.values import CompanyName, Instant, Label, NodeName, PoolName, Role, Wire
 
 
 class CompanyCreate(Wire):
@@ -17,22 +17,6 @@ class Company(Wire):
     name: CompanyName
     title: str | None
     created_at: Instant
-
-
-class QuotaSet(Wire):
-    """What a company may hold in a pool. `gpus` is concurrent and holds at every instant; 0 closes the pool to it."""
-
-    gpus: Annotated[int, Field(ge=0, le=MAX_GPUS, strict=True)]
-
-
-class Quota(Wire):
-    company: CompanyName
-    pool: PoolName
-    gpus: int
-    held_gpus: int
-    """Held by active leases now."""
-    booked_gpus: int
-    """The most that active and scheduled leases hold together at any instant."""
 
 
 class TokenIssue(Wire):

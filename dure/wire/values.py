@@ -21,6 +21,9 @@ HORIZON_S = 60 * 24 * 3600
 MAX_GPUS = 100_000
 """No count on the wire is larger; what a pool can hold is a question for the calendar, not for parsing."""
 
+MAX_GPU_SECONDS = 10**13
+"""More than all the GPUs there could be give in three years."""
+
 CompanyName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
 PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")]
 NodeName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
@@ -59,6 +62,10 @@ class Wire(BaseModel):
     """What goes over the wire: frozen, and unknown fields are an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Patch(Wire):
+    """A change of something: what is left out stays as it is, and null takes it away."""
 
 
 class LeaseState(StrEnum):

@@ -9,7 +9,7 @@ from scheduler.core.budget import Standing, left
 from scheduler.core.calendar import Box, earliest
 from scheduler.core.instead import Instead
 from scheduler.core.model import Ask, Instant, Shape
-from scheduler.core.quota import Quota
+from scheduler.core.quota import FOR_EVER, Quota
 
 Obstacle = Literal["quota", "budget", "ahead", "capacity"]
 """What keeps an ask out of its window: GPUs at once, a period's budget, what is booked ahead, or the pool."""
@@ -130,6 +130,6 @@ class Case:
         if (ahead := self.quota.ahead_gpu_seconds) is not None:
             found |= {"ahead_gpu_seconds": self.standing.ahead_gpu_seconds, "limit_ahead_gpu_seconds": ahead}
         for begins_at, ends_at, gpu_seconds in left(self.quota, self.standing):
-            if begins_at <= self.now < ends_at:
+            if begins_at <= self.now < ends_at < FOR_EVER:
                 found |= {"budget_left_gpu_seconds": gpu_seconds, "budget_ends": ends_at}
         return found

@@ -199,6 +199,8 @@ def _policy(policy: Policy) -> Json:
         found["loss_grace_s"] = policy.loss_grace_s
     if policy.extension_closes_s != Policy.extension_closes_s:
         found["extension_closes_s"] = policy.extension_closes_s
+    if policy.number:
+        found["number"] = policy.number
     return found
 
 

@@ -235,7 +235,8 @@ PPM = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The rules a decision was made by. The version is stamped on every decision.
+    """The rules a decision was made by. `version` is that of the rules, `number` the version of the programme's policy that
+    says the rest; both are stamped on every decision.
 
     `rule` is a name in `scheduler.core.rules`. `slack_ppm` is the part of its box, in millionths, by which an ask may
     be promised later than its earliest start. Boxes over `reserve_over_s` together never take more than the pool less
@@ -254,6 +255,7 @@ class Policy:
     seniority_s: int | None = None
     loss_grace_s: int = 300
     extension_closes_s: int = 600
+    number: int = 0
 
 
 class Code(StrEnum):

@@ -4,7 +4,7 @@ leave, later only where neither is found. What runs is never moved.
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scheduler.core.book import Book, Draft
 from scheduler.core.calendar import Box, earliest, lacks
@@ -103,8 +103,11 @@ def _for_good(draft: Draft, lease: Lease, cause: Cause, now: Instant) -> bool:
 
 def later(draft: Draft, lease: Lease, now: Instant) -> Lease | None:
     """The lease, lifted out, at the earliest start that it can have, not nearer than its notice unless its own start was;
-    its promise slips as far as that is after it."""
-    box = Box.of(draft, lease.company, lease.shape, lease.duration_s)
+    its promise slips as far as that is after it.
+
+    What a period has left of its company's budget does not keep it waiting longer: it was promised within it.
+    """
+    box = replace(Box.of(draft, lease.company, lease.shape, lease.duration_s), windows=None)
     lo = max(now, lease.start or 0, min(now + lease.notice_s, lease.starts_at or 0))
     start = earliest(draft, box, lo, now + draft.policy.horizon_s - lease.duration_s)
     if start is None:

@@ -1,10 +1,11 @@
 """The tables, and nothing else. They do not validate (SQLModel tables never do): the store writes them, the database
 checks them."""
 
-from scheduler.store.tables.companies import Company, IdempotentAnswer, Quota, Token
+from scheduler.store.tables.companies import Company, DefaultQuota, IdempotentAnswer, Quota, Token
 from scheduler.store.tables.fleet import Drain, Gpu, Node, Pool, PoolNode
 from scheduler.store.tables.leases import Allocation, AllocationUse, Lease, LeaseSpan, PlacementRow
 from scheduler.store.tables.offers import Offer
+from scheduler.store.tables.policies import PolicyVersion
 from scheduler.store.tables.processes import Leader, Receiving
 from scheduler.store.tables.records import Account, Audit, Decision, LeaseEvent, LedgerEntry, PoolChange
 from scheduler.store.tables.webhooks import Webhook, WebhookCursor, WebhookDelivery
@@ -16,6 +17,7 @@ __all__ = [
     "Audit",
     "Company",
     "Decision",
+    "DefaultQuota",
     "Drain",
     "Gpu",
     "IdempotentAnswer",
@@ -27,6 +29,7 @@ __all__ = [
     "Node",
     "Offer",
     "PlacementRow",
+    "PolicyVersion",
     "Pool",
     "PoolChange",
     "PoolNode",

@@ -6,6 +6,7 @@
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -29,14 +30,15 @@ from scheduler.store.tables.columns import (
 
 
 class Pool(SQLModel, table=True):
-    """`generation` counts the decisions; whoever decides holds this row's lock. Its policy is as in `core.model.Policy`; `renews_before_s` says
-    when renewals are due, which no decision looks at.
+    """`generation` counts the decisions; whoever decides holds this row's lock. Its policy is as in `dure.wire.PoolPolicy`, and
+    as the live version of the policy has it, which `policy_number` is.
     """
 
     __table_args__ = (
         CheckConstraint("gap_s >= 1", name="gap"),
-        CheckConstraint("extension_closes_s >= 0", name="extension"),
+        CheckConstraint("extension_closes_s >= grace_s AND grace_s >= 0", name="extension"),
         CheckConstraint("renews_before_s >= 60", name="renewal"),
+        CheckConstraint("loss_grace_s >= 0", name="loss_grace"),
         CheckConstraint("slack_ppm >= 0 AND reserve_ppm BETWEEN 0 AND 999999", name="policy"),
         UniqueConstraint("product"),
     )
@@ -55,6 +57,8 @@ class Pool(SQLModel, table=True):
     reserve_ppm: int = Field(default=0, sa_column=int_column())
     reserve_over_s: int = Field(default=0, sa_column=int_column())
     seniority_s: int | None = Field(default=None, sa_column=int_column(null=True))
+    loss_grace_s: int = Field(default=300, sa_column=int_column())
+    policy_number: int = Field(sa_column=Column(BigInteger, ForeignKey("policy_version.number"), nullable=False))
 
 
 class Node(SQLModel, table=True):

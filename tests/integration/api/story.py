@@ -44,6 +44,7 @@ class Story:
     def tell(self) -> dict[str, list[Json]]:
         self.clock.at = NINE
         self.secrets["admin"] = token(self.db, role="admin")
+        self.secrets["auditor"] = token(self.db, role="auditor")
         self._founding()
         self._asking()
         self._looking()
@@ -223,6 +224,30 @@ class Story:
             "label_node", "where it stands", "admin", "PATCH", "/v1/nodes/gpu-01/labels", {"rack": "r1", "island": "a"}
         )
         self.say("label_node", "on another island", "admin", "PATCH", "/v1/nodes/gpu-01/labels", {"island": "b"})
+        self._governing()
+
+    def _governing(self) -> None:
+        live = self.say("show_policy", "as it is", "auditor", "GET", "/v1/policy")
+        self.say("show_policy", "a version that is none", "auditor", "GET", "/v1/policy?version=99")
+        body = {name: live[name] for name in ("version", "programme", "pools")}
+        body["programme"] = {"zone": "Asia/Seoul"}
+        body["pools"]["h100-80gb"] |= {"slack_ppm": 40_000}
+        why = "reason=our+periods+begin+in+Seoul"
+        self.say(
+            "put_policy",
+            "another zone and less slack: what would it do",
+            "admin",
+            "PUT",
+            "/v1/policy?dry_run=true",
+            body,
+        )
+        self.say("put_policy", "another zone and less slack", "admin", "PUT", f"/v1/policy?{why}", body)
+        self.say("put_policy", "the same again", "admin", "PUT", f"/v1/policy?{why}", body)
+        other = {**body, "programme": {"zone": "UTC"}}
+        self.say("put_policy", "made from a version that is not live", "admin", "PUT", f"/v1/policy?{why}", other)
+        self.say("put_policy", "without a reason", "admin", "PUT", "/v1/policy", other)
+        self.say("put_policy", "with no pool", "admin", "PUT", f"/v1/policy?{why}", {**body, "pools": {}})
+        self.say("list_policy_versions", "the newest", "auditor", "GET", "/v1/policy/history?limit=1")
         policy = {"slack_ppm": 20_000, "reserve_ppm": 20_000, "reserve_over_s": 3600}
         self.say("change_policy", "less slack, and a reserve", "admin", "PATCH", "/v1/pools/h100-80gb/policy", policy)
 

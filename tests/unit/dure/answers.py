@@ -142,6 +142,25 @@ def a_pool(name: str = "h100-80gb", **more: Any) -> wire.Pool:
     )
 
 
+def a_policy(version: int = 7, **pools: wire.PoolPolicy) -> wire.Policy:
+    """Of one pool, h100, unless others are said."""
+    return wire.Policy(
+        version=version,
+        at=NOW,
+        actor="admin:tok_1",
+        reason="for June",
+        programme=wire.ProgrammePolicy(zone="Asia/Seoul"),
+        pools=pools or {"h100": wire.PoolPolicy()},
+    )
+
+
+def an_applied_policy(version: int = 8, **more: Any) -> wire.PolicyApplied:
+    change = wire.PolicyDifference(where="pools.h100.slack_ppm", before=50_000, after=125_000)
+    return wire.PolicyApplied(
+        **{"version": version, "already": False, "changes": [change], "moved": [], "pulled": [], **more}
+    )
+
+
 def a_calendar(**more: Any) -> wire.Calendar:
     """Two nodes of 8 over 24 hours: the first taken for 6 hours, the second by half from 12 hours on."""
     first = [wire.FreeStep(at=NOW, free=0), wire.FreeStep(at=in_s(6 * 3600), free=8)]
@@ -224,7 +243,18 @@ def a_company(name: str = "acme", title: str | None = "Acme Robotics") -> wire.C
 
 
 def a_quota(pool: str = "h100-80gb", gpus: int = 16) -> wire.Quota:
-    return wire.Quota(company="acme", pool=pool, gpus=gpus, held_gpus=8, booked_gpus=12)
+    return wire.Quota(
+        company="acme",
+        pool=pool,
+        gpus=gpus,
+        of_default=False,
+        held_gpus=8,
+        booked_gpus=12,
+        booked_ahead_gpu_seconds=14_400,
+        open=1,
+        periods=[],
+        beyond=[],
+    )
 
 
 def an_audit_entry(number: int = 7, **more: Any) -> wire.AuditEntry:
