@@ -184,6 +184,22 @@ def test_who_is_booked_on_a_silent_node_whose_gpus_are_not_proved_empty_is_told_
     assert explained(world, lease).endswith(f"at the same start, because the agent of {node} is silent.")
 
 
+def test_who_is_booked_on_a_node_that_stays_silent_has_the_spare_and_is_told_why(world: World) -> None:
+    lease = world.ask(8, start=to_wire(T0 + HOUR), duration_s=HOUR)
+    node = lease.placement[0].node
+    silent(world, node, now=T0 + 10)
+    world.turn(T0 + 309)
+    assert world.lease(lease).placement == lease.placement
+    world.turn(T0 + 310)
+    moved = world.lease(lease)
+    assert moved.placement != lease.placement
+    assert (moved.starts_at, moved.slips) == (lease.starts_at, [])
+    assert {"node": node, "lost": "node_unknown"}.items() <= world.detail(lease, "moved").items()
+    assert explained(world, lease).endswith(f"at the same start, because the agent of {node} is silent.")
+    later = world.ask(8, who="globex", start=to_wire(T0 + HOUR), duration_s=HOUR, now=T0 + 311)
+    assert later.state == "queued"
+
+
 def test_whose_start_waits_for_a_silent_node_is_told_which_and_again_once_it_slips(database: Database) -> None:
     world = World(database).found(nodes_=("n1",), gpus=8)
     lease = world.ask(8, start=to_wire(T0 + 100), duration_s=50)
