@@ -22,7 +22,6 @@ from scheduler.store.db import Session
 from scheduler.store.times import from_wire
 from scheduler.touched import touched
 
-
 MOST = 100
 """Drains of one node that are planned at once: far more than anybody plans, and far fewer than the calendar can count."""
 

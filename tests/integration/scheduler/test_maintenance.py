@@ -342,8 +342,8 @@ def test_there_are_only_so_many_drains_of_a_node_and_the_same_again_is_none_more
     with pytest.raises(TooMany, match="dure node resume n1") as refused:
         drain(world, duration_s=2 * HOUR)
     assert refused.value.numbers == {"most": maintenance.MOST}
+    body = wire.DrainNode(duration_s=2 * HOUR)
     with world.db.snapshot() as session, pytest.raises(TooMany):
-        body = wire.DrainNode(duration_s=2 * HOUR)
         maintenance.preview_drain(world.service, session, "n1", body, now=T0)
     assert drain(world).already
     assert world.ask(8, start=to_wire(T0 + 600), duration_s=60).placement[0].node == "n2"

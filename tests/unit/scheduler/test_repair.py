@@ -55,7 +55,7 @@ def test_what_is_ahead_on_a_node_that_stays_silent_has_the_spares_before_whoever
     book = silent(book, "n1", NOW - 299)
     assert moves(book) == {}
     found = moves(book, NOW + 1)
-    assert {id: move.after for id, move in found.items()} == {
+    assert {lease: move.after for lease, move in found.items()} == {
         "lea_1": replace(booked("lea_1", n1=8), placement=a_placement(n2=8)),
         "lea_2": replace(booked("lea_2", 2100, n1=8), placement=a_placement(n2=8)),
     }
