@@ -13,7 +13,7 @@ from datetime import datetime
 
 from dure import wire
 from dure.sending import PAGE_SIZE, as_json, as_time, segment
-from dure.telling import Telling
+from dure.using import Using
 
 __all__ = ["PAGE_SIZE", "Client"]
 
@@ -21,7 +21,7 @@ LONGEST_SUM_S = 120
 """How long the ledger may be added up; seconds for a million entries."""
 
 
-class Client(Telling):
+class Client(Using):
     """One server, one token. Close it, or use it in a `with`. Not for several threads at once."""
 
     # --- companies, quotas, tokens -------------------------------------------------------------------------------
@@ -291,20 +291,12 @@ class Client(Telling):
         path = f"/v1/decisions/{segment(decision_id)}/replay"
         return self._parsed(self._connection.send("POST", path, repeatable=True), wire.Replayed)
 
-    # --- the pool over time, and what was used -------------------------------------------------------------------------
+    # --- the pool over time -----------------------------------------------------------------------------------------------
 
     def calendar(self, pool: str, *, since: datetime | None = None, until: datetime | None = None) -> wire.Calendar:
         """The pool over `[since, until)`; the server's defaults are now and 24 hours later."""
         return self._get(
             "/v1/calendar", wire.Calendar, {"pool": pool, "since": as_time(since), "until": as_time(until)}
-        )
-
-    def usage(
-        self, *, since: datetime | None = None, until: datetime | None = None, company: str | None = None
-    ) -> wire.Usage:
-        """GPU-seconds by company and pool over `[since, until)`; the server's defaults are the last 30 days."""
-        return self._get(
-            "/v1/usage", wire.Usage, {"since": as_time(since), "until": as_time(until), "company": company}
         )
 
     def what_if(self, body: wire.WhatIf) -> wire.WhatIfAnswer:

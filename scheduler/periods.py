@@ -39,9 +39,9 @@ def periods(budget: Budget, since: int, until: int) -> Iterator[Period]:
         return
     zone = ZoneInfo(budget.zone)
     day = _first_day(budget.kind, datetime.fromtimestamp(since, zone).date())
-    while (begin := _midnight(day, zone)) < until:
+    while (begin := midnight(day, zone)) < until:
         day = _next(budget.kind, day)
-        yield Period(begins_at=begin, ends_at=_midnight(day, zone))
+        yield Period(begins_at=begin, ends_at=midnight(day, zone))
 
 
 def share(budget: Budget, period: Period) -> int:
@@ -61,7 +61,7 @@ def _next(kind: Kind, day: date) -> date:
     return date(day.year + day.month // 12, day.month % 12 + 1, 1)
 
 
-def _midnight(day: date, zone: ZoneInfo) -> Instant:
+def midnight(day: date, zone: ZoneInfo) -> Instant:
     """The first instant of the day, also where its clocks skip midnight."""
     found = datetime.combine(day, time(), zone)
     return Instant(int(found.timestamp()))

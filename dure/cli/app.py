@@ -17,6 +17,7 @@ from dure.cli import (
     policy,
     pool,
     quota,
+    report,
     status,
     token,
     usage,
@@ -63,6 +64,7 @@ calendar.register(app)
 whatif.register(app)
 status.register(app)
 usage.register(app)
+report.register(app)
 events.register(app)
 app.add_typer(webhook.app, name="webhook")
 app.add_typer(policy.app, name="policy")

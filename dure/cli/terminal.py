@@ -147,6 +147,10 @@ class Terminal:
     def show_json(self, value: "BaseModel") -> None:
         typer.echo(value.model_dump_json())
 
+    def show_text(self, text: str) -> None:
+        """What is for other programs as it is, with its own line ends."""
+        typer.echo(text.encode(), nl=False)
+
     def note(self, text: str) -> None:
         """A sentence beside the answer, on stderr; on a screen its lines are broken between words."""
         if not is_screen(sys.stderr):

@@ -1,4 +1,4 @@
-"""Companies, quotas, tokens and what was used."""
+"""Companies, quotas and tokens."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dure import times, wire
+from dure import wire
 from dure.render.view import View, facts, table, timed
 
 
@@ -108,34 +108,6 @@ def issued(found: wire.IssuedToken, path: str | None, view: View) -> RenderableT
     secret = ("secret", found.secret) if path is None else ("secret", f"in {path}, readable by you alone")
     note = "shown this once: keep it now" if path is None else "not shown and not stored anywhere else"
     return Group(token(found.token, view), facts([secret, ("", note)]))
-
-
-def usage(found: wire.Usage, view: View) -> RenderableType:
-    """GPU-seconds by company and pool, which add up to the second, with the sum."""
-    rows = [_used(row.company, row.pool, [row], view) for row in found.rows]
-    head = Text(f"from {times.show_instant(found.since, view.zone)} to {times.show_instant(found.until, view.zone)}")
-    if not rows:
-        return Group(head, Text("nothing was leased"))
-    if len(rows) > 1:
-        rows.append(_used("all", "", found.rows, view))
-    columns = ("COMPANY", "POOL", "LEASES", "GPU-SECONDS", "GPU-HOURS", "BUSY", "LOST", "ENERGY")
-    drop = ("GPU-HOURS", "LEASES", "LOST")
-    return Group(head, table(*columns, rows=lambda _: rows, view=view, right=columns[2:], drop=drop))
-
-
-def _used(company: str, pool: str, rows: list[wire.CompanyUsage], view: View) -> tuple[str, ...]:
-    leased, busy = sum(row.leased_gpu_seconds for row in rows), sum(row.busy_gpu_seconds for row in rows)
-    energies = [row.energy_joules for row in rows if row.energy_joules is not None]
-    return (
-        company,
-        pool,
-        str(sum(row.leases for row in rows)),
-        str(leased),
-        f"{leased / 3600:.2f}",
-        f"{100 * busy // leased} %" if leased else view.none,
-        str(sum(row.lost_gpu_seconds for row in rows)),
-        f"{sum(energies) / 3_600_000:.2f} kWh" if energies else view.none,
-    )
 
 
 def _standing(token: wire.Token, said: Callable[[datetime], str], view: View) -> str:

@@ -5,11 +5,9 @@ from dure.wire.audit import AuditAction, AuditEntry
 from dure.wire.companies import (
     Company,
     CompanyCreate,
-    CompanyUsage,
     IssuedToken,
     Token,
     TokenIssue,
-    Usage,
 )
 from dure.wire.decisions import DecisionRecord, Explanation, Replayed, Slot, Step, Tried
 from dure.wire.events import Event, EventData
@@ -83,12 +81,14 @@ from dure.wire.reports import (
     ReportAnswer,
     Text,
 )
+from dure.wire.usage import CompanyUsage, ReportCut, ReportRow, ReportSum, Usage, UsageReport, Used
 from dure.wire.values import (
     EARLIEST,
     HORIZON_S,
     LATEST,
     MAX_GPUS,
     CompanyName,
+    Day,
     EndCause,
     GpuCount,
     GpuUuid,
@@ -140,6 +140,7 @@ __all__ = [
     "CompanyName",
     "CompanyUsage",
     "Count",
+    "Day",
     "Decision",
     "DecisionRecord",
     "Delivery",
@@ -229,6 +230,9 @@ __all__ = [
     "Replayed",
     "Report",
     "ReportAnswer",
+    "ReportCut",
+    "ReportRow",
+    "ReportSum",
     "Resize",
     "Role",
     "Rule",
@@ -246,6 +250,8 @@ __all__ = [
     "Tried",
     "Unmet",
     "Usage",
+    "UsageReport",
+    "Used",
     "Webhook",
     "WebhookCreate",
     "WebhookState",

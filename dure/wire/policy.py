@@ -32,7 +32,7 @@ class ProgrammePolicy(Wire):
     """What holds for all pools."""
 
     zone: Zone = "UTC"
-    """The IANA zone in which the periods of budgets begin."""
+    """The IANA zone in which the periods of budgets and the days of reports begin."""
 
 
 class PoolPolicy(Wire):

@@ -351,6 +351,11 @@ class Story:
         World(self.db, pool="h100-80gb").turn(NINE + 3631, led_since=NINE)
         self.clock.at = NINE + 3700
         self.say("show_usage", "a company's own", "acme", "GET", "/v1/usage?since=2026-11-24T09:00:00%2B09:00")
+        november = "since=2026-11-01&until=2026-12-01"
+        self.say("show_report", "a month by company and pool", "admin", "GET", f"/v1/reports?{november}")
+        self.say("show_report", "by day, a company's own", "acme", "GET", f"/v1/reports?by=day&{november}")
+        self.say("show_report", "of another company", "acme", "GET", "/v1/reports?company=globex")
+        self.say("show_report", "no days", "admin", "GET", "/v1/reports?since=2026-11-02&until=2026-11-01")
 
         with self.db.begin() as session:
             deliveries.give_out(session, now=NINE + 3700)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import pytest
 from sqlmodel import col, select
@@ -19,6 +20,8 @@ from scheduler.store.tables import Account
 from scheduler.turns import budgets, queue, renewals, starts, stops
 
 T0 = 1_800_000_000
+DAY = datetime(2027, 1, 15, tzinfo=UTC)
+"""That of T0."""
 ADMIN = Actor(role=wire.Role.ADMIN, token="tok_admin")
 GAP_S = 10
 GRACE_S = 5

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from scheduler import jobs
 from scheduler.loop import Loop
 from scheduler.metrics import Counters
-from scheduler.store import idempotency
+from scheduler.store import counting, idempotency
 from scheduler.store.leader import Deposed, Lead
 from scheduler.turns.starts import Leading
 from tests.integration.scheduler.conftest import T0, World
@@ -136,6 +136,8 @@ def test_housekeeping_drops_no_late_run_and_is_the_leaders(turning: Turning) -> 
         "forget_idempotent_answers",
         "forget_offers",
         "forget_deliveries",
+        "count_leases",
+        "forget_use",
         "renew_mixes",
     }
 
@@ -150,3 +152,16 @@ def test_answers_are_forgotten_after_a_day_by_the_leader_alone(turning: Turning)
     assert jobs.forget_answers(turning.world.db, turning.loop, later) == 0
     turning.loop.lead = lead
     assert jobs.forget_answers(turning.world.db, turning.loop, later) == 1
+
+
+def test_leases_are_counted_and_what_agents_said_of_them_forgotten_by_the_leader_alone(turning: Turning) -> None:
+    turning.world.ask(8)
+    turning.world.turn(T0)
+    turning.world.turn(T0 + 100)
+    later = T0 + 101 + counting.LATEST_S
+    lead, turning.loop.lead = turning.loop.lead, None
+    assert jobs.count_leases(turning.world.db, turning.loop, later) == 0
+    assert jobs.forget_use(turning.world.db, turning.loop, later) == 0
+    turning.loop.lead = lead
+    assert jobs.count_leases(turning.world.db, turning.loop, later) == 1
+    assert jobs.count_leases(turning.world.db, turning.loop, later) == 0

@@ -49,6 +49,7 @@ TYPES: dict[str, Any] = {
     "show_node": wire.Node,
     "show_policy": wire.Policy,
     "show_pool": wire.Pool,
+    "show_report": wire.UsageReport,
     "show_usage": wire.Usage,
     "show_webhook": wire.Webhook,
     "test_webhook": wire.WebhookTest,

@@ -1,7 +1,7 @@
 """Wire values with defaults, and an API that answers what a test tells it to, without a socket."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -411,11 +411,47 @@ def a_usage() -> wire.Usage:
             leased_gpu_seconds=leased,
             lost_gpu_seconds=5,
             busy_gpu_seconds=busy,
+            idle_gpu_seconds=0 if energy is None else leased - busy - 20,
+            unknown_gpu_seconds=leased - busy if energy is None else 20,
             energy_joules=energy,
         )
 
     return wire.Usage(
         since=in_s(-86_400), until=NOW, rows=[row("acme", 7200, 3600, 7_200_000), row("beta", 1, 0, None)]
+    )
+
+
+def a_report(*by: wire.ReportCut, more: str | None = None) -> wire.UsageReport:
+    """Two days of one lease, or its only row, and the total."""
+
+    def numbers(leased: int, busy: int, unknown: int) -> dict[str, Any]:
+        return {
+            "leases": 1,
+            "leased_gpu_seconds": leased,
+            "busy_gpu_seconds": busy,
+            "idle_gpu_seconds": leased - busy - unknown,
+            "unknown_gpu_seconds": unknown,
+            "lost_gpu_seconds": 0,
+            "energy_joules": None if unknown == leased else 7_200_000,
+            "utilization_ppm": None if unknown == leased else busy * 1_000_000 // (leased - unknown),
+            "memory_bytes": None if unknown == leased else 40 << 30,
+        }
+
+    parts = [("23", 3600, 1800, 0), ("24", 7200, 0, 7200)] if "day" in by else [("", 10_800, 1800, 7200)]
+    keys = {"lease": "lea_1", "company": "acme", "pool": "h100-80gb"}
+    of = {name: value if name in by or "lease" in by else None for name, value in keys.items()}
+    rows = [
+        wire.ReportRow(**of, day=date(2026, 11, int(day)) if day else None, **numbers(*said)) for day, *said in parts
+    ]
+    return wire.UsageReport(
+        zone="Asia/Seoul",
+        since=date(2026, 11, 1),
+        until=date(2026, 12, 1),
+        at=NOW,
+        by=list(by),
+        total=wire.ReportSum(**numbers(10_800, 1800, 7200)),
+        rows=rows,
+        next_cursor=more,
     )
 
 

@@ -13,7 +13,7 @@ ROOT: Any = typer.main.get_command(app)
 COMMANDS = dict(docs.commands(ROOT, "dure"))
 
 WANTED = """
-ask audit calendar events status usage version whatif
+ask audit calendar events status report usage version whatif
 company add, company list, company show, quota set, quota show, ledger show, ledger verify, ledger adjust, token issue, token list, token revoke,
 offer search, offer list, offer show, offer claim, policy show, policy check, policy diff, policy apply, policy history,
 pool add, pool list, pool show, pool policy, node enroll, node list, node show, node drain, node resume, node label,

@@ -76,6 +76,7 @@ def a_client(api: Api, **more: Any) -> Client:
         (lambda c: c.what_if(wire.WhatIf(pool="p", remove_nodes=["n"])), "POST", "/v1/whatif", answers.a_what_if()),
         (lambda c: c.calendar("p"), "GET", "/v1/calendar", answers.a_calendar()),
         (lambda c: c.usage(), "GET", "/v1/usage", answers.a_usage()),
+        (lambda c: c.usage_report(), "GET", "/v1/reports", answers.a_report("company", "pool")),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
