@@ -183,7 +183,7 @@ def test_a_short_lease_is_extended_until_half_of_it_is_over(world: World) -> Non
 
 
 def test_a_pool_says_when_extending_closes_and_never_in_the_grace(database: Database) -> None:
-    world = World(database).found(extension_closes_s=0)
+    world = World(database).found(extension_closes_s=GRACE_S)
     lease = world.ask(8, duration_s=HOUR)
     world.turn(T0)
     assert world.lease(lease).extension_closes == to_wire(T0 + HOUR - GRACE_S)
