@@ -7,8 +7,10 @@ every day. Chance is seeded. Copied in, because making it is not what is measure
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import LiteralString
 
 import psycopg
+from psycopg.sql import SQL
 
 from bench.fleet import POOL
 
@@ -43,16 +45,16 @@ def make(database_url: str, *, leases: int, running: int, companies: int, days: 
         cursor.execute("UPDATE pool SET created_at = to_timestamp(%s)", [now - (days + 7) * DAY_S])
         gpus = cursor.execute("SELECT uuid, node FROM gpu ORDER BY uuid").fetchall()
         all_of = list(_leases(chance, leases, running, companies, days, now))
-        _copy(cursor, f"lease ({_LEASE})", (_lease(one) for one in all_of))
+        _copy(cursor, f"COPY lease ({_LEASE}) FROM STDIN", (_lease(one) for one in all_of))
         held = list(_held(all_of, gpus))
-        _copy(cursor, f"allocation ({_ALLOCATION})", (_allocation(one, *at) for one, *at in held))
-        _copy(cursor, f"allocation_use ({_USE})", _used(chance, held, now))
+        _copy(cursor, f"COPY allocation ({_ALLOCATION}) FROM STDIN", (_allocation(one, *at) for one, *at in held))
+        _copy(cursor, f"COPY allocation_use ({_USE}) FROM STDIN", _used(chance, held, now))
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
 
 
-def _copy(cursor: psycopg.Cursor, into: str, rows: Iterable[Sequence[object]]) -> None:
-    with cursor.copy(f"COPY {into} FROM STDIN") as copy:
+def _copy(cursor: psycopg.Cursor, into: LiteralString, rows: Iterable[Sequence[object]]) -> None:
+    with cursor.copy(SQL(into)) as copy:
         for row in rows:
             copy.write_row(row)
 

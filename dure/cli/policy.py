@@ -1,12 +1,11 @@
 """dure policy: how every pool promises, as one file with a history."""
 
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dure.cli import limits
+from dure.cli import files, limits
 from dure.cli.command import command
 from dure.cli.terminal import BadFile, BadUsage, Terminal
 
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from dure.policy_file import PolicyFile, PolicyFileError
 
 app = typer.Typer(help="The policy: how every pool promises, as one file with a history.", no_args_is_help=True)
-
-STDIN = "-"
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A policy file; - reads it from stdin.")]
 Version = Annotated[int | None, typer.Option("--version", metavar="N", min=1, help="This version; else the live one.")]
@@ -178,16 +175,7 @@ def _read(file: str) -> "PolicyFile":
     from dure import documents, policy_file
 
     try:
-        if file == STDIN:
-            data = typer.get_binary_stream("stdin").read(documents.MOST_BYTES + 1)
-        else:
-            with Path(file).expanduser().open("rb") as opened:
-                data = opened.read(documents.MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        said = getattr(error, "strerror", None) or str(error)
-        raise BadUsage("FILE", f"{file} cannot be read: {said}") from None
-    try:
-        return policy_file.read(data)
+        return policy_file.read(files.data(file, documents.MOST_BYTES))
     except policy_file.PolicyFileError as error:
         raise _bad(file, error) from None
 

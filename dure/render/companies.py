@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dure import wire
+from dure.render import quotas
 from dure.render.view import View, facts, table, timed
 
 
@@ -26,28 +27,7 @@ def companies(found: Iterable[wire.Company], view: View) -> RenderableType:
 
 def company(found: wire.Company, held: Iterable[wire.Quota], view: View) -> RenderableType:
     head = facts([("company", found.name), ("title", found.title or view.none), ("added", view.full(found.created_at))])
-    return Group(head, quotas(held, view))
-
-
-def quotas(found: Iterable[wire.Quota], view: View) -> RenderableType:
-    """The limit beside what is held now and what is booked at most at any instant."""
-    rows = [(one.pool, str(one.gpus), str(one.held_gpus), str(one.booked_gpus)) for one in found]
-    if not rows:
-        return Text("no quotas: without one a pool is closed to the company; an admin sets it with dure quota set")
-    columns = ("POOL", "QUOTA", "HELD NOW", "BOOKED AT MOST")
-    return table(*columns, rows=lambda _: rows, view=view, right=columns[1:])
-
-
-def quota(found: wire.Quota) -> RenderableType:
-    return facts(
-        [
-            ("company", found.company),
-            ("pool", found.pool),
-            ("quota", f"{found.gpus} GPUs at once"),
-            ("held now", f"{found.held_gpus} GPUs"),
-            ("booked", f"at most {found.booked_gpus} GPUs at any instant"),
-        ]
-    )
+    return Group(head, quotas.quotas(held, view))
 
 
 def tokens(found: Iterable[wire.Token], view: View) -> RenderableType:

@@ -1,24 +1,15 @@
 """Quotas: what companies may hold in pools at once and over time, with the budgets of their periods."""
 
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from dure.wire.policy import Zone
 from dure.wire.values import HORIZON_S, MAX_GPU_SECONDS, MAX_GPUS, CompanyName, Instant, Patch, PoolName, Wire
 
 BudgetPeriod = Literal["week", "month", "term"]
 
 
-def _known(zone: str) -> str:
-    try:
-        ZoneInfo(zone)
-    except (ValueError, OSError, LookupError):
-        raise ValueError(f"{zone} is no time zone; for example Asia/Seoul or UTC") from None
-    return zone
-
-
-Zone = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_known)]
 GpuSeconds = Annotated[int, Field(ge=0, le=MAX_GPU_SECONDS, strict=True)]
 Gpus = Annotated[int, Field(ge=0, le=MAX_GPUS, strict=True)]
 Longest = Annotated[int, Field(ge=1, le=HORIZON_S, strict=True)]
@@ -29,7 +20,7 @@ OpenAsks = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 class Budget(Wire):
     """GPU-seconds for each week (from Monday), each month, or one term from `begins_at` to `ends_at`.
 
-    Weeks and months begin at midnight in `zone`. With `carries_over`, what a period leaves is added to the next one.
+    Weeks and months begin at midnight in `zone`, or else in the programme's. With `carries_over`, what a period leaves is added to the next one.
     """
 
     gpu_seconds: GpuSeconds
@@ -37,7 +28,7 @@ class Budget(Wire):
     begins_at: Instant | None = None
     ends_at: Instant | None = None
     carries_over: bool = False
-    zone: Zone = "UTC"
+    zone: Zone | None = None
 
     @model_validator(mode="after")
     def _one_term(self) -> Self:

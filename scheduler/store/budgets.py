@@ -77,7 +77,7 @@ def parsed(budget: wire.Budget | None) -> Budget | None:
     return Budget(
         gpu_seconds=budget.gpu_seconds,
         kind=budget.period,
-        zone=budget.zone,
+        zone=budget.zone or "UTC",
         begins_at=from_wire(budget.begins_at),
         ends_at=from_wire(budget.ends_at),
         carries_over=budget.carries_over,

@@ -22,6 +22,7 @@ def put(session: Session, pool: str, body: wire.QuotaSet, *, actor: Actor, now: 
     ends_at = None if body.budget is None else body.budget.ends_at
     if ends_at is not None and ends_at.timestamp() <= now:
         raise InvalidRequest.about("budget", quotas.TERM_OVER)
+    body = quotas.in_zone(session, body)
     row = session.get(DefaultQuota, pool)
     before = None if row is None else quotas.said_by(row)
     row = row or DefaultQuota(pool=pool, gpus=body.gpus)

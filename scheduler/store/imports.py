@@ -75,7 +75,7 @@ def _change(session: Session, one: wire.QuotaOf) -> wire.QuotaChange | None:
     """What is different; one that followed a default becomes its own, whatever it says."""
     row = session.get(DefaultQuota, one.pool) if one.company is None else session.get(Quota, (one.company, one.pool))
     before = None if row is None else quotas.said_by(row)
-    after = wire.QuotaSet(**one.model_dump(exclude={"company", "pool"}))
+    after = quotas.in_zone(session, wire.QuotaSet(**one.model_dump(exclude={"company", "pool"})))
     if before == after and not (isinstance(row, Quota) and row.of_default):
         return None
     return wire.QuotaChange(company=one.company, pool=one.pool, before=before, after=after, beyond=[])

@@ -14,7 +14,7 @@ from scheduler.core import quota as core
 from scheduler.core.beyond import beyond
 from scheduler.core.budget import Standing, left
 from scheduler.core.model import CompanyId, Instant, Lease, State
-from scheduler.store import audit, budgets, changes, companies, edges, generation, leases, pages
+from scheduler.store import audit, budgets, changes, companies, edges, generation, leases, pages, programme
 from scheduler.store.budgets import Whose
 from scheduler.store.tables import DefaultQuota, Quota
 from scheduler.store.tables import Lease as LeaseRow
@@ -160,6 +160,7 @@ def _put(
 ) -> None:
     row = session.get(Quota, (company, pool))
     before = None if row is None else said_by(row)
+    body = in_zone(session, body)
     budget = budgets.parsed(body.budget)
     if budget is not None and budget.ends_at is not None and budget.ends_at <= now and not of_default:
         raise InvalidRequest.about("budget", TERM_OVER)
@@ -181,6 +182,15 @@ def _put(
         before=None if before is None else shown(before),
         after=shown(body) | ({"of_default": True} if of_default else {}),
     )
+
+
+def in_zone(session: Session, body: wire.QuotaSet) -> wire.QuotaSet:
+    """With the zone in which the periods of its budget begin, which is the programme's unless it says one."""
+    budget = body.budget
+    if budget is None or budget.zone is not None or budget.period == "term":
+        return body
+    zone = programme.zone(session).key
+    return body.model_copy(update={"budget": budget.model_copy(update={"zone": zone})})
 
 
 def limits(body: wire.QuotaSet) -> dict[str, object]:

@@ -15,7 +15,7 @@ from sqlmodel import col, select
 from dure import wire
 from dure.errors import DureError
 from scheduler import days
-from scheduler.core.lease import delivered
+from scheduler.core.lease import charge
 from scheduler.store import counting, leases, summaries, usage
 from scheduler.store.db import Database
 from scheduler.store.summaries import Wanted
@@ -180,7 +180,7 @@ def _by_the_core(world: World) -> dict[tuple[str, date], int]:
         (row.id, day.day): had
         for row, lease in found
         for day in days.days(FIRST, AFTER, ZONE)
-        if (had := delivered(lease, day.begins_at, day.ends_at))
+        if (had := charge(lease, day.begins_at, day.ends_at).delivered)
     }
 
 
