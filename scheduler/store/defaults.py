@@ -42,7 +42,7 @@ def remove(session: Session, pool: str, *, actor: Actor, now: float) -> wire.Quo
     generation.lock(session, pool)
     row = session.get(DefaultQuota, pool)
     if row is None:
-        raise UnknownQuota(f"pool {pool} has no default; `dure quota show --default` shows those there are")
+        raise UnknownQuota(f"pool {pool} has no default; `dure quota export` shows those there are")
     before = quotas.said_by(row)
     session.delete(row)
     _record(session, pool, before, None, wire.AuditAction.QUOTA_REMOVE, actor=actor, now=now)
