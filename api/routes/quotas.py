@@ -10,13 +10,13 @@ from api import answers
 from api.calls import Admitted, Call
 from api.deps import AdminWrites, Cursor, DryRun, Limit, PersonReads, StaffReads, after
 from api.openapi import own
-from api.strict import StrictRoute
+from api.strict import QuotasRoute
 from dure import wire
 from dure.errors import NotBeyond, UnknownCompany, UnknownPool, UnknownQuota
 from scheduler import revoking
 from scheduler.store import defaults, imports, quotas
 
-router = APIRouter(tags=["companies"], route_class=StrictRoute)
+router = APIRouter(tags=["companies"], route_class=QuotasRoute)
 
 OF_COMPANY = "/v1/companies/{company}/quotas"
 
