@@ -230,6 +230,10 @@ class Client(Using):
         """Ends an active lease now."""
         return self._post(f"/v1/leases/{segment(lease_id)}/release", None, wire.Lease)
 
+    def keep(self, lease_id: str) -> wire.Lease:
+        """Keeps an active lease on which nothing runs yet. Raises KeepsSpent."""
+        return self._post(f"/v1/leases/{segment(lease_id)}/keep", None, wire.Lease)
+
     def preview_release(self, lease_id: str) -> wire.EndPreview:
         return self._dry(f"/v1/leases/{segment(lease_id)}/release", wire.EndPreview)
 

@@ -328,6 +328,12 @@ class PolicyRefused(DureError):
     code, status = "policy_refused", 409
 
 
+class KeepsSpent(DureError):
+    """The lease was kept as often as it may be."""
+
+    code, status = "keeps_spent", 409
+
+
 class GpuClaimed(DureError):
     """A GPU of this report belongs to another node."""
 

@@ -79,8 +79,10 @@ def _show_reserve(ppm: int, over_s: int) -> str:
     return NONE if (ppm, over_s) == (0, 0) else f"{show_part(ppm)}:{times.show_duration(over_s)}"
 
 
-def _or_none(read: Callable[[str], int]) -> Callable[[str], int | None]:
-    return lambda text: None if text == NONE else read(text)
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 6):
+        raise ValueError(text)
+    return int(text)
 
 
 def _show_duration_or_none(seconds: int | None) -> str:
@@ -90,6 +92,16 @@ def _show_duration_or_none(seconds: int | None) -> str:
 def _seconds(name: str, takes: str) -> Key:
     return Key(
         name=name, fields=(f"{name}_s",), read=lambda text: (duration(text),), write=times.show_duration, takes=takes
+    )
+
+
+def _seconds_or_none(name: str, takes: str) -> Key:
+    return Key(
+        name=name,
+        fields=(f"{name}_s",),
+        read=lambda text: (None if text == NONE else duration(text),),
+        write=_show_duration_or_none,
+        takes=takes,
     )
 
 
@@ -115,18 +127,20 @@ POOL = (
         write=_show_reserve,
         takes="from 0% to less than 100%, for leases longer than 0s to 60d, for example 2%:1h, or none",
     ),
-    Key(
-        name="seniority",
-        fields=("seniority_s",),
-        read=lambda text: (_or_none(duration)(text),),
-        write=_show_duration_or_none,
-        takes="from 0s to 60d, for example 6h, or none",
-    ),
+    _seconds_or_none("seniority", "from 0s to 60d, for example 6h, or none"),
     _seconds("gap", "from 1s to 1d, for example 30s"),
     _seconds("grace", "from 0s to 1h, for example 30s"),
     _seconds("extension_closes", "from 0s to 1d, for example 10m"),
     _seconds("renews_before", "from 1m to 1d, for example 30m"),
     _seconds("loss_grace", "from 0s to 1d, for example 5m"),
+    _seconds_or_none("no_show_after", "from 1m to 1d, for example 30m, or none"),
+    Key(
+        name="keeps",
+        fields=("keeps",),
+        read=lambda text: (_count(text),),
+        write=str,
+        takes="a whole number from 0 to 10, for example 2",
+    ),
     Key(
         name="empty_memory",
         fields=("empty_memory_bytes",),

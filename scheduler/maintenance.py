@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dure import wire
-from dure.errors import BeyondHorizon, InvalidRequest, NotDrained
+from dure.errors import BeyondHorizon, InvalidRequest, NotDrained, TooMany
 from dure.wire import FieldError
 from scheduler.actor import Actor
 from scheduler.core import words
@@ -22,6 +22,9 @@ from scheduler.store.db import Session
 from scheduler.store.times import from_wire
 from scheduler.touched import touched
 
+MOST = 100
+"""Drains of one node that are planned at once: far more than anybody plans, and far fewer than the calendar can count."""
+
 
 def drain(
     service: Service, session: Session, node: str, body: wire.DrainNode, *, actor: Actor, now: float
@@ -29,7 +32,7 @@ def drain(
     """Takes the node out of service. What is scheduled on it then goes elsewhere; what runs goes on to its end.
 
     Where a drain for that reason takes all of that time already, that one is answered and nothing is done.
-    Raises UnknownNode, InvalidRequest, BeyondHorizon.
+    Raises UnknownNode, InvalidRequest, BeyondHorizon, TooMany.
     """
     nodes.row(session, node)
     window = _window(body, now)
@@ -118,10 +121,17 @@ def _window(body: wire.DrainNode, now: float) -> range:
 
 
 def _there(session: Session, node: str, window: range, reason: str | None, now: float) -> tables.Drain | None:
-    """A drain of the node that takes all of that time, for that reason if one is said: another one would change nothing."""
-    for row in drains.open_of(session, [node], now=now):
+    """A drain of the node that takes all of that time, for that reason if one is said: another one would change nothing.
+
+    Raises TooMany where there is none, and no room for another.
+    """
+    found = drains.open_of(session, [node], now=now)
+    for row in found:
         if row.starts_at <= window.start and window.stop <= row.ends_at and reason in (None, row.reason):
             return row
+    if len(found) >= MOST:
+        said = f"{MOST} drains of node {node} are planned, which is the most; `dure node resume {node}` ends them all"
+        raise TooMany(said, numbers={"most": MOST})
     return None
 
 

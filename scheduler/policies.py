@@ -118,8 +118,8 @@ def _change(live: wire.Policy, wanted: wire.PolicyPut) -> Change:
     if changes and wanted.version != live.version:
         who = f"version {live.version}, by {live.actor} at {words.time(int(live.at.timestamp()))}"
         raise PolicyMoved(
-            f"this was made from version {wanted.version} of the policy, and {who}, is live; `dure policy diff --from {wanted.version}` shows "
-            f"what changed: take it over, and say version {live.version}",
+            f"this was made from version {wanted.version} of the policy, and {who}, is live; `dure policy diff --from "
+            f"{wanted.version}` shows what changed: take it over, and say version {live.version}",
             numbers={"version": wanted.version, "live": live.version},
         )
     return Change(live=live, wanted=wanted, changes=changes)

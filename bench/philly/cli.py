@@ -21,6 +21,7 @@ from bench.philly.report import Replayed
 from bench.philly.shapes import shape
 from bench.philly.trace import BadTrace, CompanyJob, Trace
 from bench.replay import easy as counting
+from bench.replay import options
 from bench.replay.drive import FOR_EVER_S
 from bench.results import Result, Value
 from dure import times
@@ -30,6 +31,8 @@ from scheduler.core.rules import LATE_SLOTS, RULES
 
 EXCERPT = Path("deploy") / "demo" / "philly" / "jobs.csv"
 MOST_GPUS = 80_000
+SLACK = 0.05
+"""What an ask may be promised later than its earliest start, as a part of its box, where nothing else is said."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -43,7 +46,7 @@ def main(words: Sequence[str]) -> int:
     warming.warm()
     described = machine.described()
     replayed = replay(found, gpus=wanted.gpus, quota=wanted.gpus * wanted.quota // 100, policy=_policy(wanted))
-    for warning in report.warnings(found, replayed.never_fit):
+    for warning in (*wanted.notes, *report.warnings(found, replayed.never_fit)):
         _say(warning)
     figures, classes, settings = report.figures(replayed), report.classes(replayed), _said(wanted, found)
     kept = [
@@ -125,11 +128,13 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     says("--gpus", type=_gpus, default=1152, help=f"of the pool, on nodes of {GPUS_PER_NODE} (default: %(default)s)")
     says("--quota", type=_within(1, 100), default=100, help="per cent of them that a company may hold (default: all)")
     says("--gap", type=_seconds, default=0, help="between two leases on a GPU, for example 30s (default: none)")
-    says("--slack", type=_slack, default=0.05, help="part of its box by which an ask may be promised later (default: %(default)s)")  # fmt: skip
+    says("--slack", type=_slack, help=f"part of its box by which an ask may be promised later (default: {SLACK})")
     says("--rule", choices=sorted(RULES), default=LATE_SLOTS, help="(default: %(default)s)")
     says("--asks", type=_within(1, 10**7), help="only the first so many")
     says("--json", action="store_true", help="the figures as JSON")
-    return parser.parse_args(words)
+    wanted = parser.parse_args(words)
+    wanted.slack, wanted.notes = options.slack(wanted.rule, wanted.slack, SLACK)
+    return wanted
 
 
 def _within(least: int, most: int) -> Callable[[str], int]:

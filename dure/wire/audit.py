@@ -13,6 +13,7 @@ class AuditAction(StrEnum):
     LEASE_ASK = "lease.ask"
     LEASE_CANCEL = "lease.cancel"
     LEASE_EXTEND = "lease.extend"
+    LEASE_KEEP = "lease.keep"
     LEASE_RELEASE = "lease.release"
     LEASE_RENEWAL = "lease.renewal"
     LEASE_RESIZE = "lease.resize"

@@ -66,6 +66,8 @@ class Pool(Wire):
     reserve_over_s: int
     seniority_s: int | None
     loss_grace_s: int = 300
+    no_show_after_s: int | None = None
+    keeps: int = 2
     policy_number: int | None = None
     """The version of the policy that it promises by."""
     created_at: Instant

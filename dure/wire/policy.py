@@ -60,6 +60,11 @@ class PoolPolicy(Wire):
     loss_grace_s: Annotated[int, Field(ge=0, le=86_400, strict=True)] = 300
     """A promise slips for lost capacity only once that was lost for so many seconds: most of it comes back."""
 
+    no_show_after_s: Annotated[int, Field(ge=60, le=86_400, strict=True)] | None = None
+    """A lease on which nothing runs for so many seconds after its start is given back; null: none is."""
+    keeps: Annotated[int, Field(ge=0, le=10, strict=True)] = 2
+    """How often a company may keep a lease that is to be given back."""
+
     @model_validator(mode="after")
     def _agrees(self) -> Self:
         for fields, said in contradictions(self.model_dump()):

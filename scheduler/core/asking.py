@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from scheduler.core import words
 from scheduler.core.book import Draft
 from scheduler.core.budget import Standing, left
 from scheduler.core.calendar import Box, earliest
@@ -109,6 +110,17 @@ class Case:
             "free_gpus_now": self.draft.free_at(self.now),
             "pool_gpus": self.draft.nominal,
         } | self._standing_numbers()
+
+    def out_of_service(self, until: int) -> Numbers:
+        """How many GPUs cannot be given at some instant of `[lo, until)`, whoever has booked what, and on which nodes."""
+        found = dict(self.draft.out_of_service)
+        for drain in self.draft.drains.values():
+            if drain.starts_at < until and drain.ends_at > self.lo and drain.node in self.draft.nodes:
+                node = self.draft.nodes[drain.node]
+                found[node.id] = max(node.nominal, node.capacity)
+        if not found:
+            return {}
+        return {"out_of_service_gpus": sum(found.values()), "out_of_service": words.named(sorted(found))}
 
     def _standing_numbers(self) -> Numbers:
         """What its company's quota limits beside GPUs at once, and what stands against it."""

@@ -131,7 +131,7 @@ def settled(plane: Book | Draft, one: Promise, lease_id: LeaseId, now: Instant) 
     estimate = min(one.estimate, lease.starts_at)
     numbers = {**one.numbers, "wait_s": lease.promised_start - now}
     if code is Code.STARTS_NOW:
-        numbers.pop("waits_for", None)
+        numbers = {name: number for name, number in numbers.items() if name not in _OF_WAITING}
     return replace(
         one,
         code=code,
@@ -159,9 +159,12 @@ def verdict(draft: Draft, ask: Ask, now: Instant, *, at_once: bool = False, wait
     if start is not None and case.may_book(ask.shape, start):
         return _promise(case, start) if ask is wanted else _as_many_as_fit(case, wanted, start)
     obstacle = case.obstacle() if start is None else "ahead"
+    numbers = case.numbers()
+    if obstacle == "capacity":
+        numbers |= case.out_of_service(case.hi + ask.duration_s)
     if ask.queue:
-        return Queued(code=_WAITS[obstacle], numbers=case.numbers(), first_fit=first_fit(draft, ask, case.lo))
-    numbers = case.numbers() | {"waits_for": obstacle} | case.instead().of_asked()
+        return Queued(code=_WAITS[obstacle], numbers=numbers, first_fit=first_fit(draft, ask, case.lo))
+    numbers |= {"waits_for": obstacle} | case.instead().of_asked()
     return Refusal(code=Code.NO_START_IN_WINDOW, numbers=numbers)
 
 
@@ -177,6 +180,10 @@ def at_least(ask: Ask) -> Ask:
     """The same ask for the least that it takes."""
     shape = ask.shape if ask.min_size is None else resized(ask.shape, ask.min_size)
     return ask if shape == ask.shape else replace(ask, shape=shape)
+
+
+_OF_WAITING = frozenset({"waits_for", "out_of_service", "out_of_service_gpus"})
+"""The numbers that say what a promise waits for."""
 
 
 def _promise(case: Case, start: Instant) -> Promise:
@@ -198,6 +205,8 @@ def _promise(case: Case, start: Instant) -> Promise:
         code = Code.STARTS_LATER
         if start > case.lo:
             numbers["waits_for"] = case.waited_for(start)
+            if numbers["waits_for"] == "capacity":
+                numbers |= case.out_of_service(start + ask.duration_s)
     end = Instant(slot + ask.duration_s)
     placement = place(draft, ask.shape, slot, end + draft.policy.gap_s, ask.purpose)
     return Promise(

@@ -215,7 +215,7 @@ class Node:
     nominal: int = 0
     """How many it has, the sick and quarantined ones too: what could be granted on a good day."""
     lost_at: Instant | None = None
-    """Since when it has less than it could; None while nothing is missing."""
+    """Since when it has less than it could or is silent; None while nothing is missing."""
     rack: str = ""
     island: str = ""
 

@@ -162,6 +162,11 @@ def row(session: Session, lease_id: str, *, actor: Actor, lock: bool = False) ->
     return found
 
 
+def known(session: Session, lease_id: str) -> Lease:
+    """A lease that is there, as it is now."""
+    return session.get_one(Lease, lease_id, populate_existing=True)
+
+
 Expected = Callable[[str], Mapping[model.LeaseId, model.Instant | None]]
 """When a pool's waiting leases are expected to start."""
 

@@ -90,6 +90,8 @@ def _wire(session: Session, found: Pool) -> wire.Pool:
         reserve_over_s=found.reserve_over_s,
         seniority_s=found.seniority_s,
         loss_grace_s=found.loss_grace_s,
+        no_show_after_s=found.no_show_after_s,
+        keeps=found.keeps,
         policy_number=found.policy_number,
         created_at=to_wire(found.created_at),
         generation=found.generation,

@@ -3,7 +3,15 @@ checks them."""
 
 from scheduler.store.tables.companies import Company, DefaultQuota, IdempotentAnswer, Quota, Token
 from scheduler.store.tables.fleet import Drain, Gpu, Node, Pool, PoolNode
-from scheduler.store.tables.leases import Allocation, AllocationUse, Lease, LeaseDay, LeaseSpan, PlacementRow
+from scheduler.store.tables.leases import (
+    Allocation,
+    AllocationUse,
+    Attendance,
+    Lease,
+    LeaseDay,
+    LeaseSpan,
+    PlacementRow,
+)
 from scheduler.store.tables.offers import Offer
 from scheduler.store.tables.policies import PolicyVersion
 from scheduler.store.tables.processes import Leader, Receiving
@@ -14,6 +22,7 @@ __all__ = [
     "Account",
     "Allocation",
     "AllocationUse",
+    "Attendance",
     "Audit",
     "Company",
     "Decision",

@@ -39,6 +39,7 @@ class Pool(SQLModel, table=True):
         CheckConstraint("extension_closes_s >= grace_s AND grace_s >= 0", name="extension"),
         CheckConstraint("renews_before_s >= 60", name="renewal"),
         CheckConstraint("loss_grace_s >= 0", name="loss_grace"),
+        CheckConstraint("no_show_after_s >= 60 AND keeps >= 0", name="no_show"),
         CheckConstraint("slack_ppm >= 0 AND reserve_ppm BETWEEN 0 AND 999999", name="policy"),
         UniqueConstraint("product"),
     )
@@ -58,6 +59,8 @@ class Pool(SQLModel, table=True):
     reserve_over_s: int = Field(default=0, sa_column=int_column())
     seniority_s: int | None = Field(default=None, sa_column=int_column(null=True))
     loss_grace_s: int = Field(default=300, sa_column=int_column())
+    no_show_after_s: int | None = Field(default=None, sa_column=int_column(null=True))
+    keeps: int = Field(default=2, sa_column=int_column())
     policy_number: int = Field(sa_column=Column(BigInteger, ForeignKey("policy_version.number"), nullable=False))
 
 

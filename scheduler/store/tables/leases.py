@@ -99,6 +99,19 @@ class Lease(SQLModel, table=True):
     """When its days were written down as `LeaseDay`; from then on nothing that agents say of it counts."""
 
 
+class Attendance(SQLModel, table=True):
+    """Whether anything was seen to run on a lease, in a pool that gives back those on which nothing does."""
+
+    __table_args__ = (CheckConstraint("kept >= 0 AND (kept = 0) = (kept_at IS NULL)", name="kept"),)
+
+    lease: str = Field(sa_column=ref_column("lease.id", key=True))
+    shown_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    told_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    """When its company was warned that it is given back, since it last kept it."""
+    kept_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    kept: int = Field(default=0, sa_column=int_column())
+
+
 class LeaseSpan(SQLModel, table=True):
     """Append-only: a lease had so many GPUs over `[since, until)`, before it was resized. Its row has its present size."""
 

@@ -232,17 +232,17 @@ class Story:
         self.say("show_policy", "a version that is none", "auditor", "GET", "/v1/policy?version=99")
         body = {name: live[name] for name in ("version", "programme", "pools")}
         body["programme"] = {"zone": "Asia/Seoul"}
-        body["pools"]["h100-80gb"] |= {"slack_ppm": 40_000}
-        why = "reason=our+periods+begin+in+Seoul"
+        body["pools"]["h100-80gb"] |= {"slack_ppm": 40_000, "no_show_after_s": 1800}
+        why = "reason=periods+begin+in+Seoul"
         self.say(
             "put_policy",
-            "another zone and less slack: what would it do",
+            "another zone, and no-shows: what would it do",
             "admin",
             "PUT",
             "/v1/policy?dry_run=true",
             body,
         )
-        self.say("put_policy", "another zone and less slack", "admin", "PUT", f"/v1/policy?{why}", body)
+        self.say("put_policy", "another zone, and no-shows", "admin", "PUT", f"/v1/policy?{why}", body)
         self.say("put_policy", "the same again", "admin", "PUT", f"/v1/policy?{why}", body)
         other = {**body, "programme": {"zone": "UTC"}}
         self.say("put_policy", "made from a version that is not live", "admin", "PUT", f"/v1/policy?{why}", other)
@@ -278,6 +278,8 @@ class Story:
         self.say(
             "shrink_lease", "a gang by one node", "acme", "POST", f"/v1/leases/{gang}/shrink?dry_run=true", {"nodes": 1}
         )
+        self.say("keep_lease", "nothing runs on it yet", "acme", "POST", f"{path}/keep")
+        self.say("keep_lease", "one that has not started", "acme", "POST", f"/v1/leases/{gang}/keep")
         self.say("set_renewal", "for training", "acme", "PUT", f"{path}/renewal", {"renew": True})
         inference = {
             "pool": "h100-80gb", "shape": {"gpus": 1}, "duration_s": 3600, "purpose": "inference", "name": "chat",

@@ -20,6 +20,7 @@ MAY = {
     "add_webhook": PEOPLE,
     "ask": PEOPLE,
     "cancel_lease": PEOPLE,
+    "keep_lease": PEOPLE,
     "enable_webhook": PEOPLE,
     "enroll_node": ADMINS,
     "issue_token": ADMINS,

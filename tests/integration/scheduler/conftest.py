@@ -17,7 +17,7 @@ from scheduler.store import joining, leases, nodes, pools, quotas, reports
 from scheduler.store.books import Books, fresh
 from scheduler.store.db import Database
 from scheduler.store.tables import Account
-from scheduler.turns import budgets, queue, renewals, starts, stops
+from scheduler.turns import attendance, budgets, queue, renewals, starts, stops
 
 T0 = 1_800_000_000
 DAY = datetime(2027, 1, 15, tzinfo=UTC)
@@ -174,6 +174,9 @@ class World:
         with self.db.begin() as session:
             stops.quarantine_unproved(session, now=now)
             stops.lift_proved(session, now=now)
+        with self.db.begin() as session:
+            for pool in attendance.due(session, now=now):
+                attendance.look(session, pool, now=now)
         with self.db.begin() as session:
             budgets.roll(session, self.pool, now=now)
         with self.db.begin() as session:

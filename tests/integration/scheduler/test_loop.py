@@ -10,9 +10,11 @@ from scheduler import jobs
 from scheduler.loop import Loop
 from scheduler.metrics import Counters
 from scheduler.store import counting, idempotency
+from scheduler.store.db import Database
 from scheduler.store.leader import Deposed, Lead
 from scheduler.turns.starts import Leading
 from tests.integration.scheduler.conftest import T0, World
+from tests.integration.scheduler.test_attendance import see
 
 H100 = {"pool": "h100"}
 
@@ -69,6 +71,23 @@ def test_a_loop_that_was_down_for_a_minute_catches_up_and_the_lateness_is_a_metr
     turning.tick(T0 + 130)
     assert turning.world.lease(lease).state == "ended"
     assert turning.value("dure_lease_end_lateness_seconds_sum", H100) == 30
+
+
+def test_a_lease_on_which_nothing_runs_is_given_back_by_the_loop_and_none_while_the_clock_is_doubted(
+    database: Database,
+) -> None:
+    turning = Turning(World(database).found(no_show_after_s=600))
+    lease = turning.world.ask(8, duration_s=3600)
+    turning.tick(T0)
+    for second, stepped in ((300, False), (600, True), (601, False), (603, False)):
+        see(turning.world, T0 + second)
+        turning.clock.stepped = stepped
+        turning.tick(T0 + second)
+        if stepped:
+            assert turning.world.lease(lease).state == "active"
+    assert turning.world.lease(lease).end_cause == "no_show"
+    assert turning.loop.lead is not None
+    turning.loop.lead.close()
 
 
 def test_a_lease_that_never_started_is_counted(turning: Turning) -> None:

@@ -19,7 +19,7 @@ offer search, offer list, offer show, offer claim, policy show, policy check, po
 pool add, pool list, pool show, pool policy, node enroll, node list, node show, node drain, node resume, node label,
 webhook add, webhook list, webhook show, webhook deliveries, webhook test, webhook rotate, webhook enable, webhook remove,
 decision show, decision replay, lease explain,
-lease list, lease show, lease release, lease cancel, lease watch, lease events, lease extend, lease shrink, lease resize, lease renew
+lease list, lease show, lease release, lease cancel, lease watch, lease events, lease extend, lease shrink, lease resize, lease renew, lease keep
 """
 
 
@@ -53,7 +53,7 @@ def test_every_command_answers_in_json_and_takes_a_context(path: str) -> None:
 
 
 CHANGES = """
-ask, lease release, lease cancel, lease extend, lease shrink, lease resize, lease renew, offer claim, company add,
+ask, lease release, lease cancel, lease extend, lease shrink, lease resize, lease renew, lease keep, offer claim, company add,
 quota set, quota remove, quota default, quota import,
 token issue, token revoke, pool add, pool policy, node enroll, node drain, node resume, node label,
 webhook add, webhook rotate, webhook enable, webhook remove, ledger adjust, policy apply

@@ -66,6 +66,7 @@ def a_client(api: Api, **more: Any) -> Client:
         (lambda c: c.ask(ASK), "POST", "/v1/leases", answers.a_lease()),
         (lambda c: c.lease("l"), "GET", "/v1/leases/l", answers.a_lease()),
         (lambda c: c.release("l"), "POST", "/v1/leases/l/release", answers.a_lease("ended")),
+        (lambda c: c.keep("l"), "POST", "/v1/leases/l/keep", answers.a_lease("active")),
         (lambda c: c.cancel("l"), "POST", "/v1/leases/l/cancel", answers.a_lease("cancelled")),
         (
             lambda c: c.add_webhook(wire.WebhookCreate(url="https://h.example/")),

@@ -180,6 +180,8 @@ pool_policies = st.fixed_dictionaries(
         "reserve_over_s": _seconds(0, HORIZON_S),
         "seniority_s": st.none() | _seconds(0, HORIZON_S),
         "loss_grace_s": _seconds(0, 86_400),
+        "no_show_after_s": st.none() | _seconds(60, 86_400),
+        "keeps": st.integers(0, 10),
     }
 ).map(_pool)
 
