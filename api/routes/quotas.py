@@ -147,7 +147,7 @@ def remove_default(pool: wire.PoolName, call: AdminWrites) -> Response:
 def _set(call: Call, change: Callable[[Admitted], wire.Quota], revoke: Sequence[str], *, dry_run: bool) -> Response:
     def work(at: Admitted) -> wire.Quota:
         found = change(at)
-        revoked = revoking.revoke(at.session, revoke, [(found.company, found.pool)], actor=at.actor, now=at.now)
+        revoked = revoking.revoke(at.session, revoke, {found.pool: [found.company]}, actor=at.actor, now=at.now)
         if not revoked:
             return found
         found = quotas.get(at.session, found.company, found.pool, now=at.now)

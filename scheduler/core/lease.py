@@ -48,8 +48,8 @@ def advance(lease: Lease, to: State, cause: Cause, now: Instant) -> Lease:
     """The lease after it moved to `to`; raises `IllegalTransition` where the table has no such way.
 
     The first cause of an end is kept. A lease that stops before it started stops at its `starts_at`, so that nothing
-    of it is charged; a cancelled one has a cause of its end only where it was revoked. One that goes back to the queue loses its slot and its promise, but not what it was told: its notice
-    is from now on no longer than its start was away.
+    of it is charged; a cancelled one has a cause of its end only where it was revoked. One that goes back to the queue
+    loses its slot and its promise, but not what it was told: its notice is from now on no longer than its start was away.
     """
     moved = _moved(lease, to)
     match to:

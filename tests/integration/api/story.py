@@ -372,9 +372,13 @@ class Story:
         wanted = {"longest_s": 259_200, "budget": budget}
         self.say("change_quota", "2,000 GPU-hours a month, and no lease over 72 hours", "admin", "PATCH", path, wanted)
         ask = {"pool": "h100-80gb", "shape": {"gpus": 4}, "duration_s": 7200, "start": "2026-11-25T09:00:00+09:00"}
-        lease = self._sent("ask", "tomorrow", "acme", "POST", "/v1/leases", {**ask, "name": "nightly"}, told=False)["id"]
+        lease = self._sent("ask", "tomorrow", "acme", "POST", "/v1/leases", {**ask, "name": "nightly"}, told=False)[
+            "id"
+        ]
         lower = {"gpus": 2}
-        self.say("change_quota", "2 GPUs: which promises are beyond it", "admin", "PATCH", f"{path}?dry_run=true", lower)
+        self.say(
+            "change_quota", "2 GPUs: which promises are beyond it", "admin", "PATCH", f"{path}?dry_run=true", lower
+        )
         self.say("change_quota", "2 GPUs, and one promise back", "admin", "PATCH", f"{path}?revoke={lease}", lower)
         self.say("change_quota", "a promise that is not beyond it", "admin", "PATCH", f"{path}?revoke={UNKNOWN}", lower)
         term = {"budget": {"gpu_seconds": 3600, "period": "term", "begins_at": "2026-12-01T00:00:00+09:00"}}

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -372,7 +373,7 @@ def test_two_admins_at_once_each_change_what_they_name(site: Site) -> None:
     assert (found["longest_s"], found["open_asks"], found["furthest_s"], found["gpus"]) == (500, 7, 900, 9)
     assert found["budget"]["gpu_seconds"] == 10_000
     acts = site.get("admin", "/v1/audit?action=quota.set&subject=acme/h100").json()["items"]
-    assert all(later["before"] == {**earlier["after"]} for later, earlier in zip(acts, acts[1:], strict=False))
+    assert all(later["before"] == {**earlier["after"]} for later, earlier in pairwise(acts))
     assert site.get("admin", "/v1/ledger/verify").json()["faults"] == []
 
 

@@ -24,11 +24,8 @@ TYPES: dict[str, Any] = {
     "enroll_node": wire.IssuedToken,
     "explain_lease": wire.Explanation,
     "issue_token": wire.IssuedToken,
-<<<<<<< HEAD
     "list_all_quotas": wire.Page[wire.QuotaOf],
-=======
     "keep_lease": wire.Lease,
->>>>>>> main
     "list_companies": wire.Page[wire.Company],
     "list_deliveries": wire.Page[wire.Delivery],
     "list_events": wire.Page[wire.Event],
