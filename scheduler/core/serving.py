@@ -1,0 +1,86 @@
+"""The queue is served: in the order that it comes in, or where shares count, in that of its companies' turns.
+
+Where a pool may be contended, whose company has had least by its share comes first, and of a company who asked first; each
+grant counts at once. Whose turn it is may start beyond its share as soon as its notice allows. For later it is promised no
+more than one such start, while nothing else of its company waits for one: so a gang comes to its room, and nobody books
+what others are entitled to.
+"""
+
+import heapq
+from collections.abc import Iterator, Sequence
+
+from scheduler.core import decide
+from scheduler.core.book import Draft
+from scheduler.core.contention import NONE
+from scheduler.core.fairness import Ranks
+from scheduler.core.lease import scheduled
+from scheduler.core.model import Ask, Code, CompanyId, Instant, LeaseId, Promise, Queued, Shape, Verdict
+from scheduler.core.sharing import Turn
+
+Queue = Sequence[tuple[LeaseId, Ask, Instant]]
+"""Queued asks in the order of arrival, each with when it was asked."""
+
+Served = Iterator[tuple[LeaseId, Verdict]]
+
+
+def served(draft: Draft, queue: Queue, now: Instant) -> Served:
+    """What each gets beside those that were served before it; promises are in the draft."""
+    if draft.policy.contended == NONE:
+        return _each(draft, queue, now)
+    return _Turns(draft, queue, now).run()
+
+
+def _each(draft: Draft, queue: Queue, now: Instant) -> Served:
+    for lease_id, ask, asked_at in queue:
+        one = decide.verdict(draft, ask, now, waited=True)
+        if isinstance(one, Promise):
+            draft.put(scheduled(lease_id, ask, asked_at, one))
+        yield lease_id, one
+
+
+class _Turns:
+    """One serving; each ask is looked at once."""
+
+    def __init__(self, draft: Draft, queue: Queue, now: Instant) -> None:
+        self._draft, self._now = draft, now
+        self._ranks = Ranks.of(draft.fair, draft.leases.values(), draft.policy, now)
+        self._lines: dict[CompanyId, list[tuple[LeaseId, Ask, Instant]]] = {}
+        for one in reversed(queue):
+            self._lines.setdefault(one[1].company, []).append(one)
+        self._ahead = {draft.leases[lease_id].company for _, lease_id in draft.waiting.keys}
+        """Who has something that waits for its start already."""
+        self._tried: dict[tuple[CompanyId, Shape, Instant | None, Instant | None, int], tuple[int, Queued]] = {}
+
+    def run(self) -> Served:
+        """Ends once everybody was looked at."""
+        turns = [self._turn(company) for company in self._lines]
+        heapq.heapify(turns)
+        while turns:
+            company = heapq.heappop(turns)[-1]
+            lease_id, ask, asked_at = self._lines[company].pop()
+            one = self._verdict(ask)
+            if isinstance(one, Promise):
+                lease = scheduled(lease_id, ask, asked_at, one)
+                self._draft.put(lease)
+                self._ranks.grant(company, lease.gpus, lease.duration_s)
+                if one.promised > max(self._now + ask.notice_s, ask.start or 0):
+                    self._ahead.add(company)
+            yield lease_id, one
+            if self._lines[company]:
+                heapq.heappush(turns, self._turn(company))
+
+    def _turn(self, company: CompanyId) -> tuple[int, Instant, LeaseId, CompanyId]:
+        lease_id, _, asked_at = self._lines[company][-1]
+        return self._ranks.rank(company), asked_at, lease_id, company
+
+    def _verdict(self, ask: Ask) -> Verdict:
+        """Who found no room is followed by the same for as long of its company: that finds none either in this serving."""
+        kind = (ask.company, ask.shape, ask.start, ask.start_by, ask.notice_s)
+        known = self._tried.get(kind)
+        if known is not None and ask.duration_s >= known[0]:
+            return known[1]
+        turn = Turn(ahead=ask.company not in self._ahead)
+        one = decide.verdict(self._draft, ask, self._now, waited=True, turn=turn)
+        if isinstance(one, Queued) and one.code is Code.WAITS_FOR_SHARE and ask.min_size is None:
+            self._tried[kind] = ask.duration_s, one
+        return one
