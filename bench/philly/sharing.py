@@ -21,8 +21,8 @@ class Moment:
     """From `at` on each company ran so many GPUs, and had asked for so many more that had not started."""
 
     at: int
-    runs: Mapping[str, int]
-    waits: Mapping[str, int]
+    runs: Mapping[CompanyId, int]
+    waits: Mapping[CompanyId, int]
 
 
 @dataclass
@@ -30,7 +30,9 @@ class SharingDrive(NodesDrive):
     """`moments` are what became of it, an entry an event."""
 
     moments: list[Moment] = field(default_factory=list[Moment])
-    _queue: dict[LeaseId, tuple[LeaseId, Ask, Instant]] = field(default_factory=dict[LeaseId, tuple[LeaseId, Ask, Instant]])
+    _queue: dict[LeaseId, tuple[LeaseId, Ask, Instant]] = field(
+        default_factory=dict[LeaseId, tuple[LeaseId, Ask, Instant]]
+    )
     _wanted: Wanted = field(default_factory=lambda: Wanted(gpus={}, pool_gpus=0))
     _running: Counter[CompanyId] = field(default_factory=Counter[CompanyId])
     _counted: int = 0
@@ -78,5 +80,3 @@ class SharingDrive(NodesDrive):
         place = self._places[lease_id]
         self._first[place] = promise.promised
         heapq.heappush(self._heap, (promise.start, Event.START, place))
-
-

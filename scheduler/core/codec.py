@@ -87,13 +87,8 @@ def encode(item: Item) -> Json:
             return _policy(item)
         case Mix():
             return {"weights": [list(pair) for pair in item.weights], "until": item.until}
-        case Share():
-            group: Json = {"group": item.group} if item.group else {}
-            return {"company": item.company, "shares": item.shares} | group
-        case Group():
-            return {"name": item.name, "shares": item.shares}
-        case Uses():
-            return {"at": item.at, "of": [[one.company, one.used, one.entitled] for one in item.of]}
+        case Share() | Group() | Uses():
+            return _fair(item)
 
 
 def decode(kind: str, value: Mapping[str, Any]) -> Item:
@@ -112,12 +107,8 @@ def decode(kind: str, value: Mapping[str, Any]) -> Item:
         case "mix":
             weights = tuple((size, weight) for size, weight in value["weights"])
             return Mix(weights=weights, until=Instant(value["until"]))
-        case "share":
-            return Share(**value)
-        case "group":
-            return Group(**value)
-        case "uses":
-            return _to_uses(value)
+        case "share" | "group" | "uses":
+            return _to_fair(kind, value)
         case _:
             raise ValueError(f"no item of a book is a {kind}")
 
@@ -199,10 +190,23 @@ def _to_quota(value: Mapping[str, Any]) -> Quota:
     return Quota(company=CompanyId(value["company"]), gpus=value["gpus"], periods=periods, **limits)
 
 
-def _to_uses(value: Mapping[str, Any]) -> Uses:
-    found = (
-        Use(company=CompanyId(company), used=used, entitled=entitled) for company, used, entitled in value["of"]
-    )
+def _fair(item: Share | Group | Uses) -> Json:
+    match item:
+        case Share():
+            group: Json = {"group": item.group} if item.group else {}
+            return {"company": item.company, "shares": item.shares} | group
+        case Group():
+            return {"name": item.name, "shares": item.shares}
+        case Uses():
+            return {"at": item.at, "of": [[one.company, one.used, one.entitled] for one in item.of]}
+
+
+def _to_fair(kind: str, value: Mapping[str, Any]) -> Share | Group | Uses:
+    if kind == "share":
+        return Share(**value)
+    if kind == "group":
+        return Group(**value)
+    found = (Use(company=CompanyId(company), used=used, entitled=entitled) for company, used, entitled in value["of"])
     return Uses(at=Instant(value["at"]), of=tuple(found))
 
 

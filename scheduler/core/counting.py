@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scheduler.core.book import Book
-from scheduler.core.halving import halved
+from scheduler.core.halving import factor, halved
 from scheduler.core.model import CompanyId, Instant, Lease, State
 from scheduler.core.quota import HOLDING
 from scheduler.core.serving import Queue
@@ -60,17 +60,16 @@ def counted(book: Book, used: Mapping[CompanyId, int], wants: Wanted, now: Insta
         book.fair.groups,
         book.quotas,
     )
+    left = factor(passed_s, half_life_s)
     old = {one.company: one for one in before.of}
     found: list[Use] = []
     for company in sorted(old.keys() | due.keys() | used.keys()):
         was = old.get(company) or Use(company=company, used=0, entitled=0)
         one = Use(
             company=company,
-            used=halved(was.used, passed_s, half_life_s) + used.get(company, 0),
-            entitled=halved(was.entitled, passed_s, half_life_s) + due.get(company, 0),
+            used=halved(was.used, left) + used.get(company, 0),
+            entitled=halved(was.entitled, left) + due.get(company, 0),
         )
         if one.used or one.entitled:
             found.append(one)
     return Uses(at=now, of=tuple(found))
-
-

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from scheduler.core import reserve
 from scheduler.core.budget import Standing
 from scheduler.core.codec import Item
-from scheduler.core.contention import NONE, calm
 from scheduler.core.compiled import choose
+from scheduler.core.contention import NONE, calm
 from scheduler.core.fragmentation import Mix, forecast, stranded
 from scheduler.core.model import CompanyId, Drain, Lease, LeaseId, Node, Policy, State
 from scheduler.core.quota import HOLDING, Quota

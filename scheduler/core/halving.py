@@ -32,6 +32,6 @@ def factor(passed_s: int, half_life_s: int) -> int:
     return left >> min(halves, _UNIT + 1)
 
 
-def halved(amount: int, passed_s: int, half_life_s: int) -> int:
-    """What is left of an amount, 0 or more, rounded down."""
-    return amount * factor(passed_s, half_life_s) >> _UNIT
+def halved(amount: int, by: int) -> int:
+    """What is left of an amount, 0 or more, by a `factor`; rounded down."""
+    return amount * by >> _UNIT

@@ -6,7 +6,7 @@ then queued asks are decided again, in order. It is safe to do again at any time
 but earlier, and soon nobody at all.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from scheduler.core import decide, serving

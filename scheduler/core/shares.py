@@ -6,6 +6,7 @@ stands beside the groups. A company with a quota of which nobody said a share ha
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from scheduler.core.model import CompanyId, Instant
 from scheduler.core.quota import Quota
@@ -55,13 +56,8 @@ class Uses:
 
 UNCOUNTED = Uses(at=Instant(0), of=())
 
-Weights = Mapping[str, Mapping[CompanyId, int]]
-"""The weights in each group; who is in none is in a group of its own, named with a `/` before the company."""
 
-
-def members(
-    shares: Mapping[CompanyId, Share], quotas: Mapping[CompanyId, Quota]
-) -> dict[str, dict[CompanyId, int]]:
+def members(shares: Mapping[CompanyId, Share], quotas: Mapping[CompanyId, Quota]) -> dict[str, dict[CompanyId, int]]:
     """Everybody who has a share or a quota, by group."""
     found: dict[str, dict[CompanyId, int]] = {}
     with_quota = {company for company, quota in quotas.items() if quota.gpus}
@@ -94,15 +90,21 @@ def parts(
     }
 
 
-def filled(amount: int, weights: Mapping[str, int], wanted: Mapping[str, int]) -> dict[str, int]:
+N = TypeVar("N", bound=str)
+
+
+def filled(amount: int, weights: Mapping[N, int], wanted: Mapping[N, int]) -> dict[N, int]:
     """Weighted max-min: `amount` poured into vessels as wide as their weights and as high as what is wanted.
 
     Nobody gets more than is wanted, and whoever gets less has no less by weight than anybody else (water-filling,
     Bertsekas and Gallager, "Data Networks", 6.5.2). In whole units, rounded down.
     """
-    order = sorted((name for name in weights if wanted.get(name, 0) > 0), key=lambda name: (wanted[name] * WHOLE // weights[name], name))
+    order = sorted(
+        (name for name in weights if wanted.get(name, 0) > 0),
+        key=lambda name: (wanted[name] * WHOLE // weights[name], name),
+    )
     left, width = amount, sum(weights[name] for name in order)
-    found: dict[str, int] = {}
+    found: dict[N, int] = {}
     for name in order:
         found[name] = min(wanted[name], left * weights[name] // width)
         left -= found[name]
@@ -124,6 +126,5 @@ def entitled(
     poured = filled(amount, weights, asked)
     result: dict[CompanyId, int] = {}
     for name, inside in found.items():
-        for company, got in filled(poured.get(name, 0), inside, wanted).items():
-            result[CompanyId(company)] = got
+        result |= filled(poured.get(name, 0), inside, wanted)
     return result
