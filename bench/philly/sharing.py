@@ -7,29 +7,28 @@ import heapq
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from bench.philly.drive import NodesDrive
+from bench.philly.trace import CompanyJob
 from bench.replay.drive import Event
 from scheduler.core.counting import Wanted, counted, wanted
 from scheduler.core.decide import decide
-from scheduler.core.model import Ask, CompanyId, Instant, LeaseId, Promise, State
+from scheduler.core.model import Ask, CompanyId, Instant, LeaseId, Policy, Promise, State
 from scheduler.core.replan import replan
+from scheduler.core.shares import Share
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """From `at` on each company ran so many GPUs, and had asked for so many more that had not started."""
-
-    at: int
-    runs: Mapping[CompanyId, int]
-    waits: Mapping[CompanyId, int]
+def skewed(companies: Sequence[str], low: int, high: int) -> dict[str, int]:
+    """Shares from `low` to `high` in equal steps, in the order of the companies, as the smallest whole numbers of that sort."""
+    steps = max(1, len(companies) - 1)
+    return {company: low * steps + (high - low) * k for k, company in enumerate(companies)}
 
 
 @dataclass
 class SharingDrive(NodesDrive):
-    """`moments` are what became of it, an entry an event."""
+    """One replay on its way; `run` answers what became of each job, as without shares."""
 
-    moments: list[Moment] = field(default_factory=list[Moment])
     _queue: dict[LeaseId, tuple[LeaseId, Ask, Instant]] = field(
         default_factory=dict[LeaseId, tuple[LeaseId, Ask, Instant]]
     )
@@ -37,22 +36,26 @@ class SharingDrive(NodesDrive):
     _running: Counter[CompanyId] = field(default_factory=Counter[CompanyId])
     _counted: int = 0
 
+    @classmethod
+    def among(
+        cls, jobs: Sequence[CompanyJob], *, gpus: int, quota: int, policy: Policy, shares: Mapping[str, int]
+    ) -> Self:
+        """On so many GPUs, by these shares; a company may hold `quota` of them at once."""
+        drive = cls.on(jobs, gpus=gpus, quota=quota, policy=policy)
+        said = [Share(company=CompanyId(company), shares=count) for company, count in shares.items()]
+        drive.book = drive.book.changed(said)
+        return drive
+
     def _turn(self, now: Instant) -> None:
         passed_s, self._counted = now - self._counted, now
         used = {company: gpus * passed_s for company, gpus in self._running.items()}
         self.book = self.book.changed([counted(self.book, used, self._wanted, now)])
         super()._turn(now)
-        self._look(now)
-
-    def _look(self, now: Instant) -> None:
-        """What runs and what is wanted until the next event."""
         self._running = Counter[CompanyId]()
         for lease in self.book.leases.values():
             if lease.state is State.ACTIVE:
                 self._running[lease.company] += lease.gpus
         self._wanted = wanted(self.book, list(self._queue.values()), now)
-        waits = {company: gpus - self._running[company] for company, gpus in self._wanted.gpus.items()}
-        self.moments.append(Moment(at=now, runs=dict(self._running), waits=waits))
 
     def _ask(self, places: Sequence[int], now: Instant) -> None:
         asks = [(self._names[place], self._asked(place)) for place in places]

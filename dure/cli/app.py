@@ -10,12 +10,14 @@ from dure.cli import (
     decision,
     events,
     exits,
+    fair,
     lease,
     ledger,
     node,
     offer,
     pool,
     quota,
+    share,
     status,
     token,
     usage,
@@ -68,6 +70,8 @@ app.add_typer(pool.app, name="pool")
 app.add_typer(node.app, name="node")
 app.add_typer(company.app, name="company")
 app.add_typer(quota.app, name="quota")
+app.add_typer(share.app, name="share")
+app.add_typer(fair.app, name="fair")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(token.app, name="token")
 audit.register(app)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_serializer, model_validator
 
+from dure.wire.shares import Contended
 from dure.wire.values import (
     HORIZON_S,
     CompanyName,
@@ -16,6 +17,9 @@ from dure.wire.values import (
     PoolName,
     Wire,
 )
+
+YEARS_S = 10 * 366 * 86_400
+"""The longest half-life."""
 
 DomainName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,63}$")]
 Rule = Literal["late-slots", "earliest-slot", "only-earlier"]
@@ -67,6 +71,13 @@ class PoolCreate(Wire):
     reserve_over_s: Annotated[int, Field(ge=0, le=HORIZON_S, strict=True)] = 0
     seniority_s: Annotated[int, Field(ge=0, le=HORIZON_S, strict=True)] | None = None
     """What has waited longer than this goes first when room appears, and keeps its earliest slot."""
+    contended: Contended = "none"
+    """When shares count: `none` never, `booked` where more than `contended_ppm` of the pool is booked, `always`."""
+    contended_ppm: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] = 900_000
+    half_life_s: Annotated[int, Field(ge=60, le=YEARS_S, strict=True)] = 604_800
+    """What was used counts half after so many seconds."""
+    entry_s: Annotated[int, Field(ge=0, le=HORIZON_S, strict=True)] = 3600
+    """Up to so many seconds of a lease count as it is granted, before they are used."""
 
 
 class Pool(Wire):
@@ -82,6 +93,10 @@ class Pool(Wire):
     reserve_ppm: int
     reserve_over_s: int
     seniority_s: int | None
+    contended: Contended = "none"
+    contended_ppm: int = 900_000
+    half_life_s: int = 604_800
+    entry_s: int = 3600
     created_at: Instant
     generation: int
     """Counts the decisions and changes of this pool."""
@@ -101,6 +116,10 @@ class PolicyChange(Wire):
     seniority_s: Annotated[int | None, Field(ge=0, le=HORIZON_S, strict=True)] = None
     extension_closes_s: Annotated[int | None, Field(ge=0, le=86_400, strict=True)] = None
     renews_before_s: Annotated[int | None, Field(ge=60, le=86_400, strict=True)] = None
+    contended: Contended | None = None
+    contended_ppm: Annotated[int | None, Field(ge=0, le=1_000_000, strict=True)] = None
+    half_life_s: Annotated[int | None, Field(ge=60, le=YEARS_S, strict=True)] = None
+    entry_s: Annotated[int | None, Field(ge=0, le=HORIZON_S, strict=True)] = None
 
     @model_serializer
     def said(self) -> dict[str, Any]:
@@ -112,8 +131,8 @@ class PolicyChange(Wire):
     def _something(self) -> Self:
         if not self.said():
             raise ValueError(
-                "say what to change: rule, slack_ppm, reserve_ppm, reserve_over_s, seniority_s, extension_closes_s or "
-                "renews_before_s"
+                "say what to change: rule, slack_ppm, reserve_ppm, reserve_over_s, seniority_s, extension_closes_s, "
+                "renews_before_s, contended, contended_ppm, half_life_s or entry_s"
             )
         return self
 

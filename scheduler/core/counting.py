@@ -44,8 +44,17 @@ def _is_wanted(lease: Lease, now: Instant) -> bool:
     return (lease.start or 0) <= now and (lease.movable or (lease.starts_at or 0) <= now)
 
 
+LONGEST_S = 3600
+"""Of a longer time between two counts only so much is counted: of what was wanted before nobody knows any more."""
+
+
+def since(before: Uses, now: Instant) -> Instant:
+    """From when on the count at `now` counts what was used."""
+    return Instant(max(before.at, now - LONGEST_S))
+
+
 def counted(book: Book, used: Mapping[CompanyId, int], wants: Wanted, now: Instant) -> Uses:
-    """The count at `now`: since the one before each used so many GPU-seconds, and everybody wanted so much.
+    """The count at `now`: `since` the one before each used so many GPU-seconds, and everybody wanted so much.
 
     The first one begins to count.
     """
@@ -53,9 +62,10 @@ def counted(book: Book, used: Mapping[CompanyId, int], wants: Wanted, now: Insta
     if before == UNCOUNTED:
         return Uses(at=now, of=())
     passed_s = max(0, now - before.at)
+    counted_s = min(passed_s, LONGEST_S)
     due = entitled(
-        wants.pool_gpus * passed_s,
-        {company: gpus * passed_s for company, gpus in wants.gpus.items()},
+        wants.pool_gpus * counted_s,
+        {company: gpus * counted_s for company, gpus in wants.gpus.items()},
         book.fair.shares,
         book.fair.groups,
         book.quotas,

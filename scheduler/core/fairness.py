@@ -74,8 +74,8 @@ class Ranks:
     def of(cls, fair: Fair, leases: Iterable[Lease], policy: Policy, now: Instant) -> "Ranks":
         entered = Counter[CompanyId]()
         for lease in leases:
-            if lease.state in HOLDING:
-                entered[lease.company] += _entry(lease, policy.entry_s, now)
+            if lease.state in HOLDING and (entry_s := _entry_s(lease, policy.entry_s, now)) > 0:
+                entered[lease.company] += lease.gpus * entry_s
         return cls(fair, fair.uses.excess(), entered, policy.entry_s)
 
     def grant(self, company: CompanyId, gpus: int, duration_s: int) -> None:
@@ -91,7 +91,7 @@ class Ranks:
         return self.beyond(company) * WHOLE // max(1, self.fair.parts.get(company, 0))
 
 
-def _entry(lease: Lease, entry_s: int, now: Instant) -> int:
-    """What counts of a lease before it is used: the first part of its box, less what of it is over."""
-    ran_s = max(0, now - (lease.starts_at or now)) if lease.state is not State.SCHEDULED else 0
-    return lease.gpus * max(0, min(lease.duration_s, entry_s) - ran_s)
+def _entry_s(lease: Lease, entry_s: int, now: Instant) -> int:
+    """How much of a box counts before it is used: its first part, less what of it is over; at most 0 once that is past."""
+    ran_s = 0 if lease.state is State.SCHEDULED or lease.starts_at is None else max(0, now - lease.starts_at)
+    return min(lease.duration_s, entry_s) - ran_s

@@ -14,7 +14,7 @@ from scheduler.core.book import Draft
 from scheduler.core.contention import NONE
 from scheduler.core.fairness import Ranks
 from scheduler.core.lease import scheduled
-from scheduler.core.model import Ask, Code, CompanyId, Instant, LeaseId, Promise, Queued, Shape, Verdict
+from scheduler.core.model import Ask, Code, CompanyId, Instant, LeaseId, Promise, Queued, Verdict
 from scheduler.core.sharing import Turn
 
 Queue = Sequence[tuple[LeaseId, Ask, Instant]]
@@ -49,7 +49,6 @@ class _Turns:
             self._lines.setdefault(one[1].company, []).append(one)
         self._ahead = {draft.leases[lease_id].company for _, lease_id in draft.waiting.keys}
         """Who has something that waits for its start already."""
-        self._tried: dict[tuple[CompanyId, Shape, Instant | None, Instant | None, int], tuple[int, Queued]] = {}
 
     def run(self) -> Served:
         """Ends once everybody was looked at."""
@@ -66,7 +65,9 @@ class _Turns:
                 if one.promised > max(self._now + ask.notice_s, ask.start or 0):
                     self._ahead.add(company)
             yield lease_id, one
-            if self._lines[company]:
+            if isinstance(one, Queued) and one.code is Code.WAITS_FOR_SHARE and (ask.start or 0) <= self._now:
+                yield from ((behind, one) for behind, _, _ in reversed(self._lines[company]))
+            elif self._lines[company]:
                 heapq.heappush(turns, self._turn(company))
 
     def _turn(self, company: CompanyId) -> tuple[int, Instant, LeaseId, CompanyId]:
@@ -74,13 +75,5 @@ class _Turns:
         return self._ranks.rank(company), asked_at, lease_id, company
 
     def _verdict(self, ask: Ask) -> Verdict:
-        """Who found no room is followed by the same for as long of its company: that finds none either in this serving."""
-        kind = (ask.company, ask.shape, ask.start, ask.start_by, ask.notice_s)
-        known = self._tried.get(kind)
-        if known is not None and ask.duration_s >= known[0]:
-            return known[1]
         turn = Turn(ahead=ask.company not in self._ahead)
-        one = decide.verdict(self._draft, ask, self._now, waited=True, turn=turn)
-        if isinstance(one, Queued) and one.code is Code.WAITS_FOR_SHARE and ask.min_size is None:
-            self._tried[kind] = ask.duration_s, one
-        return one
+        return decide.verdict(self._draft, ask, self._now, waited=True, turn=turn)

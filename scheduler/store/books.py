@@ -10,7 +10,7 @@ from dure.wire import HORIZON_S
 from scheduler.core.book import Book
 from scheduler.core.lease import given_back
 from scheduler.core.model import CompanyId, Instant, Lease, LeaseId, Node, NodeId, Policy
-from scheduler.store import allocations, changes, drains, generation, leases, mixes, tables
+from scheduler.store import allocations, changes, drains, generation, leases, mixes, shares, tables, uses
 from scheduler.store.leases import BOOKED
 from scheduler.store.tables import Drain as TableDrain
 from scheduler.store.tables import Node as TableNode
@@ -105,6 +105,10 @@ def policy(pool: Pool) -> Policy:
         reserve_over_s=pool.reserve_over_s,
         seniority_s=pool.seniority_s,
         extension_closes_s=max(pool.extension_closes_s, pool.grace_s),
+        contended=pool.contended,
+        contended_ppm=pool.contended_ppm,
+        half_life_s=pool.half_life_s,
+        entry_s=pool.entry_s,
     )
 
 
@@ -132,6 +136,7 @@ def loaded(session: Session, pool: Pool, now: Instant) -> Book:
         {CompanyId(row.company): row.gpus for row in quotas},
         [drains.to_core(row) for row in planned],
         mixes.newest(session, pool.name),
+        fair=[*shares.items(session, pool.name), uses.newest(session, pool.name)],
     )
 
 

@@ -7,6 +7,7 @@ from scheduler.store.tables.leases import Allocation, AllocationUse, Lease, Leas
 from scheduler.store.tables.offers import Offer
 from scheduler.store.tables.processes import Leader, Receiving
 from scheduler.store.tables.records import Account, Audit, Decision, LeaseEvent, LedgerEntry, PoolChange
+from scheduler.store.tables.shares import Share, ShareGroup
 from scheduler.store.tables.webhooks import Webhook, WebhookCursor, WebhookDelivery
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
     "PoolNode",
     "Quota",
     "Receiving",
+    "Share",
+    "ShareGroup",
     "Token",
     "Webhook",
     "WebhookCursor",

@@ -1,6 +1,7 @@
 """An ask that would lift its company above its share of a contended pool waits, and is served in its company's turn."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ ACME, BOLT = CompanyId("acme"), CompanyId("bolt")
 SHARES: tuple[Item, ...] = (Share(company=ACME, shares=1), Share(company=BOLT, shares=3))
 
 
-def a_pool(*leases: Lease, contended: str = "booked", ppm: int = 500_000, nodes: int = 2, **policy: int) -> Book:
+def a_pool(*leases: Lease, contended: str = "booked", ppm: int = 500_000, nodes: int = 2, **policy: Any) -> Book:
     """16 GPUs, 4 of them acme's share and 12 bolt's, contended where more than half are booked."""
     rules = a_policy(gap_s=0, contended=contended, contended_ppm=ppm, **policy)
     return a_book(*leases, policy=rules, nodes=nodes, quota=16).changed(SHARES)
@@ -143,13 +144,13 @@ def test_who_is_owed_most_is_served_first_whoever_asked_first():
     uses = Uses(at=NOW, of=(Use(company=ACME, used=900, entitled=0), Use(company=BOLT, used=0, entitled=900)))
     book = a_pool(running("lea_x", "core"), contended="always").changed([uses])
     queue = a_queue(an_ask(Gang(nodes=1, gpus_per_node=8)), an_ask(Gang(nodes=1, gpus_per_node=8), company="bolt"))
-    assert starts(replan(book, queue, NOW))["ask_01"] == 1000
+    assert starts(replan(book, queue, NOW))[LeaseId("ask_01")] == 1000
 
 
 def test_equal_companies_are_served_in_order_of_arrival():
     book = a_pool(contended="always").changed([Share(company=ACME, shares=3)])
     queue = a_queue(an_ask(Total(gpus=16), company="bolt"), an_ask(Total(gpus=16)))
-    assert starts(replan(book, queue, NOW))["ask_00"] == 1000
+    assert starts(replan(book, queue, NOW))[LeaseId("ask_00")] == 1000
 
 
 def test_a_burst_in_one_second_is_parted_by_shares():
