@@ -69,6 +69,8 @@ class Cause(StrEnum):
     """Something ended, was cancelled or came back, so a queued ask fits."""
     QUOTA = "quota"
     """The same, where it was its company's quota that a queued ask waited for."""
+    SHARE = "share"
+    """It was its company's turn, where a queued ask waited for its share."""
     STARTED = "started"
     EXPIRED = "expired"
     RELEASED = "released"

@@ -61,7 +61,7 @@ def _tables() -> None:
 
 
 def _log() -> None:
-    op.drop_constraint("ck_pool_change_kind", "pool_change")
+    op.drop_constraint("ck_pool_change_kind", "pool_change", type_="check")
     op.create_check_constraint("ck_pool_change_kind", "pool_change", f"kind IN ({KINDS})")
     op.create_index(
         "ix_pool_change_uses", "pool_change", ["pool", "generation"], postgresql_where=sa.text("kind = 'uses'")
