@@ -14,8 +14,8 @@ from scheduler.core.book import Draft
 from scheduler.core.contention import NONE
 from scheduler.core.fairness import Ranks
 from scheduler.core.lease import scheduled
-from scheduler.core.model import Ask, Code, CompanyId, Instant, LeaseId, Promise, Queued, Verdict
-from scheduler.core.sharing import Turn
+from scheduler.core.model import Ask, Code, CompanyId, Instant, Lease, LeaseId, Promise, Queued, Verdict
+from scheduler.core.sharing import Turn, beyond
 
 Queue = Sequence[tuple[LeaseId, Ask, Instant]]
 """Queued asks in the order of arrival, each with when it was asked."""
@@ -47,8 +47,8 @@ class _Turns:
         self._lines: dict[CompanyId, list[tuple[LeaseId, Ask, Instant]]] = {}
         for one in reversed(queue):
             self._lines.setdefault(one[1].company, []).append(one)
-        self._ahead = {draft.leases[lease_id].company for _, lease_id in draft.waiting.keys}
-        """Who has something that waits for its start already."""
+        self._ahead = any(self._is_above(draft.leases[lease_id]) for _, lease_id in draft.waiting.keys)
+        """Whether something above its company's share waits for its start already."""
 
     def run(self) -> Served:
         """Ends once everybody was looked at."""
@@ -62,8 +62,7 @@ class _Turns:
                 lease = scheduled(lease_id, ask, asked_at, one)
                 self._draft.put(lease)
                 self._ranks.grant(company, lease.gpus, lease.duration_s)
-                if one.promised > max(self._now + ask.notice_s, ask.start or 0):
-                    self._ahead.add(company)
+                self._ahead = self._ahead or self._is_above(lease)
             yield lease_id, one
             if isinstance(one, Queued) and one.code is Code.WAITS_FOR_SHARE and (ask.start or 0) <= self._now:
                 yield from ((behind, one) for behind, _, _ in reversed(self._lines[company]))
@@ -75,5 +74,10 @@ class _Turns:
         return self._ranks.rank(company), asked_at, lease_id, company
 
     def _verdict(self, ask: Ask) -> Verdict:
-        turn = Turn(ahead=ask.company not in self._ahead)
+        turn = Turn(ahead=not self._ahead)
         return decide.verdict(self._draft, ask, self._now, waited=True, turn=turn)
+
+    def _is_above(self, lease: Lease) -> bool:
+        """Whether it waits for a later start at which its company is above its share, and others could want that."""
+        start, end = lease.starts_at or 0, lease.ends_at or 0
+        return start > self._now + lease.notice_s and beyond(self._draft, lease.company, 0, start, end) is not None
