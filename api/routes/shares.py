@@ -14,7 +14,7 @@ from dure.errors import UnknownCompany, UnknownGroup, UnknownPool
 from scheduler import fairness
 from scheduler.store import shares
 
-router = APIRouter(prefix="/v1", tags=["fairness"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1", tags=["pools"], route_class=StrictRoute)
 
 Pool = Annotated[wire.PoolName, Query(description="Of this pool.")]
 

@@ -13,7 +13,7 @@ app = typer.Typer(help="Fair share: who is served first where a pool is contende
 
 @command(app, "show")
 def show(terminal: Terminal, pool: Annotated[str, typer.Argument(metavar="POOL", help="The pool.")]) -> None:
-    """Show each company's share of a pool, its use, its rank, and why.
+    """Show each company's share, use and rank, and why.
 
     In the order in which the pool's queue is served. A company sees itself alone.
     """

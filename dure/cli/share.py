@@ -71,7 +71,7 @@ def put_group(
     *,
     shares: Shares,
 ) -> None:
-    """Make a group of companies in a pool, or give it other shares.
+    """Make a group of companies, or give it other shares.
 
     What the group gets is divided among its companies by their own shares.
     """

@@ -54,7 +54,7 @@ def test_every_command_answers_in_json_and_takes_a_context(path: str) -> None:
 CHANGES = """
 ask, lease release, lease cancel, lease extend, lease shrink, lease resize, lease renew, offer claim, company add, quota set,
 token issue, token revoke, pool add, pool policy, node enroll, node drain, node resume, node label,
-webhook add, webhook rotate, webhook enable, webhook remove, ledger adjust
+webhook add, webhook rotate, webhook enable, webhook remove, ledger adjust, share set, share remove, share group
 """
 
 
