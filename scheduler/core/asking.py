@@ -80,7 +80,7 @@ class Case:
         """The first instant at which so many GPUs from `slot` on are above its company's share and not its turn's;
         `start` is the earliest that they could have.
         """
-        if self.turn is not None and (self.turn.ahead or start == self.lo):
+        if self.turn is not None and self.turn.lets(start, start + self.ask.duration_s, self.lo):
             return None
         return beyond(self.draft, self.ask.company, gpus, slot, slot + self.ask.duration_s)
 

@@ -47,8 +47,11 @@ class _Turns:
         self._lines: dict[CompanyId, list[tuple[LeaseId, Ask, Instant]]] = {}
         for one in reversed(queue):
             self._lines.setdefault(one[1].company, []).append(one)
-        self._ahead = any(self._is_above(draft.leases[lease_id]) for _, lease_id in draft.waiting.keys)
+        waiting = [draft.leases[lease_id] for _, lease_id in draft.waiting.keys]
+        self._ahead = any(self._is_above(lease) for lease in waiting)
         """Whether something above its company's share waits for its start already."""
+        self._slots = [(self._ranks.rank(lease.company), lease.starts_at) for lease in waiting if lease.starts_at]
+        """What waits for its start: its company's rank, and when that is."""
 
     def run(self) -> Served:
         """Ends once everybody was looked at."""
@@ -63,6 +66,8 @@ class _Turns:
                 self._draft.put(lease)
                 self._ranks.grant(company, lease.gpus, lease.duration_s)
                 self._ahead = self._ahead or self._is_above(lease)
+                if lease.waits and lease.starts_at is not None:
+                    self._slots.append((self._ranks.rank(company), lease.starts_at))
             yield lease_id, one
             if isinstance(one, Queued) and one.code is Code.WAITS_FOR_SHARE and (ask.start or 0) <= self._now:
                 yield from ((behind, one) for behind, _, _ in reversed(self._lines[company]))
@@ -74,8 +79,17 @@ class _Turns:
         return self._ranks.rank(company), asked_at, lease_id, company
 
     def _verdict(self, ask: Ask) -> Verdict:
-        turn = Turn(ahead=not self._ahead)
+        turn = Turn(ahead=not self._ahead, until=self._until(ask.company))
         return decide.verdict(self._draft, ask, self._now, waited=True, turn=turn)
+
+    def _until(self, company: CompanyId) -> Instant | None:
+        """Who had more than it was entitled to has what is idle only up to the first start that somebody before it waits
+        for: what is free by then is to become theirs, and not a long box of its own.
+        """
+        if self._ranks.beyond(company) <= 0:
+            return None
+        rank = self._ranks.rank(company)
+        return min((at for other, at in self._slots if other < rank and at > self._now), default=None)
 
     def _is_above(self, lease: Lease) -> bool:
         """Whether it waits for a later start at which its company is above its share, and others could want that."""

@@ -11,11 +11,16 @@ from scheduler.core.model import CompanyId, Instant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """What an ask may have beyond its company's share, as its turn has come: a start as soon as its notice allows; with
-    `ahead` a later one too.
+    """What an ask may have beyond its company's share: a start as soon as its notice allows, over by `until` where that is
+    said; with `ahead` a later one too.
     """
 
     ahead: bool
+    until: Instant | None = None
+
+    def lets(self, start: int, end: int, soonest: int) -> bool:
+        """Whether it may start then."""
+        return self.ahead or (start == soonest and (self.until is None or end <= self.until))
 
 
 def beyond(draft: Draft, company: CompanyId, gpus: int, start: int, end: int) -> Instant | None:

@@ -169,19 +169,39 @@ def test_what_is_left_when_nobody_else_wants_it_goes_above_the_share():
     assert starts(plan) == {"ask_00": 1000}
 
 
-def test_above_its_share_a_company_has_one_start_ahead_at_most_and_what_can_start_at_once():
+def test_above_shares_one_lease_of_the_pool_is_promised_a_later_start_and_no_more():
+    """acme is first, as it has had nothing: the room that it waits for is kept for it."""
     full = [running("lea_b", "bolt"), running("lea_c", "bolt", until=1300, n2=6)]
-    queue = a_queue(*(an_ask(Gang(nodes=1, gpus_per_node=8)) for _ in range(3)), an_ask(Total(gpus=2), duration_s=50))
-    plan = replan(a_pool(*full), queue, NOW)
-    assert starts(plan) == {"ask_00": 1300, "ask_03": 1000}
+    wide = an_ask(Gang(nodes=1, gpus_per_node=8))
+    plan = replan(a_pool(*full), a_queue(wide, replace(wide, company=BOLT)), NOW)
+    assert (starts(plan), list(plan.left)) == ({"ask_00": 1300}, ["ask_01"])
+    again = replan(plan.book, a_queue(wide, replace(wide, company=BOLT))[1:], NOW)
+    assert list(again.left) == ["ask_01"]
+
+
+def test_of_one_company_nobody_overtakes_an_ask_that_waits_for_its_share():
+    full = [running("lea_b", "bolt"), running("lea_c", "bolt", until=1300, n2=6)]
+    wide = an_ask(Gang(nodes=1, gpus_per_node=8))
+    plan = replan(a_pool(*full), a_queue(wide, wide, an_ask(Total(gpus=2), duration_s=50)), NOW)
+    assert starts(plan) == {"ask_00": 1300}
     assert {one.code for one in plan.left.values()} == {Code.WAITS_FOR_SHARE}
 
 
-def test_while_something_of_it_waits_for_its_start_no_other_is_promised_one_above_its_share():
-    full = [running("lea_b", "bolt"), running("lea_c", "bolt", until=1300, n2=8)]
-    waiting = a_lease("lea_a", company="acme", starts_at=1500, duration_s=100, n1=8)
-    plan = replan(a_pool(*full, waiting), a_queue(an_ask(Total(gpus=6))), NOW)
-    assert list(plan.left) == ["ask_00"]
+def test_who_had_more_than_it_was_entitled_to_borrows_up_to_the_start_that_somebody_before_it_waits_for():
+    full = [running("lea_b", "bolt"), running("lea_c", "bolt", until=1300, n2=6)]
+    for duration_s, want in ((300, {"ask_00": 1300, "ask_01": 1000}), (301, {"ask_00": 1300})):
+        small = an_ask(Total(gpus=2), company="bolt", duration_s=duration_s)
+        plan = replan(a_pool(*full), a_queue(an_ask(Gang(nodes=1, gpus_per_node=6)), small), NOW)
+        assert starts(plan) == want
+
+
+def test_who_is_owed_something_may_start_a_long_box_beside_what_others_wait_for():
+    full = [running("lea_b", "bolt"), running("lea_c", "bolt", until=1300, n2=6)]
+    owed = Uses(at=NOW, of=(Use(company=ACME, used=0, entitled=10**6), Use(company=BOLT, used=0, entitled=10**5)))
+    small = an_ask(Total(gpus=1), company="bolt", duration_s=3000)
+    wide = an_ask(Gang(nodes=1, gpus_per_node=7))
+    plan = replan(a_pool(*full).changed([owed]), a_queue(wide, small), NOW)
+    assert starts(plan) == {"ask_00": 1300, "ask_01": 1000}
 
 
 def test_no_promise_is_moved_for_who_is_owed_more():
