@@ -8,7 +8,7 @@ from dure.cli import limits
 from dure.cli.command import command
 from dure.cli.terminal import Terminal
 
-app = typer.Typer(help="Fair share: who is served first where a pool is contended, and why.", no_args_is_help=True)
+app = typer.Typer(help="Fair share: who is served first, and why.", no_args_is_help=True)
 
 
 @command(app, "show")

@@ -8,10 +8,7 @@ from dure.cli import limits
 from dure.cli.command import command
 from dure.cli.terminal import Terminal
 
-app = typer.Typer(
-    help="Shares: what companies are entitled to of a pool where not everybody can have what they want.",
-    no_args_is_help=True,
-)
+app = typer.Typer(help="Shares: what companies are entitled to of a pool.", no_args_is_help=True)
 
 NONE = "none"
 """The word for a company that is in no group."""

@@ -14,7 +14,7 @@ COMMANDS = dict(docs.commands(ROOT, "dure"))
 
 WANTED = """
 ask audit calendar events status usage version whatif
-company add, company list, company show, quota set, quota show, ledger show, ledger verify, ledger adjust, token issue, token list, token revoke,
+company add, company list, company show, quota set, quota show, share set, share remove, share group, fair show, ledger show, ledger verify, ledger adjust, token issue, token list, token revoke,
 offer search, offer list, offer show, offer claim, pool add, pool list, pool show, pool policy, node enroll, node list, node show, node drain, node resume, node label,
 webhook add, webhook list, webhook show, webhook deliveries, webhook test, webhook rotate, webhook enable, webhook remove,
 decision show, decision replay, lease explain,
