@@ -7,15 +7,19 @@ everything in an allocation is the allocator's time. The node's own wall clock h
 from collections.abc import Set
 from dataclasses import dataclass
 
+from agents.days import UTC_DAYS, Days
 from dure.wire import NodeAllocation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allocations:
-    """One answer's allocations. `server_ahead_s` is the allocator's Unix time less the agent's monotonic time."""
+    """One answer's allocations. `server_ahead_s` is the allocator's Unix time less the agent's monotonic time; by `days`
+    use is kept apart.
+    """
 
     items: tuple[NodeAllocation, ...] = ()
     server_ahead_s: float = 0.0
+    days: Days = UTC_DAYS
 
     def server_time(self, at: float) -> float:
         """The allocator's time, in Unix seconds, at the monotonic time `at`."""

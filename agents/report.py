@@ -19,8 +19,10 @@ import httpx
 from agents import readings
 from agents.allocations import Allocations
 from agents.backoff import Backoff
+from agents.days import Days
 from agents.sampler import Sampler
 from agents.snapshot import Sample
+from agents.totals import SETTLES_S
 from agents.uplink import LAST_TIMEOUT, TIMEOUT, NotTaken, Outcome, Taken, Uplink
 from dure.wire import Report
 
@@ -144,10 +146,14 @@ class Reporter:
             self._trouble = None
         server_time = taken.answer.server_time
         self._judge_clock(self._now() - (self._monotonic() - taken.at) - server_time)
-        allocations = Allocations(items=tuple(taken.answer.allocations), server_ahead_s=server_time - taken.at)
+        days = Days(tuple(int(midnight.timestamp()) for midnight in taken.answer.midnights))
+        allocations = Allocations(
+            items=tuple(taken.answer.allocations), server_ahead_s=server_time - taken.at, days=days
+        )
         _log_changes(self._sampler.allocations, allocations)
         # Settled first: a sample that is being taken must find no total to add to that was just forgotten.
-        self._sampler.totals.settle(report.usage, listed=allocations.listed())
+        over = days.begin(server_time - SETTLES_S)
+        self._sampler.totals.settle(report.usage, listed=allocations.listed(), over=over)
         self._sampler.follow(allocations)
 
     def _not_taken(self, found: NotTaken) -> float:

@@ -1,31 +1,47 @@
-"""Running totals per allocation since this agent started: how long it was seen, how busy it was, what it drew.
+"""Running totals per allocation and day since this agent started: how long it was seen, how busy it was, what it drew.
 
 Totals, not differences: a report lost or sent twice changes nothing. An interval in which the GPU did not answer counts
-as neither busy nor idle; nobody saw it. Exact to the sampling interval.
+as neither busy nor idle; nobody saw it. Exact to the sampling interval. Days are kept apart, so that what was seen in an
+outage is told of its own day, however late.
 """
 
 import threading
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from agents.allocations import Allocations
 from agents.snapshot import GpuSnapshot, Sample
 from dure.wire import AllocationUsage
+
+MIB = 1 << 20
+SETTLES_S = 60
+"""A day's totals are kept so long after it at least: a sample that began in it may still be added."""
+
+Key = tuple[str, int]
+"""An allocation, and when the day began, by the allocator's clock."""
 
 
 @dataclass(slots=True)
 class _Total:
-    """Nanoseconds and hundredths of them, so that adding a million samples loses nothing."""
+    """Nanoseconds, and hundredths or bytes of them, so that adding a million samples loses nothing."""
 
     sampled_ns: int = 0
     busy_percent_ns: int = 0
     energy_millijoules: int | None = None
+    memory_ns: int = 0
+    memory_byte_ns: int = 0
 
-    def usage(self, allocation: str) -> AllocationUsage:
+    def usage(self, key: Key) -> AllocationUsage:
+        allocation, day = key
         return AllocationUsage(
             allocation=allocation,
+            day_began_at=datetime.fromtimestamp(day, UTC),
             sampled_ms=self.sampled_ns // 1_000_000,
             busy_ms=self.busy_percent_ns // 100_000_000,
             energy_millijoules=self.energy_millijoules,
+            memory_ms=self.memory_ns // 1_000_000,
+            memory_mebibyte_s=self.memory_byte_ns // (MIB * 1_000_000_000),
         )
 
 
@@ -35,51 +51,76 @@ class Totals:
     def __init__(self, *, longest_gap_s: float) -> None:
         self._longest_gap_s = longest_gap_s
         self._lock = threading.Lock()
-        self._totals: dict[str, _Total] = {}
+        self._totals: dict[Key, _Total] = {}
         self._listed: Set[str] = frozenset()
+        self._over = 0
+        """Days that began before then are settled."""
 
     def add(self, before: Sample, now: Sample) -> None:
         """Credits the time between two samples, if they are close enough to speak for it."""
         if now.at - before.at > self._longest_gap_s:
             return
         earlier = before.gpus()
-        running = now.allocations.running(before.at) | now.allocations.running(now.at)
+        known = now.allocations
+        running = known.running(before.at) | known.running(now.at)
         for gpu in now.snapshot.gpus:
             held = running.get(gpu.uuid)
             if held is None or gpu.uuid not in earlier:
                 continue
-            begin = max(before.at, now.allocations.monotonic(held.starts_at.timestamp()))
-            end = min(now.at, now.allocations.monotonic(held.stops_at.timestamp()))
-            self._credit(held.allocation, end - begin, earlier[gpu.uuid], gpu)
+            begin = max(before.at, known.monotonic(held.starts_at.timestamp()))
+            end = min(now.at, known.monotonic(held.stops_at.timestamp()))
+            drawn = _drawn(earlier[gpu.uuid], gpu)
+            for day, ns, part in _by_day(known, begin, end, drawn):
+                self._credit((held.allocation, day), ns, gpu, part)
 
-    def _credit(self, allocation: str, seconds: float, earlier: GpuSnapshot, gpu: GpuSnapshot) -> None:
+    def _credit(self, key: Key, ns: int, gpu: GpuSnapshot, drawn: int | None) -> None:
         with self._lock:
-            if allocation not in self._listed or seconds <= 0:
+            if key[0] not in self._listed or ns <= 0 or key[1] < self._over:
                 return
-            total = self._totals.setdefault(allocation, _Total())
+            total = self._totals.setdefault(key, _Total())
             if gpu.utilization_percent is not None:
-                ns = round(seconds * 1e9)
                 total.sampled_ns += ns
                 total.busy_percent_ns += ns * gpu.utilization_percent
-            drawn = _drawn(earlier, gpu)
+            if gpu.memory_used_bytes is not None:
+                total.memory_ns += ns
+                total.memory_byte_ns += ns * gpu.memory_used_bytes
             if drawn is not None:
                 total.energy_millijoules = (total.energy_millijoules or 0) + drawn
 
     def usage(self) -> list[AllocationUsage]:
+        """The oldest days first."""
         with self._lock:
-            return [total.usage(allocation) for allocation, total in sorted(self._totals.items())]
+            return [self._totals[key].usage(key) for key in sorted(self._totals, key=lambda key: (key[1], key[0]))]
 
-    def settle(self, acknowledged: Iterable[AllocationUsage], *, listed: Set[str]) -> None:
-        """Forgets allocations that the allocator no longer lists, once it has their final totals.
+    def settle(self, acknowledged: Iterable[AllocationUsage], *, listed: Set[str], over: int = 0) -> None:
+        """Forgets allocations that the allocator no longer lists, and days that began before `over` and have ended, once it
+        has their final totals.
 
         From then on nothing is added to them, not even by a sample that began before the answer came.
         """
         with self._lock:
-            self._listed = listed
+            self._listed, self._over = listed, over
             for usage in acknowledged:
-                total = self._totals.get(usage.allocation)
-                if total is not None and usage.allocation not in listed and total.usage(usage.allocation) == usage:
-                    del self._totals[usage.allocation]
+                key = (usage.allocation, int(usage.day_began_at.timestamp()))
+                total = self._totals.get(key)
+                done = usage.allocation not in listed or key[1] < over
+                if total is not None and done and total.usage(key) == usage:
+                    del self._totals[key]
+
+
+def _by_day(known: Allocations, begin: float, end: float, drawn: int | None) -> Iterator[tuple[int, int, int | None]]:
+    """The time from `begin` to `end`, monotonic seconds, in days: when each began, its nanoseconds, and what it drew."""
+    if end <= begin:
+        return
+    days = known.days
+    day = days.begin(known.server_time(begin))
+    whole, left = end - begin, drawn
+    while (cut := known.monotonic(days.end(day))) < end:
+        part = None if left is None or drawn is None else min(left, round(drawn * max(0.0, cut - begin) / whole))
+        yield day, round((cut - begin) * 1e9), part
+        left = None if left is None or part is None else left - part
+        day, begin = days.end(day), max(begin, cut)
+    yield day, round((end - begin) * 1e9), left
 
 
 def _drawn(earlier: GpuSnapshot, gpu: GpuSnapshot) -> int | None:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from dure import errors, wire
 
 JSON = "application/json"
+CSV = "text/csv"
 PROBLEM = "application/problem+json"
 
 

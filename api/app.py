@@ -32,6 +32,7 @@ TAGS = [
     {"name": "usage", "description": "What companies had and used."},
     {"name": "ledger", "description": "Every GPU-second, as double entry."},
     {"name": "audit", "description": "Who did what, when and why."},
+    {"name": "policy", "description": "How every pool promises, version by version."},
     {"name": "pools", "description": "Interchangeable GPUs."},
     {"name": "companies", "description": "The startups, and what each may hold."},
     {"name": "tokens", "description": "Who may ask."},

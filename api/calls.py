@@ -76,6 +76,13 @@ class Call:
             self.parts.metrics.decided(answer.decided)
         return answer.response()
 
+    def rehearse(self, work: Callable[[Admitted], BaseModel]) -> Response:
+        """What `work` would answer; all that it writes is taken back."""
+        with self.parts.db.begin() as session:
+            answer = answers.ok(work(self._admitted(session)))
+            session.rollback()
+        return answer.response()
+
     def _admitted(self, session: Session) -> Admitted:
         now = self.parts.clock.now()
         actor = auth.admit(session, self.request, self.roles, now=now)

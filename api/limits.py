@@ -23,6 +23,7 @@ class Limits:
 
 
 BODY = Limits(sent=64 * KIB)
+POLICY = Limits(sent=256 * KIB)
 REPORT = Limits(sent=256 * KIB, unpacked=MAX_REPORT_BYTES)
 
 

@@ -63,6 +63,12 @@ class StrictRoute(APIRoute):
         return ReadRequest(request.scope, request.receive, raw=raw, value=value)
 
 
+class PolicyRoute(StrictRoute):
+    """A policy names every pool."""
+
+    limits = limits.POLICY
+
+
 class ReportRoute(StrictRoute):
     """Reports are larger, and may be compressed."""
 

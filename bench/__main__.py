@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from bench import ask, beside, cli, lateness, reports, results, sizes
+from bench import ask, beside, cli, lateness, reports, results, sizes, year
 from bench.page import cli as page
 from bench.philly import cli as philly
 from bench.replay import __main__ as replay
@@ -63,6 +63,7 @@ def _measures(wanted: argparse.Namespace) -> list[Callable[[], Result]]:
         "cli": [lambda: cli.measure(runs=wanted.runs)],
         "ask": [lambda gpus=gpus: ask.measure(gpus=gpus, seconds=wanted.seconds) for gpus in wanted.gpus],
         "reports": [lambda: reports.measure(seconds=wanted.seconds)],
+        "year": [lambda: year.measure(leases=wanted.history, runs=wanted.runs)],
         "lateness": [lambda: lateness.measure(leases=wanted.leases, within_s=wanted.within)],
     }
     if wanted.measure == EVERYTHING:
@@ -74,13 +75,17 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     everything = parser.add_argument
     everything(
-        "measure", nargs="?", default=EVERYTHING, choices=[EVERYTHING, "ask", "reports", "lateness", "cli", "slurm"]
+        "measure",
+        nargs="?",
+        default=EVERYTHING,
+        choices=[EVERYTHING, "ask", "reports", "lateness", "cli", "year", "slurm"],
     )
     everything("--gpus", type=int, nargs="+", default=[100, 10_000], help="ask: sizes of the pool")
     everything("--seconds", type=float, default=4.0, help="ask, reports: how long each line is measured")
     everything("--leases", type=int, default=1000, help="lateness: how many one-GPU leases")
     everything("--within", type=int, default=60, help="lateness: seconds over which their starts are spread")
-    everything("--runs", type=int, default=10, help="cli: how often the command is started")
+    everything("--runs", type=int, default=10, help="cli, year: how often each is measured")
+    everything("--history", type=int, default=100_000, help="year: how many leases there were")
     nodes = [beside.CLOUD, beside.REAL]
     everything("--on", nargs="+", default=nodes, choices=nodes, help="slurm: nodes that never boot, or real slurmds")
     everything("--quick", action="store_true", help="slurm: a tenth of it, in under two minutes")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from dure import wire
 from scheduler.actor import Actor
 from scheduler.clock import DatabaseClock
-from scheduler.store import companies, nodes, pools, quotas, reports, tokens
+from scheduler.store import joining, nodes, pools, quotas, reports, tokens
 from scheduler.store.db import Database, Session
 
 ADMIN = Actor(role=wire.Role.ADMIN, token="bench")
@@ -100,7 +100,7 @@ def _node(session: Session, number: int, gpus: int, interval_s: float, now: floa
 
 
 def _company(session: Session, name: str, now: float) -> str:
-    companies.add(session, wire.CompanyCreate(name=name), actor=ADMIN, now=now)
+    joining.add(session, wire.CompanyCreate(name=name), actor=ADMIN, now=now)
     quotas.put(session, name, POOL, wire.QuotaSet(gpus=wire.MAX_GPUS), actor=ADMIN, now=now)
     body = wire.TokenIssue(role=wire.Role.COMPANY, company=name)
     return tokens.issue(session, body, actor=ADMIN, now=now).secret

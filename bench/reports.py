@@ -9,6 +9,7 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 
 from bench import fleet, floors
 from bench.figures import Timed, times
@@ -100,8 +101,15 @@ def _sent(connection: Connection, node: Node, body: bytes) -> list[str]:
 
 
 def _used(node: Node, seq: int, allocations: list[str]) -> bytes:
+    day = f"{datetime.now(UTC):%Y-%m-%dT00:00:00Z}"
     usage = [
-        {"allocation": held, "sampled_ms": seq * 1000, "busy_ms": seq * 900, "energy_millijoules": seq * 350_000}
+        {
+            "allocation": held,
+            "day_began_at": day,
+            "sampled_ms": seq * 1000,
+            "busy_ms": seq * 900,
+            "energy_millijoules": seq * 350_000,
+        }
         for held in allocations
     ]
     return node.report(seq=seq, usage=usage)

@@ -8,12 +8,12 @@ repeated with back-off: reads, PUT, PATCH, DELETE, and POST under an Idempotency
 """
 
 import gzip
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from dure import wire
 from dure.sending import PAGE_SIZE, as_json, as_time, segment
-from dure.telling import Telling
+from dure.using import Using
 
 __all__ = ["PAGE_SIZE", "Client"]
 
@@ -21,7 +21,7 @@ LONGEST_SUM_S = 120
 """How long the ledger may be added up; seconds for a million entries."""
 
 
-class Client(Telling):
+class Client(Using):
     """One server, one token. Close it, or use it in a `with`. Not for several threads at once."""
 
     # --- companies, quotas, tokens -------------------------------------------------------------------------------
@@ -35,8 +35,24 @@ class Client(Telling):
     def company(self, name: str) -> wire.Company:
         return self._get(f"/v1/companies/{segment(name)}", wire.Company)
 
-    def set_quota(self, company: str, pool: str, body: wire.QuotaSet) -> wire.Quota:
-        return self._put(f"/v1/companies/{segment(company)}/quotas/{segment(pool)}", body, wire.Quota)
+    def set_quota(
+        self,
+        company: str,
+        pool: str,
+        body: wire.QuotaSet | wire.QuotaPatch,
+        *,
+        revoke: Sequence[str] = (),
+        dry_run: bool = False,
+    ) -> wire.Quota:
+        """All of it, or what a patch says; promises beyond it that `revoke` names are taken back."""
+        path = f"/v1/companies/{segment(company)}/quotas/{segment(pool)}"
+        send = self._patch if isinstance(body, wire.QuotaPatch) else self._put
+        return send(path, body, wire.Quota, params=_revoking(revoke, dry_run=dry_run))
+
+    def remove_quota(self, company: str, pool: str, *, dry_run: bool = False) -> wire.Quota:
+        """The company's own: the pool's default is its from then on."""
+        path = f"/v1/companies/{segment(company)}/quotas/{segment(pool)}"
+        return self._delete(path, wire.Quota, params=_revoking((), dry_run=dry_run))
 
     def set_share(self, company: str, pool: str, body: wire.ShareSet) -> wire.Share:
         return self._put(f"/v1/pools/{segment(pool)}/shares/{segment(company)}", body, wire.Share)
@@ -54,6 +70,18 @@ class Client(Telling):
 
     def quotas(self, company: str) -> Iterator[wire.Quota]:
         return self._items(f"/v1/companies/{segment(company)}/quotas", wire.Page[wire.Quota])
+
+    def all_quotas(self) -> Iterator[wire.QuotaOf]:
+        """Defaults of pools and companies' own, as `import_quotas` takes them."""
+        return self._items("/v1/quotas", wire.Page[wire.QuotaOf])
+
+    def import_quotas(
+        self, body: wire.QuotaImport, *, revoke: Sequence[str] = (), dry_run: bool = False
+    ) -> wire.QuotaImported:
+        return self._put("/v1/quotas", body, wire.QuotaImported, params=_revoking(revoke, dry_run=dry_run))
+
+    def remove_default_quota(self, pool: str) -> wire.QuotaOf:
+        return self._delete(f"/v1/quotas/{segment(pool)}", wire.QuotaOf)
 
     def issue_token(self, body: wire.TokenIssue) -> wire.IssuedToken:
         return self._post("/v1/tokens", body, wire.IssuedToken)
@@ -150,6 +178,21 @@ class Client(Telling):
         """Changes how a pool promises. What is left out stays."""
         return self._patch(f"/v1/pools/{segment(pool)}/policy", body, wire.Pool)
 
+    def policy(self, version: int | None = None) -> wire.Policy:
+        """A version of the policy; the live one unless it is said."""
+        return self._get("/v1/policy", wire.Policy, {"version": version})
+
+    def put_policy(self, body: wire.PolicyPut) -> wire.PolicyApplied:
+        """Makes it the live policy; needs the client's `why`. Raises PolicyMoved, PolicyRefused."""
+        return self._put("/v1/policy", body, wire.PolicyApplied)
+
+    def preview_policy(self, body: wire.PolicyPut) -> wire.PolicyApplied:
+        return self._dry("/v1/policy", wire.PolicyApplied, body, method="PUT")
+
+    def policy_versions(self, *, page_size: int = PAGE_SIZE) -> Iterator[wire.PolicyVersion]:
+        """Newest first."""
+        return self._items("/v1/policy/history", wire.Page[wire.PolicyVersion], page_size=page_size)
+
     def report(self, node: str, body: wire.Report) -> wire.ReportAnswer:
         """Sends a node's report, compressed. Never repeated: the next report says it all again."""
         answer = self._connection.send(
@@ -200,6 +243,10 @@ class Client(Telling):
     def release(self, lease_id: str) -> wire.Lease:
         """Ends an active lease now."""
         return self._post(f"/v1/leases/{segment(lease_id)}/release", None, wire.Lease)
+
+    def keep(self, lease_id: str) -> wire.Lease:
+        """Keeps an active lease on which nothing runs yet. Raises KeepsSpent."""
+        return self._post(f"/v1/leases/{segment(lease_id)}/keep", None, wire.Lease)
 
     def preview_release(self, lease_id: str) -> wire.EndPreview:
         return self._dry(f"/v1/leases/{segment(lease_id)}/release", wire.EndPreview)
@@ -262,7 +309,7 @@ class Client(Telling):
         path = f"/v1/decisions/{segment(decision_id)}/replay"
         return self._parsed(self._connection.send("POST", path, repeatable=True), wire.Replayed)
 
-    # --- the pool over time, and what was used -------------------------------------------------------------------------
+    # --- the pool over time -----------------------------------------------------------------------------------------------
 
     def calendar(self, pool: str, *, since: datetime | None = None, until: datetime | None = None) -> wire.Calendar:
         """The pool over `[since, until)`; the server's defaults are now and 24 hours later."""
@@ -270,15 +317,11 @@ class Client(Telling):
             "/v1/calendar", wire.Calendar, {"pool": pool, "since": as_time(since), "until": as_time(until)}
         )
 
-    def usage(
-        self, *, since: datetime | None = None, until: datetime | None = None, company: str | None = None
-    ) -> wire.Usage:
-        """GPU-seconds by company and pool over `[since, until)`; the server's defaults are the last 30 days."""
-        return self._get(
-            "/v1/usage", wire.Usage, {"since": as_time(since), "until": as_time(until), "company": company}
-        )
-
     def what_if(self, body: wire.WhatIf) -> wire.WhatIfAnswer:
         """What would be different with these changes, now or in the past. Nothing is changed."""
         sent = self._connection.send("POST", "/v1/whatif", json=as_json(body), repeatable=True)
         return self._parsed(sent, wire.WhatIfAnswer)
+
+
+def _revoking(revoke: Sequence[str], *, dry_run: bool) -> dict[str, list[str] | str | None]:
+    return {"revoke": list(revoke), "dry_run": "true" if dry_run else None}

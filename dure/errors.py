@@ -196,6 +196,12 @@ class UnknownGroup(NotFound):
     code = "unknown_group"
 
 
+class UnknownQuota(NotFound):
+    """The company has no quota of its own there, or the pool no default."""
+
+    code = "unknown_quota"
+
+
 class UnknownNode(NotFound):
     """There is no such node."""
 
@@ -218,6 +224,12 @@ class UnknownDecision(NotFound):
     """There is no such decision, or it is about other companies alone."""
 
     code = "unknown_decision"
+
+
+class UnknownPolicy(NotFound):
+    """The policy has no such version."""
+
+    code = "unknown_policy"
 
 
 class UnknownToken(NotFound):
@@ -302,6 +314,30 @@ class Overdrawn(DureError):
     """The account has less available than is to be taken from it."""
 
     code, status = "overdrawn", 409
+
+
+class NotBeyond(DureError):
+    """A lease that is to be revoked is not beyond the quota; nothing was changed."""
+
+    code, status = "not_beyond_quota", 409
+
+
+class PolicyMoved(DureError):
+    """Another version of the policy is live than the one that this was made from."""
+
+    code, status = "policy_moved", 409
+
+
+class PolicyRefused(DureError):
+    """The policy would take time that is promised to somebody."""
+
+    code, status = "policy_refused", 409
+
+
+class KeepsSpent(DureError):
+    """The lease was kept as often as it may be."""
+
+    code, status = "keeps_spent", 409
 
 
 class GpuClaimed(DureError):

@@ -71,15 +71,15 @@ class Sending:
         headers = {"Idempotency-Key": key or uuid.uuid4().hex}
         return self._parsed(self._change("POST", path, body, params=params, headers=headers), answer)
 
-    def _put(self, path: str, body: wire.Wire, answer: type[B]) -> B:
-        return self._parsed(self._change("PUT", path, body), answer)
+    def _put(self, path: str, body: wire.Wire, answer: type[B], *, params: Params | None = None) -> B:
+        return self._parsed(self._change("PUT", path, body, params=params), answer)
 
-    def _patch(self, path: str, body: wire.Wire, answer: type[B]) -> B:
+    def _patch(self, path: str, body: wire.Wire, answer: type[B], *, params: Params | None = None) -> B:
         # It says what is to be, not by how much to change it, so it may be said twice.
-        return self._parsed(self._change("PATCH", path, body), answer)
+        return self._parsed(self._change("PATCH", path, body, params=params), answer)
 
-    def _delete(self, path: str, answer: type[B]) -> B:
-        return self._parsed(self._change("DELETE", path, None), answer)
+    def _delete(self, path: str, answer: type[B], *, params: Params | None = None) -> B:
+        return self._parsed(self._change("DELETE", path, None, params=params), answer)
 
     def _change(
         self,
@@ -95,8 +95,8 @@ class Sending:
             method, path, params=said, json=as_json(body), headers=headers or {}, repeatable=True
         )
 
-    def _dry(self, path: str, answer: type[B], body: wire.Wire | None = None) -> B:
-        sent = self._connection.send("POST", path, params={"dry_run": "true"}, json=as_json(body), repeatable=True)
+    def _dry(self, path: str, answer: type[B], body: wire.Wire | None = None, *, method: str = "POST") -> B:
+        sent = self._connection.send(method, path, params={"dry_run": "true"}, json=as_json(body), repeatable=True)
         return self._parsed(sent, answer)
 
     def _items(
@@ -126,7 +126,11 @@ class Sending:
 
 
 def as_json(body: wire.Wire | None) -> bytes | None:
-    return None if body is None else body.model_dump_json(exclude_none=True).encode()
+    if body is None:
+        return None
+    if isinstance(body, wire.Patch):
+        return body.model_dump_json(exclude_unset=True).encode()
+    return body.model_dump_json(exclude_none=True).encode()
 
 
 def segment(name: str) -> str:

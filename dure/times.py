@@ -10,6 +10,9 @@ from zoneinfo import ZoneInfo
 
 EXAMPLES = "now, +1h30m, -10m, today 18:00, tomorrow 09:00, fri 09:00, 2026-11-24 09:00, 2026-11-24T09:00:00+09:00"
 
+DAYS = "2026-11-24, today or yesterday"
+
+_ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _UNITS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _LONGEST_S = 3_650 * 86_400
 _DURATION = re.compile("".join(rf"(?:([0-9]{{1,9}}){unit})?" for unit in _UNITS), re.ASCII)
@@ -59,6 +62,17 @@ def parse_instant(text: str, *, now: datetime, zone: ZoneInfo) -> datetime:
     if re.fullmatch(_CLOCK, cleaned):
         raise TimeError(f"{text!r} does not say the day: write today {cleaned} or tomorrow {cleaned}")
     raise TimeError(f"{text!r} is no time; write for example {EXAMPLES}")
+
+
+def parse_day(text: str, *, now: datetime, zone: ZoneInfo) -> date:
+    """The day of `2026-11-24`, `today`, `yesterday` or `tomorrow`. Raises TimeError."""
+    cleaned = text.strip().lower()
+    if cleaned in ("today", "yesterday", "tomorrow") or _ISO_DAY.fullmatch(cleaned):
+        try:
+            return _date(cleaned, now.astimezone(zone).date())
+        except ValueError as error:
+            raise TimeError(f"{text!r} is no day: {error}; write for example {DAYS}") from None
+    raise TimeError(f"{text!r} is no day; write for example {DAYS}")
 
 
 def show_duration(seconds: int) -> str:

@@ -61,10 +61,11 @@ def _check_window(ask: Ask, now: float) -> None:
         raise InvalidRequest(message, errors=[FieldError(field="start_by", message=message)])
     last = ask.start_by if ask.start_by is not None else ask.start
     field = "start_by" if ask.start_by is not None else "start"
-    numbers = {"now": words.time(int(now)), "horizon_end": words.time(int(now) + HORIZON_S)}
+    horizon_end = math.ceil(now) + HORIZON_S  # as decisions have it
+    numbers = {"now": words.time(int(now)), "horizon_end": words.time(horizon_end)}
     if last is not None and last < math.ceil(now):
         message = f"{field} {words.time(last)} is past; it is {words.time(int(now))} now. Leave it out to start as soon as possible"
         raise WindowInPast(message, errors=[FieldError(field=field, message=message)], numbers=numbers)
-    if ask.start is not None and ask.start + ask.duration_s > now + HORIZON_S:
+    if ask.start is not None and ask.start + ask.duration_s > horizon_end:
         message = f"the lease would end after the calendar's {HORIZON_S // 86400} days; start and end before {numbers['horizon_end']}"
         raise BeyondHorizon(message, errors=[FieldError(field="start", message=message)], numbers=numbers)

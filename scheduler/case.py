@@ -75,8 +75,12 @@ def seen(service: Service, session: Session, lease_id: str, actor: Actor, now: f
 
 
 def open_to_change(case: Case) -> Case:
-    """The case of a lease that is scheduled or runs. Raises WrongState, which says what to do instead."""
-    lease, over = case.lease, case.lease.state is State.ACTIVE and case.at >= (case.lease.stops_at or 0)
+    """The case of a lease that is scheduled or runs. Raises WrongState, which says what to do instead.
+
+    One that nobody started while its box lasted is over too, though the loop has not ended it yet.
+    """
+    lease = case.lease
+    over = lease.state in EXTENDABLE and case.at >= (lease.stops_at or 0)
     if lease.state not in EXTENDABLE or over or lease.id not in case.book.leases:
         said = f"lease {lease.id} is {case.row.state}; only a scheduled or active lease is given another end or size"
         raise WrongState(f"{said}, {_instead(lease.state)}", numbers={"state": case.row.state})

@@ -40,6 +40,7 @@ def show(session: Session, decision: str, *, actor: Actor) -> wire.DecisionRecor
         numbers=found.numbers if known else {},
         elsewhere=[wire.PoolOption.model_validate(option) for option in found.elsewhere] if known else [],
         policy_version=found.policy_version,
+        policy_number=found.policy_number,
         policy=inputs.get("policy", {}),
         now=to_wire(inputs["now"]) if inputs else None,
         inputs_digest=head.inputs_digest,

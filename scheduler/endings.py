@@ -11,7 +11,8 @@ from scheduler.actor import Actor
 from scheduler.core.lease import advance, box, charge
 from scheduler.core.model import Cause, Instant, State
 from scheduler.service import Service, locked_lease
-from scheduler.store import audit, edges, generation, leases, ledger, records
+from scheduler.store import audit, commitments, edges, generation, leases, records
+from scheduler.store.commitments import Change
 from scheduler.store.db import Session
 from scheduler.store.tables import Lease
 from scheduler.store.times import to_wire
@@ -67,15 +68,8 @@ def cancel(session: Session, lease_id: str, *, actor: Actor, now: float) -> wire
     cancelled = advance(lease, State.CANCELLED, Cause.CANCELLED, Instant(int(now)))
     leases.change(session, row, cancelled, generation=generation.bump(session, row.pool), at=now)
     if lease.state is State.SCHEDULED:
-        entry = ledger.Entry(
-            company=row.company,
-            pool=row.pool,
-            lease=row.id,
-            kind="refund",
-            gpu_seconds=box(lease),
-            cause=Cause.CANCELLED.value,
-        )
-        ledger.post(session, [entry], at=int(now))
+        change = Change(before=lease, after=cancelled, cause=Cause.CANCELLED)
+        commitments.post(session, [change], at=now)
     records.event(session, row, "cancelled", at=now, cause=Cause.CANCELLED)
     audit.record(session, actor=actor, action=wire.AuditAction.LEASE_CANCEL, subject=row.id, at=now)
     edges.notify(session, row.pool)

@@ -6,7 +6,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from scheduler.clock import DatabaseClock
 from scheduler.core.fragmentation import Mix
 from scheduler.loop import Loop
-from scheduler.store import deliveries, due, idempotency, offers
+from scheduler.store import counting, deliveries, due, idempotency, offers
 from scheduler.store.db import Database
 from scheduler.store.leader import fence
 from scheduler.turns import counts, mix
@@ -27,6 +27,8 @@ def schedule(db: Database, clock: DatabaseClock, loop: Loop) -> BackgroundSchedu
     jobs.add_job(
         lambda: forget_deliveries(db, loop, clock.now()), "interval", id="forget_deliveries", minutes=60, jitter=300
     )
+    jobs.add_job(lambda: count_leases(db, loop, clock.now()), "interval", id="count_leases", minutes=1, jitter=5)
+    jobs.add_job(lambda: forget_use(db, loop, clock.now()), "interval", id="forget_use", minutes=60, jitter=300)
     jobs.add_job(lambda: renew_mixes(db, loop, clock.now()), "interval", id="renew_mixes", minutes=5, jitter=30)
     jobs.add_job(lambda: count_uses(db, loop, clock.now()), "interval", id="count_uses", seconds=60, jitter=5)
     jobs.start()
@@ -55,6 +57,25 @@ def forget_deliveries(db: Database, loop: Loop, now: float) -> int:
         return 0
     with db.begin() as session:
         return deliveries.forget(session, now=now)
+
+
+def count_leases(db: Database, loop: Loop, now: float) -> int:
+    """Writes down what leases that are over had and used each day; only the leader does. How many leases."""
+    epoch, counted, more = loop.epoch, 0, True
+    while epoch is not None and more:
+        with db.begin() as session:
+            fence(session, epoch)
+            found = counting.count(session, now=now)
+        counted, more = counted + found, found == counting.AT_ONCE
+    return counted
+
+
+def forget_use(db: Database, loop: Loop, now: float) -> int:
+    """Removes what agents said of leases that were counted long ago; only the leader does."""
+    if not loop.leads:
+        return 0
+    with db.begin() as session:
+        return counting.forget(session, now=now)
 
 
 def renew_mixes(db: Database, loop: Loop, now: float) -> dict[str, Mix]:

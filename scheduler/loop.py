@@ -18,7 +18,7 @@ from scheduler.store import due, generation
 from scheduler.store.books import Books
 from scheduler.store.db import Database, Session
 from scheduler.store.leader import Deposed, Lead, fence
-from scheduler.turns import queue, renewals, silence, starts, stops, warnings
+from scheduler.turns import attendance, budgets, queue, renewals, silence, starts, stops, warnings
 
 R = TypeVar("R")
 log = structlog.get_logger()
@@ -121,11 +121,14 @@ class Loop:
                 self._apart(pool, lambda found: self._ends(found.pool))
         self._quarantine()
         self._silence()
+        self._attend()
         for pool in self._due():
             self._apart(pool, self._plan_and_starts)
         self._warn()
 
     def _plan_and_starts(self, pool: due.DuePool) -> None:
+        if pool.budgets:
+            self._close_budgets(pool.pool)
         if pool.expiries:
             self._expire(pool.pool)
         if pool.renewals:
@@ -134,12 +137,34 @@ class Loop:
         if pool.starts or planned:
             self._starts(pool.pool)
 
+    def _attend(self) -> None:
+        """Looked for every turn, without a lock where nothing is to be done."""
+        if self.clock.stepped:
+            return
+        with self.db.snapshot() as session:
+            found = attendance.due(session, now=self.clock.now())
+        for pool in found:
+            try:
+                looked = self._committed(
+                    lambda session, pool=pool: attendance.look(session, pool, now=self.clock.now())
+                )
+            except Unavailable as error:
+                self._put_off(pool, error)
+                continue
+            for one in looked:
+                log.info(
+                    "nothing ran on a lease, or something does now", action="attendance", lease=one.lease, step=one.step
+                )
+
     def _apart(self, pool: due.DuePool, turn: Callable[[due.DuePool], None]) -> None:
         """One pool whose lock somebody holds for too long does not stop the others; it is tried again next turn."""
         try:
             turn(pool)
         except Unavailable as error:
-            log.warning("a pool's turn was put off", action="pool_put_off", pool=pool.pool, error=str(error))
+            self._put_off(pool.pool, error)
+
+    def _put_off(self, pool: str, error: Unavailable) -> None:
+        log.warning("a pool's turn was put off", action="pool_put_off", pool=pool, error=str(error))
 
     def _due(self) -> list[due.DuePool]:
         with self.db.snapshot() as session:
@@ -171,6 +196,10 @@ class Loop:
         return lambda session: starts.start_due(
             session, self.service.books, pool, now=self.clock.now(), lead=self.leading, after=after
         )
+
+    def _close_budgets(self, pool: str) -> None:
+        for company in self._decided(pool, lambda session: budgets.roll(session, pool, now=self.clock.now())):
+            log.info("a budget's period is over", action="budget_roll", company=company, pool=pool)
 
     def _expire(self, pool: str) -> None:
         for lease in self._committed(lambda session: queue.expire(session, pool, now=self.clock.now())):

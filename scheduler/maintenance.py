@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dure import wire
-from dure.errors import BeyondHorizon, InvalidRequest, NotDrained
+from dure.errors import BeyondHorizon, InvalidRequest, NotDrained, TooMany
 from dure.wire import FieldError
 from scheduler.actor import Actor
 from scheduler.core import words
@@ -19,7 +19,11 @@ from scheduler.core.replan import Plan
 from scheduler.service import Service
 from scheduler.store import audit, bulk, drains, fleet, nodes, records, tables
 from scheduler.store.db import Session
-from scheduler.store.times import from_wire, to_wire
+from scheduler.store.times import from_wire
+from scheduler.touched import touched
+
+MOST = 100
+"""Drains of one node that are planned at once: far more than anybody plans, and far fewer than the calendar can count."""
 
 
 def drain(
@@ -28,7 +32,7 @@ def drain(
     """Takes the node out of service. What is scheduled on it then goes elsewhere; what runs goes on to its end.
 
     Where a drain for that reason takes all of that time already, that one is answered and nothing is done.
-    Raises UnknownNode, InvalidRequest, BeyondHorizon.
+    Raises UnknownNode, InvalidRequest, BeyondHorizon, TooMany.
     """
     nodes.row(session, node)
     window = _window(body, now)
@@ -117,10 +121,17 @@ def _window(body: wire.DrainNode, now: float) -> range:
 
 
 def _there(session: Session, node: str, window: range, reason: str | None, now: float) -> tables.Drain | None:
-    """A drain of the node that takes all of that time, for that reason if one is said: another one would change nothing."""
-    for row in drains.open_of(session, [node], now=now):
+    """A drain of the node that takes all of that time, for that reason if one is said: another one would change nothing.
+
+    Raises TooMany where there is none, and no room for another.
+    """
+    found = drains.open_of(session, [node], now=now)
+    for row in found:
         if row.starts_at <= window.start and window.stop <= row.ends_at and reason in (None, row.reason):
             return row
+    if len(found) >= MOST:
+        said = f"{MOST} drains of node {node} are planned, which is the most; `dure node resume {node}` ends them all"
+        raise TooMany(said, numbers={"most": MOST})
     return None
 
 
@@ -202,24 +213,7 @@ def _drained(
     busy = drains.busy_until(session, {row.node for row in rows}, now=now)
     return wire.Drained(
         drains=[drains.to_wire_drain(row, busy) for row in rows],
-        moved=[_touched(move.before, move.after) for move in moves],
-        pulled=[_touched(None, lease) for lease in pulled],
-        running=[_touched(lease, lease) for lease in running],
-    )
-
-
-def _touched(before: Lease | None, after: Lease) -> wire.Touched:
-    was, now = None if before is None else before.promised_start, after.promised_start
-    return wire.Touched(
-        lease=after.id,
-        company=after.company,
-        pool=after.pool,
-        state=wire.LeaseState(after.state.value),
-        starts_at_before=None if before is None else to_wire(before.starts_at),
-        starts_at=to_wire(after.starts_at),
-        promised_start_before=to_wire(was),
-        promised_start=to_wire(now),
-        slipped_s=0 if was is None or now is None else max(0, now - was),
-        nodes_before=[] if before is None else [node for node, _ in before.placement],
-        nodes=[node for node, _ in after.placement],
+        moved=[touched(move.before, move.after) for move in moves],
+        pulled=[touched(None, lease) for lease in pulled],
+        running=[touched(lease, lease) for lease in running],
     )

@@ -157,11 +157,17 @@ def _series(snapshot: FleetSnapshot, now: float) -> Iterator[Metric]:
         snapshot.committed.items(),
     )
     used = CounterMetricFamily(
-        "dure_lease_gpu_seconds", "GPU-seconds leased, used and lost by us.", labels=["company", "pool", "kind"]
+        "dure_lease_gpu_seconds",
+        "GPU-seconds leased, of them busy and idle, and lost by us.",
+        labels=["company", "pool", "kind"],
     )
     for (company, pool, kind), value in sorted(snapshot.used.items()):
         used.add_metric([company, pool, kind], value)
     yield used
+    energy = CounterMetricFamily("dure_lease_energy_joules", "Energy that leases drew.", labels=["company", "pool"])
+    for (company, pool), value in sorted(snapshot.joules.items()):
+        energy.add_metric([company, pool], value)
+    yield energy
 
 
 def _keyed(items: Iterable[tuple[str, float]]) -> Iterator[tuple[tuple[str], float]]:

@@ -7,13 +7,11 @@ shorter or longer, and its budget is the same.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from itertools import pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from scheduler.core.ledger import Period
 from scheduler.core.model import Instant
-from scheduler.core.quota import FOR_EVER
 
 Kind = Literal["week", "month", "term"]
 
@@ -33,24 +31,24 @@ class Budget:
     carries_over: bool = False
 
 
-def periods(budget: Budget, since: int, until: int) -> Iterator[tuple[Period, int]]:
-    """Those that meet `[since, until)`, in order and without holes, each with its GPU-seconds.
-
-    Before and after a term there is nothing to be had.
-    """
+def periods(budget: Budget, since: int, until: int) -> Iterator[Period]:
+    """Those that meet `[since, until)`, in order and without holes; a term is one, and before and after it is none."""
     if budget.kind == "term":
-        assert budget.begins_at is not None
-        assert budget.ends_at is not None
-        edges = (0, budget.begins_at, budget.ends_at, FOR_EVER)
-        for (begin, end), amount in zip(pairwise(edges), (0, budget.gpu_seconds, 0), strict=True):
-            if begin < end and begin < until and since < end:
-                yield Period(begins_at=Instant(begin), ends_at=Instant(end)), amount
+        if budget.begins_at is not None and budget.ends_at is not None and since < budget.ends_at:
+            yield Period(begins_at=budget.begins_at, ends_at=budget.ends_at)
         return
     zone = ZoneInfo(budget.zone)
     day = _first_day(budget.kind, datetime.fromtimestamp(since, zone).date())
-    while (begin := _midnight(day, zone)) < until:
+    while (begin := midnight(day, zone)) < until:
         day = _next(budget.kind, day)
-        yield Period(begins_at=begin, ends_at=_midnight(day, zone)), budget.gpu_seconds
+        yield Period(begins_at=begin, ends_at=midnight(day, zone))
+
+
+def share(budget: Budget, period: Period) -> int:
+    """The GPU-seconds for a period of the budget, or for a part of one: as much as it is of the whole, rounded down."""
+    for whole in periods(budget, period.begins_at, period.begins_at + 1):
+        return budget.gpu_seconds * (period.ends_at - period.begins_at) // (whole.ends_at - whole.begins_at)
+    return 0
 
 
 def _first_day(kind: Kind, day: date) -> date:
@@ -63,7 +61,7 @@ def _next(kind: Kind, day: date) -> date:
     return date(day.year + day.month // 12, day.month % 12 + 1, 1)
 
 
-def _midnight(day: date, zone: ZoneInfo) -> Instant:
+def midnight(day: date, zone: ZoneInfo) -> Instant:
     """The first instant of the day, also where its clocks skip midnight."""
     found = datetime.combine(day, time(), zone)
     return Instant(int(found.timestamp()))

@@ -80,4 +80,4 @@ def _asks(queue: Queue) -> Mapping[LeaseId, tuple[Ask, Instant]]:
 
 
 def _decision(verdict: Verdict, ask: Ask, book: Book, now: float) -> wire.Decision:
-    return records.decision(verdict, ask, id=new_id("dec", now), policy_version=book.policy.version, now=now)
+    return records.decision(verdict, ask, id=new_id("dec", now), policy=book.policy, now=now)

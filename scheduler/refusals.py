@@ -59,7 +59,7 @@ def keep(session: Session, found: Declined) -> wire.Decision:
         at=case.now,
         refused=case.lease,
     )
-    return records.refusal_to_wire(said, id=id_, policy_version=case.book.policy.version, at=case.now)
+    return records.refusal_to_wire(said, id=id_, policy=case.book.policy, at=case.now)
 
 
 def answer(session: Session, found: Declined, action: wire.AuditAction, actor: Actor) -> DureError:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from dure import wire
 from dure.errors import DureError
-from scheduler import asks, planned
+from scheduler import asks, open_asks, planned
 from scheduler.actor import Actor
 from scheduler.core import quotes, record
 from scheduler.core.book import Book
@@ -26,7 +26,7 @@ from scheduler.elsewhere import Elsewhere
 from scheduler.expectations import Expectations
 from scheduler.ids import new_id
 from scheduler.store import audit, bulk, changes, due, edges, generation, leases, plans, records
-from scheduler.store.books import POLICY_VERSION, Books
+from scheduler.store.books import Books
 from scheduler.store.db import Session
 from scheduler.store.plans import Answer
 from scheduler.store.tables import Lease
@@ -90,11 +90,9 @@ class Service:
         """
         number, book, now = self.locked(session, pool, now)
         parsed = [_parsed(session, request, now) for request in requests]
-        taken = [
-            (LeaseId(new_id("lea", now)), request, ask)
-            for request, ask in zip(requests, parsed, strict=True)
-            if not isinstance(ask, DureError)
-        ]
+        fine = [(request, ask) for request, ask in zip(requests, parsed, strict=True) if isinstance(ask, Ask)]
+        counted = open_asks.counted(session, book, [ask for _, ask in fine])
+        taken = [(LeaseId(new_id("lea", now)), request, ask) for (request, _), ask in zip(fine, counted, strict=True)]
         at = Instant(math.ceil(now))
         pairs = [(lease_id, ask) for lease_id, _, ask in taken]
         decided = decide(book, pairs, at)
@@ -105,7 +103,7 @@ class Service:
                 ask,
                 verdict,
                 decided.book.leases.get(lease_id) or queued(lease_id, ask, at),
-                _claimed(request, _decision(verdict, ask, now, self.elsewhere.of(session, ask, verdict, at))),
+                _claimed(request, _decision(verdict, ask, book, now, self.elsewhere.of(session, ask, verdict, at))),
             )
             for (lease_id, request, ask), verdict in zip(taken, decided.verdicts, strict=True)
         ]
@@ -137,19 +135,22 @@ class Service:
         ask = asks.parsed(session, body, actor, now)
         at = Instant(math.ceil(now))
         _, book = self.books.seen(session, ask.pool, at)
+        [ask] = open_asks.counted(session, book, [ask])
         verdict = quotes.quote(book, ask, at)
         [expected] = self.expectations.of_verdicts(session, ask.pool, [(LeaseId("~"), ask)], [verdict], now)
-        return _quoted(verdict, ask, now, expected, self.elsewhere.of(session, ask, verdict, at))
+        return _quoted(verdict, ask, book, now, expected, self.elsewhere.of(session, ask, verdict, at))
 
     def quote_on(self, book: Book, body: wire.Ask, *, actor: Actor, now: float) -> wire.Quote | None:
         """The same for a company, on a book that is known to be the newest, without the database.
 
-        None for what needs it: a refusal says what other pools would answer, and whoever is queued is expected behind
-        all that wait.
+        None for what needs it: a refusal says what other pools would answer, whoever is queued is expected behind all that
+        wait, and what waits counts where open asks are limited.
         """
         ask = asks.of_company(body, actor, now)
+        if open_asks.limited(book, ask):
+            return None
         verdict = quotes.quote(book, ask, Instant(math.ceil(now)))
-        return _quoted(verdict, ask, now, verdict.estimate) if isinstance(verdict, Promise) else None
+        return _quoted(verdict, ask, book, now, verdict.estimate) if isinstance(verdict, Promise) else None
 
     def seen(self, session: Session, pool: str, *, now: float, queue: bool, items: Sequence[Item] = ()) -> Plan:
         """What `replan` would do, on what a snapshot shows; nothing is stored. Raises UnknownPool."""
@@ -182,11 +183,16 @@ class Service:
             edges.notify(session, pool)
         return plan
 
+    def change(self, session: Session, pool: str, items: Sequence[Item], *, now: float) -> None:
+        """Changes `items` of the pool's book, which leave the plan as it is. Raises UnknownPool."""
+        _, book, now = self.locked(session, pool, now)
+        self._changed(session, pool, book, items, now)
+
     def _changed(self, session: Session, pool: str, book: Book, items: Sequence[Item], now: float) -> tuple[int, Book]:
         """The generation and the book once items of it are changed; the plan is made from these."""
         number = generation.bump(session, pool)
         changes.write(session, pool, number, items, at=now)
-        book = book.changed(items)
+        book = self.books.with_items(session, pool, book, items, Instant(math.ceil(now)))
         self.books.keep_on_commit(session, pool, number, book)
         edges.notify(session, pool)
         return number, book
@@ -222,9 +228,9 @@ def _answer(request: Request, ask: Ask, verdict: Verdict, lease: CoreLease, deci
     )
 
 
-def _decision(verdict: Verdict, ask: Ask, now: float, elsewhere: Sequence[Option] = ()) -> wire.Decision:
+def _decision(verdict: Verdict, ask: Ask, book: Book, now: float, elsewhere: Sequence[Option] = ()) -> wire.Decision:
     id_ = new_id("dec", now)
-    return records.decision(verdict, ask, id=id_, policy_version=POLICY_VERSION, now=now, elsewhere=elsewhere)
+    return records.decision(verdict, ask, id=id_, policy=book.policy, now=now, elsewhere=elsewhere)
 
 
 def _claimed(request: Request, decision: wire.Decision) -> wire.Decision:
@@ -259,9 +265,9 @@ def locked_lease(session: Session, lease_id: str, actor: Actor) -> tuple[Lease, 
 
 
 def _quoted(
-    verdict: Verdict, ask: Ask, now: float, expected: Instant | None, elsewhere: Sequence[Option] = ()
+    verdict: Verdict, ask: Ask, book: Book, now: float, expected: Instant | None, elsewhere: Sequence[Option] = ()
 ) -> wire.Quote:
-    decision = records.decision(verdict, ask, id=None, policy_version=POLICY_VERSION, now=now, elsewhere=elsewhere)
+    decision = records.decision(verdict, ask, id=None, policy=book.policy, now=now, elsewhere=elsewhere)
     if not isinstance(verdict, Promise):
         return wire.Quote(
             decision=decision,

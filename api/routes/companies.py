@@ -9,7 +9,7 @@ from api.openapi import own
 from api.strict import StrictRoute
 from dure import wire
 from dure.errors import AlreadyExists, UnknownCompany
-from scheduler.store import companies
+from scheduler.store import companies, joining
 
 router = APIRouter(prefix="/v1/companies", tags=["companies"], route_class=StrictRoute)
 
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1/companies", tags=["companies"], route_class=Stric
 )
 def add_company(body: wire.CompanyCreate, call: AdminWrites) -> Response:
     """For admins. It may ask once it has a token and a quota."""
-    return call.write(lambda at: answers.created(companies.add(at.session, body, actor=at.actor, now=at.now)))
+    return call.write(lambda at: answers.created(joining.add(at.session, body, actor=at.actor, now=at.now)))
 
 
 @router.get("", response_model=wire.Page[wire.Company], summary="List companies")

@@ -16,6 +16,7 @@ from dure.errors import (
     BeyondHorizon,
     BudgetExceeded,
     ExtensionRefused,
+    KeepsSpent,
     NeverFits,
     NoStartInWindow,
     QuotaExceeded,
@@ -30,7 +31,7 @@ from dure.errors import (
     WindowInPast,
     WrongState,
 )
-from scheduler import amend, endings, explanations, renewing
+from scheduler import amend, endings, explanations, keeping, renewing
 from scheduler.store import leases
 
 router = APIRouter(prefix="/v1/leases", tags=["leases"], route_class=StrictRoute)
@@ -102,6 +103,17 @@ def release_lease(lease: wire.Id, call: PersonWrites, dry_run: DryRun = False) -
     if dry_run:
         return call.read(lambda at: endings.preview_release(at.session, lease, actor=at.actor, now=at.now))
     return call.write(lambda at: answers.ok(endings.release(at.service, at.session, lease, actor=at.actor, now=at.now)))
+
+
+@router.post(
+    "/{lease}/keep",
+    response_model=wire.Lease,
+    summary="Keep a lease on which nothing runs yet",
+    openapi_extra=own(UnknownLease, WrongState, KeepsSpent),
+)
+def keep_lease(lease: wire.Id, call: PersonWrites) -> Response:
+    """It is not given back for as long again as its pool's policy waits for something to run; a few times, by that policy."""
+    return call.write(lambda at: answers.ok(keeping.keep(at.service, at.session, lease, actor=at.actor, now=at.now)))
 
 
 @router.post("/{lease}/cancel", responses=ENDED, summary="Cancel a lease", openapi_extra=own(UnknownLease, WrongState))

@@ -18,6 +18,7 @@ from dure.errors import (
     NotDrained,
     StaleReport,
     TooLarge,
+    TooMany,
     UnknownNode,
     UnsupportedMediaType,
     WrongNode,
@@ -58,7 +59,7 @@ def show_node(node: wire.NodeName, call: StaffReads) -> Response:
     "/{node}/drain",
     response_model=wire.Drained,
     summary="Take a node out of service for a while",
-    openapi_extra=own(UnknownNode, BeyondHorizon),
+    openapi_extra=own(UnknownNode, BeyondHorizon, TooMany),
 )
 def drain_node(node: wire.NodeName, body: wire.DrainNode, call: OperatorWrites, dry_run: DryRun = False) -> Response:
     """For admins. What is scheduled on it then is placed elsewhere at once, later only where nothing else is left; what

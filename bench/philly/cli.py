@@ -26,6 +26,7 @@ from bench.philly.report import Replayed
 from bench.philly.shapes import shape
 from bench.philly.trace import BadTrace, CompanyJob, Trace
 from bench.replay import easy as counting
+from bench.replay import options
 from bench.replay.drive import FOR_EVER_S
 from bench.results import Result, Row, Value
 from dure import times
@@ -36,6 +37,8 @@ from scheduler.core.rules import LATE_SLOTS, RULES
 
 EXCERPT = Path("deploy") / "demo" / "philly" / "jobs.csv"
 MOST_GPUS = 80_000
+SLACK = 0.05
+"""What an ask may be promised later than its earliest start, as a part of its box, where nothing else is said."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -153,7 +156,7 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     says("--gpus", type=_gpus, default=1152, help=f"of the pool, on nodes of {GPUS_PER_NODE} (default: %(default)s)")
     says("--quota", type=_within(1, 100), default=100, help="per cent of them that a company may hold (default: all)")
     says("--gap", type=_seconds, default=0, help="between two leases on a GPU, for example 30s (default: none)")
-    says("--slack", type=_slack, default=0.05, help="part of its box by which an ask may be promised later (default: %(default)s)")  # fmt: skip
+    says("--slack", type=_slack, help=f"part of its box by which an ask may be promised later (default: {SLACK})")
     says("--rule", choices=sorted(RULES), default=LATE_SLOTS, help="(default: %(default)s)")
     says(
         "--shares",
@@ -165,7 +168,9 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     says("--entry", type=_seconds, default=3600, help="so much of a box counts as it is granted, with --shares (default: %(default)s s)")  # fmt: skip
     says("--asks", type=_within(1, 10**7), help="only the first so many")
     says("--json", action="store_true", help="the figures as JSON")
-    return parser.parse_args(words)
+    wanted = parser.parse_args(words)
+    wanted.slack, wanted.notes = options.slack(wanted.rule, wanted.slack, SLACK)
+    return wanted
 
 
 def _within(least: int, most: int) -> Callable[[str], int]:

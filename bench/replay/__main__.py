@@ -20,7 +20,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except BadLog as error:
         _say(str(error))
         return 2
-    for warning in report.warnings(log):
+    for warning in (*wanted.notes, *report.warnings(log)):
         _say(warning)
     warming.warm()
     described = machine.described()

@@ -12,6 +12,9 @@ MAX_PROCS = "MaxProcs"
 LARGEST = 10**12
 """No time or number in a log is larger: thirty thousand years."""
 
+LARGEST_MACHINE = 10**7
+"""No machine in a log has more processors; larger ones are more than one node of the calendar can count."""
+
 PARTIAL = frozenset({2, 3, 4})
 """Status of a line that is one execution of a job which was swapped out; the job's own line has the whole."""
 CANCELLED = 5
@@ -76,7 +79,10 @@ def machine(line: str, number: int, label: str) -> int | None:
         raise BadLog(
             f"line {number}: {label} is a whole number, for example `; {label}: 100`, not {value.strip()[:30]!r}"
         )
-    return int(found[1].replace(",", ""))
+    count = int(found[1].replace(",", ""))
+    if count > LARGEST_MACHINE:
+        raise BadLog(f"line {number}: {label} is at most {LARGEST_MACHINE:,}, not {found[1][:30]}")
+    return count
 
 
 _TIMES = {2: "submit time", 4: "run time", 9: "time asked for"}

@@ -40,9 +40,17 @@ def read(words: Sequence[str] | None, description: str | None) -> argparse.Names
     parser.add_argument("--classes", action="store_true", help="wait and slowdown by width and length, beside EASY's")
     parser.add_argument("--json", action="store_true", help="the figures as JSON")
     wanted = parser.parse_args(words)
-    if wanted.slack is None:
-        wanted.slack = SLACK[wanted.boxes]
+    wanted.slack, wanted.notes = slack(wanted.rule, wanted.slack, SLACK[wanted.boxes])
     return wanted
+
+
+def slack(rule: str, said: float | None, usual: float) -> tuple[float, tuple[str, ...]]:
+    """The slack that an ask really gets, `usual` where nothing is said; and what is said that is not used, for people."""
+    if rule == LATE_SLOTS:
+        return usual if said is None else said, ()
+    if not said:
+        return 0.0, ()
+    return 0.0, (f"--slack {said:g} is not used: by {rule} every promise is the earliest start",)
 
 
 def policy(wanted: argparse.Namespace) -> Policy:

@@ -15,8 +15,10 @@ from dure.cli import (
     ledger,
     node,
     offer,
+    policy,
     pool,
     quota,
+    report,
     share,
     status,
     token,
@@ -64,8 +66,10 @@ calendar.register(app)
 whatif.register(app)
 status.register(app)
 usage.register(app)
+report.register(app)
 events.register(app)
 app.add_typer(webhook.app, name="webhook")
+app.add_typer(policy.app, name="policy")
 app.add_typer(pool.app, name="pool")
 app.add_typer(node.app, name="node")
 app.add_typer(company.app, name="company")

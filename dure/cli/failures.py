@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from dure.cli import exits, limits
-from dure.cli.terminal import BadUsage, Terminal
+from dure.cli.terminal import BadFile, BadUsage, Terminal
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -28,6 +28,9 @@ def answer(error: Exception, terminal: Terminal) -> int | None:
             code, problem = exits.USAGE, invalid(error)
         case BadUsage():
             fields = [FieldError(field=error.option, message=error.detail)]
+            code, problem = exits.USAGE, InvalidRequest(str(error), errors=fields)
+        case BadFile():
+            fields = [FieldError(field=where, message=message) for where, message in error.mistakes]
             code, problem = exits.USAGE, InvalidRequest(str(error), errors=fields)
         case ConfigError():
             code, problem = exits.USAGE, InvalidRequest(str(error))

@@ -93,6 +93,20 @@ def release(terminal: Terminal, lease_id: LeaseId, *, dry_run: DryRun = False) -
             terminal.show(released, lambda view: leases.lease(released, view))
 
 
+@command(app, "keep", changes=True)
+def keep(terminal: Terminal, lease_id: LeaseId) -> None:
+    """Keep a lease on which nothing runs yet.
+
+    It is waited for once more before it is given back; a few times, by the pool's policy.
+    """
+    from dure.render import leases
+
+    limits.name("LEASE", lease_id, limits.LEASE)
+    with terminal.client() as client:
+        kept = client.keep(lease_id)
+    terminal.show(kept, lambda view: leases.lease(kept, view))
+
+
 @command(app, "cancel", changes=True)
 def cancel(terminal: Terminal, lease_id: LeaseId, *, dry_run: DryRun = False) -> None:
     """Give up a lease that has not started.

@@ -85,10 +85,21 @@ _FIELDS = {
     ),
     ("WebhookCreate", "label"): ("--label", f"{_LABEL}; for example on-call"),
     ("WebhookCreate", "company"): ("--company", COMPANY),
-    ("QuotaSet", "gpus"): ("--gpus", "a whole number from 0 to 100000; for example 16"),
     ("ShareSet", "shares"): ("--shares", "a whole number from 1 to 1000000; for example 3"),
     ("ShareSet", "group"): ("--group", COMPANY),
     ("ShareGroupSet", "shares"): ("--shares", "a whole number from 1 to 1000000; for example 3"),
+    **{
+        (model, field): said
+        for model in ("QuotaSet", "QuotaPatch", "QuotaOf")
+        for field, said in {
+            "gpus": ("--gpus", "a whole number from 0 to 100000; for example 16"),
+            "longest_s": ("--longest", "from 1s to 60d; for example 72h"),
+            "furthest_s": ("--furthest", "from 0s to 60d; for example 30d"),
+            "ahead_gpu_seconds": ("--ahead", "GPU-hours from 0h; for example 500h"),
+            "open_asks": ("--open-asks", "a whole number from 1 to 1000000; for example 20"),
+        }.items()
+    },
+    ("QuotaPatch", ""): ("--gpus", "or another option: say what to change; for example --gpus 16"),
     ("LedgerAdjust", "gpu_seconds"): (
         "--gpu-hours",
         "GPU-hours to give or to take, but not 0; for example +10 or -2.5",

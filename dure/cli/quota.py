@@ -1,50 +1,318 @@
-"""dure quota: how many GPUs a company may hold at once."""
+"""dure quota: what companies may hold of pools, at once and over time."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dure.cli import limits
+from dure.cli import files, limits
 from dure.cli.command import command
-from dure.cli.terminal import Terminal
+from dure.cli.terminal import BadFile, BadUsage, Terminal
 
-app = typer.Typer(help="Quotas: how many GPUs of a pool a company may hold at once.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from dure import wire
+    from dure.client import Client
+    from dure.errors import InvalidRequest
+    from dure.quota_file import QuotaFile, QuotaFileError
+
+app = typer.Typer(help="Quotas: what companies may hold of pools, at once and over time.", no_args_is_help=True)
+
+NONE = "none"
+"""The word that takes a limit away."""
 
 Company = Annotated[str, typer.Argument(metavar="COMPANY", help="The company.")]
+Pool = Annotated[str, typer.Argument(metavar="POOL", help="The pool.")]
+Gpus = Annotated[
+    int | None, typer.Option(metavar="N", help="GPUs at once, at every instant; 0 closes the pool to the company.")
+]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--budget",
+        metavar="HOURS/PERIOD",
+        help="GPU-hours for each week or month, or for one term: 2000h/month, or none.",
+    ),
+]
+Longest = Annotated[
+    str | None, typer.Option(metavar="DURATION", help="The longest lease, extended or not: 72h, or none.")
+]
+Furthest = Annotated[
+    str | None, typer.Option(metavar="DURATION", help="How far ahead a start may be booked: 30d, or none.")
+]
+Ahead = Annotated[
+    str | None,
+    typer.Option(metavar="HOURS", help="GPU-hours at most that are booked and have not started: 500h, or none."),
+]
+OpenAsks = Annotated[
+    str | None, typer.Option(metavar="N", help="Leases at most that are queued or have not started: 20, or none.")
+]
+CarryOver = Annotated[
+    bool | None, typer.Option("--carry-over/--no-carry-over", help="What a period leaves is the next one's, too.")
+]
+Begins = Annotated[str | None, typer.Option(metavar="TIME", help="When a term begins.")]
+Ends = Annotated[str | None, typer.Option(metavar="TIME", help="When a term ends.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be so, and whom it touches; change nothing.")]
+Revoke = Annotated[
+    bool, typer.Option("--revoke", help="Take back the promises that are beyond it, each named; else they are kept.")
+]
 
 
 @command(app, "set", changes=True)
-def put(
+def put(  # noqa: PLR0913 (one parameter an option)
     terminal: Terminal,
     company: Company,
-    pool: Annotated[str, typer.Argument(metavar="POOL", help="The pool.")],
-    gpus: Annotated[
-        int, typer.Option(metavar="N", help="GPUs at once, at every instant; 0 closes the pool to the company.")
-    ],
+    pool: Pool,
+    *,
+    gpus: Gpus = None,
+    budget: BudgetOption = None,
+    carry_over: CarryOver = None,
+    begins: Begins = None,
+    ends: Ends = None,
+    longest: Longest = None,
+    furthest: Furthest = None,
+    ahead: Ahead = None,
+    open_asks: OpenAsks = None,
+    revoke: Revoke = False,
+    dry_run: DryRun = False,
 ) -> None:
-    """Set a quota.
+    """Set a quota, or change what is named of it.
 
-    Promises already given stay.
+    Promises already given stay, also beyond a lowered quota, unless --revoke takes them back; --dry-run names them.
     """
     from dure import wire
-    from dure.render import companies
+    from dure.render import quotas
+
+    limits.name("COMPANY", company, limits.COMPANY)
+    limits.name("POOL", pool, limits.POOL)
+    said = _said(gpus, longest, furthest, ahead, open_asks)
+    with terminal.client() as client:
+        if _of_budget := _budget(terminal, budget, carry_over, begins, ends):
+            held = {one.pool: one for one in client.quotas(company)}.get(pool)
+            said["budget"] = _over(None if held is None else held.budget, _of_budget)
+        body = wire.QuotaPatch.model_validate(said)
+        found = client.set_quota(company, pool, body, dry_run=dry_run or revoke)
+        if revoke and not dry_run:
+            found = client.set_quota(company, pool, body, revoke=[one.lease for one in found.beyond])
+    terminal.show(found, lambda view: quotas.quota(found, view, dry_run=dry_run))
+
+
+@command(app, "remove", changes=True)
+def remove(terminal: Terminal, company: Company, pool: Pool, *, dry_run: DryRun = False) -> None:
+    """Take a company's own quota away.
+
+    The pool's default is its from then on; without one the pool is closed to it. Promises already given stay.
+    """
+    from dure.render import quotas
 
     limits.name("COMPANY", company, limits.COMPANY)
     limits.name("POOL", pool, limits.POOL)
     with terminal.client() as client:
-        found = client.set_quota(company, pool, wire.QuotaSet(gpus=gpus))
-    terminal.show(found, lambda _: companies.quota(found))
+        found = client.remove_quota(company, pool, dry_run=dry_run)
+    terminal.show(found, lambda view: quotas.quota(found, view, dry_run=dry_run))
+
+
+@command(app, "default", changes=True)
+def default(  # noqa: PLR0913 (one parameter an option)
+    terminal: Terminal,
+    pool: Pool,
+    *,
+    gpus: Gpus = None,
+    budget: BudgetOption = None,
+    carry_over: CarryOver = None,
+    begins: Begins = None,
+    ends: Ends = None,
+    longest: Longest = None,
+    furthest: Furthest = None,
+    ahead: Ahead = None,
+    open_asks: OpenAsks = None,
+    revoke: Revoke = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the default away.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Set a pool's default, or change what is named of it.
+
+    It is the quota of every company that has none of its own there, also of those that are added later.
+    """
+    from dure import wire
+    from dure.render import quotas
+
+    limits.name("POOL", pool, limits.POOL)
+    said = _said(gpus, longest, furthest, ahead, open_asks)
+    of_budget = _budget(terminal, budget, carry_over, begins, ends)
+    if remove:
+        if said or of_budget or dry_run or revoke:
+            raise BadUsage("--remove", "it takes the whole default away; leave the other options out")
+        with terminal.client() as client:
+            gone = client.remove_default_quota(pool)
+        terminal.show(gone, lambda _: quotas.no_default(gone))
+        return
+    with terminal.client() as client:
+        held = next((one for one in client.all_quotas() if one.company is None and one.pool == pool), None)
+        if of_budget:
+            said["budget"] = _over(None if held is None else held.budget, of_budget)
+        if not said:
+            raise BadUsage("--gpus", "or another option: say what the default is, for example --gpus 4")
+        if held is None and "gpus" not in said:
+            raise BadUsage(
+                "--gpus", "there is no default yet; say how many GPUs at once it is for, for example --gpus 4"
+            )
+        before = {} if held is None else held.model_dump()
+        one = wire.QuotaOf.model_validate({**before, **said, "company": None, "pool": pool})
+        found = _import(client, wire.QuotaImport(quotas=[one]), revoke=revoke, dry_run=dry_run)
+    terminal.show(found, lambda view: quotas.imported(found, view, dry_run=dry_run))
 
 
 @command(app, "show")
 def show(terminal: Terminal, company: Company) -> None:
     """Show a company's quotas.
 
-    Beside each: what it holds now, and the most it has booked at any instant.
+    Beside each: what it holds now, the most it has booked at any instant, and what its budget has left.
     """
     from dure import wire
-    from dure.render import companies
+    from dure.render import quotas
 
     limits.name("COMPANY", company, limits.COMPANY)
     with terminal.client() as client:
-        terminal.show_all(client.quotas(company), wire.Page[wire.Quota], companies.quotas)
+        terminal.show_all(client.quotas(company), wire.Page[wire.Quota], quotas.quotas)
+
+
+@command(app, "export")
+def export(terminal: Terminal) -> None:
+    """Write every quota as a file.
+
+    Defaults of pools and the quotas that companies have of their own: what dure quota import takes.
+    """
+    from dure import quota_file, wire
+
+    with terminal.client() as client:
+        found = list(client.all_quotas())
+    if terminal.flags.json:
+        terminal.show_json(wire.Page[wire.QuotaOf](items=found, next_cursor=None))
+    else:
+        typer.echo(quota_file.write(found), nl=False)
+
+
+@command(app, "import", changes=True)
+def import_(
+    terminal: Terminal,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file of quotas; - reads it from stdin.")],
+    *,
+    revoke: Revoke = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Set the quotas that a file says.
+
+    All of them or none: a mistake is named with its line, and nothing is changed. Who is not in the file keeps what there
+    is. With --dry-run it says what would be different, and which promises would be beyond it.
+    """
+    from dure import wire
+    from dure.errors import InvalidRequest
+    from dure.render import quotas
+
+    read = _read(file)
+    with terminal.client() as client:
+        try:
+            found = _import(client, wire.QuotaImport(quotas=read.quotas), revoke=revoke, dry_run=dry_run)
+        except InvalidRequest as error:
+            raise _at_lines(file, read, error) from None
+    terminal.show(found, lambda view: quotas.imported(found, view, dry_run=dry_run))
+
+
+def _import(client: "Client", body: "wire.QuotaImport", *, revoke: bool, dry_run: bool) -> "wire.QuotaImported":
+    """What is beyond it is revoked as it was just seen, and nothing that came since."""
+    if not (dry_run or revoke):
+        return client.import_quotas(body)
+    preview = client.import_quotas(body, dry_run=True)
+    if dry_run:
+        return preview
+    named = [one.lease for change in preview.changes for one in change.beyond]
+    return client.import_quotas(body, revoke=named)
+
+
+def _said(
+    gpus: int | None, longest: str | None, furthest: str | None, ahead: str | None, open_asks: str | None
+) -> dict[str, Any]:
+    """What was said of a quota, by its own names, but for its budget."""
+    from dure import quota_words, times
+
+    said: dict[str, Any] = {} if gpus is None else {"gpus": gpus}
+    readings: tuple[tuple[str, str, str | None, Callable[[str], int]], ...] = (
+        ("longest_s", "--longest", longest, times.parse_duration),
+        ("furthest_s", "--furthest", furthest, times.parse_duration),
+        ("ahead_gpu_seconds", "--ahead", ahead, quota_words.gpu_seconds),
+        ("open_asks", "--open-asks", open_asks, _number),
+    )
+    for field, option, text, read in readings:
+        if text is not None:
+            said[field] = None if text == NONE else _parsed(option, text, read)
+    return said
+
+
+def _budget(
+    terminal: Terminal, text: str | None, carry_over: bool | None, begins: str | None, ends: str | None
+) -> dict[str, Any]:
+    """What was said of a budget; `period` None takes it away."""
+    from dure import quota_words
+
+    said: dict[str, Any] = {}
+    if text == NONE:
+        if carry_over is not None or begins or ends:
+            raise BadUsage("--budget", "none takes the budget away; leave --carry-over, --begins and --ends out")
+        return {"period": None}
+    if text is not None:
+        said["gpu_seconds"], said["period"] = _parsed("--budget", text, quota_words.budget)
+    if carry_over is not None:
+        said["carries_over"] = carry_over
+    for field, option, when in (("begins_at", "--begins", begins), ("ends_at", "--ends", ends)):
+        if when is not None:
+            said[field] = terminal.instant(option, when)
+    return said
+
+
+def _over(held: "wire.Budget | None", said: dict[str, Any]) -> dict[str, Any] | None:
+    """The budget with what was said; where the kind of its periods becomes another, nothing of the old one is left."""
+    if "period" in said and said["period"] is None:
+        return None
+    if held is None and "gpu_seconds" not in said:
+        raise BadUsage("--budget", "there is no budget yet; say how much it is, for example --budget 2000h/month")
+    same = held is not None and said.get("period", held.period) == held.period
+    return {**(held.model_dump() if held is not None and same else {}), **said}
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9):
+        raise ValueError(f"{text[:40]!r} is no whole number; for example 20, or none")
+    return int(text)
+
+
+def _parsed(option: str, text: str, read: Callable[[str], Any]) -> Any:
+    try:
+        return read(text)
+    except ValueError as error:
+        raise BadUsage(option, str(error)) from None
+
+
+def _read(file: str) -> "QuotaFile":
+    """Raises BadFile, and BadUsage where there is no such file."""
+    from dure import documents, quota_file
+
+    try:
+        return quota_file.read(files.data(file, documents.MOST_BYTES))
+    except quota_file.QuotaFileError as error:
+        raise _bad(file, error) from None
+
+
+def _bad(file: str, error: "QuotaFileError") -> BadFile:
+    return BadFile([(f"{file}:{one.line}", one.message) for one in error.mistakes])
+
+
+def _at_lines(file: str, read: "QuotaFile", error: "InvalidRequest") -> Exception:
+    """What the server says of a quota, at its line."""
+    found: list[tuple[str, str]] = []
+    for one in error.errors:
+        head, _, rest = one.field.partition(".")
+        number = rest.partition(".")[0]
+        if head != "quotas" or not number.isdecimal():
+            return error
+        found.append((f"{file}:{read.lines[int(number)]}", one.message))
+    return BadFile(found) if found else error

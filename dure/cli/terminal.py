@@ -9,7 +9,7 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -55,6 +55,14 @@ def is_screen(stream: IO[str]) -> bool:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+class BadFile(Exception):
+    """A file says what it cannot: each mistake with where it is, for example `policy.yaml:4`."""
+
+    def __init__(self, mistakes: Sequence[tuple[str, str]]) -> None:
+        self.mistakes = mistakes
+        super().__init__("; ".join(f"{where}: {message}" for where, message in mistakes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +146,10 @@ class Terminal:
 
     def show_json(self, value: "BaseModel") -> None:
         typer.echo(value.model_dump_json())
+
+    def show_text(self, text: str) -> None:
+        """What is for other programs as it is, with its own line ends."""
+        typer.echo(text.encode(), nl=False)
 
     def note(self, text: str) -> None:
         """A sentence beside the answer, on stderr; on a screen its lines are broken between words."""

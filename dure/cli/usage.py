@@ -25,12 +25,12 @@ def usage(
 ) -> None:
     """Show what was used.
 
-    GPU-seconds leased, busy and lost, by company and pool. They add up to the second.
+    GPU-seconds leased, of them busy, idle and unknown, and lost, by company and pool. They add up to the second.
     """
-    from dure.render import companies
+    from dure.render import reports
 
     company = limits.maybe("--company", company, limits.COMPANY)
     begin, end = terminal.instant("--since", since), terminal.instant("--until", until)
     with terminal.client() as client:
         found = client.usage(since=begin, until=end, company=company)
-    terminal.show(found, lambda view: companies.usage(found, view))
+    terminal.show(found, lambda view: reports.usage(found, view))

@@ -86,7 +86,8 @@ def calendar(found: wire.Calendar, view: View) -> RenderableType:
     grid = Grid.of(found.since, found.until, max(12, min(MOST_COLUMNS, view.width - names - 12)))
     rows = [Row(node.node, node.capacity, node.steps, node.drains, node.state) for node in found.nodes]
     if len(rows) > 1:
-        rows.append(Row("all nodes", found.capacity, _sum(found.nodes)))
+        heard = (node for node in found.nodes if node.state is wire.NodeState.OK)  # as in the pool's capacity
+        rows.append(Row("all nodes", found.capacity, _sum(heard)))
     lines = [_line(row, names, grid, view) for row in rows]
     head = Text(f"{found.pool}: {found.capacity} GPUs, from {times.show_instant(found.since, view.zone)}", style="bold")
     if not found.nodes:

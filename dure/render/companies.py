@@ -1,4 +1,4 @@
-"""Companies, quotas, tokens and what was used."""
+"""Companies, quotas and tokens."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dure import times, wire
+from dure import wire
+from dure.render import quotas
 from dure.render.view import View, facts, table, timed
 
 
@@ -26,28 +27,7 @@ def companies(found: Iterable[wire.Company], view: View) -> RenderableType:
 
 def company(found: wire.Company, held: Iterable[wire.Quota], view: View) -> RenderableType:
     head = facts([("company", found.name), ("title", found.title or view.none), ("added", view.full(found.created_at))])
-    return Group(head, quotas(held, view))
-
-
-def quotas(found: Iterable[wire.Quota], view: View) -> RenderableType:
-    """The limit beside what is held now and what is booked at most at any instant."""
-    rows = [(one.pool, str(one.gpus), str(one.held_gpus), str(one.booked_gpus)) for one in found]
-    if not rows:
-        return Text("no quotas: without one a pool is closed to the company; an admin sets it with dure quota set")
-    columns = ("POOL", "QUOTA", "HELD NOW", "BOOKED AT MOST")
-    return table(*columns, rows=lambda _: rows, view=view, right=columns[1:])
-
-
-def quota(found: wire.Quota) -> RenderableType:
-    return facts(
-        [
-            ("company", found.company),
-            ("pool", found.pool),
-            ("quota", f"{found.gpus} GPUs at once"),
-            ("held now", f"{found.held_gpus} GPUs"),
-            ("booked", f"at most {found.booked_gpus} GPUs at any instant"),
-        ]
-    )
+    return Group(head, quotas.quotas(held, view))
 
 
 def tokens(found: Iterable[wire.Token], view: View) -> RenderableType:
@@ -108,34 +88,6 @@ def issued(found: wire.IssuedToken, path: str | None, view: View) -> RenderableT
     secret = ("secret", found.secret) if path is None else ("secret", f"in {path}, readable by you alone")
     note = "shown this once: keep it now" if path is None else "not shown and not stored anywhere else"
     return Group(token(found.token, view), facts([secret, ("", note)]))
-
-
-def usage(found: wire.Usage, view: View) -> RenderableType:
-    """GPU-seconds by company and pool, which add up to the second, with the sum."""
-    rows = [_used(row.company, row.pool, [row], view) for row in found.rows]
-    head = Text(f"from {times.show_instant(found.since, view.zone)} to {times.show_instant(found.until, view.zone)}")
-    if not rows:
-        return Group(head, Text("nothing was leased"))
-    if len(rows) > 1:
-        rows.append(_used("all", "", found.rows, view))
-    columns = ("COMPANY", "POOL", "LEASES", "GPU-SECONDS", "GPU-HOURS", "BUSY", "LOST", "ENERGY")
-    drop = ("GPU-HOURS", "LEASES", "LOST")
-    return Group(head, table(*columns, rows=lambda _: rows, view=view, right=columns[2:], drop=drop))
-
-
-def _used(company: str, pool: str, rows: list[wire.CompanyUsage], view: View) -> tuple[str, ...]:
-    leased, busy = sum(row.leased_gpu_seconds for row in rows), sum(row.busy_gpu_seconds for row in rows)
-    energies = [row.energy_joules for row in rows if row.energy_joules is not None]
-    return (
-        company,
-        pool,
-        str(sum(row.leases for row in rows)),
-        str(leased),
-        f"{leased / 3600:.2f}",
-        f"{100 * busy // leased} %" if leased else view.none,
-        str(sum(row.lost_gpu_seconds for row in rows)),
-        f"{sum(energies) / 3_600_000:.2f} kWh" if energies else view.none,
-    )
 
 
 def _standing(token: wire.Token, said: Callable[[datetime], str], view: View) -> str:

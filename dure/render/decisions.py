@@ -18,6 +18,7 @@ _SECONDS = re.compile(r"_s(?=_|$)")
 
 _ORDER = (
     *("asked_gpus", "held_gpus", "limit_gpus", "free_gpus_now", "pool_gpus", "wait_s", "earliest_wait_s", "waits_for"),
+    *("out_of_service_gpus", "out_of_service"),
     *("nodes", "largest_gpus_per_node", "largest_gang_nodes", "largest_gpus"),
     *("earliest_start", "largest_gpus_now", "longest_s_now", "instead_gpus_per_node"),
 )
@@ -25,6 +26,9 @@ _ORDER = (
 
 _OPTIONS = {
     "duration_s": ("--for", "--for 2h30m"),
+    "shortest_s": ("--shortest", ""),
+    "longest_s": ("--longest", ""),
+    "fewest": ("--fewest", ""),
     "start": ("--start", '--start "tomorrow 09:00"'),
     "start_by": ("--start-by", '--start-by "tomorrow 18:00"'),
     "company": ("--company", "--company acme"),
@@ -115,7 +119,9 @@ def _typed(found: wire.FieldError) -> str:
         return f"{found.field}: {found.message}"
     option, example = _OPTIONS[found.field]
     said = _API_EXAMPLE.sub("", found.message)
-    return f"{option}: {said}{f', for example {example}' if example and said != found.message else ''}"
+    example = example if said != found.message else ""
+    said = said.replace("duration_s", _OPTIONS["duration_s"][0])
+    return f"{option}: {said}{f', for example {example}' if example else ''}"
 
 
 def quote(found: wire.Quote, view: View) -> RenderableType:

@@ -44,6 +44,8 @@ def record(found: wire.DecisionRecord, view: View) -> RenderableType:
     rows += options(found.elsewhere, view)
     rows.append(("pool", f"{found.pool}, generation {found.generation}"))
     rows.append(("rules", _rules(found)))
+    if found.policy_number is not None:
+        rows.append(("policy", f"version {found.policy_number}; dure policy show --version {found.policy_number}"))
     rows.append(("inputs", found.inputs_digest or "not kept: it is older than that"))
     rows.append(("result", found.result_digest or view.none))
     order = table(
@@ -60,7 +62,7 @@ def record(found: wire.DecisionRecord, view: View) -> RenderableType:
 
 
 def _rules(found: wire.DecisionRecord) -> str:
-    said = ", ".join(f"{name} {value}" for name, value in found.policy.items() if name != "version")
+    said = ", ".join(f"{name} {value}" for name, value in found.policy.items() if name not in ("version", "number"))
     return f"version {found.policy_version}{f' ({said})' if said else ''}"
 
 

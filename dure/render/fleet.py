@@ -55,6 +55,13 @@ def _rule(found: wire.Pool) -> str:
     return said
 
 
+def _no_show(found: wire.Pool) -> str:
+    if found.no_show_after_s is None:
+        return "nothing is given back"
+    after = times.show_duration(found.no_show_after_s)
+    return f"given back where nothing runs {after} after the start; kept at most {found.keeps} times"
+
+
 def pool(found: wire.Pool, view: View) -> RenderableType:
     gpus = ", ".join(f"{count} {state}" for state, count in found.gpus.items() if count) or "none"
     return facts(
@@ -72,7 +79,10 @@ def pool(found: wire.Pool, view: View) -> RenderableType:
             ("renewal", f"{times.show_duration(found.renews_before_s)} before that, or a quarter of a lease's length"),
             ("rule", _rule(found)),
             ("contended", shares.contended(found.contended, found.contended_ppm, found.half_life_s)),
+            ("a loss", f"slips a promise once it lasted {times.show_duration(found.loss_grace_s)}"),
+            ("no-show", _no_show(found)),
             ("empty", f"no process and at most {found.empty_memory_bytes >> 20} MiB in use"),
+            ("policy", view.none if found.policy_number is None else f"version {found.policy_number}"),
             ("added", view.full(found.created_at)),
         ]
     )

@@ -222,7 +222,7 @@ def _decided(lease: wire.Lease) -> tuple[str, str]:
 
 
 def _asked(lease: wire.Lease, view: View) -> tuple[str, str]:
-    return "asked", view.full(lease.asked_at)
+    return "asked", view.past(lease.asked_at)
 
 
 def _when(lease: wire.Lease, view: View) -> Iterator[tuple[str, str]]:

@@ -52,16 +52,28 @@ def _lines(found: wire.Drained, view: View, *, dry_run: bool) -> Iterator[tuple[
     ended = [drain for drain in found.drains if drain.empty_from is None]
     for node in dict.fromkeys(drain.node for drain in ended):
         yield "back", f"{node}, from now on; {_over([drain for drain in ended if drain.node == node], would=would)}"
-    for one in found.moved:
+    yield from touched(found.moved, found.pulled, view, would=would, running=found.running)
+
+
+def touched(
+    moved: Sequence[wire.Touched],
+    pulled: Sequence[wire.Touched],
+    view: View,
+    *,
+    would: bool,
+    running: Sequence[wire.Touched] = (),
+) -> Iterator[tuple[str, str]]:
+    """Leases that something touches, a line each, or that it touches none."""
+    for one in moved:
         yield "would move" if would else "moved", f"{one.lease} of {one.company}, {_how(one, view)}"
-    for one in found.pulled:
+    for one in pulled:
         yield (
             "would get" if would else "promised",
             f"{one.lease} of {one.company}, which was queued: {_when(one, view)}",
         )
-    for one in found.running:
+    for one in running:
         yield "running", f"{one.lease} of {one.company} goes on to its end"
-    if not found.moved and not found.running and not found.pulled:
+    if not moved and not running and not pulled:
         yield "touches", "no lease"
 
 

@@ -35,6 +35,10 @@ class View:
         """With zone, UTC and how far it is: `Tue 2026-11-24 18:00 KST (09:00 UTC), in 2h`."""
         return f"{times.show_instant(instant, self.zone)}, {times.show_distance(instant, self.now)}"
 
+    def past(self, instant: datetime) -> str:
+        """The same of what has happened: it may be a second after the time that the command read as it began."""
+        return f"{times.show_instant(instant, self.zone)}, {times.show_distance(min(instant, self.now), self.now)}"
+
     def short(self, instant: datetime | None) -> str:
         """For a column, under a `caption` that names the zone."""
         if instant is None:

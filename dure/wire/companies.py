@@ -1,10 +1,10 @@
-"""Companies, their quotas and tokens, and what they used."""
+"""Companies and their tokens."""
 
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from dure.wire.values import MAX_GPUS, CompanyName, Instant, Label, NodeName, PoolName, Role, Wire
+from dure.wire.values import CompanyName, Instant, Label, NodeName, Role, Wire
 
 
 class CompanyCreate(Wire):
@@ -17,22 +17,6 @@ class Company(Wire):
     name: CompanyName
     title: str | None
     created_at: Instant
-
-
-class QuotaSet(Wire):
-    """What a company may hold in a pool. `gpus` is concurrent and holds at every instant; 0 closes the pool to it."""
-
-    gpus: Annotated[int, Field(ge=0, le=MAX_GPUS, strict=True)]
-
-
-class Quota(Wire):
-    company: CompanyName
-    pool: PoolName
-    gpus: int
-    held_gpus: int
-    """Held by active leases now."""
-    booked_gpus: int
-    """The most that active and scheduled leases hold together at any instant."""
 
 
 class TokenIssue(Wire):
@@ -70,24 +54,3 @@ class IssuedToken(Wire):
 
     token: Token
     secret: str
-
-
-class CompanyUsage(Wire):
-    """GPU-seconds of one company in one pool over `[since, until)`; the parts add up to the second."""
-
-    company: CompanyName
-    pool: PoolName
-    leases: int
-    leased_gpu_seconds: int
-    """Inside boxes: from start (or promised start, when we were late) to stop, times GPUs, less what was lost."""
-    lost_gpu_seconds: int
-    """Inside boxes but not delivered because of us (late starts); refunded."""
-    busy_gpu_seconds: int
-    """Of the leased ones, the GPU's measured utilisation times the time it was measured."""
-    energy_joules: int | None
-
-
-class Usage(Wire):
-    since: Instant
-    until: Instant
-    rows: list[CompanyUsage]

@@ -53,6 +53,9 @@ class DecisionRecord(Wire):
     numbers: dict[str, int | str]
     elsewhere: list[PoolOption]
     policy_version: str
+    """Of the rules by which this was decided."""
+    policy_number: int | None = None
+    """The version of the programme's policy; null for one from before there were versions."""
     policy: dict[str, int | str | None]
     now: Instant | None
     """The time that it was decided for; null where the inputs were not kept."""

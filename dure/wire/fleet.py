@@ -1,10 +1,11 @@
 """Pools, nodes, GPUs and the calendar: what exists and when it is free."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, model_serializer, model_validator
 
+from dure.wire.policy import YEARS_S, PoolPolicy, Rule
 from dure.wire.shares import Contended
 from dure.wire.values import (
     HORIZON_S,
@@ -18,11 +19,7 @@ from dure.wire.values import (
     Wire,
 )
 
-YEARS_S = 10 * 366 * 86_400
-"""The longest half-life."""
-
 DomainName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,63}$")]
-Rule = Literal["late-slots", "earliest-slot", "only-earlier"]
 
 
 class GpuState(StrEnum):
@@ -48,36 +45,12 @@ class NodeState(StrEnum):
     """Silent for three report intervals: no new starts, running leases untouched."""
 
 
-class PoolCreate(Wire):
+class PoolCreate(PoolPolicy):
+    """A pool to be, with the policy that it begins with."""
+
     name: PoolName
     product: Label
     """The NVML product name that makes a GPU belong here, for example `NVIDIA H100 80GB HBM3`."""
-    gap_s: Annotated[int, Field(ge=1, le=86_400, strict=True)] = 30
-    """Seconds after a lease for cleaning and proof of empty; at least two report intervals. Not charged."""
-    grace_s: Annotated[int, Field(ge=0, le=3600, strict=True)] = 30
-    """Seconds before a lease's end at which it becomes `ending`."""
-    extension_closes_s: Annotated[int, Field(ge=0, le=86_400, strict=True)] = 600
-    """Until so many seconds before its end, and at least until half of its box is over, a lease is extended. Never in its grace."""
-    renews_before_s: Annotated[int, Field(ge=60, le=86_400, strict=True)] = 1800
-    """So many seconds before extending closes, or a quarter of its box if that is shorter, a lease renews itself."""
-    empty_memory_bytes: Annotated[int, Field(ge=0, le=1 << 40, strict=True)] = 1 << 30
-    """A GPU with no process and at most this much memory in use is empty."""
-    rule: Rule = "late-slots"
-    """How asks are promised: `late-slots`, `earliest-slot` or `only-earlier`."""
-    slack_ppm: Annotated[int, Field(ge=0, le=2_000_000, strict=True)] = 50_000
-    """By how much of its own length, in millionths, an ask that must wait may be promised later than its earliest start."""
-    reserve_ppm: Annotated[int, Field(ge=0, le=999_999, strict=True)] = 0
-    """The part of the pool, in millionths, that leases longer than `reserve_over_s` never take."""
-    reserve_over_s: Annotated[int, Field(ge=0, le=HORIZON_S, strict=True)] = 0
-    seniority_s: Annotated[int, Field(ge=0, le=HORIZON_S, strict=True)] | None = None
-    """What has waited longer than this goes first when room appears, and keeps its earliest slot."""
-    contended: Contended = "none"
-    """When shares count: `none` never, `booked` where more than `contended_ppm` of the pool is booked, `always`."""
-    contended_ppm: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] = 900_000
-    half_life_s: Annotated[int, Field(ge=60, le=YEARS_S, strict=True)] = 604_800
-    """What was used counts half after so many seconds."""
-    entry_s: Annotated[int, Field(ge=0, le=HORIZON_S, strict=True)] = 3600
-    """Up to so many seconds of a lease count as it is granted, before they are used."""
 
 
 class Pool(Wire):
@@ -93,10 +66,15 @@ class Pool(Wire):
     reserve_ppm: int
     reserve_over_s: int
     seniority_s: int | None
+    loss_grace_s: int = 300
+    no_show_after_s: int | None = None
+    keeps: int = 2
     contended: Contended = "none"
     contended_ppm: int = 900_000
     half_life_s: int = 604_800
     entry_s: int = 3600
+    policy_number: int | None = None
+    """The version of the policy that it promises by."""
     created_at: Instant
     generation: int
     """Counts the decisions and changes of this pool."""

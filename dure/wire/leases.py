@@ -99,6 +99,9 @@ class Decision(Wire):
     numbers: dict[str, int | str]
     """The same numbers for a program; times are RFC 3339."""
     policy_version: str
+    """Of the rules by which this was decided."""
+    policy_number: int | None = None
+    """The version of the programme's policy, which says the rest; null for one from before there were versions."""
     elsewhere: list[PoolOption] = []
     """Of a refusal: what the same ask would have got in the other pools."""
 

@@ -4,10 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from dure.wire.values import CompanyName, Instant, PoolName, Wire
-
-MAX_ADJUSTED = 10**13
-"""GPU-seconds; more than all the GPUs there could be give in three years."""
+from dure.wire.values import MAX_GPU_SECONDS, CompanyName, Instant, PoolName, Wire
 
 LedgerKind = Literal["grant", "commit", "settle", "refund", "adjust", "expire"]
 LedgerBalance = Literal["source", "available", "committed", "spent", "expired"]
@@ -65,7 +62,7 @@ class LedgerAdjust(Wire):
 
     company: CompanyName
     pool: PoolName
-    gpu_seconds: Annotated[int, Field(ge=-MAX_ADJUSTED, le=MAX_ADJUSTED, strict=True), AfterValidator(_something)]
+    gpu_seconds: Annotated[int, Field(ge=-MAX_GPU_SECONDS, le=MAX_GPU_SECONDS, strict=True), AfterValidator(_something)]
 
 
 class LedgerFault(Wire):

@@ -38,15 +38,22 @@ class GpuReading(Wire):
 
 
 class AllocationUsage(Wire):
-    """What the agent saw of one allocation since this agent process started, as running totals.
+    """What the agent saw of one allocation on one day since this agent process started, as running totals.
 
-    Totals, not differences: sending one twice, or losing one, changes nothing.
+    Totals, not differences: sending one twice, or losing one, changes nothing. A day is told until its final totals are
+    taken, however late that is.
     """
 
     allocation: Id
+    day_began_at: Instant
+    """One of the answers' `midnights`; beyond the last of them, whole 24 hours after it."""
     sampled_ms: Count
     busy_ms: Count
     energy_millijoules: Count | None = None
+    memory_ms: Count = 0
+    """For how long its memory was seen."""
+    memory_mebibyte_s: Count = 0
+    """The memory in use, times that time."""
 
 
 class Report(Wire):
@@ -83,3 +90,5 @@ class ReportAnswer(Wire):
     seq: int
     """The report this answers."""
     allocations: list[NodeAllocation]
+    midnights: list[Instant] = []
+    """When the programme's days begin, from yesterday's on, for a week ahead: use is told by day."""

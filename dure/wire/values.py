@@ -1,6 +1,7 @@
 """The small values that every wire type is made of: names, instants, amounts and the shape of an ask."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, Generic, Literal, Self, TypeVar
 
@@ -20,6 +21,9 @@ HORIZON_S = 60 * 24 * 3600
 
 MAX_GPUS = 100_000
 """No count on the wire is larger; what a pool can hold is a question for the calendar, not for parsing."""
+
+MAX_GPU_SECONDS = 10**13
+"""More than all the GPUs there could be give in three years."""
 
 CompanyName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
 PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")]
@@ -51,6 +55,18 @@ def _whole_seconds_utc(value: datetime) -> datetime:
 Instant = Annotated[AwareDatetime, BeforeValidator(_no_number), AfterValidator(_whole_seconds_utc)]
 """An RFC 3339 time with its offset, whole seconds, between 1970 and 2999; answered in UTC."""
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+
+def _a_day(value: object) -> object:
+    if isinstance(value, str) and not _DAY.fullmatch(value):
+        raise ValueError("a day is written 2026-11-24")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_a_day), Field(ge=EARLIEST.date(), le=LATEST.date())]
+"""A day of the programme's zone, between 1970 and 2999."""
+
 GpuCount = Annotated[int, Field(ge=1, le=MAX_GPUS, strict=True)]
 Seconds = Annotated[int, Field(ge=0, strict=True)]
 
@@ -59,6 +75,10 @@ class Wire(BaseModel):
     """What goes over the wire: frozen, and unknown fields are an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Patch(Wire):
+    """A change of something: what is left out stays as it is, and null takes it away."""
 
 
 class LeaseState(StrEnum):

@@ -58,6 +58,7 @@ class Outlook(Wire):
 
     state: LeaseState
     promised_start: Instant | None
+    """Of the past: what it was promised before capacity was lost."""
     estimated_start: Instant | None
     """When it starts, as far as is known: when it did, where its slot is, or an estimate."""
 

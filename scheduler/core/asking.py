@@ -3,12 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from scheduler.core import words
 from scheduler.core.book import Draft
 from scheduler.core.budget import Standing, left
 from scheduler.core.calendar import Box, earliest
 from scheduler.core.instead import Instead
 from scheduler.core.model import Ask, Instant, Shape
-from scheduler.core.quota import Quota
+from scheduler.core.quota import FOR_EVER, Quota
 from scheduler.core.sharing import Turn, beyond
 
 Obstacle = Literal["quota", "budget", "ahead", "share", "capacity"]
@@ -123,6 +124,17 @@ class Case:
             "pool_gpus": self.draft.nominal,
         } | self._standing_numbers()
 
+    def out_of_service(self, until: int) -> Numbers:
+        """How many GPUs cannot be given at some instant of `[lo, until)`, whoever has booked what, and on which nodes."""
+        found = dict(self.draft.out_of_service)
+        for drain in self.draft.drains.values():
+            if drain.starts_at < until and drain.ends_at > self.lo and drain.node in self.draft.nodes:
+                node = self.draft.nodes[drain.node]
+                found[node.id] = max(node.nominal, node.capacity)
+        if not found:
+            return {}
+        return {"out_of_service_gpus": sum(found.values()), "out_of_service": words.named(sorted(found))}
+
     def _standing_numbers(self) -> Numbers:
         """What its company's quota limits beside GPUs at once, and what stands against it."""
         found: Numbers = {}
@@ -131,6 +143,6 @@ class Case:
         if (ahead := self.quota.ahead_gpu_seconds) is not None:
             found |= {"ahead_gpu_seconds": self.standing.ahead_gpu_seconds, "limit_ahead_gpu_seconds": ahead}
         for begins_at, ends_at, gpu_seconds in left(self.quota, self.standing):
-            if begins_at <= self.now < ends_at:
+            if begins_at <= self.now < ends_at < FOR_EVER:
                 found |= {"budget_left_gpu_seconds": gpu_seconds, "budget_ends": ends_at}
         return found

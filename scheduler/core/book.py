@@ -61,6 +61,8 @@ class Book:
     """What each node could give with every node there and every GPU well, the largest first."""
     nominal: int
     """The same in all."""
+    out_of_service: Mapping[NodeId, int]
+    """What nodes that are silent, or have lost GPUs, cannot give of that now."""
     tally: Tally
     """The sum over all but the policy."""
 
@@ -99,6 +101,7 @@ class Book:
             stranded=np.zeros(1, np.int64),
             good_day=good_day,
             nominal=sum(good_day),
+            out_of_service=reserve.out_of_service(known.values()),
             tally=Tally(Sum()).after([], [(node, None) for node in known.values()]),
         )
         draft = Draft(book)

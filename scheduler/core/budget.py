@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from scheduler.core.lease import box, within
 from scheduler.core.model import Lease, State
-from scheduler.core.quota import FOR_EVER, HOLDING, Quota
+from scheduler.core.quota import FOR_EVER, HOLDING, Period, Quota
 
 Windows = tuple[tuple[int, int], ...]
 """Starts from the first instant to the last of each, both among them, in order."""
@@ -45,9 +45,25 @@ class Standing:
 
 
 def left(quota: Quota, standing: Standing) -> Iterator[tuple[int, int, int]]:
-    """Each period with the GPU-seconds that are neither spent nor booked: from, to, how many; below zero if lowered since."""
-    for period, booked in zip(quota.periods, standing.booked, strict=True):
-        yield period.begins_at, period.ends_at, period.gpu_seconds - period.spent - booked
+    """Each period with the GPU-seconds that are neither spent nor booked: from, to, how many; below zero if lowered since.
+
+    Before, between and after them there is nothing.
+    """
+    booked = iter(standing.booked)
+    yield from bounded((one, one.gpu_seconds - one.spent - next(booked)) for one in quota.periods)
+
+
+def bounded(periods: Iterable[tuple[Period, int]]) -> Iterator[tuple[int, int, int]]:
+    """The periods with their GPU-seconds, and with none wherever there is no period."""
+    since: int | None = None
+    for one, gpu_seconds in periods:
+        since = since or 0
+        if since < one.begins_at:
+            yield since, one.begins_at, 0
+        yield one.begins_at, one.ends_at, gpu_seconds
+        since = one.ends_at
+    if since is not None:
+        yield since, FOR_EVER, 0
 
 
 def starts(periods: Iterable[tuple[int, int, int]], gpus: int, duration_s: int) -> Windows:
@@ -58,7 +74,7 @@ def starts(periods: Iterable[tuple[int, int, int]], gpus: int, duration_s: int) 
         if begin < first:
             free.append((begin, first - 1))
         begin = max(begin, last + 1)
-    return (*free, (begin, FOR_EVER))
+    return (*free, (begin, FOR_EVER)) if begin < FOR_EVER else tuple(free)
 
 
 def _too_much(periods: Iterable[tuple[int, int, int]], gpus: int, duration_s: int) -> Iterator[tuple[int, int]]:

@@ -228,7 +228,7 @@ def _policy(policy: Policy) -> Json:
     return found
 
 
-_SELDOM = ("loss_grace_s", "extension_closes_s", "contended", "contended_ppm", "half_life_s", "entry_s")
+_SELDOM = ("loss_grace_s", "extension_closes_s", "contended", "contended_ppm", "half_life_s", "entry_s", "number")
 _PLAIN = Policy(version="", horizon_s=0, gap_s=0)
 """What most pools do not say differently."""
 

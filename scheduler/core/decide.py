@@ -133,7 +133,7 @@ def settled(plane: Book | Draft, one: Promise, lease_id: LeaseId, now: Instant) 
     estimate = min(one.estimate, lease.starts_at)
     numbers = {**one.numbers, "wait_s": lease.promised_start - now}
     if code is Code.STARTS_NOW:
-        numbers.pop("waits_for", None)
+        numbers = {name: number for name, number in numbers.items() if name not in _OF_WAITING}
     return replace(
         one,
         code=code,
@@ -178,6 +178,8 @@ def verdict(
 def _without(case: Case, obstacle: Obstacle, beyond: Instant | None = None) -> Queued | Refusal:
     """What an ask gets that has no start; `beyond` is where it would be above its company's share."""
     draft, ask, numbers = case.draft, case.ask, case.numbers()
+    if obstacle == "capacity":
+        numbers |= case.out_of_service(case.hi + ask.duration_s)
     if beyond is not None:
         numbers |= share_numbers(draft, ask.company, beyond)
     if ask.queue:
@@ -199,6 +201,10 @@ def at_least(ask: Ask) -> Ask:
     """The same ask for the least that it takes."""
     shape = ask.shape if ask.min_size is None else resized(ask.shape, ask.min_size)
     return ask if shape == ask.shape else replace(ask, shape=shape)
+
+
+_OF_WAITING = frozenset({"waits_for", "out_of_service", "out_of_service_gpus"})
+"""The numbers that say what a promise waits for."""
 
 
 def _pencilled(case: Case, start: Instant) -> Promise | Instant:
@@ -233,6 +239,8 @@ def _promise(case: Case, start: Instant, promised: Instant, slot: Instant) -> Pr
         code = Code.STARTS_LATER
         if start > case.lo:
             numbers["waits_for"] = case.waited_for(start)
+            if numbers["waits_for"] == "capacity":
+                numbers |= case.out_of_service(start + ask.duration_s)
     end = Instant(slot + ask.duration_s)
     placement = place(draft, ask.shape, slot, end + draft.policy.gap_s, ask.purpose)
     return Promise(

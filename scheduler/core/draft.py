@@ -32,7 +32,7 @@ class Draft:
         self.mix, self.stranded, self.fair, self.calm = book.mix, book.stranded, book.fair, book.calm
         self._book = book
         self.nodes, self.open, self.drains, self.quotas = book.nodes, book.open, book.drains, book.quotas
-        self.good_day, self.nominal = book.good_day, book.nominal
+        self.good_day, self.nominal, self.out_of_service = book.good_day, book.nominal, book.out_of_service
         self.free, self.limits, self.waiting = book.free, book.limits, book.waiting
         self.leases: Mapping[LeaseId, Lease] = book.leases
         self.reserved: AbstractSet[LeaseId] = book.reserved
@@ -67,6 +67,7 @@ class Draft:
             stranded=self.stranded,
             good_day=self.good_day,
             nominal=self.nominal,
+            out_of_service=self.out_of_service,
         )
 
     def _reparted(self) -> bool:
@@ -137,6 +138,7 @@ class Draft:
         self._shift_calm(capacity, capacity + node.capacity - old.capacity)
         self.nodes = {**self.nodes, node.id: node}
         largest, self.good_day = max(self.good_day, default=0), reserve.good_day(self.nodes.values())
+        self.out_of_service = reserve.out_of_service(self.nodes.values())
         nominal, self.nominal = self.nominal, sum(self.good_day)
         if self.policy.reserve_ppm and nominal != self.nominal:
             self._reserve_again()

@@ -64,14 +64,10 @@ def _not_promised(verdict: Queued | Refusal, ask: Ask) -> str:
             return _no_start(verdict.numbers, ask)
 
 
-NAMED = 4
-"""Nodes that are named in a sentence; more are counted."""
-
-
 def placed(shape: Shape, purpose: Purpose, placement: Placement) -> str:
     """One sentence about the nodes: by what they were chosen among those that were free."""
     names = [node for node, _ in placement]
-    where = f"On {', '.join(names)}" if len(names) <= NAMED else f"On {words.counted(len(names), 'node')}"
+    where = f"On {', '.join(names)}" if len(names) <= words.NAMED else f"On {words.counted(len(names), 'node')}"
     if purpose is Purpose.INFERENCE:
         return f"{where}: the emptiest nodes, of as many racks and islands as there are, so that one that is lost takes little."
     least = "where it strands the fewest GPUs for the sizes that this pool is asked for, then where something else ends with it"
@@ -108,9 +104,10 @@ def _queued(queued: Queued, ask: Ask) -> str:
     outlook = "no start is in sight"
     if queued.first_fit is not None:
         outlook = f"it would fit at {words.time(queued.first_fit)} if nobody waited before it"
+    again = "a lease ends or a node is back" if "out_of_service" in numbers else "a lease ends"
     return (
         f"Queued: no start {_window(ask)} fits {words.shape(ask.shape)} for {words.span(ask.duration_s)}, because "
-        f"{_full(numbers, ask)}; as things are, {outlook}; it is decided again whenever a lease ends, so wait, or cancel it "
+        f"{_full(numbers, ask)}; as things are, {outlook}; it is decided again whenever {again}, so wait, or cancel it "
         f"and ask for less."
     )
 
@@ -230,9 +227,13 @@ def _full(numbers: Numbers, ask: Ask) -> str:
             f"{words.time(int(numbers['contended_at']))} on, where others may want them ({numbers['share_held_gpus']} held or "
             f"booked then), and it is not its turn yet"
         )
+    out, taken = "", "leased or booked"
+    if "out_of_service" in numbers:
+        out = f"; {numbers['out_of_service_gpus']} out of service for part of it, on {numbers['out_of_service']}"
+        taken = "out of service, leased or booked"
     return (
-        f"too much of pool {ask.pool} is leased or booked for part of that time "
-        f"({numbers['free_gpus_now']} of {words.counted(numbers['pool_gpus'], 'GPU')} free now)"
+        f"too much of pool {ask.pool} is {taken} for part of that time "
+        f"({numbers['free_gpus_now']} of {words.counted(numbers['pool_gpus'], 'GPU')} free now{out})"
     )
 
 

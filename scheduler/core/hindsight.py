@@ -1,9 +1,9 @@
 """What would have been different in the past: a stretch of history lived twice, as it was and with something changed.
 
 Both worlds are given what came from outside, in its order: asks at their instants, quotas, nodes that came and went. What a
-lease did is given as far as it stands as it really stood; one that stands differently starts at its own slot, runs as
-long as it really ran, and ends by its own box. So the world in which nothing is changed is the history, decision for
-decision, and says where it is not.
+lease did is given as far as it stands as it really stood and there is room for it; one that stands differently starts at
+its own slot, runs as long as it really ran, and ends by its own box. So the world in which nothing is changed is the
+history, decision for decision, and says where it is not.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +13,7 @@ from scheduler.core import outcomes
 from scheduler.core.codec import Json, text
 from scheduler.core.decide import Decided, decide
 from scheduler.core.lease import advance, asked, owner, queued
+from scheduler.core.likewise import likewise
 from scheduler.core.model import Cause, CompanyId, Instant, Lease, LeaseId, Queued, Refusal, State
 from scheduler.core.past import Asked, Happened, Past, Planned, Step
 from scheduler.core.replan import Plan, replan
@@ -89,10 +90,12 @@ class World:
         return self.leases[lease].company, self.leases[lease].gpus
 
     def outlook(self, lease: LeaseId) -> Outlook:
-        """How the lease stands; `estimate` is when it started, or where its slot is."""
+        """How the lease stands, with what it was promised before capacity was lost, since both worlds may have slipped to
+        the same start; `estimate` is when it started, or where its slot is.
+        """
         found = self.leases[lease]
         start = found.started_at if found.started_at is not None else found.starts_at
-        return Outlook(state=found.state, promised=found.promised_start, starts_at=found.starts_at, estimate=start)
+        return Outlook(state=found.state, promised=found.owed, starts_at=found.starts_at, estimate=start)
 
     def live(self, step: Step) -> None:
         match step:
@@ -246,7 +249,8 @@ class Other(World):
     def _happen(self, item: Lease, now: Instant) -> None:
         mine = self.leases.get(owner(item))
         if mine == self._real.leases.get(owner(item)):
-            self.put(item)
+            for lease in (item,) if mine is None else likewise(self.book, mine, item, now):
+                self.put(lease)
             self._changed(now)
         elif mine is not None and item.state is State.CANCELLED:
             self._cancel(mine, now)

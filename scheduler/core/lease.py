@@ -212,30 +212,23 @@ def box(lease: Lease) -> int:
     return sum(span.gpus * (span.ends_at - span.starts_at) for span in _spans(lease))
 
 
-def charge(lease: Lease) -> Charge:
-    """The parts of a stopped lease's box; none is negative and together they are the box, whatever its instants say.
+def charge(lease: Lease, begin: int = 0, end: int = 1 << 40) -> Charge:
+    """The parts of a stopped lease's box, or of what of it was on `[begin, end)`: none is negative and together they are
+    the box, whatever its instants say.
 
     One that ended without ever starting lost all of it. One without a slot has an empty box.
     """
     if lease.starts_at is None or lease.ends_at is None:
         return Charge(delivered=0, lost=0, returned=0)
     if lease.state is State.ENDED and lease.started_at is None:
-        return Charge(delivered=0, lost=box(lease), returned=0)
+        return Charge(delivered=0, lost=within(lease, begin, end), returned=0)
     ends_at = max(lease.starts_at, lease.ends_at)
     started, stopped = _ran(lease)
     return Charge(
-        delivered=within(lease, started, stopped),
-        lost=within(lease, lease.starts_at, started),
-        returned=within(lease, stopped, ends_at),
+        delivered=within(lease, max(begin, started), min(end, stopped)),
+        lost=within(lease, max(begin, lease.starts_at), min(end, started)),
+        returned=within(lease, max(begin, stopped), min(end, ends_at)),
     )
-
-
-def delivered(lease: Lease, begin: int, end: int) -> int:
-    """What `charge` says was delivered, of it what was on `[begin, end)`."""
-    if lease.starts_at is None or lease.ends_at is None or (lease.state is State.ENDED and lease.started_at is None):
-        return 0
-    started, stopped = _ran(lease)
-    return within(lease, max(begin, started), min(end, stopped))
 
 
 def _ran(lease: Lease) -> tuple[int, int]:

@@ -217,7 +217,7 @@ class Node:
     nominal: int = 0
     """How many it has, the sick and quarantined ones too: what could be granted on a good day."""
     lost_at: Instant | None = None
-    """Since when it has less than it could; None while nothing is missing."""
+    """Since when it has less than it could or is silent; None while nothing is missing."""
     rack: str = ""
     island: str = ""
 
@@ -237,7 +237,8 @@ PPM = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The rules a decision was made by. The version is stamped on every decision.
+    """The rules a decision was made by. `version` is that of the rules, `number` the version of the programme's policy that
+    says the rest; both are stamped on every decision.
 
     `rule` is a name in `scheduler.core.rules`. `slack_ppm` is the part of its box, in millionths, by which an ask may
     be promised later than its earliest start. Boxes over `reserve_over_s` together never take more than the pool less
@@ -262,6 +263,7 @@ class Policy:
     contended_ppm: int = 900_000
     half_life_s: int = 604_800
     entry_s: int = 3600
+    number: int = 0
 
 
 class Code(StrEnum):

@@ -1,9 +1,8 @@
 """What a company may hold of a pool, and what it holds over time. The gap after a lease is not the company's."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from scheduler.core.lease import delivered
 from scheduler.core.model import CompanyId, Instant, Lease, State
 from scheduler.core.steps import Steps
 
@@ -39,7 +38,7 @@ class Quota:
 
     A lease lasts `longest_s` at most, extensions among it, and starts `furthest_s` from when it is asked for at the
     latest. What has not started yet comes to `ahead_gpu_seconds` at most, and to `open_asks` with what is queued.
-    `periods` are those of its budget, in order, up to the calendar's end; a pool without has none.
+    `periods` are those of its budget, in order, and outside of them nothing may be held; without a budget there are none.
     """
 
     company: CompanyId
@@ -54,15 +53,6 @@ class Quota:
     def counts(self) -> bool:
         """Whether what the company's leases come to is limited, beside what it holds at once."""
         return bool(self.periods) or self.ahead_gpu_seconds is not None or self.open_asks is not None
-
-    def after(self, lease: Lease) -> "Quota":
-        """With what a lease of the company has used, which is over."""
-        return replace(
-            self,
-            periods=tuple(
-                replace(one, spent=one.spent + delivered(lease, one.begins_at, one.ends_at)) for one in self.periods
-            ),
-        )
 
     def last_start(self, now: Instant, ahead_gpu_seconds: int) -> int:
         """The latest start that may be booked at `now`, if that makes so many GPU-seconds that have not started."""

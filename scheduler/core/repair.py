@@ -1,10 +1,13 @@
 """Capacity that was lost: few scheduled leases move, to spare nodes at the same start first, then to nodes that others can
 leave, later only where neither is found. What runs is never moved.
+
+Nodes whose agents are silent may have all that they had. What is ahead on one that stays silent has spare nodes all the
+same, before somebody asks for them, but nobody makes way for it, and it is never moved later before its start is due.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scheduler.core.book import Book, Draft
 from scheduler.core.calendar import Box, earliest, lacks
@@ -26,7 +29,8 @@ def repair(draft: Draft, now: Instant) -> Repaired:
     """Moves on the draft whatever is booked on nodes that do not have it any more."""
     done = Repaired()
     short = [(node, row) for node, row in draft.rows.items() if lacks(draft, row, now)]
-    if not short:
+    silent = [node for node in draft.out_of_service if not draft.nodes[node].open and _has_lasted(draft, node, now)]
+    if not short and not silent:
         return done
     booked = Booked(draft)
     victims = list(_of_several(draft, short, booked, now))
@@ -37,9 +41,13 @@ def repair(draft: Draft, now: Instant) -> Repaired:
     for lease in victims:
         if lease.id in patient:  # what may come back stays theirs, so nobody else is placed there
             draft.put(lease)
-    victims.sort(key=lambda lease: (lease.promised_start or 0, lease.asked_at, lease.id))
+    victims.sort(key=_turn)
     # Everybody's own start comes before anybody's later one, which is sought beside all of them and inside all limits.
-    for lease in _without_place(draft, victims, patient, booked, done, now):
+    rest = _without_place(draft, victims, patient, booked, done, now)
+    for lease in _ahead_on(silent, booked, now):
+        if _has_spare(draft, lease, booked, now):
+            done.causes[lease.id] = _cause(draft, lease, now)
+    for lease in rest:
         if lease.id in patient:
             del done.causes[lease.id]
             continue
@@ -97,14 +105,31 @@ def _for_good(draft: Draft, lease: Lease, cause: Cause, now: Instant) -> bool:
     """Whether what the lease lost is not expected back: a drain, or a loss that has lasted."""
     if cause is Cause.DRAIN:
         return True
-    lost = (draft.nodes[node].lost_at for node, _ in lease.placement if node in draft.nodes)
-    return any(at is not None and now >= at + draft.policy.loss_grace_s for at in lost)
+    return any(_has_lasted(draft, node, now) for node, _ in lease.placement if node in draft.nodes)
+
+
+def _has_lasted(draft: Draft, node: NodeId, now: Instant) -> bool:
+    lost_at = draft.nodes[node].lost_at
+    return lost_at is not None and now >= lost_at + draft.policy.loss_grace_s
+
+
+def _ahead_on(nodes: Sequence[NodeId], booked: Booked, now: Instant) -> list[Lease]:
+    """What is booked on any of them and not due yet, the nearest promise first."""
+    found = {id_: lease for node in nodes for id_, lease in booked.on(node).items() if (lease.starts_at or 0) > now}
+    return sorted(found.values(), key=_turn)
+
+
+def _turn(lease: Lease) -> tuple[int, int, LeaseId]:
+    return lease.promised_start or 0, lease.asked_at, lease.id
 
 
 def later(draft: Draft, lease: Lease, now: Instant) -> Lease | None:
     """The lease, lifted out, at the earliest start that it can have, not nearer than its notice unless its own start was;
-    its promise slips as far as that is after it."""
-    box = Box.of(draft, lease.company, lease.shape, lease.duration_s)
+    its promise slips as far as that is after it.
+
+    What a period has left of its company's budget does not keep it waiting longer: it was promised within it.
+    """
+    box = replace(Box.of(draft, lease.company, lease.shape, lease.duration_s), windows=None)
     lo = max(now, lease.start or 0, min(now + lease.notice_s, lease.starts_at or 0))
     start = earliest(draft, box, lo, now + draft.policy.horizon_s - lease.duration_s)
     if start is None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from scheduler.core.model import PPM, Node, Policy
+from scheduler.core.model import PPM, Node, NodeId, Policy
 
 RESERVE = 0
 """The row of the limits that long boxes share."""
@@ -11,6 +11,12 @@ RESERVE = 0
 def good_day(nodes: Iterable[Node]) -> tuple[int, ...]:
     """What each node could give with every node there and every GPU well, the largest first."""
     return tuple(sorted((max(node.nominal, node.capacity) for node in nodes), reverse=True))
+
+
+def out_of_service(nodes: Iterable[Node]) -> dict[NodeId, int]:
+    """What each node cannot give of what it could on a good day: all of one that is silent. Those that give all are not in it."""
+    found = ((node.id, max(node.nominal, node.capacity) - (node.capacity if node.open else 0)) for node in nodes)
+    return {node: gpus for node, gpus in found if gpus}
 
 
 def unreserved(policy: Policy, capacity: int) -> int:

@@ -144,6 +144,13 @@ HAPPENED: Mapping[str, Callable[[str | None, Detail], str]] = {
     "start_delayed": lambda cause, detail: f"Its start waits, because {because(cause, detail)}.",
     "starts_soon": lambda _, detail: f"Its company was told that it starts in {span(int(detail.get('in_s') or 0))}.",
     "ends_soon": lambda _, detail: f"Its company was told that it ends in {span(int(detail.get('in_s') or 0))}.",
+    "no_show_soon": lambda _, detail: (
+        "Its company was told that nothing runs on it, and that it is given back in "
+        f"{span(int(detail.get('in_s') or 0))} if nothing does until then."
+    ),
+    "kept": lambda _, detail: (
+        f"Its company kept it ({detail.get('kept')} of {detail.get('keeps')}): nothing need run on it until {detail.get('until')}."
+    ),
     "drain_notice": lambda _, detail: (
         f"Its company was told that node {detail.get('node')} is out of service from {detail.get('starts_at')} to "
         f"{detail.get('ends_at')}{_reason(detail)}; the lease goes on."

@@ -1,5 +1,6 @@
 """How shapes, counts, times and spans are written for people, in every sentence."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from scheduler.core.model import Gang, Shape
@@ -13,6 +14,15 @@ def shape(shape: Shape) -> str:
 
 def counted(count: int | str, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+NAMED = 4
+"""What is named in a sentence at most; more is counted."""
+
+
+def named(names: Sequence[str]) -> str:
+    rest = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def time(instant: int) -> str:

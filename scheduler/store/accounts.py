@@ -1,4 +1,4 @@
-"""What is done to a company's account itself: a budget is granted, adjusted, and what is unused expires."""
+"""An admin gives to a company's account, or takes from it; budgets come and go in `scheduler.store.budgets`."""
 
 from typing import Any
 
@@ -10,43 +10,17 @@ from dure.errors import Overdrawn
 from scheduler.actor import Actor
 from scheduler.core.ledger import Period, moved, transfer
 from scheduler.core.model import Instant
-from scheduler.store import audit, companies, ledger, pools, statements
+from scheduler.store import audit, companies, generation, ledger, quotas, statements
 from scheduler.store.ledger import Entry, Owner
 
 _CURRENT = text(
     """
     SELECT extract(epoch FROM period)::bigint AS begins_at, extract(epoch FROM period_ends)::bigint AS ends_at FROM account
-    WHERE company = :company AND pool = :pool AND period <= to_timestamp(:now) AND period_ends > to_timestamp(:now)
+    WHERE company = :company AND pool = :pool AND NOT void AND period <= to_timestamp(:now) AND period_ends > to_timestamp(:now)
     ORDER BY period DESC LIMIT 1
     """
 )
-
-_UNUSED = text(
-    """
-    SELECT company, pool, extract(epoch FROM period)::bigint AS begins_at, extract(epoch FROM period_ends)::bigint AS ends_at
-    FROM account WHERE period_ends <= to_timestamp(:now) AND available > 0
-    ORDER BY company, pool, period
-    """
-)
-
-
-def grant(
-    session: Session, company: str, pool: str, period: Period, gpu_seconds: int, *, cause: str, actor: Actor, now: float
-) -> wire.LedgerEntry:
-    """Gives a company a budget for a period, or more of it; a negative amount takes back what is available of it.
-
-    Raises UnknownCompany, UnknownPool, Overdrawn.
-    """
-    entry = Entry(
-        company=company,
-        pool=pool,
-        period=period,
-        kind="grant",
-        gpu_seconds=gpu_seconds,
-        cause=cause,
-        actor=str(actor),
-    )
-    return _change(session, entry, wire.AuditAction.LEDGER_GRANT, actor=actor, now=now)
+_TARGET = text("UPDATE account SET target = greatest(0, target + :more) WHERE id = :account")
 
 
 def adjust(session: Session, body: wire.LedgerAdjust, *, reason: str, actor: Actor, now: float) -> wire.LedgerEntry:
@@ -54,58 +28,42 @@ def adjust(session: Session, body: wire.LedgerAdjust, *, reason: str, actor: Act
 
     Raises UnknownCompany, UnknownPool, Overdrawn.
     """
-    entry = Entry(
-        company=body.company,
-        pool=body.pool,
-        period=_current(session, body.company, body.pool, now),
+    companies.row(session, body.company)
+    generation.lock(session, body.pool)
+    owner = Owner(company=body.company, pool=body.pool, period=_current(session, body.company, body.pool, now))
+    account = ledger.locked(session, [owner])[owner]
+    before = account.balances
+    after = moved(before, transfer("adjust", body.gpu_seconds, limited=owner.period is not None))
+    if after.lowest < 0:
+        raise _overdrawn(owner, before.available, body.gpu_seconds)
+    if owner.period is not None:
+        session.connection().execute(_TARGET, {"account": account.id, "more": body.gpu_seconds})
+    ledger.post(session, [_entry(owner, body.gpu_seconds, reason, actor)], at=int(now))
+    audit.record(
+        session,
+        actor=actor,
+        action=wire.AuditAction.LEDGER_ADJUST,
+        subject=f"{owner.company}/{owner.pool}",
+        at=now,
+        before={"available_gpu_seconds": before.available},
+        after={"available_gpu_seconds": after.available, "gpu_seconds": body.gpu_seconds},
+    )
+    if owner.period is not None:
+        quotas.publish(session, body.pool, [body.company], now=now)
+    return statements.entry(session, account.id, account.seq + 1, actor=actor)
+
+
+def _entry(owner: Owner, gpu_seconds: int, reason: str, actor: Actor) -> Entry:
+    return Entry(
+        company=owner.company,
+        pool=owner.pool,
+        period=owner.period,
         kind="adjust",
-        gpu_seconds=body.gpu_seconds,
+        gpu_seconds=gpu_seconds,
         cause="adjusted",
         actor=str(actor),
         reason=reason,
     )
-    return _change(session, entry, wire.AuditAction.LEDGER_ADJUST, actor=actor, now=now)
-
-
-def expire(session: Session, *, now: float) -> int:
-    """Takes what is still available in periods that are over out of them; how many GPU-seconds that were."""
-    rows = session.connection().execute(_UNUSED, {"now": int(now)}).all()
-    owners = [Owner(company=row.company, pool=row.pool, period=_period(row)) for row in rows]
-    entries = [
-        Entry(
-            company=owner.company,
-            pool=owner.pool,
-            period=owner.period,
-            kind="expire",
-            gpu_seconds=account.balances.available,
-            cause="period_over",
-        )
-        for owner, account in ledger.locked(session, owners).items()
-    ]
-    ledger.post(session, entries, at=int(now))
-    return sum(entry.gpu_seconds for entry in entries)
-
-
-def _change(session: Session, entry: Entry, action: wire.AuditAction, *, actor: Actor, now: float) -> wire.LedgerEntry:
-    owner = entry.owner
-    companies.row(session, owner.company)
-    pools.row(session, owner.pool)
-    account = ledger.locked(session, [owner])[owner]
-    before = account.balances
-    after = moved(before, transfer(entry.kind, entry.gpu_seconds, limited=owner.period is not None))
-    if after.lowest < 0:
-        raise _overdrawn(owner, before.available, entry.gpu_seconds)
-    ledger.post(session, [entry], at=int(now))
-    audit.record(
-        session,
-        actor=actor,
-        action=action,
-        subject=f"{owner.company}/{owner.pool}",
-        at=now,
-        before={"available_gpu_seconds": before.available},
-        after={"available_gpu_seconds": after.available, "gpu_seconds": entry.gpu_seconds},
-    )
-    return statements.entry(session, account.id, account.seq + 1, actor=actor)
 
 
 def _overdrawn(owner: Owner, available: int, gpu_seconds: int) -> Overdrawn:

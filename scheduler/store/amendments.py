@@ -12,8 +12,8 @@ from sqlmodel import Session
 from scheduler.core.lease import box
 from scheduler.core.model import Lease
 from scheduler.core.replan import Move
-from scheduler.store import bulk, changes, leases, ledger, plans, records
-from scheduler.store.ledger import Entry
+from scheduler.store import bulk, changes, commitments, leases, plans, records
+from scheduler.store.commitments import Change
 from scheduler.store.tables import Lease as Row
 from scheduler.store.tables import LeaseSpan
 
@@ -51,7 +51,7 @@ def write(session: Session, row: Row, found: Amendment, *, number: int, at: floa
         plans.place(session, [after])
     items = [after] if found.cleaned is None else [after, found.cleaned]
     bulk.insert(session, (LeaseSpan, _spans(found)), changes.rows(row.pool, number, items, at=at))
-    ledger.post(session, [_entry(found)], at=int(at))
+    commitments.post(session, [Change(before=found.before, after=after, cause=found.event)], at=at)
     records.event(session, row, found.event, at=at, cause=found.event, detail=_detail(found))
     plans.write_moves(session, row.pool, found.made_way, decision=found.decision, number=number, at=at)
 
@@ -61,14 +61,6 @@ def _spans(found: Amendment) -> list[bulk.Row]:
         {"lease": found.after.id, "since": span.starts_at, "until": span.ends_at, "gpus": span.gpus}
         for span in found.after.history[len(found.before.history) :]
     ]
-
-
-def _entry(found: Amendment) -> Entry:
-    more, lease = found.gpu_seconds, found.after
-    kind: ledger.Kind = "commit" if more > 0 else "refund"
-    return Entry(
-        company=lease.company, pool=lease.pool, lease=lease.id, kind=kind, gpu_seconds=abs(more), cause=found.event
-    )
 
 
 def _detail(found: Amendment) -> records.Detail:

@@ -8,13 +8,14 @@ from sqlmodel import Session, col, select
 
 from dure.wire import HORIZON_S
 from scheduler.core.book import Book
+from scheduler.core.codec import Item
 from scheduler.core.lease import given_back
-from scheduler.core.model import CompanyId, Instant, Lease, LeaseId, Node, NodeId, Policy
-from scheduler.store import allocations, changes, drains, generation, leases, mixes, shares, tables, uses
+from scheduler.core.model import Instant, Lease, LeaseId, Node, NodeId, Policy
+from scheduler.store import allocations, changes, drains, generation, leases, mixes, quotas, shares, tables, uses
 from scheduler.store.leases import BOOKED
 from scheduler.store.tables import Drain as TableDrain
 from scheduler.store.tables import Node as TableNode
-from scheduler.store.tables import Pool, PoolNode, Quota
+from scheduler.store.tables import Pool, PoolNode
 
 POLICY_VERSION = "5"
 """Stamped on every decision: late slots tried by width and expansion, least stranded for the asks seen, totals kept to
@@ -73,12 +74,21 @@ class Books:
         """The same once the session's transaction is committed, and not at all if it is not."""
         event.listen(session, "after_commit", lambda _: self.keep(pool, number, book), once=True)
 
+    def with_items(self, session: Session, pool: str, book: Book, items: Sequence[Item], now: Instant) -> Book:
+        """The book once these, which are in the tables by now, are changed.
+
+        With another policy it is read anew: a longer gap makes leases count again that a book has forgotten.
+        """
+        if any(isinstance(item, Policy) for item in items):
+            return loaded(session, session.get_one(Pool, pool), now)
+        return book.changed(items)
+
     def _brought_up(self, session: Session, pool: Pool, now: Instant) -> Book:
         known = self._held.get(pool.name)
         if known is None:
             book = loaded(session, pool, now)
         elif known[0] < pool.generation:
-            book = known[1].changed(changes.since(session, pool.name, known[0]))
+            book = self.with_items(session, pool.name, known[1], changes.since(session, pool.name, known[0]), now)
         else:  # the same, or newer than this snapshot: another thread read on meanwhile
             book = known[1]
         if now >= self._forgot.get(pool.name, 0) + FORGET_EVERY_S:
@@ -104,11 +114,13 @@ def policy(pool: Pool) -> Policy:
         reserve_ppm=pool.reserve_ppm,
         reserve_over_s=pool.reserve_over_s,
         seniority_s=pool.seniority_s,
-        extension_closes_s=max(pool.extension_closes_s, pool.grace_s),
+        loss_grace_s=pool.loss_grace_s,
+        extension_closes_s=pool.extension_closes_s,
         contended=pool.contended,
         contended_ppm=pool.contended_ppm,
         half_life_s=pool.half_life_s,
         entry_s=pool.entry_s,
+        number=pool.policy_number,
     )
 
 
@@ -128,12 +140,11 @@ def loaded(session: Session, pool: Pool, now: Instant) -> Book:
             col(TableDrain.node).in_([row.node for row, _ in nodes]), col(TableDrain.ends_at) > now
         )
     ).all()
-    quotas = session.exec(select(Quota).where(col(Quota.pool) == pool.name)).all()
     return Book.of(
         policy(pool),
         [node(row, machine) for row, machine in nodes],
         [*booked, *_given_back(session, pool, booked, now)],
-        {CompanyId(row.company): row.gpus for row in quotas},
+        {quota.company: quota for quota in quotas.core_quotas(session, pool.name)},
         [drains.to_core(row) for row in planned],
         mixes.newest(session, pool.name),
         fair=[*shares.items(session, pool.name), uses.newest(session, pool.name)],

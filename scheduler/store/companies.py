@@ -3,29 +3,15 @@
 from sqlmodel import Session, col, select
 
 from dure import wire
-from dure.errors import AlreadyExists, UnknownCompany
-from scheduler.actor import Actor
-from scheduler.store import adding, audit, pages
+from dure.errors import UnknownCompany
+from scheduler.store import pages
 from scheduler.store.tables import Company
 from scheduler.store.times import to_wire
 
 
-def add(session: Session, body: wire.CompanyCreate, *, actor: Actor, now: float) -> wire.Company:
-    """Raises AlreadyExists."""
-    adding.alone(session, "company")
-    if session.get(Company, body.name) is not None:
-        raise AlreadyExists(f"company {body.name} exists already; choose another name, or go on with it")
-    row = Company(name=body.name, title=body.title, created_at=int(now))
-    session.add(row)
-    audit.record(
-        session, actor=actor, action=wire.AuditAction.COMPANY_ADD, subject=body.name, at=now, after=body.model_dump()
-    )
-    return _wire(row)
-
-
 def get(session: Session, name: str) -> wire.Company:
     """Raises UnknownCompany."""
-    return _wire(row(session, name))
+    return shown(row(session, name))
 
 
 def row(session: Session, name: str) -> Company:
@@ -39,8 +25,9 @@ def row(session: Session, name: str) -> Company:
 def page(session: Session, *, after: str | None, limit: int) -> wire.Page[wire.Company]:
     """By name."""
     query = select(Company).where(col(Company.name) > (after or "")).order_by(col(Company.name)).limit(limit + 1)
-    return pages.page(session.exec(query).all(), limit, wire=_wire, key=lambda found: found.name)
+    return pages.page(session.exec(query).all(), limit, wire=shown, key=lambda found: found.name)
 
 
-def _wire(found: Company) -> wire.Company:
+def shown(found: Company) -> wire.Company:
+    """What people see of it."""
     return wire.Company(name=found.name, title=found.title, created_at=to_wire(found.created_at))

@@ -36,9 +36,10 @@ class DuePool:
     queued: bool
     scheduled: bool
     renewals: bool
+    budgets: bool
 
 
-_CLOSES_S = "least(greatest(pool.extension_closes_s, pool.grace_s), lease.duration_s / 2)"
+_CLOSES_S = "least(pool.extension_closes_s, lease.duration_s / 2)"
 _OPENS_S = f"({_CLOSES_S} + least(pool.renews_before_s, lease.duration_s / 4))"
 """A lease that renews itself is extended so long before its end: before extending closes, by the pool's policy or by a
 quarter of its box if that is shorter.
@@ -51,6 +52,15 @@ _RENEWAL_DUE = f"""
             AND lease.stops_at > to_timestamp(:now) + {_CLOSES_S} * interval '1 second')
 """
 """One that was missed, as nobody was there, is due once though extending has closed: its company is told."""
+
+_PERIOD_OVER = """
+    a.period IS NOT NULL AND NOT a.void AND a.period_ends <= to_timestamp(:now)
+    AND (a.available > 0 OR EXISTS (
+        SELECT FROM quota q WHERE q.company = a.company AND q.pool = a.pool AND a.period_ends > q.since))
+"""
+"""An account whose period is over and of which something is left, or that decisions still look at."""
+
+_BUDGETS = text(f"SELECT DISTINCT company FROM account a WHERE a.pool = :pool AND {_PERIOD_OVER} ORDER BY company")
 
 _POOLS = text(
     f"""
@@ -66,7 +76,8 @@ _POOLS = text(
         EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'queued') AS queued,
         EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'scheduled') AS scheduled,
         EXISTS (SELECT FROM lease JOIN pool ON pool.name = lease.pool
-                WHERE pool.name = p.name AND {_RENEWAL_DUE}) AS renewals
+                WHERE pool.name = p.name AND {_RENEWAL_DUE}) AS renewals,
+        EXISTS (SELECT FROM account a WHERE a.pool = p.name AND {_PERIOD_OVER}) AS budgets
     FROM pool p ORDER BY p.name
     """
 )
@@ -81,6 +92,7 @@ _NEXT = text(
         (SELECT min(lease.stops_at - {_OPENS_S} * interval '1 second') FROM lease JOIN pool ON pool.name = lease.pool
           WHERE lease.state = 'active' AND lease.renew_s IS NOT NULL
             AND lease.stops_at > to_timestamp(:now) + {_OPENS_S} * interval '1 second'),
+        (SELECT min(period_ends) FROM account WHERE period IS NOT NULL AND NOT void AND period_ends > to_timestamp(:now)),
         (SELECT min(coalesce(start_by, start)) + interval '1 second' FROM lease WHERE state = 'queued')
     ))::float8
     """
@@ -160,6 +172,11 @@ def expired(session: Session, pool: str, *, now: float) -> Due:
         .execution_options(populate_existing=True)
     )
     return leases.with_core(session, session.exec(query).all())
+
+
+def budgets(session: Session, pool: str, *, now: float) -> list[str]:
+    """Companies of whose budget a period is over, and has not been closed yet or has something left again."""
+    return list(session.connection().execute(_BUDGETS, {"pool": pool, "now": int(now)}).scalars())
 
 
 def queue(session: Session, pool: str) -> list[model.LeaseId]:

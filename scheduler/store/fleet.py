@@ -108,8 +108,8 @@ def recount(session: Session, *, pools: Sequence[str], nodes: Sequence[str], now
     """Counts again what `nodes` can give to `pools` (locked by the caller) and tells the loop."""
     for pool in pools:
         number = generation.bump(session, pool)
-        before = {row.node: row.lost_at for row in session.exec(select(PoolNode).where(col(PoolNode.pool) == pool))}
-        rows = [_counted(session, pool, node, number, lost_at=before.get(node) or int(now)) for node in nodes]
+        before = {row.node: row for row in session.exec(select(PoolNode).where(col(PoolNode.pool) == pool))}
+        rows = [_counted(session, pool, node, number, before.get(node), now) for node in nodes]
         if rows:
             statement = insert(PoolNode).values(rows)
             changed = {
@@ -131,20 +131,24 @@ def _set_state(session: Session, node: str, state: str) -> None:
     )
 
 
-def _counted(session: Session, pool: str, node: str, number: int, *, lost_at: int) -> dict[str, Any]:
+def _counted(
+    session: Session, pool: str, node: str, number: int, before: PoolNode | None, now: float
+) -> dict[str, Any]:
+    """What is missing counts from when it began to be, and anew from when the node fell silent or was back."""
     sound = col(Gpu.present) & (col(Gpu.health) == "ok") & ~col(Gpu.quarantined)
     nominal, capacity = session.exec(
         select(func.count(), func.count().filter(sound)).where(col(Gpu.pool) == pool, col(Gpu.node) == node)
     ).one()
-    state = session.exec(select(Node.state).where(col(Node.name) == node)).one()
+    is_open = session.exec(select(Node.state).where(col(Node.name) == node)).one() == "ok"
+    since = before.lost_at if before is not None and before.open == is_open else None
     return {
         "pool": pool,
         "node": node,
         "capacity": capacity,
         "nominal": nominal,
-        "open": state == "ok",
+        "open": is_open,
         "generation": number,
-        "lost_at": lost_at if capacity < nominal else None,
+        "lost_at": None if capacity >= nominal and is_open else since or int(now),
     }
 
 

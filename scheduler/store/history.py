@@ -42,7 +42,7 @@ def folded(items: Iterable[Item], policy: Policy, now: Instant) -> Book:
         policy,
         [item for item in found if isinstance(item, Node)],
         [item for item in found if isinstance(item, Lease) and not _is_past(item, policy, now)],
-        {item.company: item.gpus for item in found if isinstance(item, Quota)},
+        {item.company: item for item in found if isinstance(item, Quota)},
         [item for item in found if isinstance(item, Drain) and item.ends_at > now],
         next((item for item in found if isinstance(item, Mix)), UNSEEN),
         fair=[item for item in found if isinstance(item, Share | Group | Uses)],

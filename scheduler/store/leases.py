@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
 from dure import wire
 from dure.errors import UnknownLease
@@ -132,8 +132,9 @@ class Edges(NamedTuple):
 
 def edges(session: Session, pools: Iterable[str]) -> dict[str, Edges]:
     """By pool."""
-    closes_s = func.greatest(col(Pool.extension_closes_s), col(Pool.grace_s))
-    found = session.exec(select(Pool.name, closes_s, col(Pool.gap_s)).where(col(Pool.name).in_(set(pools)))).all()
+    found = session.exec(
+        select(Pool.name, Pool.extension_closes_s, Pool.gap_s).where(col(Pool.name).in_(set(pools)))
+    ).all()
     return {name: Edges(closes, gap_s) for name, closes, gap_s in found}
 
 
@@ -147,7 +148,7 @@ def with_core(session: Session, rows: Sequence[Lease]) -> list[tuple[Lease, mode
 def booked(session: Session, *, company: str, pool: str) -> list[model.Lease]:
     """The company's leases in the pool that count against its quota."""
     query = select(Lease).where(col(Lease.company) == company, col(Lease.pool) == pool, col(Lease.state).in_(BOOKED))
-    return [to_core(row, ()) for row in session.exec(query)]
+    return [lease for _, lease in with_core(session, session.exec(query).all())]
 
 
 def row(session: Session, lease_id: str, *, actor: Actor, lock: bool = False) -> Lease:
@@ -159,6 +160,11 @@ def row(session: Session, lease_id: str, *, actor: Actor, lock: bool = False) ->
     if found is None or (actor.company is not None and actor.company != found.company):
         raise UnknownLease(f"there is no lease {lease_id} of yours; `dure lease list` shows those there are")
     return found
+
+
+def known(session: Session, lease_id: str) -> Lease:
+    """A lease that is there, as it is now."""
+    return session.get_one(Lease, lease_id, populate_existing=True)
 
 
 Expected = Callable[[str], Mapping[model.LeaseId, model.Instant | None]]

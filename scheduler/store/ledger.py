@@ -7,7 +7,7 @@ for every lease that is over: commit = settle + refund. The database checks numb
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -35,11 +35,14 @@ class Owner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """As it is under its row's lock; `seq` is the number of its newest entry."""
+    """As it is under its row's lock; `seq` is the number of its newest entry. `target` is what a period is to have been
+    granted; None without one.
+    """
 
     id: int
     seq: int
     balances: Balances
+    target: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +69,7 @@ _WANTED = "jsonb_to_recordset(CAST(:wanted AS jsonb)) AS w (company text, pool t
 _LOCK = text(
     f"""
     SELECT a.id, a.company, a.pool, extract(epoch FROM a.period)::bigint AS period, a.seq,
-        a.available, a.committed, a.spent, a.expired
+        a.available, a.committed, a.spent, a.expired, a.target
     FROM {_WANTED} JOIN account a
         ON a.company = w.company AND a.pool = w.pool AND a.period IS NOT DISTINCT FROM to_timestamp(w.period)
     ORDER BY a.company, a.pool, a.period NULLS FIRST FOR NO KEY UPDATE OF a
@@ -75,8 +78,10 @@ _LOCK = text(
 
 _OPEN = text(
     f"""
-    INSERT INTO account (company, pool, period, period_ends, seq, granted, available, committed, spent, expired)
-    SELECT company, pool, to_timestamp(period), to_timestamp(period_ends), 0, 0, 0, 0, 0, 0 FROM {_WANTED}
+    INSERT INTO account (company, pool, period, period_ends, target, void, seq, granted, available, committed, spent, expired)
+    SELECT company, pool, to_timestamp(period), to_timestamp(period_ends), CASE WHEN period IS NOT NULL THEN 0 END,
+        false, 0, 0, 0, 0, 0, 0
+    FROM {_WANTED}
     ORDER BY company, pool, period NULLS FIRST
     ON CONFLICT DO NOTHING
     """
@@ -102,19 +107,57 @@ _WRITE = text(
 
 
 def post(session: Session, entries: Sequence[Entry], *, at: int) -> None:
-    """Writes the entries in order, under their accounts' row locks. Empty amounts are not written."""
+    """Writes the entries in order, under their accounts' row locks. Empty amounts are not written.
+
+    Whoever promises keeps to what is left of a budget. What a promise that was given needs beyond it, because it slipped
+    from one period into the next or the budget was lowered since, is granted on top, and taken back once it is free.
+    """
     wanted = [entry for entry in entries if entry.gpu_seconds]
     if not wanted:
         return
-    owners = [entry.owner for entry in wanted]
-    accounts = locked(session, set(owners))
+    owners = {entry.owner.order: entry.owner for entry in wanted}
+    accounts = {owner.order: account for owner, account in locked(session, owners.values()).items()}
     rows: list[bulk.Row] = []
-    for entry, owner in zip(wanted, owners, strict=True):
-        accounts[owner], row = _posted(accounts[owner], entry, at)
-        rows.append(row)
+    for entry in wanted:
+        account = accounts[entry.owner.order]
+        for one in (_short(account, entry), entry):
+            if one is not None:
+                account, row = _posted(account, one, at)
+                rows.append(row)
+        if (back := _on_top(account, entry)) is not None:
+            account, row = _posted(account, back, at)
+            rows.append(row)
+        accounts[entry.owner.order] = account
     changed = [{"id": account.id, "seq": account.seq} | _amounts(account.balances) for account in accounts.values()]
     values = {"accounts": json.dumps(changed), "entries": bulk.dumped(LedgerEntry, rows)}
     session.connection().execute(_WRITE, values)
+
+
+def _short(account: Account, entry: Entry) -> Entry | None:
+    """What is granted so that the account has what the entry commits."""
+    missing = entry.gpu_seconds - account.balances.available
+    if account.target is None or entry.kind != "commit" or missing <= 0:
+        return None
+    return _grant(entry, missing, "promise_kept")
+
+
+def _on_top(account: Account, entry: Entry) -> Entry | None:
+    """What is taken back of what was granted on top, as far as it is free."""
+    if account.target is None or entry.kind != "refund":
+        return None
+    free = min(account.balances.available, account.balances.granted - account.target)
+    return _grant(entry, -free, "above_budget") if free > 0 else None
+
+
+def _grant(entry: Entry, gpu_seconds: int, cause: str) -> Entry:
+    return Entry(
+        company=entry.company,
+        pool=entry.pool,
+        period=entry.period,
+        kind="grant",
+        gpu_seconds=gpu_seconds,
+        cause=cause,
+    )
 
 
 def locked(session: Session, owners: Collection[Owner]) -> dict[Owner, Account]:
@@ -137,6 +180,7 @@ def _look(session: Session, values: Mapping[str, str]) -> dict[tuple[str, str, i
             id=row.id,
             seq=row.seq,
             balances=Balances(available=row.available, committed=row.committed, spent=row.spent, expired=row.expired),
+            target=row.target,
         )
         for row in rows
     }
@@ -145,7 +189,7 @@ def _look(session: Session, values: Mapping[str, str]) -> dict[tuple[str, str, i
 def _posted(account: Account, entry: Entry, at: int) -> tuple[Account, bulk.Row]:
     """The account after the entry, and the entry's row."""
     found = transfer(entry.kind, entry.gpu_seconds, limited=entry.period is not None)
-    after = Account(id=account.id, seq=account.seq + 1, balances=moved(account.balances, found))
+    after = replace(account, seq=account.seq + 1, balances=moved(account.balances, found))
     row = {
         "account": after.id,
         "seq": after.seq,

@@ -33,7 +33,11 @@ def _detail(found: Loss, reasons: Mapping[str, str | None], wrong: Mapping[NodeI
 
 
 def _wrong(session: Session, pool: str, node: str) -> str | None:
-    """What most of its GPUs that cannot be given lack; else whether its agent is silent; None where all is well again."""
+    """Whether its agent is silent, since nothing is known or proved of it then; else what most of its GPUs that cannot be
+    given lack; None where all is well again.
+    """
+    if session.exec(select(Node.state).where(col(Node.name) == node)).one_or_none() == "unknown":
+        return "node_unknown"
     sick = col(Gpu.health) != "ok"
     counts = (
         ("gpu_gone", func.count().filter(~col(Gpu.present))),
@@ -43,7 +47,4 @@ def _wrong(session: Session, pool: str, node: str) -> str | None:
     query = select(*(count for _, count in counts)).where(col(Gpu.pool) == pool, col(Gpu.node) == node)
     lacks = dict(zip((name for name, _ in counts), session.exec(query).one(), strict=True))
     most = max(lacks, key=lambda name: lacks[name])
-    if lacks[most]:
-        return most
-    state = session.exec(select(Node.state).where(col(Node.name) == node)).one_or_none()
-    return "node_unknown" if state == "unknown" else None
+    return most if lacks[most] else None

@@ -15,9 +15,9 @@ from scheduler.core.model import Ask, Cause, Code, Gang, Lease, LeaseId, Placeme
 from scheduler.core.record import REPLAN, Record
 from scheduler.core.replan import Move
 from scheduler.ids import new_id
-from scheduler.store import bulk, changes, ledger, records
+from scheduler.store import bulk, changes, commitments, records
 from scheduler.store.audit import REQUEST_ID
-from scheduler.store.ledger import Entry
+from scheduler.store.commitments import Change
 from scheduler.store.records import Said
 from scheduler.store.tables import Audit, Decision, LeaseEvent, PlacementRow
 from scheduler.store.tables import Lease as Row
@@ -73,7 +73,7 @@ def write_answers(
         (Audit, audited),
         changes.rows(answers[0].ask.pool, number, promised, at=at),
     )
-    ledger.post(session, [commitment(lease) for lease in promised], at=int(at))
+    commitments.post(session, [Change(after=lease, cause="promised") for lease in promised], at=at)
 
 
 def write_decision(
@@ -94,7 +94,7 @@ def write_decision(
         id=head,
         pool=pool,
         generation=decided_at,
-        policy_version=book.policy.version,
+        policy=book.policy,
         at=at,
         refused=refused,
         request_id=session.info.get(REQUEST_ID),
@@ -130,7 +130,7 @@ def write_pulled(
         ),
         changes.rows(promised[0].pool, number, promised, at=at),
     )
-    ledger.post(session, [commitment(lease) for lease in promised], at=int(at))
+    commitments.post(session, [Change(after=lease, cause="promised") for lease in promised], at=at)
 
 
 def write_waiting(session: Session, answers: Sequence[Answer], *, plan: str, decided_at: int) -> None:
@@ -173,24 +173,7 @@ def write_moves(
     back = [move.after.id for move in moves if move.regained_s and move.after.promised_start == move.after.owed]
     if back:
         session.connection().execute(_IN_TIME, {"leases": back})
-    ledger.post(session, [refund(move) for move in moves if move.after.state is State.QUEUED], at=int(at))
-
-
-def commitment(lease: Lease) -> Entry:
-    """What a promise takes of the company's account: the whole box."""
-    amount = lease.gpus * lease.duration_s
-    return Entry(
-        company=lease.company, pool=lease.pool, lease=lease.id, kind="commit", gpu_seconds=amount, cause="promised"
-    )
-
-
-def refund(move: Move) -> Entry:
-    """What is given back for a promise that went back to the queue: the whole box."""
-    lease = move.before
-    amount = lease.gpus * lease.duration_s
-    return Entry(
-        company=lease.company, pool=lease.pool, lease=lease.id, kind="refund", gpu_seconds=amount, cause=move.cause
-    )
+    commitments.post(session, [Change(before=move.before, after=move.after, cause=move.cause) for move in moves], at=at)
 
 
 def _decision_row(found: Answer, decided_at: int) -> bulk.Row:

@@ -1,28 +1,32 @@
 """Pools: interchangeable GPUs of one product."""
 
 from collections import Counter
-from typing import Any
 
 from pydantic import TypeAdapter
 from sqlmodel import Session, col, func, select
 
 from dure import wire
-from dure.errors import AlreadyExists
+from dure.errors import AlreadyExists, TooMany
+from dure.wire.policies import MAX_POOLS, differences
 from scheduler.actor import Actor
-from scheduler.store import adding, audit, books, changes, fleet, generation, gpus, pages
+from scheduler.store import audit, books, changes, fleet, generation, gpus, pages, policies
 from scheduler.store.tables import Lease, Pool, PoolNode
 from scheduler.store.times import to_wire
 
 
 def add(session: Session, body: wire.PoolCreate, *, actor: Actor, now: float) -> wire.Pool:
-    """GPUs of the product that are already reported join at once. Raises AlreadyExists."""
-    adding.alone(session, "pool")
+    """GPUs of the product that are already reported join at once. Raises AlreadyExists, TooMany."""
+    live = policies.alone(session)
     if session.get(Pool, body.name) is not None:
         raise AlreadyExists(f"pool {body.name} exists already; choose another name, or go on with it")
     taken = session.exec(select(Pool).where(col(Pool.product) == body.product)).first()
     if taken is not None:
         raise AlreadyExists(f"product {body.product!r} is pool {taken.name} already; a product belongs to one pool")
-    row = Pool(**body.model_dump(), created_at=int(now))
+    if len(live.pools) >= MAX_POOLS:
+        raise TooMany(f"there are {MAX_POOLS} pools, and no policy says more")
+    wanted = _joined(live, body)
+    number = policies.write(session, wanted, differences(live, wanted), actor=actor, now=now)
+    row = Pool(**body.model_dump(), created_at=int(now), policy_number=number)
     session.add(row)
     session.flush()
     changes.write(session, row.name, row.generation, [books.policy(row)], at=now)
@@ -33,16 +37,10 @@ def add(session: Session, body: wire.PoolCreate, *, actor: Actor, now: float) ->
     return _wire(session, row)
 
 
-def change_policy(session: Session, name: str, body: wire.PolicyChange) -> tuple[Pool, dict[str, Any]]:
-    """The locked pool with what is said changed, and what that was before. Raises UnknownPool."""
-    found = generation.lock(session, name)
-    said = body.said()
-    before = {field: getattr(found, field) for field in said}
-    for field, value in said.items():
-        setattr(found, field, value)
-    session.add(found)
-    session.flush()
-    return found, before
+def _joined(live: wire.Policy, body: wire.PoolCreate) -> wire.PolicyPut:
+    """The policy with the new pool's."""
+    mine = wire.PoolPolicy.model_validate(body.model_dump(exclude={"name", "product"}))
+    return wire.PolicyPut(version=live.version, programme=live.programme, pools={**live.pools, body.name: mine})
 
 
 def names(session: Session, limit: int) -> list[str]:
@@ -91,6 +89,10 @@ def _wire(session: Session, found: Pool) -> wire.Pool:
         reserve_ppm=found.reserve_ppm,
         reserve_over_s=found.reserve_over_s,
         seniority_s=found.seniority_s,
+        loss_grace_s=found.loss_grace_s,
+        no_show_after_s=found.no_show_after_s,
+        keeps=found.keeps,
+        policy_number=found.policy_number,
         contended=contended(found.contended),
         contended_ppm=found.contended_ppm,
         half_life_s=found.half_life_s,

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 from dure import wire
 from scheduler.core import explain, record, sentences
 from scheduler.core.elsewhere import Option
-from scheduler.core.model import Ask, Cause, Drain, Promise, Queued, Refusal, Verdict
+from scheduler.core.model import Ask, Cause, Drain, Policy, Promise, Queued, Refusal, Verdict
 from scheduler.core.model import Lease as CoreLease
 from scheduler.core.record import Record
 from scheduler.store import bulk
@@ -30,6 +30,7 @@ def decision_row(found: wire.Decision, ask: Ask, *, lease: str, generation: int,
         "pool": ask.pool,
         "generation": generation,
         "policy_version": found.policy_version,
+        "policy_number": found.policy_number,
         "outcome": found.outcome.value,
         "code": found.code,
         "detail": found.detail,
@@ -58,7 +59,7 @@ def said_row(
     id: str,
     pool: str,
     generation: int,
-    policy_version: str,
+    policy: Policy,
     at: float,
     refused: CoreLease | None = None,
     request_id: str | None = None,
@@ -75,7 +76,8 @@ def said_row(
         "company": None if refused is None else refused.company,
         "pool": pool,
         "generation": generation,
-        "policy_version": policy_version,
+        "policy_version": policy.version,
+        "policy_number": policy.number,
         "outcome": None if refused is None else wire.Outcome.REFUSED.value,
         "code": said.code,
         "detail": said.detail,
@@ -103,7 +105,7 @@ def outcome(verdict: Verdict) -> wire.Outcome:
 
 
 def decision(
-    verdict: Verdict, ask: Ask, *, id: str | None, policy_version: str, now: float, elsewhere: Sequence[Option] = ()
+    verdict: Verdict, ask: Ask, *, id: str | None, policy: Policy, now: float, elsewhere: Sequence[Option] = ()
 ) -> wire.Decision:
     """The decision as people see it; its id is None where nothing is stored."""
     detail = explain.sentence(verdict, ask)
@@ -116,7 +118,8 @@ def decision(
         code=verdict.code.value,
         detail=detail,
         numbers=dict(explain.wire_numbers(verdict)),
-        policy_version=policy_version,
+        policy_version=policy.version,
+        policy_number=policy.number,
         elsewhere=[_option(option) for option in elsewhere],
     )
 
@@ -140,11 +143,12 @@ def decision_to_wire(row: Decision) -> wire.Decision:
         detail=row.detail,
         numbers=row.numbers,
         policy_version=row.policy_version,
+        policy_number=row.policy_number,
         elsewhere=[wire.PoolOption.model_validate(option) for option in row.elsewhere],
     )
 
 
-def refusal_to_wire(said: Said, *, id: str, policy_version: str, at: float) -> wire.Decision:
+def refusal_to_wire(said: Said, *, id: str, policy: Policy, at: float) -> wire.Decision:
     """The refusal of a change as people see it."""
     return wire.Decision(
         id=id,
@@ -153,7 +157,8 @@ def refusal_to_wire(said: Said, *, id: str, policy_version: str, at: float) -> w
         code=said.code,
         detail=said.detail,
         numbers=dict(said.numbers),
-        policy_version=policy_version,
+        policy_version=policy.version,
+        policy_number=policy.number,
     )
 
 

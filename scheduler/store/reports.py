@@ -5,19 +5,24 @@ is back. That a quarantined GPU is proved empty it only writes down; the loop gi
 """
 
 import math
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import bindparam, text, update
+from sqlalchemy import text, update
 from sqlmodel import Session, col, select
 
 from dure import wire
 from dure.errors import InvalidRequest, StaleReport
-from scheduler.store import edges, fleet, nodes
+from scheduler import days
+from scheduler.store import edges, fleet, nodes, programme
 from scheduler.store.tables import Allocation, Gpu, Lease, Node, Pool
 from scheduler.store.times import to_wire
 
 SILENT_INTERVALS = 3
 SILENT_AT_LEAST_S = 5
 """A node is silent after three of its own intervals, and not before five seconds."""
+
+AHEAD_S = 60
+"""How far an agent's idea of our clock may be ahead of it."""
 
 
 def take(session: Session, node: str, report: wire.Report, *, now: float) -> wire.ReportAnswer:
@@ -26,16 +31,22 @@ def take(session: Session, node: str, report: wire.Report, *, now: float) -> wir
     Raises UnknownNode, StaleReport, GpuClaimed, InvalidRequest.
     """
     row = nodes.row(session, node)
-    _check(row, report)
+    _check(row, report, now)
     if row.state != "ok" or _fleet_changed(session, node, report):
         fleet.report_gpus(session, node, report.gpus, now=now)
     _write_node(session, row, report, now)
-    _write_usage(session, node, report)
+    zone = programme.zone(session)
+    _write_usage(session, node, report, zone)
     _close_proved(session, node, report, now)
-    return wire.ReportAnswer(server_time=now, seq=report.seq, allocations=_held(session, node))
+    return wire.ReportAnswer(
+        server_time=now,
+        seq=report.seq,
+        allocations=_held(session, node),
+        midnights=[to_wire(midnight) for midnight in days.midnights(now, zone)],
+    )
 
 
-def _check(row: Node, report: wire.Report) -> None:
+def _check(row: Node, report: wire.Report, now: float) -> None:
     if row.boot == report.boot and row.seq is not None and report.seq < row.seq:
         raise StaleReport(
             f"report {row.seq} of this agent was taken already; {report.seq} is older. Go on with {row.seq + 1}"
@@ -44,6 +55,10 @@ def _check(row: Node, report: wire.Report) -> None:
     if len(set(uuids)) != len(uuids):
         raise InvalidRequest.about("gpus", "a GPU is named twice")
     for index, use in enumerate(report.usage):
+        if use.day_began_at.timestamp() > now + AHEAD_S:
+            raise InvalidRequest.about(
+                f"usage.{index}.day_began_at", "that day has not begun; days begin at the answers' midnights"
+            )
         if use.busy_ms > use.sampled_ms:
             raise InvalidRequest.about(
                 f"usage.{index}.busy_ms", f"busy {use.busy_ms} ms of {use.sampled_ms} ms sampled"
@@ -74,33 +89,34 @@ def _write_node(session: Session, row: Node, report: wire.Report, now: float) ->
     )
 
 
+_NUMBERS = ("sampled_ms", "busy_ms", "energy_millijoules", "memory_ms", "memory_mebibyte_s")
+
 _USE = text(
-    """
-    INSERT INTO allocation_use (allocation, boot, sampled_ms, busy_ms, energy_millijoules)
-    SELECT a.id, :boot, u.sampled_ms, u.busy_ms, u.energy
-    FROM unnest(CAST(:ids AS text[]), CAST(:sampled AS bigint[]), CAST(:busy AS bigint[]), CAST(:energies AS bigint[]))
-         AS u (id, sampled_ms, busy_ms, energy)
+    f"""
+    INSERT INTO allocation_use (allocation, boot, day, {", ".join(_NUMBERS)})
+    SELECT a.id, :boot, u.day, {", ".join(f"u.{name}" for name in _NUMBERS)}
+    FROM unnest(CAST(:ids AS text[]), CAST(:days AS date[]), {", ".join(f"CAST(:{name} AS bigint[])" for name in _NUMBERS)})
+         AS u (id, day, {", ".join(_NUMBERS)})
     JOIN allocation a ON a.id = u.id AND a.node = :node
-    ON CONFLICT (allocation, boot) DO UPDATE SET
-        sampled_ms = greatest(allocation_use.sampled_ms, excluded.sampled_ms),
-        busy_ms = greatest(allocation_use.busy_ms, excluded.busy_ms),
-        energy_millijoules = greatest(allocation_use.energy_millijoules, excluded.energy_millijoules)
+    JOIN lease l ON l.id = a.lease AND l.counted_at IS NULL
+    ON CONFLICT (allocation, boot, day) DO UPDATE SET
+        {", ".join(f"{name} = greatest(allocation_use.{name}, excluded.{name})" for name in _NUMBERS)}
     """
-).bindparams(bindparam("ids"), bindparam("sampled"), bindparam("busy"), bindparam("energies"))
+)
+"""Running totals, so the larger is the newer. An allocation of another node is not this one's to speak of, and what is
+counted is counted."""
 
 
-def _write_usage(session: Session, node: str, report: wire.Report) -> None:
-    """Running totals, so the larger is the newer; an allocation of another node is not this one's to speak of."""
+def _write_usage(session: Session, node: str, report: wire.Report, zone: ZoneInfo) -> None:
     if not report.usage:
         return
-    last = {use.allocation: use for use in report.usage}
+    last = {(use.allocation, days.begun(use.day_began_at, zone)): use for use in report.usage}
     values = {
         "node": node,
         "boot": report.boot,
-        "ids": list(last),
-        "sampled": [use.sampled_ms for use in last.values()],
-        "busy": [use.busy_ms for use in last.values()],
-        "energies": [use.energy_millijoules for use in last.values()],
+        "ids": [allocation for allocation, _ in last],
+        "days": [day for _, day in last],
+        **{name: [getattr(use, name) for use in last.values()] for name in _NUMBERS},
     }
     session.connection().execute(_USE, values)
 

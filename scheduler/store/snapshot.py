@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from sqlmodel import Session, col, func, select
 
 from dure.wire import GpuState, LeaseState, Role
+from scheduler import days
 from scheduler.actor import Actor
-from scheduler.store import gpus, usage
+from scheduler.store import gpus, programme, usage
 from scheduler.store.tables import Account, Lease, Node, Pool, Quota
+from scheduler.store.times import to_wire
 
 _OBSERVER = Actor(role=Role.ADMIN, token="metrics")
 
@@ -27,11 +29,14 @@ class FleetSnapshot:
     """When each node last reported; one that never did counts from its enrolment."""
     committed: dict[tuple[str, str], int]
     used: dict[tuple[str, str, str], int]
+    joules: dict[tuple[str, str], int]
+    """Where any were told of."""
 
 
 def read(session: Session, *, now: float) -> FleetSnapshot:
     """Every number as of the session's snapshot."""
     names = session.exec(select(Pool.name)).all()
+    used, joules = _used(session, now)
     return FleetSnapshot(
         gpus=_gpus(session, names),
         leases=_leases(session, names),
@@ -39,7 +44,8 @@ def read(session: Session, *, now: float) -> FleetSnapshot:
         quotas={(row.company, row.pool): row.gpus for row in session.exec(select(Quota))},
         heard={node.name: node.last_report_at or float(node.enrolled_at) for node in session.exec(select(Node))},
         committed=_committed(session),
-        used=_used(session, now),
+        used=used,
+        joules=joules,
     )
 
 
@@ -71,15 +77,18 @@ def _overdue(session: Session, names: Sequence[str], now: float) -> dict[str, in
     return {**dict.fromkeys(names, 0), **dict(session.exec(query).all())}
 
 
-def _used(session: Session, now: float) -> dict[tuple[str, str, str], int]:
-    began, ended = datetime.fromtimestamp(0, UTC), datetime.fromtimestamp(int(now) + 1, UTC)
-    shown = usage.show(session, actor=_OBSERVER, company=None, since=began, until=ended, now=now)
-    return {
+def _used(session: Session, now: float) -> tuple[dict[tuple[str, str, str], int], dict[tuple[str, str], int]]:
+    """GPU-seconds and joules since the programme began."""
+    began, ends = datetime.fromtimestamp(0, UTC), days.midnights(now, programme.zone(session))[2]
+    shown = usage.show(session, actor=_OBSERVER, company=None, since=began, until=to_wire(ends), now=now)
+    seconds = {
         (row.company, row.pool, kind): value
         for row in shown.rows
         for kind, value in (
             ("leased", row.leased_gpu_seconds),
             ("busy", row.busy_gpu_seconds),
+            ("idle", row.idle_gpu_seconds),
             ("lost", row.lost_gpu_seconds),
         )
     }
+    return seconds, {(row.company, row.pool): row.energy_joules for row in shown.rows if row.energy_joules is not None}

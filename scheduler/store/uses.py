@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from sqlmodel import Session, col, select
 
 from scheduler.core import codec
-from scheduler.core.lease import delivered
+from scheduler.core.lease import charge
 from scheduler.core.model import CompanyId, Instant
 from scheduler.core.shares import UNCOUNTED, Uses
 from scheduler.store import leases
@@ -35,5 +35,5 @@ def used(session: Session, pool: str, since: Instant, until: Instant) -> Mapping
     for which in (running, ended):
         rows = session.exec(select(Lease).where(col(Lease.pool) == pool, which)).all()
         for _, lease in leases.with_core(session, rows):
-            found[lease.company] += delivered(lease, since, until)
+            found[lease.company] += charge(lease, since, until).delivered
     return {company: gpu_seconds for company, gpu_seconds in found.items() if gpu_seconds}

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 from scheduler.core import record, sentences
 from scheduler.core.book import Book, Draft
-from scheduler.core.lease import advance, charge
+from scheduler.core.lease import advance
 from scheduler.core.model import Cause, Instant, NodeId, State
 from scheduler.core.model import Lease as CoreLease
 from scheduler.core.replan import Move
 from scheduler.core.starting import slip, spare
-from scheduler.store import allocations, due, generation, gpus, leases, ledger, plans, records
+from scheduler.store import allocations, commitments, due, generation, gpus, leases, plans, records
 from scheduler.store.books import Books
+from scheduler.store.commitments import Over
 from scheduler.store.db import Session
 from scheduler.store.records import Said
 from scheduler.store.tables import Lease
@@ -186,15 +187,8 @@ class _Turn:
         leases.change(self.session, row, ended, generation=self._generation(), at=self.now)
         self.book = self.book.put_lease(ended)
         row.late_cause = row.late_cause or self.lead.away
-        entry = ledger.Entry(
-            company=row.company,
-            pool=row.pool,
-            lease=row.id,
-            kind="refund",
-            gpu_seconds=charge(ended).lost,
-            cause="never_started",
-        )
-        ledger.post(self.session, [entry], at=int(self.now))
+        self.session.flush()
+        commitments.settle(self.session, [Over(lease=ended, late_cause="never_started")], at=self.now)
         detail = {"late_cause": row.late_cause}
         records.event(self.session, row, "ended", at=self.now, cause=Cause.EXPIRED, detail=detail)
         self.session.add(row)

@@ -6,12 +6,11 @@ when its gap is over is quarantined.
 
 from dataclasses import dataclass
 
-from scheduler.core.lease import advance, charge
+from scheduler.core.lease import advance
 from scheduler.core.model import Cause, Instant, State
-from scheduler.core.model import Lease as CoreLease
-from scheduler.store import allocations, due, fleet, generation, leases, ledger, records
+from scheduler.store import allocations, commitments, due, fleet, generation, leases, quotas, records
+from scheduler.store.commitments import Over
 from scheduler.store.db import Session
-from scheduler.store.tables import Lease
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,15 +40,18 @@ def stop_due(session: Session, pool: str, *, now: float) -> tuple[list[Stopped],
     generation.lock(session, pool)
     found = due.stops(session, pool, now=now)
     changed = generation.bump(session, pool) if found else 0
-    entries: list[ledger.Entry] = []
+    over: list[Over] = []
     for row, lease in found:
         ended = advance(lease, State.ENDED, Cause.EXPIRED, Instant(int(now)))
         leases.change(session, row, ended, generation=changed, at=now)
-        entries += _settled(row, ended)
+        causes = {"late_cause": row.late_cause or "late_start", "end_cause": row.end_cause or "released"}
+        over.append(Over(lease=ended, **causes))
         late_ms = int((now - (row.stops_at or 0)) * 1000)
         records.event(session, row, "ended", at=now, cause=row.end_cause, detail={"late_ms": late_ms})
     session.flush()
-    ledger.post(session, entries, at=int(now))
+    commitments.settle(session, over, at=now)
+    spent = quotas.budgeted(session, pool, {row.company for row, _ in found})
+    quotas.publish(session, pool, [company for company, _ in spent], now=now, number=changed)
     allocations.end(session, [row.id for row, _ in found], now=now)
     stopped = [Stopped(lease=row.id, pool=pool, late_s=max(0.0, now - (row.stops_at or 0))) for row, _ in found]
     return stopped, len(found) == due.BATCH
@@ -69,17 +71,3 @@ def lift_proved(session: Session, *, now: float) -> list[str]:
     if found:
         fleet.set_quarantine(session, found, quarantined=False, now=now)
     return found
-
-
-def _settled(row: Lease, lease: CoreLease) -> list[ledger.Entry]:
-    """The whole box, in its parts: had, lost to a late start, given back early."""
-    parts = charge(lease)
-    amounts: list[tuple[ledger.Kind, int, str]] = [
-        ("settle", parts.delivered, "delivered"),
-        ("refund", parts.lost, row.late_cause or "late_start"),
-        ("refund", parts.returned, row.end_cause or "released"),
-    ]
-    return [
-        ledger.Entry(company=row.company, pool=row.pool, lease=row.id, kind=kind, gpu_seconds=amount, cause=cause)
-        for kind, amount, cause in amounts
-    ]

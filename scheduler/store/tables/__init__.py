@@ -1,10 +1,19 @@
 """The tables, and nothing else. They do not validate (SQLModel tables never do): the store writes them, the database
 checks them."""
 
-from scheduler.store.tables.companies import Company, IdempotentAnswer, Quota, Token
+from scheduler.store.tables.companies import Company, DefaultQuota, IdempotentAnswer, Quota, Token
 from scheduler.store.tables.fleet import Drain, Gpu, Node, Pool, PoolNode
-from scheduler.store.tables.leases import Allocation, AllocationUse, Lease, LeaseSpan, PlacementRow
+from scheduler.store.tables.leases import (
+    Allocation,
+    AllocationUse,
+    Attendance,
+    Lease,
+    LeaseDay,
+    LeaseSpan,
+    PlacementRow,
+)
 from scheduler.store.tables.offers import Offer
+from scheduler.store.tables.policies import PolicyVersion
 from scheduler.store.tables.processes import Leader, Receiving
 from scheduler.store.tables.records import Account, Audit, Decision, LeaseEvent, LedgerEntry, PoolChange
 from scheduler.store.tables.shares import Share, ShareGroup
@@ -14,20 +23,24 @@ __all__ = [
     "Account",
     "Allocation",
     "AllocationUse",
+    "Attendance",
     "Audit",
     "Company",
     "Decision",
+    "DefaultQuota",
     "Drain",
     "Gpu",
     "IdempotentAnswer",
     "Leader",
     "Lease",
+    "LeaseDay",
     "LeaseEvent",
     "LeaseSpan",
     "LedgerEntry",
     "Node",
     "Offer",
     "PlacementRow",
+    "PolicyVersion",
     "Pool",
     "PoolChange",
     "PoolNode",

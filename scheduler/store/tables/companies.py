@@ -3,7 +3,10 @@
 # SQLModel declares `__tablename__` in a way that no plain string satisfies.
 # pyright: reportIncompatibleVariableOverride=false
 
-from sqlalchemy import CheckConstraint, Column, LargeBinary, Text
+from typing import Any
+
+from sqlalchemy import Boolean, CheckConstraint, Column, LargeBinary, Text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from scheduler.store.tables.columns import Epoch, at_column, int_column, key_column, ref_column, text_column
@@ -16,11 +19,31 @@ class Company(SQLModel, table=True):
 
 
 class Quota(SQLModel, table=True):
+    """What a company may hold in a pool: `gpus` at once, and the rest of `dure.wire.QuotaSet` as it was said.
+
+    `of_default` where it is the pool's default, which follows it. Periods of its budget that were over at `since` are
+    not looked at any more.
+    """
+
     __table_args__ = (CheckConstraint("gpus >= 0", name="gpus"),)
 
     company: str = Field(sa_column=ref_column("company.name", key=True))
     pool: str = Field(sa_column=ref_column("pool.name", key=True))
     gpus: int = Field(sa_column=int_column())
+    limits: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
+    of_default: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
+    since: int = Field(default=0, sa_column=at_column())
+
+
+class DefaultQuota(SQLModel, table=True):
+    """What every company without a quota of its own may hold in a pool."""
+
+    __tablename__: str = "default_quota"
+    __table_args__ = (CheckConstraint("gpus >= 0", name="gpus"),)
+
+    pool: str = Field(sa_column=ref_column("pool.name", key=True))
+    gpus: int = Field(sa_column=int_column())
+    limits: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
 
 
 class Token(SQLModel, table=True):

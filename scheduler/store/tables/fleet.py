@@ -6,6 +6,7 @@
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -29,14 +30,16 @@ from scheduler.store.tables.columns import (
 
 
 class Pool(SQLModel, table=True):
-    """`generation` counts the decisions; whoever decides holds this row's lock. Its policy is as in `core.model.Policy`; `renews_before_s` says
-    when renewals are due, which no decision looks at.
+    """`generation` counts the decisions; whoever decides holds this row's lock. Its policy is as in `dure.wire.PoolPolicy`, and
+    as the live version of the policy has it, which `policy_number` is.
     """
 
     __table_args__ = (
         CheckConstraint("gap_s >= 1", name="gap"),
-        CheckConstraint("extension_closes_s >= 0", name="extension"),
+        CheckConstraint("extension_closes_s >= grace_s AND grace_s >= 0", name="extension"),
         CheckConstraint("renews_before_s >= 60", name="renewal"),
+        CheckConstraint("loss_grace_s >= 0", name="loss_grace"),
+        CheckConstraint("no_show_after_s >= 60 AND keeps >= 0", name="no_show"),
         CheckConstraint("slack_ppm >= 0 AND reserve_ppm BETWEEN 0 AND 999999", name="policy"),
         CheckConstraint("contended_ppm BETWEEN 0 AND 1000000 AND half_life_s >= 60 AND entry_s >= 0", name="fairness"),
         UniqueConstraint("product"),
@@ -60,6 +63,10 @@ class Pool(SQLModel, table=True):
     contended_ppm: int = Field(default=900_000, sa_column=int_column())
     half_life_s: int = Field(default=604_800, sa_column=int_column())
     entry_s: int = Field(default=3600, sa_column=int_column())
+    loss_grace_s: int = Field(default=300, sa_column=int_column())
+    no_show_after_s: int | None = Field(default=None, sa_column=int_column(null=True))
+    keeps: int = Field(default=2, sa_column=int_column())
+    policy_number: int = Field(sa_column=Column(BigInteger, ForeignKey("policy_version.number"), nullable=False))
 
 
 class Node(SQLModel, table=True):

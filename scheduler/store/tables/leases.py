@@ -3,7 +3,9 @@
 # SQLModel declares `__tablename__` in a way that no plain string satisfies.
 # pyright: reportIncompatibleVariableOverride=false
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Index, text
+from datetime import date
+
+from sqlalchemy import Boolean, CheckConstraint, Column, Date, Index, text
 from sqlmodel import Field, SQLModel
 
 from scheduler.store.tables.columns import Epoch, at_column, big_column, int_column, key_column, ref_column, text_column
@@ -44,6 +46,11 @@ class Lease(SQLModel, table=True):
         Index("ix_lease_due_start", "starts_at", postgresql_where=text("state = 'scheduled'")),
         Index("ix_lease_due_renewal", "stops_at", postgresql_where=text("state = 'active' AND renew_s IS NOT NULL")),
         Index("ix_lease_ended", "pool", "stops_at", postgresql_where=text("state = 'ended'")),
+        Index(
+            "ix_lease_uncounted",
+            "id",
+            postgresql_where=text("counted_at IS NULL AND state IN ('active', 'ending', 'ended')"),
+        ),
         Index("ix_lease_due_stop", "stops_at", postgresql_where=text("state IN ('active', 'ending')")),
     )
 
@@ -89,6 +96,21 @@ class Lease(SQLModel, table=True):
     late_cause: str | None = Field(default=None, sa_column=text_column(null=True))
     decision: str = Field(sa_column=ref_column("decision.id"))
     generation: int = Field(sa_column=big_column())
+    counted_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    """When its days were written down as `LeaseDay`; from then on nothing that agents say of it counts."""
+
+
+class Attendance(SQLModel, table=True):
+    """Whether anything was seen to run on a lease, in a pool that gives back those on which nothing does."""
+
+    __table_args__ = (CheckConstraint("kept >= 0 AND (kept = 0) = (kept_at IS NULL)", name="kept"),)
+
+    lease: str = Field(sa_column=ref_column("lease.id", key=True))
+    shown_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    told_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    """When its company was warned that it is given back, since it last kept it."""
+    kept_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    kept: int = Field(default=0, sa_column=int_column())
 
 
 class LeaseSpan(SQLModel, table=True):
@@ -136,12 +158,45 @@ class Allocation(SQLModel, table=True):
 
 
 class AllocationUse(SQLModel, table=True):
-    """What one run of an agent saw of an allocation, as running totals: written twice, it is the same."""
+    """What one run of an agent saw of an allocation on one day, as running totals: written twice, it is the same."""
 
     __tablename__: str = "allocation_use"
+    __table_args__ = (Index("ix_allocation_use_day", "day"),)
 
     allocation: str = Field(sa_column=ref_column("allocation.id", key=True))
     boot: str = Field(sa_column=key_column())
+    day: date = Field(sa_column=Column(Date, primary_key=True))
+    """Of the programme's zone."""
     sampled_ms: int = Field(sa_column=big_column())
     busy_ms: int = Field(sa_column=big_column())
     energy_millijoules: int | None = Field(default=None, sa_column=big_column(null=True))
+    memory_ms: int = Field(sa_column=big_column())
+    memory_mebibyte_s: int = Field(sa_column=big_column())
+
+
+class LeaseDay(SQLModel, table=True):
+    """Append-only: what a lease that is over had and used on one day, in GPU-seconds, written once for all reports.
+
+    What was leased and neither busy nor idle nobody saw. `memory_s` is for how long its GPUs' memory was seen.
+    """
+
+    __tablename__: str = "lease_day"
+    __table_args__ = (
+        CheckConstraint("leased >= 0 AND lost >= 0 AND busy >= 0 AND idle >= 0 AND busy + idle <= leased", name="sum"),
+        Index("ix_lease_day_day", "day"),
+        Index("ix_lease_day_company", "company", "day"),
+    )
+
+    lease: str = Field(sa_column=ref_column("lease.id", key=True))
+    day: date = Field(sa_column=Column(Date, primary_key=True))
+    company: str = Field(sa_column=text_column())
+    pool: str = Field(sa_column=text_column())
+    is_first: bool = Field(sa_column=Column(Boolean, nullable=False))
+    """Of the lease's days, so that leases are counted without putting the days of each together."""
+    leased: int = Field(sa_column=big_column())
+    lost: int = Field(sa_column=big_column())
+    busy: int = Field(sa_column=big_column())
+    idle: int = Field(sa_column=big_column())
+    energy_joules: int | None = Field(default=None, sa_column=big_column(null=True))
+    memory_s: int = Field(sa_column=big_column())
+    memory_mebibyte_s: int = Field(sa_column=big_column())

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -68,6 +69,8 @@ class Decision(SQLModel, table=True):
     pool: str = Field(sa_column=text_column())
     generation: int = Field(sa_column=big_column())
     policy_version: str = Field(sa_column=text_column())
+    """Of the rules; of the programme's policy it is `policy_number`."""
+    policy_number: int | None = Field(default=None, sa_column=big_column(null=True))
     outcome: str | None = Field(default=None, sa_column=text_column(null=True))
     code: str = Field(sa_column=text_column())
     detail: str = Field(sa_column=text_column())
@@ -84,12 +87,22 @@ class Account(SQLModel, table=True):
     """A company's GPU-seconds in a pool: those of one period's budget or, where `period` is null, without a budget.
 
     `granted` is what came out of the programme's source, and what the others add up to. `seq` is the number of its
-    newest entry. An account with a period takes what it commits from `available`, one without straight from the source.
+    newest entry. An account with a period takes what it commits from `available`, one without straight from the source;
+    it is granted its `target`, and more only as far as promises that were given need it. A `void` one was of a budget that
+    was changed before the period began.
     """
 
     __table_args__ = (
         UniqueConstraint("company", "pool", "period", name="uq_account_owner", postgresql_nulls_not_distinct=True),
         CheckConstraint("(period IS NULL) = (period_ends IS NULL) AND period < period_ends", name="period"),
+        CheckConstraint("(period IS NULL) = (target IS NULL) AND target >= 0", name="target"),
+        Index(
+            "ix_account_free",
+            "pool",
+            "period_ends",
+            postgresql_where=text("period IS NOT NULL AND available > 0"),
+        ),
+        Index("ix_account_ends", "pool", "period_ends", postgresql_where=text("period IS NOT NULL")),
         *_balance_checks(),
     )
 
@@ -99,6 +112,8 @@ class Account(SQLModel, table=True):
     period: int | None = Field(default=None, sa_column=at_column(null=True))
     """When the period of its budget begins."""
     period_ends: int | None = Field(default=None, sa_column=at_column(null=True))
+    target: int | None = Field(default=None, sa_column=big_column(null=True))
+    void: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
     seq: int = Field(default=0, sa_column=big_column())
     granted: int = Field(default=0, sa_column=big_column())
     available: int = Field(default=0, sa_column=big_column())

@@ -44,6 +44,7 @@ class Story:
     def tell(self) -> dict[str, list[Json]]:
         self.clock.at = NINE
         self.secrets["admin"] = token(self.db, role="admin")
+        self.secrets["auditor"] = token(self.db, role="auditor")
         self._founding()
         self._asking()
         self._looking()
@@ -238,6 +239,30 @@ class Story:
             "label_node", "where it stands", "admin", "PATCH", "/v1/nodes/gpu-01/labels", {"rack": "r1", "island": "a"}
         )
         self.say("label_node", "on another island", "admin", "PATCH", "/v1/nodes/gpu-01/labels", {"island": "b"})
+        self._governing()
+
+    def _governing(self) -> None:
+        live = self.say("show_policy", "as it is", "auditor", "GET", "/v1/policy")
+        self.say("show_policy", "a version that is none", "auditor", "GET", "/v1/policy?version=99")
+        body = {name: live[name] for name in ("version", "programme", "pools")}
+        body["programme"] = {"zone": "Asia/Seoul"}
+        body["pools"]["h100-80gb"] |= {"slack_ppm": 40_000, "no_show_after_s": 1800}
+        why = "reason=periods+begin+in+Seoul"
+        self.say(
+            "put_policy",
+            "another zone, and no-shows: what would it do",
+            "admin",
+            "PUT",
+            "/v1/policy?dry_run=true",
+            body,
+        )
+        self.say("put_policy", "another zone, and no-shows", "admin", "PUT", f"/v1/policy?{why}", body)
+        self.say("put_policy", "the same again", "admin", "PUT", f"/v1/policy?{why}", body)
+        other = {**body, "programme": {"zone": "UTC"}}
+        self.say("put_policy", "made from a version that is not live", "admin", "PUT", f"/v1/policy?{why}", other)
+        self.say("put_policy", "without a reason", "admin", "PUT", "/v1/policy", other)
+        self.say("put_policy", "with no pool", "admin", "PUT", f"/v1/policy?{why}", {**body, "pools": {}})
+        self.say("list_policy_versions", "the newest", "auditor", "GET", "/v1/policy/history?limit=1")
         policy = {"slack_ppm": 20_000, "reserve_ppm": 20_000, "reserve_over_s": 3600}
         self.say("change_policy", "less slack, and a reserve", "admin", "PATCH", "/v1/pools/h100-80gb/policy", policy)
 
@@ -267,6 +292,8 @@ class Story:
         self.say(
             "shrink_lease", "a gang by one node", "acme", "POST", f"/v1/leases/{gang}/shrink?dry_run=true", {"nodes": 1}
         )
+        self.say("keep_lease", "nothing runs on it yet", "acme", "POST", f"{path}/keep")
+        self.say("keep_lease", "one that has not started", "acme", "POST", f"/v1/leases/{gang}/keep")
         self.say("set_renewal", "for training", "acme", "PUT", f"{path}/renewal", {"renew": True})
         inference = {
             "pool": "h100-80gb", "shape": {"gpus": 1}, "duration_s": 3600, "purpose": "inference", "name": "chat",
@@ -341,6 +368,11 @@ class Story:
         World(self.db, pool="h100-80gb").turn(NINE + 3631, led_since=NINE)
         self.clock.at = NINE + 3700
         self.say("show_usage", "a company's own", "acme", "GET", "/v1/usage?since=2026-11-24T09:00:00%2B09:00")
+        november = "since=2026-11-01&until=2026-12-01"
+        self.say("show_report", "a month by company and pool", "admin", "GET", f"/v1/reports?{november}")
+        self.say("show_report", "by day, a company's own", "acme", "GET", f"/v1/reports?by=day&{november}")
+        self.say("show_report", "of another company", "acme", "GET", "/v1/reports?company=globex")
+        self.say("show_report", "no days", "admin", "GET", "/v1/reports?since=2026-11-02&until=2026-11-01")
 
         with self.db.begin() as session:
             deliveries.give_out(session, now=NINE + 3700)

@@ -118,6 +118,22 @@ def test_odd_text_in_a_report_is_never_our_failure(standing: Site, odd: str) -> 
         pytest.param(
             "/v1/usage?since=2027-01-16T08:00:00Z&until=2027-01-15T08:00:00Z", (422, "invalid_request"), id="backwards"
         ),
+        pytest.param("/v1/reports?by=month", (422, "invalid_request"), id="an unknown cut"),
+        pytest.param("/v1/reports?by=day&by=day", (422, "invalid_request"), id="the same cut twice"),
+        pytest.param("/v1/reports?by=", (422, "invalid_request"), id="no cut"),
+        pytest.param("/v1/reports?since=2027-02-30", (422, "invalid_request"), id="a day that is none"),
+        pytest.param("/v1/reports?since=2027-01-15T00:00:01Z", (422, "invalid_request"), id="a time for a day"),
+        pytest.param("/v1/reports?since=1700000000", (422, "invalid_request"), id="a number for a day"),
+        pytest.param("/v1/reports?since=2027-01-15&until=2027-01-15", (422, "invalid_request"), id="no days"),
+        pytest.param(
+            "/v1/reports?since=0001-01-01&until=9999-12-31", (422, "invalid_request"), id="all days there are"
+        ),
+        pytest.param("/v1/reports?until=0001-01-02", (422, "invalid_request"), id="before there were any"),
+        pytest.param("/v1/reports?until=9999-12-31", (422, "invalid_request"), id="the end of all days"),
+        pytest.param("/v1/reports?limit=10001", (422, "invalid_request"), id="more rows than a page has"),
+        pytest.param("/v1/reports?cursor=W10", (422, "bad_cursor"), id="a cursor of another report"),
+        pytest.param("/v1/reports?cursor=bm9uZQ", (422, "bad_cursor"), id="a cursor of none"),
+        pytest.param("/v1/reports?pool=nowhere", (404, "unknown_pool"), id="a report of an unknown pool"),
         pytest.param("/v1/usage?company=nobody", (404, "unknown_company"), id="usage of an unknown company"),
         pytest.param("/v1/calendar", (422, "invalid_request"), id="the calendar of no pool"),
         pytest.param("/v1/calendar?pool=h200", (404, "unknown_pool"), id="the calendar of an unknown pool"),

@@ -13,6 +13,7 @@ from tests.integration.api.conftest import Site, code
 from tests.integration.scheduler.conftest import T0
 
 GPUS = 8
+SEEN = {"allocation": "alo_1", "day_began_at": "2027-01-15T00:00:00Z", "sampled_ms": 2, "busy_ms": 1}
 
 
 def report(**more: Any) -> dict[str, Any]:
@@ -78,9 +79,14 @@ def test_a_clock_that_is_off_is_noted_and_decides_nothing(site: Site, off_s: int
         pytest.param(report(gpus=report()["gpus"] * 2), (422, "invalid_request"), id="a GPU named twice"),
         pytest.param(report(gpus=report()["gpus"] * 129), (422, "invalid_request"), id="more GPUs than a node has"),
         pytest.param(
-            report(usage=[{"allocation": "alo_1", "sampled_ms": 1, "busy_ms": 2}]),
+            report(usage=[{**SEEN, "sampled_ms": 1, "busy_ms": 2}]),
             (422, "invalid_request"),
             id="busier than sampled",
+        ),
+        pytest.param(
+            report(usage=[{**SEEN, "day_began_at": "2027-01-16T00:00:00Z"}]),
+            (422, "invalid_request"),
+            id="a day that has not begun",
         ),
     ],
 )

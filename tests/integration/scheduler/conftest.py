@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import pytest
 from sqlmodel import col, select
@@ -12,13 +13,15 @@ from scheduler import amend, endings, renewing
 from scheduler.actor import Actor
 from scheduler.core.model import Instant
 from scheduler.service import Service
-from scheduler.store import companies, leases, nodes, pools, quotas, reports
+from scheduler.store import joining, leases, nodes, pools, quotas, reports
 from scheduler.store.books import Books, fresh
 from scheduler.store.db import Database
 from scheduler.store.tables import Account
-from scheduler.turns import queue, renewals, starts, stops
+from scheduler.turns import attendance, budgets, queue, renewals, starts, stops
 
 T0 = 1_800_000_000
+DAY = datetime(2027, 1, 15, tzinfo=UTC)
+"""That of T0."""
 ADMIN = Actor(role=wire.Role.ADMIN, token="tok_admin")
 GAP_S = 10
 GRACE_S = 5
@@ -72,7 +75,7 @@ class World:
                 now=at,
             )
             for name in ("acme", "globex"):
-                companies.add(session, wire.CompanyCreate(name=name), actor=ADMIN, now=at)
+                joining.add(session, wire.CompanyCreate(name=name), actor=ADMIN, now=at)
                 quotas.put(session, name, "h100", wire.QuotaSet(gpus=quota), actor=ADMIN, now=at)
             for node in nodes_:
                 nodes.enroll(session, wire.NodeEnroll(name=node), actor=ADMIN, now=at)
@@ -172,6 +175,11 @@ class World:
             stops.quarantine_unproved(session, now=now)
             stops.lift_proved(session, now=now)
         with self.db.begin() as session:
+            for pool in attendance.due(session, now=now):
+                attendance.look(session, pool, now=now)
+        with self.db.begin() as session:
+            budgets.roll(session, self.pool, now=now)
+        with self.db.begin() as session:
             queue.expire(session, self.pool, now=now)
         with self.db.begin() as session:
             renewals.renew_due(session, self.service, self.pool, now=now)
@@ -195,9 +203,14 @@ class World:
             page = leases.events(session, lease.id, actor=ADMIN, after=None, limit=100)
         return [found.detail for found in page.items if found.event == event][-1]
 
-    def set_quota(self, company: str, gpus: int, *, now: float) -> None:
+    def set_quota(self, company: str, gpus: int, *, now: float, **more: object) -> wire.Quota:
+        body = wire.QuotaSet.model_validate({"gpus": gpus, **more})
         with self.db.begin() as session:
-            quotas.put(session, company, self.pool, wire.QuotaSet(gpus=gpus), actor=ADMIN, now=now)
+            return quotas.put(session, company, self.pool, body, actor=ADMIN, now=now)
+
+    def quota(self, company: str = "acme", *, now: float = T0) -> wire.Quota:
+        with self.db.snapshot() as session:
+            return quotas.get(session, company, self.pool, now=now)
 
     def clean(self, now: float) -> None:
         """Every node shows the GPUs empty that it was told were given back."""

@@ -183,7 +183,7 @@ def test_a_short_lease_is_extended_until_half_of_it_is_over(world: World) -> Non
 
 
 def test_a_pool_says_when_extending_closes_and_never_in_the_grace(database: Database) -> None:
-    world = World(database).found(extension_closes_s=0)
+    world = World(database).found(extension_closes_s=GRACE_S)
     lease = world.ask(8, duration_s=HOUR)
     world.turn(T0)
     assert world.lease(lease).extension_closes == to_wire(T0 + HOUR - GRACE_S)
@@ -256,6 +256,23 @@ def test_what_is_over_or_about_to_be_is_not_extended(world: World) -> None:
     with pytest.raises(WrongState):
         world.shrink(later, now=T0 + 70, by_s=60)
     assert world.lease(cancelled).state == world.lease(queued).state == "active"
+
+
+def test_a_promise_whose_whole_box_passed_while_nobody_started_it_is_not_changed_any_more(world: World) -> None:
+    lease = world.ask(4, purpose="inference", start=to_wire(T0 + 20), duration_s=10)
+    assert world.extend(lease, now=T0 + 28, by_s=2).lease.ends_at == to_wire(T0 + 32)
+    for now in (T0 + 31.5, T0 + 60):
+        for change in (
+            lambda at: world.extend(lease, now=at, by_s=10),
+            lambda at: world.extend(lease, now=at, longest=True),
+            lambda at: world.resize(lease, now=at, gpus=8),
+            lambda at: world.resize(lease, now=at, gpus=2),
+            lambda at: world.shrink(lease, now=at, by_s=1),
+        ):
+            with pytest.raises(WrongState, match="ask for a new one"):
+                change(now)
+    assert world.lease(lease).ends_at == to_wire(T0 + 32)
+    assert world.balance() == (4 * 12, 0)
 
 
 def test_a_queued_ask_is_not_extended_but_told_what_to_do(world: World) -> None:

@@ -138,15 +138,20 @@ def test_the_ledger_takes_no_entry_that_does_not_follow(
         pytest.param("UPDATE account SET committed = -1, granted = -1", "ck_account_balance", id="a negative balance"),
         pytest.param("UPDATE account SET spent = spent + 1", "ck_account_balanced", id="sums that do not add up"),
         pytest.param(
-            "INSERT INTO account (company, pool, seq, granted, available, committed, spent, expired)"
-            " SELECT company, pool, 0, 0, 0, 0, 0, 0 FROM account",
+            "INSERT INTO account (company, pool, void, seq, granted, available, committed, spent, expired)"
+            " SELECT company, pool, false, 0, 0, 0, 0, 0, 0 FROM account",
             "uq_account_owner",
             id="two accounts without a budget",
         ),
-        pytest.param("UPDATE account SET period = now()", "ck_account_period", id="a period without an end"),
         pytest.param(
-            "UPDATE account SET period = now(), period_ends = now()", "ck_account_period", id="a period of no time"
+            "UPDATE account SET period = now(), target = 0", "ck_account_period", id="a period without an end"
         ),
+        pytest.param(
+            "UPDATE account SET period = now(), period_ends = now(), target = 0",
+            "ck_account_period",
+            id="a period of no time",
+        ),
+        pytest.param("UPDATE account SET target = 1", "ck_account_target", id="a target without a period"),
     ],
 )
 def test_an_account_is_never_what_it_cannot_be(busy: World, statement: str, constraint: str) -> None:

@@ -19,7 +19,7 @@ from scheduler.store import due, generation, nodes, pools, receiving, reports, u
 from scheduler.store.books import Books
 from scheduler.store.db import Database
 from scheduler.turns import silence, stops
-from tests.integration.scheduler.conftest import ADMIN, GAP_S, PRODUCT, T0, World, company
+from tests.integration.scheduler.conftest import ADMIN, DAY, GAP_S, PRODUCT, T0, World, company
 
 
 def _rows(world: World, sql: str) -> list[tuple[object, ...]]:
@@ -135,7 +135,7 @@ def test_the_busy_time_of_a_running_lease_is_what_was_measured(world: World) -> 
     world.ask(8, duration_s=100)
     world.turn(T0)
     found = [str(row[0]) for row in _rows(world, "SELECT id FROM allocation")]
-    seen = {"sampled_ms": 10_000, "busy_ms": 10_000, "energy_millijoules": 1_000_000}
+    seen = {"day_began_at": DAY, "sampled_ms": 10_000, "busy_ms": 10_000, "energy_millijoules": 1_000_000}
     world.report(
         "n1", now=T0 + 10, usage=[wire.AllocationUsage.model_validate({"allocation": one, **seen}) for one in found]
     )

@@ -8,13 +8,22 @@ from datetime import UTC, datetime
 import pytest
 
 from dure import wire
-from dure.errors import ExtensionRefused, InvalidRequest, NotDrained, ResizeRefused, TooLateToExtend, WrongState
+from dure.errors import (
+    ExtensionRefused,
+    InvalidRequest,
+    NotDrained,
+    PolicyRefused,
+    ResizeRefused,
+    TooLateToExtend,
+    WrongState,
+)
 from scheduler import labels, maintenance, policies
 from scheduler.core.book import Book
 from scheduler.core.fragmentation import Mix
 from scheduler.core.model import Instant
 from scheduler.service import Service
 from scheduler.store import books, history, pools, quotas, shares
+from scheduler.store import policies as versions
 from scheduler.store.books import Books
 from scheduler.store.db import Database
 from scheduler.store.times import to_wire
@@ -48,9 +57,10 @@ class Day:
                 self.drain,
                 self.label,
                 self.policy,
+                self.gap,
                 self.share,
             ),
-            (8, 2, 2, 3, 4, 6, 2, 1, 2, 1, 1, 1),
+            (8, 2, 2, 3, 4, 6, 2, 1, 2, 1, 1, 3, 1),
         )[0]
         turn()
         self.turns += 1
@@ -148,6 +158,14 @@ class Day:
     def count(self) -> None:
         with self.world.db.begin() as session:
             counts.count(session, self.world.service.books, "h100", now=self.now)
+
+    def gap(self) -> None:
+        """Shorter at any time, longer where that is in nobody's way."""
+        with suppress(PolicyRefused), self.world.db.begin() as session:
+            live = versions.live(session)
+            found = live.pools["h100"].model_copy(update={"gap_s": self.chance.choice((1, 10, 40))})
+            body = wire.PolicyPut(version=live.version, programme=live.programme, pools={"h100": found})
+            policies.put(self.world.service, session, body, actor=ADMIN, now=self.now)
 
     def learn(self) -> None:
         with self.world.db.begin() as session:

@@ -14,7 +14,8 @@ from dure import wire
 from dure.errors import BadCursor, InvalidRequest, Overdrawn, UnknownCompany, UnknownPool
 from scheduler.core.ledger import Kind, Period
 from scheduler.core.model import Instant
-from scheduler.store import accounts, ledger, statements, sums
+from scheduler.store import accounts, budgets, ledger, statements, sums
+from scheduler.store.budgets import Whose
 from scheduler.store.ledger import Entry
 from scheduler.store.statements import Wanted
 from tests.integration.scheduler.conftest import ADMIN, T0, World, company
@@ -24,9 +25,12 @@ FIRST = Period(begins_at=Instant(T0), ends_at=Instant(T0 + WEEK_S))
 SECOND = Period(begins_at=Instant(T0 + WEEK_S), ends_at=Instant(T0 + 2 * WEEK_S))
 
 
-def grant(world: World, gpu_seconds: int, period: Period = FIRST, *, who: str = "acme") -> wire.LedgerEntry:
+def grant(world: World, target: int, period: Period = FIRST, *, who: str = "acme") -> wire.LedgerEntry:
+    """The period's budget is so much from now on; the newest entry."""
     with world.db.begin() as session:
-        return accounts.grant(session, who, "h100", period, gpu_seconds, cause="budget", actor=ADMIN, now=T0)
+        whose = Whose(company=who, pool="h100", actor=str(ADMIN))
+        budgets.aim(session, whose, [(period, target)], cause="budget", now=T0)
+    return read(world, company=who).items[0]
 
 
 def adjust(world: World, gpu_seconds: int, *, now: float = T0, **of: Any) -> wire.LedgerEntry:
@@ -113,9 +117,10 @@ def test_a_budget_is_granted_committed_refunded_and_what_is_left_expires(world: 
     assert said(grant(world, 1000)) == (1, "grant", "source", "available", 1000)
     post(world, ("commit", 800, FIRST), ("settle", 300, FIRST), ("refund", 500, FIRST), lease=lease)
     with world.db.begin() as session:
-        assert accounts.expire(session, now=FIRST.ends_at - 1) == 0
-        assert accounts.expire(session, now=FIRST.ends_at) == 700
-        assert accounts.expire(session, now=FIRST.ends_at) == 0
+        whose = Whose(company="acme", pool="h100")
+        assert not budgets.close(session, whose, None, now=FIRST.ends_at - 1)
+        assert budgets.close(session, whose, None, now=FIRST.ends_at)
+        assert not budgets.close(session, whose, None, now=FIRST.ends_at)
     newest = read(world).items[0]
     assert said(newest) == (5, "expire", "available", "expired", 700)
     assert newest.period == wire.LedgerPeriod.model_validate(
@@ -143,14 +148,31 @@ def test_a_lease_over_a_boundary_counts_against_both_periods(world: World) -> No
     assert verify(world).faults == []
 
 
-def test_a_budget_is_lowered_as_far_as_it_is_not_committed(world: World) -> None:
+def test_a_budget_is_lowered_at_once_as_far_as_it_is_not_committed_and_the_rest_once_it_is_free(world: World) -> None:
     lease = world.ask(1, duration_s=1)
     grant(world, 1000)
     post(world, ("commit", 800, FIRST), lease=lease)
-    assert said(grant(world, -200)) == (3, "grant", "available", "source", 200)
-    with pytest.raises(Overdrawn, match="0 GPU-seconds available") as refused:
-        grant(world, -1)
-    assert refused.value.numbers == {"available_gpu_seconds": 0, "gpu_seconds": -1}
+    assert said(grant(world, 500)) == (3, "grant", "available", "source", 200)
+    post(world, ("refund", 100, FIRST), ("refund", 300, FIRST), lease=lease)
+    assert [said(one) for one in reversed(read(world, since=None).items[:4])] == [
+        (4, "refund", "committed", "available", 100),
+        (5, "grant", "available", "source", 100),
+        (6, "refund", "committed", "available", 300),
+        (7, "grant", "available", "source", 200),
+    ]
+    assert read(world).items[0].after.available_gpu_seconds == 100
+    assert verify(world).sums.granted_gpu_seconds == 500 + 1
+
+
+def test_what_a_promise_that_was_given_needs_beyond_the_budget_is_granted_on_top(world: World) -> None:
+    lease = world.ask(1, duration_s=1)
+    grant(world, 100)
+    post(world, ("commit", 130, FIRST), lease=lease)
+    entries = [(said(one), one.cause) for one in reversed(read(world).items[:2])]
+    assert entries == [
+        ((2, "grant", "source", "available", 30), "promise_kept"),
+        ((3, "commit", "available", "committed", 130), "test"),
+    ]
 
 
 def test_an_adjustment_counts_in_the_period_that_it_is_now(world: World) -> None:
@@ -189,9 +211,9 @@ def test_what_is_not_there_is_said(world: World) -> None:
 
 
 def test_pages_hold_every_entry_once_over_all_periods(world: World) -> None:
-    for period in (FIRST, SECOND, FIRST):
-        for _ in range(3):
-            grant(world, 1, period)
+    for period, targets in ((FIRST, (1, 2, 3)), (SECOND, (1, 2, 3)), (FIRST, (4, 5, 6))):
+        for target in targets:
+            grant(world, target, period)
     for _ in range(4):
         adjust(world, 1, now=T0 - 1)
     found: list[tuple[bool, int]] = []

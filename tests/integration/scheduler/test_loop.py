@@ -9,10 +9,12 @@ from prometheus_client import CollectorRegistry
 from scheduler import jobs
 from scheduler.loop import Loop
 from scheduler.metrics import Counters
-from scheduler.store import idempotency
+from scheduler.store import counting, idempotency
+from scheduler.store.db import Database
 from scheduler.store.leader import Deposed, Lead
 from scheduler.turns.starts import Leading
 from tests.integration.scheduler.conftest import T0, World
+from tests.integration.scheduler.test_attendance import see
 
 H100 = {"pool": "h100"}
 
@@ -69,6 +71,23 @@ def test_a_loop_that_was_down_for_a_minute_catches_up_and_the_lateness_is_a_metr
     turning.tick(T0 + 130)
     assert turning.world.lease(lease).state == "ended"
     assert turning.value("dure_lease_end_lateness_seconds_sum", H100) == 30
+
+
+def test_a_lease_on_which_nothing_runs_is_given_back_by_the_loop_and_none_while_the_clock_is_doubted(
+    database: Database,
+) -> None:
+    turning = Turning(World(database).found(no_show_after_s=600))
+    lease = turning.world.ask(8, duration_s=3600)
+    turning.tick(T0)
+    for second, stepped in ((300, False), (600, True), (601, False), (603, False)):
+        see(turning.world, T0 + second)
+        turning.clock.stepped = stepped
+        turning.tick(T0 + second)
+        if stepped:
+            assert turning.world.lease(lease).state == "active"
+    assert turning.world.lease(lease).end_cause == "no_show"
+    assert turning.loop.lead is not None
+    turning.loop.lead.close()
 
 
 def test_a_lease_that_never_started_is_counted(turning: Turning) -> None:
@@ -136,6 +155,8 @@ def test_housekeeping_drops_no_late_run_and_is_the_leaders(turning: Turning) -> 
         "forget_idempotent_answers",
         "forget_offers",
         "forget_deliveries",
+        "count_leases",
+        "forget_use",
         "renew_mixes",
     }
 
@@ -150,3 +171,16 @@ def test_answers_are_forgotten_after_a_day_by_the_leader_alone(turning: Turning)
     assert jobs.forget_answers(turning.world.db, turning.loop, later) == 0
     turning.loop.lead = lead
     assert jobs.forget_answers(turning.world.db, turning.loop, later) == 1
+
+
+def test_leases_are_counted_and_what_agents_said_of_them_forgotten_by_the_leader_alone(turning: Turning) -> None:
+    turning.world.ask(8)
+    turning.world.turn(T0)
+    turning.world.turn(T0 + 100)
+    later = T0 + 101 + counting.LATEST_S
+    lead, turning.loop.lead = turning.loop.lead, None
+    assert jobs.count_leases(turning.world.db, turning.loop, later) == 0
+    assert jobs.forget_use(turning.world.db, turning.loop, later) == 0
+    turning.loop.lead = lead
+    assert jobs.count_leases(turning.world.db, turning.loop, later) == 1
+    assert jobs.count_leases(turning.world.db, turning.loop, later) == 0

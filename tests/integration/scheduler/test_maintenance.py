@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dure import wire
-from dure.errors import BeyondHorizon, InvalidRequest, UnknownNode
+from dure.errors import BeyondHorizon, InvalidRequest, TooMany, UnknownNode
 from scheduler import explanations, labels, maintenance
 from scheduler.core.words import time as rfc
 from scheduler.service import Service
@@ -171,16 +171,33 @@ def silent(world: World, node: str, *, now: float) -> None:
         fleet.set_node_state(session, node, "unknown", now=now)
 
 
-def test_who_is_booked_on_a_silent_node_whose_gpus_are_not_proved_empty_is_told_of_those(world: World) -> None:
+def test_who_is_booked_on_a_silent_node_whose_gpus_are_not_proved_empty_is_told_that_it_is_silent(world: World) -> None:
+    """That is why they are not, and what a start that waits for it is told too."""
     lease = world.ask(8, start=to_wire(T0 + HOUR), duration_s=HOUR)
     node = lease.placement[0].node
     silent(world, node, now=T0 + 10)
     with world.db.begin() as session:
         fleet.set_quarantine(session, [f"GPU-{node}-0"], quarantined=True, now=T0 + 11)
         world.service.replan(session, "h100", now=T0 + 12)
-    told = {"node": node, "lost": "gpu_not_empty", "lost_gpus": 1}
+    told = {"node": node, "lost": "node_unknown", "lost_gpus": 1}
     assert told.items() <= world.detail(lease, "moved").items()
-    assert explained(world, lease).endswith(f"at the same start, because a GPU of {node} is not proved empty.")
+    assert explained(world, lease).endswith(f"at the same start, because the agent of {node} is silent.")
+
+
+def test_who_is_booked_on_a_node_that_stays_silent_has_the_spare_and_is_told_why(world: World) -> None:
+    lease = world.ask(8, start=to_wire(T0 + HOUR), duration_s=HOUR)
+    node = lease.placement[0].node
+    silent(world, node, now=T0 + 10)
+    world.turn(T0 + 309)
+    assert world.lease(lease).placement == lease.placement
+    world.turn(T0 + 310)
+    moved = world.lease(lease)
+    assert moved.placement != lease.placement
+    assert (moved.starts_at, moved.slips) == (lease.starts_at, [])
+    assert {"node": node, "lost": "node_unknown"}.items() <= world.detail(lease, "moved").items()
+    assert explained(world, lease).endswith(f"at the same start, because the agent of {node} is silent.")
+    later = world.ask(8, who="globex", start=to_wire(T0 + HOUR), duration_s=HOUR, now=T0 + 311)
+    assert later.state == "queued"
 
 
 def test_whose_start_waits_for_a_silent_node_is_told_which_and_again_once_it_slips(database: Database) -> None:
@@ -317,6 +334,19 @@ def test_a_drain_outside_of_the_calendar_is_refused(
 ) -> None:
     with world.db.begin() as session, pytest.raises(error):
         maintenance.drain(world.service, session, "n1", wire.DrainNode.model_validate(body), actor=ADMIN, now=T0)
+
+
+def test_there_are_only_so_many_drains_of_a_node_and_the_same_again_is_none_more(world: World) -> None:
+    for number in range(maintenance.MOST):
+        drain(world, duration_s=HOUR + number)
+    with pytest.raises(TooMany, match="dure node resume n1") as refused:
+        drain(world, duration_s=2 * HOUR)
+    assert refused.value.numbers == {"most": maintenance.MOST}
+    body = wire.DrainNode(duration_s=2 * HOUR)
+    with world.db.snapshot() as session, pytest.raises(TooMany):
+        maintenance.preview_drain(world.service, session, "n1", body, now=T0)
+    assert drain(world).already
+    assert world.ask(8, start=to_wire(T0 + 600), duration_s=60).placement[0].node == "n2"
 
 
 def test_an_unknown_node_is_not_drained(world: World) -> None:

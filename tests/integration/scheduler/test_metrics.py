@@ -2,10 +2,12 @@
 
 from prometheus_client import CollectorRegistry
 
+from dure import wire
 from scheduler.metrics import Counters, FleetCollector
 from scheduler.turns.starts import Started
-from tests.integration.scheduler.conftest import T0, World
+from tests.integration.scheduler.conftest import DAY, T0, World
 
+KINDS = ("leased", "busy", "idle", "lost")
 ACME = {"company": "acme", "pool": "h100"}
 
 
@@ -29,6 +31,20 @@ def test_the_fleet_its_leases_and_its_ledger_are_told(world: World) -> None:
     assert found.get_sample_value("dure_ledger_committed_gpu_seconds", ACME) == 800
     assert found.get_sample_value("dure_quota_gpus", ACME) == 16
     assert found.get_sample_value("dure_node_report_age_seconds", {"node": "n1"}) == 50
+
+
+def test_what_was_measured_of_leases_is_told_and_what_nobody_saw_is_not_idle(world: World) -> None:
+    world.ask(1)
+    world.turn(T0)
+    [held] = [held for node in ("n1", "n2") for held in world.report(node, now=T0 + 1).allocations]
+    use = wire.AllocationUsage(
+        allocation=held.allocation, day_began_at=DAY, sampled_ms=40_000, busy_ms=30_000, energy_millijoules=5_000_000
+    )
+    world.report(held.gpu.split("-")[1], now=T0 + 50, usage=[use])
+    found = _registry(world)
+    told = {kind: found.get_sample_value("dure_lease_gpu_seconds_total", {**ACME, "kind": kind}) for kind in KINDS}
+    assert told == {"leased": 50, "busy": 30, "idle": 10, "lost": 0}
+    assert found.get_sample_value("dure_lease_energy_joules_total", ACME) == 5000
 
 
 def test_a_lease_past_its_end_is_told(world: World) -> None:

@@ -12,8 +12,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 from sqlmodel import SQLModel
 
+from dure import wire
 from scheduler.core.model import Instant
-from scheduler.store import books, history, ledger, migrate, statements, sums, tables
+from scheduler.store import books, history, ledger, migrate, policies, pools, statements, sums, tables
 from scheduler.store.db import SCHEMA_HEAD, Database, engine_url
 from scheduler.store.ledger import Entry
 from scheduler.store.statements import Wanted
@@ -106,11 +107,42 @@ def test_the_log_of_a_pool_that_is_older_begins_with_its_whole_book(any_empty_ur
         assert len(kept.leases) == 1
         rebuilt = history.book(session, "h100", 7, kept.policy, now)
         assert rebuilt.digest(now) == kept.digest(now)
-        assert history.policy(session, "h100", 7) == replace(kept.policy, version="2")
-        assert history.policy(session, "h100", 8) == replace(kept.policy, version="3")
-        assert history.policy(session, "h100", 9) == replace(kept.policy, version="4")
-        assert history.policy(session, "h100", 10) == kept.policy
+        assert history.policy(session, "h100", 7) == replace(kept.policy, version="2", number=0)
+        assert history.policy(session, "h100", 8) == replace(kept.policy, version="3", number=0)
+        assert history.policy(session, "h100", 9) == replace(kept.policy, version="4", number=0)
+        assert history.policy(session, "h100", 10) == replace(kept.policy, number=0)
+        assert history.policy(session, "h100", 11) == kept.policy
         assert not history.book(session, "h100", 6, kept.policy, now).nodes
+
+
+def test_what_pools_have_is_the_first_version_of_the_policy(any_empty_url: str) -> None:
+    command.upgrade(migrate.config(any_empty_url), "20261124_ledger")
+    with psycopg.connect(any_empty_url, autocommit=True) as connection:
+        connection.execute(
+            """
+            INSERT INTO pool (name, product, gap_s, grace_s, extension_closes_s, renews_before_s, empty_memory_bytes, rule,
+                slack_ppm, reserve_ppm, reserve_over_s, created_at, generation)
+            VALUES ('h100', 'H100', 31, 3600, 600, 1801, 7, 'only-earlier', 1, 2, 3, now(), 7)
+            """
+        )
+    migrate.upgrade(any_empty_url)
+    with closing(Database(any_empty_url)) as db, db.snapshot() as session:
+        found = policies.live(session)
+        assert (found.version, found.actor, found.programme.zone) == (1, "upgrade", "UTC")
+        assert found.pools == {
+            "h100": wire.PoolPolicy(
+                gap_s=31,
+                grace_s=3600,
+                extension_closes_s=3600,
+                renews_before_s=1801,
+                empty_memory_bytes=7,
+                rule="only-earlier",
+                slack_ppm=1,
+                reserve_ppm=2,
+                reserve_over_s=3,
+            )
+        }
+        assert pools.get(session, "h100").policy_number == 1
 
 
 LEDGER = """

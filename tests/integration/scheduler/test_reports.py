@@ -7,7 +7,7 @@ from dure import wire
 from dure.errors import GpuClaimed, InvalidRequest, StaleReport, UnknownNode
 from scheduler.store import due, nodes, receiving
 from scheduler.turns import silence
-from tests.integration.scheduler.conftest import T0, World
+from tests.integration.scheduler.conftest import DAY, T0, World
 
 
 def _generation(world: World) -> int:
@@ -75,9 +75,9 @@ def test_running_totals_count_once_however_often_they_come(world: World) -> None
     world.turn(T0)
     allocation = world.report("n1", now=T0 + 1).allocations[0].allocation
     for busy in (1000, 3000, 3000, 2000):
-        use = wire.AllocationUsage(allocation=allocation, sampled_ms=5000, busy_ms=busy)
+        use = wire.AllocationUsage(day_began_at=DAY, allocation=allocation, sampled_ms=5000, busy_ms=busy)
         world.report("n1", now=T0 + 2, usage=[use])
-    use = wire.AllocationUsage(allocation=allocation, sampled_ms=500, busy_ms=500)
+    use = wire.AllocationUsage(day_began_at=DAY, allocation=allocation, sampled_ms=500, busy_ms=500)
     world.report("n1", now=T0 + 3, usage=[use], boot="boot2")
     world.report("n2", now=T0 + 3, usage=[use], boot="forger")
     with world.db.snapshot() as session:
@@ -86,7 +86,7 @@ def test_running_totals_count_once_however_often_they_come(world: World) -> None
 
 
 def test_more_busy_than_sampled_is_refused(world: World) -> None:
-    use = wire.AllocationUsage(allocation="alo_1", sampled_ms=1, busy_ms=2)
+    use = wire.AllocationUsage(day_began_at=DAY, allocation="alo_1", sampled_ms=1, busy_ms=2)
     with pytest.raises(InvalidRequest, match="busy"):
         world.report("n1", now=T0 + 1, usage=[use])
 

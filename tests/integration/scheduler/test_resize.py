@@ -18,7 +18,7 @@ from scheduler.store import books, history, pools, usage
 from scheduler.store.books import Books
 from scheduler.store.db import Database
 from scheduler.store.times import to_wire
-from tests.integration.scheduler.conftest import ADMIN, GAP_S, T0, World, company
+from tests.integration.scheduler.conftest import ADMIN, DAY, GAP_S, T0, World, company
 from tests.integration.scheduler.test_decisions import kept, replay
 
 HOUR = 3600
@@ -147,7 +147,9 @@ def test_use_counts_for_each_gpu_in_the_time_that_it_was_held(world: World) -> N
     told = [found.allocation for node in ("n1", "n2") for found in world.report(node, now=T0 + 500).allocations]
     for node in ("n1", "n2"):
         use = [
-            wire.AllocationUsage(allocation=found, sampled_ms=500_000, busy_ms=500_000, energy_millijoules=1_000_000)
+            wire.AllocationUsage(
+                day_began_at=DAY, allocation=found, sampled_ms=500_000, busy_ms=500_000, energy_millijoules=1_000_000
+            )
             for found in told
         ]
         world.report(node, now=T0 + 1000, usage=use)

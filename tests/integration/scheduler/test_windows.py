@@ -8,6 +8,7 @@ from sqlalchemy import text
 from dure import wire
 from dure.errors import BeyondHorizon, DureError, Forbidden, InvalidRequest, UnknownCompany, UnknownPool, WindowInPast
 from scheduler.actor import Actor
+from scheduler.core.words import time as rfc
 from scheduler.service import Service
 from scheduler.store import quotas
 from scheduler.store.books import Books
@@ -51,6 +52,15 @@ def test_a_window_that_cannot_be_names_the_field(
 def test_a_window_that_is_open_still_starts_now(world: World) -> None:
     lease = _ask(world, start=to_wire(T0 - 100), start_by=to_wire(T0 + 100))
     assert (lease.state, lease.promised_start) == ("scheduled", to_wire(T0 + 1))
+
+
+def test_the_last_second_of_the_calendar_that_is_offered_can_be_asked_for(world: World) -> None:
+    """Offers and refusals count the horizon from the next whole second on, as every decision does."""
+    last = T0 + 1 + 60 * DAY - 60
+    assert _ask(world, start=to_wire(last)).promised_start == to_wire(last)
+    with pytest.raises(BeyondHorizon) as refused:
+        _ask(world, start=to_wire(last + 1))
+    assert refused.value.numbers["horizon_end"] == rfc(T0 + 1 + 60 * DAY)
 
 
 def test_an_unknown_pool_is_named(world: World) -> None:

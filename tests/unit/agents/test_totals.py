@@ -1,11 +1,17 @@
 import itertools
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
+from agents.days import Days
 from agents.snapshot import GpuSnapshot
 from agents.totals import Totals
 from dure.wire import AllocationUsage
 from tests.unit.agents.builders import a_gpu, a_sample, allocations, an_allocation
+
+DAY = 1_800_000_000 - 1_800_000_000 % 86_400
+"""When the day of UTC began in which the tests' instants are."""
 
 LEASED = allocations(an_allocation(starts=1000, stops=1600))
 
@@ -16,9 +22,25 @@ def _totals(listed: frozenset[str] = frozenset({"all_1"})) -> Totals:
     return totals
 
 
-def _usage(sampled_ms: int, busy_ms: int, energy_millijoules: int | None = None) -> AllocationUsage:
+def _usage(
+    sampled_ms: int,
+    busy_ms: int,
+    energy_millijoules: int | None = None,
+    *,
+    memory_ms: int | None = None,
+    memory_gib_ms: int | None = None,
+    day: int = DAY,
+) -> AllocationUsage:
+    """Memory, unless said, was seen for as long as the load was, and 10 GiB of it in use."""
+    memory_ms = sampled_ms if memory_ms is None else memory_ms
     return AllocationUsage(
-        allocation="all_1", sampled_ms=sampled_ms, busy_ms=busy_ms, energy_millijoules=energy_millijoules
+        allocation="all_1",
+        day_began_at=datetime.fromtimestamp(day, UTC),
+        sampled_ms=sampled_ms,
+        busy_ms=busy_ms,
+        energy_millijoules=energy_millijoules,
+        memory_ms=memory_ms,
+        memory_mebibyte_s=(10 * memory_ms if memory_gib_ms is None else memory_gib_ms) * 1024 // 1000,
     )
 
 
@@ -31,7 +53,16 @@ def _usage(sampled_ms: int, busy_ms: int, energy_millijoules: int | None = None)
         pytest.param((1600.0, {}), (1601, {}), [], id="nothing after the stop, told or not"),
         pytest.param((1100, {}), (1104, {}), [], id="a gap that nobody saw is neither busy nor idle"),
         pytest.param(
-            (1100, {}), (1101, {"utilization_percent": None}), [_usage(0, 0, 0)], id="unknown load is no sampled time"
+            (1100, {}),
+            (1101, {"utilization_percent": None}),
+            [_usage(0, 0, 0, memory_ms=1000)],
+            id="unknown load is no sampled time",
+        ),
+        pytest.param(
+            (1100, {}),
+            (1101, {"memory_used_bytes": None}),
+            [_usage(1000, 500, 0, memory_ms=0)],
+            id="unknown memory is none that was seen",
         ),
         pytest.param(
             (1100, {"energy_millijoules": 1000}),
@@ -122,3 +153,47 @@ def test_a_sample_begun_before_the_answer_adds_nothing_to_what_was_forgotten() -
     _second(totals, at=1101)
 
     assert totals.usage() == []
+
+
+MIDNIGHT = 1_800_001_100
+"""When the clock of the tests shows 1100."""
+
+ACROSS = replace(LEASED, days=Days((MIDNIGHT - 86_400, MIDNIGHT, MIDNIGHT + 86_400)))
+
+
+def _across(totals: Totals) -> None:
+    before, now = a_gpu(energy_millijoules=0), a_gpu(energy_millijoules=400)
+    totals.add(a_sample(before, at=1099.75, knowing=ACROSS), a_sample(now, at=1100.75, knowing=ACROSS))
+
+
+def test_what_is_seen_across_midnight_is_of_both_days_and_none_of_it_is_lost() -> None:
+    totals = _totals()
+
+    _across(totals)
+
+    assert totals.usage() == [
+        _usage(250, 125, 100, day=MIDNIGHT - 86_400),
+        _usage(750, 375, 300, day=MIDNIGHT),
+    ]
+
+
+def test_a_day_is_told_until_it_is_over_and_its_final_totals_are_taken() -> None:
+    totals = _totals()
+    _across(totals)
+    first, second = totals.usage()
+
+    totals.settle([first, second], listed={"all_1"}, over=MIDNIGHT - 86_400)
+    assert totals.usage() == [first, second]
+    totals.settle([second], listed={"all_1"}, over=MIDNIGHT)
+    assert totals.usage() == [first, second], "nobody took the first"
+    totals.settle([first, second], listed={"all_1"}, over=MIDNIGHT)
+    assert totals.usage() == [second]
+
+
+def test_nothing_is_added_to_a_day_that_is_settled() -> None:
+    totals = _totals()
+    totals.settle([], listed={"all_1"}, over=MIDNIGHT)
+
+    _across(totals)
+
+    assert [usage.day_began_at for usage in totals.usage()] == [datetime.fromtimestamp(MIDNIGHT, UTC)]

@@ -1,7 +1,7 @@
 """Wire values with defaults, and an API that answers what a test tells it to, without a socket."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -142,6 +142,25 @@ def a_pool(name: str = "h100-80gb", **more: Any) -> wire.Pool:
     )
 
 
+def a_policy(version: int = 7, **pools: wire.PoolPolicy) -> wire.Policy:
+    """Of one pool, h100, unless others are said."""
+    return wire.Policy(
+        version=version,
+        at=NOW,
+        actor="admin:tok_1",
+        reason="for June",
+        programme=wire.ProgrammePolicy(zone="Asia/Seoul"),
+        pools=pools or {"h100": wire.PoolPolicy()},
+    )
+
+
+def an_applied_policy(version: int = 8, **more: Any) -> wire.PolicyApplied:
+    change = wire.PolicyDifference(where="pools.h100.slack_ppm", before=50_000, after=125_000)
+    return wire.PolicyApplied(
+        **{"version": version, "already": False, "changes": [change], "moved": [], "pulled": [], **more}
+    )
+
+
 def a_calendar(**more: Any) -> wire.Calendar:
     """Two nodes of 8 over 24 hours: the first taken for 6 hours, the second by half from 12 hours on."""
     first = [wire.FreeStep(at=NOW, free=0), wire.FreeStep(at=in_s(6 * 3600), free=8)]
@@ -224,7 +243,18 @@ def a_company(name: str = "acme", title: str | None = "Acme Robotics") -> wire.C
 
 
 def a_quota(pool: str = "h100-80gb", gpus: int = 16) -> wire.Quota:
-    return wire.Quota(company="acme", pool=pool, gpus=gpus, held_gpus=8, booked_gpus=12)
+    return wire.Quota(
+        company="acme",
+        pool=pool,
+        gpus=gpus,
+        of_default=False,
+        held_gpus=8,
+        booked_gpus=12,
+        booked_ahead_gpu_seconds=14_400,
+        open=1,
+        periods=[],
+        beyond=[],
+    )
 
 
 def an_audit_entry(number: int = 7, **more: Any) -> wire.AuditEntry:
@@ -381,11 +411,47 @@ def a_usage() -> wire.Usage:
             leased_gpu_seconds=leased,
             lost_gpu_seconds=5,
             busy_gpu_seconds=busy,
+            idle_gpu_seconds=0 if energy is None else leased - busy - 20,
+            unknown_gpu_seconds=leased - busy if energy is None else 20,
             energy_joules=energy,
         )
 
     return wire.Usage(
         since=in_s(-86_400), until=NOW, rows=[row("acme", 7200, 3600, 7_200_000), row("beta", 1, 0, None)]
+    )
+
+
+def a_report(*by: wire.ReportCut, more: str | None = None) -> wire.UsageReport:
+    """Two days of one lease, or its only row, and the total."""
+
+    def numbers(leased: int, busy: int, unknown: int) -> dict[str, Any]:
+        return {
+            "leases": 1,
+            "leased_gpu_seconds": leased,
+            "busy_gpu_seconds": busy,
+            "idle_gpu_seconds": leased - busy - unknown,
+            "unknown_gpu_seconds": unknown,
+            "lost_gpu_seconds": 0,
+            "energy_joules": None if unknown == leased else 7_200_000,
+            "utilization_ppm": None if unknown == leased else busy * 1_000_000 // (leased - unknown),
+            "memory_bytes": None if unknown == leased else 40 << 30,
+        }
+
+    parts = [("23", 3600, 1800, 0), ("24", 7200, 0, 7200)] if "day" in by else [("", 10_800, 1800, 7200)]
+    keys = {"lease": "lea_1", "company": "acme", "pool": "h100-80gb"}
+    of = {name: value if name in by or "lease" in by else None for name, value in keys.items()}
+    rows = [
+        wire.ReportRow(**of, day=date(2026, 11, int(day)) if day else None, **numbers(*said)) for day, *said in parts
+    ]
+    return wire.UsageReport(
+        zone="Asia/Seoul",
+        since=date(2026, 11, 1),
+        until=date(2026, 12, 1),
+        at=NOW,
+        by=list(by),
+        total=wire.ReportSum(**numbers(10_800, 1800, 7200)),
+        rows=rows,
+        next_cursor=more,
     )
 
 

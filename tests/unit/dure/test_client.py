@@ -18,6 +18,7 @@ from tests.unit.dure import answers
 from tests.unit.dure.answers import NOW, SERVER, Api, answer, page
 
 ASK = wire.Ask(pool="p", shape=wire.Shape(gpus=8), duration_s=60)
+PUT = {"version", "programme", "pools"}
 REPORT = wire.Report(boot="b", seq=1, sent_at=1.0, interval_s=10, agent_version="1", gpus=[])
 
 
@@ -46,10 +47,18 @@ def a_client(api: Api, **more: Any) -> Client:
         (lambda c: c.add_pool(wire.PoolCreate(name="p", product="P")), "POST", "/v1/pools", answers.a_pool()),
         (lambda c: c.pool("p"), "GET", "/v1/pools/p", answers.a_pool()),
         (lambda c: c.enroll_node(wire.NodeEnroll(name="n")), "POST", "/v1/nodes", answers.an_issued_token()),
+        (lambda c: c.policy(), "GET", "/v1/policy", answers.a_policy()),
+        (
+            lambda c: c.put_policy(wire.PolicyPut(**answers.a_policy().model_dump(include=PUT))),
+            "PUT",
+            "/v1/policy",
+            answers.an_applied_policy(),
+        ),
         (lambda c: c.node("n"), "GET", "/v1/nodes/n", answers.a_node()),
         (lambda c: c.ask(ASK), "POST", "/v1/leases", answers.a_lease()),
         (lambda c: c.lease("l"), "GET", "/v1/leases/l", answers.a_lease()),
         (lambda c: c.release("l"), "POST", "/v1/leases/l/release", answers.a_lease("ended")),
+        (lambda c: c.keep("l"), "POST", "/v1/leases/l/keep", answers.a_lease("active")),
         (lambda c: c.cancel("l"), "POST", "/v1/leases/l/cancel", answers.a_lease("cancelled")),
         (
             lambda c: c.add_webhook(wire.WebhookCreate(url="https://h.example/")),
@@ -68,6 +77,7 @@ def a_client(api: Api, **more: Any) -> Client:
         (lambda c: c.what_if(wire.WhatIf(pool="p", remove_nodes=["n"])), "POST", "/v1/whatif", answers.a_what_if()),
         (lambda c: c.calendar("p"), "GET", "/v1/calendar", answers.a_calendar()),
         (lambda c: c.usage(), "GET", "/v1/usage", answers.a_usage()),
+        (lambda c: c.usage_report(), "GET", "/v1/reports", answers.a_report("company", "pool")),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

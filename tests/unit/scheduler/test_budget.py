@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from scheduler.core.book import Book
-from scheduler.core.budget import FOR_EVER, Standing, grows, lasts, starts
+from scheduler.core.budget import FOR_EVER, Standing, grows, lasts, left, starts
 from scheduler.core.decide import decide
 from scheduler.core.extend import Extended, NotExtended, extend
 from scheduler.core.growth import Bounds, NotGrown, resize
@@ -187,3 +187,10 @@ def test_asks_that_come_together_count_for_each_other():
     asks = [(LeaseId(f"lea_{k}"), late) for k in range(3)]
     codes = [verdict.code for verdict in decide(book, asks, NOW).verdicts]
     assert codes == [Code.WAITS_FOR_BUDGET, Code.WAITS_FOR_BUDGET, Code.TOO_MANY_OPEN]
+
+
+def test_nothing_is_booked_before_between_or_after_the_periods_of_a_budget():
+    quota = Quota(company=CompanyId("acme"), gpus=8, periods=(a_period(100, 200, 1000), a_period(300, 400, 1000)))
+    found = starts(left(quota, Standing(booked=(0, 0))), 1, 50)
+    assert found == ((100, 150), (300, 350))
+    assert list(left(replace(quota, periods=()), Standing())) == []

@@ -1,24 +1,55 @@
+from collections.abc import Sequence
+
 import pytest
 
 from scheduler.core.book import Book
 from scheduler.core.decide import decide
 from scheduler.core.explain import placed, sentence, wire_numbers
-from scheduler.core.model import Ask, Code, Gang, Instant, LeaseId, Placement, Purpose, Refusal, Shape, State, Total
-from tests.builders import a_book, a_lease, a_placement, a_policy, an_ask, at_its_time
+from scheduler.core.model import (
+    Ask,
+    Code,
+    Drain,
+    Gang,
+    Instant,
+    LeaseId,
+    NodeId,
+    Placement,
+    Purpose,
+    Refusal,
+    Shape,
+    State,
+    Total,
+)
+from tests.builders import a_book, a_lease, a_node, a_placement, a_policy, an_ask, at_its_time
 
 NOW = Instant(1_700_000_000)  # 2023-11-14T22:13:20Z
 HOUR = 3600
 TWO = Gang(nodes=2, gpus_per_node=8)
 
 
-def told(ask: Ask, *, quota: int = 16, theirs: int = 0, ours: int = 0, until: int = 2 * HOUR, nodes: int = 2) -> str:
-    """What an ask is told at NOW, beside somebody else's GPUs on n1 and its company's own on n2, both until then."""
+def told(
+    ask: Ask,
+    *,
+    quota: int = 16,
+    theirs: int = 0,
+    ours: int = 0,
+    until: int = 2 * HOUR,
+    nodes: int = 2,
+    silent: Sequence[str] = (),
+    drained: str = "",
+) -> str:
+    """What an ask is told at NOW, beside somebody else's GPUs on n1 and its company's own on n2, both until then.
+
+    A node that is `drained` is so for 100 s from a minute on.
+    """
     leases = [
         a_lease(company, company=company, starts_at=NOW - HOUR, duration_s=HOUR + until, state=State.ACTIVE, **taken)
         for company, taken in (("bolt", {"n1": theirs}), ("acme", {"n2": ours}))
         if any(taken.values())
     ]
     book = a_book(*leases, nodes=nodes, horizon_s=86_400, gap_s=60, quota=quota)
+    drain = Drain(id="drn", node=NodeId(drained), starts_at=Instant(NOW + 60), ends_at=Instant(NOW + 160))
+    book = book.changed([*(a_node(node, open=False) for node in silent), *([drain] if drained else [])])
     return sentence(decide(book, [(LeaseId("lea_new"), ask)], NOW).verdicts[0], ask)
 
 
@@ -58,6 +89,40 @@ def an_hour(shape: Gang | Total, *, start_in: int | None = None, by: int | None 
             "Queued: no start within the booking horizon fits 2 nodes x 8 GPUs for 1 h, because too much of pool h100-80gb "
             "is leased or booked for part of that time (8 of 16 GPUs free now); as things are, it would fit at 2023-11-15T22:14:20Z if nobody waited before it; it is decided again whenever a lease ends, so wait, or cancel it and ask for less.",
             id="waits for capacity",
+        ),
+        pytest.param(
+            told(an_hour(TWO, start_in=0), silent=("n2",)),
+            "Queued: no start at 2023-11-14T22:13:20Z fits 2 nodes x 8 GPUs for 1 h, because too much of pool h100-80gb is out of service, "
+            "leased or booked for part of that time (8 of 16 GPUs free now; 8 out of service for part of it, on n2); as things are, no start is in sight; "
+            "it is decided again whenever a lease ends or a node is back, so wait, or cancel it and ask for less.",
+            id="waits for a node that is silent",
+        ),
+        pytest.param(
+            told(an_hour(Total(gpus=8), start_in=60, queue=False), theirs=8, drained="n2"),
+            "No start at 2023-11-14T22:14:20Z fits 8 GPUs for 1 h, because too much of pool h100-80gb is out of service, leased or "
+            "booked for part of that time (8 of 16 GPUs free now; 8 out of service for part of it, on n2): start it at "
+            "2023-11-14T22:16:00Z, or let it wait in the queue.",
+            id="no start while a node is drained",
+        ),
+        pytest.param(
+            told(an_hour(TWO), theirs=8, silent=("n2",), nodes=3),
+            "2 nodes x 8 GPUs from 2023-11-15T00:14:20Z at the latest, in 2 h 1 min, until 2023-11-15T01:14:20Z; before that, too "
+            "much of pool h100-80gb is out of service, leased or booked for part of that time (8 of 24 GPUs free now; 8 out of service for part of it, on n2).",
+            id="starts when the pool has room, a node of which is silent",
+        ),
+        pytest.param(
+            told(
+                an_hour(Gang(nodes=7, gpus_per_node=8)),
+                theirs=1,
+                silent=("n2", "n3", "n4", "n5", "n6", "n7"),
+                nodes=8,
+                quota=64,
+            ),
+            "Queued: no start within the booking horizon fits 7 nodes x 8 GPUs for 1 h, because too much of pool h100-80gb is "
+            "out of service, leased or booked for part of that time (15 of 64 GPUs free now; 48 out of service for part of it, on n2, n3, n4, n5 and 2 more); as things "
+            "are, no start is in sight; it is decided again whenever a lease ends or a node is back, so wait, or cancel it and "
+            "ask for less.",
+            id="waits for more nodes than are named",
         ),
         pytest.param(
             told(an_hour(Total(gpus=8), by=60), ours=2, quota=8),

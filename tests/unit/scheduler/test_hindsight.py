@@ -1,7 +1,7 @@
 """A stretch of history lived again with something changed: what stands otherwise goes its own way, the rest does not."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -9,14 +9,16 @@ from scheduler.core import record
 from scheduler.core.book import Book
 from scheduler.core.codec import Item
 from scheduler.core.decide import decide
+from scheduler.core.extend import Extended, extend
 from scheduler.core.fragmentation import Mix
-from scheduler.core.hindsight import Hindsight, compare
+from scheduler.core.hindsight import Hindsight, Other, World, compare
 from scheduler.core.lease import advance
-from scheduler.core.model import Ask, Cause, CompanyId, Instant, LeaseId, NodeId, State, Total
+from scheduler.core.model import Ask, Cause, CompanyId, Drain, Instant, LeaseId, NodeId, Purpose, State, Total
 from scheduler.core.past import Asked, Happened, Past, Planned, Step
 from scheduler.core.quota import Quota
 from scheduler.core.replan import replan
-from scheduler.core.resize import shrink
+from scheduler.core.resize import Resized, grow, shrink
+from scheduler.core.starting import slip, spare
 from scheduler.core.whatif import Change, Changes
 from tests.builders import a_book, a_node, a_placement, a_policy, an_ask
 
@@ -74,6 +76,31 @@ class Reality:
 
     def _to(self, id: str, at: int, state: State, cause: Cause) -> None:
         self.item(at, advance(self.book.leases[LeaseId(id)], state, cause, Instant(at)))
+
+    def overbooked(self, changes: Changes) -> list[int]:
+        """The instants at which, in the other world, a node has more on it than it can give from then on."""
+        past = Past(book=self.first, queue=(), steps=self.steps, since=Instant(0), until=Instant(1000))
+        real = World(past)
+        other, found = Other(past, changes, real), list[int]()
+        for step in past.steps:
+            other.live(step)
+            real.live(step)
+            other.look_at_reality()
+            if any(other.book.free.least(row, step.now, 1 << 40) < 0 for row in other.book.rows.values()):
+                found.append(step.now)
+        return found
+
+    def extend(self, id: str, at: int, until: int) -> None:
+        """Decided within the second that the log has."""
+        found = extend(self.book, LeaseId(id), until, Instant(at + 1))
+        assert isinstance(found, Extended)
+        for item in (found.lease, *(after for _, after in found.moves)):
+            self.item(at, item)
+
+    def grow(self, id: str, at: int, size: int) -> None:
+        found = grow(self.book, LeaseId(id), size, Instant(at + 1))
+        assert isinstance(found, Resized)
+        self.item(at, found.lease)
 
 
 def stands(found: Hindsight) -> dict[str, tuple[str, int | None]]:
@@ -224,3 +251,97 @@ def test_what_a_lease_gave_back_goes_with_it_where_it_stands_otherwise() -> None
     assert by[LeaseId("b")].after.estimate == 10
     assert by[LeaseId("c")].after.estimate == 155
     assert set(stands(real.lived(Changes())).values()) == {("same", None)}
+
+
+SLACK = a_policy(gap_s=1, slack_ppm=500_000)
+NO_SLACK = Changes(policy=a_policy(gap_s=1))
+
+
+def test_an_extension_into_a_promise_that_is_earlier_here_goes_as_far_as_that() -> None:
+    """`b` has its promise at 201 for its slack, and `a` really got the time until then; without slack it is promised 101."""
+    real = Reality(book=a_book(policy=SLACK))
+    real.ask("a", 0, an_ask(Total(gpus=8), duration_s=100))
+    real.start("a", 0)
+    real.ask("b", 10, an_ask(Total(gpus=8), duration_s=200, company="bolt"))
+    real.extend("a", 20, 200)
+    real.plan(21)
+    real.end("a", 200)
+    real.start("b", 201)
+    assert real.overbooked(NO_SLACK) == []
+    assert stands(real.lived(NO_SLACK)) == {"a": ("same", None), "b": ("earlier", -100)}
+    assert set(stands(real.lived(Changes())).values()) == {("same", None)}
+    partly = real.lived(Changes(policy=a_policy(gap_s=1, slack_ppm=250_000)))
+    assert {one.lease: one.after.estimate for one in partly.leases}[LeaseId("b")] == 151
+
+
+def test_who_makes_way_for_an_extension_does_so_here_too_where_it_can() -> None:
+    real = Reality(book=a_book(nodes=2, policy=a_policy(gap_s=1)))
+    real.ask("a", 0, an_ask(Total(gpus=8), duration_s=100))
+    real.start("a", 0)
+    real.ask("b", 10, an_ask(Total(gpus=8), start=150, duration_s=100, company="bolt"))
+    real.item(11, replace(real.book.leases[LeaseId("b")], placement=a_placement(n1=8)))
+    real.extend("a", 20, 300)
+    moved = real.book.leases[LeaseId("b")]
+    assert moved.placement == a_placement(n2=8)
+    for changes in (Changes(), Changes(quotas={CompanyId("none"): 1})):
+        assert real.overbooked(changes) == []
+        assert stands(real.lived(changes)) == {"a": ("same", None), "b": ("same", None)}
+    less = Changes(removed=(NodeId("n2"),))
+    assert stands(real.lived(less)) == {"a": ("same", None), "b": ("same", None)}
+
+
+def test_a_size_that_there_is_no_room_or_quota_for_here_is_not_had() -> None:
+    real = Reality(book=a_book(policy=SLACK))
+    real.ask("a", 0, an_ask(Total(gpus=4), duration_s=100, purpose=Purpose.INFERENCE))
+    real.start("a", 0)
+    real.ask("w", 1, an_ask(Total(gpus=4), duration_s=50))
+    real.start("w", 1)
+    real.ask("b", 2, an_ask(Total(gpus=4), duration_s=200, company="bolt"))
+    real.end("w", 51)
+    real.grow("a", 60, 8)
+    assert real.overbooked(NO_SLACK) == []
+    assert real.overbooked(Changes()) == []
+
+
+def test_spare_nodes_that_somebody_has_here_are_not_taken_twice() -> None:
+    """`x` is released at 50: here `b` has its node from 52 on, and really `a` got it at 60."""
+    real = Reality(book=a_book(nodes=2, policy=SLACK))
+    real.ask("a", 0, an_ask(Total(gpus=8), start=60, duration_s=40))
+    real.ask("x", 1, an_ask(Total(gpus=8), duration_s=100))
+    real.start("x", 1)
+    real.ask("b", 2, an_ask(Total(gpus=8), duration_s=200, company="bolt"))
+    real.release("x", 50)
+    [(first, _)] = real.book.leases[LeaseId("a")].placement
+    moved = spare(real.book, real.book.leases[LeaseId("a")], lambda nodes: given(nodes, without=first), Instant(60))
+    assert moved is not None
+    real.item(60, moved)
+    real.start("a", 60)
+    assert real.overbooked(NO_SLACK) == []
+    found = {one.lease: one for one in real.lived(NO_SLACK).leases}
+    assert (found[LeaseId("b")].after.estimate, found[LeaseId("a")].after.estimate) == (52, 60)
+
+
+def test_a_slot_that_somebody_has_here_is_not_slipped_into() -> None:
+    real = Reality(book=a_book(policy=SLACK))
+    real.ask("a", 0, an_ask(Total(gpus=8), start=60, duration_s=40))
+    real.ask("b", 2, an_ask(Total(gpus=8), duration_s=200, company="bolt"))
+    real.item(60, slip(real.book, real.book.leases[LeaseId("a")], Instant(61)))
+    assert real.overbooked(NO_SLACK) == []
+
+
+def given(nodes: Collection[NodeId], without: NodeId) -> dict[NodeId, int]:
+    return {node: 0 if node == without else 8 for node in nodes}
+
+
+def test_promises_that_were_different_are_told_apart_though_both_slipped_to_the_same_start() -> None:
+    real = Reality(book=a_book(policy=SLACK))
+    real.ask("a", 0, an_ask(Total(gpus=8), duration_s=100))
+    real.start("a", 0)
+    real.ask("b", 10, an_ask(Total(gpus=8), duration_s=200, company="bolt"))
+    real.item(20, Drain(id="d", node=NodeId("n1"), starts_at=Instant(90), ends_at=Instant(500)))
+    real.plan(21)
+    real.end("a", 100)
+    real.start("b", 500)
+    [one] = [one for one in real.lived(NO_SLACK).leases if one.lease == "b"]
+    assert (one.before.estimate, one.after.estimate) == (500, 500)
+    assert (one.before.promised, one.after.promised, one.change, one.by_s) == (201, 101, Change.EARLIER, -100)

@@ -45,6 +45,33 @@ def test_a_spare_node_is_taken_at_the_same_start():
     assert move.after == replace(move.before, placement=a_placement(n2=8))
 
 
+def silent(book: Book, node: str, since: int) -> Book:
+    return book.changed([replace(a_node(node, open=False), lost_at=Instant(since))])
+
+
+def test_what_is_ahead_on_a_node_that_stays_silent_has_the_spares_before_whoever_asks_later():
+    """Silence that has just begun moves nobody, nor does it ever move anybody later: its agent may be back by then."""
+    book = a_pool(booked("lea_1", n1=8), booked("lea_2", 2100, n1=8), active(n1=8, until=1500), lost={})
+    book = silent(book, "n1", NOW - 299)
+    assert moves(book) == {}
+    found = moves(book, NOW + 1)
+    assert {lease: move.after for lease, move in found.items()} == {
+        "lea_1": replace(booked("lea_1", n1=8), placement=a_placement(n2=8)),
+        "lea_2": replace(booked("lea_2", 2100, n1=8), placement=a_placement(n2=8)),
+    }
+    assert {move.cause for move in found.values()} == {Cause.CAPACITY_LOST}
+    taken = book.put_lease(booked("lea_3", 2000, n2=8))
+    assert list(moves(taken, NOW + 1)) == ["lea_2"]
+    assert moves(taken, 2000) == moves(taken, NOW + 1)  # what is due is for its start to say
+
+
+def test_what_is_lost_is_placed_before_what_is_only_silent():
+    gone, quiet = booked("lea_1", n1=8), replace(booked("lea_0", n2=8), promised_start=Instant(1900))
+    book = silent(a_pool(gone, quiet, lost={"n1": 0}, nodes=3), "n2", 0)
+    [move] = moves(book).values()
+    assert (move.after.id, move.after.placement) == ("lea_1", a_placement(n3=8))
+
+
 @pytest.mark.parametrize(
     ("leases", "want"),
     [

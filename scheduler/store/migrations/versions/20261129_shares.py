@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261129_shares"
-down_revision = "20261124_ledger"
+down_revision = "20261129_no_show"
 branch_labels = None
 depends_on = None
 

@@ -49,6 +49,14 @@ def test_the_figures_are_printed_as_json_and_kept(
     assert kept == ["philly-8.json", "philly-classes-8.json"]
 
 
+def test_a_rule_without_slack_says_that_it_is_not_used(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--gpus", "16", "--asks", "2", "--rule", "only-earlier", "--slack", "0.2", "--json"]
+    assert cli.main([str(trace), *options]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["slack"] == 0
+    assert "--slack 0.2 is not used" in shown.err
+
+
 def test_the_figures_are_printed_for_people(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([str(trace), "--gpus", "16", "--asks", "2", "--gap", "30s", "--slack", "0", "--quota", "50"]) == 0
     shown = capsys.readouterr().out

@@ -57,6 +57,19 @@ def test_a_replay_names_to_people_what_it_leaves_out(log: Path, capsys: pytest.C
     assert "promises_broken" in shown.out
 
 
+@pytest.mark.parametrize("rule", ["earliest-slot", "only-earlier"])
+def test_a_rule_without_slack_says_that_it_is_not_used(
+    log: Path, capsys: pytest.CaptureFixture[str], rule: str
+) -> None:
+    assert main([str(log), "--boxes", "exact", "--rule", rule, "--slack", "0.2", "--json"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["slack"] == 0
+    assert f"--slack 0.2 is not used: by {rule} every promise is the earliest start" in shown.err
+    assert main([str(log), "--boxes", "exact", "--rule", rule, "--json"]) == 0
+    shown = capsys.readouterr()
+    assert (json.loads(shown.out)["slack"], "--slack" in shown.err) == (0, False)
+
+
 def test_the_schedule_has_a_row_a_job_and_passes_its_check(log: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     assert main([str(log), "--boxes", "asked", "--slack", "0.25", "--schedule", str(out)]) == 0

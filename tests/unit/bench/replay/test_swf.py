@@ -55,6 +55,11 @@ def test_a_job_is_cut_at_the_time_it_asked_for() -> None:
         pytest.param([a_line()], "MaxProcs", id="no size of the machine"),
         pytest.param(["; MaxProcs: many\n", a_line()], "line 1: MaxProcs", id="a size that is no number"),
         pytest.param(["; MaxProcs: 12.5\n", a_line()], "line 1: MaxProcs", id="half a processor"),
+        pytest.param(
+            ["; MaxProcs: 99999999999999\n", a_line()],
+            "line 1: MaxProcs is at most 10,000,000",
+            id="beyond all machines",
+        ),
         pytest.param(["; MaxProcs: -1\n", a_line()], "MaxProcs", id="a size that is not known"),
         pytest.param([HEADER], "no job", id="no jobs"),
     ],

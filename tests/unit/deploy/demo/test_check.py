@@ -45,6 +45,8 @@ def _usage(leased: int, lost: int = 0, busy: int = 0) -> Usage:
         leased_gpu_seconds=leased,
         lost_gpu_seconds=lost,
         busy_gpu_seconds=busy,
+        idle_gpu_seconds=0,
+        unknown_gpu_seconds=leased - busy,
         energy_joules=None,
     )
     return Usage(since=T0, until=_at(100), rows=[row])

@@ -41,6 +41,7 @@ COMMANDS = [
     ("lease watch l", "GET", "/v1/leases/l", answers.a_lease("ended")),
     ("calendar p", "GET", "/v1/calendar", answers.a_calendar()),
     ("usage", "GET", "/v1/usage", answers.a_usage()),
+    ("report", "GET", "/v1/reports", answers.a_report("company", "pool")),
 ]
 EACH = pytest.mark.parametrize(("words", "method", "path", "found"), COMMANDS, ids=[command[0] for command in COMMANDS])
 

@@ -103,6 +103,16 @@ def test_a_silent_node_is_marked() -> None:
     assert "0/8 unknown" in text(calendars.calendar(a_calendar(nodes=[node]), SEOUL))
 
 
+def test_what_a_silent_node_has_free_is_not_counted_in_the_pool() -> None:
+    """Nobody is given it, and it is not in the pool's capacity: 2 of 8 are taken, not all, and none are free of -8."""
+    silent = a_node_calendar("gpu-01", [wire.FreeStep(at=NOW, free=8)], state="unknown")
+    partly = [wire.FreeStep(at=NOW, free=6), wire.FreeStep(at=in_s(3600), free=8)]
+    found = a_calendar(nodes=[silent, a_node_calendar("gpu-02", partly)], capacity=8)
+    [line] = [line for line in text(calendars.calendar(found, NARROW), NARROW).splitlines() if "all nodes" in line]
+    assert line.startswith("all nodes  ░░··")
+    assert line.endswith("6/8")
+
+
 @pytest.mark.parametrize(
     ("more", "want"),
     [

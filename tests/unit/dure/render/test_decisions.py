@@ -89,6 +89,17 @@ def test_a_refusal_without_numbers_of_its_own_has_its_decisions() -> None:
             id="which time is meant",
         ),
         pytest.param(
+            errors.InvalidRequest(
+                "shortest_s: is at most duration_s, for example 3600; fewest: is at most what the shape has, for example 8",
+                errors=[
+                    wire.FieldError(field="shortest_s", message="is at most duration_s, for example 3600"),
+                    wire.FieldError(field="fewest", message="is at most what the shape has, for example 8"),
+                ],
+            ),
+            ["error (invalid_request): --shortest: is at most --for; --fewest: is at most what the shape has"],
+            id="what would do is said as it is typed",
+        ),
+        pytest.param(
             errors.ExtensionRefused("it can until 9, with `partly` or `longest`"),
             ["error (extension_refused): it can until 9, with --partly or --longest"],
             id="what to send is said as it is typed",

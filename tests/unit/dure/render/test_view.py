@@ -14,6 +14,11 @@ def test_a_time_is_shown_with_its_zone_utc_and_distance() -> None:
     assert SEOUL.full(NOW + timedelta(hours=2)) == "Tue 2026-11-24 11:48:44 KST (02:48:44 UTC), in 2h"
 
 
+def test_what_has_happened_is_never_ahead_though_the_command_began_before_it() -> None:
+    assert SEOUL.past(NOW + timedelta(seconds=2)) == "Tue 2026-11-24 09:48:46 KST (00:48:46 UTC), now"
+    assert SEOUL.past(NOW - timedelta(hours=2)) == SEOUL.full(NOW - timedelta(hours=2))
+
+
 @pytest.mark.parametrize(
     ("zone", "want"),
     [

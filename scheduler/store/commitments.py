@@ -1,0 +1,120 @@
+"""What becomes of leases, in the ledger: each account of their companies gets its part.
+
+The caller holds the pool's lock and commits.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from scheduler.core import commitments
+from scheduler.core.ledger import Kind, Period
+from scheduler.core.model import Instant, Lease
+from scheduler.store import ledger
+from scheduler.store.ledger import Entry
+
+_PERIODS = text(
+    """
+    SELECT company, extract(epoch FROM period)::bigint AS begins_at, extract(epoch FROM period_ends)::bigint AS ends_at
+    FROM account
+    WHERE pool = :pool AND company = ANY(:companies) AND period IS NOT NULL AND NOT void AND period_ends > to_timestamp(:since)
+    ORDER BY company, period
+    """
+)
+
+Periods = Mapping[str, tuple[Period, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A lease that got a slot, another one, or lost it, and why; None for `before` where there was none."""
+
+    before: Lease | None = None
+    after: Lease
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Over:
+    """A lease that is over, and why it gave something back or had lost some."""
+
+    lease: Lease
+    late_cause: str = "late_start"
+    end_cause: str = "released"
+
+
+def post(session: Session, changes: Sequence[Change], *, at: float) -> None:
+    """Commits or refunds what each account of these leases, all of one pool, has more or less of them."""
+    if not changes:
+        return
+    leases = [lease for one in changes for lease in (one.before, one.after) if lease is not None]
+    known = periods(session, changes[0].after.pool, {lease.company for lease in leases}, _since(leases))
+    entries = [
+        entry
+        for one in changes
+        for entry in _entries(one, known.get(one.after.company, ()), known.get(one.after.company, ()))
+    ]
+    ledger.post(session, entries, at=int(at))
+
+
+def move(
+    session: Session, changes: Sequence[Change], was: Sequence[Period], have: Sequence[Period], *, at: float
+) -> None:
+    """The same for leases of one company, whose accounts have become those of other periods."""
+    ledger.post(session, [entry for one in changes for entry in _entries(one, was, have)], at=int(at))
+
+
+def settle(session: Session, stopped: Sequence[Over], *, at: float) -> None:
+    """The whole box of each of these leases, all of one pool, in its parts: had, lost to a late start, given back early."""
+    if not stopped:
+        return
+    leases = [one.lease for one in stopped]
+    known = periods(session, leases[0].pool, {lease.company for lease in leases}, _since(leases))
+    entries = [
+        _entry(one.lease, period, kind, amount, cause)
+        for one in stopped
+        for period, parts in commitments.settled(one.lease, known.get(one.lease.company, ()))
+        for kind, amount, cause in _parts(one, parts)
+    ]
+    ledger.post(session, entries, at=int(at))
+
+
+def periods(session: Session, pool: str, companies: Collection[str], since: int) -> Periods:
+    """The periods that these companies have accounts of, and that were not over at `since`, in order."""
+    values = {"pool": pool, "companies": sorted(companies), "since": since}
+    found: dict[str, tuple[Period, ...]] = {}
+    for row in session.connection().execute(_PERIODS, values):
+        period = Period(begins_at=Instant(row.begins_at), ends_at=Instant(row.ends_at))
+        found[row.company] = (*found.get(row.company, ()), period)
+    return found
+
+
+def _entries(change: Change, was: Sequence[Period], have: Sequence[Period]) -> Iterator[Entry]:
+    for period, more in commitments.changed(change.before, change.after, was, have):
+        yield _entry(change.after, period, "commit" if more > 0 else "refund", abs(more), change.cause)
+
+
+def _since(leases: Sequence[Lease]) -> int:
+    return min((lease.starts_at for lease in leases if lease.starts_at is not None), default=0)
+
+
+def _parts(one: Over, parts: commitments.Charge) -> tuple[tuple[Kind, int, str], ...]:
+    return (
+        ("settle", parts.delivered, "delivered"),
+        ("refund", parts.lost, one.late_cause),
+        ("refund", parts.returned, one.end_cause),
+    )
+
+
+def _entry(lease: Lease, period: Period | None, kind: Kind, gpu_seconds: int, cause: str) -> Entry:
+    return Entry(
+        company=lease.company,
+        pool=lease.pool,
+        lease=lease.id,
+        period=period,
+        kind=kind,
+        gpu_seconds=gpu_seconds,
+        cause=cause,
+    )

@@ -1,0 +1,63 @@
+"""Attendance: a lease on which nothing runs is warned about, and given back, by its pool's policy.
+
+What it had until then is charged; the rest of its box is refunded, as for any that is released early.
+"""
+
+import math
+from dataclasses import dataclass
+
+from scheduler.core.attendance import Step, Watched, step
+from scheduler.core.lease import advance
+from scheduler.core.model import Cause, Instant, State
+from scheduler.store import attendance, edges, generation, leases, records
+from scheduler.store.db import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """A lease about which something was done."""
+
+    lease: str
+    step: Step
+
+
+def due(session: Session, *, now: float) -> list[str]:
+    """The pools in which something is to be done, by a look without their locks."""
+    found = attendance.pools(session, now=now)
+    return [pool for pool in found if _steps(session, pool, now)]
+
+
+def look(session: Session, pool: str, *, now: float) -> list[Looked]:
+    """Does what is due in one pool. The caller fences and commits."""
+    generation.lock(session, pool)
+    steps = _steps(session, pool, now)
+    if shown := [one.lease for one, what in steps if what is Step.NOTE]:
+        attendance.note_shown(session, shown, now=now)
+    for watched, what in steps:
+        if what is Step.WARN:
+            _warn(session, watched, now)
+        elif what is Step.GIVE_BACK:
+            _give_back(session, watched, now)
+    session.flush()
+    return [Looked(lease=watched.lease, step=what) for watched, what in steps]
+
+
+def _steps(session: Session, pool: str, now: float) -> list[tuple[Watched, Step]]:
+    found = [(one, step(one, Instant(int(now)))) for one in attendance.watched(session, pool, now=now)]
+    return [(one, what) for one, what in found if what is not Step.WAIT]
+
+
+def _warn(session: Session, watched: Watched, now: float) -> None:
+    attendance.note_told(session, watched.lease, now=now)
+    ends = max(watched.ends, int(now) + watched.lead_s)
+    detail: records.Detail = {"in_s": ends - int(now), "after_s": watched.after_s}
+    records.event(session, leases.known(session, watched.lease), "no_show_soon", at=now, detail=detail)
+
+
+def _give_back(session: Session, watched: Watched, now: float) -> None:
+    row = leases.known(session, watched.lease)
+    [(_, lease)] = leases.with_core(session, [row])
+    ending = advance(lease, State.ENDING, Cause.NO_SHOW, Instant(math.ceil(now)))
+    leases.change(session, row, ending, generation=generation.bump(session, row.pool), at=now)
+    records.event(session, row, "ending", at=now, cause=Cause.NO_SHOW, detail={"after_s": watched.after_s})
+    edges.notify(session, row.pool)
