@@ -149,7 +149,7 @@ POOL = (
         write=show_part,
         takes="from 0% to 100%, for example 90%",
     ),
-    _seconds("half_life", "from 1m to 3660d, for example 7d"),
+    _seconds("half_life", "from 1m to 3650d, for example 7d"),
     _seconds("entry", "from 0s to 60d, for example 1h"),
     Key(
         name="empty_memory",

@@ -35,7 +35,7 @@ _POLICY = {
     "renews_before_s": ("--renews-before", "from 1m to 1d; for example 30m"),
     "contended": ("--contended", "none, always, or over a part of the pool; for example 90%"),
     "contended_ppm": ("--contended", "none, always, or from 0% to 100%; for example 90%"),
-    "half_life_s": ("--half-life", "from 1m to 3660d; for example 7d"),
+    "half_life_s": ("--half-life", "from 1m to 3650d; for example 7d"),
     "entry_s": ("--entry", "from 0s to 60d; for example 1h"),
 }
 

@@ -12,7 +12,7 @@ from dure.wire.values import HORIZON_S, Wire
 
 Rule = Literal["late-slots", "earliest-slot", "only-earlier"]
 
-YEARS_S = 10 * 366 * 86_400
+YEARS_S = 3650 * 86_400
 """The longest half-life."""
 
 _OF_THE_MACHINE = frozenset({"localtime", "posixrules", "Factory"})

@@ -184,7 +184,7 @@ pool_policies = st.fixed_dictionaries(
         "keeps": st.integers(0, 10),
         "contended": st.sampled_from(["none", "booked", "always"]),
         "contended_ppm": st.integers(0, 1_000_000),
-        "half_life_s": _seconds(60, 10 * 366 * 86_400),
+        "half_life_s": _seconds(60, 3650 * 86_400),
         "entry_s": _seconds(0, HORIZON_S),
     }
 ).map(_pool)

@@ -84,7 +84,7 @@ def test_what_is_named_of_a_policy_is_sent_and_nothing_else(
         pytest.param(["--renews-before", "30s"], "--renews-before: 30s is not from 1m to 1d", id="too late to renew"),
         pytest.param(["--contended", "sometimes"], "--contended: 'sometimes' is no percentage", id="no part"),
         pytest.param(["--contended", "101%"], "--contended: 101% is not none, always, or from 0%", id="more than all"),
-        pytest.param(["--half-life", "5s"], "--half-life: 5s is not from 1m to 3660d", id="a half-life of nothing"),
+        pytest.param(["--half-life", "5s"], "--half-life: 5s is not from 1m to 3650d", id="a half-life of nothing"),
         pytest.param(["--entry", "90d"], "--entry: 90d is not from 0s to 60d", id="an entry beyond the horizon"),
         pytest.param(["--seniority", "90d"], "--seniority: 90d is not from 0s to 60d", id="beyond the horizon"),
     ],
