@@ -77,7 +77,7 @@ def _measured(found: Trace, wanted: argparse.Namespace) -> tuple[dict[str, Value
         shared = fairness.replay(jobs, gpus=wanted.gpus, quota=quota, policy=policy, shares=shares)
         return fairness.figures(shared), fairness.rows(shared)
     replayed = replay(found, gpus=wanted.gpus, quota=quota, policy=policy)
-    for warning in report.warnings(found, replayed.never_fit):
+    for warning in (*wanted.notes, *report.warnings(found, replayed.never_fit)):
         _say(warning)
     return report.figures(replayed), report.classes(replayed)
 
