@@ -12,7 +12,7 @@ from tests.unit.dure.screen import SEOUL, text
 
 def facts(shown: str) -> dict[str, str]:
     """The first lines of one quota: what, and how much."""
-    return {line.split()[0]: line.split(maxsplit=1)[1] for line in shown.split("\n\n")[0].splitlines()}
+    return {line.split()[0]: line.split(maxsplit=1)[1] for line in shown.split("\n\n", maxsplit=1)[0].splitlines()}
 
 
 def test_a_quota_says_what_it_limits_and_what_stands_against_it() -> None:
