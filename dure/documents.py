@@ -13,7 +13,7 @@ import yaml
 from yaml import events
 
 MOST_BYTES = 1 << 18
-"""No document is larger."""
+"""No document is larger, unless its kind says so."""
 
 DEEPEST = 8
 """Nor nested deeper."""
@@ -55,10 +55,10 @@ class DocumentError(ValueError):
         super().__init__(f"line {line}: {message}")
 
 
-def read(data: bytes) -> Node:
-    """The one document of these bytes. Raises DocumentError."""
-    if len(data) > MOST_BYTES:
-        raise DocumentError(1, f"it has more than {MOST_BYTES} bytes, which is the most")
+def read(data: bytes, *, most: int = MOST_BYTES) -> Node:
+    """The one document of these bytes, at most so many. Raises DocumentError."""
+    if len(data) > most:
+        raise DocumentError(1, f"it has more than {most} bytes, which is the most")
     try:
         parse = cast("Callable[..., Iterable[events.Event]]", yaml.parse)  # pyright: ignore[reportUnknownMemberType]
         return _document(iter(parse(_decoded(data), Loader=yaml.SafeLoader)))

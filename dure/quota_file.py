@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from dure import documents, quota_words, times, wire
 from dure.documents import DocumentError, Items, Keys, Node, Text
+from dure.wire.quotas import MAX_QUOTAS
 
-MOST = 10_000
-"""Quotas in one file."""
+MOST_BYTES = 2 << 20
+"""A file of as many quotas as there may be in one is not larger."""
 
 MOST_SHOWN = 20
 """Mistakes that are told at once."""
@@ -46,7 +47,7 @@ class QuotaFile:
 def read(data: bytes) -> QuotaFile:
     """Raises QuotaFileError."""
     try:
-        root = documents.read(data)
+        root = documents.read(data, most=MOST_BYTES)
     except DocumentError as error:
         raise QuotaFileError([Mistake(line=error.line, message=error.message)]) from None
     items = _items(root)
@@ -90,8 +91,8 @@ def _items(root: Node) -> Sequence[Node]:
     found = root.values["quotas"]
     if not isinstance(found, Items) or not found.items:
         raise QuotaFileError([Mistake(line=found.line, message="quotas is a list, for example - company: acme")])
-    if len(found.items) > MOST:
-        message = f"there are {len(found.items)} quotas, and {MOST} is the most"
+    if len(found.items) > MAX_QUOTAS:
+        message = f"there are {len(found.items)} quotas, and {MAX_QUOTAS} is the most in one file"
         raise QuotaFileError([Mistake(line=found.line, message=message)])
     return found.items
 
@@ -114,7 +115,8 @@ def _quota(item: Node) -> wire.QuotaOf:
         try:
             return wire.QuotaOf.model_validate(_nested(values))
         except ValidationError as error:
-            mistakes = [_mistake(item, one["loc"], one["msg"]) for one in error.errors(include_url=False)]
+            found = (_mistake(item, one["loc"], one["msg"]) for one in error.errors(include_url=False))
+            mistakes = list(dict.fromkeys(found))
     raise QuotaFileError(mistakes)
 
 
@@ -130,8 +132,13 @@ def _mistake(item: Keys, where: tuple[int | str, ...], message: str) -> Mistake:
     said = str(where[-1]) if where else ""
     key = _KEYS.get(said, said)
     if message == "Field required":
-        return Mistake(line=item.line, message=f"{key} is missing")
-    return Mistake(line=item.lines.get(key, item.line), message=f"{key}: {message}" if key else message)
+        return Mistake(line=item.line, message=f"{key} is missing: {_EXAMPLES[key]}")
+    known, line = message.removeprefix("Value error, "), item.lines.get(key, item.line)
+    if key in _EXAMPLES and key != "budget":
+        return Mistake(line=line, message=f"{key}: it is not right; {_EXAMPLES[key]}")
+    for field, word in (("begins_at", "begins"), ("ends_at", "ends")):
+        known = known.replace(field, word)
+    return Mistake(line=line, message=f"{key}: {known}" if key else known)
 
 
 def _number(text: str) -> int:
@@ -168,6 +175,17 @@ _READ: Mapping[str, Callable[[str], dict[str, Any]]] = {
     "zone": _one("zone", str),
     "begins": _one("begins_at", str),
     "ends": _one("ends_at", str),
+}
+_EXAMPLES = {
+    "company": "1 to 40 of a-z, 0-9 and -, first a letter, not - last: acme",
+    "pool": "1 to 63 of a-z, 0-9, . and -, not . or - first or last: h100-80gb",
+    "gpus": "a whole number from 0 to 100000: 16",
+    "longest": "from 1s to 60d: 72h",
+    "furthest": "from 0s to 60d: 30d",
+    "open_asks": "a whole number from 1 to 1000000: 20",
+    "budget": "2000h/month",
+    "begins": "a time with its offset: 2027-03-01T00:00:00+09:00",
+    "ends": "a time with its offset: 2027-07-01T00:00:00+09:00",
 }
 _OF_BUDGET = ("gpu_seconds", "period", "carries_over", "zone", "begins_at", "ends_at")
 _KEYS = {

@@ -18,11 +18,13 @@ def gpu_seconds(text: str) -> int:
     number, unit = text.strip().lower()[:-1], text.strip().lower()[-1:]
     try:
         seconds = Decimal(number) * {"h": 3600, "s": 1}[unit]
-        if number.strip("0123456789.") == "" and seconds <= MAX_GPU_SECONDS and seconds == seconds.to_integral_value():
-            return int(seconds)
     except (InvalidOperation, KeyError):
-        pass
-    raise ValueError(f"{_short(text)!r} is no number of GPU-hours; for example 500h, or 90s for GPU-seconds")
+        seconds = None
+    if seconds is None or number.strip("0123456789.") or seconds != seconds.to_integral_value():
+        raise ValueError(f"{_short(text)!r} is no number of GPU-hours; for example 500h, or 90s for GPU-seconds")
+    if seconds > MAX_GPU_SECONDS:
+        raise ValueError(f"{_short(text)!r} is more than {show_gpu_seconds(MAX_GPU_SECONDS)}, which is the most")
+    return int(seconds)
 
 
 def show_gpu_seconds(found: int) -> str:

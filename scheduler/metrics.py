@@ -2,7 +2,7 @@
 speaks of; only events are counted here. Fleet, lease and ledger series come from the leading scheduler alone.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -13,7 +13,7 @@ from dure.wire import Outcome
 from scheduler.core.model import State
 from scheduler.core.replan import Plan
 from scheduler.store.db import Database
-from scheduler.store.snapshot import FleetSnapshot, read
+from scheduler.store.snapshot import Budget, FleetSnapshot, read
 from scheduler.turns.starts import Started
 from scheduler.turns.stops import Stopped
 
@@ -156,6 +156,7 @@ def _series(snapshot: FleetSnapshot, now: float) -> Iterator[Metric]:
         ["company", "pool"],
         snapshot.committed.items(),
     )
+    yield from _budgets(snapshot.budgets)
     used = CounterMetricFamily(
         "dure_lease_gpu_seconds",
         "GPU-seconds leased, of them busy and idle, and lost by us.",
@@ -168,6 +169,27 @@ def _series(snapshot: FleetSnapshot, now: float) -> Iterator[Metric]:
     for (company, pool), value in sorted(snapshot.joules.items()):
         energy.add_metric([company, pool], value)
     yield energy
+
+
+def _budgets(found: Mapping[tuple[str, str], Budget]) -> Iterator[Metric]:
+    """Of the present period."""
+    labels = ["company", "pool"]
+    for name, about, value in (
+        (
+            "dure_budget_gpu_seconds",
+            "GPU-seconds that the present period of a budget has.",
+            lambda one: one.gpu_seconds,
+        ),
+        ("dure_budget_spent_gpu_seconds", "Of them had by leases that are over.", lambda one: one.spent),
+        ("dure_budget_committed_gpu_seconds", "Of them in leases that are not over.", lambda one: one.committed),
+        (
+            "dure_budget_left_gpu_seconds",
+            "The rest; below zero where the budget was lowered below what was promised.",
+            lambda one: one.gpu_seconds - one.spent - one.committed,
+        ),
+        ("dure_budget_period_end_timestamp_seconds", "When the period is over.", lambda one: one.ends_at),
+    ):
+        yield _gauge(name, about, labels, ((key, value(one)) for key, one in found.items()))
 
 
 def _keyed(items: Iterable[tuple[str, float]]) -> Iterator[tuple[tuple[str], float]]:

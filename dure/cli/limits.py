@@ -169,7 +169,7 @@ def of(error: "ValidationError") -> list[tuple[str, str]]:
 def _of(model: str, found: "ErrorDetails") -> tuple[str, str]:
     field = str(found["loc"][0]) if found["loc"] else ""
     if (model, field) not in _FIELDS:
-        return field or model, found["msg"]
+        return field or model, found["msg"].removeprefix("Value error, ")
     option, limit = _FIELDS[model, field]
     return option, f"{_said(field, found['input'])}{limit}"
 

@@ -1,11 +1,10 @@
 """dure quota: what companies may hold of pools, at once and over time."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dure.cli import files, limits
+from dure.cli import files, limits, quota_said
 from dure.cli.command import command
 from dure.cli.terminal import BadFile, BadUsage, Terminal
 
@@ -17,40 +16,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Quotas: what companies may hold of pools, at once and over time.", no_args_is_help=True)
 
-NONE = "none"
-"""The word that takes a limit away."""
-
 Company = Annotated[str, typer.Argument(metavar="COMPANY", help="The company.")]
 Pool = Annotated[str, typer.Argument(metavar="POOL", help="The pool.")]
-Gpus = Annotated[
-    int | None, typer.Option(metavar="N", help="GPUs at once, at every instant; 0 closes the pool to the company.")
-]
-BudgetOption = Annotated[
-    str | None,
-    typer.Option(
-        "--budget",
-        metavar="HOURS/PERIOD",
-        help="GPU-hours for each week or month, or for one term: 2000h/month, or none.",
-    ),
-]
-Longest = Annotated[
-    str | None, typer.Option(metavar="DURATION", help="The longest lease, extended or not: 72h, or none.")
-]
-Furthest = Annotated[
-    str | None, typer.Option(metavar="DURATION", help="How far ahead a start may be booked: 30d, or none.")
-]
-Ahead = Annotated[
-    str | None,
-    typer.Option(metavar="HOURS", help="GPU-hours at most that are booked and have not started: 500h, or none."),
-]
-OpenAsks = Annotated[
-    str | None, typer.Option(metavar="N", help="Leases at most that are queued or have not started: 20, or none.")
-]
-CarryOver = Annotated[
-    bool | None, typer.Option("--carry-over/--no-carry-over", help="What a period leaves is the next one's, too.")
-]
-Begins = Annotated[str | None, typer.Option(metavar="TIME", help="When a term begins.")]
-Ends = Annotated[str | None, typer.Option(metavar="TIME", help="When a term ends.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be so, and whom it touches; change nothing.")]
 Revoke = Annotated[
     bool, typer.Option("--revoke", help="Take back the promises that are beyond it, each named; else they are kept.")
@@ -63,15 +30,15 @@ def put(  # noqa: PLR0913 (one parameter an option)
     company: Company,
     pool: Pool,
     *,
-    gpus: Gpus = None,
-    budget: BudgetOption = None,
-    carry_over: CarryOver = None,
-    begins: Begins = None,
-    ends: Ends = None,
-    longest: Longest = None,
-    furthest: Furthest = None,
-    ahead: Ahead = None,
-    open_asks: OpenAsks = None,
+    gpus: quota_said.Gpus = None,
+    budget: quota_said.BudgetOption = None,
+    carry_over: quota_said.CarryOver = None,
+    begins: quota_said.Begins = None,
+    ends: quota_said.Ends = None,
+    longest: quota_said.Longest = None,
+    furthest: quota_said.Furthest = None,
+    ahead: quota_said.Ahead = None,
+    open_asks: quota_said.OpenAsks = None,
     revoke: Revoke = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -84,11 +51,11 @@ def put(  # noqa: PLR0913 (one parameter an option)
 
     limits.name("COMPANY", company, limits.COMPANY)
     limits.name("POOL", pool, limits.POOL)
-    said = _said(gpus, longest, furthest, ahead, open_asks)
+    said = quota_said.limits(gpus, longest, furthest, ahead, open_asks)
     with terminal.client() as client:
-        if _of_budget := _budget(terminal, budget, carry_over, begins, ends):
+        if _of_budget := quota_said.budget_said(terminal, budget, carry_over, begins, ends):
             held = {one.pool: one for one in client.quotas(company)}.get(pool)
-            said["budget"] = _over(None if held is None else held.budget, _of_budget)
+            said["budget"] = quota_said.budget_over(None if held is None else held.budget, _of_budget)
         body = wire.QuotaPatch.model_validate(said)
         found = client.set_quota(company, pool, body, dry_run=dry_run or revoke)
         if revoke and not dry_run:
@@ -116,15 +83,15 @@ def default(  # noqa: PLR0913 (one parameter an option)
     terminal: Terminal,
     pool: Pool,
     *,
-    gpus: Gpus = None,
-    budget: BudgetOption = None,
-    carry_over: CarryOver = None,
-    begins: Begins = None,
-    ends: Ends = None,
-    longest: Longest = None,
-    furthest: Furthest = None,
-    ahead: Ahead = None,
-    open_asks: OpenAsks = None,
+    gpus: quota_said.Gpus = None,
+    budget: quota_said.BudgetOption = None,
+    carry_over: quota_said.CarryOver = None,
+    begins: quota_said.Begins = None,
+    ends: quota_said.Ends = None,
+    longest: quota_said.Longest = None,
+    furthest: quota_said.Furthest = None,
+    ahead: quota_said.Ahead = None,
+    open_asks: quota_said.OpenAsks = None,
     revoke: Revoke = False,
     remove: Annotated[bool, typer.Option("--remove", help="Take the default away.")] = False,
     dry_run: DryRun = False,
@@ -137,8 +104,8 @@ def default(  # noqa: PLR0913 (one parameter an option)
     from dure.render import quotas
 
     limits.name("POOL", pool, limits.POOL)
-    said = _said(gpus, longest, furthest, ahead, open_asks)
-    of_budget = _budget(terminal, budget, carry_over, begins, ends)
+    said = quota_said.limits(gpus, longest, furthest, ahead, open_asks)
+    of_budget = quota_said.budget_said(terminal, budget, carry_over, begins, ends)
     if remove:
         if said or of_budget or dry_run or revoke:
             raise BadUsage("--remove", "it takes the whole default away; leave the other options out")
@@ -149,7 +116,7 @@ def default(  # noqa: PLR0913 (one parameter an option)
     with terminal.client() as client:
         held = next((one for one in client.all_quotas() if one.company is None and one.pool == pool), None)
         if of_budget:
-            said["budget"] = _over(None if held is None else held.budget, of_budget)
+            said["budget"] = quota_said.budget_over(None if held is None else held.budget, of_budget)
         if not said:
             raise BadUsage("--gpus", "or another option: say what the default is, for example --gpus 4")
         if held is None and "gpus" not in said:
@@ -229,75 +196,12 @@ def _import(client: "Client", body: "wire.QuotaImport", *, revoke: bool, dry_run
     return client.import_quotas(body, revoke=named)
 
 
-def _said(
-    gpus: int | None, longest: str | None, furthest: str | None, ahead: str | None, open_asks: str | None
-) -> dict[str, Any]:
-    """What was said of a quota, by its own names, but for its budget."""
-    from dure import quota_words, times
-
-    said: dict[str, Any] = {} if gpus is None else {"gpus": gpus}
-    readings: tuple[tuple[str, str, str | None, Callable[[str], int]], ...] = (
-        ("longest_s", "--longest", longest, times.parse_duration),
-        ("furthest_s", "--furthest", furthest, times.parse_duration),
-        ("ahead_gpu_seconds", "--ahead", ahead, quota_words.gpu_seconds),
-        ("open_asks", "--open-asks", open_asks, _number),
-    )
-    for field, option, text, read in readings:
-        if text is not None:
-            said[field] = None if text == NONE else _parsed(option, text, read)
-    return said
-
-
-def _budget(
-    terminal: Terminal, text: str | None, carry_over: bool | None, begins: str | None, ends: str | None
-) -> dict[str, Any]:
-    """What was said of a budget; `period` None takes it away."""
-    from dure import quota_words
-
-    said: dict[str, Any] = {}
-    if text == NONE:
-        if carry_over is not None or begins or ends:
-            raise BadUsage("--budget", "none takes the budget away; leave --carry-over, --begins and --ends out")
-        return {"period": None}
-    if text is not None:
-        said["gpu_seconds"], said["period"] = _parsed("--budget", text, quota_words.budget)
-    if carry_over is not None:
-        said["carries_over"] = carry_over
-    for field, option, when in (("begins_at", "--begins", begins), ("ends_at", "--ends", ends)):
-        if when is not None:
-            said[field] = terminal.instant(option, when)
-    return said
-
-
-def _over(held: "wire.Budget | None", said: dict[str, Any]) -> dict[str, Any] | None:
-    """The budget with what was said; where the kind of its periods becomes another, nothing of the old one is left."""
-    if "period" in said and said["period"] is None:
-        return None
-    if held is None and "gpu_seconds" not in said:
-        raise BadUsage("--budget", "there is no budget yet; say how much it is, for example --budget 2000h/month")
-    same = held is not None and said.get("period", held.period) == held.period
-    return {**(held.model_dump() if held is not None and same else {}), **said}
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= 9):
-        raise ValueError(f"{text[:40]!r} is no whole number; for example 20, or none")
-    return int(text)
-
-
-def _parsed(option: str, text: str, read: Callable[[str], Any]) -> Any:
-    try:
-        return read(text)
-    except ValueError as error:
-        raise BadUsage(option, str(error)) from None
-
-
 def _read(file: str) -> "QuotaFile":
     """Raises BadFile, and BadUsage where there is no such file."""
-    from dure import documents, quota_file
+    from dure import quota_file
 
     try:
-        return quota_file.read(files.data(file, documents.MOST_BYTES))
+        return quota_file.read(files.data(file, quota_file.MOST_BYTES))
     except quota_file.QuotaFileError as error:
         raise _bad(file, error) from None
 

@@ -59,8 +59,9 @@ def quota(found: wire.Quota, view: View, *, dry_run: bool = False) -> Renderable
 
 def imported(found: wire.QuotaImported, view: View, *, dry_run: bool) -> RenderableType:
     """What is different, and which promises are beyond it."""
-    would, same = ("would be" if dry_run else "are"), f"{found.same} as before" if found.same else "none as before"
-    head = Text(f"{len(found.changes)} quotas {would} different, {same}", style="bold")
+    many, same = len(found.changes) != 1, f"{found.same} as before" if found.same else "none as before"
+    would = "would be" if dry_run else "are" if many else "is"
+    head = Text(f"{len(found.changes)} quota{'s' if many else ''} {would} different, {same}", style="bold")
     parts: list[RenderableType] = [head]
     if found.changes:
         columns = ("COMPANY", "POOL", "BEFORE", "AFTER", "BEYOND")

@@ -7,6 +7,9 @@ from pydantic import Field, model_validator
 from dure.wire.policy import Zone
 from dure.wire.values import HORIZON_S, MAX_GPU_SECONDS, MAX_GPUS, CompanyName, Instant, Patch, PoolName, Wire
 
+MAX_QUOTAS = 5_000
+"""In one import."""
+
 BudgetPeriod = Literal["week", "month", "term"]
 
 
@@ -141,7 +144,7 @@ class QuotaOf(QuotaSet):
 class QuotaImport(Wire):
     """Quotas that replace those there are, all or none; who is not in the list keeps what there is."""
 
-    quotas: Annotated[list[QuotaOf], Field(min_length=1, max_length=10_000)]
+    quotas: Annotated[list[QuotaOf], Field(min_length=1, max_length=MAX_QUOTAS)]
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:

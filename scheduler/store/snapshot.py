@@ -18,6 +18,16 @@ _OBSERVER = Actor(role=Role.ADMIN, token="metrics")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """A period's GPU-seconds: what there is, with what was carried over and adjusted; had; in leases that are not over."""
+
+    gpu_seconds: int
+    spent: int
+    committed: int
+    ends_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FleetSnapshot:
     """Counts by (pool, state), quotas and balances by (company, pool), use by (company, pool, kind)."""
 
@@ -28,6 +38,8 @@ class FleetSnapshot:
     heard: dict[str, float]
     """When each node last reported; one that never did counts from its enrolment."""
     committed: dict[tuple[str, str], int]
+    budgets: dict[tuple[str, str], Budget]
+    """Of the period that it is now, where there is one."""
     used: dict[tuple[str, str, str], int]
     joules: dict[tuple[str, str], int]
     """Where any were told of."""
@@ -44,6 +56,7 @@ def read(session: Session, *, now: float) -> FleetSnapshot:
         quotas={(row.company, row.pool): row.gpus for row in session.exec(select(Quota))},
         heard={node.name: node.last_report_at or float(node.enrolled_at) for node in session.exec(select(Node))},
         committed=_committed(session),
+        budgets=_budgets(session, now),
         used=used,
         joules=joules,
     )
@@ -51,10 +64,22 @@ def read(session: Session, *, now: float) -> FleetSnapshot:
 
 def _committed(session: Session) -> dict[tuple[str, str], int]:
     """Over all periods."""
-    found: Counter[tuple[str, str]] = Counter()
-    for row in session.exec(select(Account)):
-        found[row.company, row.pool] += row.committed
-    return dict(found)
+    query = select(Account.company, Account.pool, func.sum(col(Account.committed))).group_by(
+        col(Account.company), col(Account.pool)
+    )
+    return {(company, pool): int(committed) for company, pool, committed in session.exec(query)}
+
+
+def _budgets(session: Session, now: float) -> dict[tuple[str, str], Budget]:
+    query = select(Account).where(
+        ~col(Account.void), col(Account.period) <= int(now), col(Account.period_ends) > int(now)
+    )
+    return {
+        (row.company, row.pool): Budget(
+            gpu_seconds=row.target or 0, spent=row.spent, committed=row.committed, ends_at=float(row.period_ends or 0)
+        )
+        for row in session.exec(query)
+    }
 
 
 def _gpus(session: Session, names: Sequence[str]) -> dict[tuple[str, str], int]:

@@ -1,6 +1,5 @@
 """Quotas over time over HTTP: set, changed, taken away, imported, and promises revoked that are beyond them."""
 
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -400,19 +399,14 @@ def test_page_by_page_each_quota_is_there_once(site: Site) -> None:
     assert len(found) == 3 + 6 + 2, "with those of acme and globex"
 
 
-def test_a_thousand_quotas_are_set_at_once(site: Site) -> None:
+def test_an_import_of_a_thousand_quotas_is_not_too_large_and_the_same_again_changes_nothing(site: Site) -> None:
     names = [f"c{number:04}" for number in range(1000)]
     with site.world.db.begin() as session:
         session.connection().exec_driver_sql(
             "INSERT INTO company (name, created_at) SELECT 'c' || lpad(i::text, 4, '0'), now() FROM generate_series(0, 999) i"
         )
-    wanted = [{"company": name, "pool": "h100", "gpus": 4, "longest_s": 3600, "budget": WEEK} for name in names]
-    began = time.monotonic()
+    wanted = [{"company": name, "pool": "h100", "gpus": 4, "longest_s": 3600, "open_asks": 5} for name in names]
     answer = imported(site, {"pool": "h100", "gpus": 2}, *wanted)
-    took = time.monotonic() - began
     assert (answer.status_code, len(answer.json()["changes"])) == (200, 1001)
-    assert took < 20, f"{took:.1f} s"
-    began = time.monotonic()
     again = imported(site, *wanted).json()
     assert (again["changes"], again["same"]) == ([], 1000)
-    print(f"{took:.2f} s, and {time.monotonic() - began:.2f} s where nothing is different")

@@ -33,6 +33,30 @@ def test_the_fleet_its_leases_and_its_ledger_are_told(world: World) -> None:
     assert found.get_sample_value("dure_node_report_age_seconds", {"node": "n1"}) == 50
 
 
+def _budget(world: World, *, now: float) -> dict[str, float | None]:
+    found = _registry(world, now=now)
+    names = ("gpu_seconds", "spent_gpu_seconds", "committed_gpu_seconds", "left_gpu_seconds")
+    return {name: found.get_sample_value(f"dure_budget_{name}", ACME) for name in names}
+
+
+def test_the_present_period_of_a_budget_is_told_and_what_is_left_of_it(world: World) -> None:
+    assert set(_budget(world, now=T0).values()) == {None}
+    world.set_quota("acme", 16, now=T0, budget={"gpu_seconds": 1000, "period": "week"})
+    world.ask(8)
+    world.turn(T0)
+    told = {"gpu_seconds": 1000, "spent_gpu_seconds": 0, "committed_gpu_seconds": 800, "left_gpu_seconds": 200}
+    assert _budget(world, now=T0) == told
+    world.turn(T0 + 100)
+    world.turn(T0 + 101)
+    assert _budget(world, now=T0 + 101) == {**told, "spent_gpu_seconds": 800, "committed_gpu_seconds": 0}
+    world.set_quota("acme", 16, now=T0 + 102, budget={"gpu_seconds": 500, "period": "week"})
+    assert _budget(world, now=T0 + 102)["left_gpu_seconds"] == -300
+    ends_at = world.quota(now=T0 + 102).periods[0].ends_at.timestamp()
+    end = _registry(world, now=T0 + 102).get_sample_value("dure_budget_period_end_timestamp_seconds", ACME)
+    assert end == ends_at
+    assert _budget(world, now=ends_at)["gpu_seconds"] == 500, "the next week's"
+
+
 def test_what_was_measured_of_leases_is_told_and_what_nobody_saw_is_not_idle(world: World) -> None:
     world.ask(1)
     world.turn(T0)
