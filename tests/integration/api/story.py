@@ -54,6 +54,7 @@ class Story:
         self._amending()
         self._explaining()
         self._ending()
+        self._limiting()
         self._end_of_tokens()
         return self.told
 
@@ -379,6 +380,41 @@ class Story:
         hook = self.secrets["hook"]
         self.say("list_deliveries", "the newest", "acme", "GET", f"/v1/webhooks/{hook}/deliveries?limit=1")
         self.say("remove_webhook", "one", "acme", "DELETE", f"/v1/webhooks/{hook}")
+
+    def _limiting(self) -> None:
+        path = "/v1/companies/acme/quotas/h100-80gb"
+        budget = {"gpu_seconds": 7_200_000, "period": "month", "carries_over": True}
+        wanted = {"longest_s": 259_200, "budget": budget}
+        self.say("change_quota", "2,000 GPU-hours a month, and no lease over 72 hours", "admin", "PATCH", path, wanted)
+        ask = {"pool": "h100-80gb", "shape": {"gpus": 4}, "duration_s": 7200, "start": "2026-11-25T09:00:00+09:00"}
+        lease = self._sent("ask", "tomorrow", "acme", "POST", "/v1/leases", {**ask, "name": "nightly"}, told=False)[
+            "id"
+        ]
+        lower = {"gpus": 2}
+        self.say(
+            "change_quota", "2 GPUs: which promises are beyond it", "admin", "PATCH", f"{path}?dry_run=true", lower
+        )
+        self.say("change_quota", "2 GPUs, and one promise back", "admin", "PATCH", f"{path}?revoke={lease}", lower)
+        self.say("change_quota", "a promise that is not beyond it", "admin", "PATCH", f"{path}?revoke={UNKNOWN}", lower)
+        term = {"budget": {"gpu_seconds": 3600, "period": "term", "begins_at": "2026-12-01T00:00:00+09:00"}}
+        self.say("change_quota", "a term without an end", "admin", "PATCH", path, term)
+        half = {"gpu_seconds": 3_600_000, "period": "month"}
+        both = {
+            "quotas": [
+                {"pool": "h100-80gb", "gpus": 1, "open_asks": 5},
+                {"company": "acme", "pool": "h100-80gb", "gpus": 4, "budget": half},
+            ]
+        }
+        self.say("set_quotas", "with dry_run: what would be different", "admin", "PUT", "/v1/quotas?dry_run=true", both)
+        self.say("set_quotas", "a default, and one company's", "admin", "PUT", "/v1/quotas", both)
+        wrong = {"quotas": [*both["quotas"], {"company": "hooli", "pool": "h100-80gb", "gpus": 4}]}
+        self.say("set_quotas", "one of a company that there is not", "admin", "PUT", "/v1/quotas", wrong)
+        self.say("list_all_quotas", "what can be set again", "auditor", "GET", "/v1/quotas")
+        self.say("remove_quota", "the default instead: what would it be", "admin", "DELETE", f"{path}?dry_run=true")
+        self.say("remove_quota", "the default instead", "admin", "DELETE", path)
+        self.say("remove_quota", "one that follows the default", "admin", "DELETE", path)
+        self.say("remove_default", "a pool's", "admin", "DELETE", "/v1/quotas/h100-80gb")
+        self.say("remove_default", "of a pool that has none", "admin", "DELETE", "/v1/quotas/h100-80gb")
 
     def _end_of_tokens(self) -> None:
         tokens = httpx.get(f"{self.url}/v1/tokens", headers=self._bearer("admin"), trust_env=False).json()["items"]
