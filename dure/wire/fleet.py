@@ -68,6 +68,10 @@ class Pool(Wire):
     loss_grace_s: int = 300
     no_show_after_s: int | None = None
     keeps: int = 2
+    idle_after_s: int | None = None
+    idle_below_ppm: int = 50_000
+    inference_idle_after_s: int | None = None
+    inference_idle_below_ppm: int = 10_000
     policy_number: int | None = None
     """The version of the policy that it promises by."""
     created_at: Instant
