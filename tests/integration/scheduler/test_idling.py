@@ -12,6 +12,7 @@ from tests.integration.scheduler.test_attendance import keep
 
 AFTER_S = 3600
 STRETCH_S = 300
+TICK_S = 100
 HOUR = 3600
 
 
@@ -22,29 +23,29 @@ def strict(database: Database) -> World:
 
 
 class Used:
-    """What a lease's GPUs were seen to use by now, as agents tell it; a stretch at a time."""
+    """A lease, and what its GPUs were seen to use by now, as agents tell it."""
 
     def __init__(self, world: World, lease: wire.Lease) -> None:
         self.world, self.lease = world, lease
         self.at, self.sampled_ms, self.busy_ms = T0, 0, 0
+        held = {node: world.report(node, now=T0).allocations for node in ("n1", "n2")}
+        self.held = {node: [one.allocation for one in found] for node, found in held.items() if found}
 
     def go(self, until: int, *, busy_ppm: int = 0, seen: bool = True) -> None:
-        """So many seconds after the start, a turn and a report a minute."""
+        """So many seconds after the start, with a turn and a report every 100."""
         while self.at < T0 + until:
-            self.at += 60
+            self.at += TICK_S
             if seen:
-                self.sampled_ms += 60_000
-                self.busy_ms += 60_000 * busy_ppm // 1_000_000
+                self.sampled_ms += TICK_S * 1000
+                self.busy_ms += TICK_S * 1000 * busy_ppm // 1_000_000
                 self._report()
             self.world.turn(self.at)
 
     def _report(self) -> None:
-        for node in ("n1", "n2"):
+        for node, allocations in self.held.items():
             usage = [
-                wire.AllocationUsage(
-                    allocation=one.allocation, day_began_at=DAY, sampled_ms=self.sampled_ms, busy_ms=self.busy_ms
-                )
-                for one in self.world.report(node, now=self.at).allocations
+                wire.AllocationUsage(allocation=one, day_began_at=DAY, sampled_ms=self.sampled_ms, busy_ms=self.busy_ms)
+                for one in allocations
             ]
             self.world.report(node, now=self.at, usage=usage)
 
@@ -60,13 +61,14 @@ class Used:
 def begun(world: World, purpose: str = "training") -> Used:
     lease = world.ask(8, duration_s=6 * HOUR, purpose=purpose)
     world.turn(T0)
+    world.turn(T0)
     return Used(world, lease)
 
 
 def test_an_idle_lease_is_warned_and_then_given_back_and_what_it_had_is_charged(strict: World) -> None:
     used = begun(strict)
     used.go(HOUR, busy_ppm=900_000)
-    used.go(HOUR + 1740, busy_ppm=40_000)
+    used.go(HOUR + 1700, busy_ppm=40_000)
     assert "idle_soon" not in used.told
     used.go(HOUR + 1800, busy_ppm=40_000)
     assert strict.detail(used.lease, "idle_soon") == {
@@ -76,9 +78,9 @@ def test_an_idle_lease_is_warned_and_then_given_back_and_what_it_had_is_charged(
         "below_ppm": 50_000,
         "after_s": AFTER_S,
     }
-    used.go(2 * HOUR - 60, busy_ppm=40_000)
+    used.go(2 * HOUR - TICK_S, busy_ppm=40_000)
     assert used.active
-    used.go(2 * HOUR + 60, busy_ppm=40_000)
+    used.go(2 * HOUR + TICK_S, busy_ppm=40_000)
     assert strict.lease(used.lease).end_cause is wire.EndCause.IDLE
     assert strict.events(used.lease)[-2:] == [("ending", "idle"), ("ended", "idle")]
     assert strict.balance() == (0, 8 * 2 * HOUR), "what it had is charged, the rest is refunded"
@@ -100,7 +102,7 @@ def test_a_lease_that_computes_again_after_its_warning_is_not_given_back(strict:
     used.go(HOUR - STRETCH_S)
     assert used.told[-1] == "idle_soon"
     used.go(HOUR, busy_ppm=50_000)
-    used.go(HOUR + 1740)
+    used.go(HOUR + 1700)
     assert used.told.count("idle_soon") == 1
     used.go(HOUR + 1800)
     assert used.told.count("idle_soon") == 2, "the time began anew"
@@ -124,9 +126,9 @@ def test_inference_is_given_back_by_its_own_rule_alone(database: Database) -> No
     used = begun(world, "inference")
     used.go(HOUR, busy_ppm=15_000)
     assert world.detail(used.lease, "idle_soon")["below_ppm"] == 20_000
-    used.go(2 * HOUR - 60, busy_ppm=15_000)
+    used.go(2 * HOUR - TICK_S, busy_ppm=15_000)
     assert used.active
-    used.go(2 * HOUR + 60, busy_ppm=15_000)
+    used.go(2 * HOUR + TICK_S, busy_ppm=15_000)
     assert world.lease(used.lease).end_cause is wire.EndCause.IDLE
 
 
@@ -139,14 +141,14 @@ def test_inference_without_a_rule_of_its_own_is_never_idle(strict: World) -> Non
 
 def test_a_company_keeps_an_idle_lease_as_often_as_the_policy_says(strict: World) -> None:
     used = begun(strict)
-    used.go(HOUR - 60)
+    used.go(HOUR - TICK_S)
     keep(strict, used.lease, now=used.at)
-    assert strict.detail(used.lease, "kept") == {"kept": 1, "keeps": 1, "until": "2027-01-15T09:59:00Z"}
-    used.go(HOUR + 1500)
+    assert strict.detail(used.lease, "kept") == {"kept": 1, "keeps": 1, "until": "2027-01-15T09:58:20Z"}
+    used.go(HOUR + 1700)
     assert used.told.count("idle_soon") == 1
     used.go(HOUR + 1800)
     assert used.told.count("idle_soon") == 2, "it is warned anew"
     with pytest.raises(KeepsSpent):
         keep(strict, used.lease, now=used.at)
-    used.go(2 * HOUR + 60)
+    used.go(2 * HOUR + TICK_S)
     assert strict.lease(used.lease).end_cause is wire.EndCause.IDLE
