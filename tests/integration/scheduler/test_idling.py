@@ -1,12 +1,14 @@
 """A lease that hardly uses its GPUs is warned about and given back, by its pool's rule for what it is for."""
 
 import pytest
+from sqlmodel import func, select
 
 from dure import wire
 from dure.errors import KeepsSpent
 from scheduler import explanations
-from scheduler.store import sums
+from scheduler.store import counting, sums
 from scheduler.store.db import Database
+from scheduler.store.tables import AllocationSeen
 from tests.integration.scheduler.conftest import ADMIN, DAY, T0, World
 from tests.integration.scheduler.test_attendance import keep
 
@@ -95,6 +97,18 @@ def test_an_idle_lease_is_warned_and_then_given_back_and_what_it_had_is_charged(
         " back in 30 min if that stays so."
     )
     assert said["ended"] == "It ended: it hardly used its GPUs."
+
+
+def test_what_was_kept_in_mind_of_a_lease_goes_when_it_is_counted(strict: World) -> None:
+    used = begun(strict)
+    used.go(TICK_S)
+    strict.release(used.lease, now=used.at)
+    strict.turn(used.at + 1)
+    strict.clean(used.at + 2)
+    with strict.db.begin() as session:
+        assert session.exec(select(func.count()).select_from(AllocationSeen)).one() == 8
+        assert counting.count(session, now=used.at + 2 + counting.SETTLES_S) == 1
+        assert session.exec(select(func.count()).select_from(AllocationSeen)).one() == 0
 
 
 def test_a_lease_that_computes_again_after_its_warning_is_not_given_back(strict: World) -> None:
