@@ -10,7 +10,7 @@ from dure.wire import MAX_REPORT_BYTES
 
 KIB = 1 << 10
 
-DRAINED_BYTES = 4 << 20
+DRAINED_BYTES = 8 << 20
 """How much of a body that is too large is still read, and thrown away: who is cut off while sending reads no answer."""
 
 
@@ -24,6 +24,7 @@ class Limits:
 
 BODY = Limits(sent=64 * KIB)
 POLICY = Limits(sent=256 * KIB)
+QUOTAS = Limits(sent=4096 * KIB)
 REPORT = Limits(sent=256 * KIB, unpacked=MAX_REPORT_BYTES)
 
 

@@ -69,6 +69,12 @@ class PolicyRoute(StrictRoute):
     limits = limits.POLICY
 
 
+class QuotasRoute(StrictRoute):
+    """An import has thousands of them."""
+
+    limits = limits.QUOTAS
+
+
 class ReportRoute(StrictRoute):
     """Reports are larger, and may be compressed."""
 

@@ -156,6 +156,16 @@ POOL = (
     ),
     *_idle("idle", "5%"),
     *_idle("inference_idle", "1%"),
+    _word("contended", "none, booked or always"),
+    Key(
+        name="contended_over",
+        fields=("contended_ppm",),
+        read=lambda text: (part(text),),
+        write=show_part,
+        takes="from 0% to 100%, for example 90%",
+    ),
+    _seconds("half_life", "from 1m to 3650d, for example 7d"),
+    _seconds("entry", "from 0s to 60d, for example 1h"),
     Key(
         name="empty_memory",
         fields=("empty_memory_bytes",),

@@ -3,7 +3,7 @@
 In the caller's transaction, under the locks of the pools, once the quotas are set.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from dure import wire
 from dure.errors import NotBeyond
@@ -18,16 +18,16 @@ from scheduler.store.tables import Lease
 
 
 def revoke(
-    session: Session, named: Sequence[str], of: Iterable[tuple[str, str]], *, actor: Actor, now: float
+    session: Session, named: Sequence[str], of: Mapping[str, Collection[str]], *, actor: Actor, now: float
 ) -> list[str]:
-    """Takes back these leases, which are beyond the quotas of these companies in these pools; their ids.
+    """Takes back these leases, which are beyond the quotas of these companies, by pool; their ids.
 
     Raises NotBeyond where one is not: it has started meanwhile, is within the quota, or of somebody else.
     """
     found: dict[str, tuple[CoreLease, wire.Beyond]] = {}
     if named:
-        for company, pool in of:
-            found |= {said.lease: (lease, said) for lease, said in quotas.of_beyond(session, company, pool, now=now)}
+        for pool, companies in of.items():
+            found |= {said.lease: (lease, said) for lease, said in quotas.of_beyond(session, pool, companies, now=now)}
     _check(named, found)
     for id_ in dict.fromkeys(named):
         lease, said = found[id_]

@@ -10,13 +10,13 @@ from api import answers
 from api.calls import Admitted, Call
 from api.deps import AdminWrites, Cursor, DryRun, Limit, PersonReads, StaffReads, after
 from api.openapi import own
-from api.strict import StrictRoute
+from api.strict import QuotasRoute
 from dure import wire
 from dure.errors import NotBeyond, UnknownCompany, UnknownPool, UnknownQuota
 from scheduler import revoking
 from scheduler.store import defaults, imports, quotas
 
-router = APIRouter(tags=["companies"], route_class=StrictRoute)
+router = APIRouter(tags=["companies"], route_class=QuotasRoute)
 
 OF_COMPANY = "/v1/companies/{company}/quotas"
 
@@ -147,7 +147,7 @@ def remove_default(pool: wire.PoolName, call: AdminWrites) -> Response:
 def _set(call: Call, change: Callable[[Admitted], wire.Quota], revoke: Sequence[str], *, dry_run: bool) -> Response:
     def work(at: Admitted) -> wire.Quota:
         found = change(at)
-        revoked = revoking.revoke(at.session, revoke, [(found.company, found.pool)], actor=at.actor, now=at.now)
+        revoked = revoking.revoke(at.session, revoke, {found.pool: [found.company]}, actor=at.actor, now=at.now)
         if not revoked:
             return found
         found = quotas.get(at.session, found.company, found.pool, now=at.now)

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dure import times, wire
+from dure.render import shares
 from dure.render.maintenance import out, planned, shortly
 from dure.render.view import View, facts, table, timed
 
@@ -83,6 +84,7 @@ def pool(found: wire.Pool, view: View) -> RenderableType:
             ("extending", f"closes {times.show_duration(found.extension_closes_s)} before a lease's end"),
             ("renewal", f"{times.show_duration(found.renews_before_s)} before that, or a quarter of a lease's length"),
             ("rule", _rule(found)),
+            ("contended", shares.contended(found.contended, found.contended_ppm, found.half_life_s)),
             ("a loss", f"slips a promise once it lasted {times.show_duration(found.loss_grace_s)}"),
             ("no-show", _no_show(found)),
             ("idle", _idle(found.idle_after_s, found.idle_below_ppm)),

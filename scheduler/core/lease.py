@@ -48,8 +48,8 @@ def advance(lease: Lease, to: State, cause: Cause, now: Instant) -> Lease:
     """The lease after it moved to `to`; raises `IllegalTransition` where the table has no such way.
 
     The first cause of an end is kept. A lease that stops before it started stops at its `starts_at`, so that nothing
-    of it is charged. One that goes back to the queue loses its slot and its promise, but not what it was told: its notice
-    is from now on no longer than its start was away.
+    of it is charged; a cancelled one has a cause of its end only where it was revoked. One that goes back to the queue
+    loses its slot and its promise, but not what it was told: its notice is from now on no longer than its start was away.
     """
     moved = _moved(lease, to)
     match to:
@@ -62,7 +62,8 @@ def advance(lease: Lease, to: State, cause: Cause, now: Instant) -> Lease:
             stops_at = lease.starts_at if lease.state is State.SCHEDULED else lease.stops_at
             return replace(moved, end_cause=lease.end_cause or cause, stops_at=stops_at, ended_at=now)
         case State.CANCELLED:
-            return replace(moved, stops_at=lease.starts_at)
+            revoked = cause if cause is Cause.REVOKED else None
+            return replace(moved, end_cause=lease.end_cause or revoked, stops_at=lease.starts_at)
         case State.QUEUED:
             notice_s = max(0, min(lease.notice_s, (lease.starts_at or now) - now))
             return replace(

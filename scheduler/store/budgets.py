@@ -1,10 +1,10 @@
 """The periods of companies' budgets as accounts: opened ahead of time, granted their budget, closed when they are over.
 
-The caller holds the pool's lock and commits.
+Of any number of companies of one pool in as many statements as of one. The caller holds the pool's lock and commits.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -17,7 +17,7 @@ from scheduler.core.ledger import Period
 from scheduler.core.model import Instant
 from scheduler.periods import Budget, periods, share
 from scheduler.store import commitments, leases, ledger
-from scheduler.store.commitments import Change
+from scheduler.store.commitments import Moved
 from scheduler.store.ledger import Entry, Owner
 from scheduler.store.times import from_wire
 
@@ -38,14 +38,15 @@ _CLOSE = text(
         void = period >= to_timestamp(:now),
         target = CASE WHEN period >= to_timestamp(:now) THEN 0 ELSE target END,
         period_ends = CASE WHEN period >= to_timestamp(:now) THEN period_ends ELSE to_timestamp(:now) END
-    WHERE company = :company AND pool = :pool AND period IS NOT NULL AND NOT void AND period_ends > to_timestamp(:now)
+    WHERE company = ANY(:companies) AND pool = :pool AND period IS NOT NULL AND NOT void
+        AND period_ends > to_timestamp(:now)
     """
 )
 _AIM = text(
     """
     UPDATE account a SET target = w.target, period_ends = to_timestamp(w.period_ends), void = false
-    FROM jsonb_to_recordset(CAST(:wanted AS jsonb)) AS w (period float8, period_ends float8, target bigint)
-    WHERE a.company = :company AND a.pool = :pool AND a.period = to_timestamp(w.period)
+    FROM jsonb_to_recordset(CAST(:wanted AS jsonb)) AS w (company text, period float8, period_ends float8, target bigint)
+    WHERE a.company = w.company AND a.pool = :pool AND a.period = to_timestamp(w.period)
     """
 )
 
@@ -62,12 +63,25 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Whose:
-    """A company in a pool, and who changes its budget, if somebody does."""
+class Where:
+    """In which pool and when budgets change, and who changes them, if somebody does."""
+
+    pool: str
+    now: int
+    actor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """A company's budget as it was and as it is to be; None for none."""
 
     company: str
-    pool: str
-    actor: str | None = None
+    before: Budget | None
+    after: Budget | None
+
+
+Aim = tuple[str, Period, int]
+"""A company, a period of its budget, and what that is to be granted."""
 
 
 def parsed(budget: wire.Budget | None) -> Budget | None:
@@ -84,13 +98,8 @@ def parsed(budget: wire.Budget | None) -> Budget | None:
     )
 
 
-def accounts(session: Session, company: str, pool: str) -> list[Account]:
-    """Of every period that there was and is, in order."""
-    return accounts_of(session, [company], pool)[company]
-
-
 def accounts_of(session: Session, companies: Collection[str], pool: str) -> dict[str, list[Account]]:
-    """The same of each of these companies."""
+    """Of every period that there was and is of each of these companies, in order."""
     found: dict[str, list[Account]] = {company: [] for company in companies}
     if not found:
         return found
@@ -111,76 +120,73 @@ def core_periods(found: Sequence[Account], since: int) -> tuple[core.Period, ...
     )
 
 
-def change(session: Session, whose: Whose, before: Budget | None, after: Budget | None, *, now: int) -> None:
-    """Another budget from now on.
+def change(session: Session, where: Where, wanted: Sequence[Changed]) -> None:
+    """Other budgets from now on.
 
     Another amount is that of the present period too. Where the periods become others, the one that it is now ends now,
     what is left of it expires, and what was promised counts against the new periods, of which the first has its part of
     the budget.
     """
-    if before == after:
-        return
-    if before is not None and after is not None and _same_periods(before, after):
-        _resize(session, whose, before, after, now)
-        return
-    booked = leases.booked(session, company=whose.company, pool=whose.pool)
-    was = accounts(session, whose.company, whose.pool)
-    session.connection().execute(_CLOSE, {"company": whose.company, "pool": whose.pool, "now": now})
-    if after is not None:
-        _open(session, whose, after, _first(was, after, now), now)
-    have = accounts(session, whose.company, whose.pool)
-    changes = [Change(before=lease, after=lease, cause="budget_changed") for lease in booked]
-    commitments.move(session, changes, _periods(was), _periods(have), at=now)
-    _take_back(session, whose, was, now)
+    different = [one for one in wanted if one.before != one.after]
+    same = [one for one in different if _same_periods(one)]
+    _resize(session, where, same)
+    _replace(session, where, [one for one in different if one not in same])
 
 
-def extend(session: Session, whose: Whose, budget: Budget, *, now: int) -> bool:
-    """Opens the periods that have come into sight; whether there were any."""
-    found = accounts(session, whose.company, whose.pool)
-    since = found[-1].period.ends_at if found else now
-    return bool(_open(session, whose, budget, since, now))
-
-
-def close(session: Session, whose: Whose, budget: Budget | None, *, now: int) -> bool:
-    """What is still available of periods that are over expires, or is the next period's; whether there was anything."""
-    found = accounts(session, whose.company, whose.pool)
-    over = [one for one in found if one.period.ends_at <= now and one.available]
-    for one in over:
-        after = next((later for later in found if later.period.begins_at == one.period.ends_at), None)
-        carried = after if budget is not None and budget.carries_over else None
-        cause = "period_over" if carried is None else "carried_over"
-        ledger.post(session, [_entry(whose, one.period, "expire", one.available, cause)], at=now)
-        if carried is not None:
-            target = accounts(session, whose.company, whose.pool)[found.index(carried)].target + one.available
-            aim(session, whose, [(carried.period, target)], cause=cause, now=now)
-    return bool(over)
-
-
-def aim(session: Session, whose: Whose, wanted: Sequence[tuple[Period, int]], *, cause: str, now: int) -> None:
-    """Says what periods are to be granted, opens their accounts, and grants it, or takes back what is available of it."""
-    owners = {_owner(whose, period): target for period, target in wanted}
-    ledger.locked(session, owners)
-    rows = [{"period": period.begins_at, "period_ends": period.ends_at, "target": target} for period, target in wanted]
-    values = {"company": whose.company, "pool": whose.pool, "wanted": json.dumps(rows)}
-    session.connection().execute(_AIM, values)
-    entries: list[Entry] = []
-    for owner, account in ledger.locked(session, owners).items():
-        missing = owners[owner] - account.balances.granted
-        amount = max(missing, -account.balances.available)
-        assert owner.period is not None
-        entries.append(_entry(whose, owner.period, "grant", amount, cause))
-    ledger.post(session, entries, at=now)
-
-
-def _open(session: Session, whose: Whose, budget: Budget, since: int, now: int) -> list[Period]:
-    """Those from `since` on, of which the first may be a part."""
-    found = [
-        Period(begins_at=Instant(max(since, one.begins_at)), ends_at=one.ends_at)
-        for one in periods(budget, max(since, 0), now + AHEAD_S)
+def extend(session: Session, where: Where, of: Mapping[str, Budget]) -> None:
+    """Opens the periods of these companies' budgets that have come into sight."""
+    known = accounts_of(session, of, where.pool)
+    opened = [
+        one
+        for company, found in known.items()
+        for one in _opened(company, of[company], found[-1].period.ends_at if found else where.now, where)
     ]
-    if found:
-        aim(session, whose, [(one, share(budget, one)) for one in found], cause="budget", now=now)
-    return found
+    aim(session, where, opened, cause="budget")
+
+
+def close(session: Session, where: Where, of: Mapping[str, Budget | None]) -> None:
+    """What is still available of these companies' periods that are over expires, or is the next period's."""
+    expired: list[Entry] = []
+    carried: list[Aim] = []
+    for company, found in accounts_of(session, of, where.pool).items():
+        budget = of[company]
+        begins = {one.period.begins_at: one for one in found}
+        for one in found:
+            if one.period.ends_at > where.now or not one.available:
+                continue
+            after = begins.get(one.period.ends_at) if budget is not None and budget.carries_over else None
+            cause = "period_over" if after is None else "carried_over"
+            expired.append(_entry(where, _owner(where, company, one.period), "expire", one.available, cause))
+            if after is not None:
+                carried.append((company, after.period, after.target + one.available))
+    ledger.post(session, expired, at=where.now)
+    aim(session, where, carried, cause="carried_over")
+
+
+def aim(session: Session, where: Where, wanted: Sequence[Aim], *, cause: str) -> None:
+    """Says what periods are to be granted, opens their accounts, and grants it, or takes back what is available of it."""
+    if not wanted:
+        return
+    owners = {_owner(where, company, period): target for company, period, target in wanted}
+    accounts = ledger.locked(session, owners)
+    rows = [
+        {"company": company, "period": period.begins_at, "period_ends": period.ends_at, "target": target}
+        for company, period, target in wanted
+    ]
+    session.connection().execute(_AIM, {"pool": where.pool, "wanted": json.dumps(rows)})
+    entries = [
+        _entry(where, owner, "grant", max(target - had.granted, -had.available), cause)
+        for owner, target in owners.items()
+        for had in [accounts[owner].balances]
+    ]
+    ledger.post(session, entries, at=where.now)
+
+
+def _opened(company: str, budget: Budget, since: int, where: Where) -> Iterator[Aim]:
+    """Those from `since` on, of which the first may be a part."""
+    for one in periods(budget, max(since, 0), where.now + AHEAD_S):
+        period = Period(begins_at=Instant(max(since, one.begins_at)), ends_at=one.ends_at)
+        yield company, period, share(budget, period)
 
 
 def _first(was: Sequence[Account], budget: Budget, now: int) -> int:
@@ -189,32 +195,70 @@ def _first(was: Sequence[Account], budget: Budget, now: int) -> int:
     return max([begins_at, *(min(one.period.ends_at, now) for one in was if one.period.begins_at < now)])
 
 
-def _resize(session: Session, whose: Whose, before: Budget, after: Budget, now: int) -> None:
-    wanted = [
-        (one.period, max(0, one.target + share(after, one.period) - share(before, one.period)))
-        for one in accounts(session, whose.company, whose.pool)
-        if one.period.ends_at > now
+def _resize(session: Session, where: Where, wanted: Sequence[Changed]) -> None:
+    """Another amount, or carried over or not, of the same periods."""
+    budgets = {one.company: (one.before, one.after) for one in wanted}
+    aimed = [
+        (company, one.period, max(0, one.target + share(after, one.period) - share(before, one.period)))
+        for company, found in accounts_of(session, budgets, where.pool).items()
+        for before, after in [budgets[company]]
+        if before is not None and after is not None and before.gpu_seconds != after.gpu_seconds
+        for one in found
+        if one.period.ends_at > where.now
     ]
-    if wanted and before.gpu_seconds != after.gpu_seconds:
-        aim(session, whose, wanted, cause="budget", now=now)
+    aim(session, where, aimed, cause="budget")
 
 
-def _take_back(session: Session, whose: Whose, was: Sequence[Account], now: int) -> None:
+def _replace(session: Session, where: Where, wanted: Sequence[Changed]) -> None:
+    """Other periods, or some where there were none, or none any more."""
+    if not wanted:
+        return
+    companies = [one.company for one in wanted]
+    booked = leases.booked(session, where.pool, companies)
+    was = accounts_of(session, companies, where.pool)
+    values = {"companies": companies, "pool": where.pool, "now": where.now}
+    session.connection().execute(_CLOSE, values)
+    opened = [
+        aimed
+        for one in wanted
+        if one.after is not None
+        for aimed in _opened(one.company, one.after, _first(was[one.company], one.after, where.now), where)
+    ]
+    aim(session, where, opened, cause="budget")
+    have = accounts_of(session, companies, where.pool)
+    moved = [
+        Moved(lease=lease, was=_periods(was[company]), have=_periods(have[company]), cause="budget_changed")
+        for company, of in booked.items()
+        for lease in of
+    ]
+    commitments.move(session, moved, at=where.now)
+    _take_back(session, where, was)
+
+
+def _take_back(session: Session, where: Where, was: Mapping[str, Sequence[Account]]) -> None:
     """What is left where a budget was: what has begun expires, and of what has not the grant is taken back."""
-    owners = [_owner(whose, one.period) for one in was if one.period.ends_at > now]
+    owners = [
+        _owner(where, company, one.period)
+        for company, of in was.items()
+        for one in of
+        if one.period.ends_at > where.now
+    ]
     entries: list[Entry] = []
     for owner, account in ledger.locked(session, owners).items():
         free = account.balances.available
         assert owner.period is not None
-        if owner.period.begins_at < now:
-            entries.append(_entry(whose, owner.period, "expire", free, "budget_changed"))
+        if owner.period.begins_at < where.now:
+            entries.append(_entry(where, owner, "expire", free, "budget_changed"))
         else:
             spare = min(free, max(0, account.balances.granted - (account.target or 0)))
-            entries.append(_entry(whose, owner.period, "grant", -spare, "budget_changed"))
-    ledger.post(session, entries, at=now)
+            entries.append(_entry(where, owner, "grant", -spare, "budget_changed"))
+    ledger.post(session, entries, at=where.now)
 
 
-def _same_periods(one: Budget, other: Budget) -> bool:
+def _same_periods(found: Changed) -> bool:
+    one, other = found.before, found.after
+    if one is None or other is None:
+        return False
     return (one.kind, one.zone, one.begins_at, one.ends_at) == (other.kind, other.zone, other.begins_at, other.ends_at)
 
 
@@ -222,17 +266,17 @@ def _periods(found: Sequence[Account]) -> tuple[Period, ...]:
     return tuple(one.period for one in found)
 
 
-def _owner(whose: Whose, period: Period) -> Owner:
-    return Owner(company=whose.company, pool=whose.pool, period=period)
+def _owner(where: Where, company: str, period: Period) -> Owner:
+    return Owner(company=company, pool=where.pool, period=period)
 
 
-def _entry(whose: Whose, period: Period, kind: ledger.Kind, gpu_seconds: int, cause: str) -> Entry:
+def _entry(where: Where, owner: Owner, kind: ledger.Kind, gpu_seconds: int, cause: str) -> Entry:
     return Entry(
-        company=whose.company,
-        pool=whose.pool,
-        period=period,
+        company=owner.company,
+        pool=owner.pool,
+        period=owner.period,
         kind=kind,
         gpu_seconds=gpu_seconds,
         cause=cause,
-        actor=whose.actor,
+        actor=where.actor,
     )

@@ -45,6 +45,16 @@ class Over:
     end_cause: str = "released"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """A lease whose company's accounts were those of some periods, and have become those of others."""
+
+    lease: Lease
+    was: Sequence[Period]
+    have: Sequence[Period]
+    cause: str
+
+
 def post(session: Session, changes: Sequence[Change], *, at: float) -> None:
     """Commits or refunds what each account of these leases, all of one pool, has more or less of them."""
     if not changes:
@@ -59,11 +69,14 @@ def post(session: Session, changes: Sequence[Change], *, at: float) -> None:
     ledger.post(session, entries, at=int(at))
 
 
-def move(
-    session: Session, changes: Sequence[Change], was: Sequence[Period], have: Sequence[Period], *, at: float
-) -> None:
-    """The same for leases of one company, whose accounts have become those of other periods."""
-    ledger.post(session, [entry for one in changes for entry in _entries(one, was, have)], at=int(at))
+def move(session: Session, moved: Sequence[Moved], *, at: float) -> None:
+    """Commits of the new accounts what these leases take of them, and refunds what they took of the old ones."""
+    entries = [
+        entry
+        for one in moved
+        for entry in _entries(Change(before=one.lease, after=one.lease, cause=one.cause), one.was, one.have)
+    ]
+    ledger.post(session, entries, at=int(at))
 
 
 def settle(session: Session, stopped: Sequence[Over], *, at: float) -> None:

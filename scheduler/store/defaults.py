@@ -5,7 +5,7 @@ from sqlmodel import Session, col, select
 from dure import wire
 from dure.errors import InvalidRequest, UnknownQuota
 from scheduler.actor import Actor
-from scheduler.store import adding, audit, generation, quotas
+from scheduler.store import adding, audit, generation, programme, quotas
 from scheduler.store.tables import Company, DefaultQuota, Quota
 
 CLOSED = wire.QuotaSet(gpus=0)
@@ -19,12 +19,11 @@ def put(session: Session, pool: str, body: wire.QuotaSet, *, actor: Actor, now: 
     """
     adding.alone(session, "company")
     generation.lock(session, pool)
-    ends_at = None if body.budget is None else body.budget.ends_at
-    if ends_at is not None and ends_at.timestamp() <= now:
-        raise InvalidRequest.about("budget", quotas.TERM_OVER)
-    body = quotas.in_zone(session, body)
+    body = quotas.in_zone(body, programme.zone(session))
     row = session.get(DefaultQuota, pool)
     before = None if row is None else quotas.said_by(row)
+    if quotas.is_over(body.budget, now) and (before is None or before.budget != body.budget):
+        raise InvalidRequest.about("budget", quotas.TERM_OVER)
     row = row or DefaultQuota(pool=pool, gpus=body.gpus)
     row.gpus, row.limits = body.gpus, quotas.limits(body)
     session.add(row)
@@ -42,7 +41,7 @@ def remove(session: Session, pool: str, *, actor: Actor, now: float) -> wire.Quo
     generation.lock(session, pool)
     row = session.get(DefaultQuota, pool)
     if row is None:
-        raise UnknownQuota(f"pool {pool} has no default; `dure quota show --default` shows those there are")
+        raise UnknownQuota(f"pool {pool} has no default; `dure quota export` shows those there are")
     before = quotas.said_by(row)
     session.delete(row)
     _record(session, pool, before, None, wire.AuditAction.QUOTA_REMOVE, actor=actor, now=now)

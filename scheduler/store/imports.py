@@ -1,6 +1,6 @@
 """Many quotas at once: all are set or none is, and the answer says what is different and whom it touches."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlmodel import Session, col, select, tuple_
 
@@ -8,31 +8,36 @@ from dure import wire
 from dure.errors import InvalidRequest
 from dure.wire import FieldError
 from scheduler.actor import Actor
-from scheduler.store import adding, defaults, generation, pages, quotas
+from scheduler.store import adding, defaults, generation, pages, programme, quotas
 from scheduler.store.tables import Company, DefaultQuota, Pool, Quota
+
+Touched = Mapping[str, Collection[str]]
+"""Companies by pool."""
 
 
 def put(
     session: Session, body: wire.QuotaImport, *, actor: Actor, now: float
-) -> tuple[list[wire.QuotaChange], list[tuple[str, str]]]:
-    """Sets the quotas that are different; these, and whose in which pool they may have changed.
+) -> tuple[list[wire.QuotaChange], Touched]:
+    """Sets the quotas that are different; these, and whose of which pool they may have changed.
 
-    Defaults are set before the rest. Raises InvalidRequest, which names every line that is wrong.
+    Raises InvalidRequest, which names everything that is wrong by its place.
     """
     adding.alone(session, "company")
-    _check(session, body.quotas)
+    _check_names(session, body.quotas)
     generation.lock_all(session, {one.pool for one in body.quotas})
-    wanted = sorted(body.quotas, key=lambda one: (one.company is not None, one.pool, one.company or ""))
-    changes = [change for one in wanted if (change := _change(session, one)) is not None]
+    changes = _changes(session, body.quotas)
+    _check_terms(body.quotas, changes, now)
+    pools = sorted({change.pool for change in changes})
+    for pool in pools:
+        own = [(one.company, one.after) for one in changes if one.pool == pool and one.company is not None]
+        if own:
+            quotas.write(session, pool, own, actor=actor, now=now)
+    # After the rest, so that nobody who has a quota of its own by now follows it for an instant.
     for change in changes:
         if change.company is None:
             defaults.put(session, change.pool, change.after, actor=actor, now=now)
-    for pool in sorted({change.pool for change in changes}):
-        own = [(one.company, one.after) for one in changes if one.pool == pool and one.company is not None]
-        quotas.write(session, pool, own, actor=actor, now=now)
-    touched = [(change, list(_touched(session, change))) for change in changes]
-    shown = [change.model_copy(update={"beyond": _beyond(session, of, now)}) for change, of in touched]
-    return shown, [pair for _, of in touched for pair in of]
+    touched = {pool: _touched(session, pool, changes) for pool in pools}
+    return _with_beyond(session, changes, touched, now), touched
 
 
 def page(session: Session, *, after: str | None, limit: int) -> wire.Page[wire.QuotaOf]:
@@ -71,26 +76,43 @@ def _own(session: Session, after: str, limit: int) -> list[wire.QuotaOf]:
     ]
 
 
-def _change(session: Session, one: wire.QuotaOf) -> wire.QuotaChange | None:
-    """What is different; one that followed a default becomes its own, whatever it says."""
-    row = session.get(DefaultQuota, one.pool) if one.company is None else session.get(Quota, (one.company, one.pool))
-    before = None if row is None else quotas.said_by(row)
-    after = quotas.in_zone(session, wire.QuotaSet(**one.model_dump(exclude={"company", "pool"})))
-    if before == after and not (isinstance(row, Quota) and row.of_default):
-        return None
-    return wire.QuotaChange(company=one.company, pool=one.pool, before=before, after=after, beyond=[])
+def _changes(session: Session, wanted: Sequence[wire.QuotaOf]) -> list[wire.QuotaChange]:
+    """What is different, defaults first; one that followed a default becomes its own, whatever it says."""
+    pools, zone = {one.pool for one in wanted}, programme.zone(session)
+    own = session.exec(select(Quota).where(col(Quota.pool).in_(pools))).all()
+    default = session.exec(select(DefaultQuota).where(col(DefaultQuota.pool).in_(pools))).all()
+    had = {(row.company, row.pool): row for row in own}, {row.pool: row for row in default}
+    found: list[wire.QuotaChange] = []
+    for one in sorted(wanted, key=lambda one: (one.company is not None, one.pool, one.company or "")):
+        row = had[1].get(one.pool) if one.company is None else had[0].get((one.company, one.pool))
+        before = None if row is None else quotas.said_by(row)
+        after = quotas.in_zone(wire.QuotaSet(**{name: getattr(one, name) for name in wire.QuotaSet.model_fields}), zone)
+        if before != after or (isinstance(row, Quota) and row.of_default):
+            found.append(wire.QuotaChange(company=one.company, pool=one.pool, before=before, after=after, beyond=[]))
+    return found
 
 
-def _touched(session: Session, change: wire.QuotaChange) -> Iterable[tuple[str, str]]:
-    whose = defaults.followers(session, change.pool) if change.company is None else [change.company]
-    return ((company, change.pool) for company in whose)
+def _touched(session: Session, pool: str, changes: Sequence[wire.QuotaChange]) -> set[str]:
+    """Whose quota of the pool is another by these, or may be."""
+    whose = [change.company for change in changes if change.pool == pool]
+    of_default = defaults.followers(session, pool) if None in whose else []
+    return {*of_default, *(company for company in whose if company is not None)}
 
 
-def _beyond(session: Session, of: Iterable[tuple[str, str]], now: float) -> list[wire.Beyond]:
-    return [said for company, pool in of for _, said in quotas.of_beyond(session, company, pool, now=now)]
+def _with_beyond(
+    session: Session, changes: Sequence[wire.QuotaChange], touched: Touched, now: float
+) -> list[wire.QuotaChange]:
+    """Each with the promises that are beyond it: a company's own with the company's, a default with everybody else's."""
+    own = {(change.company, change.pool) for change in changes}
+    found: dict[tuple[str | None, str], list[wire.Beyond]] = {}
+    for pool, of in touched.items():
+        for lease, said in quotas.of_beyond(session, pool, of, now=now):
+            key = (lease.company, pool) if (lease.company, pool) in own else (None, pool)
+            found.setdefault(key, []).append(said)
+    return [change.model_copy(update={"beyond": found.get((change.company, change.pool), [])}) for change in changes]
 
 
-def _check(session: Session, wanted: Sequence[wire.QuotaOf]) -> None:
+def _check_names(session: Session, wanted: Sequence[wire.QuotaOf]) -> None:
     companies = set(session.exec(select(Company.name)).all())
     pools = set(session.exec(select(Pool.name).where(col(Pool.name).in_({one.pool for one in wanted}))).all())
     errors: list[FieldError] = []
@@ -99,6 +121,26 @@ def _check(session: Session, wanted: Sequence[wire.QuotaOf]) -> None:
             errors.append(FieldError(field=f"quotas.{place}.company", message=f"there is no company {one.company}"))
         if one.pool not in pools:
             errors.append(FieldError(field=f"quotas.{place}.pool", message=f"there is no pool {one.pool}"))
+    _refuse(errors)
+
+
+def _check_terms(wanted: Sequence[wire.QuotaOf], changes: Iterable[wire.QuotaChange], now: float) -> None:
+    over = {
+        (change.company, change.pool)
+        for change in changes
+        if quotas.is_over(change.after.budget, now)
+        and (change.before is None or change.before.budget != change.after.budget)
+    }
+    _refuse(
+        [
+            FieldError(field=f"quotas.{place}.budget", message=quotas.TERM_OVER)
+            for place, one in enumerate(wanted)
+            if (one.company, one.pool) in over
+        ]
+    )
+
+
+def _refuse(errors: list[FieldError]) -> None:
     if errors:
         said = "; ".join(f"{error.field}: {error.message}" for error in errors[:5])
         raise InvalidRequest(f"{said}. Nothing was changed", errors=errors)

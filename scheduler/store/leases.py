@@ -1,6 +1,6 @@
 """Leases: rows to core values and back, and what people see of them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -145,10 +145,13 @@ def with_core(session: Session, rows: Sequence[Lease]) -> list[tuple[Lease, mode
     return [(row, to_core(row, placed.get(row.id, ()), spans.get(row.id, ()))) for row in rows]
 
 
-def booked(session: Session, *, company: str, pool: str) -> list[model.Lease]:
-    """The company's leases in the pool that count against its quota."""
-    query = select(Lease).where(col(Lease.company) == company, col(Lease.pool) == pool, col(Lease.state).in_(BOOKED))
-    return [lease for _, lease in with_core(session, session.exec(query).all())]
+def booked(session: Session, pool: str, of: Collection[str]) -> dict[str, list[model.Lease]]:
+    """The leases of each of these companies in the pool that count against its quota."""
+    query = select(Lease).where(col(Lease.company).in_(of), col(Lease.pool) == pool, col(Lease.state).in_(BOOKED))
+    found: dict[str, list[model.Lease]] = {company: [] for company in of}
+    for _, lease in with_core(session, session.exec(query).all()):
+        found[lease.company].append(lease)
+    return found
 
 
 def row(session: Session, lease_id: str, *, actor: Actor, lock: bool = False) -> Lease:

@@ -4,6 +4,7 @@ Defaults and lists of them are in `scheduler.store.defaults` and `scheduler.stor
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from zoneinfo import ZoneInfo
 
 from sqlmodel import Session, col, func, select
 
@@ -15,7 +16,7 @@ from scheduler.core.beyond import beyond
 from scheduler.core.budget import Standing, left
 from scheduler.core.model import CompanyId, Instant, Lease, State
 from scheduler.store import audit, budgets, changes, companies, edges, generation, leases, pages, programme
-from scheduler.store.budgets import Whose
+from scheduler.store.budgets import Changed, Where
 from scheduler.store.tables import DefaultQuota, Quota
 from scheduler.store.tables import Lease as LeaseRow
 from scheduler.store.times import to_wire
@@ -87,8 +88,22 @@ def write(
     of_default: bool = False,
 ) -> None:
     """Sets quotas of one pool, whose lock the caller holds, in one generation. Raises InvalidRequest."""
-    for company, body in wanted:
-        _put(session, company, pool, body, of_default=of_default, actor=actor, now=now)
+    rows = {row.company: row for row in _rows(session, pool, [company for company, _ in wanted])}
+    zone = programme.zone(session)
+    changed = [
+        _put(
+            session,
+            pool,
+            rows.get(company),
+            (company, in_zone(body, zone)),
+            of_default=of_default,
+            actor=actor,
+            now=now,
+        )
+        for company, body in wanted
+    ]
+    session.flush()
+    budgets.change(session, Where(pool=pool, now=int(now), actor=str(actor)), changed)
     publish(session, pool, [company for company, _ in wanted], now=now)
 
 
@@ -141,38 +156,36 @@ def page(session: Session, company: str, *, after: str | None, limit: int, now: 
     )
 
 
-def of_beyond(session: Session, company: str, pool: str, *, now: float) -> list[tuple[Lease, wire.Beyond]]:
-    """Promises that were given and are beyond the company's quota as it is."""
-    booked = leases.booked(session, company=company, pool=pool)
-    [quota] = core_quotas(session, pool, [company])
-    return list(_beyond(quota, booked, now))
+def of_beyond(session: Session, pool: str, of: Collection[str], *, now: float) -> list[tuple[Lease, wire.Beyond]]:
+    """Promises that were given and are beyond these companies' quotas as they are."""
+    booked = leases.booked(session, pool, of)
+    return [
+        found
+        for quota in core_quotas(session, pool, of)
+        for found in _beyond(quota, booked.get(quota.company, ()), now)
+    ]
 
 
 def _put(
     session: Session,
-    company: str,
     pool: str,
-    body: wire.QuotaSet,
+    row: Quota | None,
+    wanted: tuple[str, wire.QuotaSet],
     *,
     of_default: bool,
     actor: Actor,
     now: float,
-) -> None:
-    row = session.get(Quota, (company, pool))
+) -> Changed:
+    company, body = wanted
     before = None if row is None else said_by(row)
-    body = in_zone(session, body)
-    budget = budgets.parsed(body.budget)
-    if budget is not None and budget.ends_at is not None and budget.ends_at <= now and not of_default:
+    was, budget = None if before is None else budgets.parsed(before.budget), budgets.parsed(body.budget)
+    if was != budget and is_over(body.budget, now) and not of_default:
         raise InvalidRequest.about("budget", TERM_OVER)
     row = row or Quota(company=company, pool=pool, gpus=body.gpus, since=int(now))
     row.gpus, row.limits, row.of_default = body.gpus, limits(body), of_default
-    session.add(row)
-    session.flush()
-    was = None if before is None else budgets.parsed(before.budget)
-    budgets.change(session, Whose(company=company, pool=pool, actor=str(actor)), was, budget, now=int(now))
     if was != budget:
         row.since = int(now)
-        session.add(row)
+    session.add(row)
     audit.record(
         session,
         actor=actor,
@@ -182,15 +195,20 @@ def _put(
         before=None if before is None else shown(before),
         after=shown(body) | ({"of_default": True} if of_default else {}),
     )
+    return Changed(company=company, before=was, after=budget)
 
 
-def in_zone(session: Session, body: wire.QuotaSet) -> wire.QuotaSet:
+def is_over(budget: wire.Budget | None, now: float) -> bool:
+    """Whether it is a term that is over."""
+    return budget is not None and budget.ends_at is not None and budget.ends_at.timestamp() <= now
+
+
+def in_zone(body: wire.QuotaSet, zone: ZoneInfo) -> wire.QuotaSet:
     """With the zone in which the periods of its budget begin, which is the programme's unless it says one."""
     budget = body.budget
     if budget is None or budget.zone is not None or budget.period == "term":
         return body
-    zone = programme.zone(session).key
-    return body.model_copy(update={"budget": budget.model_copy(update={"zone": zone})})
+    return body.model_copy(update={"budget": budget.model_copy(update={"zone": zone.key})})
 
 
 def limits(body: wire.QuotaSet) -> dict[str, object]:
@@ -232,7 +250,7 @@ def _core(row: Quota, accounts: Sequence[budgets.Account]) -> core.Quota:
 
 
 def _wire(session: Session, row: Quota, now: float) -> wire.Quota:
-    booked: list[Lease] = leases.booked(session, company=row.company, pool=row.pool)
+    booked = leases.booked(session, row.pool, [row.company])[row.company]
     steps, [quota] = core.held(booked), core_quotas(session, row.pool, [row.company])
     standing = Standing.of(quota, booked)
     return wire.Quota(

@@ -17,6 +17,7 @@ from scheduler.store.tables.offers import Offer
 from scheduler.store.tables.policies import PolicyVersion
 from scheduler.store.tables.processes import Leader, Receiving
 from scheduler.store.tables.records import Account, Audit, Decision, LeaseEvent, LedgerEntry, PoolChange
+from scheduler.store.tables.shares import Share, ShareGroup
 from scheduler.store.tables.webhooks import Webhook, WebhookCursor, WebhookDelivery
 
 __all__ = [
@@ -47,6 +48,8 @@ __all__ = [
     "PoolNode",
     "Quota",
     "Receiving",
+    "Share",
+    "ShareGroup",
     "Token",
     "Webhook",
     "WebhookCursor",

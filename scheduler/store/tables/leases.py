@@ -45,6 +45,7 @@ class Lease(SQLModel, table=True):
         Index("ix_lease_queue", "pool", "id", postgresql_where=text("state = 'queued'")),
         Index("ix_lease_due_start", "starts_at", postgresql_where=text("state = 'scheduled'")),
         Index("ix_lease_due_renewal", "stops_at", postgresql_where=text("state = 'active' AND renew_s IS NOT NULL")),
+        Index("ix_lease_ended", "pool", "stops_at", postgresql_where=text("state = 'ended'")),
         Index(
             "ix_lease_uncounted",
             "id",

@@ -54,6 +54,7 @@ class Story:
         self._amending()
         self._explaining()
         self._ending()
+        self._limiting()
         self._end_of_tokens()
         return self.told
 
@@ -86,10 +87,25 @@ class Story:
         quota = {"gpus": 4}
         self.say("set_quota", "4 GPUs at once", "admin", "PUT", "/v1/companies/acme/quotas/h100-80gb", quota)
         self.say("set_quota", "an unknown pool", "admin", "PUT", "/v1/companies/acme/quotas/h200", quota)
+        self._shares()
         issue = {"role": "company", "company": "acme", "label": "notebooks", "expires_at": "2027-01-01T00:00:00+09:00"}
         issued = self.say("issue_token", "for a company", "admin", "POST", "/v1/tokens", issue)
         self.secrets["acme"] = issued["secret"]
         self.say("issue_token", "of no company", "admin", "POST", "/v1/tokens", {"role": "company"})
+
+    def _shares(self) -> None:
+        """Nothing is contended here, so they change nothing of what is told afterwards."""
+        pool = "/v1/pools/h100-80gb"
+        self.say("set_group", "a group with 2 shares", "admin", "PUT", f"{pool}/share-groups/seed", {"shares": 2})
+        self.say("set_group", "no shares at all", "admin", "PUT", f"{pool}/share-groups/seed", {"shares": 0})
+        share = {"shares": 3, "group": "seed"}
+        self.say("set_share", "3 shares in a group", "admin", "PUT", f"{pool}/shares/acme", share)
+        late = {"shares": 3, "group": "late"}
+        self.say("set_share", "in a group that is not there", "admin", "PUT", f"{pool}/shares/acme", late)
+        self.say("show_fair", "who is served first", "admin", "GET", "/v1/fair?pool=h100-80gb")
+        self.say("show_fair", "of an unknown pool", "admin", "GET", "/v1/fair?pool=h200")
+        self.say("remove_share", "the default again", "admin", "DELETE", f"{pool}/shares/acme")
+        self.say("remove_share", "of an unknown company", "admin", "DELETE", f"{pool}/shares/nobody")
 
     def _node(self, node: str) -> None:
         first = node == "gpu-01"
@@ -364,6 +380,41 @@ class Story:
         hook = self.secrets["hook"]
         self.say("list_deliveries", "the newest", "acme", "GET", f"/v1/webhooks/{hook}/deliveries?limit=1")
         self.say("remove_webhook", "one", "acme", "DELETE", f"/v1/webhooks/{hook}")
+
+    def _limiting(self) -> None:
+        path = "/v1/companies/acme/quotas/h100-80gb"
+        budget = {"gpu_seconds": 7_200_000, "period": "month", "carries_over": True}
+        wanted = {"longest_s": 259_200, "budget": budget}
+        self.say("change_quota", "2,000 GPU-hours a month, and no lease over 72 hours", "admin", "PATCH", path, wanted)
+        ask = {"pool": "h100-80gb", "shape": {"gpus": 4}, "duration_s": 7200, "start": "2026-11-25T09:00:00+09:00"}
+        lease = self._sent("ask", "tomorrow", "acme", "POST", "/v1/leases", {**ask, "name": "nightly"}, told=False)[
+            "id"
+        ]
+        lower = {"gpus": 2}
+        self.say(
+            "change_quota", "2 GPUs: which promises are beyond it", "admin", "PATCH", f"{path}?dry_run=true", lower
+        )
+        self.say("change_quota", "2 GPUs, and one promise back", "admin", "PATCH", f"{path}?revoke={lease}", lower)
+        self.say("change_quota", "a promise that is not beyond it", "admin", "PATCH", f"{path}?revoke={UNKNOWN}", lower)
+        term = {"budget": {"gpu_seconds": 3600, "period": "term", "begins_at": "2026-12-01T00:00:00+09:00"}}
+        self.say("change_quota", "a term without an end", "admin", "PATCH", path, term)
+        half = {"gpu_seconds": 3_600_000, "period": "month"}
+        both = {
+            "quotas": [
+                {"pool": "h100-80gb", "gpus": 1, "open_asks": 5},
+                {"company": "acme", "pool": "h100-80gb", "gpus": 4, "budget": half},
+            ]
+        }
+        self.say("set_quotas", "with dry_run: what would be different", "admin", "PUT", "/v1/quotas?dry_run=true", both)
+        self.say("set_quotas", "a default, and one company's", "admin", "PUT", "/v1/quotas", both)
+        wrong = {"quotas": [*both["quotas"], {"company": "hooli", "pool": "h100-80gb", "gpus": 4}]}
+        self.say("set_quotas", "one of a company that there is not", "admin", "PUT", "/v1/quotas", wrong)
+        self.say("list_all_quotas", "what can be set again", "auditor", "GET", "/v1/quotas")
+        self.say("remove_quota", "the default instead: what would it be", "admin", "DELETE", f"{path}?dry_run=true")
+        self.say("remove_quota", "the default instead", "admin", "DELETE", path)
+        self.say("remove_quota", "one that follows the default", "admin", "DELETE", path)
+        self.say("remove_default", "a pool's", "admin", "DELETE", "/v1/quotas/h100-80gb")
+        self.say("remove_default", "of a pool that has none", "admin", "DELETE", "/v1/quotas/h100-80gb")
 
     def _end_of_tokens(self) -> None:
         tokens = httpx.get(f"{self.url}/v1/tokens", headers=self._bearer("admin"), trust_env=False).json()["items"]

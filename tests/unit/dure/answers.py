@@ -1,6 +1,6 @@
 """Wire values with defaults, and an API that answers what a test tells it to, without a socket."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -242,18 +242,59 @@ def a_company(name: str = "acme", title: str | None = "Acme Robotics") -> wire.C
     return wire.Company(name=name, title=title, created_at=NOW)
 
 
-def a_quota(pool: str = "h100-80gb", gpus: int = 16) -> wire.Quota:
+def a_quota(pool: str = "h100-80gb", gpus: int = 16, **more: Any) -> wire.Quota:
     return wire.Quota(
-        company="acme",
-        pool=pool,
-        gpus=gpus,
-        of_default=False,
-        held_gpus=8,
-        booked_gpus=12,
-        booked_ahead_gpu_seconds=14_400,
-        open=1,
-        periods=[],
-        beyond=[],
+        **{
+            "company": "acme",
+            "pool": pool,
+            "gpus": gpus,
+            "of_default": False,
+            "held_gpus": 8,
+            "booked_gpus": 12,
+            "booked_ahead_gpu_seconds": 14_400,
+            "open": 1,
+            "periods": [],
+            "beyond": [],
+            **more,
+        }
+    )
+
+
+def a_budget(gpu_seconds: int = 7_200_000, period: str = "month", **more: Any) -> wire.Budget:
+    """2,000 GPU-hours a month, unless others are said."""
+    return wire.Budget(**{"gpu_seconds": gpu_seconds, "period": period, **more})
+
+
+def a_period(gpu_seconds: int = 7_200_000, spent: int = 3600, booked: int = 7200, **more: Any) -> wire.BudgetStanding:
+    """November in Seoul."""
+    return wire.BudgetStanding(
+        **{
+            "begins_at": datetime(2026, 10, 31, 15, tzinfo=UTC),
+            "ends_at": datetime(2026, 11, 30, 15, tzinfo=UTC),
+            "gpu_seconds": gpu_seconds,
+            "spent_gpu_seconds": spent,
+            "booked_gpu_seconds": booked,
+            "left_gpu_seconds": gpu_seconds - spent - booked,
+            **more,
+        }
+    )
+
+
+def a_beyond(lease: str = "lea_06eqz8n1hg7k2m9v4r3t", limit: str = "gpus", **more: Any) -> wire.Beyond:
+    return wire.Beyond(
+        **{"lease": lease, "starts_at": in_s(3600), "ends_at": in_s(7200), "gpus": 8, "limit": limit, **more}
+    )
+
+
+def an_import(*changes: wire.QuotaChange, same: int = 0, revoked: Sequence[str] = ()) -> wire.QuotaImported:
+    return wire.QuotaImported(changes=list(changes), same=same, revoked=list(revoked))
+
+
+def a_change(company: str | None = "acme", pool: str = "h100-80gb", **more: Any) -> wire.QuotaChange:
+    """From 16 GPUs to 8."""
+    before, after = wire.QuotaSet(gpus=16), wire.QuotaSet(gpus=8)
+    return wire.QuotaChange(
+        **{"company": company, "pool": pool, "before": before, "after": after, "beyond": [], **more}
     )
 
 

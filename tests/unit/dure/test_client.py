@@ -32,10 +32,18 @@ def a_client(api: Api, **more: Any) -> Client:
         (lambda c: c.add_company(wire.CompanyCreate(name="acme")), "POST", "/v1/companies", answers.a_company()),
         (lambda c: c.company("acme"), "GET", "/v1/companies/acme", answers.a_company()),
         (
-            lambda c: c.set_quota("acme", "p", wire.QuotaSet(gpus=8)),
-            "PUT",
+            lambda c: c.set_quota("acme", "p", wire.QuotaPatch(gpus=8)),
+            "PATCH",
             "/v1/companies/acme/quotas/p",
             answers.a_quota(),
+        ),
+        (lambda c: c.remove_quota("acme", "p"), "DELETE", "/v1/companies/acme/quotas/p", answers.a_quota()),
+        (lambda c: c.remove_default_quota("p"), "DELETE", "/v1/quotas/p", wire.QuotaOf(pool="p", gpus=4)),
+        (
+            lambda c: c.import_quotas(wire.QuotaImport(quotas=[wire.QuotaOf(pool="p", gpus=4)])),
+            "PUT",
+            "/v1/quotas",
+            answers.an_import(answers.a_change()),
         ),
         (
             lambda c: c.issue_token(wire.TokenIssue(role=wire.Role.ADMIN)),
@@ -95,6 +103,7 @@ def test_a_route_is_called_and_its_answer_read(
     [
         (lambda c: c.companies(), "/v1/companies", answers.a_company()),
         (lambda c: c.quotas("acme"), "/v1/companies/acme/quotas", answers.a_quota()),
+        (lambda c: c.all_quotas(), "/v1/quotas", wire.QuotaOf(pool="p", gpus=4)),
         (lambda c: c.tokens(), "/v1/tokens", answers.a_token()),
         (lambda c: c.pools(), "/v1/pools", answers.a_pool()),
         (lambda c: c.nodes(), "/v1/nodes", answers.a_node()),

@@ -99,8 +99,8 @@ def test_why_is_refused_where_nothing_is_changed(api: Api, run: Run) -> None:
 
 
 def test_why_goes_with_what_is_changed_before_and_after_the_command(api: Api, run: Run) -> None:
-    api.on("PUT", "/v1/companies/acme/quotas/h100-80gb", a_quota())
+    api.on("PATCH", "/v1/companies/acme/quotas/h100-80gb", a_quota())
     for line in (("--why", "half is spent", "quota", "set"), ("quota", "set", "--why", "half is spent")):
         assert run(*line, "acme", "h100-80gb", "--gpus", "3").exit_code == 0
     assert {request.url.params["reason"] for request in api.seen} == {"half is spent"}
-    assert wire.QuotaSet.model_validate_json(api.seen[0].content).gpus == 3
+    assert wire.QuotaPatch.model_validate_json(api.seen[0].content).gpus == 3

@@ -12,7 +12,7 @@ from tests.unit.dure.screen import SEOUL, text
 def test_a_company_is_shown_with_its_quotas() -> None:
     shown = text(companies.company(a_company(), [a_quota()], SEOUL))
     assert "Acme Robotics" in shown
-    assert shown.splitlines()[-1].split() == ["h100-80gb", "16", "8", "12", "-", "-", "-"]
+    assert shown.splitlines()[-1].split() == ["h100-80gb", "16", "8", "12", "–", "–", "–"]
 
 
 @pytest.mark.parametrize(
