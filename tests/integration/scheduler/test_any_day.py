@@ -182,8 +182,8 @@ class AnyDay(RuleBasedStateMachine):
     @invariant()
     def nobody_is_above_its_quota_but_for_what_was_promised_before_it_was_lowered(self) -> None:
         with self.world.db.snapshot() as session:
-            for who in COMPANIES:
-                now_held = limits.held(leases.booked(session, company=who, pool="h100")).since(self.now)
+            for who, booked in leases.booked(session, "h100", COMPANIES).items():
+                now_held = limits.held(booked).since(self.now)
                 most = self.world.quota(who, now=self.now).gpus
                 for at in (self.now, *(at for at in now_held.times if at > self.now)):
                     assert now_held.at(at) <= max(most, self.held[who].at(at))
