@@ -245,7 +245,7 @@ class Client(Using):
         return self._post(f"/v1/leases/{segment(lease_id)}/release", None, wire.Lease)
 
     def keep(self, lease_id: str) -> wire.Lease:
-        """Keeps an active lease on which nothing runs yet. Raises KeepsSpent."""
+        """Keeps an active lease that would be given back, as nothing or hardly anything runs on it. Raises KeepsSpent."""
         return self._post(f"/v1/leases/{segment(lease_id)}/keep", None, wire.Lease)
 
     def preview_release(self, lease_id: str) -> wire.EndPreview:

@@ -69,6 +69,10 @@ class Pool(Wire):
     loss_grace_s: int = 300
     no_show_after_s: int | None = None
     keeps: int = 2
+    idle_after_s: int | None = None
+    idle_below_ppm: int = 50_000
+    inference_idle_after_s: int | None = None
+    inference_idle_below_ppm: int = 10_000
     contended: Contended = "none"
     contended_ppm: int = 900_000
     half_life_s: int = 604_800

@@ -75,6 +75,13 @@ class PoolPolicy(Wire):
     """A lease on which nothing runs for so many seconds after its start is given back; null: none is."""
     keeps: Annotated[int, Field(ge=0, le=10, strict=True)] = 2
     """How often a company may keep a lease that is to be given back."""
+    idle_after_s: Annotated[int, Field(ge=1200, le=604_800, strict=True)] | None = None
+    """A lease that hardly uses its GPUs for so many seconds is given back; null: none is. Not for inference."""
+    idle_below_ppm: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 50_000
+    """What is hardly: a mean utilisation of its GPUs, in millionths, under this in every five minutes."""
+    inference_idle_after_s: Annotated[int, Field(ge=1200, le=604_800, strict=True)] | None = None
+    """The same for leases for inference, which wait for requests."""
+    inference_idle_below_ppm: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 10_000
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
