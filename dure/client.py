@@ -54,6 +54,20 @@ class Client(Using):
         path = f"/v1/companies/{segment(company)}/quotas/{segment(pool)}"
         return self._delete(path, wire.Quota, params=_revoking((), dry_run=dry_run))
 
+    def set_share(self, company: str, pool: str, body: wire.ShareSet) -> wire.Share:
+        return self._put(f"/v1/pools/{segment(pool)}/shares/{segment(company)}", body, wire.Share)
+
+    def remove_share(self, company: str, pool: str) -> wire.Share:
+        """What it has without: one share, beside the groups."""
+        return self._delete(f"/v1/pools/{segment(pool)}/shares/{segment(company)}", wire.Share)
+
+    def set_share_group(self, pool: str, group: str, body: wire.ShareGroupSet) -> wire.ShareGroup:
+        """Makes the group, or gives it other shares."""
+        return self._put(f"/v1/pools/{segment(pool)}/share-groups/{segment(group)}", body, wire.ShareGroup)
+
+    def fair(self, pool: str) -> wire.FairPool:
+        return self._get("/v1/fair", wire.FairPool, params={"pool": pool})
+
     def quotas(self, company: str) -> Iterator[wire.Quota]:
         return self._items(f"/v1/companies/{segment(company)}/quotas", wire.Page[wire.Quota])
 
@@ -231,7 +245,7 @@ class Client(Using):
         return self._post(f"/v1/leases/{segment(lease_id)}/release", None, wire.Lease)
 
     def keep(self, lease_id: str) -> wire.Lease:
-        """Keeps an active lease on which nothing runs yet. Raises KeepsSpent."""
+        """Keeps an active lease that would be given back, as nothing or hardly anything runs on it. Raises KeepsSpent."""
         return self._post(f"/v1/leases/{segment(lease_id)}/keep", None, wire.Lease)
 
     def preview_release(self, lease_id: str) -> wire.EndPreview:

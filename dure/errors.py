@@ -190,6 +190,12 @@ class UnknownPool(NotFound):
     code = "unknown_pool"
 
 
+class UnknownGroup(NotFound):
+    """There is no such group of companies in the pool."""
+
+    code = "unknown_group"
+
+
 class UnknownQuota(NotFound):
     """The company has no quota of its own there, or the pool no default."""
 

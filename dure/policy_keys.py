@@ -105,6 +105,19 @@ def _seconds_or_none(name: str, takes: str) -> Key:
     )
 
 
+def _idle(name: str, example: str) -> tuple[Key, Key]:
+    return (
+        _seconds_or_none(f"{name}_after", "from 20m to 7d, for example 2h, or none"),
+        Key(
+            name=f"{name}_below",
+            fields=(f"{name}_below_ppm",),
+            read=lambda text: (part(text),),
+            write=show_part,
+            takes=f"from 0.0001% to 100%, for example {example}",
+        ),
+    )
+
+
 def _word(name: str, takes: str) -> Key:
     return Key(name=name, fields=(name,), read=lambda text: (text,), write=str, takes=takes)
 
@@ -141,6 +154,18 @@ POOL = (
         write=str,
         takes="a whole number from 0 to 10, for example 2",
     ),
+    *_idle("idle", "5%"),
+    *_idle("inference_idle", "1%"),
+    _word("contended", "none, booked or always"),
+    Key(
+        name="contended_over",
+        fields=("contended_ppm",),
+        read=lambda text: (part(text),),
+        write=show_part,
+        takes="from 0% to 100%, for example 90%",
+    ),
+    _seconds("half_life", "from 1m to 3650d, for example 7d"),
+    _seconds("entry", "from 0s to 60d, for example 1h"),
     Key(
         name="empty_memory",
         fields=("empty_memory_bytes",),

@@ -9,7 +9,7 @@ from scheduler.loop import Loop
 from scheduler.store import counting, deliveries, due, idempotency, offers
 from scheduler.store.db import Database
 from scheduler.store.leader import fence
-from scheduler.turns import mix
+from scheduler.turns import counts, mix
 
 log = structlog.get_logger()
 
@@ -30,6 +30,7 @@ def schedule(db: Database, clock: DatabaseClock, loop: Loop) -> BackgroundSchedu
     jobs.add_job(lambda: count_leases(db, loop, clock.now()), "interval", id="count_leases", minutes=1, jitter=5)
     jobs.add_job(lambda: forget_use(db, loop, clock.now()), "interval", id="forget_use", minutes=60, jitter=300)
     jobs.add_job(lambda: renew_mixes(db, loop, clock.now()), "interval", id="renew_mixes", minutes=5, jitter=30)
+    jobs.add_job(lambda: count_uses(db, loop, clock.now()), "interval", id="count_uses", seconds=60, jitter=5)
     jobs.start()
     return jobs
 
@@ -94,4 +95,22 @@ def renew_mixes(db: Database, loop: Loop, now: float) -> dict[str, Mix]:
         if renewed is not None:
             found[pool] = renewed
             log.info("the mix of asks was renewed", action="mix_renew", pool=pool, weights=dict(renewed.weights))
+    return found
+
+
+def count_uses(db: Database, loop: Loop, now: float) -> list[str]:
+    """Counts what companies used of contended pools, which decides whose turn it is; only the leader does.
+
+    The pools that were counted.
+    """
+    epoch, found = loop.epoch, list[str]()
+    if epoch is None:
+        return found
+    with db.snapshot() as session:
+        pools = [pool.pool for pool in due.pools(session, now=now)]
+    for pool in pools:
+        with db.begin() as session:
+            fence(session, epoch)
+            if counts.count(session, loop.service.books, pool, now=now) is not None:
+                found.append(pool)
     return found

@@ -1,22 +1,25 @@
-"""How a company keeps a lease on which nothing runs yet, and which would be given back."""
+"""How a company keeps a lease on which nothing, or hardly anything, runs, and which would be given back."""
 
 from dure import wire
 from dure.errors import KeepsSpent, WrongState
 from scheduler.actor import Actor
 from scheduler.core.model import State
 from scheduler.service import Service, locked_lease
-from scheduler.store import attendance, audit, leases, pools, records
+from scheduler.store import attendance, audit, idling, leases, pools, records
 from scheduler.store.db import Session
 
 
 def keep(service: Service, session: Session, lease_id: str, *, actor: Actor, now: float) -> wire.Lease:
-    """Waits for its company anew, as long as for its start. Raises UnknownLease, WrongState, KeepsSpent."""
+    """Waits for its company anew, for nothing and for hardly anything. Raises UnknownLease, WrongState, KeepsSpent."""
     row, lease = locked_lease(session, lease_id, actor)
     now = max(now, service.clock())
     pool = pools.row(session, row.pool)
     found = attendance.get(session, row.id)
-    if lease.state is not State.ACTIVE or pool.no_show_after_s is None or found.shown_at is not None:
-        why = _nothing_to_keep(row.state, pool.no_show_after_s, shown=found.shown_at is not None)
+    waits_s = [] if found.shown_at is not None or pool.no_show_after_s is None else [pool.no_show_after_s]
+    idle_after_s = idling.after_s(pool, row)
+    waits_s += [] if idle_after_s is None else [idle_after_s]
+    if lease.state is not State.ACTIVE or not waits_s:
+        why = _nothing_to_keep(row.state, shown=pool.no_show_after_s is not None)
         raise WrongState(f"lease {row.id} need not be kept: {why}", numbers={"state": row.state})
     if found.kept >= pool.keeps:
         raise KeepsSpent(
@@ -25,7 +28,7 @@ def keep(service: Service, session: Session, lease_id: str, *, actor: Actor, now
             numbers={"kept": found.kept, "keeps": pool.keeps},
         )
     kept = attendance.keep(session, row.id, now=now)
-    until = records.time(int(now) + pool.no_show_after_s)
+    until = records.time(int(now) + min(waits_s))
     records.event(session, row, "kept", at=now, detail={"kept": kept, "keeps": pool.keeps, "until": until})
     audit.record(
         session,
@@ -39,9 +42,7 @@ def keep(service: Service, session: Session, lease_id: str, *, actor: Actor, now
     return leases.to_wires(session, [row])[0]
 
 
-def _nothing_to_keep(state: str, after_s: int | None, *, shown: bool) -> str:
+def _nothing_to_keep(state: str, *, shown: bool) -> str:
     if state != State.ACTIVE.value:
         return f"it is {state}, and only an active one is given back"
-    if after_s is None:
-        return "its pool gives none back"
-    return "something runs or ran on it" if shown else "it is not waited for"
+    return "something runs or ran on it" if shown else "its pool gives none back"

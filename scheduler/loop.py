@@ -18,7 +18,7 @@ from scheduler.store import due, generation
 from scheduler.store.books import Books
 from scheduler.store.db import Database, Session
 from scheduler.store.leader import Deposed, Lead, fence
-from scheduler.turns import attendance, budgets, queue, renewals, silence, starts, stops, warnings
+from scheduler.turns import attendance, budgets, idling, queue, renewals, silence, starts, stops, warnings
 
 R = TypeVar("R")
 log = structlog.get_logger()
@@ -142,19 +142,25 @@ class Loop:
         if self.clock.stepped:
             return
         with self.db.snapshot() as session:
-            found = attendance.due(session, now=self.clock.now())
-        for pool in found:
-            try:
-                looked = self._committed(
-                    lambda session, pool=pool: attendance.look(session, pool, now=self.clock.now())
-                )
-            except Unavailable as error:
-                self._put_off(pool, error)
-                continue
-            for one in looked:
+            absent = attendance.due(session, now=self.clock.now())
+            idle = idling.due(session, now=self.clock.now())
+        for pool in absent:
+            for one in self._looked(pool, attendance.look):
                 log.info(
                     "nothing ran on a lease, or something does now", action="attendance", lease=one.lease, step=one.step
                 )
+        for pool in idle:
+            for one in self._looked(pool, idling.look):
+                if one.step in (idling.Step.WARN, idling.Step.GIVE_BACK):
+                    log.info("a lease hardly uses its GPUs", action="idling", lease=one.lease, step=one.step)
+
+    def _looked(self, pool: str, look: Callable[[Session, str, float], list[R]]) -> list[R]:
+        """One pool whose lock somebody holds for too long does not stop the others; it is looked at again next turn."""
+        try:
+            return self._committed(lambda session: look(session, pool, self.clock.now()))
+        except Unavailable as error:
+            self._put_off(pool, error)
+            return []
 
     def _apart(self, pool: due.DuePool, turn: Callable[[due.DuePool], None]) -> None:
         """One pool whose lock somebody holds for too long does not stop the others; it is tried again next turn."""

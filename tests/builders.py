@@ -150,4 +150,5 @@ def looks(book: Book) -> tuple[object, ...]:
     free = {node: book.free.steps(row) for node, row in book.rows.items()}
     left = {company: book.left(company) for company in sorted({*book.accounts, *book.quotas})}
     waiting = [(key, book.waiting.table[place].tolist()) for place, key in enumerate(book.waiting.keys)]
-    return free, dict(book.nodes), dict(book.leases), dict(book.drains), left, len(waiting)
+    fair = book.fair.shares, book.fair.groups, book.fair.uses, book.fair.parts, book.calm.steps(0)
+    return free, dict(book.nodes), dict(book.leases), dict(book.drains), left, len(waiting), fair

@@ -108,11 +108,11 @@ def release_lease(lease: wire.Id, call: PersonWrites, dry_run: DryRun = False) -
 @router.post(
     "/{lease}/keep",
     response_model=wire.Lease,
-    summary="Keep a lease on which nothing runs yet",
+    summary="Keep a lease that would be given back",
     openapi_extra=own(UnknownLease, WrongState, KeepsSpent),
 )
 def keep_lease(lease: wire.Id, call: PersonWrites) -> Response:
-    """It is not given back for as long again as its pool's policy waits for something to run; a few times, by that policy."""
+    """Its pool's policy waits anew for something to run on it, or for it to use its GPUs; a few times, by that policy."""
     return call.write(lambda at: answers.ok(keeping.keep(at.service, at.session, lease, actor=at.actor, now=at.now)))
 
 

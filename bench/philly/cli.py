@@ -3,6 +3,10 @@
 Nodes have 8 GPUs, a box is as long as the job will run, and every ask goes to the scheduler's own core at its minute.
 EASY backfilling on the same nodes, under the same quota and gap, is beside it, and EASY that only counts GPUs, as if they
 were no nodes. They promise nothing.
+
+With `--shares 1:10` the companies have shares from 1 to 10, in equal steps in the order of their names, and every instant
+is contended. Beside what each then had in the time in which it was backlogged stands its weighted max-min, worked out
+afterwards; EASY knows no shares and is left out.
 """
 
 import argparse
@@ -10,12 +14,13 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bench import data, machine, results
 from bench.data import NoData
 from bench.gangs import GPUS_PER_NODE
-from bench.philly import easy, report, trace
+from bench.philly import easy, fairness, report, sharing, trace
 from bench.philly.drive import NodesDrive
 from bench.philly.report import Replayed
 from bench.philly.shapes import shape
@@ -23,9 +28,10 @@ from bench.philly.trace import BadTrace, CompanyJob, Trace
 from bench.replay import easy as counting
 from bench.replay import options
 from bench.replay.drive import FOR_EVER_S
-from bench.results import Result, Value
+from bench.results import Result, Row, Value
 from dure import times
 from scheduler import warming
+from scheduler.core.contention import ALWAYS
 from scheduler.core.model import PPM, Policy
 from scheduler.core.rules import LATE_SLOTS, RULES
 
@@ -45,22 +51,35 @@ def main(words: Sequence[str]) -> int:
         return 2
     warming.warm()
     described = machine.described()
-    replayed = replay(found, gpus=wanted.gpus, quota=wanted.gpus * wanted.quota // 100, policy=_policy(wanted))
-    for warning in (*wanted.notes, *report.warnings(found, replayed.never_fit)):
-        _say(warning)
-    figures, classes, settings = report.figures(replayed), report.classes(replayed), _said(wanted, found)
+    figures, classes, settings = *_measured(found, wanted), _said(wanted, found)
+    names = ("philly", "philly-classes") if wanted.shares is None else ("philly-shares", "philly-shares-companies")
     kept = [
         Result(measure=measure, settings=settings, machine=described, rows=rows)
-        for measure, rows in (("philly", [figures]), ("philly-classes", classes))
+        for measure, rows in zip(names, ([figures], classes), strict=True)
+        if rows
     ]
     if wanted.json:
         print(json.dumps(settings | figures | {"classes": classes}, indent=1))
     else:
         for name, value in (settings | figures).items():
-            print(f"{name:42}{value:,.4g}" if isinstance(value, float) else f"{name:42}{value}")
-        print(f"\n{results.table(kept[1])}")
+            print(f"{name:50}{value:,.4g}" if isinstance(value, float) else f"{name:50}{value}")
+        print("".join(f"\n{results.table(result)}" for result in kept[1:]))
     _say("kept in " + " and ".join(str(results.keep(result)) for result in kept))
     return 1 if figures["promises_broken"] else 0
+
+
+def _measured(found: Trace, wanted: argparse.Namespace) -> tuple[dict[str, Value], list[Row]]:
+    """The figures, and a row each for the parts of them."""
+    quota, policy = wanted.gpus * wanted.quota // 100, _policy(wanted)
+    if wanted.shares is not None:
+        jobs = [job for job in found.jobs if _fits(job.processors, wanted.gpus, quota)]
+        shares = sharing.skewed(found.companies, *wanted.shares)
+        shared = fairness.replay(jobs, gpus=wanted.gpus, quota=quota, policy=policy, shares=shares)
+        return fairness.figures(shared), fairness.rows(shared)
+    replayed = replay(found, gpus=wanted.gpus, quota=quota, policy=policy)
+    for warning in (*wanted.notes, *report.warnings(found, replayed.never_fit)):
+        _say(warning)
+    return report.figures(replayed), report.classes(replayed)
 
 
 def replay(found: Trace, *, gpus: int, quota: int, policy: Policy) -> Replayed:
@@ -101,7 +120,10 @@ def _whole() -> Path:
 def _policy(wanted: argparse.Namespace) -> Policy:
     """No horizon: the trace knows none, so everything is promised a start."""
     slack_ppm = round(wanted.slack * PPM)
-    return Policy(version="philly", horizon_s=FOR_EVER_S, gap_s=wanted.gap, rule=wanted.rule, slack_ppm=slack_ppm)
+    plain = Policy(version="philly", horizon_s=FOR_EVER_S, gap_s=wanted.gap, rule=wanted.rule, slack_ppm=slack_ppm)
+    if wanted.shares is None:
+        return plain
+    return replace(plain, contended=ALWAYS, half_life_s=wanted.half_life, entry_s=wanted.entry)
 
 
 def _said(wanted: argparse.Namespace, found: Trace) -> dict[str, Value]:
@@ -114,7 +136,13 @@ def _said(wanted: argparse.Namespace, found: Trace) -> dict[str, Value]:
         "gap_s": wanted.gap,
         "rule": wanted.rule,
         "slack": wanted.slack,
-    }
+    } | _shares_said(wanted)
+
+
+def _shares_said(wanted: argparse.Namespace) -> dict[str, Value]:
+    if wanted.shares is None:
+        return {}
+    return {"shares": "{}:{}".format(*wanted.shares), "half_life_s": wanted.half_life, "entry_s": wanted.entry}
 
 
 def _say(sentence: str) -> None:
@@ -130,6 +158,14 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     says("--gap", type=_seconds, default=0, help="between two leases on a GPU, for example 30s (default: none)")
     says("--slack", type=_slack, help=f"part of its box by which an ask may be promised later (default: {SLACK})")
     says("--rule", choices=sorted(RULES), default=LATE_SLOTS, help="(default: %(default)s)")
+    says(
+        "--shares",
+        type=_shares,
+        metavar="LOW:HIGH",
+        help="of the companies, for example 1:10 (default: nobody has any)",
+    )
+    says("--half-life", type=_seconds, default=fairness.HALF_LIFE_S, help="of what was used, with --shares (default: %(default)s s)")  # fmt: skip
+    says("--entry", type=_seconds, default=3600, help="so much of a box counts as it is granted, with --shares (default: %(default)s s)")  # fmt: skip
     says("--asks", type=_within(1, 10**7), help="only the first so many")
     says("--json", action="store_true", help="the figures as JSON")
     wanted = parser.parse_args(words)
@@ -161,6 +197,14 @@ def _slack(text: str) -> float:
     if not 0 <= found <= 1000:
         raise argparse.ArgumentTypeError(f"{text!r} is no part of a box: give a number from 0 to 1,000")
     return found
+
+
+def _shares(text: str) -> tuple[int, int]:
+    low, colon, high = text.partition(":")
+    number = _within(1, 1000)
+    if not colon or number(low) > number(high):
+        raise argparse.ArgumentTypeError(f"{text!r} are no shares: give the least and the most, for example 1:10")
+    return number(low), number(high)
 
 
 def _seconds(text: str) -> int:

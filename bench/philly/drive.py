@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Sequence
+from typing import Self
 
 from bench.gangs import GPUS_PER_NODE
 from bench.philly.shapes import shape
@@ -17,7 +18,7 @@ class NodesDrive(Drive):
     __slots__ = ()
 
     @classmethod
-    def on(cls, jobs: Sequence[CompanyJob], *, gpus: int, quota: int, policy: Policy) -> "NodesDrive":
+    def on(cls, jobs: Sequence[CompanyJob], *, gpus: int, quota: int, policy: Policy) -> Self:
         """On so many GPUs; a company may hold `quota` of them at once."""
         nodes = [
             Node(id=NodeId(f"n{number:05}"), capacity=GPUS_PER_NODE, nominal=GPUS_PER_NODE)

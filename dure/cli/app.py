@@ -10,6 +10,7 @@ from dure.cli import (
     decision,
     events,
     exits,
+    fair,
     lease,
     ledger,
     node,
@@ -18,6 +19,7 @@ from dure.cli import (
     pool,
     quota,
     report,
+    share,
     status,
     token,
     usage,
@@ -72,6 +74,8 @@ app.add_typer(pool.app, name="pool")
 app.add_typer(node.app, name="node")
 app.add_typer(company.app, name="company")
 app.add_typer(quota.app, name="quota")
+app.add_typer(share.app, name="share")
+app.add_typer(fair.app, name="fair")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(token.app, name="token")
 audit.register(app)

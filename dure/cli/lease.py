@@ -95,9 +95,9 @@ def release(terminal: Terminal, lease_id: LeaseId, *, dry_run: DryRun = False) -
 
 @command(app, "keep", changes=True)
 def keep(terminal: Terminal, lease_id: LeaseId) -> None:
-    """Keep a lease on which nothing runs yet.
+    """Keep a lease that would be given back.
 
-    It is waited for once more before it is given back; a few times, by the pool's policy.
+    Nothing, or hardly anything, runs on it. It is waited for once more; a few times, by the pool's policy.
     """
     from dure.render import leases
 

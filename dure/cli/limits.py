@@ -33,6 +33,10 @@ _POLICY = {
     "reserve_over_s": ("--reserve", "over 0s to 60d; for example 2%:1h"),
     "seniority_s": ("--seniority", "from 0s to 60d; for example 6h"),
     "renews_before_s": ("--renews-before", "from 1m to 1d; for example 30m"),
+    "contended": ("--contended", "none, always, or over a part of the pool; for example 90%"),
+    "contended_ppm": ("--contended", "none, always, or from 0% to 100%; for example 90%"),
+    "half_life_s": ("--half-life", "from 1m to 3650d; for example 7d"),
+    "entry_s": ("--entry", "from 0s to 60d; for example 1h"),
 }
 
 _FIELDS = {
@@ -81,6 +85,9 @@ _FIELDS = {
     ),
     ("WebhookCreate", "label"): ("--label", f"{_LABEL}; for example on-call"),
     ("WebhookCreate", "company"): ("--company", COMPANY),
+    ("ShareSet", "shares"): ("--shares", "a whole number from 1 to 1000000; for example 3"),
+    ("ShareSet", "group"): ("--group", COMPANY),
+    ("ShareGroupSet", "shares"): ("--shares", "a whole number from 1 to 1000000; for example 3"),
     **{
         (model, field): said
         for model in ("QuotaSet", "QuotaPatch", "QuotaOf")
@@ -109,7 +116,7 @@ _FIELDS = {
     **{(model, field): said for model in ("PolicyChange", "PoolCreate") for field, said in _POLICY.items()},
     ("PolicyChange", ""): (
         "--rule",
-        "or --slack, --reserve, --seniority, --extension-closes, --renews-before: say what to change; for example --slack 5%",
+        "or another of its options: say what to change; for example --slack 5%",
     ),
     ("PolicyChange", "extension_closes_s"): ("--extension-closes", "from 0s to 1d; for example 10m"),
     ("PolicyIf", "rule"): (

@@ -47,6 +47,20 @@ RenewsBefore = Annotated[
         help="So long before extending closes a lease renews itself, or a quarter of its length before: 30m.",
     ),
 ]
+Contended = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PERCENT",
+        help="Shares count where more than that of the pool is booked: 90%, always, or none.",
+    ),
+]
+HalfLife = Annotated[
+    str | None, typer.Option(metavar="DURATION", help="What was used counts half after that, for shares: 7d.")
+]
+Entry = Annotated[
+    str | None,
+    typer.Option(metavar="DURATION", help="So much of a lease counts as it is granted, for shares: 1h."),
+]
 Name = Annotated[str, typer.Argument(metavar="POOL", help="Its name, for example h100-80gb.")]
 
 
@@ -75,6 +89,9 @@ def add(  # noqa: PLR0913 (one parameter an option)
     slack: Slack = None,
     reserve: Reserve = None,
     seniority: Seniority = None,
+    contended: Contended = None,
+    half_life: HalfLife = None,
+    entry: Entry = None,
 ) -> None:
     """Add a pool.
 
@@ -91,6 +108,7 @@ def add(  # noqa: PLR0913 (one parameter an option)
         extension_closes_s=seconds("--extension-closes", extension_closes),
         empty_memory_bytes=empty_memory_mib << 20,
         **_policy(rule, slack, reserve, seniority, renews_before),
+        **_shares(contended, half_life, entry),
     )
     with terminal.client() as client:
         added = client.add_pool(body)
@@ -98,7 +116,7 @@ def add(  # noqa: PLR0913 (one parameter an option)
 
 
 @command(app, "policy", changes=True)
-def policy(
+def policy(  # noqa: PLR0913 (one parameter an option)
     terminal: Terminal,
     name: Name,
     *,
@@ -110,6 +128,9 @@ def policy(
         str | None, typer.Option(metavar="DURATION", help="Until so long before its end a lease is extended.")
     ] = None,
     renews_before: RenewsBefore = None,
+    contended: Contended = None,
+    half_life: HalfLife = None,
+    entry: Entry = None,
 ) -> None:
     """Change how a pool promises.
 
@@ -119,7 +140,7 @@ def policy(
     from dure.render import fleet
 
     limits.name("POOL", name, limits.POOL)
-    said = _policy(rule, slack, reserve, seniority, renews_before)
+    said = _policy(rule, slack, reserve, seniority, renews_before) | _shares(contended, half_life, entry)
     if extension_closes is not None:
         said["extension_closes_s"] = seconds("--extension-closes", extension_closes)
     change = wire.PolicyChange.model_validate(said)
@@ -143,6 +164,20 @@ def _policy(
         said["seniority_s"] = None if seniority == NONE else seconds("--seniority", seniority)
     if renews_before is not None:
         said["renews_before_s"] = seconds("--renews-before", renews_before)
+    return said
+
+
+def _shares(contended: str | None, half_life: str | None, entry: str | None) -> dict[str, Any]:
+    """What was said of when shares count, and how."""
+    said: dict[str, Any] = {}
+    if contended in (NONE, "always"):
+        said["contended"] = contended
+    elif contended is not None:
+        said["contended"], said["contended_ppm"] = "booked", _ppm("--contended", contended)
+    if half_life is not None:
+        said["half_life_s"] = seconds("--half-life", half_life)
+    if entry is not None:
+        said["entry_s"] = seconds("--entry", entry)
     return said
 
 

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dure import times, wire
+from dure.render import shares
 from dure.render.maintenance import out, planned, shortly
 from dure.render.view import View, facts, table, timed
 
@@ -58,7 +59,13 @@ def _no_show(found: wire.Pool) -> str:
     if found.no_show_after_s is None:
         return "nothing is given back"
     after = times.show_duration(found.no_show_after_s)
-    return f"given back where nothing runs {after} after the start; kept at most {found.keeps} times"
+    return f"given back where nothing runs {after} after the start"
+
+
+def _idle(after_s: int | None, below_ppm: int) -> str:
+    if after_s is None:
+        return "nothing is given back"
+    return f"given back where under {below_ppm / 10_000:g} % is used for {times.show_duration(after_s)}"
 
 
 def pool(found: wire.Pool, view: View) -> RenderableType:
@@ -77,8 +84,12 @@ def pool(found: wire.Pool, view: View) -> RenderableType:
             ("extending", f"closes {times.show_duration(found.extension_closes_s)} before a lease's end"),
             ("renewal", f"{times.show_duration(found.renews_before_s)} before that, or a quarter of a lease's length"),
             ("rule", _rule(found)),
+            ("contended", shares.contended(found.contended, found.contended_ppm, found.half_life_s)),
             ("a loss", f"slips a promise once it lasted {times.show_duration(found.loss_grace_s)}"),
             ("no-show", _no_show(found)),
+            ("idle", _idle(found.idle_after_s, found.idle_below_ppm)),
+            ("inference", _idle(found.inference_idle_after_s, found.inference_idle_below_ppm)),
+            ("kept", f"what is to be given back, at most {found.keeps} times"),
             ("empty", f"no process and at most {found.empty_memory_bytes >> 20} MiB in use"),
             ("policy", view.none if found.policy_number is None else f"version {found.policy_number}"),
             ("added", view.full(found.created_at)),

@@ -81,6 +81,16 @@ from dure.wire.reports import (
     ReportAnswer,
     Text,
 )
+from dure.wire.shares import (
+    Contended,
+    FairCompany,
+    FairPool,
+    GroupName,
+    Share,
+    ShareGroup,
+    ShareGroupSet,
+    ShareSet,
+)
 from dure.wire.usage import CompanyUsage, ReportCut, ReportRow, ReportSum, Usage, UsageReport, Used
 from dure.wire.values import (
     EARLIEST,
@@ -139,6 +149,7 @@ __all__ = [
     "CompanyCreate",
     "CompanyName",
     "CompanyUsage",
+    "Contended",
     "Count",
     "Day",
     "Decision",
@@ -156,6 +167,8 @@ __all__ = [
     "EventData",
     "Explanation",
     "Extend",
+    "FairCompany",
+    "FairPool",
     "FieldError",
     "FreeStep",
     "Gpu",
@@ -163,6 +176,7 @@ __all__ = [
     "GpuReading",
     "GpuState",
     "GpuUuid",
+    "GroupName",
     "HeldGpu",
     "Id",
     "Instant",
@@ -238,6 +252,10 @@ __all__ = [
     "Rule",
     "Seconds",
     "Shape",
+    "Share",
+    "ShareGroup",
+    "ShareGroupSet",
+    "ShareSet",
     "Shrink",
     "Slip",
     "Slot",

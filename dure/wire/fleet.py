@@ -5,7 +5,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, model_serializer, model_validator
 
-from dure.wire.policy import PoolPolicy, Rule
+from dure.wire.policy import YEARS_S, PoolPolicy, Rule
+from dure.wire.shares import Contended
 from dure.wire.values import (
     HORIZON_S,
     CompanyName,
@@ -68,6 +69,14 @@ class Pool(Wire):
     loss_grace_s: int = 300
     no_show_after_s: int | None = None
     keeps: int = 2
+    idle_after_s: int | None = None
+    idle_below_ppm: int = 50_000
+    inference_idle_after_s: int | None = None
+    inference_idle_below_ppm: int = 10_000
+    contended: Contended = "none"
+    contended_ppm: int = 900_000
+    half_life_s: int = 604_800
+    entry_s: int = 3600
     policy_number: int | None = None
     """The version of the policy that it promises by."""
     created_at: Instant
@@ -89,6 +98,10 @@ class PolicyChange(Wire):
     seniority_s: Annotated[int | None, Field(ge=0, le=HORIZON_S, strict=True)] = None
     extension_closes_s: Annotated[int | None, Field(ge=0, le=86_400, strict=True)] = None
     renews_before_s: Annotated[int | None, Field(ge=60, le=86_400, strict=True)] = None
+    contended: Contended | None = None
+    contended_ppm: Annotated[int | None, Field(ge=0, le=1_000_000, strict=True)] = None
+    half_life_s: Annotated[int | None, Field(ge=60, le=YEARS_S, strict=True)] = None
+    entry_s: Annotated[int | None, Field(ge=0, le=HORIZON_S, strict=True)] = None
 
     @model_serializer
     def said(self) -> dict[str, Any]:
@@ -100,8 +113,8 @@ class PolicyChange(Wire):
     def _something(self) -> Self:
         if not self.said():
             raise ValueError(
-                "say what to change: rule, slack_ppm, reserve_ppm, reserve_over_s, seniority_s, extension_closes_s or "
-                "renews_before_s"
+                "say what to change: rule, slack_ppm, reserve_ppm, reserve_over_s, seniority_s, extension_closes_s, "
+                "renews_before_s, contended, contended_ppm, half_life_s or entry_s"
             )
         return self
 

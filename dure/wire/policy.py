@@ -7,9 +7,13 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, model_validator
 
 from dure import times
+from dure.wire.shares import Contended
 from dure.wire.values import HORIZON_S, Wire
 
 Rule = Literal["late-slots", "earliest-slot", "only-earlier"]
+
+YEARS_S = 3650 * 86_400
+"""The longest half-life."""
 
 _OF_THE_MACHINE = frozenset({"localtime", "posixrules", "Factory"})
 """Names that stand for another zone on each machine."""
@@ -59,11 +63,25 @@ class PoolPolicy(Wire):
     """What has waited longer than this goes first when room appears, and keeps its earliest slot."""
     loss_grace_s: Annotated[int, Field(ge=0, le=86_400, strict=True)] = 300
     """A promise slips for lost capacity only once that was lost for so many seconds: most of it comes back."""
+    contended: Contended = "none"
+    """When shares count: `none` never, `booked` where more than `contended_ppm` of the pool is booked, `always`."""
+    contended_ppm: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] = 900_000
+    half_life_s: Annotated[int, Field(ge=60, le=YEARS_S, strict=True)] = 604_800
+    """What was used, and what was entitled, counts half after so many seconds."""
+    entry_s: Annotated[int, Field(ge=0, le=HORIZON_S, strict=True)] = 3600
+    """Up to so many seconds of a lease count as it is granted, before they are used."""
 
     no_show_after_s: Annotated[int, Field(ge=60, le=86_400, strict=True)] | None = None
     """A lease on which nothing runs for so many seconds after its start is given back; null: none is."""
     keeps: Annotated[int, Field(ge=0, le=10, strict=True)] = 2
     """How often a company may keep a lease that is to be given back."""
+    idle_after_s: Annotated[int, Field(ge=1200, le=604_800, strict=True)] | None = None
+    """A lease that hardly uses its GPUs for so many seconds is given back; null: none is. Not for inference."""
+    idle_below_ppm: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 50_000
+    """What is hardly: a mean utilisation of its GPUs, in millionths, under this in every five minutes."""
+    inference_idle_after_s: Annotated[int, Field(ge=1200, le=604_800, strict=True)] | None = None
+    """The same for leases for inference, which wait for requests."""
+    inference_idle_below_ppm: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 10_000
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:

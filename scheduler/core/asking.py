@@ -10,9 +10,10 @@ from scheduler.core.calendar import Box, earliest
 from scheduler.core.instead import Instead
 from scheduler.core.model import Ask, Instant, Shape
 from scheduler.core.quota import FOR_EVER, Quota
+from scheduler.core.sharing import Turn, beyond
 
-Obstacle = Literal["quota", "budget", "ahead", "capacity"]
-"""What keeps an ask out of its window: GPUs at once, a period's budget, what is booked ahead, or the pool."""
+Obstacle = Literal["quota", "budget", "ahead", "share", "capacity"]
+"""What keeps an ask out of its window: GPUs at once, a period's budget, what is booked ahead, its share, or the pool."""
 
 Numbers = dict[str, int | str]
 
@@ -31,9 +32,12 @@ class Case:
     at_once: bool
     waited: bool
     box: Box
+    turn: Turn | None = None
 
     @classmethod
-    def of(cls, draft: Draft, ask: Ask, now: Instant, *, at_once: bool, waited: bool) -> "Case":
+    def of(
+        cls, draft: Draft, ask: Ask, now: Instant, *, at_once: bool, waited: bool, turn: Turn | None = None
+    ) -> "Case":
         quota = draft.quotas.get(ask.company) or Quota(company=ask.company, gpus=0)
         last = now + draft.policy.horizon_s - ask.duration_s
         if quota.furthest_s is not None:
@@ -54,6 +58,7 @@ class Case:
             at_once=at_once,
             waited=waited,
             box=box,
+            turn=turn,
         )
 
     @property
@@ -71,6 +76,14 @@ class Case:
         if limit is None or start <= soonest:
             return True
         return self.standing.ahead_gpu_seconds + shape.gpus * self.ask.duration_s <= limit
+
+    def beyond_share(self, gpus: int, start: int, slot: int) -> Instant | None:
+        """The first instant at which so many GPUs from `slot` on are above its company's share and not its turn's;
+        `start` is the earliest that they could have.
+        """
+        if self.turn is not None and self.turn.lets(start, start + self.ask.duration_s, self.lo):
+            return None
+        return beyond(self.draft, self.ask.company, gpus, slot, slot + self.ask.duration_s)
 
     @property
     def standing(self) -> Standing:

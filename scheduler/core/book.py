@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from scheduler.core import reserve
 from scheduler.core.budget import Standing
 from scheduler.core.codec import Item
+from scheduler.core.contention import calm
 from scheduler.core.draft import Draft, holds
+from scheduler.core.fairness import UNSHARED, Fair
 from scheduler.core.fragmentation import UNSEEN, Mix
 from scheduler.core.model import CompanyId, Drain, Lease, LeaseId, Node, NodeId, Policy
 from scheduler.core.profiles import Profiles
@@ -48,6 +50,9 @@ class Book:
     free: Profiles
     limits: Profiles
     waiting: Waiting
+    fair: Fair
+    calm: Profiles
+    """What can be booked over time before an instant is contended; kept up where there is such a thing."""
     mix: Mix
     """The sizes that are asked for here."""
     stranded: NDArray[np.int64]
@@ -70,8 +75,9 @@ class Book:
         quotas: Mapping[CompanyId, int | Quota] | None = None,
         drains: Iterable[Drain] = (),
         mix: Mix = UNSEEN,
+        fair: Iterable[Item] = (),
     ) -> "Book":
-        """A quota that is a number is of so many GPUs at once, and of nothing else."""
+        """A quota that is a number is of so many GPUs at once, and of nothing else; `fair` is shares, groups and uses."""
         known = {node.id: node for node in sorted(nodes, key=lambda node: node.id)}
         capacity, good_day = sum(node.capacity for node in known.values()), reserve.good_day(known.values())
         book = cls(
@@ -89,6 +95,8 @@ class Book:
             free=Profiles.flat([node.capacity for node in known.values()]),
             limits=Profiles.flat([reserve.unreserved(policy, capacity)]),
             waiting=Waiting(),
+            fair=UNSHARED,
+            calm=Profiles.flat([calm(policy, capacity) or 0]),
             mix=UNSEEN,
             stranded=np.zeros(1, np.int64),
             good_day=good_day,
@@ -98,6 +106,8 @@ class Book:
         )
         draft = Draft(book)
         draft.put_mix(mix)
+        for item in fair:
+            draft.apply(item)
         for company, quota in (quotas or {}).items():
             draft.set_quota(Quota(company=company, gpus=quota) if isinstance(quota, int) else quota)
         for drain in drains:
@@ -129,7 +139,7 @@ class Book:
             nodes = {**self.nodes, **{node.id: node for node in fresh}}
             policy = policies[-1] if policies else self.policy
             leases, drains = self.leases.values(), self.drains.values()
-            anew = Book.of(policy, nodes.values(), leases, self.quotas, drains, self.mix)
+            anew = Book.of(policy, nodes.values(), leases, self.quotas, drains, self.mix, self.fair.items())
             return anew.changed(item for item in found if not isinstance(item, Policy))
         draft = Draft(self)
         for item in found:
@@ -139,13 +149,14 @@ class Book:
     def since(self, now: int) -> "Book":
         """Forgets what is wholly past; decisions at `now` and later stay the same."""
         gap = self.policy.gap_s
-        free, limits = self.free.copy(), self.limits.copy()
-        free.forget(now)
-        limits.forget(now)
+        free, limits, quiet = self.free.copy(), self.limits.copy(), self.calm.copy()
+        for profiles in (free, limits, quiet):
+            profiles.forget(now)
         kept = {id_: lease for id_, lease in self.leases.items() if (lease.stops_at or 0) + gap > now or holds(lease)}
         drains = {id_: drain for id_, drain in self.drains.items() if drain.ends_at > now}
         reserved, tally = self.reserved & kept.keys(), Tally(self.tally.sum().since(now))
-        return replace(self, free=free, limits=limits, leases=kept, reserved=reserved, drains=drains, tally=tally)
+        rest = replace(self, leases=kept, reserved=reserved, drains=drains, tally=tally)
+        return replace(rest, free=free, limits=limits, calm=quiet)
 
     def digest(self, now: int) -> bytes:
         """32 bytes that stand for everything that decisions at `now` are made from, but for the policy.

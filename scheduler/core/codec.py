@@ -29,8 +29,9 @@ from scheduler.core.model import (
     Total,
 )
 from scheduler.core.quota import Period, Quota
+from scheduler.core.shares import Group, Share, Use, Uses
 
-Item = Lease | Node | Drain | Quota | Policy | Mix
+Item = Lease | Node | Drain | Quota | Policy | Mix | Share | Group | Uses
 """One thing that a book is made of."""
 
 Json = dict[str, Any]
@@ -53,16 +54,18 @@ _LIMITS = ("longest_s", "furthest_s", "ahead_gpu_seconds", "open_asks")
 
 
 def kind(item: Item) -> str:
-    """The word for its type: `lease`, `node`, `drain`, `quota`, `policy` or `mix`."""
+    """The word for its type: `lease`, `node`, `drain`, `quota`, `policy`, `mix`, `share`, `group` or `uses`."""
     return type(item).__name__.lower()
 
 
 def subject(item: Item) -> str:
     """What it is about: a later item of the same kind and subject replaces an earlier one."""
     match item:
-        case Quota():
+        case Quota() | Share():
             return item.company
-        case Policy() | Mix():
+        case Group():
+            return item.name
+        case Policy() | Mix() | Uses():
             return ""
         case _:
             return item.id
@@ -84,6 +87,8 @@ def encode(item: Item) -> Json:
             return _policy(item)
         case Mix():
             return {"weights": [list(pair) for pair in item.weights], "until": item.until}
+        case Share() | Group() | Uses():
+            return _fair(item)
 
 
 def decode(kind: str, value: Mapping[str, Any]) -> Item:
@@ -102,6 +107,8 @@ def decode(kind: str, value: Mapping[str, Any]) -> Item:
         case "mix":
             weights = tuple((size, weight) for size, weight in value["weights"])
             return Mix(weights=weights, until=Instant(value["until"]))
+        case "share" | "group" | "uses":
+            return _to_fair(kind, value)
         case _:
             raise ValueError(f"no item of a book is a {kind}")
 
@@ -183,6 +190,26 @@ def _to_quota(value: Mapping[str, Any]) -> Quota:
     return Quota(company=CompanyId(value["company"]), gpus=value["gpus"], periods=periods, **limits)
 
 
+def _fair(item: Share | Group | Uses) -> Json:
+    match item:
+        case Share():
+            group: Json = {"group": item.group} if item.group else {}
+            return {"company": item.company, "shares": item.shares} | group
+        case Group():
+            return {"name": item.name, "shares": item.shares}
+        case Uses():
+            return {"at": item.at, "of": [[one.company, one.used, one.entitled] for one in item.of]}
+
+
+def _to_fair(kind: str, value: Mapping[str, Any]) -> Share | Group | Uses:
+    if kind == "share":
+        return Share(**value)
+    if kind == "group":
+        return Group(**value)
+    found = (Use(company=CompanyId(company), used=used, entitled=entitled) for company, used, entitled in value["of"])
+    return Uses(at=Instant(value["at"]), of=tuple(found))
+
+
 def _policy(policy: Policy) -> Json:
     found: Json = {
         "version": policy.version,
@@ -195,13 +222,15 @@ def _policy(policy: Policy) -> Json:
         found |= {"reserve_ppm": policy.reserve_ppm, "reserve_over_s": policy.reserve_over_s}
     if policy.seniority_s is not None:
         found["seniority_s"] = policy.seniority_s
-    if policy.loss_grace_s != Policy.loss_grace_s:
-        found["loss_grace_s"] = policy.loss_grace_s
-    if policy.extension_closes_s != Policy.extension_closes_s:
-        found["extension_closes_s"] = policy.extension_closes_s
-    if policy.number:
-        found["number"] = policy.number
+    for name in _SELDOM:
+        if (value := getattr(policy, name)) != getattr(_PLAIN, name):
+            found[name] = value
     return found
+
+
+_SELDOM = ("loss_grace_s", "extension_closes_s", "contended", "contended_ppm", "half_life_s", "entry_s", "number")
+_PLAIN = Policy(version="", horizon_s=0, gap_s=0)
+"""What most pools do not say differently."""
 
 
 def encode_shape(shape: Shape) -> list[int]:

@@ -1,8 +1,8 @@
 """What an ask gets: a promise, a place in the queue, or a refusal that says what would work.
 
 `verdict` is the table of outcomes, read from top to bottom; what is refused by a company's own limits is in
-`scheduler.core.limits`, where a promise is pencilled in is the policy's rule (`scheduler.core.rules`). Fair shares are
-not looked at here.
+`scheduler.core.limits`, where a promise is pencilled in is the policy's rule (`scheduler.core.rules`). What
+waits for its company's turn gets it in `scheduler.core.serving`.
 """
 
 from collections import Counter
@@ -31,6 +31,8 @@ from scheduler.core.placement import place
 from scheduler.core.quota import FOR_EVER
 from scheduler.core.rules import RULES, moved_to
 from scheduler.core.shapes import most, resized
+from scheduler.core.sharing import Turn
+from scheduler.core.sharing import numbers as share_numbers
 
 _Numbers = dict[str, int | str]
 
@@ -144,24 +146,42 @@ def settled(plane: Book | Draft, one: Promise, lease_id: LeaseId, now: Instant) 
     )
 
 
-def verdict(draft: Draft, ask: Ask, now: Instant, *, at_once: bool = False, waited: bool = False) -> Verdict:
+def verdict(
+    draft: Draft,
+    ask: Ask,
+    now: Instant,
+    *,
+    at_once: bool = False,
+    waited: bool = False,
+    turn: Turn | None = None,
+) -> Verdict:
     """What an ask gets beside everything in the draft, which stays as it is.
 
     With `at_once` one that fits now starts now. One that `waited` in the queue is given its notice, if its window allows.
+    Its company's `turn` lets it beyond its share.
     """
     wanted, ask = ask, at_least(ask)
-    case = Case.of(draft, ask, now, at_once=at_once, waited=waited)
+    case = Case.of(draft, ask, now, at_once=at_once, waited=waited, turn=turn)
     if not fits_empty_pool(draft, ask.shape):  # before the limits: raising those would not help
         return Refusal(code=Code.NEVER_FITS, numbers=case.numbers() | could(case))
     if (refusal := beyond_limits(case)) is not None:
         return refusal
     start = earliest(draft, case.box, case.lo, case.hi)
-    if start is not None and case.may_book(ask.shape, start):
-        return _promise(case, start) if ask is wanted else _as_many_as_fit(case, wanted, start)
-    obstacle = case.obstacle() if start is None else "ahead"
-    numbers = case.numbers()
+    if start is None:
+        return _without(case, case.obstacle())
+    if not case.may_book(ask.shape, start):
+        return _without(case, "ahead")
+    found = _pencilled(case, start) if ask is wanted else _as_many_as_fit(case, wanted, start)
+    return found if isinstance(found, Promise) else _without(case, "share", found)
+
+
+def _without(case: Case, obstacle: Obstacle, beyond: Instant | None = None) -> Queued | Refusal:
+    """What an ask gets that has no start; `beyond` is where it would be above its company's share."""
+    draft, ask, numbers = case.draft, case.ask, case.numbers()
     if obstacle == "capacity":
         numbers |= case.out_of_service(case.hi + ask.duration_s)
+    if beyond is not None:
+        numbers |= share_numbers(draft, ask.company, beyond)
     if ask.queue:
         return Queued(code=_WAITS[obstacle], numbers=numbers, first_fit=first_fit(draft, ask, case.lo))
     numbers |= {"waits_for": obstacle} | case.instead().of_asked()
@@ -172,6 +192,7 @@ _WAITS: Mapping[Obstacle, Code] = {
     "quota": Code.WAITS_FOR_QUOTA,
     "budget": Code.WAITS_FOR_BUDGET,
     "ahead": Code.WAITS_FOR_AHEAD,
+    "share": Code.WAITS_FOR_SHARE,
     "capacity": Code.WAITS_FOR_CAPACITY,
 }
 
@@ -186,12 +207,25 @@ _OF_WAITING = frozenset({"waits_for", "out_of_service", "out_of_service_gpus"})
 """The numbers that say what a promise waits for."""
 
 
-def _promise(case: Case, start: Instant) -> Promise:
-    """The promise of an ask that could start at `start`, pencilled in by the policy's rule."""
-    ask, draft = case.ask, case.draft
+def _pencilled(case: Case, start: Instant) -> Promise | Instant:
+    """The promise of an ask that could start at `start`; or where that is above its company's share."""
     promised, slot = start, start
-    if ask.movable and not (case.at_once and start == case.now):
-        promised, slot = RULES[draft.policy.rule].pencil(draft, case.box, start, case.hi)
+    if case.ask.movable and not _at_once(case, start):
+        promised, slot = RULES[case.draft.policy.rule].pencil(case.draft, case.box, start, case.hi)
+    found = case.beyond_share(case.ask.shape.gpus, start, slot)
+    if found is not None and slot > start:
+        slot, found = start, case.beyond_share(case.ask.shape.gpus, start, start)
+    return _promise(case, start, promised, slot) if found is None else found
+
+
+def _at_once(case: Case, start: Instant) -> bool:
+    """Whether it starts as soon as it can: also who takes its turn, as those behind it would have its GPUs otherwise."""
+    return start == case.lo if case.turn is not None else case.at_once and start == case.now
+
+
+def _promise(case: Case, start: Instant, promised: Instant, slot: Instant) -> Promise:
+    """The promise of an ask that could start at `start`, pencilled in for `slot`."""
+    ask, draft = case.ask, case.draft
     numbers = case.numbers() | {
         "gpus": ask.shape.gpus,
         "wait_s": promised - case.now,
@@ -214,17 +248,23 @@ def _promise(case: Case, start: Instant) -> Promise:
     )
 
 
-def _as_many_as_fit(case: Case, wanted: Ask, start: Instant) -> Promise:
-    """The promise of an ask whose least size could start at `start`: as much of what it wanted as fits there too."""
+def _as_many_as_fit(case: Case, wanted: Ask, start: Instant) -> Promise | Instant:
+    """The promise of an ask whose least size could start at `start`: as much of what it wanted as fits there too, and as
+    its company's share allows. Or where its least size is above that.
+    """
 
     def fits(size: int) -> bool:
         shape = resized(wanted.shape, size)
-        return case.may_book(shape, start) and case.earliest(shape, wanted.duration_s, start, start) is not None
+        if not case.may_book(shape, start) or case.beyond_share(shape.gpus, start, start) is not None:
+            return False
+        return case.earliest(shape, wanted.duration_s, start, start) is not None
 
     most_ = most(fits, wanted.shape.nodes if isinstance(wanted.shape, Gang) else wanted.shape.gpus)
     shape = resized(wanted.shape, max(most_, wanted.min_size or 1))
     box = Box.of(case.draft, wanted.company, shape, wanted.duration_s)
-    promise = _promise(replace(case, ask=replace(wanted, shape=shape), box=box), start)
+    promise = _pencilled(replace(case, ask=replace(wanted, shape=shape), box=box), start)
+    if not isinstance(promise, Promise):
+        return promise
     return replace(promise, shape=shape, numbers={**promise.numbers, "asked_gpus": wanted.shape.gpus})
 
 

@@ -12,10 +12,12 @@ from scheduler.core import reserve
 from scheduler.core.budget import Standing
 from scheduler.core.codec import Item
 from scheduler.core.compiled import choose
+from scheduler.core.contention import NONE, calm
 from scheduler.core.fragmentation import Mix, forecast, stranded
 from scheduler.core.model import CompanyId, Drain, Lease, LeaseId, Node, Policy, State
 from scheduler.core.quota import HOLDING, Quota
 from scheduler.core.reserve import RESERVE
+from scheduler.core.shares import Group, Share, Uses
 from scheduler.core.tally import changes
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ class Draft:
 
     def __init__(self, book: "Book") -> None:
         self.policy, self.rows, self.names = book.policy, book.rows, book.names
-        self.mix, self.stranded = book.mix, book.stranded
+        self.mix, self.stranded, self.fair, self.calm = book.mix, book.stranded, book.fair, book.calm
         self._book = book
         self.nodes, self.open, self.drains, self.quotas = book.nodes, book.open, book.drains, book.quotas
         self.good_day, self.nominal, self.out_of_service = book.good_day, book.nominal, book.out_of_service
@@ -59,12 +61,17 @@ class Draft:
             free=self.free,
             limits=self.limits,
             waiting=self.waiting,
+            fair=self.fair.parted(self.policy, self.quotas) if self._reparted() else self.fair,
+            calm=self.calm,
             mix=self.mix,
             stranded=self.stranded,
             good_day=self.good_day,
             nominal=self.nominal,
             out_of_service=self.out_of_service,
         )
+
+    def _reparted(self) -> bool:
+        return self.fair is not self._book.fair or self.quotas is not self._book.quotas
 
     def apply(self, item: Item) -> None:
         """Replaces what the item is about; a policy, or a node that is not known, makes another book instead."""
@@ -79,6 +86,8 @@ class Draft:
                 self.set_quota(item)
             case Mix():
                 self.put_mix(item)
+            case Share() | Group() | Uses():
+                self.fair = self.fair.put(item)
             case Policy():
                 raise ValueError("a policy is not applied to a draft")
 
@@ -126,6 +135,7 @@ class Draft:
             self.policy, capacity
         )
         self.limits.shift(RESERVE, grown)
+        self._shift_calm(capacity, capacity + node.capacity - old.capacity)
         self.nodes = {**self.nodes, node.id: node}
         largest, self.good_day = max(self.good_day, default=0), reserve.good_day(self.nodes.values())
         self.out_of_service = reserve.out_of_service(self.nodes.values())
@@ -136,6 +146,11 @@ class Draft:
             self.put_mix(self.mix)
         self.open = self.open.copy()
         self.open[row] = node.open
+
+    def _shift_calm(self, capacity: int, grown: int) -> None:
+        before, after = calm(self.policy, capacity), calm(self.policy, grown)
+        if before is not None and after is not None:
+            self.calm.shift(0, after - before)
 
     def _reserve_again(self) -> None:
         """What is larger than all that long boxes have is not held to it, and that depends on how large the pool is."""
@@ -198,6 +213,8 @@ class Draft:
         if self.free is not self._book.free:
             return
         self.free, self.limits, self.waiting = self.free.copy(), self.limits.copy(), self.waiting.copy()
+        if self.policy.contended != NONE:
+            self.calm = self.calm.copy()
         self.leases = self._leases = dict(self.leases)
         self.reserved = self._reserved = set(self.reserved)
         self.accounts = self._accounts = dict(self.accounts)
@@ -211,6 +228,8 @@ class Draft:
             if node in self.rows:
                 self.free.add(self.rows[node], start, stop + self.policy.gap_s, sign * gpus)
         if holds(lease):
+            if self.policy.contended != NONE:
+                self.calm.add(0, start, stop, sign * lease.gpus)
             self.limits.add(self.account(lease.company), start, stop, sign * lease.gpus)
             if lease.id in self.reserved:
                 self.limits.add(RESERVE, start, stop, sign * lease.gpus)

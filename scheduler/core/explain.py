@@ -19,7 +19,7 @@ from scheduler.core.model import (
     Verdict,
 )
 
-INSTANTS = frozenset({"earliest_start", "furthest_start", "budget_ends"})
+INSTANTS = frozenset({"earliest_start", "furthest_start", "budget_ends", "contended_at"})
 """The numbers that are instants."""
 
 LARGEST = frozenset({"largest_gang_nodes", "largest_gpus"})
@@ -221,6 +221,12 @@ def _full(numbers: Numbers, ask: Ask) -> str:
     if numbers["waits_for"] == "ahead":
         had, limit = (words.gpu_hours(int(numbers[name])) for name in ("ahead_gpu_seconds", "limit_ahead_gpu_seconds"))
         return f"{ask.company} has booked {had} ahead and may book {limit}, and it could not start at once"
+    if numbers["waits_for"] == "share":
+        return (
+            f"{ask.company} would have more than its share of pool {ask.pool}, {words.counted(numbers['share_gpus'], 'GPU')}, from "
+            f"{words.time(int(numbers['contended_at']))} on, where others may want them ({numbers['share_held_gpus']} held or "
+            f"booked then), and it is not its turn yet"
+        )
     out, taken = "", "leased or booked"
     if "out_of_service" in numbers:
         out = f"; {numbers['out_of_service_gpus']} out of service for part of it, on {numbers['out_of_service']}"

@@ -69,6 +69,8 @@ class Cause(StrEnum):
     """Something ended, was cancelled or came back, so a queued ask fits."""
     QUOTA = "quota"
     """The same, where it was its company's quota that a queued ask waited for."""
+    SHARE = "share"
+    """It was its company's turn, where a queued ask waited for its share."""
     STARTED = "started"
     EXPIRED = "expired"
     RELEASED = "released"
@@ -242,7 +244,9 @@ class Policy:
     be promised later than its earliest start. Boxes over `reserve_over_s` together never take more than the pool less
     `reserve_ppm` of it. With `seniority_s`, what waits longer than that goes first. A promise slips for lost capacity
     only once that was lost for `loss_grace_s`: most of it comes back. An active lease is extended until
-    `extension_closes_s` before its end.
+    `extension_closes_s` before its end. `contended` is a name in `scheduler.core.contention`: what an instant is at which
+    shares count, for one of its rules where more than `contended_ppm` of the pool is booked. What was used is worth half
+    after each `half_life_s`, and of a lease up to `entry_s` are counted as it is granted.
     """
 
     version: str
@@ -255,6 +259,10 @@ class Policy:
     seniority_s: int | None = None
     loss_grace_s: int = 300
     extension_closes_s: int = 600
+    contended: str = "none"
+    contended_ppm: int = 900_000
+    half_life_s: int = 604_800
+    entry_s: int = 3600
     number: int = 0
 
 
@@ -269,6 +277,8 @@ class Code(StrEnum):
     WAITS_FOR_BUDGET = "waits_for_budget"
     WAITS_FOR_AHEAD = "waits_for_ahead"
     """Its company has booked as much ahead as it may."""
+    WAITS_FOR_SHARE = "waits_for_share"
+    """It would lift its company above its share of the pool where that is contended."""
     NEVER_FITS = "never_fits"
     QUOTA_EXCEEDED = "quota_exceeded"
     TOO_LONG = "too_long"

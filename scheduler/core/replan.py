@@ -6,19 +6,17 @@ then queued asks are decided again, in order. It is safe to do again at any time
 but earlier, and soon nobody at all.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from scheduler.core import decide
+from scheduler.core import decide, serving
 from scheduler.core.book import Book, Draft
-from scheduler.core.lease import queued, scheduled
+from scheduler.core.lease import queued
 from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, Queued, Refusal, State
 from scheduler.core.owed import give_back
 from scheduler.core.repair import Repaired, repair
 from scheduler.core.rules import RULES, moved_to, moves_earlier, pencilled, pull_all
-
-Queue = Sequence[tuple[LeaseId, Ask, Instant]]
-"""Queued asks in the order in which they are served, each with when it was asked."""
+from scheduler.core.serving import Queue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +85,9 @@ def _served(draft: Draft, queue: Queue, now: Instant) -> tuple[dict[LeaseId, Pro
     rule = RULES[draft.policy.rule]
     while True:
         before = len(promises)
-        for lease_id, ask, asked_at in queue:
-            if lease_id in promises:
-                continue
-            one = decide.verdict(draft, ask, now, waited=True)
+        waiting = [one for one in queue if one[0] not in promises]
+        for lease_id, one in serving.served(draft, waiting, now):
             if isinstance(one, Promise):
-                draft.put(scheduled(lease_id, ask, asked_at, one))
                 promises[lease_id] = one
                 left.pop(lease_id, None)
             else:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from scheduler.core.book import Draft
 from scheduler.core.calendar import Box, earliest, latest
 from scheduler.core.compiled import screen
+from scheduler.core.contention import NONE
+from scheduler.core.fairness import Ranks
 from scheduler.core.model import PPM, Instant, Lease, State
 from scheduler.core.placement import place
 
@@ -48,13 +50,24 @@ def _start_what_fits(draft: Draft, now: Instant) -> None:
         _pull_seniors(draft, now, draft.policy.seniority_s)
     if not _any_fits(draft, now):
         return
-    turn = draft.waiting.turn(now, draft.nominal)
+    turn = draft.waiting.turn(now, draft.nominal, _by_share(draft, now))
     place_ = _candidate(draft, now, turn, 0)
     while place_ < len(turn):
         lease = draft.leases[draft.waiting.keys[turn[place_]][1]]
         start = max(now + lease.notice_s, lease.start or 0)
         draft.put(moved_to(draft, lease, start, start))
         place_ = _candidate(draft, now, turn, place_ + 1)
+
+
+def _by_share(draft: Draft, now: Instant) -> NDArray[np.int64] | None:
+    """The places of companies in the order of their turns, by their rows of the limits; None where shares do not count."""
+    if draft.policy.contended == NONE:
+        return None
+    ranks = Ranks.of(draft.fair, draft.leases.values(), draft.policy, now)
+    found = np.zeros(len(draft.limits), np.int64)
+    for place_, company in enumerate(sorted(draft.accounts, key=lambda company: (ranks.rank(company), company))):
+        found[draft.accounts[company]] = place_
+    return found
 
 
 def _any_fits(draft: Draft, now: Instant) -> bool:

@@ -20,6 +20,7 @@ WHY: Mapping[str, str] = {
     Cause.MADE_WAY: "another lease needed those nodes, to be extended or to keep its start",
     Cause.CAPACITY: "something ended, was cancelled or came back, so that it fits",
     Cause.QUOTA: "its company's quota, which it waited for, leaves room for it",
+    Cause.SHARE: "its company's share, which it waited for, has room for it, or it was its company's turn",
 }
 """Causes of moves as clauses."""
 
@@ -129,6 +130,10 @@ def _started(_: str | None, detail: Detail) -> str:
     return f"It started {span(late_s)} after its promise{'' if cause is None else f' ({_plain(str(cause))})'}."
 
 
+def _percent(ppm: object) -> str:
+    return f"{int(str(ppm or 0)) / 10_000:g} %"
+
+
 def _amended(how: str | None, detail: Detail) -> str:
     said: list[str] = []
     if "ends_at" in detail:
@@ -147,8 +152,13 @@ HAPPENED: Mapping[str, Callable[[str | None, Detail], str]] = {
         "Its company was told that nothing runs on it, and that it is given back in "
         f"{span(int(detail.get('in_s') or 0))} if nothing does until then."
     ),
+    "idle_soon": lambda _, detail: (
+        f"Its company was told that it used {_percent(detail.get('utilization_ppm'))} of its GPUs, and under "
+        f"{_percent(detail.get('below_ppm'))} since {detail.get('since')}, and that it is given back in "
+        f"{span(int(detail.get('in_s') or 0))} if that stays so."
+    ),
     "kept": lambda _, detail: (
-        f"Its company kept it ({detail.get('kept')} of {detail.get('keeps')}): nothing need run on it until {detail.get('until')}."
+        f"Its company kept it ({detail.get('kept')} of {detail.get('keeps')}): it is not given back until {detail.get('until')}."
     ),
     "drain_notice": lambda _, detail: (
         f"Its company was told that node {detail.get('node')} is out of service from {detail.get('starts_at')} to "
@@ -196,7 +206,7 @@ ENDS: Mapping[str, str] = {
     Cause.RELEASED: "its company released it",
     Cause.REVOKED: "an admin revoked it",
     Cause.PREEMPTED: "it was preempted",
-    Cause.IDLE: "nothing ran on it",
+    Cause.IDLE: "it hardly used its GPUs",
     Cause.NO_SHOW: "nothing was started on it",
     Cause.NODE_LOST: "a node of it was lost",
 }

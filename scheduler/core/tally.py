@@ -11,9 +11,11 @@ from hashlib import sha256
 from typing import Protocol, TypeVar
 
 from scheduler.core.codec import Item, canonical
+from scheduler.core.fairness import Fair
 from scheduler.core.fragmentation import UNSEEN, Mix
 from scheduler.core.model import CompanyId, Drain, Lease, LeaseId, Node, NodeId, Policy
 from scheduler.core.quota import HOLDING, Quota
+from scheduler.core.shares import UNCOUNTED, Uses
 
 MODULUS = 1 << 256
 
@@ -97,6 +99,8 @@ class Parts(Protocol):
     @property
     def quotas(self) -> Mapping[CompanyId, Quota]: ...
     @property
+    def fair(self) -> Fair: ...
+    @property
     def mix(self) -> Mix: ...
 
 
@@ -116,6 +120,9 @@ def changes(old: Parts, new: Parts, leases: Iterable[LeaseId]) -> Both:
         _differences(old.nodes, new.nodes, None, lambda _, node: (node, None)),
         _differences(old.drains, new.drains, None, lambda _, drain: (drain, drain.ends_at)),
         _differences(old.quotas, new.quotas, None, lambda _, quota: (quota, None)),
+        _differences(old.fair.shares, new.fair.shares, None, lambda _, share: (share, None)),
+        _differences(old.fair.groups, new.fair.groups, None, lambda _, group: (group, None)),
+        _differences(_uses(old), _uses(new), None, lambda _, uses: (uses, None)),
         _differences(_mixes(old), _mixes(new), None, lambda _, mix: (mix, None)),
     ]
     return [item for gone, _ in found for item in gone], [item for _, come in found for item in come]
@@ -124,6 +131,10 @@ def changes(old: Parts, new: Parts, leases: Iterable[LeaseId]) -> Both:
 def _mixes(parts: Parts) -> Mapping[str, Mix]:
     """A pool that nobody has asked has none, as its log has none."""
     return {} if parts.mix == UNSEEN else {"": parts.mix}
+
+
+def _uses(parts: Parts) -> Mapping[str, Uses]:
+    return {} if parts.fair.uses == UNCOUNTED else {"": parts.fair.uses}
 
 
 K = TypeVar("K", bound=str)

@@ -27,16 +27,18 @@ class Waiting:
     def table(self) -> NDArray[np.int64]:
         return self._table[: len(self.keys)]
 
-    def turn(self, now: int, pool_gpus: int) -> NDArray[np.int64]:
+    def turn(self, now: int, pool_gpus: int, order: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """The places in order of arrival, as they are tried at `now` in a pool of so many GPUs.
 
-        Who asks for more quarters of the pool goes first, since room for it is rare; then who has waited longest for the
-        length of its box; then who asked first.
+        First by the `order` of their companies' rows of the limits, where there is one. Who asks for more quarters of the
+        pool goes first, since room for it is rare; then who has waited longest for the length of its box; then who asked
+        first.
         """
         gpus, duration_s = self.table[:, screen.GPUS], self.table[:, screen.DURATION]
         quarters = _QUARTERS * gpus // max(1, pool_gpus)
         stretched_ppm = (now - self.table[:, screen.ASKED] + duration_s) * PPM // duration_s
-        return np.lexsort((-stretched_ppm, -quarters))
+        keys = (-stretched_ppm, -quarters)
+        return np.lexsort(keys if order is None else (*keys, order[self.table[:, screen.LIMIT]]))
 
     def copy(self) -> "Waiting":
         other = Waiting()

@@ -82,6 +82,8 @@ def keep(session: Session, lease: str, *, now: float) -> int:
     """Its company keeps it, and is waited for anew; how often that was done by now."""
     found = get(session, lease)
     found.kept, found.kept_at, found.told_at = found.kept + 1, int(now), None
+    if found.idle_since is not None:
+        found.idle_since, found.idle_told_at = int(now), None
     session.add(found)
     session.flush()
     return found.kept

@@ -11,7 +11,7 @@ from scheduler.core.book import Book
 from scheduler.core.codec import Item
 from scheduler.core.lease import given_back
 from scheduler.core.model import Instant, Lease, LeaseId, Node, NodeId, Policy
-from scheduler.store import allocations, changes, drains, generation, leases, mixes, quotas, tables
+from scheduler.store import allocations, changes, drains, generation, leases, mixes, quotas, shares, tables, uses
 from scheduler.store.leases import BOOKED
 from scheduler.store.tables import Drain as TableDrain
 from scheduler.store.tables import Node as TableNode
@@ -116,6 +116,10 @@ def policy(pool: Pool) -> Policy:
         seniority_s=pool.seniority_s,
         loss_grace_s=pool.loss_grace_s,
         extension_closes_s=pool.extension_closes_s,
+        contended=pool.contended,
+        contended_ppm=pool.contended_ppm,
+        half_life_s=pool.half_life_s,
+        entry_s=pool.entry_s,
         number=pool.policy_number,
     )
 
@@ -143,6 +147,7 @@ def loaded(session: Session, pool: Pool, now: Instant) -> Book:
         {quota.company: quota for quota in quotas.core_quotas(session, pool.name)},
         [drains.to_core(row) for row in planned],
         mixes.newest(session, pool.name),
+        fair=[*shares.items(session, pool.name), uses.newest(session, pool.name)],
     )
 
 

@@ -49,6 +49,13 @@ _WRITE = text(
 
 _COUNTED = text("UPDATE lease SET counted_at = to_timestamp(:now) WHERE id = ANY(CAST(:leases AS text[]))")
 
+_UNSEE = text(
+    """
+    DELETE FROM allocation_seen s USING allocation a
+    WHERE s.allocation = a.id AND a.lease = ANY(CAST(:leases AS text[]))
+    """
+)
+
 _FORGET = text(
     """
     DELETE FROM allocation_use u USING allocation a, lease l
@@ -69,6 +76,7 @@ def count(session: Session, *, now: float) -> int:
     found = stretch(session, since, until, now=now).whole()
     connection.execute(_WRITE, {**found.values(now=now, company=None, pool=None), "leases": leases})
     connection.execute(_COUNTED, {"leases": leases, "now": int(now)})
+    connection.execute(_UNSEE, {"leases": leases})
     return len(due)
 
 

@@ -11,6 +11,7 @@ from scheduler.core.codec import Item
 from scheduler.core.fragmentation import UNSEEN, Mix
 from scheduler.core.model import Drain, Instant, Lease, Node, Policy, State
 from scheduler.core.quota import Quota
+from scheduler.core.shares import Group, Share, Uses
 from scheduler.store.tables import PoolChange
 
 _AS_OF = text(
@@ -44,6 +45,7 @@ def folded(items: Iterable[Item], policy: Policy, now: Instant) -> Book:
         {item.company: item for item in found if isinstance(item, Quota)},
         [item for item in found if isinstance(item, Drain) and item.ends_at > now],
         next((item for item in found if isinstance(item, Mix)), UNSEEN),
+        fair=[item for item in found if isinstance(item, Share | Group | Uses)],
     )
 
 

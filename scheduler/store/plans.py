@@ -3,7 +3,7 @@
 The caller holds the pool's lock and commits. `number` is the generation from which the pool's book has it.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -26,12 +26,14 @@ _UNPLACE = text("DELETE FROM placement WHERE lease = ANY(:leases)")
 _LATE = text("UPDATE lease SET late_cause = :cause WHERE id = ANY(:leases) AND late_cause IS NULL")
 """The first cause is kept."""
 _IN_TIME = text("UPDATE lease SET late_cause = NULL WHERE id = ANY(:leases)")
-_WAITED_FOR_QUOTA = text(
-    f"""
-    SELECT lease.id FROM lease JOIN decision ON decision.id = lease.decision
-    WHERE lease.id = ANY(:leases) AND decision.code = '{Code.WAITS_FOR_QUOTA}'
+_WAITED_FOR = text(
+    """
+    SELECT lease.id, decision.code FROM lease JOIN decision ON decision.id = lease.decision
+    WHERE lease.id = ANY(:leases) AND decision.code = ANY(:codes)
     """
 )
+_CAUSES: Mapping[str, Cause] = {Code.WAITS_FOR_QUOTA: Cause.QUOTA, Code.WAITS_FOR_SHARE: Cause.SHARE}
+"""Why an ask is promised a start that waited for something else than capacity."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,10 @@ def write_pulled(
     if not answers:
         return
     ids = [found.lease.id for found in answers]
-    for_quota = set(session.connection().execute(_WAITED_FOR_QUOTA, {"leases": ids}).scalars())
+    waited_for = {
+        lease_id: _CAUSES[code]
+        for lease_id, code in session.connection().execute(_WAITED_FOR, {"leases": ids, "codes": list(_CAUSES)})
+    }
     part = {"kind": REPLAN, "part_of": plan}
     bulk.insert(session, (Decision, [_decision_row(found, decided_at) | part for found in answers]))
     rows = [{"id": found.lease.id, "decision": found.decision.id, **_slot(found.lease, number)} for found in answers]
@@ -119,7 +124,10 @@ def write_pulled(
     bulk.insert(
         session,
         (PlacementRow, _placement_rows(promised)),
-        (LeaseEvent, [_told(found, "scheduled", _pulled_by(found, for_quota), at) for found in answers]),
+        (
+            LeaseEvent,
+            [_told(found, "scheduled", waited_for.get(found.lease.id, Cause.CAPACITY), at) for found in answers],
+        ),
         changes.rows(promised[0].pool, number, promised, at=at),
     )
     commitments.post(session, [Change(after=lease, cause="promised") for lease in promised], at=at)
@@ -166,10 +174,6 @@ def write_moves(
     if back:
         session.connection().execute(_IN_TIME, {"leases": back})
     commitments.post(session, [Change(before=move.before, after=move.after, cause=move.cause) for move in moves], at=at)
-
-
-def _pulled_by(found: Answer, for_quota: Collection[str]) -> Cause:
-    return Cause.QUOTA if found.lease.id in for_quota else Cause.CAPACITY
 
 
 def _decision_row(found: Answer, decided_at: int) -> bulk.Row:

@@ -92,13 +92,26 @@ def _wire(session: Session, found: Pool) -> wire.Pool:
         loss_grace_s=found.loss_grace_s,
         no_show_after_s=found.no_show_after_s,
         keeps=found.keeps,
+        idle_after_s=found.idle_after_s,
+        idle_below_ppm=found.idle_below_ppm,
+        inference_idle_after_s=found.inference_idle_after_s,
+        inference_idle_below_ppm=found.inference_idle_below_ppm,
         policy_number=found.policy_number,
+        contended=contended(found.contended),
+        contended_ppm=found.contended_ppm,
+        half_life_s=found.half_life_s,
+        entry_s=found.entry_s,
         created_at=to_wire(found.created_at),
         generation=found.generation,
         nodes=nodes,
         gpus={state: states[state] for state in wire.GpuState if state is not wire.GpuState.UNPOOLED},
         queued=queued,
     )
+
+
+def contended(name: str) -> wire.Contended:
+    """The name of a rule as the wire has it."""
+    return TypeAdapter(wire.Contended).validate_python(name)
 
 
 def _rule(name: str) -> wire.Rule:

@@ -27,7 +27,7 @@ def due(session: Session, *, now: float) -> list[str]:
     return [pool for pool in found if _steps(session, pool, now)]
 
 
-def look(session: Session, pool: str, *, now: float) -> list[Looked]:
+def look(session: Session, pool: str, now: float) -> list[Looked]:
     """Does what is due in one pool. The caller fences and commits."""
     generation.lock(session, pool)
     steps = _steps(session, pool, now)
@@ -37,9 +37,19 @@ def look(session: Session, pool: str, *, now: float) -> list[Looked]:
         if what is Step.WARN:
             _warn(session, watched, now)
         elif what is Step.GIVE_BACK:
-            _give_back(session, watched, now)
+            give_back(session, watched.lease, Cause.NO_SHOW, {"after_s": watched.after_s}, now)
     session.flush()
     return [Looked(lease=watched.lease, step=what) for watched, what in steps]
+
+
+def give_back(session: Session, lease_id: str, cause: Cause, detail: records.Detail, now: float) -> None:
+    """Ends an active lease for that cause, which `detail` has the numbers of."""
+    row = leases.known(session, lease_id)
+    [(_, lease)] = leases.with_core(session, [row])
+    ending = advance(lease, State.ENDING, cause, Instant(math.ceil(now)))
+    leases.change(session, row, ending, generation=generation.bump(session, row.pool), at=now)
+    records.event(session, row, "ending", at=now, cause=cause, detail=detail)
+    edges.notify(session, row.pool)
 
 
 def _steps(session: Session, pool: str, now: float) -> list[tuple[Watched, Step]]:
@@ -52,12 +62,3 @@ def _warn(session: Session, watched: Watched, now: float) -> None:
     ends = max(watched.ends, int(now) + watched.lead_s)
     detail: records.Detail = {"in_s": ends - int(now), "after_s": watched.after_s}
     records.event(session, leases.known(session, watched.lease), "no_show_soon", at=now, detail=detail)
-
-
-def _give_back(session: Session, watched: Watched, now: float) -> None:
-    row = leases.known(session, watched.lease)
-    [(_, lease)] = leases.with_core(session, [row])
-    ending = advance(lease, State.ENDING, Cause.NO_SHOW, Instant(math.ceil(now)))
-    leases.change(session, row, ending, generation=generation.bump(session, row.pool), at=now)
-    records.event(session, row, "ending", at=now, cause=Cause.NO_SHOW, detail={"after_s": watched.after_s})
-    edges.notify(session, row.pool)

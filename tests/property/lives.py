@@ -147,7 +147,13 @@ bad_days = _days(asks, asks, asks, passes, passes, stops, extensions, resizes, l
 
 
 def _policy(
-    rule: str, slack_ppm: int, reserve_ppm: int, seniority_s: int | None, gap_s: int, loss_grace_s: int
+    rule: str,
+    slack_ppm: int,
+    reserve_ppm: int,
+    seniority_s: int | None,
+    gap_s: int,
+    loss_grace_s: int,
+    contended: tuple[str, int],
 ) -> Policy:
     return a_policy(
         horizon_s=HORIZON_S,
@@ -158,6 +164,10 @@ def _policy(
         reserve_over_s=10,
         seniority_s=seniority_s,
         loss_grace_s=loss_grace_s,
+        contended=contended[0],
+        contended_ppm=contended[1],
+        half_life_s=20,
+        entry_s=5,
     )
 
 
@@ -169,4 +179,5 @@ policies = st.builds(
     seniority_s=st.sampled_from([None, None, 0, 5, 15]),
     gap_s=st.sampled_from([0, 2]),
     loss_grace_s=st.sampled_from([0, 5]),
+    contended=st.sampled_from([("none", 0), ("none", 0), ("booked", 0), ("booked", 600_000), ("always", 0)]),
 )

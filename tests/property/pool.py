@@ -32,6 +32,7 @@ from scheduler.core.quota import Period, Quota
 from scheduler.core.replan import Move, Plan, replan
 from scheduler.core.resize import NotResized, Resized, grow, shrink
 from scheduler.core.shapes import size_of
+from scheduler.core.shares import Share
 from tests.builders import a_node
 from tests.property import slow
 from tests.property.lives import Asks, Drains, Extends, Loses, Passes, Resizes, Step, Stops
@@ -39,6 +40,7 @@ from tests.property.lives import Asks, Drains, Extends, Loses, Passes, Resizes, 
 QUOTA = 6
 ACME, BOLT = CompanyId("acme"), CompanyId("bolt")
 QUOTAS = {ACME: QUOTA, BOLT: QUOTA}
+SHARES = (Share(company=ACME, shares=2), Share(company=BOLT, shares=3))
 BEGIN = Instant(100)
 PERIODS = tuple(
     Period(begins_at=Instant(begin), ends_at=Instant(begin + 25), gpu_seconds=gpu_seconds)
@@ -76,7 +78,7 @@ class Pool:
     book: Book = field(init=False)
 
     def __post_init__(self) -> None:
-        self.book = Book.of(self.policy, self.nodes.values(), quotas=self.quotas)
+        self.book = Book.of(self.policy, self.nodes.values(), quotas=self.quotas, fair=SHARES)
 
     @property
     def quotas(self) -> Mapping[CompanyId, int | Quota]:
@@ -120,7 +122,14 @@ class Pool:
 
     def fresh_book(self) -> Book:
         """The same book, made anew from everything that ever was."""
-        made = Book.of(self.policy, self.nodes.values(), self.leases.values(), self.quotas, self.drains.values())
+        made = Book.of(
+            self.policy,
+            self.nodes.values(),
+            self.leases.values(),
+            self.quotas,
+            self.drains.values(),
+            fair=self.book.fair.items(),
+        )
         return made.since(self.now)
 
     def waiting(self) -> list[tuple[LeaseId, Ask, Instant]]:

@@ -5,6 +5,7 @@ from scheduler.store.tables.companies import Company, DefaultQuota, IdempotentAn
 from scheduler.store.tables.fleet import Drain, Gpu, Node, Pool, PoolNode
 from scheduler.store.tables.leases import (
     Allocation,
+    AllocationSeen,
     AllocationUse,
     Attendance,
     Lease,
@@ -16,11 +17,13 @@ from scheduler.store.tables.offers import Offer
 from scheduler.store.tables.policies import PolicyVersion
 from scheduler.store.tables.processes import Leader, Receiving
 from scheduler.store.tables.records import Account, Audit, Decision, LeaseEvent, LedgerEntry, PoolChange
+from scheduler.store.tables.shares import Share, ShareGroup
 from scheduler.store.tables.webhooks import Webhook, WebhookCursor, WebhookDelivery
 
 __all__ = [
     "Account",
     "Allocation",
+    "AllocationSeen",
     "AllocationUse",
     "Attendance",
     "Audit",
@@ -45,6 +48,8 @@ __all__ = [
     "PoolNode",
     "Quota",
     "Receiving",
+    "Share",
+    "ShareGroup",
     "Token",
     "Webhook",
     "WebhookCursor",

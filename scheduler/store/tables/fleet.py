@@ -40,7 +40,12 @@ class Pool(SQLModel, table=True):
         CheckConstraint("renews_before_s >= 60", name="renewal"),
         CheckConstraint("loss_grace_s >= 0", name="loss_grace"),
         CheckConstraint("no_show_after_s >= 60 AND keeps >= 0", name="no_show"),
+        CheckConstraint(
+            "least(idle_after_s, inference_idle_after_s) >= 1200 AND least(idle_below_ppm, inference_idle_below_ppm) > 0",
+            name="idle",
+        ),
         CheckConstraint("slack_ppm >= 0 AND reserve_ppm BETWEEN 0 AND 999999", name="policy"),
+        CheckConstraint("contended_ppm BETWEEN 0 AND 1000000 AND half_life_s >= 60 AND entry_s >= 0", name="fairness"),
         UniqueConstraint("product"),
     )
 
@@ -58,9 +63,17 @@ class Pool(SQLModel, table=True):
     reserve_ppm: int = Field(default=0, sa_column=int_column())
     reserve_over_s: int = Field(default=0, sa_column=int_column())
     seniority_s: int | None = Field(default=None, sa_column=int_column(null=True))
+    contended: str = Field(default="none", sa_column=text_column())
+    contended_ppm: int = Field(default=900_000, sa_column=int_column())
+    half_life_s: int = Field(default=604_800, sa_column=int_column())
+    entry_s: int = Field(default=3600, sa_column=int_column())
     loss_grace_s: int = Field(default=300, sa_column=int_column())
     no_show_after_s: int | None = Field(default=None, sa_column=int_column(null=True))
     keeps: int = Field(default=2, sa_column=int_column())
+    idle_after_s: int | None = Field(default=None, sa_column=int_column(null=True))
+    idle_below_ppm: int = Field(default=50_000, sa_column=int_column())
+    inference_idle_after_s: int | None = Field(default=None, sa_column=int_column(null=True))
+    inference_idle_below_ppm: int = Field(default=10_000, sa_column=int_column())
     policy_number: int = Field(sa_column=Column(BigInteger, ForeignKey("policy_version.number"), nullable=False))
 
 

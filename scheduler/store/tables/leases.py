@@ -45,6 +45,7 @@ class Lease(SQLModel, table=True):
         Index("ix_lease_queue", "pool", "id", postgresql_where=text("state = 'queued'")),
         Index("ix_lease_due_start", "starts_at", postgresql_where=text("state = 'scheduled'")),
         Index("ix_lease_due_renewal", "stops_at", postgresql_where=text("state = 'active' AND renew_s IS NOT NULL")),
+        Index("ix_lease_ended", "pool", "stops_at", postgresql_where=text("state = 'ended'")),
         Index(
             "ix_lease_uncounted",
             "id",
@@ -100,7 +101,9 @@ class Lease(SQLModel, table=True):
 
 
 class Attendance(SQLModel, table=True):
-    """Whether anything was seen to run on a lease, in a pool that gives back those on which nothing does."""
+    """What was seen of a lease, and is kept in mind, in a pool that gives back those on which nothing, or hardly anything,
+    runs.
+    """
 
     __table_args__ = (CheckConstraint("kept >= 0 AND (kept = 0) = (kept_at IS NULL)", name="kept"),)
 
@@ -110,6 +113,21 @@ class Attendance(SQLModel, table=True):
     """When its company was warned that it is given back, since it last kept it."""
     kept_at: int | None = Field(default=None, sa_column=at_column(null=True))
     kept: int = Field(default=0, sa_column=int_column())
+    idle_seen_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    """When it was last looked at whether it is idle; what its GPUs had used by then is in `AllocationSeen`."""
+    idle_since: int | None = Field(default=None, sa_column=at_column(null=True))
+    idle_told_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    """When its company was warned that it is given back as idle, since it is."""
+
+
+class AllocationSeen(SQLModel, table=True):
+    """What agents had seen of an allocation at the last look whether its lease is idle: running totals."""
+
+    __tablename__: str = "allocation_seen"
+
+    allocation: str = Field(sa_column=ref_column("allocation.id", key=True))
+    sampled_ms: int = Field(sa_column=big_column())
+    busy_ms: int = Field(sa_column=big_column())
 
 
 class LeaseSpan(SQLModel, table=True):

@@ -221,9 +221,12 @@ class PoolChange(SQLModel, table=True):
 
     __tablename__: str = "pool_change"
     __table_args__ = (
-        CheckConstraint("kind IN ('lease', 'node', 'drain', 'quota', 'policy', 'mix')", name="kind"),
+        CheckConstraint(
+            "kind IN ('lease', 'node', 'drain', 'quota', 'policy', 'mix', 'share', 'group', 'uses')", name="kind"
+        ),
         Index("ix_pool_change_pool_generation", "pool", "generation"),
         Index("ix_pool_change_mix", "pool", "generation", postgresql_where=text("kind = 'mix'")),
+        Index("ix_pool_change_uses", "pool", "generation", postgresql_where=text("kind = 'uses'")),
     )
 
     seq: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))

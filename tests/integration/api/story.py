@@ -87,10 +87,25 @@ class Story:
         quota = {"gpus": 4}
         self.say("set_quota", "4 GPUs at once", "admin", "PUT", "/v1/companies/acme/quotas/h100-80gb", quota)
         self.say("set_quota", "an unknown pool", "admin", "PUT", "/v1/companies/acme/quotas/h200", quota)
+        self._shares()
         issue = {"role": "company", "company": "acme", "label": "notebooks", "expires_at": "2027-01-01T00:00:00+09:00"}
         issued = self.say("issue_token", "for a company", "admin", "POST", "/v1/tokens", issue)
         self.secrets["acme"] = issued["secret"]
         self.say("issue_token", "of no company", "admin", "POST", "/v1/tokens", {"role": "company"})
+
+    def _shares(self) -> None:
+        """Nothing is contended here, so they change nothing of what is told afterwards."""
+        pool = "/v1/pools/h100-80gb"
+        self.say("set_group", "a group with 2 shares", "admin", "PUT", f"{pool}/share-groups/seed", {"shares": 2})
+        self.say("set_group", "no shares at all", "admin", "PUT", f"{pool}/share-groups/seed", {"shares": 0})
+        share = {"shares": 3, "group": "seed"}
+        self.say("set_share", "3 shares in a group", "admin", "PUT", f"{pool}/shares/acme", share)
+        late = {"shares": 3, "group": "late"}
+        self.say("set_share", "in a group that is not there", "admin", "PUT", f"{pool}/shares/acme", late)
+        self.say("show_fair", "who is served first", "admin", "GET", "/v1/fair?pool=h100-80gb")
+        self.say("show_fair", "of an unknown pool", "admin", "GET", "/v1/fair?pool=h200")
+        self.say("remove_share", "the default again", "admin", "DELETE", f"{pool}/shares/acme")
+        self.say("remove_share", "of an unknown company", "admin", "DELETE", f"{pool}/shares/nobody")
 
     def _node(self, node: str) -> None:
         first = node == "gpu-01"

@@ -66,6 +66,10 @@ MAY = {
     "rotate_webhook": PEOPLE,
     "set_quota": ADMINS,
     "set_quotas": ADMINS,
+    "set_share": ADMINS,
+    "remove_share": ADMINS,
+    "set_group": ADMINS,
+    "show_fair": READERS,
     "show_calendar": READERS,
     "show_company": READERS,
     "show_decision": READERS,
@@ -83,6 +87,7 @@ MAY = {
 NAMES = {
     "company": "acme",
     "pool": "h100",
+    "group": "seed",
     "node": "n1",
     "lease": "lea_0",
     "token": "tok_0",

@@ -17,7 +17,7 @@ from scheduler.store import joining, leases, nodes, pools, quotas, reports
 from scheduler.store.books import Books, fresh
 from scheduler.store.db import Database
 from scheduler.store.tables import Account
-from scheduler.turns import attendance, budgets, queue, renewals, starts, stops
+from scheduler.turns import attendance, budgets, idling, queue, renewals, starts, stops
 
 T0 = 1_800_000_000
 DAY = datetime(2027, 1, 15, tzinfo=UTC)
@@ -56,7 +56,7 @@ class World:
         quota: int = 16,
         slack_ppm: int = 0,
         at: int = T0,
-        **policy: int,
+        **policy: int | str,
     ) -> "World":
         with self.db.begin() as session:
             pools.add(
@@ -176,7 +176,9 @@ class World:
             stops.lift_proved(session, now=now)
         with self.db.begin() as session:
             for pool in attendance.due(session, now=now):
-                attendance.look(session, pool, now=now)
+                attendance.look(session, pool, now)
+            for pool in idling.due(session, now=now):
+                idling.look(session, pool, now)
         with self.db.begin() as session:
             budgets.roll(session, self.pool, now=now)
         with self.db.begin() as session:

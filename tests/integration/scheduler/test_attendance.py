@@ -180,10 +180,10 @@ def test_a_turn_that_is_taken_twice_warns_and_gives_back_once(strict: World) -> 
     see(strict, T0 + 300)
     for _ in range(2):
         with strict.db.begin() as session:
-            attendance.look(session, "h100", now=T0 + 300)
+            attendance.look(session, "h100", T0 + 300)
     see(strict, T0 + 600)
     for _ in range(2):
         with strict.db.begin() as session:
-            attendance.look(session, "h100", now=T0 + 600)
+            attendance.look(session, "h100", T0 + 600)
     told = [event for event, _ in strict.events(lease)]
     assert (told.count("no_show_soon"), told.count("ending")) == (1, 1)

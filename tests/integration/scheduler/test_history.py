@@ -22,12 +22,12 @@ from scheduler.core.book import Book
 from scheduler.core.fragmentation import Mix
 from scheduler.core.model import Instant
 from scheduler.service import Service
-from scheduler.store import books, history, pools, quotas
+from scheduler.store import books, history, pools, quotas, shares
 from scheduler.store import policies as versions
 from scheduler.store.books import Books
 from scheduler.store.db import Database
 from scheduler.store.times import to_wire
-from scheduler.turns import mix
+from scheduler.turns import counts, mix
 from tests.integration.scheduler.conftest import ADMIN, T0, World
 
 
@@ -58,13 +58,15 @@ class Day:
                 self.label,
                 self.policy,
                 self.gap,
+                self.share,
             ),
-            (8, 2, 2, 3, 4, 6, 2, 1, 2, 1, 1, 3),
+            (8, 2, 2, 3, 4, 6, 2, 1, 2, 1, 1, 3, 1),
         )[0]
         turn()
         self.turns += 1
         if self.turns % 5 == 0:
             self.learn()
+            self.count()
         self.compare()
 
     def ask(self) -> None:
@@ -131,9 +133,31 @@ class Day:
 
     def policy(self) -> None:
         slack_ppm, reserve_ppm = self.chance.choice((0, 200_000)), self.chance.choice((0, 400_000))
-        body = wire.PolicyChange(slack_ppm=slack_ppm, reserve_ppm=reserve_ppm, reserve_over_s=60)
+        body = wire.PolicyChange(
+            slack_ppm=slack_ppm,
+            reserve_ppm=reserve_ppm,
+            reserve_over_s=60,
+            contended=self.chance.choice(("none", "booked", "booked", "always")),
+            contended_ppm=self.chance.choice((200_000, 600_000)),
+            entry_s=30,
+        )
         with self.world.db.begin() as session:
             policies.change_policy(self.world.service, session, "h100", body, actor=ADMIN, now=self.now)
+
+    def share(self) -> None:
+        with self.world.db.begin() as session:
+            if self.chance.random() < 0.2:
+                shares.remove(session, "globex", "h100", actor=ADMIN, now=self.now)
+                return
+            group = wire.ShareGroupSet(shares=self.chance.choice((1, 4)))
+            shares.put_group(session, "h100", "seed", group, actor=ADMIN, now=self.now)
+            body = wire.ShareSet(shares=self.chance.choice((1, 2, 9)), group=self.chance.choice((None, "seed")))
+            who = self.chance.choice(("acme", "globex"))
+            shares.put(session, who, "h100", body, actor=ADMIN, now=self.now)
+
+    def count(self) -> None:
+        with self.world.db.begin() as session:
+            counts.count(session, self.world.service.books, "h100", now=self.now)
 
     def gap(self) -> None:
         """Shorter at any time, longer where that is in nobody's way."""

@@ -15,7 +15,7 @@ from dure.errors import BadCursor, InvalidRequest, Overdrawn, UnknownCompany, Un
 from scheduler.core.ledger import Kind, Period
 from scheduler.core.model import Instant
 from scheduler.store import accounts, budgets, ledger, statements, sums
-from scheduler.store.budgets import Whose
+from scheduler.store.budgets import Where
 from scheduler.store.ledger import Entry
 from scheduler.store.statements import Wanted
 from tests.integration.scheduler.conftest import ADMIN, T0, World, company
@@ -28,8 +28,8 @@ SECOND = Period(begins_at=Instant(T0 + WEEK_S), ends_at=Instant(T0 + 2 * WEEK_S)
 def grant(world: World, target: int, period: Period = FIRST, *, who: str = "acme") -> wire.LedgerEntry:
     """The period's budget is so much from now on; the newest entry."""
     with world.db.begin() as session:
-        whose = Whose(company=who, pool="h100", actor=str(ADMIN))
-        budgets.aim(session, whose, [(period, target)], cause="budget", now=T0)
+        where = Where(pool="h100", now=T0, actor=str(ADMIN))
+        budgets.aim(session, where, [(who, period, target)], cause="budget")
     return read(world, company=who).items[0]
 
 
@@ -117,10 +117,8 @@ def test_a_budget_is_granted_committed_refunded_and_what_is_left_expires(world: 
     assert said(grant(world, 1000)) == (1, "grant", "source", "available", 1000)
     post(world, ("commit", 800, FIRST), ("settle", 300, FIRST), ("refund", 500, FIRST), lease=lease)
     with world.db.begin() as session:
-        whose = Whose(company="acme", pool="h100")
-        assert not budgets.close(session, whose, None, now=FIRST.ends_at - 1)
-        assert budgets.close(session, whose, None, now=FIRST.ends_at)
-        assert not budgets.close(session, whose, None, now=FIRST.ends_at)
+        for now in (FIRST.ends_at - 1, FIRST.ends_at, FIRST.ends_at):
+            budgets.close(session, Where(pool="h100", now=now), {"acme": None})
     newest = read(world).items[0]
     assert said(newest) == (5, "expire", "available", "expired", 700)
     assert newest.period == wire.LedgerPeriod.model_validate(

@@ -90,6 +90,22 @@ def test_a_lease_on_which_nothing_runs_is_given_back_by_the_loop_and_none_while_
     turning.loop.lead.close()
 
 
+def test_an_idle_lease_is_warned_about_by_the_loop_and_none_while_the_clock_is_doubted(database: Database) -> None:
+    turning = Turning(World(database).found(idle_after_s=1200))
+    lease = turning.world.ask(8, duration_s=7200)
+    turning.tick(T0)
+    for second in (1, 301, 601):
+        see(turning.world, T0 + second)
+        turning.clock.stepped = second == 601
+        turning.tick(T0 + second)
+        assert ("idle_soon", None) not in turning.world.events(lease)
+    turning.clock.stepped = False
+    turning.tick(T0 + 602)
+    assert ("idle_soon", None) in turning.world.events(lease)
+    assert turning.loop.lead is not None
+    turning.loop.lead.close()
+
+
 def test_a_lease_that_never_started_is_counted(turning: Turning) -> None:
     turning.world.ask(8, duration_s=100)
     turning.tick(T0 + 500)

@@ -182,6 +182,14 @@ pool_policies = st.fixed_dictionaries(
         "loss_grace_s": _seconds(0, 86_400),
         "no_show_after_s": st.none() | _seconds(60, 86_400),
         "keeps": st.integers(0, 10),
+        "idle_after_s": st.none() | _seconds(1200, 604_800),
+        "idle_below_ppm": st.integers(1, 1_000_000),
+        "inference_idle_after_s": st.none() | _seconds(1200, 604_800),
+        "inference_idle_below_ppm": st.integers(1, 1_000_000),
+        "contended": st.sampled_from(["none", "booked", "always"]),
+        "contended_ppm": st.integers(0, 1_000_000),
+        "half_life_s": _seconds(60, 3650 * 86_400),
+        "entry_s": _seconds(0, HORIZON_S),
     }
 ).map(_pool)
 

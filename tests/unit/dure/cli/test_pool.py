@@ -28,7 +28,8 @@ def test_a_pool_is_added(api: Api, run: Run, words: list[str], want: dict[str, A
     api.on("POST", "/v1/pools", a_pool())
     assert run("pool", "add", "h100-80gb", "--product", "NVIDIA H100 80GB HBM3", *words).exit_code == 0
     policy = {"rule": "late-slots", "slack_ppm": 50_000, "reserve_ppm": 0, "reserve_over_s": 0, "renews_before_s": 1800}
-    policy |= {"loss_grace_s": 300, "keeps": 2}
+    policy |= {"loss_grace_s": 300, "keeps": 2, "idle_below_ppm": 50_000, "inference_idle_below_ppm": 10_000}
+    policy |= {"contended": "none", "contended_ppm": 900_000, "half_life_s": 604_800, "entry_s": 3600}
     sent = json.loads(api.seen[0].content)
     assert sent == {"name": "h100-80gb", "product": "NVIDIA H100 80GB HBM3", **policy, **want}
 
@@ -56,6 +57,10 @@ def test_pools_are_listed_and_shown(api: Api, run: Run) -> None:
         pytest.param(["--seniority", "none"], {"seniority_s": None}, id="no seniority"),
         pytest.param(["--extension-closes", "5m"], {"extension_closes_s": 300}, id="when extending closes"),
         pytest.param(["--renews-before", "1h"], {"renews_before_s": 3600}, id="when leases renew themselves"),
+        pytest.param(["--contended", "80%"], {"contended": "booked", "contended_ppm": 800_000}, id="when shares count"),
+        pytest.param(["--contended", "none"], {"contended": "none"}, id="shares never count"),
+        pytest.param(["--contended", "always"], {"contended": "always"}, id="shares always count"),
+        pytest.param(["--half-life", "1d", "--entry", "30m"], {"half_life_s": 86_400, "entry_s": 1800}, id="how"),
         pytest.param(["--seniority", "0s", "--slack", "0%"], {"seniority_s": 0, "slack_ppm": 0}, id="zeros"),
     ],
 )
@@ -77,6 +82,10 @@ def test_what_is_named_of_a_policy_is_sent_and_nothing_else(
         pytest.param(["--reserve", "2%"], "--reserve: '2%' is no reserve", id="half a reserve"),
         pytest.param(["--reserve", "100%:1h"], "--reserve: 100% is not from 0%", id="all of the pool"),
         pytest.param(["--renews-before", "30s"], "--renews-before: 30s is not from 1m to 1d", id="too late to renew"),
+        pytest.param(["--contended", "sometimes"], "--contended: 'sometimes' is no percentage", id="no part"),
+        pytest.param(["--contended", "101%"], "--contended: 101% is not none, always, or from 0%", id="more than all"),
+        pytest.param(["--half-life", "5s"], "--half-life: 5s is not from 1m to 3650d", id="a half-life of nothing"),
+        pytest.param(["--entry", "90d"], "--entry: 90d is not from 0s to 60d", id="an entry beyond the horizon"),
         pytest.param(["--seniority", "90d"], "--seniority: 90d is not from 0s to 60d", id="beyond the horizon"),
     ],
 )
@@ -91,7 +100,4 @@ def test_a_policy_that_cannot_be_names_its_option(
 def test_a_policy_of_nothing_says_what_could_be_changed(api: Api, run: Run) -> None:
     result = run("pool", "policy", "p")
     assert (result.exit_code, api.seen) == (2, [])
-    assert (
-        "--rule: or --slack, --reserve, --seniority, --extension-closes, --renews-before: say what to change"
-        in result.stderr
-    )
+    assert "--rule: or another of its options: say what to change; for example --slack 5%" in result.stderr

@@ -22,6 +22,12 @@ def test_one_pool_says_its_rules() -> None:
         assert part in shown
 
 
+def test_a_pool_says_when_what_is_idle_is_given_back() -> None:
+    shown = text(fleet.pool(a_pool(idle_after_s=7200, idle_below_ppm=25_000), SEOUL))
+    assert "given back where under 2.5 % is used for 2h" in shown
+    assert "nothing is given back" in shown, "inference has a rule of its own"
+
+
 @pytest.mark.parametrize("gpus", [{}, {wire.GpuState.FREE: 0}])
 def test_a_pool_without_gpus_says_none(gpus: dict[wire.GpuState, int]) -> None:
     assert "none (on 0 nodes)" in text(fleet.pool(a_pool(gpus=gpus, nodes=0), SEOUL))

@@ -1,0 +1,39 @@
+"""What companies used of a pool and were entitled to: kept in the log of its book, counted anew from its leases."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from sqlmodel import Session, col, select
+
+from scheduler.core import codec
+from scheduler.core.lease import charge
+from scheduler.core.model import CompanyId, Instant
+from scheduler.core.shares import UNCOUNTED, Uses
+from scheduler.store import leases
+from scheduler.store.tables import Lease, PoolChange
+
+
+def newest(session: Session, pool: str) -> Uses:
+    """The count that the pool decides by."""
+    query = (
+        select(PoolChange.value)
+        .where(col(PoolChange.pool) == pool, col(PoolChange.kind) == "uses")
+        .order_by(col(PoolChange.generation).desc(), col(PoolChange.seq).desc())
+        .limit(1)
+    )
+    value = session.exec(query).first()
+    found = UNCOUNTED if value is None else codec.decode("uses", value)
+    assert isinstance(found, Uses)
+    return found
+
+
+def used(session: Session, pool: str, since: Instant, until: Instant) -> Mapping[CompanyId, int]:
+    """GPU-seconds that each company's leases had in `[since, until)`, as the ledger settles them."""
+    running = col(Lease.state).in_(("active", "ending"))
+    ended = (col(Lease.state) == "ended") & (col(Lease.stops_at) > int(since))
+    found: Counter[CompanyId] = Counter()
+    for which in (running, ended):
+        rows = session.exec(select(Lease).where(col(Lease.pool) == pool, which)).all()
+        for _, lease in leases.with_core(session, rows):
+            found[lease.company] += charge(lease, since, until).delivered
+    return {company: gpu_seconds for company, gpu_seconds in found.items() if gpu_seconds}
