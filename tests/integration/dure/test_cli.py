@@ -104,7 +104,7 @@ def test_promises_beyond_a_lowered_quota_are_named_and_revoked_when_that_is_said
     assert "scheduled" in dure("acme", "lease", "show", second).stdout
     assert f"taken back: {second}" in dure("admin", *lower, "--revoke", "--why", "a smaller pool").stdout
     assert "cancelled (revoked)" in dure("acme", "lease", "show", second).stdout
-    assert "because revoked" in dure("acme", "events").stdout
+    assert "revoked  limit gpus" in dure("acme", "events").stdout
     assert "scheduled" in dure("acme", "lease", "show", first).stdout
     audited = dure("auditor", "audit", "--action", "lease.revoke").stdout
     assert second in audited
