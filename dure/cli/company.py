@@ -25,7 +25,8 @@ def add(
 
     with terminal.client() as client:
         added = client.add_company(wire.CompanyCreate(name=name, title=title))
-    terminal.show(added, lambda view: companies.company(added, [], view))
+        held = [] if terminal.flags.json else list(client.quotas(name))
+    terminal.show(added, lambda view: companies.company(added, held, view))
 
 
 @command(app, "list")

@@ -59,6 +59,59 @@ def test_a_programme_is_set_up(dure: Dure, tmp_path: Path) -> None:
     assert "n9" in dure("admin", "node", "list").stdout
 
 
+def test_quotas_over_time_are_set_shown_exported_and_imported(dure: Dure, tmp_path: Path) -> None:
+    words = ("--gpus", "16", "--budget", "500h/month", "--carry-over", "--longest", "72h")
+    assert "500h/month, in UTC" in dure("admin", "quota", "set", "acme", "h100", *words).stdout
+    start = ("--start", "2027-01-31 12:00")
+    refused = dure("acme", "ask", "h100", "1", "--for", "73h", *start, code=exits.REFUSED).stderr
+    assert refused.startswith("refused (too_long)")
+    dure("acme", "ask", "h100", "8", "--for", "24h", *start)
+    periods = json.loads(dure("acme", "quota", "show", "acme", "--json").stdout)["items"][0]["periods"]
+    assert [one["booked_gpu_seconds"] for one in periods[:2]] == [8 * 43_200] * 2
+    dure("admin", "quota", "default", "h100", "--gpus", "4", "--open-asks", "5")
+    assert "4 (default)" in dure("admin", "company", "add", "initech").stdout
+    path = tmp_path / "quotas.yaml"
+    path.write_text(dure("admin", "quota", "export").stdout)
+    same = "0 quotas are different, 3 as before\n"
+    assert dure("admin", "quota", "import", str(path)).stdout == same
+    path.write_text(path.read_text().replace("500h/month", "800h/month").replace("gpus: 4", "gpus: 6"))
+    assert dure("admin", "quota", "import", str(path), "--dry-run").stdout.startswith("2 quotas would be different, 1")
+    assert "500h/month" in dure("admin", "quota", "export").stdout
+    dure("admin", "quota", "import", str(path))
+    assert dure("admin", "quota", "export").stdout == path.read_text()
+    assert "6 (default)" in dure("auditor", "quota", "show", "initech").stdout
+    text = path.read_text()
+    path.write_text(text.replace("company: globex", "company: hooli"))
+    line = text.splitlines().index("  - company: globex") + 1
+    wrong = dure("admin", "quota", "import", str(path), code=exits.USAGE).stderr
+    assert wrong == f"error: {path}:{line}: there is no company hooli\n"
+    assert dure("admin", "quota", "export").stdout == text
+    dure("acme", "quota", "export", code=exits.NOT_ALLOWED)
+    dure("admin", "quota", "default", "h100", "--remove")
+    assert " 0 (default)" in dure("admin", "quota", "show", "initech").stdout
+    dure("admin", "quota", "default", "h100", "--remove", code=exits.NOT_FOUND)
+
+
+def test_promises_beyond_a_lowered_quota_are_named_and_revoked_when_that_is_said(dure: Dure) -> None:
+    first, second = (
+        json.loads(dure("acme", "ask", "h100", "8", "--for", "1h", "--start", "+2h", "--json").stdout)["id"]
+        for _ in range(2)
+    )
+    lower = ("quota", "set", "acme", "h100", "--gpus", "8")
+    assert second in dure("admin", *lower, "--dry-run").stdout
+    assert "16" in dure("acme", "quota", "show", "acme").stdout.splitlines()[1].split()
+    assert second in dure("admin", *lower).stdout
+    assert "scheduled" in dure("acme", "lease", "show", second).stdout
+    assert f"taken back: {second}" in dure("admin", *lower, "--revoke", "--why", "a smaller pool").stdout
+    assert "cancelled (revoked)" in dure("acme", "lease", "show", second).stdout
+    assert "revoked  limit gpus" in dure("acme", "events").stdout
+    assert "scheduled" in dure("acme", "lease", "show", first).stdout
+    audited = dure("auditor", "audit", "--action", "lease.revoke").stdout
+    assert second in audited
+    assert "a smaller pool" in audited
+    assert "taken back" not in dure("admin", *lower, "--revoke").stdout
+
+
 def test_a_token_lives_and_dies(dure: Dure, tmp_path: Path) -> None:
     path = tmp_path / "t"
     issued = dure(
