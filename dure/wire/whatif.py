@@ -25,6 +25,12 @@ class NodesIf(Wire):
 class PolicyIf(PolicyChange):
     """The parts of the pool's policy that might be different, as in a change of it."""
 
+    @model_validator(mode="after")
+    def _of_plans(self) -> Self:
+        if self.renews_before_s is not None:
+            raise ValueError("renews_before_s says when renewals are tried, and no plan depends on it; leave it out")
+        return self
+
 
 class WhatIf(Wire):
     """The changes, and for which time: without `since` for now, else for `[since, until)` of the past."""
