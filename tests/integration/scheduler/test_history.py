@@ -94,7 +94,7 @@ class Day:
 
     def extend(self) -> None:
         if found := self.in_state("scheduled", "active"):
-            with suppress(TooLateToExtend, ExtensionRefused):
+            with suppress(TooLateToExtend, ExtensionRefused, WrongState):
                 self.world.extend(
                     self.chance.choice(found), now=self.now, by_s=self.chance.choice((30, 200)), partly=True
                 )
