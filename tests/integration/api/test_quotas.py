@@ -240,6 +240,14 @@ def test_of_all_that_is_named_everything_is_beyond_the_quota_or_nothing_is_chang
     assert kept(site) == before
 
 
+def test_a_thousand_promises_may_be_named_at_once_and_no_more(standing: Site) -> None:
+    ids = [f"lea_{number:020}" for number in range(1001)]
+    assert code(patch(standing, {"gpus": 8}, revoke=ids[:1000])) == (409, "not_beyond_quota")
+    answer = patch(standing, {"gpus": 8}, revoke=ids)
+    assert code(answer) == (422, "invalid_request")
+    assert "revoke" in answer.text
+
+
 def test_a_lease_that_runs_is_never_revoked(site: Site) -> None:
     lease = site.ask("acme", 8).json()["id"]
     site.world.turn(T0)
