@@ -172,6 +172,7 @@ def test_housekeeping_drops_no_late_run_and_is_the_leaders(turning: Turning) -> 
         "forget_offers",
         "forget_deliveries",
         "count_leases",
+        "count_uses",
         "forget_use",
         "renew_mixes",
     }
