@@ -7,9 +7,6 @@ from dure import times, wire
 from dure.wire.quotas import BudgetPeriod
 from dure.wire.values import MAX_GPU_SECONDS
 
-NONE = "none"
-"""The word that takes a limit away."""
-
 PERIODS: tuple[BudgetPeriod, ...] = get_args(BudgetPeriod)
 
 

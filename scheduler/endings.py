@@ -1,6 +1,6 @@
-"""How people end a lease before its time: an active one is released, what has not started is cancelled.
+"""How a lease ends before its time: an active one is ended, what has not started is withdrawn; people release and cancel.
 
-In the caller's transaction, under the pool's lock; what the loop ends is in `scheduler.turns.stops`.
+In the caller's transaction, under the pool's lock; what ends by its own box is in `scheduler.turns.stops`.
 """
 
 import math
@@ -10,6 +10,7 @@ from dure.errors import WrongState
 from scheduler.actor import Actor
 from scheduler.core.lease import advance, box, charge
 from scheduler.core.model import Cause, Instant, State
+from scheduler.core.model import Lease as CoreLease
 from scheduler.service import Service, locked_lease
 from scheduler.store import audit, commitments, edges, generation, leases, records
 from scheduler.store.commitments import Change
@@ -28,9 +29,7 @@ def release(service: Service, session: Session, lease_id: str, *, actor: Actor, 
     if lease.state is not State.ACTIVE:
         raise WrongState(_not_releasable(row), numbers={"state": row.state})
     cause = Cause.REVOKED if actor.role is wire.Role.ADMIN else Cause.RELEASED
-    stopped = advance(lease, State.ENDING, cause, Instant(math.ceil(now)))
-    leases.change(session, row, stopped, generation=generation.bump(session, row.pool), at=now)
-    records.event(session, row, "ending", at=now, cause=cause)
+    end(session, row, lease, cause, now=now)
     audit.record(
         session,
         actor=actor,
@@ -39,7 +38,6 @@ def release(service: Service, session: Session, lease_id: str, *, actor: Actor, 
         at=now,
         after={"cause": cause.value},
     )
-    edges.notify(session, row.pool)
     session.flush()
     return leases.to_wires(session, [row])[0]
 
@@ -65,14 +63,8 @@ def cancel(session: Session, lease_id: str, *, actor: Actor, now: float) -> wire
     row, lease = locked_lease(session, lease_id, actor)
     if lease.state not in (State.QUEUED, State.SCHEDULED):
         raise WrongState(_not_cancellable(row), numbers={"state": row.state})
-    cancelled = advance(lease, State.CANCELLED, Cause.CANCELLED, Instant(int(now)))
-    leases.change(session, row, cancelled, generation=generation.bump(session, row.pool), at=now)
-    if lease.state is State.SCHEDULED:
-        change = Change(before=lease, after=cancelled, cause=Cause.CANCELLED)
-        commitments.post(session, [change], at=now)
-    records.event(session, row, "cancelled", at=now, cause=Cause.CANCELLED)
+    withdraw(session, row, lease, Cause.CANCELLED, now=now)
     audit.record(session, actor=actor, action=wire.AuditAction.LEASE_CANCEL, subject=row.id, at=now)
-    edges.notify(session, row.pool)
     session.flush()
     return leases.to_wires(session, [row])[0]
 
@@ -89,6 +81,28 @@ def preview_cancel(session: Session, lease_id: str, *, actor: Actor) -> wire.End
         stops_at=None,
         refund_gpu_seconds=box(lease),
     )
+
+
+def end(
+    session: Session, row: Lease, lease: CoreLease, cause: Cause, *, now: float, detail: records.Detail | None = None
+) -> None:
+    """Ends an active lease now for that cause, which `detail` has the numbers of; what it had until then is charged."""
+    stopped = advance(lease, State.ENDING, cause, Instant(math.ceil(now)))
+    leases.change(session, row, stopped, generation=generation.bump(session, row.pool), at=now)
+    records.event(session, row, "ending", at=now, cause=cause, detail=detail)
+    edges.notify(session, row.pool)
+
+
+def withdraw(
+    session: Session, row: Lease, lease: CoreLease, cause: Cause, *, now: float, detail: records.Detail | None = None
+) -> None:
+    """Takes back what has not started for that cause; a promise's whole box is refunded."""
+    cancelled = advance(lease, State.CANCELLED, cause, Instant(int(now)))
+    leases.change(session, row, cancelled, generation=generation.bump(session, row.pool), at=now)
+    if lease.state is State.SCHEDULED:
+        commitments.post(session, [Change(before=lease, after=cancelled, cause=cause)], at=now)
+    records.event(session, row, "cancelled", at=now, cause=cause, detail=detail)
+    edges.notify(session, row.pool)
 
 
 def _not_releasable(row: Lease) -> str:

@@ -7,12 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 from dure import wire
 from dure.errors import NotBeyond
+from scheduler import endings
 from scheduler.actor import Actor
-from scheduler.core.lease import advance
-from scheduler.core.model import Cause, Instant, State
+from scheduler.core.model import Cause, State
 from scheduler.core.model import Lease as CoreLease
-from scheduler.store import audit, commitments, edges, generation, leases, quotas, records
-from scheduler.store.commitments import Change
+from scheduler.store import audit, quotas
 from scheduler.store.db import Session
 from scheduler.store.tables import Lease
 
@@ -47,18 +46,14 @@ def _check(named: Sequence[str], found: Mapping[str, object]) -> None:
 
 
 def _revoke(session: Session, lease: CoreLease, said: wire.Beyond, actor: Actor, now: float) -> None:
-    row = session.get_one(Lease, lease.id)
     assert lease.state is State.SCHEDULED
-    revoked = advance(lease, State.CANCELLED, Cause.REVOKED, Instant(int(now)))
-    leases.change(session, row, revoked, generation=generation.bump(session, row.pool), at=now)
-    commitments.post(session, [Change(before=lease, after=revoked, cause=Cause.REVOKED)], at=now)
-    records.event(session, row, "cancelled", at=now, cause=Cause.REVOKED, detail={"limit": said.limit})
+    row, detail = session.get_one(Lease, lease.id), {"limit": said.limit}
+    endings.withdraw(session, row, lease, Cause.REVOKED, now=now, detail=detail)
     audit.record(
         session,
         actor=actor,
         action=wire.AuditAction.LEASE_REVOKE,
         subject=row.id,
         at=now,
-        after={"limit": said.limit},
+        after=detail,
     )
-    edges.notify(session, row.pool)

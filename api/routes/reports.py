@@ -54,7 +54,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 def show_report(
     call: PersonReads,
     *,
-    by: By = ["company", "pool"],  # noqa: B006
+    by: By = ["company", "pool"],  # noqa: B006 - FastAPI copies it
     since: FromDay = None,
     until: ToDay = None,
     company: OfCompany = None,

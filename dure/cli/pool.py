@@ -11,7 +11,7 @@ from dure.cli.terminal import BadUsage, Terminal
 app = typer.Typer(help="Pools: interchangeable GPUs of one product.", no_args_is_help=True)
 
 NONE = "none"
-"""The word that takes a reserve or seniority away."""
+"""The word that takes a reserve, seniority or limit away."""
 
 RULES = (
     "How asks are promised. late-slots: their earliest start and the slack, and started as soon as they fit; "

@@ -5,13 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dure.cli.pool import NONE
 from dure.cli.terminal import BadUsage, Terminal
 
 if TYPE_CHECKING:
     from dure import wire
-
-NONE = "none"
-"""The word that takes a limit away."""
 
 Gpus = Annotated[
     int | None, typer.Option(metavar="N", help="GPUs at once, at every instant; 0 closes the pool to the company.")

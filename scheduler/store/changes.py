@@ -39,3 +39,17 @@ def since(session: Session, pool: str, generation: int) -> list[Item]:
         .order_by(col(PoolChange.generation), col(PoolChange.seq))
     )
     return [codec.decode(kind, value) for kind, value in session.exec(query)]
+
+
+def newest(session: Session, pool: str, kind: str, generation: int | None = None) -> Item | None:
+    """The last one of a kind that a pool has one of, or the last up to a generation; None before there was any."""
+    query = (
+        select(PoolChange.value)
+        .where(col(PoolChange.pool) == pool, col(PoolChange.kind) == kind)
+        .order_by(col(PoolChange.generation).desc(), col(PoolChange.seq).desc())
+        .limit(1)
+    )
+    if generation is not None:
+        query = query.where(col(PoolChange.generation) <= generation)
+    value = session.exec(query).first()
+    return None if value is None else codec.decode(kind, value)

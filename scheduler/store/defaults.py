@@ -8,9 +8,6 @@ from scheduler.actor import Actor
 from scheduler.store import adding, audit, generation, programme, quotas
 from scheduler.store.tables import Company, DefaultQuota, Quota
 
-CLOSED = wire.QuotaSet(gpus=0)
-"""Without a default a pool is closed to who has no quota of its own."""
-
 
 def put(session: Session, pool: str, body: wire.QuotaSet, *, actor: Actor, now: float) -> wire.QuotaOf:
     """Sets the pool's default, and with it the quota of everybody who has none of its own.
@@ -22,7 +19,7 @@ def put(session: Session, pool: str, body: wire.QuotaSet, *, actor: Actor, now: 
     body = quotas.in_zone(body, programme.zone(session))
     row = session.get(DefaultQuota, pool)
     before = None if row is None else quotas.said_by(row)
-    if quotas.is_over(body.budget, now) and (before is None or before.budget != body.budget):
+    if quotas.becomes_over(before, body, now):
         raise InvalidRequest.about("budget", quotas.TERM_OVER)
     row = row or DefaultQuota(pool=pool, gpus=body.gpus)
     row.gpus, row.limits = body.gpus, quotas.limits(body)
@@ -45,7 +42,7 @@ def remove(session: Session, pool: str, *, actor: Actor, now: float) -> wire.Quo
     before = quotas.said_by(row)
     session.delete(row)
     _record(session, pool, before, None, wire.AuditAction.QUOTA_REMOVE, actor=actor, now=now)
-    _follow(session, pool, CLOSED, actor=actor, now=now)
+    _follow(session, pool, quotas.CLOSED, actor=actor, now=now)
     return wire.QuotaOf(pool=pool, **dict(before))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from sqlalchemy import text
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from scheduler.core import codec
 from scheduler.core.book import Book
@@ -12,7 +12,7 @@ from scheduler.core.fragmentation import UNSEEN, Mix
 from scheduler.core.model import Drain, Instant, Lease, Node, Policy, State
 from scheduler.core.quota import Quota
 from scheduler.core.shares import Group, Share, Uses
-from scheduler.store.tables import PoolChange
+from scheduler.store import changes
 
 _AS_OF = text(
     """
@@ -51,14 +51,9 @@ def folded(items: Iterable[Item], policy: Policy, now: Instant) -> Book:
 
 def policy(session: Session, pool: str, generation: int) -> Policy | None:
     """The pool's rules as of a generation; None where the log does not go back that far."""
-    query = (
-        select(PoolChange.value)
-        .where(col(PoolChange.pool) == pool, col(PoolChange.kind) == "policy", col(PoolChange.generation) <= generation)
-        .order_by(col(PoolChange.generation).desc(), col(PoolChange.seq).desc())
-        .limit(1)
-    )
-    value = session.exec(query).first()
-    return None if value is None else Policy(**value)
+    found = changes.newest(session, pool, "policy", generation)
+    assert found is None or isinstance(found, Policy)
+    return found
 
 
 def before(session: Session, pool: str, at: int) -> int:

@@ -126,10 +126,7 @@ def _check_names(session: Session, wanted: Sequence[wire.QuotaOf]) -> None:
 
 def _check_terms(wanted: Sequence[wire.QuotaOf], changes: Iterable[wire.QuotaChange], now: float) -> None:
     over = {
-        (change.company, change.pool)
-        for change in changes
-        if quotas.is_over(change.after.budget, now)
-        and (change.before is None or change.before.budget != change.after.budget)
+        (change.company, change.pool) for change in changes if quotas.becomes_over(change.before, change.after, now)
     }
     _refuse(
         [

@@ -3,12 +3,11 @@
 from collections import Counter
 
 from sqlalchemy import text
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
-from scheduler.core import codec
 from scheduler.core.fragmentation import UNSEEN, Mix, shares
 from scheduler.core.model import Gang, Instant, Purpose, Total
-from scheduler.store.tables import PoolChange
+from scheduler.store import changes
 
 _ASKED = text(
     """
@@ -23,14 +22,7 @@ _ASKED = text(
 
 def newest(session: Session, pool: str) -> Mix:
     """The mix that the pool decides by now."""
-    query = (
-        select(PoolChange.value)
-        .where(col(PoolChange.pool) == pool, col(PoolChange.kind) == "mix")
-        .order_by(col(PoolChange.generation).desc(), col(PoolChange.seq).desc())
-        .limit(1)
-    )
-    value = session.exec(query).first()
-    found = UNSEEN if value is None else codec.decode("mix", value)
+    found = changes.newest(session, pool, "mix") or UNSEEN
     assert isinstance(found, Mix)
     return found
 

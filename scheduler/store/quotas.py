@@ -23,6 +23,9 @@ from scheduler.store.times import to_wire
 
 TERM_OVER = "the term is over already; give one that ends in the future"
 
+CLOSED = wire.QuotaSet(gpus=0)
+"""Without a default a pool is closed to who has no quota of its own."""
+
 NOTHING = (core.Period(begins_at=Instant(0), ends_at=Instant(1), gpu_seconds=0),)
 """The periods of a budget whose term was over before there was any."""
 
@@ -42,7 +45,10 @@ def patch(session: Session, company: str, pool: str, body: wire.QuotaPatch, *, a
     """
     companies.row(session, company)
     generation.lock(session, pool)
-    return put(session, company, pool, patched(said(session, company, pool), body), actor=actor, now=now)
+    row = session.get(Quota, (company, pool))
+    whole = patched(None if row is None else said_by(row), body)
+    write(session, pool, [(company, whole)], actor=actor, now=now)
+    return get(session, company, pool, now=now)
 
 
 def patched(before: wire.QuotaSet | None, body: wire.QuotaPatch) -> wire.QuotaSet:
@@ -67,15 +73,9 @@ def remove(session: Session, company: str, pool: str, *, actor: Actor, now: floa
             f"{company} has no quota of its own in pool {pool}; `dure quota show {company}` shows what it has"
         )
     default = session.get(DefaultQuota, pool)
-    body = wire.QuotaSet(gpus=0) if default is None else wire.QuotaSet(gpus=default.gpus, **default.limits)
+    body = CLOSED if default is None else said_by(default)
     write(session, pool, [(company, body)], of_default=True, actor=actor, now=now)
     return get(session, company, pool, now=now)
-
-
-def said(session: Session, company: str, pool: str) -> wire.QuotaSet | None:
-    """The quota as it was set; None where there is none."""
-    row = session.get(Quota, (company, pool))
-    return None if row is None else said_by(row)
 
 
 def write(
@@ -179,7 +179,7 @@ def _put(
     company, body = wanted
     before = None if row is None else said_by(row)
     was, budget = None if before is None else budgets.parsed(before.budget), budgets.parsed(body.budget)
-    if was != budget and is_over(body.budget, now) and not of_default:
+    if was != budget and not of_default and becomes_over(before, body, now):
         raise InvalidRequest.about("budget", TERM_OVER)
     row = row or Quota(company=company, pool=pool, gpus=body.gpus, since=int(now))
     row.gpus, row.limits, row.of_default = body.gpus, limits(body), of_default
@@ -198,9 +198,12 @@ def _put(
     return Changed(company=company, before=was, after=budget)
 
 
-def is_over(budget: wire.Budget | None, now: float) -> bool:
-    """Whether it is a term that is over."""
-    return budget is not None and budget.ends_at is not None and budget.ends_at.timestamp() <= now
+def becomes_over(before: wire.QuotaSet | None, after: wire.QuotaSet, now: float) -> bool:
+    """Whether its budget is another than before, and of a term that is over."""
+    ends_at = None if after.budget is None else after.budget.ends_at
+    if ends_at is None or ends_at.timestamp() > now:
+        return False
+    return before is None or before.budget != after.budget
 
 
 def in_zone(body: wire.QuotaSet, zone: ZoneInfo) -> wire.QuotaSet:

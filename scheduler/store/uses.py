@@ -5,24 +5,16 @@ from collections.abc import Mapping
 
 from sqlmodel import Session, col, select
 
-from scheduler.core import codec
 from scheduler.core.lease import charge
 from scheduler.core.model import CompanyId, Instant
 from scheduler.core.shares import UNCOUNTED, Uses
-from scheduler.store import leases
-from scheduler.store.tables import Lease, PoolChange
+from scheduler.store import changes, leases
+from scheduler.store.tables import Lease
 
 
 def newest(session: Session, pool: str) -> Uses:
     """The count that the pool decides by."""
-    query = (
-        select(PoolChange.value)
-        .where(col(PoolChange.pool) == pool, col(PoolChange.kind) == "uses")
-        .order_by(col(PoolChange.generation).desc(), col(PoolChange.seq).desc())
-        .limit(1)
-    )
-    value = session.exec(query).first()
-    found = UNCOUNTED if value is None else codec.decode("uses", value)
+    found = changes.newest(session, pool, "uses") or UNCOUNTED
     assert isinstance(found, Uses)
     return found
 

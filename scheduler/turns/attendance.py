@@ -3,13 +3,12 @@
 What it had until then is charged; the rest of its box is refunded, as for any that is released early.
 """
 
-import math
 from dataclasses import dataclass
 
+from scheduler import endings
 from scheduler.core.attendance import Step, Watched, step
-from scheduler.core.lease import advance
-from scheduler.core.model import Cause, Instant, State
-from scheduler.store import attendance, edges, generation, leases, records
+from scheduler.core.model import Cause, Instant
+from scheduler.store import attendance, generation, leases, records
 from scheduler.store.db import Session
 
 
@@ -46,10 +45,7 @@ def give_back(session: Session, lease_id: str, cause: Cause, detail: records.Det
     """Ends an active lease for that cause, which `detail` has the numbers of."""
     row = leases.known(session, lease_id)
     [(_, lease)] = leases.with_core(session, [row])
-    ending = advance(lease, State.ENDING, cause, Instant(math.ceil(now)))
-    leases.change(session, row, ending, generation=generation.bump(session, row.pool), at=now)
-    records.event(session, row, "ending", at=now, cause=cause, detail=detail)
-    edges.notify(session, row.pool)
+    endings.end(session, row, lease, cause, now=now, detail=detail)
 
 
 def _steps(session: Session, pool: str, now: float) -> list[tuple[Watched, Step]]:
