@@ -65,7 +65,8 @@ def advance(lease: Lease, to: State, cause: Cause, now: Instant) -> Lease:
             revoked = cause if cause is Cause.REVOKED else None
             return replace(moved, end_cause=lease.end_cause or revoked, stops_at=lease.starts_at)
         case State.QUEUED:
-            notice_s = max(0, min(lease.notice_s, (lease.starts_at or now) - now))
+            told_s = (lease.starts_at or now) - now
+            notice_s = lease.notice_s if lease.is_spot else max(0, min(lease.notice_s, told_s))
             return replace(
                 moved,
                 promised_start=None,
@@ -94,7 +95,7 @@ def scheduled(lease_id: LeaseId, ask: Ask, asked_at: Instant, promise: Promise) 
         promised_start=promise.promised,
         starts_at=promise.start,
         ends_at=promise.end,
-        stops_at=promise.end,
+        stops_at=promise.end if promise.stop is None else promise.stop,
         placement=promise.placement,
     )
 
@@ -112,6 +113,7 @@ def _said(lease_id: LeaseId, ask: Ask, asked_at: Instant) -> dict[str, Any]:
         "notice_s": ask.notice_s,
         "purpose": ask.purpose,
         "min_size": ask.min_size,
+        "tier": ask.tier,
     }
 
 
@@ -127,6 +129,7 @@ def asked(lease: Lease) -> tuple[LeaseId, Ask, Instant]:
         notice_s=lease.notice_s,
         purpose=lease.purpose,
         min_size=lease.min_size,
+        tier=lease.tier,
     )
     return lease.id, ask, lease.asked_at
 
@@ -166,6 +169,7 @@ def given_back(lease: Lease, placement: Placement, at: Instant) -> Lease:
         state=State.ENDED,
         notice_s=lease.notice_s,
         purpose=lease.purpose,
+        tier=lease.tier,
         promised_start=Instant(at - 1),
         starts_at=Instant(at - 1),
         ends_at=at,
