@@ -239,7 +239,6 @@ _SELDOM = (
     "contended_ppm",
     "half_life_s",
     "entry_s",
-    "spot",
     "spot_least_s",
     "number",
 )

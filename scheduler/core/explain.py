@@ -19,7 +19,7 @@ from scheduler.core.model import (
     Verdict,
 )
 
-INSTANTS = frozenset({"earliest_start", "furthest_start", "budget_ends", "contended_at"})
+INSTANTS = frozenset({"earliest_start", "furthest_start", "budget_ends", "contended_at", "idle_at"})
 """The numbers that are instants."""
 
 LARGEST = frozenset({"largest_gang_nodes", "largest_gpus"})
@@ -46,6 +46,8 @@ def sentence(verdict: Verdict, ask: Ask) -> str:
 
 def _not_promised(verdict: Queued | Refusal, ask: Ask) -> str:
     match verdict:
+        case Queued(code=Code.WAITS_FOR_IDLE):
+            return _waits_for_idle(verdict, ask)
         case Queued():
             return _queued(verdict, ask)
         case Refusal(code=Code.QUOTA_EXCEEDED):
@@ -60,6 +62,10 @@ def _not_promised(verdict: Queued | Refusal, ask: Ask) -> str:
             return _over_budget(verdict.numbers, ask)
         case Refusal(code=Code.TOO_MANY_OPEN):
             return _too_many(verdict.numbers, ask)
+        case Refusal(code=Code.NO_IDLE_GPUS):
+            return _no_idle(verdict.numbers, ask)
+        case Refusal(code=Code.SPOT_NOT_OFFERED):
+            return f"Pool {ask.pool} offers no spot: ask for {words.shape(ask.shape)} as reserved, or in another pool."
         case Refusal():
             return _no_start(verdict.numbers, ask)
 
@@ -85,6 +91,8 @@ def _promised(promise: Promise, ask: Ask) -> str:
         shape += f" of the {words.shape(ask.shape)} asked for"
     if isinstance(ask.shape, Total):
         shape += f" on {words.counted(len(promise.placement), 'node')}"
+    if promise.stop is not None:
+        return f"{shape} on spot from now, {start}, until {_spot_end(promise, ask)}."
     if promise.code is Code.STARTS_NOW:
         return f"{shape} from now, {start}, until {end}."
     if promise.code is Code.STARTS_AS_ASKED and promise.promised == promise.start:
@@ -97,6 +105,42 @@ def _promised(promise: Promise, ask: Ask) -> str:
         f"{shape} for {words.span(ask.duration_s)} from {words.time(promise.promised)} at the latest, in {wait}; booked from {start} "
         f"until {end}, and expected at {words.time(promise.estimate)}{why}."
     )
+
+
+def _spot_end(promise: Promise, ask: Ask) -> str:
+    """Until when spot is had, as things are, and how long before it is told that it is less."""
+    stop, notice = promise.stop or promise.end, words.span(ask.notice_s)
+    told = f"when a reserved ask needs its GPUs it is told {notice} before it is preempted"
+    if stop == promise.end:
+        return f"{words.time(stop)}; {told}"
+    return f"{words.time(stop)}, when they are booked, instead of {words.time(promise.end)}; {told}"
+
+
+def _idle_for(numbers: Numbers, ask: Ask) -> str:
+    return (
+        f"no {words.shape(ask.shape)} of pool {ask.pool} are idle for {words.span(int(numbers['least_s']))} from now on "
+        f"({numbers['free_gpus_now']} of {words.counted(numbers['pool_gpus'], 'GPU')} free at this moment)"
+    )
+
+
+def _waits_for_idle(queued: Queued, ask: Ask) -> str:
+    outlook = "none are in sight"
+    if queued.first_fit is not None:
+        outlook = f"they are at {words.time(queued.first_fit)} if nobody takes them before"
+    return (
+        f"Queued for spot: {_idle_for(queued.numbers, ask)}; as things are, {outlook}; it starts as soon as they are, those "
+        f"first who have least over their share, so wait, or cancel it."
+    )
+
+
+def _no_idle(numbers: Numbers, ask: Ask) -> str:
+    options: list[str] = []
+    if numbers.get("largest_gpus_now"):
+        options.append(f"ask for at most {_largest(int(numbers['largest_gpus_now']), ask)}")
+    if "idle_at" in numbers:
+        options.append(f"ask again at {words.time(int(numbers['idle_at']))}")
+    options.append("let it wait in the queue")
+    return f"No spot: {_idle_for(numbers, ask)}: {', or '.join(options)}."
 
 
 def _queued(queued: Queued, ask: Ask) -> str:

@@ -35,6 +35,10 @@ NEXT: Mapping[State, frozenset[State]] = {
 """Where a lease may go from each state."""
 
 
+_AT_ITS_STOP = frozenset({Cause.EXPIRED, Cause.PREEMPTED})
+"""The causes of an end that come when the lease stops; every other one stops it."""
+
+
 class IllegalTransition(Exception):
     """A lease was to go where its state does not lead."""
 
@@ -56,7 +60,7 @@ def advance(lease: Lease, to: State, cause: Cause, now: Instant) -> Lease:
         case State.ACTIVE:
             return replace(moved, started_at=now)
         case State.ENDING:
-            stops_at = lease.stops_at if cause is Cause.EXPIRED else _stopped(lease, now)
+            stops_at = lease.stops_at if cause in _AT_ITS_STOP else _stopped(lease, now)
             return replace(moved, end_cause=lease.end_cause or cause, stops_at=stops_at)
         case State.ENDED:
             stops_at = lease.starts_at if lease.state is State.SCHEDULED else lease.stops_at

@@ -264,8 +264,8 @@ class Policy:
     only once that was lost for `loss_grace_s`: most of it comes back. An active lease is extended until
     `extension_closes_s` before its end. `contended` is a name in `scheduler.core.contention`: what an instant is at which
     shares count, for one of its rules where more than `contended_ppm` of the pool is booked. What was used is worth half
-    after each `half_life_s`, and of a lease up to `entry_s` are counted as it is granted. Where there is `spot`, it is given
-    GPUs that are idle for `spot_least_s` or for all of its box.
+    after each `half_life_s`, and of a lease up to `entry_s` are counted as it is granted. Spot is given GPUs
+    that are idle for `spot_least_s` or for all of its box; without that there is no spot.
     """
 
     version: str
@@ -282,8 +282,7 @@ class Policy:
     contended_ppm: int = 900_000
     half_life_s: int = 604_800
     entry_s: int = 3600
-    spot: bool = True
-    spot_least_s: int = 600
+    spot_least_s: int | None = 600
     number: int = 0
 
 

@@ -49,7 +49,7 @@ def verdict(draft: Draft, ask: Ask, now: Instant, *, waited: bool = False) -> Ve
     said = _numbers(draft, ask, now)
     if not fits_empty_pool(draft, ask.shape):
         return Refusal(code=Code.NEVER_FITS, numbers=said | could(case))
-    if not draft.policy.spot:
+    if draft.policy.spot_least_s is None:
         return Refusal(code=Code.SPOT_NOT_OFFERED, numbers=said)
     if (beyond := too_many_open(case)) is not None:
         return Refusal(code=Code.TOO_MANY_OPEN, numbers=said | beyond)
@@ -136,7 +136,7 @@ def _box(draft: Draft, shape: Shape, duration_s: int) -> Box:
 
 def _least_s(draft: Draft, ask: Ask) -> int:
     """For how long GPUs must be idle to be worth a start; nobody is told of an end sooner than its notice."""
-    return min(ask.duration_s, max(1, draft.policy.spot_least_s, ask.notice_s))
+    return min(ask.duration_s, max(1, draft.policy.spot_least_s or 0, ask.notice_s))
 
 
 def _numbers(draft: Draft, ask: Ask, now: Instant) -> dict[str, int | str]:

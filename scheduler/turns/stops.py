@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from scheduler.core.lease import advance
 from scheduler.core.model import Cause, Instant, State
+from scheduler.core.preemption import cut
 from scheduler.store import allocations, commitments, due, fleet, generation, leases, quotas, records
 from scheduler.store.commitments import Over
 from scheduler.store.db import Session
@@ -28,9 +29,10 @@ def begin_ending(session: Session, pool: str, *, now: float) -> bool:
     found = due.endings(session, pool, now=now, grace_s=grace_s)
     changed = generation.bump(session, pool) if found else 0
     for row, lease in found:
-        ending = advance(lease, State.ENDING, Cause.EXPIRED, Instant(int(now)))
+        cause = Cause.PREEMPTED if cut(lease) else Cause.EXPIRED
+        ending = advance(lease, State.ENDING, cause, Instant(int(now)))
         leases.change(session, row, ending, generation=changed, at=now)
-        records.event(session, row, "ending", at=now, cause=Cause.EXPIRED)
+        records.event(session, row, "ending", at=now, cause=cause)
     session.flush()
     return len(found) == due.BATCH
 

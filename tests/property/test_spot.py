@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.core.book import Book, Draft
+from scheduler.core.book import Book
 from scheduler.core.calendar import Box, earliest
 from scheduler.core.decide import decide, foretold
 from scheduler.core.lease import advance
