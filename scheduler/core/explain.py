@@ -1,8 +1,9 @@
 """A verdict in words and in numbers, the same wherever it is shown. Decides nothing and looks nothing up."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from scheduler.core import words
+from scheduler.core import explain_spot, words
 from scheduler.core.decide import at_least
 from scheduler.core.model import (
     Ask,
@@ -45,29 +46,9 @@ def sentence(verdict: Verdict, ask: Ask) -> str:
 
 
 def _not_promised(verdict: Queued | Refusal, ask: Ask) -> str:
-    match verdict:
-        case Queued(code=Code.WAITS_FOR_IDLE):
-            return _waits_for_idle(verdict, ask)
-        case Queued():
-            return _queued(verdict, ask)
-        case Refusal(code=Code.QUOTA_EXCEEDED):
-            return _over_quota(verdict.numbers, ask)
-        case Refusal(code=Code.NEVER_FITS):
-            return _never_fits(verdict.numbers, ask)
-        case Refusal(code=Code.TOO_LONG):
-            return _too_long(verdict.numbers, ask)
-        case Refusal(code=Code.TOO_FAR_AHEAD):
-            return _too_far_ahead(verdict.numbers, ask)
-        case Refusal(code=Code.BUDGET_EXCEEDED):
-            return _over_budget(verdict.numbers, ask)
-        case Refusal(code=Code.TOO_MANY_OPEN):
-            return _too_many(verdict.numbers, ask)
-        case Refusal(code=Code.NO_IDLE_GPUS):
-            return _no_idle(verdict.numbers, ask)
-        case Refusal(code=Code.SPOT_NOT_OFFERED):
-            return f"Pool {ask.pool} offers no spot: ask for {words.shape(ask.shape)} as reserved, or in another pool."
-        case Refusal():
-            return _no_start(verdict.numbers, ask)
+    if isinstance(verdict, Refusal):
+        return _REFUSED.get(verdict.code, _no_start)(verdict.numbers, ask)
+    return explain_spot.queued(verdict, ask) if verdict.code is Code.WAITS_FOR_IDLE else _queued(verdict, ask)
 
 
 def placed(shape: Shape, purpose: Purpose, placement: Placement) -> str:
@@ -92,7 +73,7 @@ def _promised(promise: Promise, ask: Ask) -> str:
     if isinstance(ask.shape, Total):
         shape += f" on {words.counted(len(promise.placement), 'node')}"
     if promise.stop is not None:
-        return f"{shape} on spot from now, {start}, until {_spot_end(promise, ask)}."
+        return f"{shape} on spot from now, {start}, until {explain_spot.end(promise, ask)}."
     if promise.code is Code.STARTS_NOW:
         return f"{shape} from now, {start}, until {end}."
     if promise.code is Code.STARTS_AS_ASKED and promise.promised == promise.start:
@@ -105,42 +86,6 @@ def _promised(promise: Promise, ask: Ask) -> str:
         f"{shape} for {words.span(ask.duration_s)} from {words.time(promise.promised)} at the latest, in {wait}; booked from {start} "
         f"until {end}, and expected at {words.time(promise.estimate)}{why}."
     )
-
-
-def _spot_end(promise: Promise, ask: Ask) -> str:
-    """Until when spot is had, as things are, and how long before it is told that it is less."""
-    stop, notice = promise.stop or promise.end, words.span(ask.notice_s)
-    told = f"when a reserved ask needs its GPUs it is told {notice} before it is preempted"
-    if stop == promise.end:
-        return f"{words.time(stop)}; {told}"
-    return f"{words.time(stop)}, when they are booked, instead of {words.time(promise.end)}; {told}"
-
-
-def _idle_for(numbers: Numbers, ask: Ask) -> str:
-    return (
-        f"no {words.shape(ask.shape)} of pool {ask.pool} are idle for {words.span(int(numbers['least_s']))} from now on "
-        f"({numbers['free_gpus_now']} of {words.counted(numbers['pool_gpus'], 'GPU')} free at this moment)"
-    )
-
-
-def _waits_for_idle(queued: Queued, ask: Ask) -> str:
-    outlook = "none are in sight"
-    if queued.first_fit is not None:
-        outlook = f"they are at {words.time(queued.first_fit)} if nobody takes them before"
-    return (
-        f"Queued for spot: {_idle_for(queued.numbers, ask)}; as things are, {outlook}; it starts as soon as they are, those "
-        f"first who have least over their share, so wait, or cancel it."
-    )
-
-
-def _no_idle(numbers: Numbers, ask: Ask) -> str:
-    options: list[str] = []
-    if numbers.get("largest_gpus_now"):
-        options.append(f"ask for at most {_largest(int(numbers['largest_gpus_now']), ask)}")
-    if "idle_at" in numbers:
-        options.append(f"ask again at {words.time(int(numbers['idle_at']))}")
-    options.append("let it wait in the queue")
-    return f"No spot: {_idle_for(numbers, ask)}: {', or '.join(options)}."
 
 
 def _queued(queued: Queued, ask: Ask) -> str:
@@ -294,3 +239,16 @@ def _window(ask: Ask) -> str:
     if ask.start_by is None or ask.start_by == ask.start:
         return f"at {words.time(ask.start)}"
     return f"between {words.time(ask.start)} and {words.time(ask.start_by)}"
+
+
+_REFUSED: Mapping[Code, Callable[[Numbers, Ask], str]] = {
+    Code.QUOTA_EXCEEDED: _over_quota,
+    Code.NEVER_FITS: _never_fits,
+    Code.TOO_LONG: _too_long,
+    Code.TOO_FAR_AHEAD: _too_far_ahead,
+    Code.BUDGET_EXCEEDED: _over_budget,
+    Code.TOO_MANY_OPEN: _too_many,
+    Code.NO_IDLE_GPUS: explain_spot.none_idle,
+    Code.SPOT_NOT_OFFERED: explain_spot.not_offered,
+}
+"""The sentence of each refusal; that of every other is about its window."""

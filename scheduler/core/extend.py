@@ -70,6 +70,11 @@ class NotExtended:
     longest_s: int
 
 
+def is_extendable(lease: Lease) -> bool:
+    """Whether it may be given another end: spot never is."""
+    return lease.state in EXTENDABLE and not lease.is_spot
+
+
 def closes_at(lease: Lease, closes_s: int) -> Instant | None:
     """From when on the lease is not extended any more, by its pool's policy; None while it has no end.
 

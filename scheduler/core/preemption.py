@@ -6,7 +6,7 @@ goes on until they are. Who is spared first is the opposite of whom it harms lea
 and as little work as possible.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -67,7 +67,7 @@ def grow(draft: Draft, now: Instant) -> None:
 
 
 @contextmanager
-def sparing(plane: Plane, shape: Shape, start: int, end: int) -> Iterator[None]:
+def sparing(plane: Plane, shape: Shape, start: int, end: int) -> Generator[None]:
     """Meanwhile a draft has as many of its spot leases again as leave the shape room over `[start, end)`."""
     yielding = plane.yielding if isinstance(plane, Draft) else None
     if yielding is None:
