@@ -29,11 +29,6 @@ EXTENDABLE = frozenset({State.SCHEDULED, State.ACTIVE})
 """The states in which a lease may be given another end."""
 
 
-def is_extendable(lease: Lease) -> bool:
-    """Whether it may be given another end: spot never is."""
-    return lease.state in EXTENDABLE and not lease.is_spot
-
-
 What = Literal["horizon", "quota", "longest", "budget", "reserve", "drain", "promise", "capacity"]
 
 
