@@ -284,5 +284,6 @@ def _quoted(
         starts_at=to_wire(verdict.start),
         estimated_start=to_wire(expected),
         ends_at=to_wire(verdict.end),
+        stops_at=to_wire(verdict.stop),
         placement=leases.shares(verdict.placement),
     )

@@ -257,6 +257,8 @@ class Quote(Wire):
     starts_at: Instant | None
     estimated_start: Instant | None = None
     ends_at: Instant | None
+    stops_at: Instant | None = None
+    """Of spot: until when its GPUs are idle, as things are."""
     placement: list[NodeShare]
 
 

@@ -25,7 +25,7 @@ from scheduler.core.model import (
     Tier,
     Total,
 )
-from scheduler.core.preemption import cut, until
+from scheduler.core.preemption import cut
 from scheduler.core.replan import replan
 from tests.builders import a_node, a_policy, an_ask
 from tests.property import slow
@@ -117,7 +117,7 @@ class World:
     def _check_in_time(self, ask: Ask, alone: Book, one: object) -> None:
         """It starts no later than it would with no spot lease there from when their notice would be over."""
         spots = [self.book.leases[id_] for id_ in self.book.spots]
-        gone_at = max((until(spot, self.now) + GAP_S for spot in spots), default=int(self.now))
+        gone_at = max((_told_now(spot, self.now) + GAP_S for spot in spots), default=int(self.now))
         box = Box.of(alone, ask.company, ask.shape, ask.duration_s)
         start = earliest(alone, box, max(gone_at, self.now), self.now + HORIZON_S - ask.duration_s)
         if start is not None and start + ask.duration_s // 10 <= self.now + HORIZON_S - ask.duration_s:
@@ -151,7 +151,7 @@ class World:
         for lease_id in book.spots:
             before, after = self.book.leases.get(lease_id), book.leases[lease_id]
             if before is not None and _stop(after) < _stop(before) and after.state in (State.SCHEDULED, State.ACTIVE):
-                assert _stop(after) >= until(after, self.now)
+                assert _stop(after) >= _told_now(after, self.now)
         self.book = book
         self.leases |= book.leases
         self._starts()
@@ -215,6 +215,11 @@ def _levels(book: Book, row: int, now: int) -> Iterator[int]:
 
 def _stop(lease: Lease) -> int:
     return lease.stops_at or 0
+
+
+def _told_now(lease: Lease, now: int) -> int:
+    """When it stops if it is told now."""
+    return max(now, lease.starts_at or 0) + lease.notice_s
 
 
 def _same(one: object, other: object) -> bool:

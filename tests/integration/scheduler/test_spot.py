@@ -1,7 +1,6 @@
 """Spot: leases on idle GPUs, beyond quota and budget, that are preempted with notice, and are in nobody's way."""
 
 import pytest
-
 from sqlmodel import col, select
 
 from dure import wire
@@ -87,7 +86,7 @@ def test_what_was_cut_is_refunded_and_what_it_had_is_spent(world: World) -> None
             session, lease.id, actor=ADMIN, expected=world.service.expectations.of(session, T0 + 140)
         )
     said = [step.detail for step in told.steps]
-    assert any(detail.startswith("Its company was told that it is preempted in 2m") for detail in said)
+    assert any(detail.startswith("Its company was told that it is preempted in 2 min") for detail in said), said
     assert any("It ended: it was preempted" in detail for detail in said)
 
 
