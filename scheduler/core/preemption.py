@@ -113,14 +113,12 @@ class Yielding:
     @cached_property
     def by_size(self) -> Sequence[Lease]:
         """Who is spared first: least over its share, then the smallest, so that few leases are cut."""
-        ranks = borrowers(self.draft, self.now)
-        return sorted(self.leases, key=lambda one: (ranks.rank(one.company), one.gpus, -self._work(one), one.id))
+        return sorted(self.leases, key=lambda one: (self._rank(one), one.gpus, -self._work(one), one.id))
 
     @cached_property
     def by_work(self) -> Sequence[Lease]:
         """The same, but then who has worked most, so that little work is lost."""
-        ranks = borrowers(self.draft, self.now)
-        return sorted(self.leases, key=lambda one: (ranks.rank(one.company), -self._work(one), one.gpus, one.id))
+        return sorted(self.leases, key=lambda one: (self._rank(one), -self._work(one), one.gpus, one.id))
 
     def lend(self, lease: Lease) -> None:
         self.draft.lend(lease, self._begin(lease), 1)
@@ -149,27 +147,37 @@ class Yielding:
 
     def _least_harm(self, book: Callable[[Sequence[Lease]], Sequence[Lease]]) -> Sequence[Lease]:
         """Books them in the one order of the two by which fewer are left out, or those that have worked less."""
-        harms: list[tuple[int, int]] = []
-        orders = self.by_size, self.by_work
-        for order in orders:
-            kept = book(order)
-            self._lend(kept)
-            left = {one.id for one in self.leases} - {one.id for one in kept}
-            harms.append((len(left), sum(self._work(one) for one in self.leases if one.id in left)))
-        return book(orders[harms.index(min(harms))])
+        by_size = book(self.by_size)
+        self._lend(by_size)
+        by_work = book(self.by_work)
+        if self._harm(by_work) <= self._harm(by_size):
+            return by_work
+        self._lend(by_work)
+        return self._booked(by_size, lambda: True)
 
-    def _booked(self, order: Iterable[Lease], allowed: Callable[[], bool]) -> Sequence[Lease]:
-        """Books one after the other for all of its time, where that is free and then allowed; those that were."""
+    def _harm(self, kept: Sequence[Lease]) -> tuple[int, int]:
+        spared = {one.id for one in kept}
+        left = [one for one in self.leases if one.id not in spared]
+        return len(left), sum(self._work(one) for one in left)
+
+    def _booked(self, order: Sequence[Lease], allowed: Callable[[], bool]) -> Sequence[Lease]:
+        """Books one after the other for all of its time, where that is free and then allowed; those that were.
+
+        What is not allowed with some is not with more, so many are tried at once, and halves of them where that is too many.
+        """
         found: list[Lease] = []
         for lease in order:
-            if not self._is_free(lease):
-                continue
-            self.draft.lend(lease, self._begin(lease), -1)
-            if allowed():
+            if self._is_free(lease):
+                self.draft.lend(lease, self._begin(lease), -1)
                 found.append(lease)
-            else:
-                self.lend(lease)
-        return found
+        if allowed():
+            return found
+        self._lend(found)
+        if len(order) == 1:
+            return []
+        middle = len(order) // 2
+        first = self._booked(order[:middle], allowed)
+        return [*first, *self._booked(order[middle:], allowed)]
 
     def _lend(self, leases: Iterable[Lease]) -> None:
         for lease in leases:
@@ -179,6 +187,13 @@ class Yielding:
         begin, end = self._begin(lease), (lease.stops_at or 0) + self.draft.policy.gap_s
         on = ((self.draft.rows[node], gpus) for node, gpus in lease.placement if node in self.draft.rows)
         return all(rows.least(*self.draft.free.arrays, row, begin, end) >= gpus for row, gpus in on)
+
+    @cached_property
+    def _ranks(self) -> Ranks:
+        return borrowers(self.draft, self.now)
+
+    def _rank(self, lease: Lease) -> int:
+        return self._ranks.rank(lease.company)
 
     def _begin(self, lease: Lease) -> int:
         """From when on its GPUs are lent."""

@@ -149,7 +149,12 @@ def with_core(session: Session, rows: Sequence[Lease]) -> list[tuple[Lease, mode
 
 def booked(session: Session, pool: str, of: Collection[str]) -> dict[str, list[model.Lease]]:
     """The leases of each of these companies in the pool that count against its quota."""
-    query = select(Lease).where(col(Lease.company).in_(of), col(Lease.pool) == pool, col(Lease.state).in_(BOOKED))
+    query = select(Lease).where(
+        col(Lease.company).in_(of),
+        col(Lease.pool) == pool,
+        col(Lease.state).in_(BOOKED),
+        col(Lease.tier) == model.Tier.RESERVED.value,
+    )
     found: dict[str, list[model.Lease]] = {company: [] for company in of}
     for _, lease in with_core(session, session.exec(query).all()):
         found[lease.company].append(lease)

@@ -6,6 +6,7 @@ table alone, and the books that are kept, read anew and made of the log one and 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -132,7 +133,7 @@ class AnyDay(RuleBasedStateMachine):
     def spot_is_preempted(self, who: str, gpus: int, crash: int | None) -> None:
         """All that is idle is taken for spot, and then somebody asks for it."""
         for size in (16, 8, 4, 1):
-            self._do(lambda: self.world.ask(size, tier="spot", now=self.now, duration_s=600, notice_s=30), None)
+            self._do(partial(self.world.ask, size, tier="spot", now=self.now, duration_s=600, notice_s=30), None)
         self.time_passes(1, None)
         self._do(lambda: self.asked.append(self.world.ask(gpus, who=who, now=self.now, duration_s=60)), crash)
         self.time_passes(60, None)
