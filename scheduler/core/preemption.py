@@ -18,6 +18,7 @@ from scheduler.core.compiled import rows
 from scheduler.core.draft import Draft
 from scheduler.core.fairness import Ranks
 from scheduler.core.model import CompanyId, Gang, Instant, Lease, Shape, State
+from scheduler.core.quota import HOLDING
 
 GROWS_S = 600
 """A spot lease that was cut is given time again only by so much at once, or all of it."""
@@ -31,10 +32,15 @@ def opened(draft: Draft, now: Instant) -> Draft:
     spots = [draft.leases[id_] for id_ in sorted(draft.spots)]
     found = [lease for lease in spots if lease.state in YIELDS and until(lease, now) < (lease.stops_at or 0)]
     if found:
-        draft.yielding = Yielding(draft, found, now)
-        for lease in found:
-            draft.yielding.lend(lease)
+        lend(draft, found, now)
     return draft
+
+
+def lend(draft: Draft, spots: Sequence[Lease], now: Instant) -> None:
+    """Lends these alone, until the draft is settled."""
+    draft.yielding = Yielding(draft, spots, now)
+    for lease in spots:
+        draft.yielding.lend(lease)
 
 
 def until(lease: Lease, now: Instant) -> int:
@@ -89,12 +95,19 @@ def _has_room(plane: Plane, shape: Shape, start: int, end: int) -> bool:
 
 
 def borrowers(draft: Draft, now: Instant) -> Ranks:
-    """How far each company is over its share, what it has of spot among it as if it were granted just now."""
-    ranks = Ranks.of(draft.fair, draft.leases.values(), draft.policy, now)
-    for id_ in draft.spots:
-        lease = draft.leases[id_]
-        ranks.grant(lease.company, lease.gpus, draft.policy.entry_s)
+    """How far each company will be over its share by the end of the policy's `entry_s`, if what it holds goes on."""
+    ranks = Ranks.of(draft.fair, (), draft.policy, now)
+    for lease in draft.leases.values():
+        if _goes_on(lease, now):
+            ranks.grant(lease.company, lease.gpus, draft.policy.entry_s)
     return ranks
+
+
+def _goes_on(lease: Lease, now: Instant) -> bool:
+    """Whether it is held, or is just now to start; not what has been told to stop."""
+    if lease.is_spot:
+        return lease.state in YIELDS and until(lease, now) < (lease.stops_at or 0)
+    return lease.state in HOLDING and (lease.starts_at or 0) <= now
 
 
 @dataclass(eq=False)
