@@ -11,19 +11,26 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from operator import itemgetter
 
+from bench.philly.trace import CompanyJob
+
 STRETCH_S = 24 * 3600
 TOLERANCE = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """A time in which a job ran, and when it, or what was left of it, had been asked for."""
+    """A time in which a job ran: when it, or what was left of it, had been asked for, and when it was to start at the latest."""
 
-    company: str
-    gpus: int
+    job: CompanyJob
     asked: int
+    promised: int
     start: int
     end: int
+    spot: bool = False
+
+    @property
+    def gpu_seconds(self) -> int:
+        return self.job.processors * (self.end - self.start)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +69,8 @@ def moments(stretches: Iterable[Stretch]) -> Iterator[Moment]:
     """What everybody ran and waited for, from one change to the next; at the last nobody does any more."""
     edges: list[tuple[int, str, int, int]] = []
     for one in stretches:
-        edges += [(one.asked, one.company, 0, one.gpus), (one.start, one.company, one.gpus, -one.gpus)]
-        edges += [(one.end, one.company, -one.gpus, 0)]
+        company, gpus = one.job.company, one.job.processors
+        edges += [(one.asked, company, 0, gpus), (one.start, company, gpus, -gpus), (one.end, company, -gpus, 0)]
     runs, waits = Counter[str](), Counter[str]()
     for at, changes in groupby(sorted(edges), key=itemgetter(0)):
         for _, company, run, wait in changes:

@@ -5,11 +5,13 @@ such. A job that is preempted is saved within its notice, and asked for again at
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bench.philly.ideal import Stretch
 from bench.philly.sharing import SharingDrive
+from bench.philly.trace import CompanyJob
 from bench.replay.drive import Event
 from bench.replay.metrics import Outcome
 from scheduler.core.decide import decide
@@ -24,14 +26,8 @@ class LendingDrive(SharingDrive):
 
     notice_s: int = 0
     stretches: list[Stretch] = field(default_factory=list[Stretch])
-    preempted: int = 0
-    preempted_gpu_s: int = 0
-    """What preempted leases had run: lost, if none of it had been saved."""
-    spot_gpu_s: int = 0
-    late: list[int] = field(default_factory=list[int])
-    """By how much leases started later than they were first promised; only those that did."""
     _asked_at: dict[int, int] = field(default_factory=dict[int, int])
-    _again: dict[int, int] = field(default_factory=dict[int, int])
+    _again: Counter[int] = field(default_factory=Counter[int])
     """How often a job was asked for again."""
 
     def _asked(self, place: int) -> Ask:
@@ -65,55 +61,41 @@ class LendingDrive(SharingDrive):
         return min((lease.starts_at or 0) + self.boxes_s[place], lease.stops_at or 0)
 
     def _end(self, places: Sequence[int], now: Instant) -> None:
-        """Some were to end now and go on."""
-        due: list[int] = []
-        for place in dict.fromkeys(places):
-            lease = self.book.leases.get(self._names[place])
-            if lease is None or lease.state is not State.ACTIVE:
-                continue
-            if self._ends_at(lease) > now:
-                heapq.heappush(self._heap, (self._ends_at(lease), Event.END, place))
-                continue
-            due.append(place)
-        ended = [self.book.leases[self._names[place]] for place in due]
-        self.book = self.book.put_leases(
-            advance(advance(lease, State.ENDING, Cause.EXPIRED, now), State.ENDED, Cause.EXPIRED, now) for lease in ended
-        )
+        due = [place for place in dict.fromkeys(places) if self._is_over(place, now)]
+        ending = [advance(self.book.leases[self._names[place]], State.ENDING, Cause.EXPIRED, now) for place in due]
+        ended = [advance(lease, State.ENDED, Cause.EXPIRED, now) for lease in ending]
+        self.book = self.book.put_leases(ended)
         for place, lease in zip(due, ended, strict=True):
             self._ran(place, lease, now)
 
-    def _ran(self, place: int, lease: Lease, now: Instant) -> None:
-        start = lease.starts_at or 0
-        self.stretches.append(
-            Stretch(company=lease.company, gpus=lease.gpus, asked=self._asked_at[place], start=start, end=now)
-        )
-        self.spot_gpu_s += lease.gpus * (now - start) if lease.is_spot else 0
-        left_s = self.boxes_s[place] - (now - start)
-        if not left_s:
-            self._outcomes[place] = Outcome(
-                job=self.jobs[place], promised=0, first_promised=0, start=now - self.jobs[place].run_s
-            )
-            return
-        self.preempted += 1
-        self.preempted_gpu_s += lease.gpus * (now - start)
-        self._ask_again(place, left_s, now)
+    def _is_over(self, place: int, now: Instant) -> bool:
+        """What was cut may go on after all: then its end is another one."""
+        lease = self.book.leases.get(self._names[place])
+        if lease is None or lease.state is not State.ACTIVE:
+            return False
+        if (over := self._ends_at(lease) <= now) is False:
+            heapq.heappush(self._heap, (self._ends_at(lease), Event.END, place))
+        return over
 
-    def _ask_again(self, place: int, left_s: int, now: Instant) -> None:
-        self.boxes_s[place] = left_s
-        self._again[place] = self._again.get(place, 0) + 1
-        again = LeaseId(f"{self._names[place].partition('.')[0]}.{self._again[place]}")
-        self._names[place] = again
-        self._places[again] = place
-        heapq.heappush(self._heap, (now, Event.ASK, place))
+    def _ran(self, place: int, lease: Lease, now: Instant) -> None:
+        """What is left of it is asked for again under another name."""
+        start, job = lease.starts_at or 0, self.jobs[place]
+        assert isinstance(job, CompanyJob)
+        promised, asked = self._first[place], self._asked_at[place]
+        self.stretches.append(
+            Stretch(job=job, asked=asked, promised=promised, start=start, end=now, spot=lease.is_spot)
+        )
+        self._outcomes[place] = Outcome(job=job, promised=promised, first_promised=promised, start=start)
+        if left_s := self.boxes_s[place] - (now - start):
+            self.boxes_s[place] = left_s
+            self._again[place] += 1
+            self._names[place] = LeaseId(f"{self._names[place].partition('.')[0]}.{self._again[place]}")
+            self._places[self._names[place]] = place
+            heapq.heappush(self._heap, (now, Event.ASK, place))
 
     def _start(self, places: Sequence[int], now: Instant) -> None:
-        started: list[Lease] = []
-        for place in dict.fromkeys(places):
-            if self._starts_at(place, now):
-                lease = advance(self.book.leases[self._names[place]], State.ACTIVE, Cause.STARTED, now)
-                started.append(lease)
-                heapq.heappush(self._heap, (self._ends_at(lease), Event.END, place))
-                if now > self._first[place]:
-                    self.late.append(now - self._first[place])
-        if started:
-            self.book = self.book.put_leases(started)
+        due = [place for place in dict.fromkeys(places) if self._starts_at(place, now)]
+        started = [advance(self.book.leases[self._names[place]], State.ACTIVE, Cause.STARTED, now) for place in due]
+        for place, lease in zip(due, started, strict=True):
+            heapq.heappush(self._heap, (self._ends_at(lease), Event.END, place))
+        self.book = self.book.put_leases(started)
