@@ -27,11 +27,16 @@ class LendingDrive(SharingDrive):
     notice_s: int = 0
     stretches: list[Stretch] = field(default_factory=list[Stretch])
     _asked_at: dict[int, int] = field(default_factory=dict[int, int])
+    _left_s: dict[int, int] = field(default_factory=dict[int, int])
     _again: Counter[int] = field(default_factory=Counter[int])
     """How often a job was asked for again."""
 
     def _asked(self, place: int) -> Ask:
-        return replace(super()._asked(place), notice_s=self.notice_s, or_spot=True)
+        return replace(super()._asked(place), duration_s=self._left(place), notice_s=self.notice_s, or_spot=True)
+
+    def _left(self, place: int) -> int:
+        """What is left of its job, in seconds."""
+        return self._left_s.get(place, self.boxes_s[place])
 
     def _ask(self, places: Sequence[int], now: Instant) -> None:
         for place in places:
@@ -58,7 +63,7 @@ class LendingDrive(SharingDrive):
 
     def _ends_at(self, lease: Lease) -> int:
         place = self._places[lease.id]
-        return min((lease.starts_at or 0) + self.boxes_s[place], lease.stops_at or 0)
+        return min((lease.starts_at or 0) + self._left(place), lease.stops_at or 0)
 
     def _end(self, places: Sequence[int], now: Instant) -> None:
         due = [place for place in dict.fromkeys(places) if self._is_over(place, now)]
@@ -86,8 +91,8 @@ class LendingDrive(SharingDrive):
             Stretch(job=job, asked=asked, promised=promised, start=start, end=now, spot=lease.is_spot)
         )
         self._outcomes[place] = Outcome(job=job, promised=promised, first_promised=promised, start=start)
-        if left_s := self.boxes_s[place] - (now - start):
-            self.boxes_s[place] = left_s
+        if left_s := self._left(place) - (now - start):
+            self._left_s[place] = left_s
             self._again[place] += 1
             self._names[place] = LeaseId(f"{self._names[place].partition('.')[0]}.{self._again[place]}")
             self._places[self._names[place]] = place

@@ -67,7 +67,8 @@ def grow(draft: Draft, now: Instant) -> None:
     if not short:
         return
     yielding = Yielding(draft, short, now)
-    for lease in (short[k] for k in yielding.by_size):
+    for k in yielding.by_size:
+        lease = short[int(k)]
         was, ends_at = lease.stops_at or 0, lease.ends_at or 0
         stop = _lasting(draft, lease, was + draft.policy.gap_s, ends_at)
         if stop == ends_at or stop >= was + GROWS_S:
@@ -167,16 +168,15 @@ class Yielding:
 
     def settle(self) -> None:
         whole = self._booked(self.everybody)
-        if whole.size < len(self.leases):
-            self.lend(whole)
-            whole = self._least_harm(self._booked)
-        kept = set(whole.tolist())
-        for k in self.by_size.tolist() if len(kept) < len(self.leases) else ():
-            if k not in kept:
-                lease = self.leases[k]
-                stop = _lasting(self.draft, lease, int(self._begins[k]), lease.stops_at or 0)
-                self._book(np.array([k]))
-                self.draft.put(replace(lease, stops_at=Instant(stop)))
+        if whole.size == len(self.leases):
+            return
+        self.lend(whole)
+        whole = self._least_harm(self._booked)
+        for k in self.by_size[~np.isin(self.by_size, whole)]:
+            lease = self.leases[int(k)]
+            stop = _lasting(self.draft, lease, int(self._begins[k]), lease.stops_at or 0)
+            self._book(np.array([k]))
+            self.draft.put(replace(lease, stops_at=Instant(stop)))
 
     def _least_harm(self, book: Callable[[_Some], _Some]) -> _Some:
         """Books them in the one order of the two by which fewer are left out, or those that have worked less."""
@@ -190,8 +190,7 @@ class Yielding:
         return by_size
 
     def _harm(self, kept: _Some) -> tuple[int, int]:
-        spared = set(kept.tolist())
-        left = [one for k, one in enumerate(self.leases) if k not in spared]
+        left = [self.leases[int(k)] for k in np.setdiff1d(self.everybody, kept)]
         return len(left), sum(self._work(one) for one in left)
 
     def _booked_while(self, allowed: Callable[[], bool], order: _Some) -> _Some:

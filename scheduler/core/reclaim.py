@@ -5,12 +5,13 @@ to be less over it with what it asks for than the other with what it has (Kueue'
 taken to and fro. What started less than `spot_least_s` ago is left alone: for less it would not have been worth a start.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 from scheduler.core.contention import NONE
 from scheduler.core.draft import Draft
 from scheduler.core.fairness import Ranks
-from scheduler.core.model import Ask, Instant, Lease
+from scheduler.core.model import Ask, CompanyId, Instant, Lease
 from scheduler.core.preemption import YIELDS, lend, until
 
 
@@ -26,13 +27,17 @@ def reclaim(draft: Draft, ask: Ask, ranks: Ranks, now: Instant) -> bool:
 
 
 def _more_over(draft: Draft, ask: Ask, ranks: Ranks, now: Instant) -> Iterator[Lease]:
-    """Of each company as many as are more than it may have beside the ask, those that have worked least first."""
-    with_it = ranks.after(ask.company, ask.shape.gpus)
-    given = dict[str, int]()
+    """Of a company that can give all of the ask any of its leases, so that a gang finds whole nodes; of another as many as
+    are more than it may have beside the ask, those that have worked least first.
+    """
+    with_it, gpus = ranks.after(ask.company, ask.shape.gpus), ask.shape.gpus
+    given = Counter[CompanyId]()
     for lease in _reclaimable(draft, now):
-        gone = given.get(lease.company, 0)
-        if lease.company != ask.company and ranks.after(lease.company, -gone) > with_it:
-            given[lease.company] = gone + lease.gpus
+        company = lease.company
+        if company == ask.company:
+            continue
+        if ranks.after(company, -max(0, gpus - 1)) > with_it or ranks.after(company, -given[company]) > with_it:
+            given[company] += lease.gpus
             yield lease
 
 
