@@ -120,7 +120,7 @@ def _served(draft: Draft, ask: Ask, now: Instant, ranks: Ranks) -> Verdict:
         settle(draft)
         return one
     size = most(lambda size: _starts(draft, resized(ask.shape, size), _least_s(draft, ask), start), size_of(ask.shape))
-    return _promise(draft, ask, resized(ask.shape, size), start, one.numbers)
+    return _promise(draft, ask, resized(ask.shape, size), start, {**one.numbers, "reclaimed_in_s": start - now})
 
 
 def _gone_at(draft: Draft, now: Instant) -> Instant:
