@@ -53,14 +53,22 @@ _RENEWAL_DUE = f"""
 """
 """One that was missed, as nobody was there, is due once though extending has closed: its company is told."""
 
-_PERIOD_OVER = """
-    a.period IS NOT NULL AND NOT a.void AND a.period_ends <= to_timestamp(:now)
-    AND (a.available > 0 OR EXISTS (
-        SELECT FROM quota q WHERE q.company = a.company AND q.pool = a.pool AND a.period_ends > q.since))
+_LEFT = """
+    SELECT a.company FROM account a
+    WHERE a.pool = {pool} AND a.period IS NOT NULL AND NOT a.void AND a.available > 0 AND a.period_ends <= to_timestamp(:now)
 """
-"""An account whose period is over and of which something is left, or that decisions still look at."""
+"""Whose periods are over and have something left."""
+_LOOKED_AT = """
+    SELECT q.company FROM quota q CROSS JOIN LATERAL (
+        SELECT a.period_ends FROM account a
+        WHERE a.company = q.company AND a.pool = q.pool AND a.period < to_timestamp(:now) AND NOT a.void
+        ORDER BY a.period DESC LIMIT 2
+    ) a
+    WHERE q.pool = {pool} AND q.limits ? 'budget' AND a.period_ends > q.since AND a.period_ends <= to_timestamp(:now)
+"""
+"""Whose decisions look at a period that is over still: the newest of those is the last one that began or the one before it."""
 
-_BUDGETS = text(f"SELECT DISTINCT company FROM account a WHERE a.pool = :pool AND {_PERIOD_OVER} ORDER BY company")
+_BUDGETS = text(f"{_LEFT.format(pool=':pool')} UNION {_LOOKED_AT.format(pool=':pool')} ORDER BY company")
 
 _POOLS = text(
     f"""
@@ -77,7 +85,7 @@ _POOLS = text(
         EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'scheduled') AS scheduled,
         EXISTS (SELECT FROM lease JOIN pool ON pool.name = lease.pool
                 WHERE pool.name = p.name AND {_RENEWAL_DUE}) AS renewals,
-        EXISTS (SELECT FROM account a WHERE a.pool = p.name AND {_PERIOD_OVER}) AS budgets
+        EXISTS ({_LEFT.format(pool="p.name")}) OR EXISTS ({_LOOKED_AT.format(pool="p.name")}) AS budgets
     FROM pool p ORDER BY p.name
     """
 )

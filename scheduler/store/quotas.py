@@ -133,7 +133,9 @@ def budgeted(session: Session, pool: str, of: Collection[str] | None = None) -> 
 def core_quotas(session: Session, pool: str, of: Collection[str] | None = None) -> list[core.Quota]:
     """As decisions look at them: all of the pool, or of these companies."""
     rows = {row.company: row for row in _rows(session, pool, of)}
-    known = budgets.accounts_of(session, [name for name, row in rows.items() if row.limits.get("budget")], pool)
+    limited = [name for name, row in rows.items() if row.limits.get("budget")]
+    since = min((rows[name].since for name in limited), default=0)
+    known = budgets.accounts_of(session, limited, pool, since=since)
     return [_core(row, known.get(name, ())) for name, row in rows.items()]
 
 

@@ -113,8 +113,9 @@ def test_without_a_budget_a_promise_comes_straight_from_the_source_and_goes_back
 
 
 def test_a_budget_is_granted_committed_refunded_and_what_is_left_expires(world: World) -> None:
-    assert said(grant(world, 1000)) == (1, "grant", "source", "available", 1000)
     lease = world.ask(8)
+    assert said(grant(world, 1000)) == (1, "grant", "source", "available", 1000)
+    post(world, ("commit", 800, FIRST), ("refund", 800, None), lease=lease)
     world.turn(T0)
     world.release(lease, now=T0 + 40)
     world.turn(T0 + 41)
@@ -370,7 +371,7 @@ def test_a_settle_of_another_amount_than_the_lease_had_is_found_though_the_book_
     world.turn(T0 + 41)
     assert verify(world).faults == []
     with tampered(world) as connection:
-        connection.execute(settled(lease, more))
+        connection.execute(settled(lease, more).encode())
     [fault] = verify(world).faults
     assert (fault.company, fault.lease, fault.period) == ("acme", lease.id, None)
     assert fault.detail == f"{320 + more} GPU-seconds are settled of it, where it had 320"
@@ -385,12 +386,11 @@ def test_a_lease_that_is_not_over_has_nothing_settled(world: World) -> None:
 
 
 def test_a_settle_in_another_period_than_the_lease_had_it_in_is_found(world: World) -> None:
-    grant(world, 100_000)
-    grant(world, 100_000, SECOND)
     lease = world.ask(2, duration_s=WEEK_S)
     world.turn(T0)
     world.release(lease, now=T0 + 40)
     world.turn(T0 + 41)
+    grant(world, 100, SECOND)
     post(world, ("commit", 3, SECOND), ("settle", 3, SECOND), lease=lease)
     faults = verify(world).faults
     assert [fault.detail for fault in faults] == [
