@@ -51,6 +51,7 @@ def _history(ground: Stack, leases: int) -> tuple[str, float, float]:
     with closing(Database(ground.database_url, pool_size=1)) as db:
         fleet.make(db, gpus=GPUS)
         now = DatabaseClock(db).now()
+        history.join(ground.database_url, companies=COMPANIES, began=history.began_at(leases, DAYS, int(now)))
         history.make(ground.database_url, leases=leases, running=RUNNING, companies=COMPANIES, days=DAYS, now=int(now))
         began, left = time.perf_counter(), True
         while left:
