@@ -15,7 +15,7 @@ from dure.wire import HORIZON_S
 from scheduler.core import quota as core
 from scheduler.core.ledger import Period
 from scheduler.core.model import Instant
-from scheduler.periods import Budget, periods, share
+from scheduler.periods import Budget, part, periods, share
 from scheduler.store import commitments, leases, ledger
 from scheduler.store.commitments import Moved
 from scheduler.store.ledger import Entry, Owner
@@ -187,26 +187,29 @@ def aim(session: Session, where: Where, wanted: Sequence[Aim], *, cause: str) ->
     """Says what periods are to be granted, opens their accounts, and grants it, or takes back what is available of it."""
     if not wanted:
         return
-    owners = {_owner(where, company, period): target for company, period, target in wanted}
-    accounts = ledger.locked(session, owners)
+    targets = {_owner(where, company, period): target for company, period, target in wanted}
+    accounts = ledger.locked(session, targets, targets=targets)
     rows = [
-        {"company": company, "period": period.begins_at, "period_ends": period.ends_at, "target": target}
-        for company, period, target in wanted
+        {"company": owner.company, "period": period.begins_at, "period_ends": period.ends_at, "target": target}
+        for owner, target in targets.items()
+        if not accounts[owner].new and (period := owner.period) is not None
     ]
-    session.connection().execute(_AIM, {"pool": where.pool, "wanted": json.dumps(rows)})
+    if rows:
+        session.connection().execute(_AIM, {"pool": where.pool, "wanted": json.dumps(rows)})
     entries = [
         _entry(where, owner, "grant", max(target - had.granted, -had.available), cause)
-        for owner, target in owners.items()
+        for owner, target in targets.items()
         for had in [accounts[owner].balances]
     ]
-    ledger.post(session, entries, at=where.now)
+    # A grant looks at no target, so the accounts may be as they were locked.
+    ledger.post(session, entries, at=where.now, known=accounts)
 
 
 def _opened(company: str, budget: Budget, since: int, where: Where) -> Iterator[Aim]:
     """Those from `since` on, of which the first may be a part."""
     for one in periods(budget, max(since, 0), where.now + AHEAD_S):
         period = Period(begins_at=Instant(max(since, one.begins_at)), ends_at=one.ends_at)
-        yield company, period, share(budget, period)
+        yield company, period, part(budget, period, one)
 
 
 def _first(was: Sequence[Account], budget: Budget, now: int) -> int:
@@ -248,11 +251,12 @@ def _replace(session: Session, where: Where, wanted: Sequence[Changed]) -> None:
         for aimed in _opened(one.company, one.after, _first(was[one.company], one.after, where.now), where)
     ]
     aim(session, where, opened, cause="budget")
-    have = accounts_of(session, companies, where.pool, since=since)
+    holding = [company for company, of in booked.items() if of]
+    have = accounts_of(session, holding, where.pool, since=since)
     moved = [
         Moved(lease=lease, was=_periods(was[company]), have=_periods(have[company]), cause="budget_changed")
-        for company, of in booked.items()
-        for lease in of
+        for company in holding
+        for lease in booked[company]
     ]
     commitments.move(session, moved, at=where.now)
     _take_back(session, where, was)

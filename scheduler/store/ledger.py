@@ -9,7 +9,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlmodel import Session
 
 from scheduler.core.ledger import Balances, Kind, Period, moved, transfer
@@ -36,13 +36,14 @@ class Owner:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """As it is under its row's lock; `seq` is the number of its newest entry. `target` is what a period is to have been
-    granted; None without one.
+    granted; None without one. One that is `new` was not there before.
     """
 
     id: int
     seq: int
     balances: Balances
     target: int | None = None
+    new: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +65,19 @@ class Entry:
         return Owner(company=self.company, pool=self.pool, period=self.period)
 
 
-_WANTED = "jsonb_to_recordset(CAST(:wanted AS jsonb)) AS w (company text, pool text, period float8, period_ends float8)"
+_WANTED = """
+    jsonb_to_recordset(CAST(:wanted AS jsonb))
+        AS w (company text, pool text, period float8, period_ends float8, target bigint)
+"""
+
+_SHOWN = """
+    a.id, a.company, a.pool, extract(epoch FROM a.period)::bigint AS period, a.seq,
+    a.available, a.committed, a.spent, a.expired, a.target
+"""
 
 _LOCK = text(
     f"""
-    SELECT a.id, a.company, a.pool, extract(epoch FROM a.period)::bigint AS period, a.seq,
-        a.available, a.committed, a.spent, a.expired, a.target
-    FROM {_WANTED} JOIN account a
+    SELECT {_SHOWN} FROM {_WANTED} JOIN account a
         ON a.company = w.company AND a.pool = w.pool AND a.period IS NOT DISTINCT FROM to_timestamp(w.period)
     ORDER BY a.company, a.pool, a.period NULLS FIRST FOR NO KEY UPDATE OF a
     """
@@ -78,12 +85,13 @@ _LOCK = text(
 
 _OPEN = text(
     f"""
-    INSERT INTO account (company, pool, period, period_ends, target, void, seq, granted, available, committed, spent, expired)
-    SELECT company, pool, to_timestamp(period), to_timestamp(period_ends), CASE WHEN period IS NOT NULL THEN 0 END,
-        false, 0, 0, 0, 0, 0, 0
+    INSERT INTO account AS a
+        (company, pool, period, period_ends, target, void, seq, granted, available, committed, spent, expired)
+    SELECT company, pool, to_timestamp(period), to_timestamp(period_ends), target, false, 0, 0, 0, 0, 0, 0
     FROM {_WANTED}
     ORDER BY company, pool, period NULLS FIRST
     ON CONFLICT DO NOTHING
+    RETURNING {_SHOWN}
     """
 )
 
@@ -106,8 +114,9 @@ _WRITE = text(
 )
 
 
-def post(session: Session, entries: Sequence[Entry], *, at: int) -> None:
-    """Writes the entries in order, under their accounts' row locks. Empty amounts are not written.
+def post(session: Session, entries: Sequence[Entry], *, at: int, known: Mapping[Owner, Account] | None = None) -> None:
+    """Writes the entries in order, under their accounts' row locks. Empty amounts are not written. `known` are all their
+    accounts, where the caller has `locked` them already.
 
     Whoever promises keeps to what is left of a budget. What a promise that was given needs beyond it, because it slipped
     from one period into the next or the budget was lowered since, is granted on top, and taken back once it is free.
@@ -115,11 +124,12 @@ def post(session: Session, entries: Sequence[Entry], *, at: int) -> None:
     wanted = [entry for entry in entries if entry.gpu_seconds]
     if not wanted:
         return
-    owners = {entry.owner.order: entry.owner for entry in wanted}
-    accounts = {owner.order: account for owner, account in locked(session, owners.values()).items()}
+    owned = [(entry.owner, entry) for entry in wanted]
+    before = locked(session, {owner for owner, _ in owned}) if known is None else known
+    accounts: dict[Owner, Account] = {}
     rows: list[bulk.Row] = []
-    for entry in wanted:
-        account = accounts[entry.owner.order]
+    for owner, entry in owned:
+        account = accounts.get(owner) or before[owner]
         for one in (_short(account, entry), entry):
             if one is not None:
                 account, row = _posted(account, one, at)
@@ -127,7 +137,7 @@ def post(session: Session, entries: Sequence[Entry], *, at: int) -> None:
         if (back := _on_top(account, entry)) is not None:
             account, row = _posted(account, back, at)
             rows.append(row)
-        accounts[entry.owner.order] = account
+        accounts[owner] = account
     changed = [{"id": account.id, "seq": account.seq} | _amounts(account.balances) for account in accounts.values()]
     values = {"accounts": json.dumps(changed), "entries": bulk.dumped(LedgerEntry, rows)}
     session.connection().execute(_WRITE, values)
@@ -160,21 +170,27 @@ def _grant(entry: Entry, gpu_seconds: int, cause: str) -> Entry:
     )
 
 
-def locked(session: Session, owners: Collection[Owner]) -> dict[Owner, Account]:
-    """The accounts, which are opened where they are not there yet; nobody else writes to them until the end of the
-    transaction.
+def locked(
+    session: Session, owners: Collection[Owner], *, targets: Mapping[Owner, int] | None = None
+) -> dict[Owner, Account]:
+    """The accounts, which are opened where they are not there yet, with what they are to have been granted: nothing, unless
+    `targets` says so. Nobody else writes to them until the end of the transaction.
     """
-    ordered = sorted(owners, key=lambda owner: owner.order)
-    values = {"wanted": json.dumps([_wanted(owner) for owner in ordered])}
-    found = _look(session, values)
-    if len(found) < len(ordered):
-        session.connection().execute(_OPEN, values)
-        found = _look(session, values)
-    return {owner: found[owner.order] for owner in ordered}
+    places = {owner.order: owner for owner in owners}
+    ordered = [places[place] for place in sorted(places)]
+    found = _look(session, _LOCK, ordered)
+    if missing := [owner for owner in ordered if owner.order not in found]:
+        opened = _look(session, _OPEN, missing, targets or {})
+        found |= {place: replace(account, new=True) for place, account in opened.items()}
+        if others := [owner for owner in missing if owner.order not in opened]:
+            found |= _look(session, _LOCK, others)
+    return {owner: found[place] for place, owner in places.items()}
 
 
-def _look(session: Session, values: Mapping[str, str]) -> dict[tuple[str, str, int], Account]:
-    rows = session.connection().execute(_LOCK, values)
+def _look(
+    session: Session, query: TextClause, owners: Sequence[Owner], targets: Mapping[Owner, int] | None = None
+) -> dict[tuple[str, str, int], Account]:
+    values = {"wanted": json.dumps([_wanted(owner, (targets or {}).get(owner, 0)) for owner in owners])}
     return {
         (row.company, row.pool, -1 if row.period is None else row.period): Account(
             id=row.id,
@@ -182,7 +198,7 @@ def _look(session: Session, values: Mapping[str, str]) -> dict[tuple[str, str, i
             balances=Balances(available=row.available, committed=row.committed, spent=row.spent, expired=row.expired),
             target=row.target,
         )
-        for row in rows
+        for row in session.connection().execute(query, values)
     }
 
 
@@ -217,11 +233,12 @@ def _amounts(balances: Balances) -> bulk.Row:
     }
 
 
-def _wanted(owner: Owner) -> bulk.Row:
+def _wanted(owner: Owner, target: int) -> bulk.Row:
     period = owner.period
     return {
         "company": owner.company,
         "pool": owner.pool,
         "period": None if period is None else period.begins_at,
         "period_ends": None if period is None else period.ends_at,
+        "target": None if period is None else target,
     }
