@@ -152,8 +152,8 @@ def _short(account: Account, entry: Entry) -> Entry | None:
 
 
 def _on_top(account: Account, entry: Entry) -> Entry | None:
-    """What is taken back of what was granted on top, as far as it is free."""
-    if account.target is None or entry.kind != "refund":
+    """What is taken back of what was granted on top, as far as it is free by a refund, or by what an admin gave."""
+    if account.target is None or entry.kind not in ("refund", "adjust"):
         return None
     free = min(account.balances.available, account.balances.granted - account.target)
     return _grant(entry, -free, "above_budget") if free > 0 else None
