@@ -57,7 +57,7 @@ _LEFT = """
     SELECT a.company FROM account a
     WHERE a.pool = {pool} AND a.period IS NOT NULL AND NOT a.void AND a.available > 0 AND a.period_ends <= to_timestamp(:now)
 """
-"""Whose periods are over and have something left."""
+"""Whose periods are over and have something left. That there is none is seen soon only in order of the index."""
 _LOOKED_AT = """
     SELECT q.company FROM quota q CROSS JOIN LATERAL (
         SELECT a.period_ends FROM account a
@@ -85,7 +85,7 @@ _POOLS = text(
         EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'scheduled') AS scheduled,
         EXISTS (SELECT FROM lease JOIN pool ON pool.name = lease.pool
                 WHERE pool.name = p.name AND {_RENEWAL_DUE}) AS renewals,
-        EXISTS ({_LEFT.format(pool="p.name")}) OR EXISTS ({_LOOKED_AT.format(pool="p.name")}) AS budgets
+        ({_LEFT.format(pool="p.name")} ORDER BY a.period_ends LIMIT 1) IS NOT NULL OR EXISTS ({_LOOKED_AT.format(pool="p.name")}) AS budgets
     FROM pool p ORDER BY p.name
     """
 )
@@ -100,7 +100,10 @@ _NEXT = text(
         (SELECT min(lease.stops_at - {_OPENS_S} * interval '1 second') FROM lease JOIN pool ON pool.name = lease.pool
           WHERE lease.state = 'active' AND lease.renew_s IS NOT NULL
             AND lease.stops_at > to_timestamp(:now) + {_OPENS_S} * interval '1 second'),
-        (SELECT min(period_ends) FROM account WHERE period IS NOT NULL AND NOT void AND period_ends > to_timestamp(:now)),
+        (SELECT min(a.period_ends) FROM pool p CROSS JOIN LATERAL (
+            SELECT period_ends FROM account
+            WHERE pool = p.name AND period IS NOT NULL AND NOT void AND period_ends > to_timestamp(:now)
+            ORDER BY period_ends LIMIT 1) a),
         (SELECT min(coalesce(start_by, start)) + interval '1 second' FROM lease WHERE state = 'queued')
     ))::float8
     """

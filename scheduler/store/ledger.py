@@ -66,9 +66,10 @@ class Entry:
 
 
 _WANTED = """
-    jsonb_to_recordset(CAST(:wanted AS jsonb))
-        AS w (company text, pool text, period float8, period_ends float8, target bigint)
+    unnest(CAST(:companies AS text[]), CAST(:pools AS text[]), CAST(:periods AS float8[]), CAST(:ends AS float8[]),
+        CAST(:targets AS bigint[])) AS w (company, pool, period, period_ends, target)
 """
+"""Arrays, of which PostgreSQL knows how long they are: of JSON it expects a hundred rows, and reads all accounts for one."""
 
 _SHOWN = """
     a.id, a.company, a.pool, extract(epoch FROM a.period)::bigint AS period, a.seq,
@@ -77,11 +78,17 @@ _SHOWN = """
 
 _LOCK = text(
     f"""
-    SELECT {_SHOWN} FROM {_WANTED} JOIN account a
-        ON a.company = w.company AND a.pool = w.pool AND a.period IS NOT DISTINCT FROM to_timestamp(w.period)
+    SELECT {_SHOWN} FROM account a WHERE a.id IN (
+        SELECT f.id FROM {_WANTED} JOIN account f
+            ON f.company = w.company AND f.pool = w.pool AND f.period = to_timestamp(w.period)
+        UNION ALL
+        SELECT f.id FROM {_WANTED} JOIN account f ON f.company = w.company AND f.pool = w.pool AND f.period IS NULL
+        WHERE w.period IS NULL
+    )
     ORDER BY a.company, a.pool, a.period NULLS FIRST FOR NO KEY UPDATE OF a
     """
 )
+"""In two parts, for `IS NOT DISTINCT FROM` is looked up by no index."""
 
 _OPEN = text(
     f"""
@@ -105,7 +112,8 @@ _WRITE = text(
     WITH changed AS (
         UPDATE account a SET seq = n.seq, granted = n.granted, available = n.available, committed = n.committed,
             spent = n.spent, expired = n.expired
-        FROM jsonb_populate_recordset(NULL::account, CAST(:accounts AS jsonb)) n WHERE a.id = n.id
+        FROM jsonb_populate_recordset(NULL::account, CAST(:accounts AS jsonb)) n
+        WHERE a.id = n.id AND a.id = ANY(CAST(:ids AS bigint[]))
     )
     INSERT INTO ledger_entry ({_COLUMNS})
     SELECT {_COLUMNS} FROM jsonb_populate_recordset(NULL::ledger_entry, CAST(:entries AS jsonb))
@@ -139,7 +147,11 @@ def post(session: Session, entries: Sequence[Entry], *, at: int, known: Mapping[
             rows.append(row)
         accounts[owner] = account
     changed = [{"id": account.id, "seq": account.seq} | _amounts(account.balances) for account in accounts.values()]
-    values = {"accounts": json.dumps(changed), "entries": bulk.dumped(LedgerEntry, rows)}
+    values = {
+        "ids": [account.id for account in accounts.values()],
+        "accounts": json.dumps(changed),
+        "entries": bulk.dumped(LedgerEntry, rows),
+    }
     session.connection().execute(_WRITE, values)
 
 
@@ -190,7 +202,13 @@ def locked(
 def _look(
     session: Session, query: TextClause, owners: Sequence[Owner], targets: Mapping[Owner, int] | None = None
 ) -> dict[tuple[str, str, int], Account]:
-    values = {"wanted": json.dumps([_wanted(owner, (targets or {}).get(owner, 0)) for owner in owners])}
+    values = {
+        "companies": [owner.company for owner in owners],
+        "pools": [owner.pool for owner in owners],
+        "periods": [None if owner.period is None else owner.period.begins_at for owner in owners],
+        "ends": [None if owner.period is None else owner.period.ends_at for owner in owners],
+        "targets": [None if owner.period is None else (targets or {}).get(owner, 0) for owner in owners],
+    }
     return {
         (row.company, row.pool, -1 if row.period is None else row.period): Account(
             id=row.id,
@@ -230,15 +248,4 @@ def _amounts(balances: Balances) -> bulk.Row:
         "committed": balances.committed,
         "spent": balances.spent,
         "expired": balances.expired,
-    }
-
-
-def _wanted(owner: Owner, target: int) -> bulk.Row:
-    period = owner.period
-    return {
-        "company": owner.company,
-        "pool": owner.pool,
-        "period": None if period is None else period.begins_at,
-        "period_ends": None if period is None else period.ends_at,
-        "target": None if period is None else target,
     }
