@@ -77,6 +77,8 @@ def _compared(call: Call, worlds: Sequence[World], pairs: int) -> Iterator[Row]:
             "what": call.what,
             "companies": world.size.name,
             "x": times(median(ms), median(each[0])),
+            "x p10": times(percentile(ms, 10), percentile(each[0], 10)),
+            "p10 ms": percentile(ms, 10),
             "p50 ms": median(ms),
             "p90 ms": percentile(ms, 90),
             "calls": len(ms),
