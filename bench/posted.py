@@ -77,8 +77,10 @@ def post(db: Database, leases: Sequence[Lease], *, began: int, now: float) -> No
         with db.begin() as session:
             promised = [Change(after=lease, cause="promised") for _, event, _, lease in some if event == "scheduled"]
             commitments.post(session, promised, at=until - 1)
+        with db.begin() as session:
             over = [Over(lease=lease) for _, event, _, lease in some if event == "ended"]
             commitments.settle(session, over, at=until - 1)
+        with db.begin() as session:
             budgets.roll(session, POOL, now=until - 1)
     _write(db, told)
 

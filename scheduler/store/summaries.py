@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import text
 from sqlmodel import Session
 
@@ -20,13 +21,13 @@ from scheduler.store.times import to_wire
 MOST_DAYS = 3_660
 MIB = 1 << 20
 
-_WORDS: dict[wire.ReportCut, str] = {
-    "lease": "lease",
-    "company": "company",
-    "pool": "pool",
-    "day": "day::text",
+_AFTER: dict[wire.ReportCut, str] = {
+    "lease": ":after_lease",
+    "company": ":after_company",
+    "pool": ":after_pool",
+    "day": "CAST(:after_day AS date)",
 }
-"""What rows are put in order by, as text."""
+"""The row that a page comes after; rows are in the order of what they are cut by."""
 
 _COUNTED = ("leased", "lost", "busy", "idle", "memory_s", "memory_mebibyte_s")
 _SUMS = f"""
@@ -74,9 +75,8 @@ def report(
     found = stretch(session, midnight(wanted.since, zone), midnight(wanted.until, zone), now=now)
     values = found.values(now=now, company=actor.company or wanted.company, pool=wanted.pool)
     by = sorted(wanted.by, key=lambda name: name != "lease")
-    rows = _rows(session, by, values, None if after is None else _place(after, by), limit + 1)
+    total, rows = _rows(session, by, values, None if after is None else _place(after, by), limit + 1)
     last = rows[limit - 1] if len(rows) > limit else None
-    total = None if after is not None else _total(session, values) if last else _sum(rows)
     return wire.UsageReport(
         zone=zone.key,
         since=wanted.since,
@@ -84,7 +84,7 @@ def report(
         at=to_wire(int(now)),
         by=by,
         total=None if total is None else wire.ReportSum(leases=total["leases"], **_numbers(total)),
-        rows=[_row(row, by) for row in rows[:limit]],
+        rows=_ROWS.validate_python([_row(row, by) for row in rows[:limit]]),
         next_cursor=None if last is None else pages.encode(json.dumps([str(last[name]) for name in by])),
     )
 
@@ -102,52 +102,51 @@ def _check(session: Session, wanted: Wanted) -> None:
         pools.row(session, wanted.pool)
 
 
-def _total(session: Session, values: Mapping[str, object]) -> Mapping[str, Any]:
-    return dict(session.connection().execute(_TOTAL, values).mappings().one())
-
-
-def _sum(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The same, where all rows are there: each lease is first in one of them."""
-    energies = [row["energy_joules"] for row in rows if row["energy_joules"] is not None]
-    sums = {name: sum(row[name] for row in rows) for name in ("leases", *_COUNTED)}
-    return {**sums, "energy_joules": sum(energies) if energies else None}
-
-
 def _rows(
     session: Session, by: Sequence[wire.ReportCut], values: Mapping[str, object], place: list[str] | None, limit: int
-) -> list[dict[str, Any]]:
-    """At most so many, after the row at `place`."""
+) -> tuple[Mapping[str, Any] | None, list[dict[str, Any]]]:
+    """The total on the first page, and at most so many rows, after the one at `place`."""
     given = {**values, "limit": limit}
     if place is not None:
         given |= {f"after_{name}": said for name, said in zip(by, place, strict=True)}
-    query = text(_query(by, after=place is not None))
+    if "lease" in by:
+        rows = _of_leases(session, by, given, place)
+        return None if place is not None else dict(session.connection().execute(_TOTAL, values).mappings().one()), rows
+    found = [
+        dict(row) for row in session.connection().execute(text(_query(by, after=place is not None)), given).mappings()
+    ]
+    return (None, found) if place is not None else (found[0], found[1:])
 
-    def read(**more: object) -> list[dict[str, Any]]:
-        return [dict(row) for row in session.connection().execute(query, {**given, **more}).mappings()]
 
-    if "lease" not in by:
-        return read()
+def _of_leases(
+    session: Session, by: Sequence[wire.ReportCut], given: Mapping[str, object], place: list[str] | None
+) -> list[dict[str, Any]]:
+    """Only the days of a page's leases are read; one that has none, for it began this second, is no reason to stop."""
+    query, limit = text(_query(by, after=place is not None)), given["limit"]
+    assert isinstance(limit, int)
     found, begin, done = list[dict[str, Any]](), "" if place is None else place[0], ""
     while True:
-        # Only the days of these are read; one that has none, for it began this second, is no reason to stop.
         page = session.connection().execute(_LEASES, {**given, "from_lease": begin, "done": done}).scalars().all()
-        found += read(leases=list(page))
+        found += [dict(row) for row in session.connection().execute(query, {**given, "leases": list(page)}).mappings()]
         if len(found) >= limit or len(page) < limit:
             return found[:limit]
         begin = done = page[-1]
 
 
 def _query(by: Sequence[wire.ReportCut], *, after: bool) -> str:
+    """A page's rows; before those of the first the total, in one pass over the days, unless only some leases' are read."""
     of_leases = "lease" in by
     beside = [name for name in ("company", "pool") if of_leases and name not in by]
-    words = [_WORDS[name] for name in by]
-    columns = ", ".join(f"{word} AS {name}" for word, name in zip([*words, *beside], [*by, *beside], strict=True))
-    numbers = [str(number + 1) for number in range(len(by) + len(beside))]
+    columns, keys = ", ".join([*by, *beside]), ", ".join(by)
+    if of_leases or after:
+        grouped, order, limit = columns, keys, ":limit"
+    else:
+        grouped, order, limit = f"GROUPING SETS (({columns}), ())", f"GROUPING({by[0]}) DESC, {keys}", ":limit + 1"
     return f"""
         {WHOLE_DAYS_OF_SOME if of_leases else WHOLE_DAYS}
         SELECT {columns}, {_SUMS} FROM lease_days
-        {f"WHERE ({', '.join(words)}) > ({', '.join(f':after_{name}' for name in by)})" if after else ""}
-        GROUP BY {", ".join(numbers)} ORDER BY {", ".join(numbers[: len(by)])} LIMIT :limit
+        {f"WHERE ({keys}) > ({', '.join(_AFTER[name] for name in by)})" if after else ""}
+        GROUP BY {grouped} ORDER BY {order} LIMIT {limit}
     """
 
 
@@ -160,16 +159,22 @@ def _place(cursor: str, by: Sequence[wire.ReportCut]) -> list[str]:
         raise BadCursor()
     if not all(isinstance(one, str) and one.isascii() and one.isprintable() for one in found):
         raise BadCursor()
+    try:
+        [date.fromisoformat(one) for name, one in zip(by, found, strict=True) if name == "day"]
+    except ValueError:
+        raise BadCursor() from None
     return found
 
 
-def _row(row: dict[str, Any], by: Sequence[wire.ReportCut]) -> wire.ReportRow:
-    of = {name: row.get(name) for name in ("lease", "company", "pool")}
+_ROWS = TypeAdapter(list[wire.ReportRow])
+"""All of a page at once, which takes half of what one after the other does."""
+
+
+def _row(row: Mapping[str, Any], by: Sequence[wire.ReportCut]) -> Mapping[str, Any]:
+    of = {name: row.get(name) for name in ("lease", "company", "pool", "day")}
     # Of one day there are as many leases as rows, whenever they began.
     leases = row["rows"] if "day" in by else 1 if "lease" in by else row["leases"]
-    return wire.ReportRow(
-        **of, leases=leases, day=date.fromisoformat(row["day"]) if "day" in by else None, **_numbers(row)
-    )
+    return {**of, "leases": leases, **_numbers(row)}
 
 
 def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
