@@ -1,4 +1,5 @@
-"""What a lease's box takes of its company's accounts: of each period the part that lies in it, and the rest without a budget.
+"""What a lease's box takes of its company's accounts: of each period the part that lies in it, and the rest without a budget,
+as all of a spot lease's.
 
 So what is committed of an account is always what the leases that hold something have in its period, wherever they move.
 """
@@ -60,9 +61,11 @@ def _committed(lease: Lease | None, periods: Periods) -> Iterable[tuple[Period |
 
 
 def _meeting(lease: Lease, periods: Periods) -> Iterator[Period]:
-    """Those that its box has a part in: few, however many there are."""
+    """Those that its box has a part in: few, however many there are. Spot is outside of any budget."""
+    if lease.is_spot:
+        return
     since, until = lease.starts_at or 0, lease.ends_at or 0
-    return (period for period in periods if period.begins_at < until and period.ends_at > since)
+    yield from (period for period in periods if period.begins_at < until and period.ends_at > since)
 
 
 def _begin(period: Period | None) -> int | None:

@@ -18,6 +18,7 @@ from scheduler.core.contention import NONE
 from scheduler.core.fairness import Ranks
 from scheduler.core.model import PPM, Instant, Lease, State
 from scheduler.core.placement import place
+from scheduler.core.sharing import beyond
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,21 @@ class Rule:
     pencil: Callable[[Draft, Box, Instant, int], tuple[Instant, Instant]]
     move: Callable[[Draft, Instant], None]
     idle: Callable[[Draft, Instant], bool]
+
+
+def move(draft: Draft, now: Instant) -> None:
+    """Moves by the policy's rule what waits earlier: to where it may start now, and to when no spot lease is in the way."""
+    for at in _soonest(draft, now):
+        RULES[draft.policy.rule].move(draft, at)
+
+
+def idle(draft: Draft, now: Instant) -> bool:
+    """Whether `move` would move nothing."""
+    return all(RULES[draft.policy.rule].idle(draft, at) for at in _soonest(draft, now))
+
+
+def _soonest(draft: Draft, now: Instant) -> tuple[Instant, ...]:
+    return (now,) if draft.yielding is None else (now, draft.yielding.gone_at)
 
 
 def _pencil_late(draft: Draft, box: Box, start: Instant, last: int) -> tuple[Instant, Instant]:
@@ -55,7 +71,7 @@ def _start_what_fits(draft: Draft, now: Instant) -> None:
     while place_ < len(turn):
         lease = draft.leases[draft.waiting.keys[turn[place_]][1]]
         start = max(now + lease.notice_s, lease.start or 0)
-        draft.put(moved_to(draft, lease, start, start))
+        draft.put(_moved(draft, lease, start, start))
         place_ = _candidate(draft, now, turn, place_ + 1)
 
 
@@ -113,7 +129,18 @@ def pull_all(draft: Draft, now: Instant) -> None:
 
 def _pull(draft: Draft, lease: Lease, now: Instant) -> None:
     lo = max(now + lease.notice_s, lease.start or 0)
-    draft.put(moved_to(draft, lease, lo, (lease.starts_at or 0) - 1))
+    draft.put(_moved(draft, lease, lo, (lease.starts_at or 0) - 1))
+
+
+def _moved(draft: Draft, lease: Lease, lo: int, hi: int) -> Lease:
+    """The lease, lifted out, where it may start in `[lo, hi]`. What is beyond its company's share then has the GPUs of spot
+    leases of those alone who are more over theirs.
+    """
+    draft.lift(lease.id)
+    if draft.yielding is None or beyond(draft, lease.company, lease.gpus, lo, lo + lease.duration_s) is None:
+        return moved_to(draft, lease, lo, hi)
+    with draft.yielding.from_more_over(lease.company):
+        return moved_to(draft, lease, lo, hi)
 
 
 def moved_to(draft: Draft, lease: Lease, lo: int, hi: int) -> Lease:

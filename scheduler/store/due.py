@@ -34,7 +34,7 @@ class DuePool:
     starts: bool
     expiries: bool
     queued: bool
-    scheduled: bool
+    movable: bool
     renewals: bool
     budgets: bool
 
@@ -82,7 +82,8 @@ _POOLS = text(
         EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'queued'
                 AND coalesce(start_by, start) < to_timestamp(:now)) AS expiries,
         EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'queued') AS queued,
-        EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'scheduled') AS scheduled,
+        EXISTS (SELECT FROM lease WHERE pool = p.name AND (state = 'scheduled'
+                OR state = 'active' AND tier = 'spot' AND stops_at < ends_at)) AS movable,
         EXISTS (SELECT FROM lease JOIN pool ON pool.name = lease.pool
                 WHERE pool.name = p.name AND {_RENEWAL_DUE}) AS renewals,
         ({_LEFT.format(pool="p.name")} ORDER BY a.period_ends LIMIT 1) IS NOT NULL OR EXISTS ({_LOOKED_AT.format(pool="p.name")}) AS budgets
