@@ -73,9 +73,10 @@ def make(database_url: str, *, leases: int, running: int, companies: int, days: 
     the same however many leases there are. In the order of their starts.
     """
     chance = random.Random(1)
+    found = drawn(chance, leases=leases, running=running, companies=companies, days=days, now=now)
     with psycopg.connect(database_url) as connection, connection.cursor() as cursor:
         gpus = cursor.execute("SELECT uuid, node FROM gpu ORDER BY uuid").fetchall()
-        all_of = list(_holding(_leases(chance, leases, running, companies, days, now), gpus))
+        all_of = list(_holding(found, gpus))
         copy(cursor, f"COPY decision ({_DECISION}) FROM STDIN", (_decision(one) for one in all_of))
         copy(cursor, f"COPY lease ({_LEASE}) FROM STDIN", (_lease(one) for one in all_of))
         copy(cursor, f"COPY placement ({_PLACEMENT}) FROM STDIN", _placed(all_of))
@@ -103,7 +104,8 @@ def copy(cursor: psycopg.Cursor, into: Composed | LiteralString, rows: Iterable[
             left.write_row(row)
 
 
-def _leases(chance: random.Random, leases: int, running: int, companies: int, days: int, now: int) -> Iterator[Lease]:
+def drawn(chance: random.Random, *, leases: int, running: int, companies: int, days: int, now: int) -> Iterator[Lease]:
+    """The leases, of whom, when and of how many GPUs; which GPUs is another matter."""
     over, now_on = [_over(chance, days, now) for _ in range(leases)], random.Random(2)
     found = [*over, *(_runs(now_on, now) for _ in range(running))]
     for number, (starts, ends, stops, runs) in enumerate(sorted(found)):

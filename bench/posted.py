@@ -70,7 +70,7 @@ def share(db: Database, companies: Sequence[str], *, now: float) -> None:
 
 def post(db: Database, leases: Sequence[Lease], *, began: int, now: float) -> None:
     """Everything of these leases, whose rows are there, and of the periods of budgets from `began` to now."""
-    told = sorted((event for one in leases for event in _told(one)), key=_when)
+    told = sorted((event for one in leases for event in told_of(one)), key=_when)
     for week in range(began, int(now) + 1, WEEK_S):
         until = min(week + WEEK_S, int(now) + 1)
         some = told[bisect_left(told, week, key=_when) : bisect_left(told, until, key=_when)]
@@ -89,7 +89,8 @@ def _when(told: _Told) -> int:
     return told[0]
 
 
-def _told(one: Lease) -> Iterator[_Told]:
+def told_of(one: Lease) -> Iterator[_Told]:
+    """What happened to it, in order."""
     lease = model.Lease(
         id=model.LeaseId(one.id),
         company=model.CompanyId(one.company),

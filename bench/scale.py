@@ -55,16 +55,17 @@ def measure(*, history: int, companies: int, pairs: int) -> Result:
     )
     with ExitStack() as left:
         worlds = [make(left, size) for size in sizes]
-        rows = [row for call in _calls(worlds, pairs) for row in _compared(call, worlds, pairs)]
+        rows = [row for call in _calls(worlds, pairs) for row in compared(call, worlds, pairs)]
         for world in worlds:
             _contend(world)
-        rows += [row for call in _shared_calls(worlds, pairs) for row in _compared(call, worlds, pairs)]
+        rows += [row for call in _shared_calls(worlds, pairs) for row in compared(call, worlds, pairs)]
         notes = {f"{what}, {world.size.name}, s": took for world in worlds for what, took in world.took_s.items()}
         settings: Row = {"companies": companies, "leases": history, "pairs": pairs}
         return Result(measure="scale", settings=settings, machine=worlds[0].machine, rows=rows, notes=notes)
 
 
-def _compared(call: Call, worlds: Sequence[World], pairs: int) -> Iterator[Row]:
+def compared(call: Call, worlds: Sequence[World], pairs: int) -> Iterator[Row]:
+    """A row for each world."""
     load, each = machine.load(), [list[float]() for _ in worlds]
     for number in range(max(3, pairs // call.every)):
         for place in range(len(worlds)):
