@@ -16,7 +16,7 @@ from bench.figures import median, percentile, times
 from bench.fleet import ADMIN, GPUS_PER_NODE, POOL
 from bench.load import took
 from bench.results import Result, Row
-from bench.worlds import Size, World, make
+from bench.worlds import Size, World, book, make
 from dure import wire
 from scheduler import endings, policies
 from scheduler.core.model import CompanyId
@@ -55,6 +55,7 @@ def measure(*, history: int, companies: int, pairs: int) -> Result:
     )
     with ExitStack() as left:
         worlds = [make(left, size) for size in sizes]
+        book(worlds)
         rows = [row for call in _calls(worlds, pairs) for row in compared(call, worlds, pairs)]
         for world in worlds:
             _contend(world)

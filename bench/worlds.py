@@ -65,7 +65,7 @@ class World:
 
 
 def make(left: ExitStack, size: Size) -> World:
-    """In a PostgreSQL of its own, which ends with `left`: leases that are over, some that run, a day that is mostly booked.
+    """In a PostgreSQL of its own, which ends with `left`: leases that are over, and some that run.
 
     Raises NotBalanced.
     """
@@ -83,9 +83,8 @@ def make(left: ExitStack, size: Size) -> World:
     posted.post(db, leases, began=began, now=now)
     took_s["ledger verify"] = took(lambda: _verify(db))[1]
     service = Service(Books(), clock.now)
-    booking.fill(db, gpus=GPUS, now=clock.now(), companies=companies[: posted.LARGE])
     desk = Desk(db, service, clock.now)
-    world = World(
+    return World(
         size=size,
         db=db,
         clock=clock,
@@ -95,8 +94,14 @@ def make(left: ExitStack, size: Size) -> World:
         took_s=took_s,
         machine=ground.machine,
     )
-    took_s["reading the book"] = took(lambda: _read(world))[1]
-    return world
+
+
+def book(worlds: Sequence[World]) -> None:
+    """Books most of a day in each, the same and from the same instant on: a world that was made earlier is no older."""
+    now = worlds[-1].clock.now()
+    for world in worlds:
+        booking.fill(world.db, gpus=GPUS, now=now, companies=world.companies[: posted.LARGE])
+        world.took_s["reading the book"] = took(lambda world=world: _read(world))[1]
 
 
 def _verify(db: Database) -> None:
