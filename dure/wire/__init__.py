@@ -31,6 +31,7 @@ from dure.wire.fleet import (
     Touched,
 )
 from dure.wire.leases import (
+    SPOT_NOTICE_S,
     Ask,
     Decision,
     DrainAhead,
@@ -135,6 +136,7 @@ __all__ = [
     "LATEST",
     "MAX_GPUS",
     "MAX_REPORT_BYTES",
+    "SPOT_NOTICE_S",
     "AllocationUsage",
     "Amended",
     "Ask",
