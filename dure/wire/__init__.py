@@ -82,6 +82,7 @@ from dure.wire.reports import (
     Text,
 )
 from dure.wire.shares import (
+    NO_GROUP,
     Contended,
     FairCompany,
     FairPool,
@@ -135,6 +136,7 @@ __all__ = [
     "LATEST",
     "MAX_GPUS",
     "MAX_REPORT_BYTES",
+    "NO_GROUP",
     "AllocationUsage",
     "Amended",
     "Ask",

@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 
+import httpx
 import pytest
 
 from tests.integration.api.conftest import Site, code
@@ -55,6 +56,32 @@ def test_a_company_that_asks_by_lease_sees_its_own_alone(site: Site) -> None:
     found = site.get("acme", "/v1/reports?by=lease").json()
     assert [(row["company"], row["leases"]) for row in found["rows"]] == [("acme", 1)]
     assert found["total"]["leased_gpu_seconds"] == 800
+
+
+def put(site: Site, path: str, json: object) -> httpx.Response:
+    with site.client("admin") as client:
+        return client.put(path, json=json)
+
+
+def test_a_report_by_group_names_those_in_none_and_a_company_sees_itself_alone(site: Site) -> None:
+    assert put(site, "/v1/pools/h100/share-groups/seed", json={"shares": 1}).status_code == 200
+    assert put(site, "/v1/pools/h100/shares/acme", json={"shares": 1, "group": "seed"}).status_code == 200
+    leased(site)
+    found = site.get("operator", "/v1/reports?by=group").json()
+    assert [(row["group"], row["leased_gpu_seconds"]) for row in found["rows"]] == [("none", 800), ("seed", 800)]
+    assert (found["total"]["leases"], found["total"]["leased_gpu_seconds"]) == (2, 1600)
+    assert [row["group"] for row in site.get("acme", "/v1/reports?by=group").json()["rows"]] == ["seed"]
+    assert site.get("acme", "/v1/reports?group=seed").json()["total"]["leases"] == 1
+    assert code(site.get("globex", "/v1/reports?group=seed")) == (404, "unknown_group")
+    assert [row["group"] for row in site.get("globex", "/v1/reports?by=group").json()["rows"]] == ["none"]
+
+
+def test_no_group_is_called_as_those_in_none_are(standing: Site) -> None:
+    for path, body in (
+        ("/v1/pools/h100/share-groups/none", {"shares": 1}),
+        ("/v1/pools/h100/shares/acme", {"shares": 1, "group": "none"}),
+    ):
+        assert code(put(standing, path, json=body)) == (422, "invalid_request")
 
 
 def test_a_day_without_leases_is_an_empty_report(standing: Site) -> None:
