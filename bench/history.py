@@ -25,6 +25,13 @@ _DECISION = """
     INSERT INTO decision (id, at, lease, company, pool, kind, generation, policy_version, outcome, code, detail, numbers, elsewhere)
     VALUES ('dec_bench', now(), 'lea_bench', 'startup-0', %s, 'ask', 1, '1', 'scheduled', 'starts_now', '', '{}', '[]')
 """
+_SHARES = """
+    INSERT INTO pool_change (pool, generation, at, kind, subject, value)
+    SELECT %s, 1, to_timestamp(%s) + n * interval '100 days', 'share', 'startup-' || i,
+           jsonb_build_object('company', 'startup-' || i, 'shares', 1, 'group', 'group-' || (i + n) %% 10)
+    FROM generate_series(0, 3) n, generate_series(0, %s - 1) i
+"""
+"""Every company goes into another group every hundred days."""
 _LEASE = (
     "id, company, pool, gpus, total_gpus, duration_s, asked_s, asked_size, tier, purpose, wants_queue, notice_s, state,"
     " asked_at, promised_start, starts_at, ends_at, stops_at, started_at, ended_at, end_cause, decision, generation"
@@ -43,6 +50,7 @@ def make(database_url: str, *, leases: int, running: int, companies: int, days: 
         cursor.execute(_COMPANIES, [companies])
         cursor.execute(_DECISION, [POOL])
         cursor.execute("UPDATE pool SET created_at = to_timestamp(%s)", [now - (days + 7) * DAY_S])
+        cursor.execute(_SHARES, [POOL, now - days * DAY_S, companies])
         gpus = cursor.execute("SELECT uuid, node FROM gpu ORDER BY uuid").fetchall()
         all_of = list(_leases(chance, leases, running, companies, days, now))
         _copy(cursor, f"COPY lease ({_LEASE}) FROM STDIN", (_lease(one) for one in all_of))
