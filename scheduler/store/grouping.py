@@ -15,7 +15,8 @@ from scheduler.store.tables import ShareGroup
 GROUPED = f"""
     , change AS (
         SELECT c.pool, c.subject AS company, coalesce(nullif(c.value->>'group', ''), '{wire.NO_GROUP}') AS name,
-               (SELECT min(day) FROM day WHERE ends_at > c.at) AS since, c.generation, c.seq
+               (CAST(:days AS date[]))[1 + width_bucket(extract(epoch FROM c.at)::bigint, CAST(:ends AS bigint[]))] AS since,
+               c.generation, c.seq
         FROM pool_change c WHERE c.kind = 'share'
     ), spell AS MATERIALIZED (
         SELECT pool, company, name, since,

@@ -35,8 +35,8 @@ _SUMS = f"""
     count(*) AS rows, count(*) FILTER (WHERE is_first) AS leases, sum(energy_joules)::bigint AS energy_joules,
     {", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in _COUNTED)}
 """
-_EACH = "count(DISTINCT lease) AS each"
-"""Leases, where a lease's first day may be in another group than its others."""
+_EACH = 'count(DISTINCT lease COLLATE "C") AS each'
+"""Leases, where a lease's first day may be in another group than its others. In the order of bytes, which takes half as long."""
 
 _TOTAL = text(f"{WHOLE_DAYS} SELECT {_SUMS} FROM lease_days")
 _GROUPS_TOTAL = text(f"{WHOLE_DAYS} {GROUPED} SELECT {_SUMS}, {_EACH} FROM grouped WHERE share_group = :group")
