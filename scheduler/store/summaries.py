@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -82,8 +82,8 @@ def report(
 
     Raises UnknownCompany, UnknownPool, UnknownGroup, InvalidRequest, BadCursor.
     """
-    _check(session, wanted, actor)
     zone = programme.zone(session)
+    _check(session, wanted, zone.key, actor)
     found = stretch(session, midnight(wanted.since, zone), midnight(wanted.until, zone), now=now)
     own = found.values(now=now, company=actor.company or wanted.company, pool=wanted.pool)
     values = {**own, "group": wanted.group}
@@ -103,11 +103,17 @@ def report(
     )
 
 
-def _check(session: Session, wanted: Wanted, actor: Actor) -> None:
-    if wanted.until <= wanted.since:
-        raise InvalidRequest.about("until", "it is a day after since: the first one that is not in the report")
-    if (wanted.until - wanted.since).days > MOST_DAYS:
-        raise InvalidRequest.about("until", f"a report has at most {MOST_DAYS} days")
+def _check(session: Session, wanted: Wanted, zone: str, actor: Actor) -> None:
+    length = (wanted.until - wanted.since).days
+    if length <= 0:
+        first = wanted.since + timedelta(days=1)
+        raise InvalidRequest.about(
+            "until",
+            f"it is the first day that is not in the report, so after since: {first} or later for since {wanted.since}, "
+            f"and not {wanted.until}; days are those of {zone}",
+        )
+    if length > MOST_DAYS:
+        raise InvalidRequest.about("until", f"a report has at most {MOST_DAYS} days, and these would be {length}")
     if len(set(wanted.by)) != len(wanted.by):
         raise InvalidRequest.about("by", "the same is said twice")
     if wanted.company is not None:

@@ -101,3 +101,19 @@ def test_agents_that_say_no_day_are_told_what_is_missing(standing: Site) -> None
     answer = standing.post("n1", "/v1/nodes/n1/reports", json={**report, "usage": usage})
     assert code(answer) == (422, "invalid_request")
     assert answer.json()["errors"][0]["field"] == "usage.0.day_began_at"
+
+
+@pytest.mark.parametrize(
+    ("days", "want"),
+    [
+        pytest.param("since=2027-01-20", "2027-01-21 or later for since 2027-01-20, and not 2027-01-16", id="later"),
+        pytest.param(
+            "since=1969-12-31", "days lie between 1970 and 2999, for example 2026-11-24", id="before there were any"
+        ),
+        pytest.param("since=2010-01-01&until=2027-01-01", "at most 3660 days, and these would be 6209", id="too many"),
+    ],
+)
+def test_days_that_make_no_report_are_said_with_those_that_would(standing: Site, days: str, want: str) -> None:
+    answer = standing.get("admin", f"/v1/reports?{days}")
+    assert code(answer) == (422, "invalid_request")
+    assert want in answer.json()["errors"][0]["message"]
