@@ -95,7 +95,7 @@ def extension(
         if found.longest_s
         else f"lease {lease.id} cannot be {verb} past {words.time(case.ends_at)}: {why}; ask for a new lease"
     )
-    kept = record.of_extension(case.book, lease.id, until, case.at, found, partly=partly)
+    kept = record.of_extension(case.book, lease.id, until, case.at, found, partly=partly, rivals=case.rivals)
     return Declined(case=case, kept=kept, kind=ExtensionRefused, detail=detail, numbers=numbers, leases=obstacle.leases)
 
 
