@@ -403,6 +403,18 @@ class NoStartInWindow(Refused):
     code = "no_start_in_window"
 
 
+class NoIdleGpus(Refused):
+    """No GPUs are idle for as long as spot takes, and the ask did not want to wait in the queue."""
+
+    code = "no_idle_gpus"
+
+
+class SpotNotOffered(Refused):
+    """The policy of this pool offers no spot."""
+
+    code = "spot_not_offered"
+
+
 # --- our side ---------------------------------------------------------------------------------------------------
 
 

@@ -130,7 +130,7 @@ class Role(StrEnum):
 
 T = TypeVar("T")
 
-Tier = Literal["reserved"]
+Tier = Literal["reserved", "spot"]
 Purpose = Literal["training", "inference"]
 
 

@@ -26,6 +26,7 @@ from scheduler.core.model import (
     Shape,
     Span,
     State,
+    Tier,
     Total,
 )
 from scheduler.core.quota import Period, Quota
@@ -139,6 +140,8 @@ def _lease(lease: Lease) -> Json:
             found[name] = at
     if lease.min_size is not None:
         found["min_size"] = lease.min_size
+    if lease.is_spot:
+        found["tier"] = lease.tier.value
     if lease.end_cause is not None:
         found["end_cause"] = lease.end_cause.value
     if lease.placement:
@@ -161,6 +164,7 @@ def _to_lease(value: Mapping[str, Any]) -> Lease:
         notice_s=value["notice_s"],
         purpose=Purpose(value["purpose"]),
         min_size=value.get("min_size"),
+        tier=Tier(value.get("tier", Tier.RESERVED)),
         end_cause=None if end_cause is None else Cause(end_cause),
         placement=tuple((NodeId(node), gpus) for node, gpus in value.get("placement", ())),
         history=tuple(
@@ -228,7 +232,16 @@ def _policy(policy: Policy) -> Json:
     return found
 
 
-_SELDOM = ("loss_grace_s", "extension_closes_s", "contended", "contended_ppm", "half_life_s", "entry_s", "number")
+_SELDOM = (
+    "loss_grace_s",
+    "extension_closes_s",
+    "contended",
+    "contended_ppm",
+    "half_life_s",
+    "entry_s",
+    "spot_least_s",
+    "number",
+)
 _PLAIN = Policy(version="", horizon_s=0, gap_s=0)
 """What most pools do not say differently."""
 

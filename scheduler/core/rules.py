@@ -32,6 +32,21 @@ class Rule:
     idle: Callable[[Draft, Instant], bool]
 
 
+def move(draft: Draft, now: Instant) -> None:
+    """Moves by the policy's rule what waits earlier: to where it may start now, and to when no spot lease is in the way."""
+    for at in _soonest(draft, now):
+        RULES[draft.policy.rule].move(draft, at)
+
+
+def idle(draft: Draft, now: Instant) -> bool:
+    """Whether `move` would move nothing."""
+    return all(RULES[draft.policy.rule].idle(draft, at) for at in _soonest(draft, now))
+
+
+def _soonest(draft: Draft, now: Instant) -> tuple[Instant, ...]:
+    return (now,) if draft.yielding is None else (now, draft.yielding.gone_at)
+
+
 def _pencil_late(draft: Draft, box: Box, start: Instant, last: int) -> tuple[Instant, Instant]:
     """The promise is the earliest start and the slack; the slot the latest start up to then."""
     slack = draft.policy.slack_ppm * box.duration_s // PPM

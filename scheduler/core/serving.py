@@ -14,7 +14,7 @@ from scheduler.core.book import Draft
 from scheduler.core.contention import NONE
 from scheduler.core.fairness import Ranks
 from scheduler.core.lease import scheduled
-from scheduler.core.model import Ask, Code, CompanyId, Instant, Lease, LeaseId, Promise, Queued, Verdict
+from scheduler.core.model import Ask, Code, CompanyId, Instant, Lease, LeaseId, Promise, Queued, Tier, Verdict
 from scheduler.core.sharing import Turn, beyond
 
 Queue = Sequence[tuple[LeaseId, Ask, Instant]]
@@ -45,7 +45,8 @@ def in_turn(draft: Draft, queue: Queue, now: Instant) -> Queue:
         _, _, company = heapq.heappop(turns)
         one = lines[company].pop()
         found.append(one)
-        ranks.grant(company, decide.at_least(one[1]).shape.gpus, one[1].duration_s)
+        if one[1].tier is Tier.RESERVED:
+            ranks.grant(company, decide.at_least(one[1]).shape.gpus, one[1].duration_s)
         if lines[company]:
             heapq.heappush(turns, (ranks.rank(company), lines[company][-1][2], company))
     return found
