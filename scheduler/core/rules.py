@@ -18,6 +18,7 @@ from scheduler.core.contention import NONE
 from scheduler.core.fairness import Ranks
 from scheduler.core.model import PPM, Instant, Lease, State
 from scheduler.core.placement import place
+from scheduler.core.sharing import beyond
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ def _start_what_fits(draft: Draft, now: Instant) -> None:
     while place_ < len(turn):
         lease = draft.leases[draft.waiting.keys[turn[place_]][1]]
         start = max(now + lease.notice_s, lease.start or 0)
-        draft.put(moved_to(draft, lease, start, start))
+        draft.put(_moved(draft, lease, start, start))
         place_ = _candidate(draft, now, turn, place_ + 1)
 
 
@@ -138,7 +139,18 @@ def pull_in_turn(draft: Draft, now: Instant) -> None:
 
 def _pull(draft: Draft, lease: Lease, now: Instant) -> None:
     lo = max(now + lease.notice_s, lease.start or 0)
-    draft.put(moved_to(draft, lease, lo, (lease.starts_at or 0) - 1))
+    draft.put(_moved(draft, lease, lo, (lease.starts_at or 0) - 1))
+
+
+def _moved(draft: Draft, lease: Lease, lo: int, hi: int) -> Lease:
+    """The lease, lifted out, where it may start in `[lo, hi]`. What is beyond its company's share then has the GPUs of spot
+    leases of those alone who are more over theirs.
+    """
+    draft.lift(lease.id)
+    if draft.yielding is None or beyond(draft, lease.company, lease.gpus, lo, lo + lease.duration_s) is None:
+        return moved_to(draft, lease, lo, hi)
+    with draft.yielding.from_more_over(lease.company):
+        return moved_to(draft, lease, lo, hi)
 
 
 def moved_to(draft: Draft, lease: Lease, lo: int, hi: int) -> Lease:
