@@ -31,6 +31,7 @@ from dure.wire.fleet import (
     Touched,
 )
 from dure.wire.leases import (
+    SPOT_NOTICE_S,
     Ask,
     Decision,
     DrainAhead,
@@ -137,6 +138,7 @@ __all__ = [
     "MAX_GPUS",
     "MAX_REPORT_BYTES",
     "NO_GROUP",
+    "SPOT_NOTICE_S",
     "AllocationUsage",
     "Amended",
     "Ask",

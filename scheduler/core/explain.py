@@ -216,6 +216,8 @@ def _full(numbers: Numbers, ask: Ask) -> str:
             f"{words.time(int(numbers['contended_at']))} on, where others may want them ({numbers['share_held_gpus']} held or "
             f"booked then), and it is not its turn yet"
         )
+    if numbers["waits_for"] == "spot":
+        return "its GPUs are those of spot leases, which are told their notice before they are preempted"
     out, taken = "", "leased or booked"
     if "out_of_service" in numbers:
         out = f"; {numbers['out_of_service_gpus']} out of service for part of it, on {numbers['out_of_service']}"
