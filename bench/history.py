@@ -28,6 +28,13 @@ _COMPANIES = """
     INSERT INTO company (name, created_at) SELECT 'startup-' || i, to_timestamp(%s) FROM generate_series(0, %s - 1) i
 """
 _DECISION = "id, at, lease, company, pool, kind, generation, policy_version, outcome, code, detail, numbers, elsewhere"
+_SHARES = """
+    INSERT INTO pool_change (pool, generation, at, kind, subject, value)
+    SELECT %s, 1, to_timestamp(%s) + n * interval '100 days', 'share', 'startup-' || i,
+           jsonb_build_object('company', 'startup-' || i, 'shares', 1, 'group', 'group-' || (i + n) %% 10)
+    FROM generate_series(0, 3) n, generate_series(0, %s - 1) i
+"""
+"""Every company goes into another group every hundred days."""
 _LEASE = (
     "id, company, pool, gpus, total_gpus, duration_s, asked_s, asked_size, tier, purpose, wants_queue, notice_s, state,"
     " asked_at, promised_start, starts_at, ends_at, stops_at, started_at, ended_at, end_cause, decision, generation"
@@ -75,6 +82,7 @@ def make(database_url: str, *, leases: int, running: int, companies: int, days: 
     chance = random.Random(1)
     found = drawn(chance, leases=leases, running=running, companies=companies, days=days, now=now)
     with psycopg.connect(database_url) as connection, connection.cursor() as cursor:
+        cursor.execute(_SHARES, [POOL, now - days * DAY_S, companies])
         gpus = cursor.execute("SELECT uuid, node FROM gpu ORDER BY uuid").fetchall()
         all_of = list(_holding(found, gpus))
         copy(cursor, f"COPY decision ({_DECISION}) FROM STDIN", (_decision(one) for one in all_of))

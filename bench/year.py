@@ -26,6 +26,7 @@ FLOOR_S = 2.0
 CUTS = {
     "the whole": "by=pool",
     "by company and pool": "by=company&by=pool",
+    "by group": "by=group",
     "by day": "by=day",
     "by day, of one company": "by=day&company=startup-0",
     "by company and day, 10,000 rows": "by=company&by=day&limit=10000",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 COMPANY = "1 to 40 of a-z, 0-9 and -, first a letter, not - last; for example acme"
+GROUP = "1 to 40 of a-z, 0-9 and -, first a letter, not - last; for example seed"
 POOL = "1 to 63 of a-z, 0-9, . and -, not . or - first or last; for example h100-80gb"
 NODE = "1 to 253 of a-z, 0-9, . and -, not . or - first or last; for example gpu-01"
 LEASE = "an id is as dure lease list shows it, for example lea_06eqz8n1hg7k2m9v4r3t; a lease's name is not its id"
@@ -145,7 +146,12 @@ def name(option: str, text: str, limit: str) -> str:
 
     from dure import wire
 
-    kinds: dict[str, Any] = {COMPANY: wire.CompanyName, POOL: wire.PoolName, NODE: wire.NodeName}
+    kinds: dict[str, Any] = {
+        COMPANY: wire.CompanyName,
+        GROUP: wire.CompanyName,
+        POOL: wire.PoolName,
+        NODE: wire.NodeName,
+    }
     try:
         if limit in kinds:
             TypeAdapter[str](kinds[limit]).validate_python(text)

@@ -83,6 +83,7 @@ from dure.wire.reports import (
     Text,
 )
 from dure.wire.shares import (
+    NO_GROUP,
     Contended,
     FairCompany,
     FairPool,
@@ -136,6 +137,7 @@ __all__ = [
     "LATEST",
     "MAX_GPUS",
     "MAX_REPORT_BYTES",
+    "NO_GROUP",
     "SPOT_NOTICE_S",
     "AllocationUsage",
     "Amended",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from scheduler.core.above import Rivals
 from scheduler.core.book import Book
 from scheduler.core.calendar import free_over
 from scheduler.core.lease import resized_at
@@ -61,8 +62,9 @@ def resize(
     now: Instant,
     ready: Mapping[NodeId, int] | None = None,
     bounds: Bounds = Bounds(),
+    rivals: Rivals | None = None,
 ) -> Resized | NotGrown | TooSmall:
-    """The lease with another size than it has; `ready` as `core.resize.grow` takes it."""
+    """The lease with another size than it has; `ready` and `rivals` as `core.resize.grow` takes them."""
     lease = book.leases[lease_id]
     if size < size_of(lease.shape):
         return TooSmall(smallest=bounds.least) if size < bounds.least else shrink(book, lease_id, size, now)
@@ -70,10 +72,10 @@ def resize(
         return NotGrown(obstacle="purpose", largest=size_of(lease.shape))
     if bounds.most is not None and size > bounds.most:
         return NotGrown(obstacle="max", largest=bounds.most)
-    found = grow(book, lease_id, size, now, ready)
+    found = grow(book, lease_id, size, now, ready, rivals)
     if isinstance(found, Resized):
         return found
-    hidden = found.obstacle == "budget"  # which no calendar shows
+    hidden = found.obstacle in ("budget", "share")  # which no calendar shows
     free = None if hidden else way(book, lease, size, found.obstacle, now)
     return NotGrown(obstacle=found.obstacle, largest=found.largest, way=free)
 

@@ -14,7 +14,7 @@ from scheduler.core.book import Draft
 from scheduler.core.contention import NONE
 from scheduler.core.fairness import Ranks
 from scheduler.core.lease import scheduled
-from scheduler.core.model import Ask, Code, CompanyId, Instant, Lease, LeaseId, Promise, Queued, Verdict
+from scheduler.core.model import Ask, Code, CompanyId, Instant, Lease, LeaseId, Promise, Queued, Tier, Verdict
 from scheduler.core.sharing import Turn, beyond
 
 Queue = Sequence[tuple[LeaseId, Ask, Instant]]
@@ -28,6 +28,36 @@ def served(draft: Draft, queue: Queue, now: Instant) -> Served:
     if draft.policy.contended == NONE:
         return _each(draft, queue, now)
     return _Turns(draft, queue, now).run()
+
+
+def in_turn(draft: Draft, queue: Queue, now: Instant) -> Queue:
+    """The queue in the order in which it is expected to be served: where shares count, as if each that is first were
+    granted and the next one looked for then; else as it is.
+    """
+    if draft.policy.contended == NONE:
+        return queue
+    ranks = Ranks.of(draft.fair, draft.leases.values(), draft.policy, now)
+    lines = _lines(queue)
+    turns = [(ranks.rank(company), line[-1][2], company) for company, line in lines.items()]
+    heapq.heapify(turns)
+    found: list[tuple[LeaseId, Ask, Instant]] = []
+    while turns:
+        _, _, company = heapq.heappop(turns)
+        one = lines[company].pop()
+        found.append(one)
+        if one[1].tier is Tier.RESERVED:
+            ranks.grant(company, decide.at_least(one[1]).shape.gpus, one[1].duration_s)
+        if lines[company]:
+            heapq.heappush(turns, (ranks.rank(company), lines[company][-1][2], company))
+    return found
+
+
+def _lines(queue: Queue) -> dict[CompanyId, list[tuple[LeaseId, Ask, Instant]]]:
+    """By company, who asked first last."""
+    found: dict[CompanyId, list[tuple[LeaseId, Ask, Instant]]] = {}
+    for one in reversed(queue):
+        found.setdefault(one[1].company, []).append(one)
+    return found
 
 
 def _each(draft: Draft, queue: Queue, now: Instant) -> Served:
@@ -44,9 +74,7 @@ class _Turns:
     def __init__(self, draft: Draft, queue: Queue, now: Instant) -> None:
         self._draft, self._now = draft, now
         self._ranks = Ranks.of(draft.fair, draft.leases.values(), draft.policy, now)
-        self._lines: dict[CompanyId, list[tuple[LeaseId, Ask, Instant]]] = {}
-        for one in reversed(queue):
-            self._lines.setdefault(one[1].company, []).append(one)
+        self._lines = _lines(queue)
         waiting = [draft.leases[lease_id] for _, lease_id in draft.waiting.keys]
         self._ahead = any(self._is_above(lease) for lease in waiting)
         """Whether something above its company's share waits for its start already."""

@@ -204,6 +204,14 @@ def reasons(session: Session, only: Iterable[str]) -> dict[model.LeaseId, str]:
     return {model.LeaseId(id_): code for id_, code in found}
 
 
+def rivals(session: Session, pool: str) -> list[model.CompanyId]:
+    """Whose queued asks wait for GPUs that others have, or for their company's turn, and not for what is its own to change."""
+    codes = [model.Code.WAITS_FOR_CAPACITY.value, model.Code.WAITS_FOR_SHARE.value]
+    query = select(Lease.company).join(Decision, col(Decision.id) == col(Lease.decision)).distinct()
+    waiting = query.where(col(Lease.pool) == pool, col(Lease.state) == "queued", col(Decision.code).in_(codes))
+    return sorted(model.CompanyId(name) for name in session.connection().execute(waiting).scalars())
+
+
 def asks(
     session: Session, pool: str, only: Sequence[str] | None = None
 ) -> list[tuple[model.LeaseId, model.Ask, model.Instant]]:

@@ -15,7 +15,9 @@ NOW = Instant(1000)
 NOTICE_S = 60
 
 
-def a_spot_lease(id: str, *, company: str = "acme", started_at: int = 0, ends_at: int = 8000, **placement: int) -> Lease:
+def a_spot_lease(
+    id: str, *, company: str = "acme", started_at: int = 0, ends_at: int = 8000, **placement: int
+) -> Lease:
     found = a_lease(
         id,
         company=company,
@@ -98,8 +100,6 @@ def test_it_starts_after_notice_and_gap_and_stops_no_sooner_than_it_must() -> No
     assert (one.promised, one.start) == (NOW + NOTICE_S + GAP_S, NOW + NOTICE_S + GAP_S)
     [(_, after)] = found.moves
     assert after.stops_at == NOW + NOTICE_S
-    later = decide(
-        found.book, [(LeaseId("lea_later"), an_ask(Total(gpus=8), company="bolt", start=NOW + 2000))], NOW
-    )
+    later = decide(found.book, [(LeaseId("lea_later"), an_ask(Total(gpus=8), company="bolt", start=NOW + 2000))], NOW)
     assert [move[1].stops_at for move in later.moves] == []
     assert later.book.leases[LeaseId("lea_later")].placement == found.book.leases[LeaseId("lea_new")].placement
