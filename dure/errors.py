@@ -403,6 +403,12 @@ class NoStartInWindow(Refused):
     code = "no_start_in_window"
 
 
+class WalkInReserved(Refused):
+    """What may be booked so far ahead is taken: the rest of the pool is kept for starts within the hour, or what its policy says instead. Ask again nearer to the start."""
+
+    code = "walk_in_reserved"
+
+
 # --- our side ---------------------------------------------------------------------------------------------------
 
 

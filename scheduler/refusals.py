@@ -149,6 +149,8 @@ def _why_not(case: Case, found: NotGrown | TooSmall, size: int) -> str:
             why = f"{lease.company}'s budget leaves no more until it ends"
         case NotGrown(obstacle="reserve"):
             why = "what long leases may take of the pool leaves no more"
+        case NotGrown(obstacle="walk_in"):
+            why = "what may be booked ahead of the pool leaves no more"
         case NotGrown():
             why = "no more is free now and until it ends beside what is promised"
     later = _later(found.way, size)
@@ -192,6 +194,8 @@ def _why(case: Case, obstacle: Obstacle, drained: Numbers) -> str:
             return f"{case.lease.company}'s budget has no more left from {at} on"
         case "reserve":
             return f"what long leases may take of the pool is taken from {at} on"
+        case "walk_in":
+            return f"what may be booked ahead of the pool is taken from {at} on"
         case "drain":
             return sentences.because(Cause.DRAIN, drained)
         case "promise":

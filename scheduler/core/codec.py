@@ -41,6 +41,7 @@ _INSTANTS = (
     "start",
     "start_by",
     "promised_start",
+    "granted_at",
     "slipped_from",
     "starts_at",
     "ends_at",
@@ -228,7 +229,17 @@ def _policy(policy: Policy) -> Json:
     return found
 
 
-_SELDOM = ("loss_grace_s", "extension_closes_s", "contended", "contended_ppm", "half_life_s", "entry_s", "number")
+_SELDOM = (
+    "walk_in_ppm",
+    "walk_in_within_s",
+    "loss_grace_s",
+    "extension_closes_s",
+    "contended",
+    "contended_ppm",
+    "half_life_s",
+    "entry_s",
+    "number",
+)
 _PLAIN = Policy(version="", horizon_s=0, gap_s=0)
 """What most pools do not say differently."""
 

@@ -19,7 +19,7 @@ from scheduler.core.model import (
     Verdict,
 )
 
-INSTANTS = frozenset({"earliest_start", "furthest_start", "budget_ends", "contended_at"})
+INSTANTS = frozenset({"earliest_start", "furthest_start", "budget_ends", "contended_at", "ahead_at", "walk_in_from"})
 """The numbers that are instants."""
 
 LARGEST = frozenset({"largest_gang_nodes", "largest_gpus"})
@@ -105,6 +105,8 @@ def _queued(queued: Queued, ask: Ask) -> str:
     if queued.first_fit is not None:
         outlook = f"it would fit at {words.time(queued.first_fit)} if nobody waited before it"
     again = "a lease ends or a node is back" if "out_of_service" in numbers else "a lease ends"
+    if "walk_in_from" in numbers:
+        again += f", and from {words.time(int(numbers['walk_in_from']))} on, when that is near enough"
     return (
         f"Queued: no start {_window(ask)} fits {words.shape(ask.shape)} for {words.span(ask.duration_s)}, because "
         f"{_full(numbers, ask)}; as things are, {outlook}; it is decided again whenever {again}, so wait, or cancel it "
@@ -120,6 +122,8 @@ def _no_start(numbers: Numbers, ask: Ask) -> str:
         options.append(f"ask for at most {_largest(int(numbers['largest_gpus_now']), ask)} then")
     if "longest_s_now" in numbers:
         options.append(f"ask for at most {words.span(int(numbers['longest_s_now']))} then")
+    if "walk_in_from" in numbers:
+        options.append(f"ask again from {words.time(int(numbers['walk_in_from']))} on, when that is near enough")
     options.append("let it wait in the queue")
     return (
         f"No start {_window(ask)} fits {words.shape(ask.shape)} for {words.span(ask.duration_s)}, because {_full(numbers, ask)}: "
@@ -226,6 +230,12 @@ def _full(numbers: Numbers, ask: Ask) -> str:
             f"{ask.company} would have more than its share of pool {ask.pool}, {words.counted(numbers['share_gpus'], 'GPU')}, from "
             f"{words.time(int(numbers['contended_at']))} on, where others may want them ({numbers['share_held_gpus']} held or "
             f"booked then), and it is not its turn yet"
+        )
+    if numbers["waits_for"] == "walk_in":
+        return (
+            f"pool {ask.pool} keeps {words.counted(numbers['walk_in_gpus'], 'GPU')} for starts within "
+            f"{words.span(int(numbers['walk_in_within_s']))}, and of the {numbers['ahead_limit_gpus']} that may be booked further "
+            f"ahead {numbers['ahead_gpus']} are at {words.time(int(numbers['ahead_at']))}"
         )
     out, taken = "", "leased or booked"
     if "out_of_service" in numbers:

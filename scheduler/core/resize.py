@@ -21,8 +21,9 @@ from scheduler.core.model import Gang, Instant, Lease, LeaseId, Node, NodeId, Pl
 from scheduler.core.placement import kept, place_on
 from scheduler.core.reserve import RESERVE
 from scheduler.core.shapes import most, resized, size_of
+from scheduler.core.walk_in import AHEAD, soon_of
 
-Scarce = Literal["quota", "budget", "reserve", "capacity"]
+Scarce = Literal["quota", "budget", "reserve", "walk_in", "capacity"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +127,7 @@ def _more_of_running(
         room = int((free >= unit).sum())
     else:
         room = int(free.sum())
-    obstacle, more = _scarcest(draft, lease, start, {"capacity": room}, unit)
+    obstacle, more = _scarcest(draft, lease, start, {"capacity": room, **_ahead(draft, lease, start, now, unit)}, unit)
     if size > has + more:
         return NotResized(obstacle=obstacle, largest=has + more)
     added = place_on(draft, free, resized(lease.shape, size - has), (start, end), lease.purpose, lease.placement)
@@ -162,7 +163,8 @@ def _more_of_scheduled(book: Book, lease: Lease, size: int, now: Instant) -> Res
     draft = Draft(book)
     start, stop = max(now, lease.starts_at or 0), lease.stops_at or 0
     has = size_of(lease.shape)
-    obstacle, more = _scarcest(draft, lease, start, {}, lease.gpus // has)
+    unit = lease.gpus // has
+    obstacle, more = _scarcest(draft, lease, start, _ahead(draft, lease, start, now, unit), unit)
     draft.lift(lease.id)
     box = Box.of(draft, lease.company, lease.shape, stop - start).unlimited()
     room = most(
@@ -190,6 +192,14 @@ def _scarcest(draft: Draft, lease: Lease, start: int, room: dict[Scarce, int], u
         found["reserve"] = draft.limits.least(RESERVE, start, stop) // unit
     what = min(found, key=lambda one: found[one])
     return what, max(0, found[what])
+
+
+def _ahead(draft: Draft, lease: Lease, start: int, now: Instant, unit: int) -> dict[Scarce, int]:
+    """By how much of its size what is kept for walk-ins lets one that is booked ahead grow, from when that is not near."""
+    soon, stop = soon_of(draft.policy, lease, now), lease.stops_at or 0
+    if soon is None or soon >= stop:
+        return {}
+    return {"walk_in": draft.limits.least(AHEAD, max(start, soon), stop) // unit}
 
 
 def _together(placement: Placement, added: Placement) -> Placement:

@@ -18,6 +18,8 @@ from scheduler.core.contention import NONE
 from scheduler.core.fairness import Ranks
 from scheduler.core.model import PPM, Instant, Lease, State
 from scheduler.core.placement import place
+from scheduler.core.quota import FOR_EVER
+from scheduler.core.walk_in import soon, soon_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,7 @@ def _start_what_fits(draft: Draft, now: Instant) -> None:
     while place_ < len(turn):
         lease = draft.leases[draft.waiting.keys[turn[place_]][1]]
         start = max(now + lease.notice_s, lease.start or 0)
-        draft.put(moved_to(draft, lease, start, start))
+        draft.put(moved_to(draft, lease, start, start, now))
         place_ = _candidate(draft, now, turn, place_ + 1)
 
 
@@ -79,7 +81,9 @@ def _any_fits(draft: Draft, now: Instant) -> bool:
 def _candidate(draft: Draft, now: Instant, turn: NDArray[np.int64], begin: int) -> int:
     """The first place in `turn`, from `begin` on, whose lease may fit earlier than its slot."""
     plane = draft.free.arrays, draft.open, draft.limits.arrays
-    return int(screen.next_to_try(*plane, draft.waiting.table, turn, begin, now))
+    near = soon(draft.policy, now)
+    last = FOR_EVER if near is None else near
+    return int(screen.next_to_try(*plane, draft.waiting.table, turn, begin, now, last))
 
 
 def _nothing_fits(draft: Draft, now: Instant) -> bool:
@@ -113,13 +117,17 @@ def pull_all(draft: Draft, now: Instant) -> None:
 
 def _pull(draft: Draft, lease: Lease, now: Instant) -> None:
     lo = max(now + lease.notice_s, lease.start or 0)
-    draft.put(moved_to(draft, lease, lo, (lease.starts_at or 0) - 1))
+    draft.put(moved_to(draft, lease, lo, (lease.starts_at or 0) - 1, now))
 
 
-def moved_to(draft: Draft, lease: Lease, lo: int, hi: int) -> Lease:
-    """The lease, lifted out of the draft, at its earliest start in `[lo, hi]`; as it was if there is none."""
+def moved_to(draft: Draft, lease: Lease, lo: int, hi: int, now: Instant) -> Lease:
+    """The lease, lifted out of the draft, at its earliest start in `[lo, hi]`; as it was if there is none.
+
+    If it is booked ahead it takes nothing of the walk-in reserve for a start that is not near yet: it has its promise.
+    """
     draft.lift(lease.id)
-    box = Box.of(draft, lease.company, lease.shape, lease.duration_s)
+    near = soon_of(draft.policy, lease, now)
+    box = Box.of(draft, lease.company, lease.shape, lease.duration_s, soon=near)
     start = earliest(draft, box, lo, hi)
     return lease if start is None else pencilled(draft, lease, start)
 

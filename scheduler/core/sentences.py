@@ -185,6 +185,7 @@ NOT_RENEWED: Mapping[str, str] = {
     "longest": "it would be longer than its company's leases may be",
     "budget": "its company's budget has no more left",
     "reserve": "what long leases may take of the pool is taken by then",
+    "walk_in": "what may be booked ahead of the pool is taken by then",
     "drain": "a node that it runs on is taken out of service then",
     "promise": "its GPUs are promised to others then, who have no place on other nodes",
     "capacity": "its GPUs are not free then",

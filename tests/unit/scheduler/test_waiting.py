@@ -20,7 +20,7 @@ def waiting(*leases: Lease) -> Waiting:
 
 
 def put(table: Waiting, one: Lease) -> None:
-    table.put(one, gap_s=10, limit=3, reserve=-1, nodes=NODES)
+    table.put(one, gap_s=10, limit=3, reserve=-1, ahead=-1, nodes=NODES)
 
 
 def test_rows_are_in_order_of_arrival_and_of_ids():
