@@ -32,9 +32,7 @@ class Box:
     """A later start than that is held to the walk-in reserve; None where none is."""
 
     @classmethod
-    def of(
-        cls, plane: Plane, company: CompanyId, shape: Shape, duration_s: int, *, soon: int | None = None
-    ) -> "Box":
+    def of(cls, plane: Plane, company: CompanyId, shape: Shape, duration_s: int, *, soon: int | None = None) -> "Box":
         """`soon` is what `scheduler.core.walk_in` says of it; without it nothing is held to the walk-in reserve."""
         found = [plane.accounts[company]] if company in plane.accounts else []
         if plane.policy.reserve_ppm and (row := plane.reserve(duration_s, shape.gpus)) >= 0:

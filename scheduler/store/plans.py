@@ -221,6 +221,7 @@ def _slot(lease: Lease, number: int) -> bulk.Row:
         "state": lease.state.value,
         **size(lease.shape),
         "promised_start": lease.promised_start,
+        "granted_at": lease.granted_at,
         "slipped_from": lease.slipped_from,
         "starts_at": lease.starts_at,
         "ends_at": lease.ends_at,

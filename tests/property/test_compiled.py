@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from scheduler.core.book import Draft
 from scheduler.core.calendar import Box, fits
 from scheduler.core.compiled import screen, search
-from scheduler.core.model import Gang, NodeId, Policy, Total
+from scheduler.core.model import Gang, Instant, NodeId, Policy, Total
 from scheduler.core.profiles import Profiles
+from scheduler.core.quota import FOR_EVER
 from scheduler.core.steps import Steps
+from scheduler.core.walk_in import soon, soon_of
 from tests.builders import a_node
 from tests.property.lives import Step, bad_days, policies, shapes
 from tests.property.pool import Pool

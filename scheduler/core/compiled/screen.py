@@ -93,7 +93,9 @@ def next_to_try(rows, open_, limits, waiting, turn, begin, now, soon):
         nodes, level = waiting[i, NODES], waiting[i, LEVEL]
         if nodes == 0:
             until = min(waiting[i, SLOT], start + waiting[i, LENGTH])
-            if total_at(times, values, lengths, open_, start, until) >= level and _allowed(limits, waiting, i, start, soon):
+            if total_at(times, values, lengths, open_, start, until) >= level and _allowed(
+                limits, waiting, i, start, soon
+            ):
                 return place
             continue
         if nodes > count:
@@ -113,6 +115,8 @@ def next_to_try(rows, open_, limits, waiting, turn, begin, now, soon):
             _lasting(times, values, lengths, open_, level, start, kept[at, level, 0])
             kept[at, level, 1] = np.sort(kept[at, level, 0])
             known[at, level] = True
-        if _may(kept[at, level, 0], kept[at, level, 1], waiting, i, start) and _allowed(limits, waiting, i, start, soon):
+        if _may(kept[at, level, 0], kept[at, level, 1], waiting, i, start) and _allowed(
+            limits, waiting, i, start, soon
+        ):
             return place
     return turn.size
