@@ -404,7 +404,7 @@ class NoStartInWindow(Refused):
 
 
 class WalkInReserved(Refused):
-    """What may be booked so far ahead is taken: the rest of the pool is kept for starts within the hour, or what its policy says instead. Ask again nearer to the start."""
+    """What may be booked so far ahead is taken; the rest of the pool is kept for starts that are near."""
 
     code = "walk_in_reserved"
 

@@ -11,7 +11,7 @@ from dure.errors import DureError, ExtensionRefused, ResizeRefused, TooLateToExt
 from scheduler.actor import Actor
 from scheduler.case import Case
 from scheduler.core import record, sentences, words
-from scheduler.core.extend import NotExtended, Obstacle
+from scheduler.core.extend import NotExtended, Obstacle, What
 from scheduler.core.growth import NotGrown, TooSmall, Way
 from scheduler.core.model import Cause, Instant, LeaseId
 from scheduler.core.record import Record
@@ -181,27 +181,22 @@ def _drained(session: Session, obstacle: Obstacle) -> Numbers:
     return {name: value for name, value in said.items() if value is not None}
 
 
+_PAST: Mapping[What, str] = {
+    "horizon": "the calendar reaches no further than {at}",
+    "quota": "{company}'s quota leaves it fewer GPUs than it has from {at} on",
+    "longest": "{company}'s leases last no longer than until {at}, counted from its start",
+    "budget": "{company}'s budget has no more left from {at} on",
+    "reserve": "what long leases may take of the pool is taken from {at} on",
+    "walk_in": "what may be booked ahead of the pool is taken from {at} on",
+    "promise": "its GPUs are promised to others from {at} on, who have no place on other nodes",
+    "capacity": "its GPUs are not free from {at} on",
+}
+
+
 def _why(case: Case, obstacle: Obstacle, drained: Numbers) -> str:
-    at = words.time(obstacle.at)
-    match obstacle.what:
-        case "horizon":
-            return f"the calendar reaches no further than {at}"
-        case "quota":
-            return f"{case.lease.company}'s quota leaves it fewer GPUs than it has from {at} on"
-        case "longest":
-            return f"{case.lease.company}'s leases last no longer than until {at}, counted from its start"
-        case "budget":
-            return f"{case.lease.company}'s budget has no more left from {at} on"
-        case "reserve":
-            return f"what long leases may take of the pool is taken from {at} on"
-        case "walk_in":
-            return f"what may be booked ahead of the pool is taken from {at} on"
-        case "drain":
-            return sentences.because(Cause.DRAIN, drained)
-        case "promise":
-            return f"its GPUs are promised to others from {at} on, who have no place on other nodes"
-        case "capacity":
-            return f"its GPUs are not free from {at} on"
+    if obstacle.what == "drain":
+        return sentences.because(Cause.DRAIN, drained)
+    return _PAST[obstacle.what].format(company=case.lease.company, at=words.time(obstacle.at))
 
 
 def _in_the_way(case: Case, what: str, at: Instant, leases: Sequence[LeaseId]) -> Numbers:
