@@ -1,6 +1,6 @@
 """The state machine over the real store: any day of companies, quotas, asks, changes, losses and crashes between statements.
 
-After every step: nobody above its quota at any instant, the ledger balanced, no promise broken, every state reached by the
+After every step: nobody above its quota at any instant, the walk-in reserve left alone by what is booked ahead, the ledger balanced, no promise broken, every state reached by the
 table alone, and the books that are kept, read anew and made of the log one and the same.
 """
 
@@ -17,6 +17,7 @@ from sqlmodel import col, select
 
 from dure import wire
 from dure.errors import DureError
+from scheduler import policies
 from scheduler.core import quota as limits
 from scheduler.core.lease import NEXT
 from scheduler.core.model import Instant, State
@@ -32,6 +33,9 @@ from tests.servers import Server
 DAY_S = 86_400
 COMPANIES = ("acme", "globex")
 NODES = ("n1", "n2")
+POOL_GPUS = 16
+NEAR_S = 60
+"""What starts within that is not booked ahead."""
 STATES = {state.value: state for state in State}
 WHO = st.sampled_from(COMPANIES)
 PICK = st.integers(0, 99)
@@ -74,13 +78,18 @@ class AnyDay(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._database = self.server.database()
-        self.world = World(Database(self._database.__enter__())).found()
+        found = World(Database(self._database.__enter__()))
+        self.world = found.found(walk_in_ppm=500_000, walk_in_within_s=NEAR_S)
+        self.walk_in_ppm = 500_000
         self.now = T0
         self.services = [self.world.service, Service(Books())]
         self.asked: list[wire.Lease] = []
         self.promised: dict[str, float] = {}
         self.slipped: dict[str, int] = {}
         self.held: dict[str, Steps] = {name: Steps.flat(0) for name in COMPANIES}
+        self.ahead: set[str] = set()
+        """What was promised more than that ahead, and is where it was decided to be."""
+        self.booked_ahead = Steps.flat(0)
         self.seen = 0
         self.states: dict[str, State] = {}
 
@@ -96,7 +105,7 @@ class AnyDay(RuleBasedStateMachine):
         who=WHO,
         gpus=st.integers(1, 8),
         duration_s=st.sampled_from([20, 60, 150]),
-        ahead_s=st.sampled_from([None, 5, 90]),
+        ahead_s=st.sampled_from([None, 5, 90, 90]),
         crash=st.none() | st.integers(0, 12),
     )
     def ask(self, who: str, gpus: int, duration_s: int, ahead_s: int | None, crash: int | None) -> None:
@@ -149,6 +158,16 @@ class AnyDay(RuleBasedStateMachine):
     def quota(self, who: str, gpus: int, budget: Any, crash: int | None) -> None:
         self._do(lambda: self.world.set_quota(who, gpus, now=self.now, budget=budget), crash)
 
+    @rule(walk_in_ppm=st.sampled_from([0, 300_000, 500_000, 1_000_000]), crash=st.none() | PICK)
+    def the_walk_in_reserve(self, walk_in_ppm: int, crash: int | None) -> None:
+        def work() -> None:
+            body = wire.PolicyChange(walk_in_ppm=walk_in_ppm)
+            with self.world.db.begin() as session:
+                policies.change_policy(self.world.service, session, "h100", body, actor=ADMIN, now=self.now)
+            self.walk_in_ppm = walk_in_ppm
+
+        self._do(work, crash)
+
     @rule(who=WHO, gpu_seconds=st.integers(-300, 300).filter(bool))
     def adjust(self, who: str, gpu_seconds: int) -> None:
         body = wire.LedgerAdjust(company=who, pool="h100", gpu_seconds=gpu_seconds)
@@ -198,6 +217,11 @@ class AnyDay(RuleBasedStateMachine):
                 assert one.lease is not None
                 if one.event in ("slipped", "queued"):
                     self.slipped[one.lease] = one.seq or 0
+                if one.event in ("slipped", "queued", "moved"):
+                    self.ahead.discard(one.lease)
+                if one.event == "scheduled" and one.promised_start is not None:
+                    decided_late = one.promised_start <= one.at + NEAR_S
+                    self.ahead = self.ahead - {one.lease} if decided_late else self.ahead | {one.lease}
                 if (state := STATES.get(one.event)) is not None:
                     before = self.states.get(one.lease, State.ASKED)
                     assert state in NEXT[before], (before, state)
@@ -211,6 +235,17 @@ class AnyDay(RuleBasedStateMachine):
                 self.promised[row.id] = row.promised_start
                 if row.started_at is not None and row.id not in self.slipped:
                     assert row.started_at <= row.promised_start or row.late_cause is not None
+
+    @invariant()
+    def what_is_booked_ahead_leaves_the_reserve_but_for_what_was_promised_before_it_was_raised(self) -> None:
+        with self.world.db.snapshot() as session:
+            booked = leases.booked(session, "h100", COMPANIES)
+        ahead = limits.held(lease for held in booked.values() for lease in held if lease.id in self.ahead)
+        line = POOL_GPUS * (1_000_000 - self.walk_in_ppm) // 1_000_000
+        for at in ahead.times:
+            if at > self.now + NEAR_S:
+                assert ahead.at(at) <= max(line, self.booked_ahead.at(at))
+        self.booked_ahead = ahead
 
     @invariant()
     def every_book_is_the_same(self) -> None:
