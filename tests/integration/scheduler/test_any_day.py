@@ -105,7 +105,7 @@ class AnyDay(RuleBasedStateMachine):
         who=WHO,
         gpus=st.integers(1, 8),
         duration_s=st.sampled_from([20, 60, 150]),
-        ahead_s=st.sampled_from([None, 5, 90, 90]),
+        ahead_s=st.sampled_from([None, 5, 90]),
         crash=st.none() | st.integers(0, 12),
     )
     def ask(self, who: str, gpus: int, duration_s: int, ahead_s: int | None, crash: int | None) -> None:
@@ -115,6 +115,11 @@ class AnyDay(RuleBasedStateMachine):
             self.asked.append(self.world.ask(gpus, who=who, now=self.now, duration_s=duration_s, **start))
 
         self._do(work, crash)
+
+    @rule(gpus=st.integers(3, 8), ahead_s=st.sampled_from([NEAR_S, 90, 120]), crash=st.none() | PICK)
+    def both_book_the_same_time(self, gpus: int, ahead_s: int, crash: int | None) -> None:
+        for who in COMPANIES:
+            self.ask(who, gpus, 20, ahead_s, crash)
 
     @rule(pick=PICK, what=st.sampled_from(["release", "cancel"]), crash=st.none() | st.integers(0, 8))
     def stop(self, pick: int, what: str, crash: int | None) -> None:
