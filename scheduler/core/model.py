@@ -71,6 +71,8 @@ class Cause(StrEnum):
     """The same, where it was its company's quota that a queued ask waited for."""
     SHARE = "share"
     """It was its company's turn, where a queued ask waited for its share."""
+    WALK_IN = "walk_in"
+    """Its start is near by now, where a queued ask waited for what the walk-in reserve leaves."""
     STARTED = "started"
     EXPIRED = "expired"
     RELEASED = "released"

@@ -20,6 +20,7 @@ WHY: Mapping[str, str] = {
     Cause.MADE_WAY: "another lease needed those nodes, to be extended or to keep its start",
     Cause.CAPACITY: "something ended, was cancelled or came back, so that it fits",
     Cause.QUOTA: "its company's quota, which it waited for, leaves room for it",
+    Cause.WALK_IN: "its start is near enough by now, or less is booked ahead",
     Cause.SHARE: "its company's share, which it waited for, has room for it, or it was its company's turn",
 }
 """Causes of moves as clauses."""

@@ -6,7 +6,9 @@ reserve leaves, the line, at every instant that is further away; what starts soo
 promised is held to it: lost capacity may move a lease past it, and a reserve that is raised takes nothing from anybody.
 """
 
-from scheduler.core.model import PPM, Instant, Lease, Policy
+from collections.abc import Iterable
+
+from scheduler.core.model import PPM, Code, Instant, Lease, Policy, Verdict
 from scheduler.core.steps import Steps
 
 AHEAD = 1
@@ -39,6 +41,12 @@ def is_ahead(policy: Policy, lease: Lease) -> bool:
 def granted_at(policy: Policy, now: Instant) -> Instant | None:
     """What a lease out of the queue is to keep of when its start was decided: it may be long after it was asked for."""
     return now if policy.walk_in_ppm else None
+
+
+def nearest(waiting: Iterable[Verdict]) -> int | None:
+    """From when on the first of those that wait for the reserve would be near enough; None where nobody does."""
+    found = (one.numbers["walk_in_from"] for one in waiting if one.code is Code.WAITS_FOR_WALK_IN)
+    return min(map(int, found), default=None)
 
 
 def tightest(left: Steps, start: int, end: int) -> tuple[Instant, int]:

@@ -32,7 +32,11 @@ _WAITED_FOR = text(
     WHERE lease.id = ANY(:leases) AND decision.code = ANY(:codes)
     """
 )
-_CAUSES: Mapping[str, Cause] = {Code.WAITS_FOR_QUOTA: Cause.QUOTA, Code.WAITS_FOR_SHARE: Cause.SHARE}
+_CAUSES: Mapping[str, Cause] = {
+    Code.WAITS_FOR_QUOTA: Cause.QUOTA,
+    Code.WAITS_FOR_SHARE: Cause.SHARE,
+    Code.WAITS_FOR_WALK_IN: Cause.WALK_IN,
+}
 """Why an ask is promised a start that waited for something else than capacity."""
 
 
