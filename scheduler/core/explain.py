@@ -234,8 +234,8 @@ def _full(numbers: Numbers, ask: Ask) -> str:
     if numbers["waits_for"] == "walk_in":
         return (
             f"pool {ask.pool} keeps {words.counted(numbers['walk_in_gpus'], 'GPU')} for starts within "
-            f"{words.span(int(numbers['walk_in_within_s']))}, and of the {numbers['ahead_limit_gpus']} that may be booked further "
-            f"ahead {numbers['ahead_gpus']} are at {words.time(int(numbers['ahead_at']))}"
+            f"{words.span(int(numbers['walk_in_within_s']))} and lets {numbers['ahead_limit_gpus']} be booked further ahead, of "
+            f"which {numbers['ahead_gpus']} are taken at {words.time(int(numbers['ahead_at']))}"
         )
     out, taken = "", "leased or booked"
     if "out_of_service" in numbers:

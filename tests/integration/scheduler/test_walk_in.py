@@ -87,7 +87,7 @@ def test_the_loop_promises_what_waits_once_its_start_is_near_and_it_counts_as_no
     turning.tick(T0 + DAY - HOUR)
     assert world.lease(ask).state == "scheduled"
     assert world.events(ask)[-1] == ("scheduled", "walk_in")
-    assert any("its start is near enough by now" in step.detail for step in explain(world, ask).steps)
+    assert "and from 2027-01-16T07:00:00Z on, when that is near enough" in explain(world, ask).steps[0].detail
     with world.db.snapshot() as session:
         assert session.get_one(Lease, ask.id).granted_at == T0 + DAY - HOUR
         assert fresh(session, "h100", Instant(T0 + DAY)).limits.at(AHEAD, T0 + DAY) == 12

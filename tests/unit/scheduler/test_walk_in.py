@@ -269,8 +269,8 @@ def test_a_refusal_says_the_reserve_what_is_booked_ahead_and_what_could_be_had()
     wanted |= {"walk_in_from": 1940, "earliest_start": 2150, "largest_gpus_now": 4, "longest_s_now": 50}
     assert wanted.items() <= found.numbers.items()
     assert explain.sentence(found, ask) == (
-        "No start at 1970-01-01T00:33:20Z fits 6 GPUs for 1 min 40 s, because pool h100-80gb keeps 2 GPUs for starts within 1 min, "
-        "and of the 8 that may be booked further ahead 4 are at 1970-01-01T00:34:10Z: start it at 1970-01-01T00:35:50Z, or ask for at "
+        "No start at 1970-01-01T00:33:20Z fits 6 GPUs for 1 min 40 s, because pool h100-80gb keeps 2 GPUs for starts within 1 min "
+        "and lets 8 be booked further ahead, of which 4 are taken at 1970-01-01T00:34:10Z: start it at 1970-01-01T00:35:50Z, or ask for at "
         "most 4 GPUs then, or ask for at most 50 s then, or ask again from 1970-01-01T00:32:20Z on, when that is near enough, or let "
         "it wait in the queue."
     )
@@ -296,7 +296,9 @@ def test_a_promise_for_later_says_that_it_waits_for_the_line() -> None:
     found = verdict(a_pool(running, booked(4, 2000, id="lea_2")), ask)
     assert isinstance(found, Promise)
     assert (found.start, found.numbers["waits_for"], found.numbers["ahead_gpus"]) == (2100, "walk_in", 4)
-    assert "of the 8 that may be booked further ahead 4 are at 1970-01-01T00:34:59Z" in explain.sentence(found, ask)
+    assert "lets 8 be booked further ahead, of which 4 are taken at 1970-01-01T00:34:59Z" in explain.sentence(
+        found, ask
+    )
 
 
 def test_as_much_of_a_range_as_the_line_leaves_is_promised() -> None:
