@@ -270,6 +270,7 @@ __all__ = [
     "Usage",
     "UsageReport",
     "Used",
+    "WalkInCalendar",
     "Webhook",
     "WebhookCreate",
     "WebhookState",

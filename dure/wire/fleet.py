@@ -255,6 +255,18 @@ class Booking(Wire):
     gpus: int
 
 
+class WalkInCalendar(Wire):
+    """What the pool keeps for starts within `within_s`: `gpus` of it. Of the rest, `steps` have as free what may still be booked
+    for a start after `near_until`.
+    """
+
+    gpus: int
+    within_s: int
+    near_until: Instant
+    limit_gpus: int
+    steps: list[FreeStep]
+
+
 class Calendar(Wire):
     """The pool over `[since, until)`."""
 
@@ -264,3 +276,5 @@ class Calendar(Wire):
     capacity: int
     nodes: list[NodeCalendar]
     bookings: list[Booking]
+    walk_in: WalkInCalendar | None = None
+    """None where the pool's policy keeps nothing for walk-ins."""

@@ -11,12 +11,12 @@ from dure.errors import ExtensionRefused
 from scheduler import policies
 from scheduler.core.model import Instant
 from scheduler.core.walk_in import AHEAD
-from scheduler.store import history
+from scheduler.store import calendars, history
 from scheduler.store.books import fresh
 from scheduler.store.db import Database
 from scheduler.store.tables import Lease
 from scheduler.store.times import to_wire
-from tests.integration.scheduler.conftest import ADMIN, T0, World
+from tests.integration.scheduler.conftest import ADMIN, T0, World, company
 from tests.integration.scheduler.test_decisions import explain, kept, replay
 from tests.integration.scheduler.test_loop import Turning
 from tests.integration.scheduler.test_offers import claim, search
@@ -147,3 +147,24 @@ def test_offers_are_of_what_can_be_booked_and_are_claimed(kept_free: World) -> N
     assert isinstance(lease, wire.Lease)
     assert lease.promised_start == later(DAY + HOUR)
     all_made_again(kept_free, T0 + 1)
+
+
+def test_the_calendar_says_what_may_still_be_booked(kept_free: World) -> None:
+    kept_free.ask(8, start=later(DAY), duration_s=HOUR)
+    with kept_free.db.snapshot() as session:
+        found = calendars.show(
+            session, "h100", since=later(0), until=later(2 * DAY), actor=company("globex"), now=T0 + 1
+        ).walk_in
+    assert found is not None
+    assert (found.gpus, found.within_s, found.limit_gpus, found.near_until) == (4, HOUR, 12, later(HOUR + 1))
+    assert [(one.at, one.free) for one in found.steps] == [
+        (later(1), 12),
+        (later(DAY), 4),
+        (later(DAY + HOUR), 12),
+    ]
+
+
+def test_without_a_reserve_the_calendar_says_nothing_of_it(world: World) -> None:
+    with world.db.snapshot() as session:
+        found = calendars.show(session, "h100", since=later(0), until=later(DAY), actor=ADMIN, now=T0 + 1)
+    assert found.walk_in is None
