@@ -29,6 +29,7 @@ from dure.wire.fleet import (
     Pool,
     PoolCreate,
     Touched,
+    WalkInCalendar,
 )
 from dure.wire.leases import (
     Ask,
