@@ -409,6 +409,18 @@ class WalkInReserved(Refused):
     code = "walk_in_reserved"
 
 
+class NoIdleGpus(Refused):
+    """No GPUs are idle for as long as spot takes, and the ask did not want to wait in the queue."""
+
+    code = "no_idle_gpus"
+
+
+class SpotNotOffered(Refused):
+    """The policy of this pool offers no spot."""
+
+    code = "spot_not_offered"
+
+
 # --- our side ---------------------------------------------------------------------------------------------------
 
 

@@ -179,6 +179,13 @@ POOL = (
     _seconds("half_life", "from 1m to 3650d, for example 7d"),
     _seconds("entry", "from 0s to 60d, for example 1h"),
     Key(
+        name="spot",
+        fields=("spot_least_s",),
+        read=lambda text: (None if text == NONE else duration(text),),
+        write=_show_duration_or_none,
+        takes="from 1m to 1d, for example 10m, or none",
+    ),
+    Key(
         name="empty_memory",
         fields=("empty_memory_bytes",),
         read=lambda text: (amount(text),),

@@ -7,7 +7,7 @@ from dure.errors import BeyondHorizon, Forbidden, InvalidRequest, WindowInPast
 from dure.wire import HORIZON_S, FieldError
 from scheduler.actor import Actor
 from scheduler.core import words
-from scheduler.core.model import Ask, CompanyId, Gang, PoolId, Purpose, Shape, Total
+from scheduler.core.model import Ask, CompanyId, Gang, PoolId, Purpose, Shape, Tier, Total
 from scheduler.store import companies
 from scheduler.store.db import Session
 from scheduler.store.times import from_wire
@@ -40,9 +40,11 @@ def _ask(body: wire.Ask, company: str, now: float) -> Ask:
         start=from_wire(body.start),
         start_by=from_wire(body.start_by),
         queue=body.queue,
-        notice_s=body.notice_s,
+        notice_s=body.notice,
         purpose=Purpose(body.purpose),
         min_size=body.min,
+        tier=Tier(body.tier),
+        or_spot=body.or_spot,
     )
     _check_window(ask, now)
     return ask

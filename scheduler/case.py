@@ -13,7 +13,7 @@ from scheduler.core.extend import EXTENDABLE, Extended
 from scheduler.core.lease import box
 from scheduler.core.model import Cause, Instant, Lease, Placement, State
 from scheduler.core.record import Record
-from scheduler.core.replan import Move, soonest
+from scheduler.core.replan import Move, cause_of, soonest
 from scheduler.service import Service, locked_lease
 from scheduler.store import amendments, drains, edges, generation, leases, plans, tables
 from scheduler.store.amendments import Amendment, Event
@@ -84,6 +84,11 @@ def open_to_change(case: Case) -> Case:
     if lease.state not in EXTENDABLE or over or lease.id not in case.book.leases:
         said = f"lease {lease.id} is {case.row.state}; only a scheduled or active lease is given another end or size"
         raise WrongState(f"{said}, {_instead(lease.state)}", numbers={"state": case.row.state})
+    if lease.is_spot:
+        raise WrongState(
+            f"lease {lease.id} is spot, which is on idle GPUs and is given no other end or size: release it, or ask for another",
+            numbers={"state": case.row.state},
+        )
     return replace(case, lease=case.book.leases[lease.id])
 
 
@@ -96,7 +101,10 @@ def _instead(state: State) -> str:
 def write(service: Service, session: Session, case: Case, change: Change, event: Event) -> None:
     """Stores the change and wakes the loop: room may have appeared, and who made way may be due."""
     number = generation.bump(session, case.row.pool)
-    made_way = [Move(before=before, after=after, cause=Cause.MADE_WAY) for before, after in change.moves]
+    made_way = [
+        Move(before=before, after=after, cause=cause_of(before, after, Cause.MADE_WAY))
+        for before, after in change.moves
+    ]
     found = Amendment(
         event=event,
         before=case.lease,

@@ -135,7 +135,7 @@ class Loop:
             self._expire(pool.pool)
         if pool.renewals:
             self._renew(pool.pool)
-        planned = (pool.queued or pool.scheduled) and self._plan(pool)
+        planned = (pool.queued or pool.movable) and self._plan(pool)
         if pool.starts or planned:
             self._starts(pool.pool)
 

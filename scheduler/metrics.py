@@ -71,6 +71,15 @@ class Counters:
             ["pool"],
             registry=registry,
         )
+        self._preempted = Counter(
+            "dure_leases_preempted", "Spot leases that were preempted.", ["pool"], registry=registry
+        )
+        self._at_risk = Counter(
+            "dure_preempted_gpu_seconds",
+            "GPU-seconds that preempted leases had run, which are lost at worst.",
+            ["pool"],
+            registry=registry,
+        )
         self._last = Gauge(
             "dure_loop_last_turn_timestamp_seconds", "When the last turn of the loop began.", registry=registry
         )
@@ -106,6 +115,9 @@ class Counters:
 
     def stopped(self, lease: Stopped) -> None:
         self._end_lateness.labels(lease.pool).observe(lease.late_s)
+        if lease.preempted_gpu_seconds is not None:
+            self._preempted.labels(lease.pool).inc()
+            self._at_risk.labels(lease.pool).inc(lease.preempted_gpu_seconds)
 
     def planned(self, pool: str, plan: Plan) -> None:
         for promise in plan.pulled.values():

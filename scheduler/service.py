@@ -19,9 +19,9 @@ from scheduler.core.codec import Item
 from scheduler.core.decide import decide
 from scheduler.core.elsewhere import Option
 from scheduler.core.lease import queued
-from scheduler.core.model import Ask, Cause, Instant, LeaseId, Promise, Refusal, State, Verdict
+from scheduler.core.model import Ask, Instant, LeaseId, Promise, Refusal, State, Verdict
 from scheduler.core.model import Lease as CoreLease
-from scheduler.core.replan import Move, Plan, replan
+from scheduler.core.replan import Move, Plan, cause_of, replan
 from scheduler.elsewhere import Elsewhere
 from scheduler.expectations import Expectations
 from scheduler.ids import new_id
@@ -107,7 +107,7 @@ class Service:
             )
             for (lease_id, request, ask), verdict in zip(taken, decided.verdicts, strict=True)
         ]
-        moves = [Move(before=before, after=after, cause=Cause.EARLIER) for before, after in decided.moves]
+        moves = [Move(before=before, after=after, cause=cause_of(before, after)) for before, after in decided.moves]
         changed = bool(moves) or any(found.lease.state is State.SCHEDULED for found in answers)
         newer = generation.bump(session, pool) if changed else number
         audited = _audited(answers, [request for _, request, _ in taken], now)
@@ -284,5 +284,6 @@ def _quoted(
         starts_at=to_wire(verdict.start),
         estimated_start=to_wire(expected),
         ends_at=to_wire(verdict.end),
+        stops_at=to_wire(verdict.stop),
         placement=leases.shares(verdict.placement),
     )

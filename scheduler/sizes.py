@@ -65,7 +65,7 @@ def _decided(case: Case, size: int, ready: Ready) -> Change | Declined:
     if not isinstance(found, Resized):
         return refusals.resize(case, found, size, kept)
     said = Said(code="resized", detail=sentences.growth(lease, found.lease), numbers={"gpus": found.lease.gpus})
-    return Change(lease=found.lease, book=found.book, added=found.changed, decision=(kept, said))
+    return Change(lease=found.lease, book=found.book, moves=found.moves, added=found.changed, decision=(kept, said))
 
 
 def _given(case: Case, ready: Ready) -> Mapping[NodeId, int]:

@@ -21,6 +21,7 @@ from scheduler.core.model import (
     Purpose,
     Shape,
     State,
+    Tier,
     Total,
 )
 
@@ -55,6 +56,8 @@ def an_ask(
     notice_s: int = 0,
     purpose: Purpose = Purpose.TRAINING,
     min_size: int | None = None,
+    tier: Tier = Tier.RESERVED,
+    or_spot: bool = False,
 ) -> Ask:
     return Ask(
         company=CompanyId(company),
@@ -67,6 +70,8 @@ def an_ask(
         notice_s=notice_s,
         purpose=purpose,
         min_size=min_size,
+        tier=tier,
+        or_spot=or_spot,
     )
 
 

@@ -18,9 +18,11 @@ from dure.errors import (
     ExtensionRefused,
     KeepsSpent,
     NeverFits,
+    NoIdleGpus,
     NoStartInWindow,
     QuotaExceeded,
     ResizeRefused,
+    SpotNotOffered,
     TooFarAhead,
     TooLateToExtend,
     TooLong,
@@ -43,7 +45,17 @@ ASKED: dict[int | str, dict[str, Any]] = {
     201: {"description": "Scheduled: the start is promised"},
     202: {"model": wire.Lease, "description": "Queued: it is decided again whenever something ends or is cancelled"},
 }
-REFUSALS = (NeverFits, QuotaExceeded, TooLong, TooFarAhead, BudgetExceeded, TooManyOpen, NoStartInWindow)
+REFUSALS = (
+    NeverFits,
+    QuotaExceeded,
+    TooLong,
+    TooFarAhead,
+    BudgetExceeded,
+    TooManyOpen,
+    NoStartInWindow,
+    NoIdleGpus,
+    SpotNotOffered,
+)
 
 
 @router.post(

@@ -45,12 +45,19 @@ def ask(  # noqa: PLR0913 (one parameter an option)
         str | None, typer.Option(metavar="TIME", help="Not later than this; with --start, anywhere between the two.")
     ] = None,
     notice: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="DURATION",
-            help="It may start earlier than planned, if that is at least this far away; 0s for at once.",
+            help="It may start earlier than planned, if that is at least this far away; 0s for at once, 15m unless said. "
+            "With --spot, how long before it is preempted you are told: 2m unless said, 30m at most.",
         ),
-    ] = "15m",
+    ] = None,
+    spot: Annotated[
+        bool, typer.Option("--spot", help="On GPUs that are idle, beyond quota and budget; preempted when needed.")
+    ] = False,
+    or_spot: Annotated[
+        bool, typer.Option("--or-spot", help="Take spot at once where it would wait for quota, budget or share.")
+    ] = False,
     no_queue: Annotated[
         bool, typer.Option("--no-queue", help="Refuse rather than wait where no start can be promised.")
     ] = False,
@@ -85,6 +92,12 @@ def ask(  # noqa: PLR0913 (one parameter an option)
     from dure import wire
 
     _check_serving(purpose, {"--renew": renew, "--min": least is not None, "--max": most is not None})
+    _check_spot(
+        spot=spot,
+        given={"--start": start is not None, "--renew": renew, "--max": most is not None, "--or-spot": or_spot},
+    )
+    if or_spot and start is not None:
+        raise BadUsage("--or-spot", "it is for what is wanted as soon as possible: leave out --start, or --or-spot")
     begin = terminal.start("--start", start, "a start as soon as possible")
     last = terminal.instant("--start-by", start_by)
     body = wire.Ask(
@@ -93,7 +106,9 @@ def ask(  # noqa: PLR0913 (one parameter an option)
         duration_s=seconds("--for", duration),
         start=begin,
         start_by=last,
-        notice_s=seconds("--notice", notice),
+        tier="spot" if spot else "reserved",
+        or_spot=or_spot,
+        notice_s=None if notice is None else seconds("--notice", notice),
         queue=not no_queue,
         name=name,
         purpose=purpose.value,
@@ -112,6 +127,14 @@ def _check_serving(purpose: Purpose, given: dict[str, bool]) -> None:
     named = [option for option, wanted in given.items() if wanted]
     if named and purpose is not Purpose.INFERENCE:
         raise BadUsage(named[0], "it is for inference leases alone: add --purpose inference")
+
+
+def _check_spot(*, spot: bool, given: dict[str, bool]) -> None:
+    named = [option for option, wanted in given.items() if wanted]
+    if spot and named:
+        raise BadUsage(
+            named[0], "spot starts once GPUs are idle, and is given no other end or size: leave it out, or --spot"
+        )
 
 
 def _ask(terminal: Terminal, body: "wire.Ask", key: str | None) -> None:

@@ -202,7 +202,7 @@ def _standing(lease: wire.Lease, view: View) -> Iterator[tuple[str, str]]:
     yield "company", lease.company
     yield (
         "what",
-        f"{lease.shape} {lease.pool} for {times.show_duration(lease.duration_s)}, {lease.purpose}{_bounds(lease)}",
+        f"{lease.shape} {lease.pool} for {times.show_duration(lease.duration_s)}, {lease.purpose}{_bounds(lease)}{', spot' if lease.tier == 'spot' else ''}",
     )
     for one in lease.sizes:
         yield "before", f"{one.gpus} GPUs from {view.short(one.since)} to {view.short(one.until)}"

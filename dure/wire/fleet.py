@@ -79,6 +79,7 @@ class Pool(Wire):
     contended_ppm: int = 900_000
     half_life_s: int = 604_800
     entry_s: int = 3600
+    spot_least_s: int | None = None
     policy_number: int | None = None
     """The version of the policy that it promises by."""
     created_at: Instant

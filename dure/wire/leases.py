@@ -38,9 +38,13 @@ class Ask(Wire):
     start: Instant | None = None
     start_by: Instant | None = None
     tier: Tier = "reserved"
+    """`spot` is on GPUs that are idle, beyond quota and budget, and is preempted when a reserved ask needs them."""
+    or_spot: bool = False
+    """Where it would wait for its company's quota, budget or share, it takes spot at once if GPUs are idle."""
     purpose: Purpose = "training"
-    notice_s: Annotated[int, Field(ge=0, le=7 * 86_400, strict=True)] = 900
-    """What is scheduled may be moved earlier, to a start that is at least this far away; 0 for what waits ready."""
+    notice_s: Annotated[int, Field(ge=0, le=7 * 86_400, strict=True)] | None = None
+    """What is scheduled may be moved earlier, to a start that is at least this far away; 0 for what waits ready. Spot is told
+    of its preemption so long ahead, at most 1800. Without it 900, and 120 for spot."""
     renew: bool = False
     """For inference: extended by its own length again and again, while quota and calendar allow."""
     min: GpuCount | None = None
@@ -64,12 +68,40 @@ class Ask(Wire):
                 f'{named[0]} is for inference: add "purpose": "inference", or leave it out; any lease can be extended or '
                 "shrunk later"
             )
+        if self.tier == "spot":
+            self._is_spot()
+        if self.or_spot and self.start is not None:
+            raise ValueError("or_spot is for what is wanted as soon as possible: leave out start, or or_spot")
         if not (self.min or 1) <= self.shape.size <= (self.max or MAX_GPUS):
             raise ValueError(
                 f"min and max are in nodes for a gang and in GPUs for a total, with the shape's {self.shape.size} between "
                 f'them, for example "min": 1, "max": {2 * self.shape.size}'
             )
         return self
+
+    def _is_spot(self) -> None:
+        """What spot cannot be."""
+        if self.start is not None:
+            raise ValueError("spot is not booked ahead: leave out start; it starts once GPUs are idle")
+        if self.renew or self.max is not None or self.or_spot:
+            raise ValueError(
+                "spot is given no other end or size, and nothing instead: leave out renew, max and or_spot"
+            )
+        if (self.notice_s or 0) > SPOT_NOTICE_S:
+            raise ValueError(
+                f"the notice of spot is at most {SPOT_NOTICE_S} s, as a reserved ask may have to wait for it"
+            )
+
+    @property
+    def notice(self) -> int:
+        """Seconds; what is meant where nothing is said."""
+        if self.notice_s is not None:
+            return self.notice_s
+        return 120 if self.tier == "spot" else 900
+
+
+SPOT_NOTICE_S = 1800
+"""The longest notice of a preemption."""
 
 
 class PoolOption(Wire):
@@ -225,6 +257,8 @@ class Quote(Wire):
     starts_at: Instant | None
     estimated_start: Instant | None = None
     ends_at: Instant | None
+    stops_at: Instant | None = None
+    """Of spot: until when its GPUs are idle, as things are."""
     placement: list[NodeShare]
 
 

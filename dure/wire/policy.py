@@ -73,6 +73,8 @@ class PoolPolicy(Wire):
     """What was used, and what was entitled, counts half after so many seconds."""
     entry_s: Annotated[int, Field(ge=0, le=HORIZON_S, strict=True)] = 3600
     """Up to so many seconds of a lease count as it is granted, before they are used."""
+    spot_least_s: Annotated[int, Field(ge=60, le=86_400, strict=True)] | None = 600
+    """GPUs that are idle for so many seconds are given to asks for spot; null: none are."""
 
     no_show_after_s: Annotated[int, Field(ge=60, le=86_400, strict=True)] | None = None
     """A lease on which nothing runs for so many seconds after its start is given back; null: none is."""

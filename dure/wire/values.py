@@ -124,7 +124,7 @@ class Role(StrEnum):
 
 T = TypeVar("T")
 
-Tier = Literal["reserved"]
+Tier = Literal["reserved", "spot"]
 Purpose = Literal["training", "inference"]
 
 

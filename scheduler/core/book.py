@@ -42,6 +42,8 @@ class Book:
     leases: Mapping[LeaseId, Lease]
     reserved: frozenset[LeaseId]
     """Those that share the reserve's limit."""
+    spots: frozenset[LeaseId]
+    """Spot leases that hold something."""
     drains: Mapping[str, Drain]
     quotas: Mapping[CompanyId, Quota]
     accounts: Mapping[CompanyId, int]
@@ -88,6 +90,7 @@ class Book:
             open=np.array([node.open for node in known.values()], np.bool_),
             leases={},
             reserved=frozenset(),
+            spots=frozenset(),
             drains={},
             quotas={},
             accounts={},
@@ -154,8 +157,9 @@ class Book:
             profiles.forget(now)
         kept = {id_: lease for id_, lease in self.leases.items() if (lease.stops_at or 0) + gap > now or holds(lease)}
         drains = {id_: drain for id_, drain in self.drains.items() if drain.ends_at > now}
-        reserved, tally = self.reserved & kept.keys(), Tally(self.tally.sum().since(now))
-        rest = replace(self, leases=kept, reserved=reserved, drains=drains, tally=tally)
+        reserved, spots = self.reserved & kept.keys(), self.spots & kept.keys()
+        tally = Tally(self.tally.sum().since(now))
+        rest = replace(self, leases=kept, reserved=reserved, spots=spots, drains=drains, tally=tally)
         return replace(rest, free=free, limits=limits, calm=quiet)
 
     def digest(self, now: int) -> bytes:

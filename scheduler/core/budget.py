@@ -27,7 +27,7 @@ class Standing:
     def of(cls, quota: Quota, leases: Iterable[Lease]) -> "Standing":
         found = cls(booked=(0,) * len(quota.periods))
         for lease in leases:
-            if lease.company == quota.company and lease.state in HOLDING:
+            if lease.company == quota.company and lease.state in HOLDING and not lease.is_spot:
                 found = found.changed(quota, lease, 1)
         return found
 

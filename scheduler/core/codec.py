@@ -26,6 +26,7 @@ from scheduler.core.model import (
     Shape,
     Span,
     State,
+    Tier,
     Total,
 )
 from scheduler.core.quota import Period, Quota
@@ -140,6 +141,8 @@ def _lease(lease: Lease) -> Json:
             found[name] = at
     if lease.min_size is not None:
         found["min_size"] = lease.min_size
+    if lease.is_spot:
+        found["tier"] = lease.tier.value
     if lease.end_cause is not None:
         found["end_cause"] = lease.end_cause.value
     if lease.placement:
@@ -162,6 +165,7 @@ def _to_lease(value: Mapping[str, Any]) -> Lease:
         notice_s=value["notice_s"],
         purpose=Purpose(value["purpose"]),
         min_size=value.get("min_size"),
+        tier=Tier(value.get("tier", Tier.RESERVED)),
         end_cause=None if end_cause is None else Cause(end_cause),
         placement=tuple((NodeId(node), gpus) for node, gpus in value.get("placement", ())),
         history=tuple(
@@ -238,6 +242,7 @@ _SELDOM = (
     "contended_ppm",
     "half_life_s",
     "entry_s",
+    "spot_least_s",
     "number",
 )
 _PLAIN = Policy(version="", horizon_s=0, gap_s=0)

@@ -1,4 +1,5 @@
-"""What a lease's box takes of its company's accounts: of each period the part that lies in it, and the rest without a budget.
+"""What a lease's box takes of its company's accounts: of each period the part that lies in it, and the rest without a budget,
+as all of a spot lease's.
 
 So what is committed of an account is always what the leases that hold something have in its period, wherever they move.
 """
@@ -37,7 +38,7 @@ def changed(
 def settled(lease: Lease, periods: Periods) -> Iterator[tuple[Period | None, Charge]]:
     """What became of a stopped lease's box, account by account."""
     rest = charge(lease)
-    for period in periods:
+    for period in () if lease.is_spot else periods:
         part = charge(lease, period.begins_at, period.ends_at)
         rest = Charge(
             delivered=rest.delivered - part.delivered,
@@ -52,7 +53,7 @@ def _committed(lease: Lease | None, periods: Periods) -> Iterable[tuple[Period |
     if lease is None or lease.state not in HOLDING:
         return
     rest = box(lease)
-    for period in periods:
+    for period in () if lease.is_spot else periods:
         part = within(lease, period.begins_at, period.ends_at)
         rest -= part
         yield period, part

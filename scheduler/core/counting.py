@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from scheduler.core.book import Book
 from scheduler.core.halving import factor, halved
-from scheduler.core.model import CompanyId, Instant, Lease, State
+from scheduler.core.model import CompanyId, Instant, Lease, State, Tier
 from scheduler.core.quota import HOLDING
 from scheduler.core.serving import Queue
 from scheduler.core.shares import UNCOUNTED, Use, Uses, entitled
@@ -26,13 +26,13 @@ class Wanted:
 
 
 def wanted(book: Book, queue: Queue, now: Instant) -> Wanted:
-    """What is asked for a later time is not wanted yet."""
+    """What is asked for a later time is not wanted yet, and spot is what nobody wants."""
     found = Counter[CompanyId]()
     for lease in book.leases.values():
-        if _is_wanted(lease, now):
+        if not lease.is_spot and _is_wanted(lease, now):
             found[lease.company] += lease.gpus
     for _, ask, _ in queue:
-        if (ask.start or 0) <= now:
+        if ask.tier is Tier.RESERVED and (ask.start or 0) <= now:
             found[ask.company] += ask.shape.gpus
     capped = {company: min(gpus, book.quota(company)) for company, gpus in found.items()}
     return Wanted(gpus=capped, pool_gpus=sum(node.capacity for node in book.nodes.values()))

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from scheduler.core import preemption, rules, spot
 from scheduler.core.asking import Case, Obstacle
 from scheduler.core.book import Book, Draft
 from scheduler.core.calendar import Box, earliest
@@ -25,6 +26,7 @@ from scheduler.core.model import (
     Promise,
     Queued,
     Refusal,
+    Tier,
     Verdict,
 )
 from scheduler.core.placement import place
@@ -54,15 +56,15 @@ def decide(book: Book, asks: Sequence[tuple[LeaseId, Ask]], now: Instant) -> Dec
     needs no notice: what fits now starts now, and is promised that. That a window is past or contradicts itself is for
     the caller to say: here it only has no start in it.
     """
-    draft = Draft(book)
+    draft = preemption.opened(Draft(book), now)
     verdicts = tuple(_each(draft, asks, now))
     return Decided(verdicts=verdicts, book=draft.seal(), moves=moves(book, draft))
 
 
 def foretold(book: Book, ask: Ask, now: Instant) -> Verdict:
     """What `decide` would give the ask if it came alone, at less cost: no book is made."""
-    draft = Draft(book)
-    if RULES[book.policy.rule].idle(draft, now):
+    draft = preemption.opened(Draft(book), now)
+    if ask.tier is Tier.RESERVED and not ask.or_spot and rules.idle(draft, now):
         return verdict(draft, ask, now, at_once=True)
     [found] = _each(draft, [(LeaseId("~"), ask)], now)
     return found
@@ -70,27 +72,34 @@ def foretold(book: Book, ask: Ask, now: Instant) -> Verdict:
 
 def _each(draft: Draft, asks: Sequence[tuple[LeaseId, Ask]], now: Instant) -> Iterator[Verdict]:
     """What each gets once everybody was looked at; their promises and whoever they move are in the draft."""
-    rule = RULES[draft.policy.rule]
-    idle = rule.idle(draft, now)
+    idle = rules.idle(draft, now)
     found: list[Verdict] = []
     queued: Counter[CompanyId] = Counter()
     for lease_id, sent in asks:
         ask = replace(sent, queued_already=sent.queued_already + queued[sent.company])
+        if ask.tier is Tier.SPOT:
+            found.append(one := _on_spot(draft, lease_id, ask, now))
+            queued[ask.company] += isinstance(one, Queued)
+            continue
         one = verdict(draft, ask, now, at_once=idle)
         if isinstance(one, Promise):
             draft.put(scheduled(lease_id, ask, now, one))
         if not idle:
             # Once: what is pencilled in afterwards makes no room for anybody.
-            rule.move(draft, now)
+            rules.move(draft, now)
             idle = True
             if isinstance(one, Promise):
                 _start_at_once(draft, lease_id, now)
             else:
                 one = _after_moves(draft, lease_id, ask, now)
+        if ask.or_spot and isinstance(one, Queued) and one.code in spot.FALLS_BACK:
+            instead = _on_spot(draft, lease_id, spot.instead(ask), now)
+            one = instead if isinstance(instead, Promise) else one
         queued[ask.company] += isinstance(one, Queued)
         found.append(one)
     if not idle:
-        rule.move(draft, now)
+        rules.move(draft, now)
+    preemption.settle(draft)
     for (lease_id, _), one in zip(asks, found, strict=True):
         yield settled(draft, one, lease_id, now) if isinstance(one, Promise) else one
 
@@ -103,15 +112,31 @@ def _after_moves(draft: Draft, lease_id: LeaseId, ask: Ask, now: Instant) -> Ver
     return one
 
 
+def _on_spot(draft: Draft, lease_id: LeaseId, ask: Ask, now: Instant) -> Verdict:
+    """What a spot ask gets of what all leave; what it gets may be lent to those that are decided after it."""
+    preemption.settle(draft)
+    one = spot.verdict(draft, ask, now)
+    if isinstance(one, Promise):
+        draft.put(scheduled(lease_id, ask, now, one))
+    preemption.opened(draft, now)
+    return one
+
+
 def _start_at_once(draft: Draft, lease_id: LeaseId, now: Instant) -> None:
     lease = draft.leases.get(lease_id)
     if lease is None or not lease.waits:
         return
-    if (lease.start or 0) <= now < (lease.starts_at or 0):
-        lease = moved_to(draft, lease, now, now, now)
-    if lease.starts_at == now:
-        lease = replace(lease, promised_start=now)
+    soonest = _soonest(draft, now)
+    if (lease.start or 0) <= soonest and now < (lease.starts_at or 0):
+        lease = moved_to(draft, lease, max(now, lease.start or 0), min(soonest, (lease.starts_at or 0) - 1), now)
+    if (lease.starts_at or 0) <= soonest:
+        lease = replace(lease, promised_start=lease.starts_at)
     draft.put(lease)
+
+
+def _soonest(draft: Draft, now: Instant) -> Instant:
+    """When an ask that fits at once starts: now, or once spot leases were given their notice."""
+    return now if draft.yielding is None else draft.yielding.gone_at
 
 
 def moves(book: Book, draft: Draft) -> tuple[tuple[Lease, Lease], ...]:
@@ -127,6 +152,8 @@ def settled(plane: Book | Draft, one: Promise, lease_id: LeaseId, now: Instant) 
     assert lease.promised_start is not None
     assert lease.starts_at is not None
     assert lease.ends_at is not None
+    if one.stop is not None:
+        return replace(one, stop=lease.stops_at)
     if (lease.promised_start, lease.starts_at) == (one.promised, one.start):
         return one
     code = Code.STARTS_NOW if lease.starts_at == now else one.code
@@ -225,7 +252,7 @@ def _pencilled(case: Case, start: Instant) -> Promise | Instant:
 
 def _at_once(case: Case, start: Instant) -> bool:
     """Whether it starts as soon as it can: also who takes its turn, as those behind it would have its GPUs otherwise."""
-    return start == case.lo if case.turn is not None else case.at_once and start == case.now
+    return start == case.lo if case.turn is not None else case.at_once and start <= _soonest(case.draft, case.now)
 
 
 def _promise(case: Case, start: Instant, promised: Instant, slot: Instant) -> Promise:

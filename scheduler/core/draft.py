@@ -23,6 +23,7 @@ from scheduler.core.walk_in import AHEAD, is_ahead
 
 if TYPE_CHECKING:
     from scheduler.core.book import Book
+    from scheduler.core.preemption import Yielding
 
 
 class Draft:
@@ -37,10 +38,14 @@ class Draft:
         self.free, self.limits, self.waiting = book.free, book.limits, book.waiting
         self.leases: Mapping[LeaseId, Lease] = book.leases
         self.reserved: AbstractSet[LeaseId] = book.reserved
+        self.spots: AbstractSet[LeaseId] = book.spots
+        self.yielding: Yielding | None = None
+        """The spot leases that are lent to what is reserved."""
         self.accounts: Mapping[CompanyId, int] = book.accounts
         self.standings: Mapping[CompanyId, Standing] = book.standings
         self._leases: dict[LeaseId, Lease] = {}
         self._reserved: set[LeaseId] = set()
+        self._spots: set[LeaseId] = set()
         self._accounts: dict[CompanyId, int] = {}
         self._standings: dict[CompanyId, Standing] = {}
         self._free_at: tuple[int, int] | None = None
@@ -55,6 +60,7 @@ class Draft:
             open=self.open,
             leases=self.leases,
             reserved=frozenset(self.reserved),
+            spots=frozenset(self.spots),
             drains=self.drains,
             quotas=self.quotas,
             accounts=self.accounts,
@@ -100,7 +106,9 @@ class Draft:
         self.touched.add(lease.id)
         self._own()
         self._leases[lease.id] = lease
-        if self.reserve(lease.duration_s, lease.gpus) >= 0:
+        if lease.is_spot and holds(lease):
+            self._spots.add(lease.id)
+        elif not lease.is_spot and self.reserve(lease.duration_s, lease.gpus) >= 0:
             self._reserved.add(lease.id)
         self._book_on_calendar(lease, -1)
         if lease.waits:
@@ -122,9 +130,19 @@ class Draft:
         lease = self._leases.pop(lease_id)
         self._book_on_calendar(lease, 1)
         self._reserved.discard(lease_id)
+        self._spots.discard(lease_id)
         if lease.waits:
             self.waiting.drop(lease)
         return lease
+
+    def lend(self, lease: Lease, begin: int, sign: int) -> None:
+        """Frees what a lease has from that instant on, or with a `sign` of -1 books it again; its rows have it as before."""
+        self._own()
+        self._free_at = None
+        for node, gpus in lease.placement:
+            if node in self.rows:
+                stop = (lease.stops_at or 0) + self.policy.gap_s
+                self.free.add(self.rows[node], begin, stop, sign * gpus)
 
     def put_node(self, node: Node) -> None:
         """Replaces a node that is known; one that is gone has capacity 0."""
@@ -158,7 +176,8 @@ class Draft:
     def _reserve_again(self) -> None:
         """What is larger than all that long boxes have is not held to it, and that depends on how large the pool is."""
         for lease in list(self.leases.values()):
-            if (self.reserve(lease.duration_s, lease.gpus) >= 0) != (lease.id in self.reserved):
+            held_to_it = not lease.is_spot and self.reserve(lease.duration_s, lease.gpus) >= 0
+            if held_to_it != (lease.id in self.reserved):
                 self.put(lease)
 
     def put_drain(self, drain: Drain) -> None:
@@ -220,6 +239,7 @@ class Draft:
             self.calm = self.calm.copy()
         self.leases = self._leases = dict(self.leases)
         self.reserved = self._reserved = set(self.reserved)
+        self.spots = self._spots = set(self.spots)
         self.accounts = self._accounts = dict(self.accounts)
         self.standings = self._standings = dict(self.standings)
 
@@ -230,7 +250,7 @@ class Draft:
         for node, gpus in lease.placement:
             if node in self.rows:
                 self.free.add(self.rows[node], start, stop + self.policy.gap_s, sign * gpus)
-        if holds(lease):
+        if holds(lease) and not lease.is_spot:
             if self.policy.contended != NONE:
                 self.calm.add(0, start, stop, sign * lease.gpus)
             self.limits.add(self.account(lease.company), start, stop, sign * lease.gpus)

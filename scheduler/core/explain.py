@@ -1,8 +1,9 @@
 """A verdict in words and in numbers, the same wherever it is shown. Decides nothing and looks nothing up."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from scheduler.core import words
+from scheduler.core import explain_spot, words
 from scheduler.core.decide import at_least
 from scheduler.core.model import (
     Ask,
@@ -19,7 +20,9 @@ from scheduler.core.model import (
     Verdict,
 )
 
-INSTANTS = frozenset({"earliest_start", "furthest_start", "budget_ends", "contended_at", "ahead_at", "walk_in_from"})
+INSTANTS = frozenset(
+    {"earliest_start", "furthest_start", "budget_ends", "contended_at", "ahead_at", "walk_in_from", "idle_at"}
+)
 """The numbers that are instants."""
 
 LARGEST = frozenset({"largest_gang_nodes", "largest_gpus"})
@@ -45,23 +48,9 @@ def sentence(verdict: Verdict, ask: Ask) -> str:
 
 
 def _not_promised(verdict: Queued | Refusal, ask: Ask) -> str:
-    match verdict:
-        case Queued():
-            return _queued(verdict, ask)
-        case Refusal(code=Code.QUOTA_EXCEEDED):
-            return _over_quota(verdict.numbers, ask)
-        case Refusal(code=Code.NEVER_FITS):
-            return _never_fits(verdict.numbers, ask)
-        case Refusal(code=Code.TOO_LONG):
-            return _too_long(verdict.numbers, ask)
-        case Refusal(code=Code.TOO_FAR_AHEAD):
-            return _too_far_ahead(verdict.numbers, ask)
-        case Refusal(code=Code.BUDGET_EXCEEDED):
-            return _over_budget(verdict.numbers, ask)
-        case Refusal(code=Code.TOO_MANY_OPEN):
-            return _too_many(verdict.numbers, ask)
-        case Refusal():
-            return _no_start(verdict.numbers, ask)
+    if isinstance(verdict, Refusal):
+        return _REFUSED.get(verdict.code, _no_start)(verdict.numbers, ask)
+    return explain_spot.queued(verdict, ask) if verdict.code is Code.WAITS_FOR_IDLE else _queued(verdict, ask)
 
 
 def placed(shape: Shape, purpose: Purpose, placement: Placement) -> str:
@@ -85,6 +74,8 @@ def _promised(promise: Promise, ask: Ask) -> str:
         shape += f" of the {words.shape(ask.shape)} asked for"
     if isinstance(ask.shape, Total):
         shape += f" on {words.counted(len(promise.placement), 'node')}"
+    if promise.stop is not None:
+        return f"{shape} on spot from now, {start}, until {explain_spot.end(promise, ask)}."
     if promise.code is Code.STARTS_NOW:
         return f"{shape} from now, {start}, until {end}."
     if promise.code is Code.STARTS_AS_ASKED and promise.promised == promise.start:
@@ -260,3 +251,16 @@ def _window(ask: Ask) -> str:
     if ask.start_by is None or ask.start_by == ask.start:
         return f"at {words.time(ask.start)}"
     return f"between {words.time(ask.start)} and {words.time(ask.start_by)}"
+
+
+_REFUSED: Mapping[Code, Callable[[Numbers, Ask], str]] = {
+    Code.QUOTA_EXCEEDED: _over_quota,
+    Code.NEVER_FITS: _never_fits,
+    Code.TOO_LONG: _too_long,
+    Code.TOO_FAR_AHEAD: _too_far_ahead,
+    Code.BUDGET_EXCEEDED: _over_budget,
+    Code.TOO_MANY_OPEN: _too_many,
+    Code.NO_IDLE_GPUS: explain_spot.none_idle,
+    Code.SPOT_NOT_OFFERED: explain_spot.not_offered,
+}
+"""The sentence of each refusal; that of every other is about its window."""

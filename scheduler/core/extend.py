@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from scheduler.core import preemption
 from scheduler.core.ahead import first
 from scheduler.core.book import Book
 from scheduler.core.budget import lasts, left
@@ -64,6 +65,11 @@ class NotExtended:
     longest_s: int
 
 
+def is_extendable(lease: Lease) -> bool:
+    """Whether it may be given another end: spot never is."""
+    return lease.state in EXTENDABLE and not lease.is_spot
+
+
 def closes_at(lease: Lease, closes_s: int) -> Instant | None:
     """From when on the lease is not extended any more, by its pool's policy; None while it has no end.
 
@@ -109,7 +115,7 @@ def _end(found: Extended) -> int:
 
 def _on_its_own(book: Book, lease: Lease, until: int, now: Instant) -> Extended:
     """As far as `until`, on the nodes that it has."""
-    draft = Draft(book)
+    draft = preemption.opened(Draft(book), now)
     draft.lift(lease.id)
     way = _Way(draft=draft, lease=lease, limit=_limit(draft, book, lease, now), now=now)
     end, short = way.cleared(until)
@@ -123,7 +129,7 @@ def _on_its_own(book: Book, lease: Lease, until: int, now: Instant) -> Extended:
 def _on_any(book: Book, lease: Lease, until: int, now: Instant) -> Extended:
     """As far as `until` at its own start, on any nodes, as many as possible of them those that it has."""
     assert lease.ends_at is not None
-    draft = Draft(book)
+    draft = preemption.opened(Draft(book), now)
     draft.lift(lease.id)
     limit = _limit(draft, book, lease, now)
     start, end = max(now, lease.starts_at or 0), lease.ends_at
@@ -143,6 +149,7 @@ def _on_any(book: Book, lease: Lease, until: int, now: Instant) -> Extended:
 
 def _sealed(book: Book, draft: Draft, before: Lease, after: Lease, obstacle: Obstacle | None) -> Extended:
     draft.put(after)
+    preemption.settle(draft)
     changed = tuple(pair for pair in moves(book, draft) if pair[0].id != before.id)
     return Extended(lease=after, book=draft.seal(), moves=changed, obstacle=obstacle)
 

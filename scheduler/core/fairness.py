@@ -74,7 +74,7 @@ class Ranks:
     def of(cls, fair: Fair, leases: Iterable[Lease], policy: Policy, now: Instant) -> "Ranks":
         entered = Counter[CompanyId]()
         for lease in leases:
-            if lease.state in HOLDING and (entry_s := _entry_s(lease, policy.entry_s, now)) > 0:
+            if not lease.is_spot and lease.state in HOLDING and (entry_s := _entry_s(lease, policy.entry_s, now)) > 0:
                 entered[lease.company] += lease.gpus * entry_s
         return cls(fair, fair.uses.excess(), entered, policy.entry_s)
 

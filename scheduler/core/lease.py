@@ -35,6 +35,10 @@ NEXT: Mapping[State, frozenset[State]] = {
 """Where a lease may go from each state."""
 
 
+_AT_ITS_STOP = frozenset({Cause.EXPIRED, Cause.PREEMPTED})
+"""The causes of an end that come when the lease stops; every other one stops it."""
+
+
 class IllegalTransition(Exception):
     """A lease was to go where its state does not lead."""
 
@@ -56,7 +60,7 @@ def advance(lease: Lease, to: State, cause: Cause, now: Instant) -> Lease:
         case State.ACTIVE:
             return replace(moved, started_at=now)
         case State.ENDING:
-            stops_at = lease.stops_at if cause is Cause.EXPIRED else _stopped(lease, now)
+            stops_at = lease.stops_at if cause in _AT_ITS_STOP else _stopped(lease, now)
             return replace(moved, end_cause=lease.end_cause or cause, stops_at=stops_at)
         case State.ENDED:
             stops_at = lease.starts_at if lease.state is State.SCHEDULED else lease.stops_at
@@ -65,7 +69,8 @@ def advance(lease: Lease, to: State, cause: Cause, now: Instant) -> Lease:
             revoked = cause if cause is Cause.REVOKED else None
             return replace(moved, end_cause=lease.end_cause or revoked, stops_at=lease.starts_at)
         case State.QUEUED:
-            notice_s = max(0, min(lease.notice_s, (lease.starts_at or now) - now))
+            told_s = (lease.starts_at or now) - now
+            notice_s = lease.notice_s if lease.is_spot else max(0, min(lease.notice_s, told_s))
             return replace(
                 moved,
                 promised_start=None,
@@ -98,7 +103,7 @@ def scheduled(
         granted_at=granted_at,
         starts_at=promise.start,
         ends_at=promise.end,
-        stops_at=promise.end,
+        stops_at=promise.end if promise.stop is None else promise.stop,
         placement=promise.placement,
     )
 
@@ -116,6 +121,7 @@ def _said(lease_id: LeaseId, ask: Ask, asked_at: Instant) -> dict[str, Any]:
         "notice_s": ask.notice_s,
         "purpose": ask.purpose,
         "min_size": ask.min_size,
+        "tier": ask.tier,
     }
 
 
@@ -131,6 +137,7 @@ def asked(lease: Lease) -> tuple[LeaseId, Ask, Instant]:
         notice_s=lease.notice_s,
         purpose=lease.purpose,
         min_size=lease.min_size,
+        tier=lease.tier,
     )
     return lease.id, ask, lease.asked_at
 
@@ -170,6 +177,7 @@ def given_back(lease: Lease, placement: Placement, at: Instant) -> Lease:
         state=State.ENDED,
         notice_s=lease.notice_s,
         purpose=lease.purpose,
+        tier=lease.tier,
         promised_start=Instant(at - 1),
         starts_at=Instant(at - 1),
         ends_at=at,

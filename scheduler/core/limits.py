@@ -74,7 +74,8 @@ def _has_period(case: Case, duration_s: int) -> bool:
     return any(first <= last and case.lo <= end for first, end in starts(whole, case.ask.shape.gpus, duration_s))
 
 
-def _too_many(case: Case) -> Numbers | None:
+def too_many_open(case: Case) -> Numbers | None:
+    """As many asks as its company may have open; what stands against it."""
     limit = case.quota.open_asks
     if limit is None or case.waited or (has := case.standing.waiting + case.ask.queued_already) < limit:
         return None
@@ -94,5 +95,5 @@ _CHECKS: Iterable[tuple[Code, _Check]] = (
     (Code.TOO_LONG, _too_long),
     (Code.TOO_FAR_AHEAD, _too_far_ahead),
     (Code.BUDGET_EXCEEDED, _over_budget),
-    (Code.TOO_MANY_OPEN, _too_many),
+    (Code.TOO_MANY_OPEN, too_many_open),
 )

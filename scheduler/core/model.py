@@ -111,6 +111,15 @@ class Purpose(StrEnum):
     """Spread over nodes and domains, so that one that is lost takes little."""
 
 
+class Tier(StrEnum):
+    """What a lease is worth against others."""
+
+    RESERVED = "reserved"
+    """Inside its company's quota, and never preempted inside its box."""
+    SPOT = "spot"
+    """On GPUs that are idle, beyond quota and budget; preempted, with its notice, when a reserved ask needs them."""
+
+
 NOTICE_S = 900
 """How long ahead a company is told of an earlier start, unless its ask says otherwise."""
 
@@ -119,7 +128,8 @@ NOTICE_S = 900
 class Ask:
     """What a startup sends, parsed. `start` None is as soon as possible; `start_by` None with a start is exactly then.
 
-    What is pencilled in may start earlier, if that is at least `notice_s` away. With `min_size` it takes as little as so
+    What is pencilled in may start earlier, if that is at least `notice_s` away; of spot it is how long ahead its company is
+    told that it is preempted. With `or_spot` it takes spot at once where it would wait for quota, budget or share. With `min_size` it takes as little as so
     many nodes of a gang, or GPUs of a total: the earliest start that those have, with as many as fit there.
     """
 
@@ -133,6 +143,8 @@ class Ask:
     notice_s: int = NOTICE_S
     purpose: Purpose = Purpose.TRAINING
     min_size: int | None = None
+    tier: Tier = Tier.RESERVED
+    or_spot: bool = False
     queued_already: int = 0
     """How many asks of its company wait in the queue, where its quota limits that."""
 
@@ -155,7 +167,8 @@ class Span:
 class Lease:
     """A lease as far as deciding and its state go. `[starts_at, stops_at)` is charged; the gap after it is not.
 
-    `starts_at` is where the plan holds it now, never after `promised_start`. `start`, `start_by`, `notice_s`, `purpose`
+    `starts_at` is where the plan holds it now, never after `promised_start`. Spot may be cut: then `stops_at` is before
+    `ends_at`, the end of the box that was asked for. `start`, `start_by`, `notice_s`, `purpose`
     and `min_size` are the ask's. `shape` and `placement` are its present size; `history` has those before, each from where
     the one before it ended, the first from `starts_at` on.
     """
@@ -172,6 +185,7 @@ class Lease:
     notice_s: int = NOTICE_S
     purpose: Purpose = Purpose.TRAINING
     min_size: int | None = None
+    tier: Tier = Tier.RESERVED
     promised_start: Instant | None = None
     granted_at: Instant | None = None
     """When its start was decided, if it came out of the queue where that counts; else that was when it was asked for."""
@@ -189,7 +203,11 @@ class Lease:
     @property
     def waits(self) -> bool:
         """Whether it has a slot that may still be moved earlier than it was promised."""
-        return self.state is State.SCHEDULED and self.movable
+        return self.state is State.SCHEDULED and self.movable and not self.is_spot
+
+    @property
+    def is_spot(self) -> bool:
+        return self.tier is Tier.SPOT
 
     @property
     def owed(self) -> Instant | None:
@@ -251,7 +269,8 @@ class Policy:
     only once that was lost for `loss_grace_s`: most of it comes back. An active lease is extended until
     `extension_closes_s` before its end. `contended` is a name in `scheduler.core.contention`: what an instant is at which
     shares count, for one of its rules where more than `contended_ppm` of the pool is booked. What was used is worth half
-    after each `half_life_s`, and of a lease up to `entry_s` are counted as it is granted.
+    after each `half_life_s`, and of a lease up to `entry_s` are counted as it is granted. Spot is given GPUs
+    that are idle for `spot_least_s` or for all of its box; without that there is no spot.
     """
 
     version: str
@@ -270,6 +289,7 @@ class Policy:
     contended_ppm: int = 900_000
     half_life_s: int = 604_800
     entry_s: int = 3600
+    spot_least_s: int | None = 600
     number: int = 0
 
 
@@ -279,6 +299,7 @@ class Code(StrEnum):
     STARTS_NOW = "starts_now"
     STARTS_LATER = "starts_later"
     STARTS_AS_ASKED = "starts_as_asked"
+    STARTS_ON_SPOT = "starts_on_spot"
     WAITS_FOR_CAPACITY = "waits_for_capacity"
     WAITS_FOR_QUOTA = "waits_for_quota"
     WAITS_FOR_BUDGET = "waits_for_budget"
@@ -288,6 +309,8 @@ class Code(StrEnum):
     """It would lift its company above its share of the pool where that is contended."""
     WAITS_FOR_WALK_IN = "waits_for_walk_in"
     """It would take of what is kept for starts within the hour, or what the pool's policy says instead."""
+    WAITS_FOR_IDLE = "waits_for_idle_gpus"
+    """Spot: no GPUs are idle for long enough."""
     NEVER_FITS = "never_fits"
     QUOTA_EXCEEDED = "quota_exceeded"
     TOO_LONG = "too_long"
@@ -296,6 +319,8 @@ class Code(StrEnum):
     TOO_MANY_OPEN = "too_many_open"
     NO_START_IN_WINDOW = "no_start_in_window"
     WALK_IN_RESERVED = "walk_in_reserved"
+    NO_IDLE_GPUS = "no_idle_gpus"
+    SPOT_NOT_OFFERED = "spot_not_offered"
 
 
 Numbers = Mapping[str, int | str]
@@ -305,7 +330,7 @@ Numbers = Mapping[str, int | str]
 class Promise:
     """The ask is granted: it starts by `promised`, and is pencilled in over `[start, end)` on `placement`.
 
-    `estimate` is when it is expected to start, which binds nobody. `shape` is what is granted, where that is less than asked.
+    Spot is on it until `stop`, as things are. `estimate` is when it is expected to start, which binds nobody. `shape` is what is granted, where that is less than asked.
     """
 
     code: Code
@@ -315,6 +340,7 @@ class Promise:
     placement: Placement
     estimate: Instant
     shape: Shape | None = None
+    stop: Instant | None = None
     numbers: Numbers = field(default_factory=dict[str, int | str])
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from scheduler.core import preemption
 from scheduler.core.book import Book, Draft
 from scheduler.core.model import Ask, Gang, Instant, Shape
 from scheduler.core.shapes import most, resized
@@ -67,7 +68,7 @@ def search(book: Book, wish: Wish, now: Instant, *, lead_s: int = LEAD_S) -> lis
     What is shorter or smaller is offered where it was wished for and is sooner; and where the whole fits nowhere, if it
     is no less than was wished for, or half where nothing was said.
     """
-    draft, ask = Draft(book), wish.ask
+    draft, ask = preemption.opened(Draft(book), now), wish.ask
     draft.account(ask.company)
     windows = Windows(draft=draft, ask=ask, now=now, lo=max(now + lead_s, ask.start or 0))
     whole = list(_whole(windows))

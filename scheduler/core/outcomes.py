@@ -13,7 +13,7 @@ from scheduler.core.decide import Decided
 from scheduler.core.extend import Extended, NotExtended, Obstacle
 from scheduler.core.growth import NotGrown, TooSmall, Way
 from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, Queued, State, Verdict
-from scheduler.core.replan import Move, Plan, Queue
+from scheduler.core.replan import Move, Plan, Queue, cause_of
 from scheduler.core.resize import Resized
 
 WAITING_KEPT = 200
@@ -25,7 +25,7 @@ Asks = Sequence[tuple[LeaseId, Ask]]
 def asked(asks: Asks, decided: Decided) -> Json:
     """Each ask with what it got; then who was moved earlier, in order of arrival."""
     pairs = zip(asks, decided.verdicts, strict=True)
-    moves = [Move(before=before, after=after, cause=Cause.EARLIER) for before, after in decided.moves]
+    moves = [Move(before=before, after=after, cause=cause_of(before, after)) for before, after in decided.moves]
     return {
         "asks": [[lease_id, encode_verdict(verdict)] for (lease_id, _), verdict in pairs],
         "moves": [encode_move(move) for move in moves],
@@ -55,7 +55,9 @@ def extended(book: Book, found: Extended | NotExtended, lease_id: LeaseId) -> Js
     if isinstance(found, NotExtended):
         return _refused(lease, code="extension_refused", longest_s=found.longest_s, **_obstacle(found.obstacle))
     moves = [Move(before=lease, after=found.lease, cause=Cause.EXTENDED)]
-    moves += [Move(before=before, after=after, cause=Cause.MADE_WAY) for before, after in found.moves]
+    moves += [
+        Move(before=before, after=after, cause=cause_of(before, after, Cause.MADE_WAY)) for before, after in found.moves
+    ]
     result: Json = {"moves": [encode_move(move) for move in moves]}
     return result if found.obstacle is None else result | {"obstacle": _obstacle(found.obstacle)}
 
@@ -70,7 +72,9 @@ def resized(book: Book, found: Resized | NotGrown | TooSmall, lease_id: LeaseId)
     lease = book.leases[lease_id]
     match found:
         case Resized():
-            return {"moves": [encode_move(Move(before=lease, after=found.lease, cause=Cause.RESIZED))]}
+            moves = [Move(before=lease, after=found.lease, cause=Cause.RESIZED)]
+            moves += [Move(before=before, after=after, cause=cause_of(before, after)) for before, after in found.moves]
+            return {"moves": [encode_move(move) for move in moves]}
         case TooSmall():
             return _refused(lease, code="resize_refused", in_the_way="min", smallest=found.smallest)
         case NotGrown():
@@ -104,6 +108,7 @@ def encode_verdict(verdict: Verdict) -> Json:
             "ends_at": verdict.end,
             "estimate": verdict.estimate,
             "placement": _placement(verdict.placement),
+            **({} if verdict.stop is None else {"stops_at": verdict.stop}),
         }
     if isinstance(verdict, Queued):
         return found | {"got": State.QUEUED.value, "estimate": verdict.first_fit}
@@ -122,12 +127,13 @@ def _slot(lease: Lease) -> Json | None:
     """None for one that waits in the queue again."""
     if lease.starts_at is None:
         return None
-    return {
+    found: Json = {
         "promised_start": lease.promised_start,
         "starts_at": lease.starts_at,
         "ends_at": lease.ends_at,
         "placement": _placement(lease.placement),
     }
+    return found | {"stops_at": lease.stops_at} if lease.is_spot else found
 
 
 def _placement(placement: Sequence[tuple[str, int]]) -> list[list[str | int]]:

@@ -14,6 +14,7 @@ from scheduler.core import domains
 from scheduler.core.calendar import Plane, free_over
 from scheduler.core.compiled import choose
 from scheduler.core.model import Gang, Node, NodeId, Placement, Purpose, Shape
+from scheduler.core.preemption import sparing
 from scheduler.core.totals import fewest_nodes, holds, near, spread
 
 _Rows = NDArray[np.int64]
@@ -27,7 +28,8 @@ def place(plane: Plane, shape: Shape, start: int, end: int, purpose: Purpose = P
     hold it, on the fewest islands and racks: the emptiest of them, and for the rest the one that suits best. A total for
     inference takes one GPU after the other, on racks, islands and nodes in turn.
     """
-    return place_on(plane, free_over(plane, start, end), shape, (start, end), purpose)
+    with sparing(plane, shape, start, end):
+        return place_on(plane, free_over(plane, start, end), shape, (start, end), purpose)
 
 
 def place_on(
@@ -131,6 +133,11 @@ def kept(
 
     The lease that has the placement is lifted out of `plane`.
     """
+    with sparing(plane, shape, start, end):
+        return _kept(plane, shape, placement, start, end, purpose)
+
+
+def _kept(plane: Plane, shape: Shape, placement: Placement, start: int, end: int, purpose: Purpose) -> Placement | None:
     free = free_over(plane, start, end)
     stay = {node: gpus for node, gpus in placement if node in plane.rows and free[plane.rows[node]] >= gpus}
     missing = shape.gpus - sum(stay.values())

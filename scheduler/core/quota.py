@@ -17,7 +17,7 @@ def held(leases: Iterable[Lease]) -> Steps:
     """The GPUs that these leases hold together over time."""
     total = Steps.flat(0)
     for lease in leases:
-        if lease.state in HOLDING and lease.starts_at is not None and lease.stops_at is not None:
+        if not lease.is_spot and lease.state in HOLDING and lease.starts_at is not None and lease.stops_at is not None:
             total = total.add(lease.starts_at, lease.stops_at, lease.gpus)
     return total
 

@@ -18,7 +18,7 @@ from scheduler.core.codec import Json, text
 from scheduler.core.decide import Decided, decide
 from scheduler.core.extend import Extended, NotExtended, closed_at, extend
 from scheduler.core.growth import Bounds, NotGrown, TooSmall, resize
-from scheduler.core.model import Ask, Cause, CompanyId, Instant, Lease, LeaseId, NodeId, Policy, PoolId, Purpose
+from scheduler.core.model import Ask, Cause, CompanyId, Instant, Lease, LeaseId, NodeId, Policy, PoolId, Purpose, Tier
 from scheduler.core.outcomes import Asks, Queue
 from scheduler.core.replan import Move, Plan, replan
 from scheduler.core.resize import Resized
@@ -205,6 +205,10 @@ def _ask(lease_id: LeaseId, ask: Ask) -> Json:
         found["purpose"] = ask.purpose.value
     if ask.min_size is not None:
         found["min_size"] = ask.min_size
+    if ask.tier is not Tier.RESERVED:
+        found["tier"] = ask.tier.value
+    if ask.or_spot:
+        found["or_spot"] = True
     if ask.queued_already:
         found["queued_already"] = ask.queued_already
     return found
@@ -222,5 +226,7 @@ def _to_ask(found: Mapping[str, Any]) -> Ask:
         notice_s=found["notice_s"],
         purpose=Purpose(found.get("purpose", Purpose.TRAINING)),
         min_size=found.get("min_size"),
+        tier=Tier(found.get("tier", Tier.RESERVED)),
+        or_spot=found.get("or_spot", False),
         queued_already=found.get("queued_already", 0),
     )

@@ -2,20 +2,20 @@
 
 `replan` keeps every promise that capacity allows: first whatever lost its nodes is placed elsewhere, at the same start
 if possible, and what had slipped is given back what it is owed; then what waits is moved earlier by the policy's rule;
-then queued asks are decided again, in order. It is safe to do again at any time: where nothing changed it moves nobody
+then queued asks are decided again, in order. Spot leases give way to all of these, and have what they leave. It is safe to do again at any time: where nothing changed it moves nobody
 but earlier, and soon nobody at all.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from scheduler.core import decide, serving
+from scheduler.core import decide, preemption, rules, serving, spot
 from scheduler.core.book import Book, Draft
 from scheduler.core.lease import queued
-from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, Queued, Refusal, State
+from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, Queued, Refusal, State, Tier
 from scheduler.core.owed import give_back
 from scheduler.core.repair import Repaired, repair
-from scheduler.core.rules import RULES, moved_to, moves_earlier, pencilled, pull_all
+from scheduler.core.rules import moved_to, moves_earlier, pencilled, pull_all
 from scheduler.core.serving import Queue
 
 
@@ -54,11 +54,18 @@ class Plan:
 
 def replan(book: Book, queue: Queue, now: Instant) -> Plan:
     """The plan at `now`."""
-    draft = Draft(book)
+    draft = preemption.opened(Draft(book), now)
     lost = repair(draft, now)
     give_back(draft, now)
     _move(draft, now)
-    promises, left = _served(draft, queue, now)
+    promises, left = _served(draft, [one for one in queue if one[1].tier is Tier.RESERVED], now)
+    preemption.settle(draft)
+    preemption.grow(draft, now)
+    for lease_id, one in spot.served(draft, [one for one in queue if one[1].tier is Tier.SPOT], now):
+        if isinstance(one, Promise):
+            promises[lease_id] = one
+        else:
+            left[lease_id] = one
     sealed = draft.seal()
     return Plan(
         book=sealed,
@@ -70,10 +77,9 @@ def replan(book: Book, queue: Queue, now: Instant) -> Plan:
 
 def _move(draft: Draft, now: Instant) -> None:
     """Moves what waits earlier; who is owed an earlier start has the first claim to what that leaves."""
-    move = RULES[draft.policy.rule].move
-    move(draft, now)
+    rules.move(draft, now)
     while give_back(draft, now):
-        move(draft, now)
+        rules.move(draft, now)
 
 
 def _served(draft: Draft, queue: Queue, now: Instant) -> tuple[dict[LeaseId, Promise], dict[LeaseId, Queued | Refusal]]:
@@ -82,7 +88,6 @@ def _served(draft: Draft, queue: Queue, now: Instant) -> tuple[dict[LeaseId, Pro
     """
     promises: dict[LeaseId, Promise] = {}
     left: dict[LeaseId, Queued | Refusal] = {}
-    rule = RULES[draft.policy.rule]
     while True:
         before = len(promises)
         waiting = [one for one in queue if one[0] not in promises]
@@ -92,7 +97,7 @@ def _served(draft: Draft, queue: Queue, now: Instant) -> tuple[dict[LeaseId, Pro
                 left.pop(lease_id, None)
             else:
                 left[lease_id] = one
-        if len(promises) == before or rule.idle(draft, now):
+        if len(promises) == before or rules.idle(draft, now):
             return promises, left
         _move(draft, now)
 
@@ -102,9 +107,16 @@ def _moves(book: Book, draft: Draft, lost: Repaired) -> Iterator[Move]:
         yield Move(before=before, after=after, cause=_cause(before, after, lost))
 
 
+def cause_of(before: Lease, after: Lease, moved: Cause = Cause.EARLIER) -> Cause:
+    """Why a lease is not where it was: a spot lease was preempted, or goes on, because of what others need."""
+    if not after.is_spot:
+        return moved
+    return Cause.PREEMPTED if (after.stops_at or 0) < (before.stops_at or 0) else Cause.CAPACITY
+
+
 def _cause(before: Lease, after: Lease, lost: Repaired) -> Cause:
     """Who made way and was moved earlier after that was moved earlier: that is what it has of it."""
-    cause = lost.causes.get(after.id, Cause.EARLIER)
+    cause = cause_of(before, after, lost.causes.get(after.id, Cause.EARLIER))
     return Cause.EARLIER if cause is Cause.MADE_WAY and after.starts_at != before.starts_at else cause
 
 
@@ -143,12 +155,12 @@ def soonest(book: Book, lease: Lease, now: Instant) -> Instant | None:
     if not lease.waits or not moves_earlier(book.policy.rule):
         return lease.starts_at
     lo = max(now + lease.notice_s, lease.start or 0)
-    return moved_to(Draft(book), lease, lo, (lease.starts_at or 0) - 1, now).starts_at
+    return moved_to(preemption.opened(Draft(book), now), lease, lo, (lease.starts_at or 0) - 1, now).starts_at
 
 
 def expectation(book: Book, queue: Queue, now: Instant) -> Expectation:
     """A re-plan in which each that waits, in order of arrival, is pulled to its earliest slot, and queued asks come last."""
-    draft = Draft(book)
+    draft = preemption.opened(Draft(book), now)
     if moves_earlier(book.policy.rule):
         pull_all(draft, now)
     starts = {lease.id: lease.starts_at for lease in draft.leases.values() if lease.state is State.SCHEDULED}
@@ -159,11 +171,13 @@ def expectation(book: Book, queue: Queue, now: Instant) -> Expectation:
 def _queue_up(draft: Draft, queue: Queue, now: Instant) -> Iterator[tuple[LeaseId, Instant | None]]:
     for lease_id, ask, asked_at in queue:
         start = _first_fit(draft, ask, now)
-        if start is not None:
+        if start is not None and ask.tier is Tier.RESERVED:  # spot is in nobody's way
             draft.put(pencilled(draft, queued(lease_id, decide.at_least(ask), asked_at), start))
         yield lease_id, start
 
 
 def _first_fit(draft: Draft, ask: Ask, now: Instant) -> Instant | None:
+    if ask.tier is Tier.SPOT:
+        return spot.first_idle(draft, ask, now)
     draft.account(ask.company)
     return decide.first_fit(draft, decide.at_least(ask), now)

@@ -12,9 +12,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.core import preemption
 from scheduler.core.book import Book
 from scheduler.core.budget import grows, left
 from scheduler.core.calendar import Box, Plane, fits, free_over
+from scheduler.core.decide import moves
 from scheduler.core.draft import Draft
 from scheduler.core.lease import given_back, resized_at, sized, sized_since
 from scheduler.core.model import Gang, Instant, Lease, LeaseId, Node, NodeId, Placement, Purpose, State
@@ -30,13 +32,14 @@ Scarce = Literal["quota", "budget", "reserve", "walk_in", "capacity"]
 class Resized:
     """The lease with its new size and the book afterwards; `changed` are the GPUs that it got or gave back, by node.
 
-    `cleaned` stands in the book for what a running lease gave back.
+    `cleaned` stands in the book for what a running lease gave back; `moves` are spot leases that were cut for it.
     """
 
     lease: Lease
     book: Book
     changed: Placement = ()
     cleaned: Lease | None = None
+    moves: tuple[tuple[Lease, Lease], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +163,7 @@ def _free(plane: Plane, lease: Lease, now: Instant) -> NDArray[np.int64]:
 
 
 def _more_of_scheduled(book: Book, lease: Lease, size: int, now: Instant) -> Resized | NotResized:
-    draft = Draft(book)
+    draft = preemption.opened(Draft(book), now)
     start, stop = max(now, lease.starts_at or 0), lease.stops_at or 0
     has = size_of(lease.shape)
     unit = lease.gpus // has
@@ -177,7 +180,9 @@ def _more_of_scheduled(book: Book, lease: Lease, size: int, now: Instant) -> Res
     assert placement is not None
     after = sized(lease, shape, placement, now)
     draft.put(after)
-    return Resized(lease=after, book=draft.seal())
+    preemption.settle(draft)
+    others = tuple(pair for pair in moves(book, draft) if pair[0].id != lease.id)
+    return Resized(lease=after, book=draft.seal(), moves=others)
 
 
 def _scarcest(draft: Draft, lease: Lease, start: int, room: dict[Scarce, int], unit: int) -> tuple[Scarce, int]:

@@ -34,6 +34,26 @@ class Rule:
     idle: Callable[[Draft, Instant], bool]
 
 
+def move(draft: Draft, now: Instant) -> None:
+    """Moves by the policy's rule what waits earlier: to where it may start now, and to when no spot lease is in the way."""
+    for at in _soonest(draft, now):
+        RULES[draft.policy.rule].move(draft, at)
+
+
+def idle(draft: Draft, now: Instant) -> bool:
+    """Whether `move` would move nothing."""
+    return all(RULES[draft.policy.rule].idle(draft, at) for at in _soonest(draft, now))
+
+
+def _decided_at(draft: Draft, now: Instant) -> Instant:
+    """When it is decided who is moved at `now`, which may be when no spot lease is in the way any more."""
+    return now if draft.yielding is None else draft.yielding.now
+
+
+def _soonest(draft: Draft, now: Instant) -> tuple[Instant, ...]:
+    return (now,) if draft.yielding is None else (now, draft.yielding.gone_at)
+
+
 def _pencil_late(draft: Draft, box: Box, start: Instant, last: int) -> tuple[Instant, Instant]:
     """The promise is the earliest start and the slack; the slot the latest start up to then."""
     slack = draft.policy.slack_ppm * box.duration_s // PPM
@@ -57,7 +77,7 @@ def _start_what_fits(draft: Draft, now: Instant) -> None:
     while place_ < len(turn):
         lease = draft.leases[draft.waiting.keys[turn[place_]][1]]
         start = max(now + lease.notice_s, lease.start or 0)
-        draft.put(moved_to(draft, lease, start, start, now))
+        draft.put(moved_to(draft, lease, start, start, _decided_at(draft, now)))
         place_ = _candidate(draft, now, turn, place_ + 1)
 
 
@@ -81,7 +101,7 @@ def _any_fits(draft: Draft, now: Instant) -> bool:
 def _candidate(draft: Draft, now: Instant, turn: NDArray[np.int64], begin: int) -> int:
     """The first place in `turn`, from `begin` on, whose lease may fit earlier than its slot."""
     plane = draft.free.arrays, draft.open, draft.limits.arrays
-    near = soon(draft.policy, now)
+    near = soon(draft.policy, _decided_at(draft, now))
     last = FOR_EVER if near is None else near
     return int(screen.next_to_try(*plane, draft.waiting.table, turn, begin, now, last))
 
@@ -117,7 +137,7 @@ def pull_all(draft: Draft, now: Instant) -> None:
 
 def _pull(draft: Draft, lease: Lease, now: Instant) -> None:
     lo = max(now + lease.notice_s, lease.start or 0)
-    draft.put(moved_to(draft, lease, lo, (lease.starts_at or 0) - 1, now))
+    draft.put(moved_to(draft, lease, lo, (lease.starts_at or 0) - 1, _decided_at(draft, now)))
 
 
 def moved_to(draft: Draft, lease: Lease, lo: int, hi: int, now: Instant) -> Lease:

@@ -17,6 +17,7 @@ WHY: Mapping[str, str] = {
     Cause.GPU_NOT_EMPTY: "a GPU that it was placed on is not proved empty",
     Cause.GPU_UNHEALTHY: "a GPU that it was placed on is sick",
     Cause.LEASE_BEFORE_NOT_ENDED: "the lease before it on its GPUs has not ended yet",
+    Cause.PREEMPTED: "what is reserved needs the GPUs of spot leases",
     Cause.MADE_WAY: "another lease needed those nodes, to be extended or to keep its start",
     Cause.CAPACITY: "something ended, was cancelled or came back, so that it fits",
     Cause.QUOTA: "its company's quota, which it waited for, leaves room for it",
@@ -44,6 +45,8 @@ def plan_numbers(plan: Plan) -> dict[str, int]:
         "elsewhere": sum(_is_elsewhere(move) for move in plan.moves),
         "later": sum(_is_later(move) for move in plan.moves),
         "slipped": sum(move.slipped_s > 0 for move in plan.moves),
+        "preempted": sum(move.cause is Cause.PREEMPTED for move in plan.moves),
+        "goes_on": sum(move.after.is_spot and move.cause is Cause.CAPACITY for move in plan.moves),
         "queued_again": sum(move.after.state is State.QUEUED for move in plan.moves),
         "promised": len(plan.pulled),
         "left_queued": len(plan.left),
@@ -58,6 +61,8 @@ def plan(found: Plan) -> str:
         ("elsewhere", "is placed on other nodes at the same start", "are placed on other nodes at the same start"),
         ("later", "starts later, by its promise still", "start later, by their promises still"),
         ("slipped", "starts later than promised", "start later than promised"),
+        ("preempted", "of spot is preempted", "of spot are preempted"),
+        ("goes_on", "of spot goes on for longer", "of spot go on for longer"),
         ("queued_again", "waits in the queue again", "wait in the queue again"),
     )
     said = [
@@ -65,7 +70,8 @@ def plan(found: Plan) -> str:
         for name, one, many in parts
         if numbers[name]
     ]
-    causes = sorted({WHY.get(move.cause, move.cause) for move in found.moves if move.cause is not Cause.EARLIER})
+    unsaid = (Cause.EARLIER, Cause.CAPACITY)
+    causes = sorted({WHY.get(move.cause, move.cause) for move in found.moves if move.cause not in unsaid})
     if causes:
         said[-1] += f" (because {', or because '.join(causes)})"
     if numbers["promised"]:
@@ -158,6 +164,14 @@ HAPPENED: Mapping[str, Callable[[str | None, Detail], str]] = {
         f"{_percent(detail.get('below_ppm'))} since {detail.get('since')}, and that it is given back in "
         f"{span(int(detail.get('in_s') or 0))} if that stays so."
     ),
+    "preempting": lambda _, detail: (
+        f"Its company was told that it is preempted in {span(int(detail.get('in_s') or 0))}, at {detail.get('stops_at')} "
+        f"instead of {detail.get('stops_at_before')}, because what is reserved needs its GPUs then."
+    ),
+    "goes_on": lambda _, detail: (
+        f"Its company was told that it goes on until {detail.get('stops_at')}: nobody needs its GPUs at "
+        f"{detail.get('stops_at_before')} any more."
+    ),
     "kept": lambda _, detail: (
         f"Its company kept it ({detail.get('kept')} of {detail.get('keeps')}): it is not given back until {detail.get('until')}."
     ),
@@ -207,7 +221,7 @@ ENDS: Mapping[str, str] = {
     Cause.EXPIRED: "its box is over",
     Cause.RELEASED: "its company released it",
     Cause.REVOKED: "an admin revoked it",
-    Cause.PREEMPTED: "it was preempted",
+    Cause.PREEMPTED: "it was preempted, as what is reserved needs its GPUs",
     Cause.IDLE: "it hardly used its GPUs",
     Cause.NO_SHOW: "nothing was started on it",
     Cause.NODE_LOST: "a node of it was lost",
@@ -258,7 +272,7 @@ def _is_later(move: Move) -> bool:
 
 
 def _is_elsewhere(move: Move) -> bool:
-    return move.after.starts_at == move.before.starts_at
+    return move.after.starts_at == move.before.starts_at and not move.after.is_spot
 
 
 def _start(option: Option) -> str:

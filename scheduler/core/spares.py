@@ -28,7 +28,7 @@ class Booked:
         self._draft = draft
         self._on: dict[NodeId, dict[LeaseId, None]] = {}
         for lease in draft.leases.values():
-            if lease.state is State.SCHEDULED:
+            if lease.state is State.SCHEDULED and not lease.is_spot:
                 self.note(lease)
 
     def note(self, lease: Lease) -> None:

@@ -44,7 +44,10 @@ def _close_short(draft: Draft, placement: Placement, given: Given) -> None:
 
 
 def slip(book: Book, lease: Lease, begin: Instant) -> Lease:
-    """The lease at the earliest start from `begin` on, its promise with it; in the queue again where there is none."""
+    """The lease at the earliest start from `begin` on, its promise with it; in the queue again where there is none, and
+    always if it is spot, which is promised nothing for later.
+    """
     draft = Draft(book)
     draft.lift(lease.id)
-    return later(draft, lease, begin) or advance(lease, State.QUEUED, Cause.CAPACITY_LOST, begin)
+    moved = None if lease.is_spot else later(draft, lease, begin)
+    return moved or advance(lease, State.QUEUED, Cause.CAPACITY_LOST, begin)

@@ -31,8 +31,8 @@ def soon_of(policy: Policy, lease: Lease, now: int) -> int | None:
 
 
 def is_ahead(policy: Policy, lease: Lease) -> bool:
-    """Whether it counts as booked ahead, by the policy as it is now and what it was promised first."""
-    if not policy.walk_in_ppm or lease.owed is None:
+    """Whether it counts as booked ahead, by the policy as it is now and what it was promised first; spot never is."""
+    if not policy.walk_in_ppm or lease.owed is None or lease.is_spot:
         return False
     decided_at = lease.asked_at if lease.granted_at is None else lease.granted_at
     return lease.owed > decided_at + policy.walk_in_within_s

@@ -122,6 +122,7 @@ def policy(pool: Pool) -> Policy:
         contended_ppm=pool.contended_ppm,
         half_life_s=pool.half_life_s,
         entry_s=pool.entry_s,
+        spot_least_s=pool.spot_least_s,
         number=pool.policy_number,
     )
 

@@ -34,7 +34,7 @@ class DuePool:
     starts: bool
     expiries: bool
     queued: bool
-    scheduled: bool
+    movable: bool
     renewals: bool
     budgets: bool
 
@@ -74,7 +74,8 @@ _POOLS = text(
         EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'queued'
                 AND coalesce(start_by, start) < to_timestamp(:now)) AS expiries,
         EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'queued') AS queued,
-        EXISTS (SELECT FROM lease WHERE pool = p.name AND state = 'scheduled') AS scheduled,
+        EXISTS (SELECT FROM lease WHERE pool = p.name AND (state = 'scheduled'
+                OR state = 'active' AND tier = 'spot' AND stops_at < ends_at)) AS movable,
         EXISTS (SELECT FROM lease JOIN pool ON pool.name = lease.pool
                 WHERE pool.name = p.name AND {_RENEWAL_DUE}) AS renewals,
         EXISTS (SELECT FROM account a WHERE a.pool = p.name AND {_PERIOD_OVER}) AS budgets

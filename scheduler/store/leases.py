@@ -10,7 +10,7 @@ from dure import wire
 from dure.errors import UnknownLease
 from scheduler.actor import Actor
 from scheduler.core import model
-from scheduler.core.extend import EXTENDABLE, closes_at
+from scheduler.core.extend import closes_at, is_extendable
 from scheduler.core.quota import HOLDING
 from scheduler.core.shapes import resized
 from scheduler.store import changes, companies, drains, pages, records, slips
@@ -36,6 +36,7 @@ def to_core(row: Lease, placement: model.Placement, history: tuple[model.Span, .
         notice_s=row.notice_s,
         purpose=model.Purpose(row.purpose),
         min_size=row.min_size,
+        tier=model.Tier(row.tier),
         promised_start=_instant(row.promised_start),
         granted_at=_instant(row.granted_at),
         slipped_from=_instant(row.slipped_from),
@@ -95,6 +96,7 @@ def ask(row: Lease) -> model.Ask:
         notice_s=row.notice_s,
         purpose=model.Purpose(row.purpose),
         min_size=row.min_size,
+        tier=model.Tier(row.tier),
     )
 
 
@@ -148,7 +150,12 @@ def with_core(session: Session, rows: Sequence[Lease]) -> list[tuple[Lease, mode
 
 def booked(session: Session, pool: str, of: Collection[str]) -> dict[str, list[model.Lease]]:
     """The leases of each of these companies in the pool that count against its quota."""
-    query = select(Lease).where(col(Lease.company).in_(of), col(Lease.pool) == pool, col(Lease.state).in_(BOOKED))
+    query = select(Lease).where(
+        col(Lease.company).in_(of),
+        col(Lease.pool) == pool,
+        col(Lease.state).in_(BOOKED),
+        col(Lease.tier) == model.Tier.RESERVED.value,
+    )
     found: dict[str, list[model.Lease]] = {company: [] for company in of}
     for _, lease in with_core(session, session.exec(query).all()):
         found[lease.company].append(lease)
@@ -309,7 +316,7 @@ def to_wire_lease(
         name=terms.name,
         shape=wire_shape(lease.shape),
         duration_s=lease.duration_s,
-        tier="reserved",
+        tier=lease.tier.value,
         purpose=lease.purpose.value,
         notice_s=lease.notice_s,
         state=wire.LeaseState(lease.state.value),
@@ -323,7 +330,7 @@ def to_wire_lease(
         starts_at=to_wire(lease.starts_at),
         estimated_start=to_wire(estimate),
         ends_at=to_wire(lease.ends_at),
-        extension_closes=to_wire(closes_at(lease, terms.closes_s)) if lease.state in EXTENDABLE else None,
+        extension_closes=to_wire(closes_at(lease, terms.closes_s)) if is_extendable(lease) else None,
         drain_ahead=since.drain_ahead,
         renew=terms.renews,
         renew_s=terms.asked_s if terms.renews else None,

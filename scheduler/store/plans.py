@@ -202,7 +202,7 @@ def _lease_row(found: Answer, number: int) -> bulk.Row:
         "duration_s": lease.duration_s,
         "asked_s": lease.duration_s,
         "asked_size": body.shape.size,
-        "tier": body.tier,
+        "tier": lease.tier.value,
         "purpose": lease.purpose.value,
         "wants_queue": body.queue,
         "start": lease.start,
@@ -257,8 +257,12 @@ def _placement_rows(leases: Iterable[Lease]) -> list[bulk.Row]:
 
 
 def _moved(move: Move, decision: str | None, at: float, loss: records.Detail) -> bulk.Row:
-    """`slipped` where the promise got later, `queued` where there is none any more, else `moved`."""
+    """`slipped` where the promise got later, `queued` where there is none any more, else `moved`; of spot `preempting`, or
+    `goes_on`.
+    """
     before, after = move.before, move.after
+    if after.is_spot and after.state is not State.QUEUED:
+        return _cut(move, decision, at)
     detail: dict[str, int | str | None] = {
         "decision": decision,
         "starts_at_before": records.time(before.starts_at),
@@ -283,6 +287,20 @@ def _moved(move: Move, decision: str | None, at: float, loss: records.Detail) ->
             "promised_start": records.time(after.promised_start),
         }
     return records.event_row(after, event, at=at, cause=move.cause, detail=detail)
+
+
+def _cut(move: Move, decision: str | None, at: float) -> bulk.Row:
+    """A spot lease stops earlier, or later again, than it was told."""
+    before, after = move.before, move.after
+    detail: dict[str, int | str | None] = {
+        "decision": decision,
+        "stops_at_before": records.time(before.stops_at),
+        "stops_at": records.time(after.stops_at),
+    }
+    if move.cause is not Cause.PREEMPTED:
+        return records.event_row(after, "goes_on", at=at, cause=move.cause, detail=detail)
+    detail["in_s"] = (after.stops_at or 0) - int(at)
+    return records.event_row(after, "preempting", at=at, cause=move.cause, detail=detail)
 
 
 def nodes(placement: Placement) -> str:

@@ -103,6 +103,7 @@ def _wire(session: Session, found: Pool) -> wire.Pool:
         contended_ppm=found.contended_ppm,
         half_life_s=found.half_life_s,
         entry_s=found.entry_s,
+        spot_least_s=found.spot_least_s,
         created_at=to_wire(found.created_at),
         generation=found.generation,
         nodes=nodes,

@@ -13,6 +13,7 @@ from scheduler.core.book import Book, Draft
 from scheduler.core.lease import advance
 from scheduler.core.model import Cause, Instant, NodeId, State
 from scheduler.core.model import Lease as CoreLease
+from scheduler.core.preemption import cut
 from scheduler.core.replan import Move
 from scheduler.core.starting import slip, spare
 from scheduler.store import allocations, commitments, due, generation, gpus, leases, plans, records
@@ -83,7 +84,7 @@ class _Turn:
             self.books.keep_on_commit(self.session, self.pool, self.number, self.book)
 
     def take(self, row: Lease, lease: CoreLease) -> Started | None:
-        if row.ends_at is not None and row.ends_at <= self.now:
+        if row.stops_at is not None and row.stops_at <= self.now:
             return self._never(row, lease)
         (cause, node), at = self._blocked(lease), Instant(math.ceil(self.now))
         if cause is not None and (found := spare(self.book, lease, self._given, at)) is not None:
@@ -183,13 +184,14 @@ class _Turn:
 
     def _never(self, row: Lease, lease: CoreLease) -> Started:
         """Its box is over before it could start: the whole of it is refunded."""
-        ended = advance(lease, State.ENDED, Cause.EXPIRED, Instant(int(self.now)))
+        cause = Cause.PREEMPTED if cut(lease) else Cause.EXPIRED
+        ended = advance(lease, State.ENDED, cause, Instant(int(self.now)))
         leases.change(self.session, row, ended, generation=self._generation(), at=self.now)
         self.book = self.book.put_lease(ended)
         row.late_cause = row.late_cause or self.lead.away
         self.session.flush()
         commitments.settle(self.session, [Over(lease=ended, late_cause="never_started")], at=self.now)
         detail = {"late_cause": row.late_cause}
-        records.event(self.session, row, "ended", at=self.now, cause=Cause.EXPIRED, detail=detail)
+        records.event(self.session, row, "ended", at=self.now, cause=cause, detail=detail)
         self.session.add(row)
         return Started(lease=row.id, pool=row.pool, late_s=self.now - (row.promised_start or 0), never=True)

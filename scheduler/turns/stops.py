@@ -6,8 +6,9 @@ when its gap is over is quarantined.
 
 from dataclasses import dataclass
 
-from scheduler.core.lease import advance
+from scheduler.core.lease import advance, charge
 from scheduler.core.model import Cause, Instant, State
+from scheduler.core.preemption import cut
 from scheduler.store import allocations, commitments, due, fleet, generation, leases, quotas, records
 from scheduler.store.commitments import Over
 from scheduler.store.db import Session
@@ -20,6 +21,8 @@ class Stopped:
     lease: str
     pool: str
     late_s: float
+    preempted_gpu_seconds: int | None = None
+    """What it had run, if it was preempted."""
 
 
 def begin_ending(session: Session, pool: str, *, now: float) -> bool:
@@ -28,9 +31,10 @@ def begin_ending(session: Session, pool: str, *, now: float) -> bool:
     found = due.endings(session, pool, now=now, grace_s=grace_s)
     changed = generation.bump(session, pool) if found else 0
     for row, lease in found:
-        ending = advance(lease, State.ENDING, Cause.EXPIRED, Instant(int(now)))
+        cause = Cause.PREEMPTED if cut(lease) else Cause.EXPIRED
+        ending = advance(lease, State.ENDING, cause, Instant(int(now)))
         leases.change(session, row, ending, generation=changed, at=now)
-        records.event(session, row, "ending", at=now, cause=Cause.EXPIRED)
+        records.event(session, row, "ending", at=now, cause=cause)
     session.flush()
     return len(found) == due.BATCH
 
@@ -53,7 +57,15 @@ def stop_due(session: Session, pool: str, *, now: float) -> tuple[list[Stopped],
     spent = quotas.budgeted(session, pool, {row.company for row, _ in found})
     quotas.publish(session, pool, [company for company, _ in spent], now=now, number=changed)
     allocations.end(session, [row.id for row, _ in found], now=now)
-    stopped = [Stopped(lease=row.id, pool=pool, late_s=max(0.0, now - (row.stops_at or 0))) for row, _ in found]
+    stopped = [
+        Stopped(
+            lease=one.lease.id,
+            pool=pool,
+            late_s=max(0.0, now - (one.lease.stops_at or 0)),
+            preempted_gpu_seconds=charge(one.lease).delivered if one.lease.end_cause is Cause.PREEMPTED else None,
+        )
+        for one in over
+    ]
     return stopped, len(found) == due.BATCH
 
 

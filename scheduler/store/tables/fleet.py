@@ -47,6 +47,7 @@ class Pool(SQLModel, table=True):
         CheckConstraint("walk_in_ppm BETWEEN 0 AND 1000000 AND walk_in_within_s >= 60", name="walk_in"),
         CheckConstraint("slack_ppm >= 0 AND reserve_ppm BETWEEN 0 AND 999999", name="policy"),
         CheckConstraint("contended_ppm BETWEEN 0 AND 1000000 AND half_life_s >= 60 AND entry_s >= 0", name="fairness"),
+        CheckConstraint("spot_least_s >= 60", name="spot"),
         UniqueConstraint("product"),
     )
 
@@ -70,6 +71,7 @@ class Pool(SQLModel, table=True):
     contended_ppm: int = Field(default=900_000, sa_column=int_column())
     half_life_s: int = Field(default=604_800, sa_column=int_column())
     entry_s: int = Field(default=3600, sa_column=int_column())
+    spot_least_s: int | None = Field(default=600, sa_column=int_column(null=True))
     loss_grace_s: int = Field(default=300, sa_column=int_column())
     no_show_after_s: int | None = Field(default=None, sa_column=int_column(null=True))
     keeps: int = Field(default=2, sa_column=int_column())

@@ -6,6 +6,7 @@ table alone, and the books that are kept, read anew and made of the log one and 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -91,6 +92,7 @@ class AnyDay(RuleBasedStateMachine):
         """What was promised more than that ahead, and is where it was decided to be."""
         self.booked_ahead = Steps.flat(0)
         self.seen = 0
+        self.lost = False
         self.states: dict[str, State] = {}
 
     def teardown(self) -> None:
@@ -120,6 +122,35 @@ class AnyDay(RuleBasedStateMachine):
     def both_book_the_same_time(self, gpus: int, ahead_s: int, crash: int | None) -> None:
         for who in COMPANIES:
             self.ask(who, gpus, 20, ahead_s, crash)
+
+    @rule(
+        who=WHO,
+        gpus=st.integers(1, 16),
+        duration_s=st.sampled_from([20, 150, 600]),
+        notice_s=st.sampled_from([0, 20, 60]),
+        or_spot=st.booleans(),
+        crash=st.none() | st.integers(0, 12),
+    )
+    def ask_for_spot(
+        self, who: str, gpus: int, duration_s: int, notice_s: int, or_spot: bool, crash: int | None
+    ) -> None:
+        said = {"or_spot": True} if or_spot else {"tier": "spot"}
+
+        def work() -> None:
+            self.asked.append(
+                self.world.ask(gpus, who=who, now=self.now, duration_s=duration_s, notice_s=notice_s, **said)
+            )
+
+        self._do(work, crash)
+
+    @rule(who=WHO, gpus=st.integers(8, 16), crash=st.none() | st.integers(0, 12))
+    def spot_is_preempted(self, who: str, gpus: int, crash: int | None) -> None:
+        """All that is idle is taken for spot, and then somebody asks for it."""
+        for size in (16, 8, 4, 1):
+            self._do(partial(self.world.ask, size, tier="spot", now=self.now, duration_s=600, notice_s=30), None)
+        self.time_passes(1, None)
+        self._do(lambda: self.asked.append(self.world.ask(gpus, who=who, now=self.now, duration_s=60)), crash)
+        self.time_passes(60, None)
 
     @rule(pick=PICK, what=st.sampled_from(["release", "cancel"]), crash=st.none() | st.integers(0, 8))
     def stop(self, pick: int, what: str, crash: int | None) -> None:
@@ -157,6 +188,7 @@ class AnyDay(RuleBasedStateMachine):
 
     @rule(node=st.sampled_from(NODES), well=st.booleans())
     def a_node_reports(self, node: str, well: bool) -> None:
+        self.lost = self.lost or not well
         self._do(lambda: self.world.report(node, now=self.now, health="ok" if well else "unhealthy"), None)
 
     @rule(who=WHO, gpus=st.integers(0, 16), budget=BUDGETS, crash=st.none() | PICK)
@@ -220,13 +252,11 @@ class AnyDay(RuleBasedStateMachine):
             for one in session.exec(query).all():
                 self.seen = max(self.seen, one.seq or 0)
                 assert one.lease is not None
+                if one.event == "preempting":
+                    self._check_notice(one)
                 if one.event in ("slipped", "queued"):
                     self.slipped[one.lease] = one.seq or 0
-                if one.event in ("slipped", "queued", "moved"):
-                    self.ahead.discard(one.lease)
-                if one.event == "scheduled" and one.promised_start is not None:
-                    decided_late = one.promised_start <= one.at + NEAR_S
-                    self.ahead = self.ahead - {one.lease} if decided_late else self.ahead | {one.lease}
+                self._note_ahead(one)
                 if (state := STATES.get(one.event)) is not None:
                     before = self.states.get(one.lease, State.ASKED)
                     assert state in NEXT[before], (before, state)
@@ -240,6 +270,26 @@ class AnyDay(RuleBasedStateMachine):
                 self.promised[row.id] = row.promised_start
                 if row.started_at is not None and row.id not in self.slipped:
                     assert row.started_at <= row.promised_start or row.late_cause is not None
+
+    def _note_ahead(self, one: LeaseEvent) -> None:
+        """What was promised more than that ahead, until it is somewhere else."""
+        assert one.lease is not None
+        if one.event in ("slipped", "queued", "moved"):
+            self.ahead.discard(one.lease)
+        if one.event == "scheduled" and (one.promised_start or 0) > one.at + NEAR_S:
+            self.ahead.add(one.lease)
+
+    def _check_notice(self, one: LeaseEvent) -> None:
+        """Whoever is preempted is told its notice ahead."""
+        with self.world.db.snapshot() as session:
+            row = session.get_one(Lease, one.lease)
+            assert row.tier == "spot"
+            assert int(str(one.detail["in_s"])) >= row.notice_s
+
+    @invariant()
+    def no_gpu_is_promised_twice(self) -> None:
+        if not self.lost:
+            assert self.world.overbooked(self.now) == []
 
     @invariant()
     def what_is_booked_ahead_leaves_the_reserve_but_for_what_was_promised_before_it_was_raised(self) -> None:

@@ -78,6 +78,8 @@ class Day:
         more |= {"queue": self.chance.random() < 0.8, "notice_s": self.chance.choice((0, 30))}
         if self.chance.random() < 0.6:
             more |= {"purpose": "inference", "min": 1}
+        if "start" not in more and self.chance.random() < 0.3:
+            more |= self.chance.choice(({"tier": "spot"}, {"or_spot": True}))
         who = self.chance.choice(("acme", "globex"))
         duration_s = self.chance.choice((20, 100, 300))
         self.leases.append(

@@ -9,7 +9,7 @@ from scheduler.core.decide import decide
 from scheduler.core.extend import Extended, NotExtended, closes_at, extend
 from scheduler.core.fragmentation import Mix
 from scheduler.core.growth import Bounds, resize
-from scheduler.core.model import Ask, CompanyId, Gang, Instant, Lease, LeaseId, PoolId, Purpose, State, Total
+from scheduler.core.model import Ask, CompanyId, Gang, Instant, Lease, LeaseId, PoolId, Purpose, State, Tier, Total
 from scheduler.core.replan import replan
 from tests.builders import GAP_S, a_book, a_lease, a_node, a_policy, an_ask
 
@@ -24,6 +24,8 @@ EVERYTHING = Ask(
     notice_s=17,
     purpose=Purpose.INFERENCE,
     min_size=1,
+    tier=Tier.SPOT,
+    or_spot=True,
     queued_already=1,
 )
 NOW = Instant(100)

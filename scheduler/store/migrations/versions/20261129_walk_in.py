@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261129_walk_in"
-down_revision = "20261129_idle"
+down_revision = "20261129_spot"
 branch_labels = None
 depends_on = None
 

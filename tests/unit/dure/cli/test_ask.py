@@ -24,6 +24,8 @@ LEASES = ("POST", "/v1/leases")
             id="in a window",
         ),
         pytest.param(["--no-queue"], {"queue": False}, id="not in the queue"),
+        pytest.param(["--spot", "--notice", "5m"], {"tier": "spot", "notice_s": 300}, id="on spot"),
+        pytest.param(["--or-spot"], {"or_spot": True}, id="on spot if it must"),
         pytest.param(["--notice", "0s"], {"notice_s": 0}, id="ready to start at any time"),
         pytest.param(
             ["--name", "llm", "--purpose", "inference", "--renew", "--company", "acme"],
@@ -41,7 +43,7 @@ def test_an_ask_is_sent_as_it_was_said(api: Api, run: Run, words: list[str], wan
         "duration_s": 7200,
         "tier": "reserved",
         "purpose": "training",
-        "notice_s": 900,
+        "or_spot": False,
         "renew": False,
         "queue": True,
         **want,

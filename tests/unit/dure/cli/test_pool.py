@@ -30,7 +30,13 @@ def test_a_pool_is_added(api: Api, run: Run, words: list[str], want: dict[str, A
     policy = {"rule": "late-slots", "slack_ppm": 50_000, "reserve_ppm": 0, "reserve_over_s": 0, "renews_before_s": 1800}
     policy |= {"loss_grace_s": 300, "keeps": 2, "idle_below_ppm": 50_000, "inference_idle_below_ppm": 10_000}
     policy |= {"walk_in_ppm": 0, "walk_in_within_s": 3600}
-    policy |= {"contended": "none", "contended_ppm": 900_000, "half_life_s": 604_800, "entry_s": 3600}
+    policy |= {
+        "contended": "none",
+        "contended_ppm": 900_000,
+        "half_life_s": 604_800,
+        "entry_s": 3600,
+        "spot_least_s": 600,
+    }
     sent = json.loads(api.seen[0].content)
     assert sent == {"name": "h100-80gb", "product": "NVIDIA H100 80GB HBM3", **policy, **want}
 

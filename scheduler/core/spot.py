@@ -1,0 +1,149 @@
+"""What a spot ask gets: GPUs that are idle now, for as long as nobody has them; else it waits until some are.
+
+It is under no quota, budget or share, and nothing is promised it for later.
+"""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from scheduler.core.asking import Case
+from scheduler.core.calendar import Box, earliest
+from scheduler.core.draft import Draft
+from scheduler.core.lease import scheduled
+from scheduler.core.limits import could, fits_empty_pool, too_many_open
+from scheduler.core.model import (
+    Ask,
+    Code,
+    Instant,
+    LeaseId,
+    Promise,
+    Queued,
+    Refusal,
+    Shape,
+    Tier,
+    Verdict,
+)
+from scheduler.core.placement import place
+from scheduler.core.preemption import borrowers
+from scheduler.core.quota import FOR_EVER
+from scheduler.core.shapes import most, resized, size_of
+
+LONGEST_NOTICE_S = 1800
+"""The longest notice of a preemption; a reserved ask may have to wait for it."""
+
+FALLS_BACK = frozenset({Code.WAITS_FOR_QUOTA, Code.WAITS_FOR_BUDGET, Code.WAITS_FOR_AHEAD, Code.WAITS_FOR_SHARE})
+"""What an ask that takes spot too does not wait for."""
+
+
+def instead(ask: Ask) -> Ask:
+    """The same for spot."""
+    return replace(ask, tier=Tier.SPOT, or_spot=False, notice_s=min(ask.notice_s, LONGEST_NOTICE_S))
+
+
+def verdict(draft: Draft, ask: Ask, now: Instant, *, waited: bool = False) -> Verdict:
+    """What a spot ask gets beside everything in the draft, whose spot leases are all there."""
+    case = Case.of(draft, ask, now, at_once=True, waited=waited)
+    said = _numbers(draft, ask, now)
+    if not fits_empty_pool(draft, ask.shape):
+        return Refusal(code=Code.NEVER_FITS, numbers=said | could(case))
+    if draft.policy.spot_least_s is None:
+        return Refusal(code=Code.SPOT_NOT_OFFERED, numbers=said)
+    if (beyond := too_many_open(case)) is not None:
+        return Refusal(code=Code.TOO_MANY_OPEN, numbers=said | beyond)
+    size = most(lambda size: _starts(draft, resized(ask.shape, size), _least_s(draft, ask), now), size_of(ask.shape))
+    if size >= (ask.min_size or size_of(ask.shape)):
+        return _promise(draft, ask, resized(ask.shape, size), now)
+    if ask.queue:
+        return Queued(code=Code.WAITS_FOR_IDLE, numbers=said, first_fit=first_idle(draft, ask, now))
+    largest = resized(ask.shape, size).gpus if size else 0
+    idle_at = first_idle(draft, ask, now)
+    return Refusal(
+        code=Code.NO_IDLE_GPUS,
+        numbers=said | {"largest_gpus_now": largest} | ({} if idle_at is None else {"idle_at": idle_at}),
+    )
+
+
+def first_idle(draft: Draft, ask: Ask, now: Instant) -> Instant | None:
+    """When GPUs for it are idle for long enough, as things are."""
+    shape = ask.shape if ask.min_size is None else resized(ask.shape, ask.min_size)
+    return earliest(draft, _box(draft, shape, _least_s(draft, ask)), now, FOR_EVER)
+
+
+Queue = list[tuple[LeaseId, Ask, Instant]]
+
+
+def served(draft: Draft, queue: Queue, now: Instant) -> Iterator[tuple[LeaseId, Verdict]]:
+    """What each spot ask of a queue gets: who is least over its share comes first, and each grant counts at once."""
+    if not queue:
+        return
+    ranks = borrowers(draft, now)
+    lines: dict[str, Queue] = {}
+    for one in reversed(queue):
+        lines.setdefault(one[1].company, []).append(one)
+
+    def turn(company: str) -> tuple[int, Instant, LeaseId, str]:
+        lease_id, ask, asked_at = lines[company][-1]
+        return ranks.rank(ask.company), asked_at, lease_id, company
+
+    turns = [turn(company) for company in lines]
+    heapq.heapify(turns)
+    while turns:
+        company = heapq.heappop(turns)[-1]
+        lease_id, ask, asked_at = lines[company].pop()
+        one = verdict(draft, ask, now, waited=True)
+        if isinstance(one, Promise):
+            lease = scheduled(lease_id, ask, asked_at, one)
+            draft.put(lease)
+            ranks.grant(lease.company, lease.gpus, draft.policy.entry_s)
+        yield lease_id, one
+        if lines[company]:
+            heapq.heappush(turns, turn(company))
+
+
+def _promise(draft: Draft, ask: Ask, shape: Shape, now: Instant) -> Promise:
+    least_s = _least_s(draft, ask)
+
+    def lasts(more: int) -> bool:
+        return _starts(draft, shape, least_s - 1 + more, now)
+
+    lasts_s = least_s - 1 + most(lasts, ask.duration_s - least_s + 1)
+    stop = Instant(now + lasts_s)
+    placement = place(draft, shape, now, stop + draft.policy.gap_s, ask.purpose)
+    numbers = _numbers(draft, ask, now) | {"gpus": shape.gpus, "lasts_s": lasts_s}
+    return Promise(
+        code=Code.STARTS_ON_SPOT,
+        promised=now,
+        start=now,
+        end=Instant(now + ask.duration_s),
+        stop=stop,
+        placement=placement,
+        estimate=now,
+        shape=None if shape == ask.shape else shape,
+        numbers=numbers,
+    )
+
+
+def _starts(draft: Draft, shape: Shape, duration_s: int, now: Instant) -> bool:
+    return earliest(draft, _box(draft, shape, duration_s), now, now) is not None
+
+
+def _box(draft: Draft, shape: Shape, duration_s: int) -> Box:
+    return Box(shape=shape, duration_s=duration_s, gap_s=draft.policy.gap_s, limits=np.empty(0, np.int64))
+
+
+def _least_s(draft: Draft, ask: Ask) -> int:
+    """For how long GPUs must be idle to be worth a start; nobody is told of an end sooner than its notice."""
+    return min(ask.duration_s, max(1, draft.policy.spot_least_s or 0, ask.notice_s))
+
+
+def _numbers(draft: Draft, ask: Ask, now: Instant) -> dict[str, int | str]:
+    return {
+        "asked_gpus": ask.shape.gpus,
+        "free_gpus_now": draft.free_at(now),
+        "pool_gpus": draft.nominal,
+        "least_s": _least_s(draft, ask),
+        "notice_s": ask.notice_s,
+    }
