@@ -17,7 +17,7 @@ from scheduler.core.calendar import Plane, free_over
 from scheduler.core.compiled import rows
 from scheduler.core.draft import Draft
 from scheduler.core.fairness import Ranks
-from scheduler.core.model import Gang, Instant, Lease, Shape, State
+from scheduler.core.model import CompanyId, Gang, Instant, Lease, Shape, State
 
 GROWS_S = 600
 """A spot lease that was cut is given time again only by so much at once, or all of it."""
@@ -109,6 +109,16 @@ class Yielding:
     def gone_at(self) -> Instant:
         """From when on none of them is in the way."""
         return Instant(max(self._begin(lease) for lease in self.leases))
+
+    @contextmanager
+    def from_more_over(self, company: CompanyId) -> Generator[None]:
+        """Meanwhile only those are lent whose company is more over its share than this one."""
+        rank = self._ranks.rank(company)
+        kept = self._booked([one for one in self.leases if self._rank(one) <= rank], lambda: True)
+        try:
+            yield
+        finally:
+            self._lend(kept)
 
     @cached_property
     def by_size(self) -> Sequence[Lease]:

@@ -19,6 +19,7 @@ from scheduler.core.fairness import Ranks
 from scheduler.core.model import PPM, Instant, Lease, State
 from scheduler.core.placement import place
 from scheduler.core.quota import FOR_EVER
+from scheduler.core.sharing import beyond
 from scheduler.core.walk_in import soon, soon_of
 
 
@@ -77,7 +78,7 @@ def _start_what_fits(draft: Draft, now: Instant) -> None:
     while place_ < len(turn):
         lease = draft.leases[draft.waiting.keys[turn[place_]][1]]
         start = max(now + lease.notice_s, lease.start or 0)
-        draft.put(moved_to(draft, lease, start, start, _decided_at(draft, now)))
+        draft.put(_moved(draft, lease, start, start, _decided_at(draft, now)))
         place_ = _candidate(draft, now, turn, place_ + 1)
 
 
@@ -137,7 +138,18 @@ def pull_all(draft: Draft, now: Instant) -> None:
 
 def _pull(draft: Draft, lease: Lease, now: Instant) -> None:
     lo = max(now + lease.notice_s, lease.start or 0)
-    draft.put(moved_to(draft, lease, lo, (lease.starts_at or 0) - 1, _decided_at(draft, now)))
+    draft.put(_moved(draft, lease, lo, (lease.starts_at or 0) - 1, _decided_at(draft, now)))
+
+
+def _moved(draft: Draft, lease: Lease, lo: int, hi: int, now: Instant) -> Lease:
+    """The lease, lifted out, where it may start in `[lo, hi]`. What is beyond its company's share then has the GPUs of spot
+    leases of those alone who are more over theirs.
+    """
+    draft.lift(lease.id)
+    if draft.yielding is None or beyond(draft, lease.company, lease.gpus, lo, lo + lease.duration_s) is None:
+        return moved_to(draft, lease, lo, hi, now)
+    with draft.yielding.from_more_over(lease.company):
+        return moved_to(draft, lease, lo, hi, now)
 
 
 def moved_to(draft: Draft, lease: Lease, lo: int, hi: int, now: Instant) -> Lease:

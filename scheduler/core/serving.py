@@ -80,8 +80,15 @@ class _Turns:
         return self._ranks.rank(company), asked_at, lease_id, company
 
     def _verdict(self, ask: Ask) -> Verdict:
-        turn = Turn(ahead=not self._ahead, until=self._until(ask.company))
-        return decide.verdict(self._draft, ask, self._now, waited=True, turn=turn)
+        """Within its company's share all spot gives way to it; beyond that, on its turn, that of companies more over theirs."""
+        draft, turn = self._draft, Turn(ahead=not self._ahead, until=self._until(ask.company))
+        if draft.yielding is None:
+            return decide.verdict(draft, ask, self._now, waited=True, turn=turn)
+        within = decide.verdict(draft, ask, self._now, waited=True)
+        if isinstance(within, Promise):
+            return within
+        with draft.yielding.from_more_over(ask.company):
+            return decide.verdict(draft, ask, self._now, waited=True, turn=turn)
 
     def _until(self, company: CompanyId) -> Instant | None:
         """Who had more than it was entitled to has what is idle only up to the first start that somebody before it waits

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from scheduler.core.book import Book
 from scheduler.core.calendar import Box, earliest
+from scheduler.core.contention import ALWAYS, NONE
 from scheduler.core.decide import decide, foretold
 from scheduler.core.lease import advance
 from scheduler.core.model import (
     Ask,
     Cause,
+    CompanyId,
     Gang,
     Instant,
     Lease,
@@ -27,11 +29,14 @@ from scheduler.core.model import (
 )
 from scheduler.core.preemption import cut
 from scheduler.core.replan import replan
+from scheduler.core.rules import RULES
+from scheduler.core.shares import Share
 from tests.builders import a_node, a_policy, an_ask
 from tests.property import slow
 
 NODES = (a_node("n1", 4), a_node("n2", 3), a_node("n3", 3), a_node("n4", 1))
 QUOTAS = {"acme": 6, "bolt": 6}
+SHARES = (Share(company=CompanyId("acme"), shares=2), Share(company=CompanyId("bolt"), shares=3))
 GAP_S, LEAST_S, HORIZON_S = 2, 4, 80
 BEGIN = Instant(100)
 
@@ -76,7 +81,7 @@ class World:
     @classmethod
     def of(cls, **policy: int | str) -> "World":
         made = a_policy(horizon_s=HORIZON_S, gap_s=GAP_S, spot_least_s=LEAST_S, loss_grace_s=0, slack_ppm=100_000)
-        return cls(Book.of(replace(made, **policy), NODES, quotas={**QUOTAS}))  # type: ignore[arg-type,dict-item]
+        return cls(Book.of(replace(made, **policy), NODES, quotas={**QUOTAS}, fair=SHARES))  # type: ignore[arg-type,dict-item]
 
     def live(self, step: object) -> None:
         match step:
@@ -110,7 +115,7 @@ class World:
             elif isinstance(one, Queued):
                 self.queue.append((lease_id, ask, self.now))
         [(_, first), *_] = pairs
-        if first.tier is Tier.RESERVED and first.min_size is None:
+        if first.tier is Tier.RESERVED and first.min_size is None and self.book.policy.contended == NONE:
             self._check_in_time(first, alone, decided.verdicts[0])
         self._keep(decided.book)
 
@@ -126,7 +131,7 @@ class World:
 
     def _without_spot(self) -> Book:
         rest = [lease for lease in self.book.leases.values() if lease.id not in self.book.spots]
-        return Book.of(self.book.policy, self.book.nodes.values(), rest, self.book.quotas)
+        return Book.of(self.book.policy, self.book.nodes.values(), rest, self.book.quotas, fair=SHARES)
 
     def _plan(self) -> None:
         plan = replan(self.book, self.queue, self.now)
@@ -201,7 +206,12 @@ class World:
         for (node, at), gpus in slow.usage(self.book.leases.values(), GAP_S).items():
             assert at < self.now or gpus <= capacity[node]
         fresh = Book.of(
-            self.book.policy, self.book.nodes.values(), self.book.leases.values(), self.book.quotas, mix=self.book.mix
+            self.book.policy,
+            self.book.nodes.values(),
+            self.book.leases.values(),
+            self.book.quotas,
+            mix=self.book.mix,
+            fair=self.book.fair.items(),
         )
         assert fresh.digest(self.now) == self.book.digest(self.now)
         assert fresh.spots == self.book.spots
@@ -226,9 +236,9 @@ def _same(one: object, other: object) -> bool:
     return one == other
 
 
-@given(steps, st.sampled_from(["late-slots", "earliest-slot", "only-earlier"]))
-@settings(max_examples=150, deadline=None)
-def test_spot_leases_are_in_nobodys_way_and_are_told_in_time(steps: list[object], rule: str) -> None:
-    world = World.of(rule=rule)
+@given(steps, st.sampled_from(list(RULES)), st.sampled_from([NONE, NONE, ALWAYS]))
+@settings(max_examples=200, deadline=None)
+def test_spot_leases_are_in_nobodys_way_and_are_told_in_time(steps: list[object], rule: str, contended: str) -> None:
+    world = World.of(rule=rule, contended=contended)
     for step in steps:
         world.live(step)

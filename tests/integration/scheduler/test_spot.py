@@ -167,6 +167,22 @@ def test_what_would_wait_for_its_share_takes_spot_at_once_if_it_accepts_that(dat
     assert replay_all(world) >= 2
 
 
+def test_beyond_its_share_a_turn_takes_spot_of_those_alone_who_are_more_over_theirs(database: Database) -> None:
+    """Both have 8 GPUs as their shares; acme has 8 reserved and 4 of spot, globex 4 of spot."""
+    world = World(database).found(contended="always")
+    world.ask(8, duration_s=HOUR)
+    mine, theirs = spot(world, 4), spot(world, 4, who="globex")
+    world.turn(T0)
+    beyond = world.ask(4, duration_s=HOUR, now=T0 + 5, notice_s=0)
+    world.turn(T0 + 6)
+    assert beyond.decision.code == "waits_for_share"
+    assert world.lease(beyond).starts_at == to_wire(Instant(T0 + HOUR + GAP_S)), "once theirs is over"
+    assert [world.lease(one).stops_at == one.ends_at for one in (mine, theirs)] == [True, True]
+    within = world.ask(8, duration_s=HOUR, who="globex", now=T0 + 10)
+    assert within.state == "scheduled"
+    assert [world.lease(one).stops_at == one.ends_at for one in (mine, theirs)] == [False, False]
+
+
 def test_spot_is_no_use_of_a_share_and_takes_nothing_of_a_budget(database: Database) -> None:
     world = World(database).found(contended="always")
     world.set_quota("acme", 16, now=T0, budget={"gpu_seconds": 8 * 100, "period": "month"})
