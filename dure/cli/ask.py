@@ -96,6 +96,11 @@ def ask(  # noqa: PLR0913 (one parameter an option)
         spot=spot,
         given={"--start": start is not None, "--renew": renew, "--max": most is not None, "--or-spot": or_spot},
     )
+    notice_s = None if notice is None else seconds("--notice", notice)
+    if spot and (notice_s or 0) > wire.SPOT_NOTICE_S:
+        raise BadUsage(
+            "--notice", "with --spot it is from 0s to 30m, as others may have to wait for it; for example 5m"
+        )
     if or_spot and start is not None:
         raise BadUsage("--or-spot", "it is for what is wanted as soon as possible: leave out --start, or --or-spot")
     begin = terminal.start("--start", start, "a start as soon as possible")
@@ -108,7 +113,7 @@ def ask(  # noqa: PLR0913 (one parameter an option)
         start_by=last,
         tier="spot" if spot else "reserved",
         or_spot=or_spot,
-        notice_s=None if notice is None else seconds("--notice", notice),
+        notice_s=notice_s,
         queue=not no_queue,
         name=name,
         purpose=purpose.value,

@@ -32,6 +32,7 @@ from dure.wire.fleet import (
     WalkInCalendar,
 )
 from dure.wire.leases import (
+    SPOT_NOTICE_S,
     Ask,
     Decision,
     DrainAhead,
@@ -136,6 +137,7 @@ __all__ = [
     "LATEST",
     "MAX_GPUS",
     "MAX_REPORT_BYTES",
+    "SPOT_NOTICE_S",
     "AllocationUsage",
     "Amended",
     "Ask",

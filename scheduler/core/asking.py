@@ -12,9 +12,9 @@ from scheduler.core.model import Ask, Instant, Shape
 from scheduler.core.quota import FOR_EVER, Quota
 from scheduler.core.sharing import Turn, beyond
 
-Obstacle = Literal["quota", "budget", "ahead", "share", "walk_in", "capacity"]
+Obstacle = Literal["quota", "budget", "ahead", "share", "walk_in", "spot", "capacity"]
 """What keeps an ask out of its window: GPUs at once, a period's budget, what is booked ahead, its share, the walk-in reserve,
-or the pool.
+the notice of spot leases, or the pool.
 """
 
 Numbers = dict[str, int | str]
@@ -111,7 +111,10 @@ class Case:
         if self.left_at(start - 1) < self.ask.shape.gpus:
             return "quota"
         allowed = self.box.windows is None or any(first < start <= last for first, last in self.box.windows)
-        return "capacity" if allowed else "budget"
+        if not allowed:
+            return "budget"
+        spot = self.draft.yielding
+        return "spot" if spot is not None and start <= spot.gone_at else "capacity"
 
     def held_back(self) -> Numbers:
         """What the walk-in reserve keeps it from: the first start that it would have without, and from when that is near."""

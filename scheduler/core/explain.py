@@ -228,6 +228,8 @@ def _full(numbers: Numbers, ask: Ask) -> str:
             f"{words.span(int(numbers['walk_in_within_s']))} and lets {numbers['ahead_limit_gpus']} be booked further ahead, of "
             f"which {numbers['ahead_gpus']} are taken at {words.time(int(numbers['ahead_at']))}"
         )
+    if numbers["waits_for"] == "spot":
+        return "its GPUs are those of spot leases, which are told their notice before they are preempted"
     out, taken = "", "leased or booked"
     if "out_of_service" in numbers:
         out = f"; {numbers['out_of_service_gpus']} out of service for part of it, on {numbers['out_of_service']}"

@@ -53,6 +53,8 @@ def test_a_reserved_ask_preempts_it_with_its_notice_and_starts_right_after_it(wo
     asked = world.ask(8, who="globex", now=T0 + 10, duration_s=HOUR)
     start = T0 + 10 + NOTICE_S + GAP_S
     assert (asked.promised_start, asked.starts_at) == (to_wire(Instant(start)), to_wire(Instant(start)))
+    assert asked.decision.numbers["waits_for"] == "spot"
+    assert "those of spot leases" in asked.decision.detail
     cut = world.lease(lease)
     assert cut.stops_at == to_wire(Instant(T0 + 10 + NOTICE_S))
     assert cut.ends_at == to_wire(Instant(T0 + HOUR))

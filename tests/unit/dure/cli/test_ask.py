@@ -50,6 +50,21 @@ def test_an_ask_is_sent_as_it_was_said(api: Api, run: Run, words: list[str], wan
     }
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        pytest.param(["--spot", "--notice", "1h"], "--notice: with --spot it is from 0s to 30m", id="a long notice"),
+        pytest.param(["--spot", "--start", "+1h"], "--start: spot starts once GPUs are idle", id="ahead"),
+        pytest.param(["--or-spot", "--start", "+1h"], "--or-spot: it is for what is wanted as soon", id="or ahead"),
+        pytest.param(["--spot", "--or-spot"], "--or-spot: spot starts once", id="both"),
+    ],
+)
+def test_what_spot_cannot_be_is_said_of_its_option(api: Api, run: Run, words: list[str], says: str) -> None:
+    result = run("ask", "p", "8", "--for", "2h", *words)
+    assert (result.exit_code, api.seen) == (2, [])
+    assert says in result.stderr
+
+
 def test_a_queued_ask_says_so_and_exits_0(api: Api, run: Run) -> None:
     api.on(*LEASES, answer(a_lease("queued", decision=a_decision("waits_for_capacity", "queued")), 202))
     result = run("ask", "p", "8", "--for", "2h")
