@@ -12,7 +12,7 @@ from scheduler.actor import Actor
 from scheduler.case import Case
 from scheduler.core import record, sentences, sharing, words
 from scheduler.core.draft import Draft
-from scheduler.core.extend import NotExtended, Obstacle
+from scheduler.core.extend import NotExtended, Obstacle, What
 from scheduler.core.growth import NotGrown, TooSmall, Way
 from scheduler.core.model import Cause, Instant, LeaseId
 from scheduler.core.record import Record
@@ -154,6 +154,8 @@ def _why_not(case: Case, found: NotGrown | TooSmall, size: int) -> str:
             why = "what long leases may take of the pool leaves no more"
         case NotGrown(obstacle="share"):
             why = _above(case, _contended(case, size))
+        case NotGrown(obstacle="walk_in"):
+            why = "what may be booked ahead of the pool leaves no more"
         case NotGrown():
             why = "no more is free now and until it ends beside what is promised"
     later = _later(found.way, size)
@@ -184,26 +186,24 @@ def _drained(session: Session, obstacle: Obstacle) -> Numbers:
     return {name: value for name, value in said.items() if value is not None}
 
 
+_PAST: Mapping[What, str] = {
+    "horizon": "the calendar reaches no further than {at}",
+    "quota": "{company}'s quota leaves it fewer GPUs than it has from {at} on",
+    "longest": "{company}'s leases last no longer than until {at}, counted from its start",
+    "budget": "{company}'s budget has no more left from {at} on",
+    "reserve": "what long leases may take of the pool is taken from {at} on",
+    "walk_in": "what may be booked ahead of the pool is taken from {at} on",
+    "promise": "its GPUs are promised to others from {at} on, who have no place on other nodes",
+    "capacity": "its GPUs are not free from {at} on",
+}
+
+
 def _why(case: Case, obstacle: Obstacle, drained: Numbers) -> str:
-    at = words.time(obstacle.at)
-    match obstacle.what:
-        case "horizon":
-            return f"the calendar reaches no further than {at}"
-        case "quota":
-            return f"{case.lease.company}'s quota leaves it fewer GPUs than it has from {at} on"
-        case "longest":
-            return f"{case.lease.company}'s leases last no longer than until {at}, counted from its start"
-        case "budget":
-            return f"{case.lease.company}'s budget has no more left from {at} on"
-        case "reserve":
-            return f"what long leases may take of the pool is taken from {at} on"
-        case "drain":
-            return sentences.because(Cause.DRAIN, drained)
-        case "share":
-            return _above(case, obstacle.at)
-        case "promise" | "capacity" as what:
-            others = f"promised to others from {at} on, who have no place on other nodes"
-            return f"its GPUs are {others if what == 'promise' else f'not free from {at} on'}"
+    if obstacle.what == "drain":
+        return sentences.because(Cause.DRAIN, drained)
+    if obstacle.what == "share":
+        return _above(case, obstacle.at)
+    return _PAST[obstacle.what].format(company=case.lease.company, at=words.time(obstacle.at))
 
 
 def _in_the_way(case: Case, what: str, at: Instant, leases: Sequence[LeaseId]) -> Numbers:

@@ -29,6 +29,7 @@ from dure.wire.fleet import (
     Pool,
     PoolCreate,
     Touched,
+    WalkInCalendar,
 )
 from dure.wire.leases import (
     SPOT_NOTICE_S,
@@ -274,6 +275,7 @@ __all__ = [
     "Usage",
     "UsageReport",
     "Used",
+    "WalkInCalendar",
     "Webhook",
     "WebhookCreate",
     "WebhookState",

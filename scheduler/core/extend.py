@@ -25,11 +25,12 @@ from scheduler.core.quota import FOR_EVER
 from scheduler.core.reserve import RESERVE
 from scheduler.core.shapes import most
 from scheduler.core.spares import make_way, stands_on
+from scheduler.core.walk_in import AHEAD, soon_of
 
 EXTENDABLE = frozenset({State.SCHEDULED, State.ACTIVE})
 """The states in which a lease may be given another end."""
 
-What = Literal["horizon", "quota", "longest", "budget", "reserve", "share", "drain", "promise", "capacity"]
+What = Literal["horizon", "quota", "longest", "budget", "reserve", "share", "walk_in", "drain", "promise", "capacity"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +219,7 @@ class _Way:
 
 
 def _limit(draft: Draft, book: Book, lease: Lease, now: Instant, rivals: Rivals | None) -> Obstacle:
-    """What nobody can make way for: the horizon, the company's quota and share, and the reserve; from then on one holds."""
+    """What nobody can make way for: the horizon, the company's quota and share, and the reserves; from then on one holds."""
     assert lease.ends_at is not None
     horizon = max(now + draft.policy.horizon_s, lease.ends_at)
     quota = draft.limits.steps(draft.account(lease.company)).lasting(lease.ends_at, lease.gpus, FOR_EVER)
@@ -226,6 +227,9 @@ def _limit(draft: Draft, book: Book, lease: Lease, now: Instant, rivals: Rivals 
     if draft.policy.reserve_ppm:
         ends.append((_reserve_allows(draft, book, lease, now), "reserve"))
     ends.append((above.lasts(draft, book, lease, now, rivals), "share"))
+    if (soon := soon_of(draft.policy, lease, now)) is not None:
+        ahead = draft.limits.steps(AHEAD)
+        ends.append((ahead.lasting(max(lease.ends_at, soon), lease.gpus, FOR_EVER), "walk_in"))
     at, what = min(ends, key=lambda end: end[0])
     return Obstacle(what=what, at=Instant(at))
 

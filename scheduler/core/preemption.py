@@ -183,7 +183,7 @@ class Yielding:
         if allowed():
             return found
         self._lend(found)
-        if len(order) == 1:
+        if len(order) <= 1:
             return []
         middle = len(order) // 2
         first = self._booked(order[:middle], allowed)

@@ -155,7 +155,7 @@ def soonest(book: Book, lease: Lease, now: Instant) -> Instant | None:
     if not lease.waits or not moves_earlier(book.policy.rule):
         return lease.starts_at
     lo = max(now + lease.notice_s, lease.start or 0)
-    return moved_to(preemption.opened(Draft(book), now), lease, lo, (lease.starts_at or 0) - 1).starts_at
+    return moved_to(preemption.opened(Draft(book), now), lease, lo, (lease.starts_at or 0) - 1, now).starts_at
 
 
 def expectation(book: Book, queue: Queue, now: Instant) -> Expectation:

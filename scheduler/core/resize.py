@@ -24,8 +24,9 @@ from scheduler.core.model import Gang, Instant, Lease, LeaseId, Node, NodeId, Pl
 from scheduler.core.placement import kept, place_on
 from scheduler.core.reserve import RESERVE
 from scheduler.core.shapes import most, resized, size_of
+from scheduler.core.walk_in import AHEAD, soon_of
 
-Scarce = Literal["quota", "budget", "reserve", "share", "capacity"]
+Scarce = Literal["quota", "budget", "reserve", "share", "walk_in", "capacity"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +136,8 @@ def _more_of_running(
         room = int((free >= unit).sum())
     else:
         room = int(free.sum())
-    obstacle, more = _scarcest(draft, book, lease, start, {"capacity": room}, rivals)
+    ahead = _ahead(draft, lease, start, now, unit)
+    obstacle, more = _scarcest(draft, book, lease, start, {"capacity": room, **ahead}, rivals)
     if size > has + more:
         return NotResized(obstacle=obstacle, largest=has + more)
     added = place_on(draft, free, resized(lease.shape, size - has), (start, end), lease.purpose, lease.placement)
@@ -173,7 +175,8 @@ def _more_of_scheduled(
     draft = preemption.opened(Draft(book), now)
     start, stop = max(now, lease.starts_at or 0), lease.stops_at or 0
     has = size_of(lease.shape)
-    obstacle, more = _scarcest(draft, book, lease, start, {}, rivals)
+    ahead = _ahead(draft, lease, start, now, lease.gpus // has)
+    obstacle, more = _scarcest(draft, book, lease, start, ahead, rivals)
     draft.lift(lease.id)
     box = Box.of(draft, lease.company, lease.shape, stop - start).unlimited()
     room = most(
@@ -206,6 +209,14 @@ def _scarcest(
     found["share"] = above.grows(draft, book, lease, start, unit, rivals)
     what = min(found, key=lambda one: found[one])
     return what, max(0, found[what])
+
+
+def _ahead(draft: Draft, lease: Lease, start: int, now: Instant, unit: int) -> dict[Scarce, int]:
+    """By how much of its size what is kept for walk-ins lets one that is booked ahead grow, from when that is not near."""
+    soon, stop = soon_of(draft.policy, lease, now), lease.stops_at or 0
+    if soon is None or soon >= stop:
+        return {}
+    return {"walk_in": draft.limits.least(AHEAD, max(start, soon), stop) // unit}
 
 
 def _together(placement: Placement, added: Placement) -> Placement:

@@ -16,6 +16,7 @@ from scheduler.core.fairness import Ranks
 from scheduler.core.lease import scheduled
 from scheduler.core.model import Ask, Code, CompanyId, Instant, Lease, LeaseId, Promise, Queued, Tier, Verdict
 from scheduler.core.sharing import Turn, beyond
+from scheduler.core.walk_in import granted_at
 
 Queue = Sequence[tuple[LeaseId, Ask, Instant]]
 """Queued asks in the order of arrival, each with when it was asked."""
@@ -64,7 +65,7 @@ def _each(draft: Draft, queue: Queue, now: Instant) -> Served:
     for lease_id, ask, asked_at in queue:
         one = decide.verdict(draft, ask, now, waited=True)
         if isinstance(one, Promise):
-            draft.put(scheduled(lease_id, ask, asked_at, one))
+            draft.put(scheduled(lease_id, ask, asked_at, one, granted_at(draft.policy, now)))
         yield lease_id, one
 
 
@@ -90,7 +91,7 @@ class _Turns:
             lease_id, ask, asked_at = self._lines[company].pop()
             one = self._verdict(ask)
             if isinstance(one, Promise):
-                lease = scheduled(lease_id, ask, asked_at, one)
+                lease = scheduled(lease_id, ask, asked_at, one, granted_at(self._draft.policy, self._now))
                 self._draft.put(lease)
                 self._ranks.grant(company, lease.gpus, lease.duration_s)
                 self._ahead = self._ahead or self._is_above(lease)

@@ -33,7 +33,11 @@ _WAITED_FOR = text(
     WHERE lease.id = ANY(:leases) AND decision.code = ANY(:codes)
     """
 )
-_CAUSES: Mapping[str, Cause] = {Code.WAITS_FOR_QUOTA: Cause.QUOTA, Code.WAITS_FOR_SHARE: Cause.SHARE}
+_CAUSES: Mapping[str, Cause] = {
+    Code.WAITS_FOR_QUOTA: Cause.QUOTA,
+    Code.WAITS_FOR_SHARE: Cause.SHARE,
+    Code.WAITS_FOR_WALK_IN: Cause.WALK_IN,
+}
 """Why an ask is promised a start that waited for something else than capacity."""
 
 Quotas = Mapping[CompanyId, Quota]
@@ -233,6 +237,7 @@ def _slot(lease: Lease, number: int) -> bulk.Row:
         "state": lease.state.value,
         **size(lease.shape),
         "promised_start": lease.promised_start,
+        "granted_at": lease.granted_at,
         "slipped_from": lease.slipped_from,
         "starts_at": lease.starts_at,
         "ends_at": lease.ends_at,
