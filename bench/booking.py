@@ -6,7 +6,7 @@ for the same, but for the time they begin at.
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from bench.fleet import ADMIN, GPUS_PER_NODE, POOL
@@ -28,7 +28,7 @@ BATCH = 100
 """Asks a transaction while filling."""
 
 
-def fill(db: Database, *, gpus: int, now: float, companies: list[str]) -> int:
+def fill(db: Database, *, gpus: int, now: float, companies: Sequence[str]) -> int:
     """Books long leases until the day is as full as it is to be; how many."""
     chance = random.Random(SEED)
     service, made, left = Service(Books()), 0, FILLED * gpus * SPAN_S

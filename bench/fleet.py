@@ -77,7 +77,7 @@ class Fleet:
         return sum(len(node.gpus) for node in self.nodes)
 
 
-def make(db: Database, *, gpus: int, interval_s: float = FORGIVEN_S) -> Fleet:
+def make(db: Database, *, gpus: int, interval_s: float = FORGIVEN_S, companies: int = COMPANIES) -> Fleet:
     """A pool of exactly `gpus` GPUs; the last node has what is left over."""
     now = DatabaseClock(db).now()
     with db.begin() as session:
@@ -85,7 +85,7 @@ def make(db: Database, *, gpus: int, interval_s: float = FORGIVEN_S) -> Fleet:
         made = [_node(session, number, size, interval_s, now) for number, size in enumerate(sizes)]
         # After the nodes: so what they can give is counted once, and not at each first report.
         pools.add(session, wire.PoolCreate(name=POOL, product=PRODUCT), actor=ADMIN, now=now)
-        asking = {name: _company(session, name, now) for name in (f"company-{k}" for k in range(COMPANIES))}
+        asking = {name: _company(session, name, now) for name in (f"company-{k}" for k in range(companies))}
     return Fleet(nodes=made, companies=asking)
 
 

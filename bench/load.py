@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from bench.figures import Timed
 
+T = TypeVar("T")
 Lane = Iterator[Callable[[], object]]
 """One client: each item is made ready outside the time taken, and called inside of it."""
 
@@ -85,13 +87,17 @@ def _all(pool: ThreadPoolExecutor, lanes: Sequence[Lane], until: float, stop: Ev
     return [took for found in running for took in found.result()]
 
 
+def took(call: Callable[[], T]) -> tuple[T, float]:
+    """What one call answers, and how many seconds it took."""
+    began = time.perf_counter()
+    found = call()
+    return found, time.perf_counter() - began
+
+
 def _one(lane: Lane, until: float, stop: Event) -> list[float]:
     found: list[float] = []
     for call in lane:
-        began = time.perf_counter()
-        call()
-        ended = time.perf_counter()
-        found.append(ended - began)
-        if ended >= until or stop.is_set():
+        found.append(took(call)[1])
+        if time.perf_counter() >= until or stop.is_set():
             break
     return found

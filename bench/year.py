@@ -26,6 +26,7 @@ FLOOR_S = 2.0
 CUTS = {
     "the whole": "by=pool",
     "by company and pool": "by=company&by=pool",
+    "by group": "by=group",
     "by day": "by=day",
     "by day, of one company": "by=day&company=startup-0",
     "by company and day, 10,000 rows": "by=company&by=day&limit=10000",
@@ -51,6 +52,7 @@ def _history(ground: Stack, leases: int) -> tuple[str, float, float]:
     with closing(Database(ground.database_url, pool_size=1)) as db:
         fleet.make(db, gpus=GPUS)
         now = DatabaseClock(db).now()
+        history.join(ground.database_url, companies=COMPANIES, began=history.began_at(leases, DAYS, int(now)))
         history.make(ground.database_url, leases=leases, running=RUNNING, companies=COMPANIES, days=DAYS, now=int(now))
         began, left = time.perf_counter(), True
         while left:

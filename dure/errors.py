@@ -403,6 +403,12 @@ class NoStartInWindow(Refused):
     code = "no_start_in_window"
 
 
+class WalkInReserved(Refused):
+    """What may be booked so far ahead is taken; the rest of the pool is kept for starts that are near."""
+
+    code = "walk_in_reserved"
+
+
 class NoIdleGpus(Refused):
     """No GPUs are idle for as long as spot takes, and the ask did not want to wait in the queue."""
 

@@ -79,6 +79,10 @@ def _show_reserve(ppm: int, over_s: int) -> str:
     return NONE if (ppm, over_s) == (0, 0) else f"{show_part(ppm)}:{times.show_duration(over_s)}"
 
 
+def _show_part_or_none(ppm: int) -> str:
+    return show_part(ppm) if ppm else NONE
+
+
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 6):
         raise ValueError(text)
@@ -140,6 +144,14 @@ POOL = (
         write=_show_reserve,
         takes="from 0% to less than 100%, for leases longer than 0s to 60d, for example 2%:1h, or none",
     ),
+    Key(
+        name="walk_in",
+        fields=("walk_in_ppm",),
+        read=lambda text: (0 if text == NONE else part(text),),
+        write=_show_part_or_none,
+        takes="from 0% to 100%, for example 20%, or none",
+    ),
+    _seconds("walk_in_within", "from 1m to 7d, for example 1h"),
     _seconds_or_none("seniority", "from 0s to 60d, for example 6h, or none"),
     _seconds("gap", "from 1s to 1d, for example 30s"),
     _seconds("grace", "from 0s to 1h, for example 30s"),

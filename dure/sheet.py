@@ -8,7 +8,7 @@ import io
 
 from dure import wire
 
-_KEYS: tuple[wire.ReportCut, ...] = ("day", "company", "pool", "lease")
+_KEYS: tuple[wire.ReportCut, ...] = ("day", "group", "company", "pool", "lease")
 _NUMBERS = tuple(wire.ReportSum.model_fields)
 
 

@@ -30,13 +30,15 @@ class Using(Telling):
         until: date | None = None,
         company: str | None = None,
         pool: str | None = None,
+        group: str | None = None,
         page_size: int = MOST_ROWS,
     ) -> wire.UsageReport:
         """Whole days of the programme's zone, `[since, until)`, with every row of every page; the server's defaults are
         the last 30 days.
         """
         days = {"since": None if since is None else str(since), "until": None if until is None else str(until)}
-        wanted = {"by": [str(cut) for cut in by], **days, "company": company, "pool": pool, "limit": page_size}
+        of = {"company": company, "pool": pool, "group": group}
+        wanted = {"by": [str(cut) for cut in by], **days, **of, "limit": page_size}
         found = self._get("/v1/reports", wire.UsageReport, wanted)
         pages, last = [found], found
         while last.next_cursor is not None:

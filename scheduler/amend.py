@@ -120,7 +120,7 @@ def _extension(session: Session, case: Case, body: wire.Extend) -> Change | Decl
         raise InvalidRequest.about(
             "until", f"the lease ends at {words.time(case.ends_at)} already; give a later time, or shrink it"
         )
-    found = extend(case.book, case.lease.id, until, case.at, partly=partly)
+    found = extend(case.book, case.lease.id, until, case.at, partly=partly, rivals=case.rivals)
     if isinstance(found, NotExtended):
         return refusals.extension(session, case, found, until, partly=partly)
     return cases.extension(case, found, until, partly=partly)

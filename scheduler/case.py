@@ -8,14 +8,16 @@ from dure import wire
 from dure.errors import WrongState
 from scheduler.actor import Actor
 from scheduler.core import record, sentences
+from scheduler.core.above import Rivals
 from scheduler.core.book import Book
+from scheduler.core.contention import NONE
 from scheduler.core.extend import EXTENDABLE, Extended
 from scheduler.core.lease import box
 from scheduler.core.model import Cause, Instant, Lease, Placement, State
 from scheduler.core.record import Record
 from scheduler.core.replan import Move, cause_of, soonest
 from scheduler.service import Service, locked_lease
-from scheduler.store import amendments, drains, edges, generation, leases, plans, tables
+from scheduler.store import amendments, drains, due, edges, generation, leases, plans, tables
 from scheduler.store.amendments import Amendment, Event
 from scheduler.store.db import Session
 from scheduler.store.records import Said
@@ -30,6 +32,8 @@ class Case:
     book: Book
     number: int
     now: float
+    rivals: Rivals | None = None
+    """Whose asks wait in the pool's queue for GPUs; None where shares do not count."""
 
     @property
     def at(self) -> Instant:
@@ -63,7 +67,7 @@ def locked(service: Service, session: Session, lease_id: str, actor: Actor, now:
     """The lease to be changed, under its pool's lock. Raises UnknownLease."""
     row, lease = locked_lease(session, lease_id, actor)
     number, book, now = service.locked(session, row.pool, now)
-    return Case(row=row, lease=lease, book=book, number=number, now=now)
+    return Case(row=row, lease=lease, book=book, number=number, now=now, rivals=rivals(session, book, row.pool))
 
 
 def seen(service: Service, session: Session, lease_id: str, actor: Actor, now: float) -> Case:
@@ -71,7 +75,12 @@ def seen(service: Service, session: Session, lease_id: str, actor: Actor, now: f
     row = leases.row(session, lease_id, actor=actor)
     [(_, lease)] = leases.with_core(session, [row])
     number, book = service.books.seen(session, row.pool, Instant(math.ceil(now)))
-    return Case(row=row, lease=lease, book=book, number=number, now=now)
+    return Case(row=row, lease=lease, book=book, number=number, now=now, rivals=rivals(session, book, row.pool))
+
+
+def rivals(session: Session, book: Book, pool: str) -> Rivals | None:
+    """What a case has of them."""
+    return None if book.policy.contended == NONE else due.rivals(session, pool)
 
 
 def open_to_change(case: Case) -> Case:
@@ -136,7 +145,10 @@ def extension(case: Case, found: Extended, until: int, *, partly: bool) -> Chang
         book=found.book,
         moves=found.moves,
         in_the_way=None if found.obstacle is None else found.obstacle.what,
-        decision=(record.of_extension(case.book, case.lease.id, until, case.at, found, partly=partly), said),
+        decision=(
+            record.of_extension(case.book, case.lease.id, until, case.at, found, partly=partly, rivals=case.rivals),
+            said,
+        ),
     )
 
 

@@ -12,6 +12,7 @@ import structlog
 from dure.errors import Unavailable
 from scheduler import planned
 from scheduler.clock import DatabaseClock
+from scheduler.core import walk_in
 from scheduler.metrics import Counters
 from scheduler.service import Service
 from scheduler.store import due, generation
@@ -39,6 +40,7 @@ class Loop:
         self.lead: Lead | None = None
         self.leading = starts.Leading(since=0.0, away="scheduler_away")
         self._asked_again: dict[str, tuple[int, float]] = {}
+        """By pool: at which generation its queue was decided, and when that is done again even if that stays."""
         self._away = "scheduler_away"
         self._stop = threading.Event()
 
@@ -223,17 +225,19 @@ class Loop:
     def _plan(self, pool: due.DuePool) -> bool:
         """Plans the pool again where a look without its lock shows that something would change; whether it did.
 
-        Queued asks are decided again when the pool changed since they last were, and now and then as the horizon
-        moves on.
+        Queued asks are decided again when the pool changed since they last were, when the start of one that waits for
+        that is near, and now and then as the horizon moves on.
         """
         now = self.clock.now()
-        number, at = self._asked_again.get(pool.pool, (-1, 0.0))
-        queue = pool.queued and (number != pool.generation or now - at >= ASK_AGAIN_S)
+        number, again_at = self._asked_again.get(pool.pool, (-1, 0.0))
+        queue = pool.queued and (number != pool.generation or now >= again_at)
         with self.db.snapshot() as session:
             seen = self.service.seen(session, pool.pool, now=now, queue=queue)
             changed = bool(seen.moves or seen.pulled or planned.told_otherwise(session, seen))
         if queue:
-            self._asked_again[pool.pool] = (pool.generation, now)
+            near = walk_in.nearest(seen.left.values())
+            again_at = now + ASK_AGAIN_S if near is None or near <= now else min(now + ASK_AGAIN_S, near)
+            self._asked_again[pool.pool] = (pool.generation, again_at)
         if not changed:
             return False
         plan = self._committed(lambda session: self.service.replan(session, pool.pool, now=now, queue=queue))

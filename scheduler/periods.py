@@ -47,8 +47,13 @@ def periods(budget: Budget, since: int, until: int) -> Iterator[Period]:
 def share(budget: Budget, period: Period) -> int:
     """The GPU-seconds for a period of the budget, or for a part of one: as much as it is of the whole, rounded down."""
     for whole in periods(budget, period.begins_at, period.begins_at + 1):
-        return budget.gpu_seconds * (period.ends_at - period.begins_at) // (whole.ends_at - whole.begins_at)
+        return part(budget, period, whole)
     return 0
+
+
+def part(budget: Budget, period: Period, whole: Period) -> int:
+    """The same for a part of a period that is known."""
+    return budget.gpu_seconds * (period.ends_at - period.begins_at) // (whole.ends_at - whole.begins_at)
 
 
 def _first_day(kind: Kind, day: date) -> date:

@@ -53,7 +53,9 @@ def write(session: Session, pool: str, found: Planned, *, decided_at: int, numbe
     told = losses.details(session, pool, book, plan.moves, found.at)
     plans.write_moves(session, pool, plan.moves, decision=head, number=number, at=now, losses=told)
     promised = list(_promised(found, now))
-    plans.write_pulled(session, promised, plan=head, decided_at=decided_at, number=number, at=now)
+    plans.write_pulled(
+        session, promised, quotas=plan.book.quotas, plan=head, decided_at=decided_at, number=number, at=now
+    )
     plans.write_waiting(session, list(_waiting(found, now)), plan=head, decided_at=decided_at)
 
 

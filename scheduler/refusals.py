@@ -10,8 +10,9 @@ from dure import wire
 from dure.errors import DureError, ExtensionRefused, ResizeRefused, TooLateToExtend
 from scheduler.actor import Actor
 from scheduler.case import Case
-from scheduler.core import record, sentences, words
-from scheduler.core.extend import NotExtended, Obstacle
+from scheduler.core import record, sentences, sharing, words
+from scheduler.core.draft import Draft
+from scheduler.core.extend import NotExtended, Obstacle, What
 from scheduler.core.growth import NotGrown, TooSmall, Way
 from scheduler.core.model import Cause, Instant, LeaseId
 from scheduler.core.record import Record
@@ -94,7 +95,7 @@ def extension(
         if found.longest_s
         else f"lease {lease.id} cannot be {verb} past {words.time(case.ends_at)}: {why}; ask for a new lease"
     )
-    kept = record.of_extension(case.book, lease.id, until, case.at, found, partly=partly)
+    kept = record.of_extension(case.book, lease.id, until, case.at, found, partly=partly, rivals=case.rivals)
     return Declined(case=case, kept=kept, kind=ExtensionRefused, detail=detail, numbers=numbers, leases=obstacle.leases)
 
 
@@ -121,15 +122,17 @@ def resize(case: Case, found: NotGrown | TooSmall, size: int, kept: Record) -> D
         kept=kept,
         kind=ResizeRefused,
         detail=_why_not(case, found, size),
-        numbers={"asked": size, "has": size_of(case.lease.shape), **_what(case, found)},
+        numbers={"asked": size, "has": size_of(case.lease.shape), **_what(case, found, size)},
         leases=() if way is None else way.leases,
     )
 
 
-def _what(case: Case, found: NotGrown | TooSmall) -> Numbers:
+def _what(case: Case, found: NotGrown | TooSmall, size: int) -> Numbers:
     if isinstance(found, TooSmall):
         return {"in_the_way": "min", "smallest": found.smallest}
     said: Numbers = {"in_the_way": found.obstacle, "largest": found.largest}
+    if found.obstacle == "share":
+        return said | _shares(case, _contended(case, size))
     way = found.way
     return said if way is None else said | _when(way) | _in_the_way(case, found.obstacle, way.at, way.leases)
 
@@ -149,6 +152,10 @@ def _why_not(case: Case, found: NotGrown | TooSmall, size: int) -> str:
             why = f"{lease.company}'s budget leaves no more until it ends"
         case NotGrown(obstacle="reserve"):
             why = "what long leases may take of the pool leaves no more"
+        case NotGrown(obstacle="share"):
+            why = _above(case, _contended(case, size))
+        case NotGrown(obstacle="walk_in"):
+            why = "what may be booked ahead of the pool leaves no more"
         case NotGrown():
             why = "no more is free now and until it ends beside what is promised"
     later = _later(found.way, size)
@@ -179,25 +186,24 @@ def _drained(session: Session, obstacle: Obstacle) -> Numbers:
     return {name: value for name, value in said.items() if value is not None}
 
 
+_PAST: Mapping[What, str] = {
+    "horizon": "the calendar reaches no further than {at}",
+    "quota": "{company}'s quota leaves it fewer GPUs than it has from {at} on",
+    "longest": "{company}'s leases last no longer than until {at}, counted from its start",
+    "budget": "{company}'s budget has no more left from {at} on",
+    "reserve": "what long leases may take of the pool is taken from {at} on",
+    "walk_in": "what may be booked ahead of the pool is taken from {at} on",
+    "promise": "its GPUs are promised to others from {at} on, who have no place on other nodes",
+    "capacity": "its GPUs are not free from {at} on",
+}
+
+
 def _why(case: Case, obstacle: Obstacle, drained: Numbers) -> str:
-    at = words.time(obstacle.at)
-    match obstacle.what:
-        case "horizon":
-            return f"the calendar reaches no further than {at}"
-        case "quota":
-            return f"{case.lease.company}'s quota leaves it fewer GPUs than it has from {at} on"
-        case "longest":
-            return f"{case.lease.company}'s leases last no longer than until {at}, counted from its start"
-        case "budget":
-            return f"{case.lease.company}'s budget has no more left from {at} on"
-        case "reserve":
-            return f"what long leases may take of the pool is taken from {at} on"
-        case "drain":
-            return sentences.because(Cause.DRAIN, drained)
-        case "promise":
-            return f"its GPUs are promised to others from {at} on, who have no place on other nodes"
-        case "capacity":
-            return f"its GPUs are not free from {at} on"
+    if obstacle.what == "drain":
+        return sentences.because(Cause.DRAIN, drained)
+    if obstacle.what == "share":
+        return _above(case, obstacle.at)
+    return _PAST[obstacle.what].format(company=case.lease.company, at=words.time(obstacle.at))
 
 
 def _in_the_way(case: Case, what: str, at: Instant, leases: Sequence[LeaseId]) -> Numbers:
@@ -206,4 +212,27 @@ def _in_the_way(case: Case, what: str, at: Instant, leases: Sequence[LeaseId]) -
     if what == "quota":
         company = case.lease.company
         found |= {"limit_gpus": case.book.quota(company), "held_gpus": case.book.held(company).at(at)}
+    elif what == "share":
+        found |= _shares(case, at)
     return found
+
+
+def _above(case: Case, at: Instant) -> str:
+    share = case.book.fair.gpus(case.lease.company, case.book.nominal)
+    return (
+        f"it would lift {case.lease.company} above its share of pool {case.lease.pool}, {share} GPUs, from {words.time(at)} on, "
+        "and others wait whose turn comes before"
+    )
+
+
+def _shares(case: Case, at: Instant) -> Numbers:
+    found = sharing.numbers(Draft(case.book), case.lease.company, at)
+    return {**found, "contended_at": words.time(at)}
+
+
+def _contended(case: Case, size: int) -> Instant:
+    """When so much would first lift the company above its share."""
+    lease, draft = case.lease, Draft(case.book)
+    start = max(case.at, lease.starts_at or 0)
+    more = (size - size_of(lease.shape)) * (lease.gpus // size_of(lease.shape))
+    return sharing.beyond(draft, lease.company, more, start, lease.stops_at or 0) or Instant(start)

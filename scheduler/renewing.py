@@ -60,12 +60,13 @@ def renew(service: Service, session: Session, row: tables.Lease, lease: Lease, *
     """
     number, book, now = service.locked(session, row.pool, now)
     assert row.renew_s is not None
-    case = Case(row=row, lease=book.leases[lease.id], book=book, number=number, now=now)
+    rivals = cases.rivals(session, book, row.pool)
+    case = Case(row=row, lease=book.leases[lease.id], book=book, number=number, now=now, rivals=rivals)
     until = case.ends_at + row.renew_s
     closed = closed_at(case.lease, book.policy, Instant(int(now)))
     if closed is not None:
         return refusals.closed(case, until, closed, missed=True)
-    found = extend(book, lease.id, until, case.at, partly=True)
+    found = extend(book, lease.id, until, case.at, partly=True, rivals=rivals)
     if isinstance(found, NotExtended):
         return refusals.extension(session, case, found, until, partly=True, verb="renewed")
     cases.write(service, session, case, cases.extension(case, found, until, partly=True), "renewed")

@@ -112,7 +112,8 @@ class Service:
         newer = generation.bump(session, pool) if changed else number
         audited = _audited(answers, [request for _, request, _ in taken], now)
         kept = record.of_asks(book, pairs, at, decided)
-        plans.write_answers(session, answers, kept, decided_at=number, number=newer, at=now, audited=audited)
+        stored = {"decided_at": number, "number": newer, "at": now, "audited": audited}
+        plans.write_answers(session, answers, kept, quotas=book.quotas, **stored)
         if answers:
             plans.write_moves(session, pool, moves, decision=answers[0].decision.id, number=newer, at=now)
         self.books.keep_on_commit(session, pool, newer, decided.book)

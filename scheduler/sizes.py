@@ -58,10 +58,10 @@ def _decided(case: Case, size: int, ready: Ready) -> Change | Declined:
     lease, less = case.lease, size < size_of(case.lease.shape)
     given = {} if less or not _runs(lease) else _given(case, ready)
     bounds = Bounds(least=case.row.min_size or 1, most=case.row.max_size)
-    found = resize(case.book, lease.id, size, case.at, given, bounds)
+    found = resize(case.book, lease.id, size, case.at, given, bounds, case.rivals)
     if less and isinstance(found, Resized):
         return Change(lease=found.lease, book=found.book, given_back=found.changed, cleaned=found.cleaned)
-    kept = record.of_resize(case.book, lease.id, size, case.at, found, ready=given, bounds=bounds)
+    kept = record.of_resize(case.book, lease.id, size, case.at, found, ready=given, bounds=bounds, rivals=case.rivals)
     if not isinstance(found, Resized):
         return refusals.resize(case, found, size, kept)
     said = Said(code="resized", detail=sentences.growth(lease, found.lease), numbers={"gpus": found.lease.gpus})

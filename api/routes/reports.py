@@ -1,9 +1,10 @@
 """Reports: what was had and used on whole days, as JSON or CSV."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,7 +14,7 @@ from api.deps import Cursor, OfCompany, OfPool, PersonReads, after
 from api.openapi import own
 from api.strict import StrictRoute
 from dure import sheet, wire
-from dure.errors import UnknownCompany, UnknownPool
+from dure.errors import UnknownCompany, UnknownGroup, UnknownPool
 from scheduler import days
 from scheduler.store import programme, summaries
 from scheduler.store.summaries import Wanted
@@ -24,13 +25,26 @@ SHOWN = timedelta(days=30)
 MOST_ROWS = 10_000
 
 By = Annotated[
-    list[wire.ReportCut], Query(min_length=1, max_length=4, description="By what it is cut, in the order of its rows.")
+    list[wire.ReportCut], Query(min_length=1, max_length=5, description="By what it is cut, in the order of its rows.")
 ]
 FromDay = Annotated[
     wire.Day | None, Query(description="The first day, in the programme's zone; else 30 days before `until`.")
 ]
 ToDay = Annotated[wire.Day | None, Query(description="The first day that is not in it any more; else tomorrow.")]
+OfGroup = Annotated[
+    wire.CompanyName | None, Query(description="Of the companies of this group alone, or of those in no group: `none`.")
+]
 Rows = Annotated[int, Query(ge=1, le=MOST_ROWS, description="How many at most.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Of:
+    """Whose numbers they are."""
+
+    company: OfCompany = None
+    pool: OfPool = None
+    group: OfGroup = None
+
 
 EXAMPLE = """\
 company,pool,leases,leased_gpu_seconds,busy_gpu_seconds,idle_gpu_seconds,unknown_gpu_seconds,lost_gpu_seconds,...
@@ -48,17 +62,16 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     "",
     response_model=wire.UsageReport,
     responses=ANSWERS,
-    summary="What was had and used, by company, pool, day or lease",
-    openapi_extra=own(UnknownCompany, UnknownPool),
+    summary="What was had and used, by company, group, pool, day or lease",
+    openapi_extra=own(UnknownCompany, UnknownPool, UnknownGroup),
 )
 def show_report(
     call: PersonReads,
+    of: Annotated[Of, Depends()],
     *,
     by: By = ["company", "pool"],  # noqa: B006 - FastAPI copies it
     since: FromDay = None,
     until: ToDay = None,
-    company: OfCompany = None,
-    pool: OfPool = None,
     limit: Rows = 1000,
     cursor: Cursor = None,
 ) -> Response:
@@ -66,9 +79,8 @@ def show_report(
 
     def work(at: Admitted) -> wire.UsageReport:
         end = until or days.of(at.now, programme.zone(at.session)) + timedelta(days=1)
-        wanted = Wanted(
-            by=by, since=since or max(end - SHOWN, wire.EARLIEST.date()), until=end, company=company, pool=pool
-        )
+        begin = since or max(end - SHOWN, wire.EARLIEST.date())
+        wanted = Wanted(by=by, since=begin, until=end, company=of.company, pool=of.pool, group=of.group)
         return summaries.report(at.session, wanted, actor=at.actor, now=at.now, after=after(cursor), limit=limit)
 
     if CSV not in call.request.headers.get("accept", ""):

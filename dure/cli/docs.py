@@ -52,6 +52,7 @@ that fits now starts now, and no promise gets later for anybody else's sake.
 | `only-earlier` | Promised is the earliest start; whenever room appears, all that wait are moved to their earliest slots, in order of arrival. |
 | slack | By how much of its own length an ask that must wait may be promised later than its earliest start. More makes promises later and waits shorter; with 0% the promise is the earliest start. For `late-slots`. |
 | reserve | `20%:1h`: leases longer than 1h together leave 20 % of the pool alone, so that short ones need not wait for them. |
+| walk-in | `20%:1h`: 20 % of the pool [cannot be booked](walk-in.md) for a start that is more than 1h away. |
 | seniority | Who has waited longer than that is moved to the earliest slot before all others, and keeps it. For `late-slots`. |
 | extension closes | So long before its end a lease is extended no more. |
 | renews before | So long before extending closes a lease that renews itself is extended, or a quarter of its length before if that is shorter. |

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 COMPANY = "1 to 40 of a-z, 0-9 and -, first a letter, not - last; for example acme"
+GROUP = "1 to 40 of a-z, 0-9 and -, first a letter, not - last; for example seed"
 POOL = "1 to 63 of a-z, 0-9, . and -, not . or - first or last; for example h100-80gb"
 NODE = "1 to 253 of a-z, 0-9, . and -, not . or - first or last; for example gpu-01"
 LEASE = "an id is as dure lease list shows it, for example lea_06eqz8n1hg7k2m9v4r3t; a lease's name is not its id"
@@ -25,12 +26,15 @@ _LABEL = "1 to 100 characters on one line"
 _RULES = "one of late-slots, earliest-slot and only-earlier"
 _SLACK = "from 0% to 200%"
 _RESERVE = "from 0% to less than 100%"
+_WALK_IN = "from 0% to 100%"
 
 _POLICY = {
     "rule": ("--rule", f"{_RULES}; for example earliest-slot"),
     "slack_ppm": ("--slack", f"{_SLACK}; for example 5%"),
     "reserve_ppm": ("--reserve", f"{_RESERVE}; for example 2%:1h"),
     "reserve_over_s": ("--reserve", "over 0s to 60d; for example 2%:1h"),
+    "walk_in_ppm": ("--walk-in", f"{_WALK_IN}; for example 20%"),
+    "walk_in_within_s": ("--walk-in", "within 1m to 7d; for example 20%:1h"),
     "seniority_s": ("--seniority", "from 0s to 60d; for example 6h"),
     "renews_before_s": ("--renews-before", "from 1m to 1d; for example 30m"),
     "contended": ("--contended", "none, always, or over a part of the pool; for example 90%"),
@@ -125,6 +129,8 @@ _FIELDS = {
     ),
     ("PolicyIf", "slack_ppm"): ("--policy", f"{_SLACK}; for example slack=5%"),
     ("PolicyIf", "reserve_ppm"): ("--policy", f"{_RESERVE}; for example reserve=20%:1h"),
+    ("PolicyIf", "walk_in_ppm"): ("--policy", f"{_WALK_IN}; for example walk-in=20%"),
+    ("PolicyIf", "walk_in_within_s"): ("--policy", "within 1m to 7d; for example walk-in=20%:1h"),
     ("NodeEnroll", "name"): ("NODE", NODE),
     ("TokenIssue", "company"): ("--company", COMPANY),
     ("TokenIssue", "node"): ("--node", NODE),
@@ -145,7 +151,12 @@ def name(option: str, text: str, limit: str) -> str:
 
     from dure import wire
 
-    kinds: dict[str, Any] = {COMPANY: wire.CompanyName, POOL: wire.PoolName, NODE: wire.NodeName}
+    kinds: dict[str, Any] = {
+        COMPANY: wire.CompanyName,
+        GROUP: wire.CompanyName,
+        POOL: wire.PoolName,
+        NODE: wire.NodeName,
+    }
     try:
         if limit in kinds:
             TypeAdapter[str](kinds[limit]).validate_python(text)

@@ -33,6 +33,13 @@ Reserve = Annotated[
         metavar="PERCENT:DURATION", help="Keep that part of the pool free of leases longer than that: 2%:1h, or none."
     ),
 ]
+WalkIn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PERCENT[:DURATION]",
+        help="Keep that part of the pool for starts within that: 20%, which is within 1h, or 20%:2h, or none.",
+    ),
+]
 Seniority = Annotated[
     str | None,
     typer.Option(
@@ -88,6 +95,7 @@ def add(  # noqa: PLR0913 (one parameter an option)
     rule: RuleName = None,
     slack: Slack = None,
     reserve: Reserve = None,
+    walk_in: WalkIn = None,
     seniority: Seniority = None,
     contended: Contended = None,
     half_life: HalfLife = None,
@@ -108,6 +116,7 @@ def add(  # noqa: PLR0913 (one parameter an option)
         extension_closes_s=seconds("--extension-closes", extension_closes),
         empty_memory_bytes=empty_memory_mib << 20,
         **_policy(rule, slack, reserve, seniority, renews_before),
+        **_walk_in(walk_in),
         **_shares(contended, half_life, entry),
     )
     with terminal.client() as client:
@@ -123,6 +132,7 @@ def policy(  # noqa: PLR0913 (one parameter an option)
     rule: RuleName = None,
     slack: Slack = None,
     reserve: Reserve = None,
+    walk_in: WalkIn = None,
     seniority: Seniority = None,
     extension_closes: Annotated[
         str | None, typer.Option(metavar="DURATION", help="Until so long before its end a lease is extended.")
@@ -140,7 +150,8 @@ def policy(  # noqa: PLR0913 (one parameter an option)
     from dure.render import fleet
 
     limits.name("POOL", name, limits.POOL)
-    said = _policy(rule, slack, reserve, seniority, renews_before) | _shares(contended, half_life, entry)
+    said = _policy(rule, slack, reserve, seniority, renews_before) | _walk_in(walk_in)
+    said |= _shares(contended, half_life, entry)
     if extension_closes is not None:
         said["extension_closes_s"] = seconds("--extension-closes", extension_closes)
     change = wire.PolicyChange.model_validate(said)
@@ -165,6 +176,17 @@ def _policy(
     if renews_before is not None:
         said["renews_before_s"] = seconds("--renews-before", renews_before)
     return said
+
+
+def _walk_in(text: str | None) -> dict[str, Any]:
+    """What was said of the part that is kept for walk-ins; within how long may be left as it is."""
+    if text is None:
+        return {}
+    if text == NONE:
+        return {"walk_in_ppm": 0}
+    part, colon, within = text.partition(":")
+    said = {"walk_in_ppm": _ppm("--walk-in", part)}
+    return said | {"walk_in_within_s": seconds("--walk-in", within)} if colon else said
 
 
 def _shares(contended: str | None, half_life: str | None, entry: str | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dure.cli.terminal import BadUsage, Terminal
 if TYPE_CHECKING:
     from dure import wire
 
-CUTS: "tuple[wire.ReportCut, ...]" = ("company", "pool", "day", "lease")
+CUTS: "tuple[wire.ReportCut, ...]" = ("company", "group", "pool", "day", "lease")
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +26,7 @@ def report(
     *,
     by: Annotated[
         str,
-        typer.Option(metavar="CUT,...", help="By what it is cut, one or more of company, pool, day and lease."),
+        typer.Option(metavar="CUT,...", help="By what it is cut, one or more of company, group, pool, day and lease."),
     ] = "company,pool",
     since: Annotated[
         str | None, typer.Option(metavar="DAY", help='The first day, for example "2026-11-01"; else 30 days.')
@@ -37,6 +37,10 @@ def report(
     ] = None,
     company: Annotated[str | None, typer.Option(metavar="COMPANY", help="For staff: only this company's.")] = None,
     pool: Annotated[str | None, typer.Option(metavar="POOL", help="Only of this pool.")] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(metavar="GROUP", help="Only of the companies of this group, or of those in none (none)."),
+    ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="As comma-separated values, for spreadsheets.")] = False,
 ) -> None:
     """Report what was had and used.
@@ -49,11 +53,12 @@ def report(
 
     company = limits.maybe("--company", company, limits.COMPANY)
     pool = limits.maybe("--pool", pool, limits.POOL)
+    group = limits.maybe("--group", group, limits.GROUP)
     if csv and terminal.flags.json:
         raise BadUsage("--csv", "say --csv or --json, not both")
     first, end = _day(terminal, "--since", since), _day(terminal, "--until", until)
     with terminal.client() as client:
-        found = client.usage_report(_cuts(by), since=first, until=end, company=company, pool=pool)
+        found = client.usage_report(_cuts(by), since=first, until=end, company=company, pool=pool, group=group)
     if csv:
         terminal.show_text(sheet.text(found))
     else:
@@ -65,7 +70,8 @@ def _cuts(said: str) -> "list[wire.ReportCut]":
     found: list[wire.ReportCut] = [cut for name in said.split(",") for cut in CUTS if cut == name.strip()]
     if len(found) != len(said.split(",")) or len(set(found)) != len(found):
         raise BadUsage(
-            "--by", f"{said!r} is none: one or more of company, pool, day and lease, each once; for example company,day"
+            "--by",
+            f"{said!r} is none: one or more of company, group, pool, day and lease, each once; for example company,day",
         )
     return found
 

@@ -76,7 +76,7 @@ def put_group(
     from dure.render import shares as render
 
     limits.name("POOL", pool, limits.POOL)
-    limits.name("GROUP", group, limits.COMPANY)
+    limits.name("GROUP", group, limits.GROUP)
     with terminal.client() as client:
         found = client.set_share_group(pool, group, wire.ShareGroupSet(shares=shares))
     terminal.show(found, lambda _: render.group(found))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _PART = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?)(%?)", re.ASCII)
 
-POLICY = "rule=earliest-slot, slack=5%, reserve=20%:1h, seniority=4h; several with commas between them"
+POLICY = "rule=earliest-slot, slack=5%, reserve=20%:1h, walk-in=20%:1h, seniority=4h; several with commas between them"
 
 
 def register(app: typer.Typer) -> None:
@@ -129,6 +129,8 @@ def _policy(text: str) -> "wire.PolicyIf":
                 said |= _reserve(part, value)
             case "reserve-over":
                 said["reserve_over_s"] = seconds("--policy", value)
+            case "walk-in":
+                said |= _walk_in(part, value)
             case "seniority":
                 said["seniority_s"] = None if value == NONE else seconds("--policy", value)
             case _:
@@ -143,6 +145,15 @@ def _reserve(part: str, value: str) -> dict[str, int]:
     share, colon, over = value.partition(":")
     said = {"reserve_ppm": _ppm(part, share)}
     return said | {"reserve_over_s": seconds("--policy", over)} if colon else said
+
+
+def _walk_in(part: str, value: str) -> dict[str, int]:
+    """As `dure pool policy` takes it."""
+    if value == NONE:
+        return {"walk_in_ppm": 0}
+    share, colon, within = value.partition(":")
+    said = {"walk_in_ppm": _ppm(part, share)}
+    return said | {"walk_in_within_s": seconds("--policy", within)} if colon else said
 
 
 def _ppm(part: str, value: str) -> int:

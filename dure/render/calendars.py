@@ -88,14 +88,29 @@ def calendar(found: wire.Calendar, view: View) -> RenderableType:
     if len(rows) > 1:
         heard = (node for node in found.nodes if node.state is wire.NodeState.OK)  # as in the pool's capacity
         rows.append(Row("all nodes", found.capacity, _sum(heard)))
+    if (kept := found.walk_in) is not None:
+        rows.append(Row(_AHEAD, kept.limit_gpus, kept.steps))
     lines = [_line(row, names, grid, view) for row in rows]
     head = Text(f"{found.pool}: {found.capacity} GPUs, from {times.show_instant(found.since, view.zone)}", style="bold")
     if not found.nodes:
         return Group(head, Text("no node has reported GPUs for it yet"))
     seen = [drain for row in rows for drain in row.drains if _meets(drain, found.since, found.until)]
+    said = [] if found.walk_in is None else [_walk_in(found.walk_in, view)]
     out = [Text(f"{drain.node} is out of service {planned(drain, view)}") for drain in seen]
     legend = _legend(grid, names, view, drains=bool(seen))
-    return Group(head, _ruler(grid, names, view), *lines, legend, *out, Text(), bookings(found, view))
+    return Group(head, _ruler(grid, names, view), *lines, legend, *said, *out, Text(), bookings(found, view))
+
+
+_AHEAD = "ahead"
+"""The row of what may still be booked ahead."""
+
+
+def _walk_in(kept: wire.WalkInCalendar, view: View) -> Text:
+    near = times.show_instant(kept.near_until, view.zone)
+    return Text(
+        f"{_AHEAD}: what may still be booked for a start after {near}; {kept.gpus} GPUs are kept for starts within "
+        f"{times.show_duration(kept.within_s)}"
+    )
 
 
 def bookings(found: wire.Calendar, view: View) -> RenderableType:

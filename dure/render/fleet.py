@@ -50,6 +50,10 @@ def _rule(found: wire.Pool) -> str:
     said = f"{found.rule}, slack {found.slack_ppm / 10_000:g} % of a lease's length"
     if found.reserve_ppm:
         said += f", {found.reserve_ppm / 10_000:g} % closed to those over {times.show_duration(found.reserve_over_s)}"
+    if found.walk_in_ppm:
+        said += (
+            f", {found.walk_in_ppm / 10_000:g} % kept for starts within {times.show_duration(found.walk_in_within_s)}"
+        )
     if found.seniority_s is not None:
         said += f", what waited for {times.show_duration(found.seniority_s)} first"
     return said

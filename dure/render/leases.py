@@ -123,6 +123,8 @@ _IN_THE_WAY = {
     "longest": "it would be longer than its company's leases may be",
     "budget": "its company's budget has no more left then",
     "reserve": "what long leases may take of the pool is taken then",
+    "share": "it would be above its company's share then, and others wait whose turn comes before",
+    "walk_in": "what may be booked ahead of the pool is taken then",
     "drain": "a node that it runs on is out of service then",
     "promise": "its GPUs are promised to others then",
     "capacity": "its GPUs are not free then",

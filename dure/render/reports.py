@@ -13,7 +13,7 @@ _NUMBERS = ("LEASES", "GPU-SECONDS", "GPU-HOURS", "BUSY", "IDLE", "UNKNOWN", "LO
 """Busy, idle and unknown are GPU-seconds too, and add up to the leased ones."""
 
 _DROP = ("GPU-HOURS", "LEASES", "LOST", "IDLE")
-_KEYS: tuple[wire.ReportCut, ...] = ("day", "company", "pool", "lease")
+_KEYS: tuple[wire.ReportCut, ...] = ("day", "group", "company", "pool", "lease")
 _NOTHING = Text("nothing was leased")
 
 

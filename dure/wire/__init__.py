@@ -29,6 +29,7 @@ from dure.wire.fleet import (
     Pool,
     PoolCreate,
     Touched,
+    WalkInCalendar,
 )
 from dure.wire.leases import (
     SPOT_NOTICE_S,
@@ -83,6 +84,7 @@ from dure.wire.reports import (
     Text,
 )
 from dure.wire.shares import (
+    NO_GROUP,
     Contended,
     FairCompany,
     FairPool,
@@ -136,6 +138,7 @@ __all__ = [
     "LATEST",
     "MAX_GPUS",
     "MAX_REPORT_BYTES",
+    "NO_GROUP",
     "SPOT_NOTICE_S",
     "AllocationUsage",
     "Amended",
@@ -272,6 +275,7 @@ __all__ = [
     "Usage",
     "UsageReport",
     "Used",
+    "WalkInCalendar",
     "Webhook",
     "WebhookCreate",
     "WebhookState",

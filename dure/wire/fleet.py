@@ -65,6 +65,8 @@ class Pool(Wire):
     slack_ppm: int
     reserve_ppm: int
     reserve_over_s: int
+    walk_in_ppm: int = 0
+    walk_in_within_s: int = 3600
     seniority_s: int | None
     loss_grace_s: int = 300
     no_show_after_s: int | None = None
@@ -96,6 +98,8 @@ class PolicyChange(Wire):
     slack_ppm: Annotated[int | None, Field(ge=0, le=2_000_000, strict=True)] = None
     reserve_ppm: Annotated[int | None, Field(ge=0, le=999_999, strict=True)] = None
     reserve_over_s: Annotated[int | None, Field(ge=0, le=HORIZON_S, strict=True)] = None
+    walk_in_ppm: Annotated[int | None, Field(ge=0, le=1_000_000, strict=True)] = None
+    walk_in_within_s: Annotated[int | None, Field(ge=60, le=604_800, strict=True)] = None
     seniority_s: Annotated[int | None, Field(ge=0, le=HORIZON_S, strict=True)] = None
     extension_closes_s: Annotated[int | None, Field(ge=0, le=86_400, strict=True)] = None
     renews_before_s: Annotated[int | None, Field(ge=60, le=86_400, strict=True)] = None
@@ -114,8 +118,8 @@ class PolicyChange(Wire):
     def _something(self) -> Self:
         if not self.said():
             raise ValueError(
-                "say what to change: rule, slack_ppm, reserve_ppm, reserve_over_s, seniority_s, extension_closes_s, "
-                "renews_before_s, contended, contended_ppm, half_life_s or entry_s"
+                "say what to change: rule, slack_ppm, reserve_ppm, reserve_over_s, walk_in_ppm, walk_in_within_s, "
+                "seniority_s, extension_closes_s, renews_before_s, contended, contended_ppm, half_life_s or entry_s"
             )
         return self
 
@@ -252,6 +256,18 @@ class Booking(Wire):
     gpus: int
 
 
+class WalkInCalendar(Wire):
+    """What the pool keeps for starts within `within_s`: `gpus` of it. Of the rest, `steps` have as free what may still be booked
+    for a start after `near_until`.
+    """
+
+    gpus: int
+    within_s: int
+    near_until: Instant
+    limit_gpus: int
+    steps: list[FreeStep]
+
+
 class Calendar(Wire):
     """The pool over `[since, until)`."""
 
@@ -261,3 +277,5 @@ class Calendar(Wire):
     capacity: int
     nodes: list[NodeCalendar]
     bookings: list[Booking]
+    walk_in: WalkInCalendar | None = None
+    """None where the pool's policy keeps nothing for walk-ins."""

@@ -59,6 +59,9 @@ class PoolPolicy(Wire):
     reserve_ppm: Annotated[int, Field(ge=0, le=999_999, strict=True)] = 0
     """The part of the pool, in millionths, that leases longer than `reserve_over_s` never take."""
     reserve_over_s: Annotated[int, Field(ge=0, le=HORIZON_S, strict=True)] = 0
+    walk_in_ppm: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] = 0
+    """The part of the pool, in millionths, that cannot be booked more than `walk_in_within_s` ahead."""
+    walk_in_within_s: Annotated[int, Field(ge=60, le=604_800, strict=True)] = 3600
     seniority_s: Annotated[int, Field(ge=0, le=HORIZON_S, strict=True)] | None = None
     """What has waited longer than this goes first when room appears, and keeps its earliest slot."""
     loss_grace_s: Annotated[int, Field(ge=0, le=86_400, strict=True)] = 300

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from dure.wire.values import CompanyName, Instant, PoolName, Wire
 
@@ -11,7 +11,17 @@ Contended = Literal["none", "booked", "always"]
 
 MAX_SHARES = 1_000_000
 
-GroupName = CompanyName
+NO_GROUP = "none"
+"""What reports call the companies that are in no group; no group has this name."""
+
+
+def _not_none(name: str) -> str:
+    if name == NO_GROUP:
+        raise ValueError("none is the word for companies in no group; call it for example seed")
+    return name
+
+
+GroupName = Annotated[CompanyName, AfterValidator(_not_none)]
 """Written like a company's."""
 
 Shares = Annotated[int, Field(ge=1, le=MAX_SHARES, strict=True)]

@@ -4,7 +4,7 @@ from typing import Literal
 
 from dure.wire.values import CompanyName, Day, Instant, PoolName, Wire
 
-ReportCut = Literal["lease", "company", "pool", "day"]
+ReportCut = Literal["lease", "company", "pool", "day", "group"]
 """By what a report is cut."""
 
 
@@ -48,12 +48,16 @@ class ReportSum(Used):
 
 
 class ReportRow(ReportSum):
-    """What the report is not cut by is null; a lease has its company and its pool."""
+    """What the report is not cut by is null; a lease has its company and its pool.
+
+    `group` is the one that the company was in when the day ended, or `none`. Groups of one name are one, in whichever pools.
+    """
 
     lease: str | None
     company: CompanyName | None
     pool: PoolName | None
     day: Day | None
+    group: CompanyName | None = None
 
 
 class UsageReport(Wire):

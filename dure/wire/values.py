@@ -64,7 +64,13 @@ def _a_day(value: object) -> object:
     return value
 
 
-Day = Annotated[date, BeforeValidator(_a_day), Field(ge=EARLIEST.date(), le=LATEST.date())]
+def _known(value: date) -> date:
+    if not EARLIEST.date() <= value <= LATEST.date():
+        raise ValueError("days lie between 1970 and 2999, for example 2026-11-24")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_a_day), AfterValidator(_known)]
 """A day of the programme's zone, between 1970 and 2999."""
 
 GpuCount = Annotated[int, Field(ge=1, le=MAX_GPUS, strict=True)]

@@ -3,18 +3,18 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from scheduler.core import words
+from scheduler.core import walk_in, words
 from scheduler.core.book import Draft
 from scheduler.core.budget import Standing, left
-from scheduler.core.calendar import Box, earliest
+from scheduler.core.calendar import Box, earliest, fits
 from scheduler.core.instead import Instead
 from scheduler.core.model import Ask, Instant, Shape
 from scheduler.core.quota import FOR_EVER, Quota
 from scheduler.core.sharing import Turn, beyond
 
-Obstacle = Literal["quota", "budget", "ahead", "share", "spot", "capacity"]
-"""What keeps an ask out of its window: GPUs at once, a period's budget, what is booked ahead, its share, the notice of spot
-leases, or the pool.
+Obstacle = Literal["quota", "budget", "ahead", "share", "walk_in", "spot", "capacity"]
+"""What keeps an ask out of its window: GPUs at once, a period's budget, what is booked ahead, its share, the walk-in reserve,
+the notice of spot leases, or the pool.
 """
 
 Numbers = dict[str, int | str]
@@ -48,7 +48,7 @@ class Case:
         hi = min(last, exactly_then if ask.start_by is None else ask.start_by)
         ready = now + ask.notice_s if waited and now + ask.notice_s <= hi else now
         draft.account(ask.company)
-        box = Box.of(draft, ask.company, ask.shape, ask.duration_s)
+        box = Box.of(draft, ask.company, ask.shape, ask.duration_s, soon=walk_in.soon(draft.policy, now))
         return cls(
             draft=draft,
             ask=ask,
@@ -69,7 +69,8 @@ class Case:
 
     def earliest(self, shape: Shape, duration_s: int, lo: int, hi: int) -> Instant | None:
         """The first start of another box in `[lo, hi]` at which calendar and limits hold throughout."""
-        return earliest(self.draft, Box.of(self.draft, self.ask.company, shape, duration_s), lo, hi)
+        box = Box.of(self.draft, self.ask.company, shape, duration_s, soon=self.box.soon)
+        return earliest(self.draft, box, lo, hi)
 
     def may_book(self, shape: Shape, start: int) -> bool:
         """Whether its company may book so much more ahead; what starts as soon as it can is not ahead."""
@@ -95,6 +96,8 @@ class Case:
         """What alone keeps the ask out of its window; capacity where several do."""
         if self.box.windows is not None and self._fits(replace(self.box, windows=None)):
             return "budget"
+        if self.box.soon is not None and self._fits(replace(self.box, soon=None)):
+            return "walk_in"
         return "quota" if self._fits(self.box.unlimited()) else "capacity"
 
     def _fits(self, box: Box) -> bool:
@@ -102,6 +105,9 @@ class Case:
 
     def waited_for(self, start: Instant) -> Obstacle:
         """What the second before the earliest start still lacked."""
+        soon = self.box.soon
+        if soon is not None and start - 1 > soon and fits(self.draft, replace(self.box, soon=None), start - 1):
+            return "walk_in"
         if self.left_at(start - 1) < self.ask.shape.gpus:
             return "quota"
         allowed = self.box.windows is None or any(first < start <= last for first, last in self.box.windows)
@@ -109,6 +115,26 @@ class Case:
             return "budget"
         spot = self.draft.yielding
         return "spot" if spot is not None and start <= spot.gone_at else "capacity"
+
+    def held_back(self) -> Numbers:
+        """What the walk-in reserve keeps it from: the first start that it would have without, and from when that is near."""
+        start = earliest(self.draft, replace(self.box, soon=None), self.lo, self.hi)
+        assert start is not None
+        return self.line_at(start) | {"walk_in_from": start - self.draft.policy.walk_in_within_s}
+
+    def line_at(self, start: int) -> Numbers:
+        """The walk-in reserve, and how many GPUs are booked ahead where that is most in a box from `start` on."""
+        policy, nominal = self.draft.policy, self.draft.nominal
+        line = walk_in.line(policy, nominal)
+        steps = self.draft.limits.steps(walk_in.AHEAD)
+        at, left = walk_in.tightest(steps, start, start + self.ask.duration_s)
+        return {
+            "walk_in_gpus": nominal - line,
+            "walk_in_within_s": policy.walk_in_within_s,
+            "ahead_limit_gpus": line,
+            "ahead_gpus": line - left,
+            "ahead_at": at,
+        }
 
     def left_at(self, instant: int) -> int:
         row = self.draft.account(self.ask.company)

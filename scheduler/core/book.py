@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.core import reserve
+from scheduler.core import reserve, walk_in
 from scheduler.core.budget import Standing
 from scheduler.core.codec import Item
 from scheduler.core.contention import calm
@@ -30,7 +30,7 @@ class Book:
     """`leases` has those that block the calendar: scheduled, running, and ended ones until their gap is over.
 
     `free` has a row a node, in order of their ids: its capacity less what is booked, below zero where capacity was
-    lost. `limits` has what the reserve and each company's quota leave.
+    lost. `limits` has what the reserve, the walk-in reserve and each company's quota leave.
     """
 
     policy: Policy
@@ -96,7 +96,7 @@ class Book:
             accounts={},
             standings={},
             free=Profiles.flat([node.capacity for node in known.values()]),
-            limits=Profiles.flat([reserve.unreserved(policy, capacity)]),
+            limits=Profiles.flat([reserve.unreserved(policy, capacity), walk_in.line(policy, sum(good_day))]),
             waiting=Waiting(),
             fair=UNSHARED,
             calm=Profiles.flat([calm(policy, capacity) or 0]),

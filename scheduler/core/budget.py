@@ -36,12 +36,17 @@ class Standing:
         waits = lease.state is State.SCHEDULED
         return Standing(
             booked=tuple(
-                had + sign * within(lease, period.begins_at, period.ends_at)
+                had + sign * within(lease, period.begins_at, period.ends_at) if _meets(lease, period) else had
                 for had, period in zip(self.booked, quota.periods, strict=True)
             ),
             ahead_gpu_seconds=self.ahead_gpu_seconds + (sign * box(lease) if waits else 0),
             waiting=self.waiting + (sign if waits else 0),
         )
+
+
+def _meets(lease: Lease, period: Period) -> bool:
+    """Whether its box has a part in the period, which few of a company's periods have."""
+    return period.begins_at < (lease.ends_at or 0) and period.ends_at > (lease.starts_at or 0)
 
 
 def left(quota: Quota, standing: Standing) -> Iterator[tuple[int, int, int]]:

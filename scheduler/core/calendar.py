@@ -13,6 +13,7 @@ from scheduler.core.book import Book, Draft
 from scheduler.core.budget import Windows, left, starts
 from scheduler.core.compiled import choose, rows, search
 from scheduler.core.model import CompanyId, Gang, Instant, Shape
+from scheduler.core.walk_in import AHEAD
 
 Plane = Book | Draft
 
@@ -27,9 +28,12 @@ class Box:
     limits: NDArray[np.int64]
     windows: Windows | None = None
     """The only starts that its company's budget leaves it; None for all."""
+    soon: int | None = None
+    """A later start than that is held to the walk-in reserve; None where none is."""
 
     @classmethod
-    def of(cls, plane: Plane, company: CompanyId, shape: Shape, duration_s: int) -> "Box":
+    def of(cls, plane: Plane, company: CompanyId, shape: Shape, duration_s: int, *, soon: int | None = None) -> "Box":
+        """`soon` is what `scheduler.core.walk_in` says of it; without it nothing is held to the walk-in reserve."""
         found = [plane.accounts[company]] if company in plane.accounts else []
         if plane.policy.reserve_ppm and (row := plane.reserve(duration_s, shape.gpus)) >= 0:
             found.append(row)
@@ -37,11 +41,17 @@ class Box:
         if company in plane.standings and (quota := plane.quotas[company]).periods:
             windows = starts(left(quota, plane.standings[company]), shape.gpus, duration_s)
         limits = np.array(found, np.int64)
-        return cls(shape=shape, duration_s=duration_s, gap_s=plane.policy.gap_s, limits=limits, windows=windows)
+        return cls(
+            shape=shape, duration_s=duration_s, gap_s=plane.policy.gap_s, limits=limits, windows=windows, soon=soon
+        )
 
     def unlimited(self) -> "Box":
         """The same under no limit."""
-        return replace(self, limits=np.empty(0, np.int64), windows=None)
+        return replace(self, limits=np.empty(0, np.int64), windows=None, soon=None)
+
+    def promised_by(self, start: int, last: int) -> int:
+        """Up to when it may be promised, if it could start at `start`: what is not booked ahead is not made so."""
+        return last if self.soon is None or start > self.soon else min(last, self.soon)
 
 
 def earliest(plane: Plane, box: Box, lo: int, hi: int) -> Instant | None:
@@ -86,6 +96,17 @@ def _start(plane: Plane, box: Box, lo: int, hi: int, *, latest: bool) -> Instant
 
 
 def _inside(plane: Plane, box: Box, lo: int, hi: int, *, latest: bool) -> Instant | None:
+    if box.soon is None or hi <= box.soon:
+        return _searched(plane, box, lo, hi, latest=latest)
+    ahead = replace(box, limits=np.append(box.limits, AHEAD))
+    parts = (box, lo, box.soon), (ahead, max(lo, box.soon + 1), hi)
+    for one, first, last in reversed(parts) if latest else parts:
+        if first <= last and (found := _searched(plane, one, first, last, latest=latest)) is not None:
+            return found
+    return None
+
+
+def _searched(plane: Plane, box: Box, lo: int, hi: int, *, latest: bool) -> Instant | None:
     gang = isinstance(box.shape, Gang)
     found = search.start(
         plane.free.arrays,

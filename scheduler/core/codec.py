@@ -42,6 +42,7 @@ _INSTANTS = (
     "start",
     "start_by",
     "promised_start",
+    "granted_at",
     "slipped_from",
     "starts_at",
     "ends_at",
@@ -233,6 +234,8 @@ def _policy(policy: Policy) -> Json:
 
 
 _SELDOM = (
+    "walk_in_ppm",
+    "walk_in_within_s",
     "loss_grace_s",
     "extension_closes_s",
     "contended",

@@ -36,9 +36,9 @@ def changed(
 
 
 def settled(lease: Lease, periods: Periods) -> Iterator[tuple[Period | None, Charge]]:
-    """What became of a stopped lease's box, account by account."""
+    """What became of a stopped lease's box, in each account that it has a part in."""
     rest = charge(lease)
-    for period in () if lease.is_spot else periods:
+    for period in _meeting(lease, periods):
         part = charge(lease, period.begins_at, period.ends_at)
         rest = Charge(
             delivered=rest.delivered - part.delivered,
@@ -53,11 +53,19 @@ def _committed(lease: Lease | None, periods: Periods) -> Iterable[tuple[Period |
     if lease is None or lease.state not in HOLDING:
         return
     rest = box(lease)
-    for period in () if lease.is_spot else periods:
+    for period in _meeting(lease, periods):
         part = within(lease, period.begins_at, period.ends_at)
         rest -= part
         yield period, part
     yield None, rest
+
+
+def _meeting(lease: Lease, periods: Periods) -> Iterator[Period]:
+    """Those that its box has a part in: few, however many there are. Spot is outside of any budget."""
+    if lease.is_spot:
+        return
+    since, until = lease.starts_at or 0, lease.ends_at or 0
+    yield from (period for period in periods if period.begins_at < until and period.ends_at > since)
 
 
 def _begin(period: Period | None) -> int | None:

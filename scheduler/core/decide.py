@@ -128,7 +128,7 @@ def _start_at_once(draft: Draft, lease_id: LeaseId, now: Instant) -> None:
         return
     soonest = _soonest(draft, now)
     if (lease.start or 0) <= soonest and now < (lease.starts_at or 0):
-        lease = moved_to(draft, lease, max(now, lease.start or 0), min(soonest, (lease.starts_at or 0) - 1))
+        lease = moved_to(draft, lease, max(now, lease.start or 0), min(soonest, (lease.starts_at or 0) - 1), now)
     if (lease.starts_at or 0) <= soonest:
         lease = replace(lease, promised_start=lease.starts_at)
     draft.put(lease)
@@ -207,12 +207,15 @@ def _without(case: Case, obstacle: Obstacle, beyond: Instant | None = None) -> Q
     draft, ask, numbers = case.draft, case.ask, case.numbers()
     if obstacle == "capacity":
         numbers |= case.out_of_service(case.hi + ask.duration_s)
+    if obstacle == "walk_in":
+        numbers |= case.held_back()
     if beyond is not None:
         numbers |= share_numbers(draft, ask.company, beyond)
     if ask.queue:
         return Queued(code=_WAITS[obstacle], numbers=numbers, first_fit=first_fit(draft, ask, case.lo))
     numbers |= {"waits_for": obstacle} | case.instead().of_asked()
-    return Refusal(code=Code.NO_START_IN_WINDOW, numbers=numbers)
+    code = Code.WALK_IN_RESERVED if obstacle == "walk_in" else Code.NO_START_IN_WINDOW
+    return Refusal(code=code, numbers=numbers)
 
 
 _WAITS: Mapping[Obstacle, Code] = {
@@ -220,6 +223,7 @@ _WAITS: Mapping[Obstacle, Code] = {
     "budget": Code.WAITS_FOR_BUDGET,
     "ahead": Code.WAITS_FOR_AHEAD,
     "share": Code.WAITS_FOR_SHARE,
+    "walk_in": Code.WAITS_FOR_WALK_IN,
     "capacity": Code.WAITS_FOR_CAPACITY,
 }
 
@@ -238,7 +242,8 @@ def _pencilled(case: Case, start: Instant) -> Promise | Instant:
     """The promise of an ask that could start at `start`; or where that is above its company's share."""
     promised, slot = start, start
     if case.ask.movable and not _at_once(case, start):
-        promised, slot = RULES[case.draft.policy.rule].pencil(case.draft, case.box, start, case.hi)
+        last = case.box.promised_by(start, case.hi)
+        promised, slot = RULES[case.draft.policy.rule].pencil(case.draft, case.box, start, last)
     found = case.beyond_share(case.ask.shape.gpus, start, slot)
     if found is not None and slot > start:
         slot, found = start, case.beyond_share(case.ask.shape.gpus, start, start)
@@ -268,6 +273,8 @@ def _promise(case: Case, start: Instant, promised: Instant, slot: Instant) -> Pr
             numbers["waits_for"] = case.waited_for(start)
             if numbers["waits_for"] == "capacity":
                 numbers |= case.out_of_service(start + ask.duration_s)
+            elif numbers["waits_for"] == "walk_in":
+                numbers |= case.line_at(start - 1)
     end = Instant(slot + ask.duration_s)
     placement = place(draft, ask.shape, slot, end + draft.policy.gap_s, ask.purpose)
     return Promise(
@@ -288,7 +295,7 @@ def _as_many_as_fit(case: Case, wanted: Ask, start: Instant) -> Promise | Instan
 
     most_ = most(fits, wanted.shape.nodes if isinstance(wanted.shape, Gang) else wanted.shape.gpus)
     shape = resized(wanted.shape, max(most_, wanted.min_size or 1))
-    box = Box.of(case.draft, wanted.company, shape, wanted.duration_s)
+    box = Box.of(case.draft, wanted.company, shape, wanted.duration_s, soon=case.box.soon)
     promise = _pencilled(replace(case, ask=replace(wanted, shape=shape), box=box), start)
     if not isinstance(promise, Promise):
         return promise

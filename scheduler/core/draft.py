@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from scheduler.core import reserve
+from scheduler.core import reserve, walk_in
 from scheduler.core.budget import Standing
 from scheduler.core.codec import Item
 from scheduler.core.compiled import choose
@@ -20,6 +20,7 @@ from scheduler.core.quota import HOLDING, Quota
 from scheduler.core.reserve import RESERVE
 from scheduler.core.shares import Group, Share, Uses
 from scheduler.core.tally import changes
+from scheduler.core.walk_in import AHEAD, is_ahead
 
 if TYPE_CHECKING:
     from scheduler.core.book import Book
@@ -117,6 +118,7 @@ class Draft:
                 gap_s=self.policy.gap_s,
                 limit=self.account(lease.company),
                 reserve=RESERVE if lease.id in self.reserved else -1,
+                ahead=AHEAD if is_ahead(self.policy, lease) else -1,
                 nodes=self.rows,
             )
 
@@ -157,6 +159,7 @@ class Draft:
         largest, self.good_day = max(self.good_day, default=0), reserve.good_day(self.nodes.values())
         self.out_of_service = reserve.out_of_service(self.nodes.values())
         nominal, self.nominal = self.nominal, sum(self.good_day)
+        self.limits.shift(AHEAD, walk_in.line(self.policy, self.nominal) - walk_in.line(self.policy, nominal))
         if self.policy.reserve_ppm and nominal != self.nominal:
             self._reserve_again()
         if largest != self.good_day[0]:
@@ -252,6 +255,8 @@ class Draft:
             self.limits.add(self.account(lease.company), start, stop, sign * lease.gpus)
             if lease.id in self.reserved:
                 self.limits.add(RESERVE, start, stop, sign * lease.gpus)
+            if is_ahead(self.policy, lease):
+                self.limits.add(AHEAD, start, stop, sign * lease.gpus)
             if (standing := self.standings.get(lease.company)) is not None:
                 self._standings[lease.company] = standing.changed(self.quotas[lease.company], lease, -sign)
 

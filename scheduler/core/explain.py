@@ -20,7 +20,9 @@ from scheduler.core.model import (
     Verdict,
 )
 
-INSTANTS = frozenset({"earliest_start", "furthest_start", "budget_ends", "contended_at", "idle_at"})
+INSTANTS = frozenset(
+    {"earliest_start", "furthest_start", "budget_ends", "contended_at", "ahead_at", "walk_in_from", "idle_at"}
+)
 """The numbers that are instants."""
 
 LARGEST = frozenset({"largest_gang_nodes", "largest_gpus"})
@@ -94,6 +96,8 @@ def _queued(queued: Queued, ask: Ask) -> str:
     if queued.first_fit is not None:
         outlook = f"it would fit at {words.time(queued.first_fit)} if nobody waited before it"
     again = "a lease ends or a node is back" if "out_of_service" in numbers else "a lease ends"
+    if "walk_in_from" in numbers:
+        again += f", and from {words.time(int(numbers['walk_in_from']))} on, when that is near enough"
     return (
         f"Queued: no start {_window(ask)} fits {words.shape(ask.shape)} for {words.span(ask.duration_s)}, because "
         f"{_full(numbers, ask)}; as things are, {outlook}; it is decided again whenever {again}, so wait, or cancel it "
@@ -109,6 +113,8 @@ def _no_start(numbers: Numbers, ask: Ask) -> str:
         options.append(f"ask for at most {_largest(int(numbers['largest_gpus_now']), ask)} then")
     if "longest_s_now" in numbers:
         options.append(f"ask for at most {words.span(int(numbers['longest_s_now']))} then")
+    if "walk_in_from" in numbers:
+        options.append(f"ask again from {words.time(int(numbers['walk_in_from']))} on, when that is near enough")
     options.append("let it wait in the queue")
     return (
         f"No start {_window(ask)} fits {words.shape(ask.shape)} for {words.span(ask.duration_s)}, because {_full(numbers, ask)}: "
@@ -215,6 +221,12 @@ def _full(numbers: Numbers, ask: Ask) -> str:
             f"{ask.company} would have more than its share of pool {ask.pool}, {words.counted(numbers['share_gpus'], 'GPU')}, from "
             f"{words.time(int(numbers['contended_at']))} on, where others may want them ({numbers['share_held_gpus']} held or "
             f"booked then), and it is not its turn yet"
+        )
+    if numbers["waits_for"] == "walk_in":
+        return (
+            f"pool {ask.pool} keeps {words.counted(numbers['walk_in_gpus'], 'GPU')} for starts within "
+            f"{words.span(int(numbers['walk_in_within_s']))} and lets {numbers['ahead_limit_gpus']} be booked further ahead, of "
+            f"which {numbers['ahead_gpus']} are taken at {words.time(int(numbers['ahead_at']))}"
         )
     if numbers["waits_for"] == "spot":
         return "its GPUs are those of spot leases, which are told their notice before they are preempted"

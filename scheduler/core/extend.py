@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from scheduler.core import preemption
+from scheduler.core import above, preemption
+from scheduler.core.above import Rivals
 from scheduler.core.ahead import first
 from scheduler.core.book import Book
 from scheduler.core.budget import lasts, left
@@ -24,12 +25,12 @@ from scheduler.core.quota import FOR_EVER
 from scheduler.core.reserve import RESERVE
 from scheduler.core.shapes import most
 from scheduler.core.spares import make_way, stands_on
+from scheduler.core.walk_in import AHEAD, soon_of
 
 EXTENDABLE = frozenset({State.SCHEDULED, State.ACTIVE})
 """The states in which a lease may be given another end."""
 
-
-What = Literal["horizon", "quota", "longest", "budget", "reserve", "drain", "promise", "capacity"]
+What = Literal["horizon", "quota", "longest", "budget", "reserve", "share", "walk_in", "drain", "promise", "capacity"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,13 +95,18 @@ def closed_at(lease: Lease, policy: Policy, now: Instant) -> Instant | None:
     return None
 
 
-def extend(book: Book, lease_id: LeaseId, until: int, now: Instant, *, partly: bool = False) -> Extended | NotExtended:
-    """The lease until then; with `partly`, as long as possible up to then. The lease is scheduled or active."""
+def extend(
+    book: Book, lease_id: LeaseId, until: int, now: Instant, *, partly: bool = False, rivals: Rivals | None = None
+) -> Extended | NotExtended:
+    """The lease until then; with `partly`, as long as possible up to then. The lease is scheduled or active.
+
+    `rivals` as `core.above` takes them.
+    """
     lease = book.leases[lease_id]
     assert lease.ends_at is not None
-    found = _on_its_own(book, lease, until, now)
+    found = _on_its_own(book, lease, until, now, rivals)
     if lease.state is State.SCHEDULED and (found.obstacle is not None or found.moves):
-        anywhere = _on_any(book, lease, until, now)
+        anywhere = _on_any(book, lease, until, now, rivals)
         found = max(found, anywhere, key=lambda one: (_end(one), -len(one.moves)))
     longest_s = _end(found) - lease.ends_at
     if found.obstacle is None or (partly and longest_s > 0):
@@ -113,11 +119,11 @@ def _end(found: Extended) -> int:
     return found.lease.ends_at
 
 
-def _on_its_own(book: Book, lease: Lease, until: int, now: Instant) -> Extended:
+def _on_its_own(book: Book, lease: Lease, until: int, now: Instant, rivals: Rivals | None) -> Extended:
     """As far as `until`, on the nodes that it has."""
     draft = preemption.opened(Draft(book), now)
     draft.lift(lease.id)
-    way = _Way(draft=draft, lease=lease, limit=_limit(draft, book, lease, now), now=now)
+    way = _Way(draft=draft, lease=lease, limit=_limit(draft, book, lease, now, rivals), now=now)
     end, short = way.cleared(until)
     obstacle = None
     if end < until:
@@ -126,12 +132,12 @@ def _on_its_own(book: Book, lease: Lease, until: int, now: Instant) -> Extended:
     return _sealed(book, draft, lease, stretched(lease, reached), obstacle)
 
 
-def _on_any(book: Book, lease: Lease, until: int, now: Instant) -> Extended:
+def _on_any(book: Book, lease: Lease, until: int, now: Instant, rivals: Rivals | None) -> Extended:
     """As far as `until` at its own start, on any nodes, as many as possible of them those that it has."""
     assert lease.ends_at is not None
     draft = preemption.opened(Draft(book), now)
     draft.lift(lease.id)
-    limit = _limit(draft, book, lease, now)
+    limit = _limit(draft, book, lease, now, rivals)
     start, end = max(now, lease.starts_at or 0), lease.ends_at
     box = Box.of(draft, lease.company, lease.shape, end - start).unlimited()
     goal = min(until, limit.at)
@@ -212,14 +218,18 @@ class _Way:
         return Obstacle(what="promise" if promised else "capacity", at=Instant(at), leases=tuple(sorted(promised)))
 
 
-def _limit(draft: Draft, book: Book, lease: Lease, now: Instant) -> Obstacle:
-    """What nobody can make way for: the horizon, the company's quota and the reserve; from then on one of them holds."""
+def _limit(draft: Draft, book: Book, lease: Lease, now: Instant, rivals: Rivals | None) -> Obstacle:
+    """What nobody can make way for: the horizon, the company's quota and share, and the reserves; from then on one holds."""
     assert lease.ends_at is not None
     horizon = max(now + draft.policy.horizon_s, lease.ends_at)
     quota = draft.limits.steps(draft.account(lease.company)).lasting(lease.ends_at, lease.gpus, FOR_EVER)
     ends: list[tuple[int, What]] = [(horizon, "horizon"), (quota, "quota"), *_by_its_quota(draft, lease)]
     if draft.policy.reserve_ppm:
         ends.append((_reserve_allows(draft, book, lease, now), "reserve"))
+    ends.append((above.lasts(draft, book, lease, now, rivals), "share"))
+    if (soon := soon_of(draft.policy, lease, now)) is not None:
+        ahead = draft.limits.steps(AHEAD)
+        ends.append((ahead.lasting(max(lease.ends_at, soon), lease.gpus, FOR_EVER), "walk_in"))
     at, what = min(ends, key=lambda end: end[0])
     return Obstacle(what=what, at=Instant(at))
 

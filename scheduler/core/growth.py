@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from scheduler.core.above import Rivals
 from scheduler.core.book import Book
 from scheduler.core.calendar import free_over
 from scheduler.core.lease import resized_at
@@ -14,6 +15,7 @@ from scheduler.core.model import Gang, Instant, Lease, LeaseId, NodeId, Purpose,
 from scheduler.core.reserve import RESERVE
 from scheduler.core.resize import Resized, Scarce, grow, shrink
 from scheduler.core.shapes import most, size_of
+from scheduler.core.walk_in import AHEAD, is_ahead, soon_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +63,9 @@ def resize(
     now: Instant,
     ready: Mapping[NodeId, int] | None = None,
     bounds: Bounds = Bounds(),
+    rivals: Rivals | None = None,
 ) -> Resized | NotGrown | TooSmall:
-    """The lease with another size than it has; `ready` as `core.resize.grow` takes it."""
+    """The lease with another size than it has; `ready` and `rivals` as `core.resize.grow` takes them."""
     lease = book.leases[lease_id]
     if size < size_of(lease.shape):
         return TooSmall(smallest=bounds.least) if size < bounds.least else shrink(book, lease_id, size, now)
@@ -70,10 +73,10 @@ def resize(
         return NotGrown(obstacle="purpose", largest=size_of(lease.shape))
     if bounds.most is not None and size > bounds.most:
         return NotGrown(obstacle="max", largest=bounds.most)
-    found = grow(book, lease_id, size, now, ready)
+    found = grow(book, lease_id, size, now, ready, rivals)
     if isinstance(found, Resized):
         return found
-    hidden = found.obstacle == "budget"  # which no calendar shows
+    hidden = found.obstacle in ("budget", "share")  # which no calendar shows
     free = None if hidden else way(book, lease, size, found.obstacle, now)
     return NotGrown(obstacle=found.obstacle, largest=found.largest, way=free)
 
@@ -82,10 +85,10 @@ def way(book: Book, lease: Lease, size: int, obstacle: Scarce, now: Instant) -> 
     """What the calendar has against so much more beside the lease; None for nothing: then GPUs are not proved empty yet."""
     first = resized_at(lease, now) if lease.state is State.ACTIVE else max(now, lease.starts_at or 0)
     more, last = size - size_of(lease.shape), (lease.stops_at or 0) + book.policy.gap_s
-    at = first + most(lambda much: _has_room(book, lease, more, first, first + much), last - first)
+    at = first + most(lambda much: _has_room(book, lease, more, first, first + much, now), last - first)
     if at >= last:
         return None
-    clear = last - most(lambda much: _has_room(book, lease, more, last - much, last), last - first)
+    clear = last - most(lambda much: _has_room(book, lease, more, last - much, last, now), last - first)
     found = Way(at=Instant(at), clear=Instant(clear) if clear < (lease.stops_at or 0) else None)
     if at == first:
         return found
@@ -93,12 +96,15 @@ def way(book: Book, lease: Lease, size: int, obstacle: Scarce, now: Instant) -> 
     return replace(found, leases=_starting(book, lease, at, obstacle), drains=tuple(drains))
 
 
-def _has_room(book: Book, lease: Lease, more: int, start: int, end: int) -> bool:
+def _has_room(book: Book, lease: Lease, more: int, start: int, end: int, now: Instant) -> bool:
     """Whether so much more fits beside everybody in `[start, end)`, of which what is after the stop is the gap alone."""
     unit = lease.shape.gpus_per_node if isinstance(lease.shape, Gang) else 1
     limits = [book.accounts[lease.company], *([RESERVE] if lease.id in book.reserved else [])]
     stop = min(end, lease.stops_at or 0)
     if start < stop and any(book.limits.least(limit, start, stop) < more * unit for limit in limits):
+        return False
+    soon = soon_of(book.policy, lease, now)
+    if soon is not None and max(start, soon) < stop and book.limits.least(AHEAD, max(start, soon), stop) < more * unit:
         return False
     free = free_over(book, start, end)
     if not isinstance(lease.shape, Gang):
@@ -114,4 +120,6 @@ def _starting(book: Book, lease: Lease, at: int, obstacle: Scarce) -> tuple[Leas
         found = [other for other in found if other.company == lease.company]
     elif obstacle == "reserve":
         found = [other for other in found if other.id in book.reserved]
+    elif obstacle == "walk_in":
+        found = [other for other in found if is_ahead(book.policy, other)]
     return tuple(sorted(other.id for other in found))

@@ -6,6 +6,7 @@ from scheduler.core.book import Draft
 from scheduler.core.calendar import Box, earliest
 from scheduler.core.model import Ask, Gang, Instant, Shape, Total
 from scheduler.core.shapes import most, resized, size_of
+from scheduler.core.walk_in import soon
 
 _Numbers = dict[str, int | str]
 
@@ -85,4 +86,5 @@ class Instead:
         return in_horizon and self._earliest(shape, duration_s, self.lo, self.lo) is not None
 
     def _earliest(self, shape: Shape, duration_s: int, lo: int, hi: int) -> Instant | None:
-        return earliest(self.draft, Box.of(self.draft, self.ask.company, shape, duration_s), lo, hi)
+        near = soon(self.draft.policy, self.now)
+        return earliest(self.draft, Box.of(self.draft, self.ask.company, shape, duration_s, soon=near), lo, hi)

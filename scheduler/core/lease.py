@@ -74,6 +74,7 @@ def advance(lease: Lease, to: State, cause: Cause, now: Instant) -> Lease:
             return replace(
                 moved,
                 promised_start=None,
+                granted_at=None,
                 slipped_from=None,
                 starts_at=None,
                 ends_at=None,
@@ -90,13 +91,16 @@ def queued(lease_id: LeaseId, ask: Ask, asked_at: Instant) -> Lease:
     return Lease(**_said(lease_id, ask, asked_at), shape=ask.shape, state=State.QUEUED)
 
 
-def scheduled(lease_id: LeaseId, ask: Ask, asked_at: Instant, promise: Promise) -> Lease:
+def scheduled(
+    lease_id: LeaseId, ask: Ask, asked_at: Instant, promise: Promise, granted_at: Instant | None = None
+) -> Lease:
     """The lease of an ask with the promise's slot and placement."""
     return Lease(
         **_said(lease_id, ask, asked_at),
         shape=promise.shape or ask.shape,
         state=State.SCHEDULED,
         promised_start=promise.promised,
+        granted_at=granted_at,
         starts_at=promise.start,
         ends_at=promise.end,
         stops_at=promise.end if promise.stop is None else promise.stop,

@@ -71,6 +71,8 @@ class Cause(StrEnum):
     """The same, where it was its company's quota that a queued ask waited for."""
     SHARE = "share"
     """It was its company's turn, where a queued ask waited for its share."""
+    WALK_IN = "walk_in"
+    """Its start is near by now, where a queued ask waited for what the walk-in reserve leaves."""
     STARTED = "started"
     EXPIRED = "expired"
     RELEASED = "released"
@@ -185,6 +187,8 @@ class Lease:
     min_size: int | None = None
     tier: Tier = Tier.RESERVED
     promised_start: Instant | None = None
+    granted_at: Instant | None = None
+    """When its start was decided, if it came out of the queue where that counts; else that was when it was asked for."""
     slipped_from: Instant | None = None
     """What it was promised before capacity was lost, while it is promised something later."""
     starts_at: Instant | None = None
@@ -260,7 +264,8 @@ class Policy:
 
     `rule` is a name in `scheduler.core.rules`. `slack_ppm` is the part of its box, in millionths, by which an ask may
     be promised later than its earliest start. Boxes over `reserve_over_s` together never take more than the pool less
-    `reserve_ppm` of it. With `seniority_s`, what waits longer than that goes first. A promise slips for lost capacity
+    `reserve_ppm` of it; those booked more than `walk_in_within_s` ahead never more than the pool less `walk_in_ppm` of it.
+    With `seniority_s`, what waits longer than that goes first. A promise slips for lost capacity
     only once that was lost for `loss_grace_s`: most of it comes back. An active lease is extended until
     `extension_closes_s` before its end. `contended` is a name in `scheduler.core.contention`: what an instant is at which
     shares count, for one of its rules where more than `contended_ppm` of the pool is booked. What was used is worth half
@@ -275,6 +280,8 @@ class Policy:
     slack_ppm: int = 50_000
     reserve_ppm: int = 0
     reserve_over_s: int = 0
+    walk_in_ppm: int = 0
+    walk_in_within_s: int = 3600
     seniority_s: int | None = None
     loss_grace_s: int = 300
     extension_closes_s: int = 600
@@ -300,6 +307,8 @@ class Code(StrEnum):
     """Its company has booked as much ahead as it may."""
     WAITS_FOR_SHARE = "waits_for_share"
     """It would lift its company above its share of the pool where that is contended."""
+    WAITS_FOR_WALK_IN = "waits_for_walk_in"
+    """It would take of what is kept for starts within the hour, or what the pool's policy says instead."""
     WAITS_FOR_IDLE = "waits_for_idle_gpus"
     """Spot: no GPUs are idle for long enough."""
     NEVER_FITS = "never_fits"
@@ -309,6 +318,7 @@ class Code(StrEnum):
     BUDGET_EXCEEDED = "budget_exceeded"
     TOO_MANY_OPEN = "too_many_open"
     NO_START_IN_WINDOW = "no_start_in_window"
+    WALK_IN_RESERVED = "walk_in_reserved"
     NO_IDLE_GPUS = "no_idle_gpus"
     SPOT_NOT_OFFERED = "spot_not_offered"
 

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from scheduler.core import codec, outcomes
+from scheduler.core.above import Rivals
 from scheduler.core.book import Book
 from scheduler.core.codec import Json, text
 from scheduler.core.decide import Decided, decide
@@ -67,10 +68,17 @@ def of_start(book: Book, move: Move, given: Mapping[NodeId, int], now: Instant, 
 
 
 def of_extension(
-    book: Book, lease_id: LeaseId, until: int, now: Instant, found: Extended | NotExtended, *, partly: bool = False
+    book: Book,
+    lease_id: LeaseId,
+    until: int,
+    now: Instant,
+    found: Extended | NotExtended,
+    *,
+    partly: bool = False,
+    rivals: Rivals | None = None,
 ) -> Record:
     """That of a lease which was to get a later end, and what was found to be possible."""
-    inputs: Json = {"lease": lease_id, "until": until} | ({"partly": True} if partly else {})
+    inputs: Json = {"lease": lease_id, "until": until} | ({"partly": True} if partly else {}) | _rivals(rivals)
     return _record(EXTEND, book, now, inputs, outcomes.extended(book, found, lease_id))
 
 
@@ -89,12 +97,17 @@ def of_resize(
     *,
     ready: Mapping[NodeId, int],
     bounds: Bounds,
+    rivals: Rivals | None = None,
 ) -> Record:
     """That of a lease which was to get another size, where nodes could really give only so many."""
-    inputs: Json = {"lease": lease_id, "size": size, "ready": dict(ready), "min": bounds.least}
+    inputs: Json = {"lease": lease_id, "size": size, "ready": dict(ready), "min": bounds.least, **_rivals(rivals)}
     if bounds.most is not None:
         inputs["max"] = bounds.most
     return _record(RESIZE, book, now, inputs, outcomes.resized(book, found, lease_id))
+
+
+def _rivals(rivals: Rivals | None) -> Json:
+    return {} if rivals is None else {"rivals": sorted(rivals)}
 
 
 def digest(book: Book, kind: str, inputs: str, now: Instant) -> str:
@@ -147,7 +160,8 @@ def _extend_again(book: Book, inputs: Json, now: Instant) -> Json:
     if "second" in inputs:
         return _closed(book, inputs)
     lease_id = LeaseId(inputs["lease"])
-    found = extend(book, lease_id, inputs["until"], now, partly=inputs.get("partly", False))
+    rivals = inputs.get("rivals")
+    found = extend(book, lease_id, inputs["until"], now, partly=inputs.get("partly", False), rivals=rivals)
     return outcomes.extended(book, found, lease_id)
 
 
@@ -160,7 +174,7 @@ def _closed(book: Book, inputs: Json) -> Json:
 def _resize_again(book: Book, inputs: Json, now: Instant) -> Json:
     """Before bounds were kept, only what they allowed was."""
     lease_id, bounds = LeaseId(inputs["lease"]), Bounds(least=inputs.get("min", 1), most=inputs.get("max"))
-    found = resize(book, lease_id, inputs["size"], now, inputs["ready"], bounds)
+    found = resize(book, lease_id, inputs["size"], now, inputs["ready"], bounds, inputs.get("rivals"))
     return outcomes.resized(book, found, lease_id)
 
 

@@ -15,7 +15,7 @@ from scheduler.core.lease import queued
 from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, Queued, Refusal, State, Tier
 from scheduler.core.owed import give_back
 from scheduler.core.repair import Repaired, repair
-from scheduler.core.rules import moved_to, moves_earlier, pencilled, pull_all
+from scheduler.core.rules import moved_to, moves_earlier, pencilled, pull_in_turn
 from scheduler.core.serving import Queue
 
 
@@ -155,16 +155,18 @@ def soonest(book: Book, lease: Lease, now: Instant) -> Instant | None:
     if not lease.waits or not moves_earlier(book.policy.rule):
         return lease.starts_at
     lo = max(now + lease.notice_s, lease.start or 0)
-    return moved_to(preemption.opened(Draft(book), now), lease, lo, (lease.starts_at or 0) - 1).starts_at
+    return moved_to(preemption.opened(Draft(book), now), lease, lo, (lease.starts_at or 0) - 1, now).starts_at
 
 
 def expectation(book: Book, queue: Queue, now: Instant) -> Expectation:
-    """A re-plan in which each that waits, in order of arrival, is pulled to its earliest slot, and queued asks come last."""
+    """A re-plan in which each that waits is pulled to its earliest slot, and queued asks come last: in order of arrival or,
+    where shares count, of their companies' turns.
+    """
     draft = preemption.opened(Draft(book), now)
     if moves_earlier(book.policy.rule):
-        pull_all(draft, now)
+        pull_in_turn(draft, now)
     starts = {lease.id: lease.starts_at for lease in draft.leases.values() if lease.state is State.SCHEDULED}
-    starts |= _queue_up(draft, queue, now)
+    starts |= _queue_up(draft, serving.in_turn(draft, queue, now), now)
     return Expectation(starts=starts, book=draft.seal())
 
 

@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.core import preemption
+from scheduler.core import above, preemption
+from scheduler.core.above import Rivals
 from scheduler.core.book import Book
 from scheduler.core.budget import grows, left
 from scheduler.core.calendar import Box, Plane, fits, free_over
@@ -23,8 +24,9 @@ from scheduler.core.model import Gang, Instant, Lease, LeaseId, Node, NodeId, Pl
 from scheduler.core.placement import kept, place_on
 from scheduler.core.reserve import RESERVE
 from scheduler.core.shapes import most, resized, size_of
+from scheduler.core.walk_in import AHEAD, soon_of
 
-Scarce = Literal["quota", "budget", "reserve", "capacity"]
+Scarce = Literal["quota", "budget", "reserve", "share", "walk_in", "capacity"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,17 +71,22 @@ def shrink(book: Book, lease_id: LeaseId, size: int, now: Instant) -> Resized:
 
 
 def grow(
-    book: Book, lease_id: LeaseId, size: int, now: Instant, ready: Mapping[NodeId, int] | None = None
+    book: Book,
+    lease_id: LeaseId,
+    size: int,
+    now: Instant,
+    ready: Mapping[NodeId, int] | None = None,
+    rivals: Rivals | None = None,
 ) -> Resized | NotResized:
     """The lease with more nodes or GPUs, `size` of them, beside everybody else's slots for the rest of its box.
 
     `ready` says how many GPUs the nodes in it can really give to one that runs at this moment, where that is less than the
-    calendar has.
+    calendar has; `rivals` as `core.above` takes them.
     """
     lease = book.leases[lease_id]
     if lease.state is State.ACTIVE:
-        return _more_of_running(book, lease, size, now, ready)
-    return _more_of_scheduled(book, lease, size, now)
+        return _more_of_running(book, lease, size, now, ready, rivals)
+    return _more_of_scheduled(book, lease, size, now, rivals)
 
 
 def _kept_total(lease: Lease, size: int) -> Placement:
@@ -115,7 +122,7 @@ def _island(node: Node | None) -> tuple[str, str]:
 
 
 def _more_of_running(
-    book: Book, lease: Lease, size: int, now: Instant, ready: Mapping[NodeId, int] | None
+    book: Book, lease: Lease, size: int, now: Instant, ready: Mapping[NodeId, int] | None, rivals: Rivals | None
 ) -> Resized | NotResized:
     draft = Draft(book)
     start, end = resized_at(lease, now), (lease.stops_at or 0) + draft.policy.gap_s
@@ -129,7 +136,8 @@ def _more_of_running(
         room = int((free >= unit).sum())
     else:
         room = int(free.sum())
-    obstacle, more = _scarcest(draft, lease, start, {"capacity": room}, unit)
+    ahead = _ahead(draft, lease, start, now, unit)
+    obstacle, more = _scarcest(draft, book, lease, start, {"capacity": room, **ahead}, rivals)
     if size > has + more:
         return NotResized(obstacle=obstacle, largest=has + more)
     added = place_on(draft, free, resized(lease.shape, size - has), (start, end), lease.purpose, lease.placement)
@@ -161,11 +169,14 @@ def _free(plane: Plane, lease: Lease, now: Instant) -> NDArray[np.int64]:
     return np.maximum(free_over(plane, resized_at(lease, now), end), 0)
 
 
-def _more_of_scheduled(book: Book, lease: Lease, size: int, now: Instant) -> Resized | NotResized:
+def _more_of_scheduled(
+    book: Book, lease: Lease, size: int, now: Instant, rivals: Rivals | None
+) -> Resized | NotResized:
     draft = preemption.opened(Draft(book), now)
     start, stop = max(now, lease.starts_at or 0), lease.stops_at or 0
     has = size_of(lease.shape)
-    obstacle, more = _scarcest(draft, lease, start, {}, lease.gpus // has)
+    ahead = _ahead(draft, lease, start, now, lease.gpus // has)
+    obstacle, more = _scarcest(draft, book, lease, start, ahead, rivals)
     draft.lift(lease.id)
     box = Box.of(draft, lease.company, lease.shape, stop - start).unlimited()
     room = most(
@@ -183,9 +194,11 @@ def _more_of_scheduled(book: Book, lease: Lease, size: int, now: Instant) -> Res
     return Resized(lease=after, book=draft.seal(), moves=others)
 
 
-def _scarcest(draft: Draft, lease: Lease, start: int, room: dict[Scarce, int], unit: int) -> tuple[Scarce, int]:
+def _scarcest(
+    draft: Draft, book: Book, lease: Lease, start: int, room: dict[Scarce, int], rivals: Rivals | None
+) -> tuple[Scarce, int]:
     """What there is least of for the lease to grow until it stops, and by how much of its size that is enough."""
-    stop = lease.stops_at or 0
+    stop, unit = lease.stops_at or 0, lease.gpus // size_of(lease.shape)
     found = dict(room)
     found["quota"] = draft.limits.least(draft.account(lease.company), start, stop) // unit
     if lease.company in draft.standings:
@@ -193,8 +206,17 @@ def _scarcest(draft: Draft, lease: Lease, start: int, room: dict[Scarce, int], u
         found["budget"] = grows(budget, lease, start) // unit
     if lease.id in draft.reserved:
         found["reserve"] = draft.limits.least(RESERVE, start, stop) // unit
+    found["share"] = above.grows(draft, book, lease, start, unit, rivals)
     what = min(found, key=lambda one: found[one])
     return what, max(0, found[what])
+
+
+def _ahead(draft: Draft, lease: Lease, start: int, now: Instant, unit: int) -> dict[Scarce, int]:
+    """By how much of its size what is kept for walk-ins lets one that is booked ahead grow, from when that is not near."""
+    soon, stop = soon_of(draft.policy, lease, now), lease.stops_at or 0
+    if soon is None or soon >= stop:
+        return {}
+    return {"walk_in": draft.limits.least(AHEAD, max(start, soon), stop) // unit}
 
 
 def _together(placement: Placement, added: Placement) -> Placement:

@@ -18,7 +18,9 @@ from scheduler.core.contention import NONE
 from scheduler.core.fairness import Ranks
 from scheduler.core.model import PPM, Instant, Lease, State
 from scheduler.core.placement import place
+from scheduler.core.quota import FOR_EVER
 from scheduler.core.sharing import beyond
+from scheduler.core.walk_in import soon, soon_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,11 @@ def move(draft: Draft, now: Instant) -> None:
 def idle(draft: Draft, now: Instant) -> bool:
     """Whether `move` would move nothing."""
     return all(RULES[draft.policy.rule].idle(draft, at) for at in _soonest(draft, now))
+
+
+def _decided_at(draft: Draft, now: Instant) -> Instant:
+    """When it is decided who is moved at `now`, which may be when no spot lease is in the way any more."""
+    return now if draft.yielding is None else draft.yielding.now
 
 
 def _soonest(draft: Draft, now: Instant) -> tuple[Instant, ...]:
@@ -71,7 +78,7 @@ def _start_what_fits(draft: Draft, now: Instant) -> None:
     while place_ < len(turn):
         lease = draft.leases[draft.waiting.keys[turn[place_]][1]]
         start = max(now + lease.notice_s, lease.start or 0)
-        draft.put(_moved(draft, lease, start, start))
+        draft.put(_moved(draft, lease, start, start, _decided_at(draft, now)))
         place_ = _candidate(draft, now, turn, place_ + 1)
 
 
@@ -95,7 +102,9 @@ def _any_fits(draft: Draft, now: Instant) -> bool:
 def _candidate(draft: Draft, now: Instant, turn: NDArray[np.int64], begin: int) -> int:
     """The first place in `turn`, from `begin` on, whose lease may fit earlier than its slot."""
     plane = draft.free.arrays, draft.open, draft.limits.arrays
-    return int(screen.next_to_try(*plane, draft.waiting.table, turn, begin, now))
+    near = soon(draft.policy, _decided_at(draft, now))
+    last = FOR_EVER if near is None else near
+    return int(screen.next_to_try(*plane, draft.waiting.table, turn, begin, now, last))
 
 
 def _nothing_fits(draft: Draft, now: Instant) -> bool:
@@ -127,26 +136,40 @@ def pull_all(draft: Draft, now: Instant) -> None:
         _pull(draft, draft.leases[lease_id], now)
 
 
+def pull_in_turn(draft: Draft, now: Instant) -> None:
+    """The same; where shares count, in the order of the companies' turns."""
+    leases = [draft.leases[lease_id] for _, lease_id in draft.waiting.keys]
+    order = _by_share(draft, now)
+    if order is not None:
+        leases.sort(key=lambda lease: order[draft.accounts[lease.company]])
+    for lease in leases:
+        _pull(draft, lease, now)
+
+
 def _pull(draft: Draft, lease: Lease, now: Instant) -> None:
     lo = max(now + lease.notice_s, lease.start or 0)
-    draft.put(_moved(draft, lease, lo, (lease.starts_at or 0) - 1))
+    draft.put(_moved(draft, lease, lo, (lease.starts_at or 0) - 1, _decided_at(draft, now)))
 
 
-def _moved(draft: Draft, lease: Lease, lo: int, hi: int) -> Lease:
+def _moved(draft: Draft, lease: Lease, lo: int, hi: int, now: Instant) -> Lease:
     """The lease, lifted out, where it may start in `[lo, hi]`. What is beyond its company's share then has the GPUs of spot
     leases of those alone who are more over theirs.
     """
     draft.lift(lease.id)
     if draft.yielding is None or beyond(draft, lease.company, lease.gpus, lo, lo + lease.duration_s) is None:
-        return moved_to(draft, lease, lo, hi)
+        return moved_to(draft, lease, lo, hi, now)
     with draft.yielding.from_more_over(lease.company):
-        return moved_to(draft, lease, lo, hi)
+        return moved_to(draft, lease, lo, hi, now)
 
 
-def moved_to(draft: Draft, lease: Lease, lo: int, hi: int) -> Lease:
-    """The lease, lifted out of the draft, at its earliest start in `[lo, hi]`; as it was if there is none."""
+def moved_to(draft: Draft, lease: Lease, lo: int, hi: int, now: Instant) -> Lease:
+    """The lease, lifted out of the draft, at its earliest start in `[lo, hi]`; as it was if there is none.
+
+    If it is booked ahead it takes nothing of the walk-in reserve for a start that is not near yet: it has its promise.
+    """
     draft.lift(lease.id)
-    box = Box.of(draft, lease.company, lease.shape, lease.duration_s)
+    near = soon_of(draft.policy, lease, now)
+    box = Box.of(draft, lease.company, lease.shape, lease.duration_s, soon=near)
     start = earliest(draft, box, lo, hi)
     return lease if start is None else pencilled(draft, lease, start)
 

@@ -21,6 +21,7 @@ WHY: Mapping[str, str] = {
     Cause.MADE_WAY: "another lease needed those nodes, to be extended or to keep its start",
     Cause.CAPACITY: "something ended, was cancelled or came back, so that it fits",
     Cause.QUOTA: "its company's quota, which it waited for, leaves room for it",
+    Cause.WALK_IN: "its start is near enough by now, or less is booked ahead",
     Cause.SHARE: "its company's share, which it waited for, has room for it, or it was its company's turn",
 }
 """Causes of moves as clauses."""
@@ -199,6 +200,7 @@ NOT_RENEWED: Mapping[str, str] = {
     "longest": "it would be longer than its company's leases may be",
     "budget": "its company's budget has no more left",
     "reserve": "what long leases may take of the pool is taken by then",
+    "walk_in": "what may be booked ahead of the pool is taken by then",
     "drain": "a node that it runs on is taken out of service then",
     "promise": "its GPUs are promised to others then, who have no place on other nodes",
     "capacity": "its GPUs are not free then",

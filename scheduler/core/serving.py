@@ -14,8 +14,9 @@ from scheduler.core.book import Draft
 from scheduler.core.contention import NONE
 from scheduler.core.fairness import Ranks
 from scheduler.core.lease import scheduled
-from scheduler.core.model import Ask, Code, CompanyId, Instant, Lease, LeaseId, Promise, Queued, Verdict
+from scheduler.core.model import Ask, Code, CompanyId, Instant, Lease, LeaseId, Promise, Queued, Tier, Verdict
 from scheduler.core.sharing import Turn, beyond
+from scheduler.core.walk_in import granted_at
 
 Queue = Sequence[tuple[LeaseId, Ask, Instant]]
 """Queued asks in the order of arrival, each with when it was asked."""
@@ -30,11 +31,41 @@ def served(draft: Draft, queue: Queue, now: Instant) -> Served:
     return _Turns(draft, queue, now).run()
 
 
+def in_turn(draft: Draft, queue: Queue, now: Instant) -> Queue:
+    """The queue in the order in which it is expected to be served: where shares count, as if each that is first were
+    granted and the next one looked for then; else as it is.
+    """
+    if draft.policy.contended == NONE:
+        return queue
+    ranks = Ranks.of(draft.fair, draft.leases.values(), draft.policy, now)
+    lines = _lines(queue)
+    turns = [(ranks.rank(company), line[-1][2], company) for company, line in lines.items()]
+    heapq.heapify(turns)
+    found: list[tuple[LeaseId, Ask, Instant]] = []
+    while turns:
+        _, _, company = heapq.heappop(turns)
+        one = lines[company].pop()
+        found.append(one)
+        if one[1].tier is Tier.RESERVED:
+            ranks.grant(company, decide.at_least(one[1]).shape.gpus, one[1].duration_s)
+        if lines[company]:
+            heapq.heappush(turns, (ranks.rank(company), lines[company][-1][2], company))
+    return found
+
+
+def _lines(queue: Queue) -> dict[CompanyId, list[tuple[LeaseId, Ask, Instant]]]:
+    """By company, who asked first last."""
+    found: dict[CompanyId, list[tuple[LeaseId, Ask, Instant]]] = {}
+    for one in reversed(queue):
+        found.setdefault(one[1].company, []).append(one)
+    return found
+
+
 def _each(draft: Draft, queue: Queue, now: Instant) -> Served:
     for lease_id, ask, asked_at in queue:
         one = decide.verdict(draft, ask, now, waited=True)
         if isinstance(one, Promise):
-            draft.put(scheduled(lease_id, ask, asked_at, one))
+            draft.put(scheduled(lease_id, ask, asked_at, one, granted_at(draft.policy, now)))
         yield lease_id, one
 
 
@@ -44,9 +75,7 @@ class _Turns:
     def __init__(self, draft: Draft, queue: Queue, now: Instant) -> None:
         self._draft, self._now = draft, now
         self._ranks = Ranks.of(draft.fair, draft.leases.values(), draft.policy, now)
-        self._lines: dict[CompanyId, list[tuple[LeaseId, Ask, Instant]]] = {}
-        for one in reversed(queue):
-            self._lines.setdefault(one[1].company, []).append(one)
+        self._lines = _lines(queue)
         waiting = [draft.leases[lease_id] for _, lease_id in draft.waiting.keys]
         self._ahead = any(self._is_above(lease) for lease in waiting)
         """Whether something above its company's share waits for its start already."""
@@ -62,7 +91,7 @@ class _Turns:
             lease_id, ask, asked_at = self._lines[company].pop()
             one = self._verdict(ask)
             if isinstance(one, Promise):
-                lease = scheduled(lease_id, ask, asked_at, one)
+                lease = scheduled(lease_id, ask, asked_at, one, granted_at(self._draft.policy, self._now))
                 self._draft.put(lease)
                 self._ranks.grant(company, lease.gpus, lease.duration_s)
                 self._ahead = self._ahead or self._is_above(lease)

@@ -37,7 +37,9 @@ from scheduler.core.shapes import most, resized, size_of
 LONGEST_NOTICE_S = 1800
 """The longest notice of a preemption; a reserved ask may have to wait for it."""
 
-FALLS_BACK = frozenset({Code.WAITS_FOR_QUOTA, Code.WAITS_FOR_BUDGET, Code.WAITS_FOR_AHEAD, Code.WAITS_FOR_SHARE})
+FALLS_BACK = frozenset(
+    {Code.WAITS_FOR_QUOTA, Code.WAITS_FOR_BUDGET, Code.WAITS_FOR_AHEAD, Code.WAITS_FOR_SHARE, Code.WAITS_FOR_WALK_IN}
+)
 """What an ask that takes spot too does not wait for."""
 
 

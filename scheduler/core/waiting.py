@@ -45,8 +45,10 @@ class Waiting:
         other._table, other.keys = self._table.copy(), self.keys.copy()
         return other
 
-    def put(self, lease: Lease, *, gap_s: int, limit: int, reserve: int, nodes: Mapping[NodeId, int]) -> None:
-        """Inserts or replaces a lease that waits; `limit` and `reserve` are the rows of its limits, or -1."""
+    def put(
+        self, lease: Lease, *, gap_s: int, limit: int, reserve: int, ahead: int, nodes: Mapping[NodeId, int]
+    ) -> None:
+        """Inserts or replaces a lease that waits; `limit`, `reserve` and `ahead` are the rows of its limits, or -1."""
         key = (lease.asked_at, lease.id)
         place = bisect_left(self.keys, key)
         if place == len(self.keys) or self.keys[place] != key:
@@ -63,6 +65,7 @@ class Waiting:
             lease.gpus,
             limit,
             reserve,
+            ahead,
             lease.asked_at,
             nodes.get(lease.placement[0][0], -1) if len(lease.placement) == 1 else -1,
         )

@@ -16,6 +16,7 @@ from scheduler.core.calendar import Box, earliest, fits, free_over
 from scheduler.core.model import Ask, Instant, Node, Placement, Purpose, Shape
 from scheduler.core.placement import place
 from scheduler.core.quota import FOR_EVER
+from scheduler.core.walk_in import AHEAD, soon
 
 TRIED = 48
 """Instants that windows are looked for from on, at most: every so many of those at which something changes."""
@@ -130,14 +131,17 @@ class Windows:
         )
 
     def _box(self, shape: Shape, duration_s: int) -> Box:
-        return Box.of(self.draft, self.ask.company, shape, duration_s)
+        return Box.of(self.draft, self.ask.company, shape, duration_s, soon=soon(self.draft.policy, self.now))
 
     def _changes(self) -> list[int]:
         free, limits = self.draft.free, self.draft.limits
-        row = self.draft.account(self.ask.company)
+        rows = [self.draft.account(self.ask.company)]
+        if self.draft.policy.walk_in_ppm:
+            rows.append(AHEAD)
         columns: NDArray[np.int64] = np.arange(free.times.shape[1], dtype=np.int64)
         used: NDArray[np.bool_] = np.less(columns[None, :], free.lengths[:, None])
-        times = np.unique(np.concatenate([free.times[used], limits.times[row, : limits.lengths[row]]]))
+        limited = [limits.times[row, : limits.lengths[row]] for row in rows]
+        times = np.unique(np.concatenate([free.times[used], *limited]))
         inside = times[(times > self.lo) & (times <= self.last(self.ask.shape, self.ask.duration_s))]
         return inside[:: max(1, -(-inside.size // TRIED))].tolist()
 

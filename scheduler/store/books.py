@@ -113,6 +113,8 @@ def policy(pool: Pool) -> Policy:
         slack_ppm=pool.slack_ppm,
         reserve_ppm=pool.reserve_ppm,
         reserve_over_s=pool.reserve_over_s,
+        walk_in_ppm=pool.walk_in_ppm,
+        walk_in_within_s=pool.walk_in_within_s,
         seniority_s=pool.seniority_s,
         loss_grace_s=pool.loss_grace_s,
         extension_closes_s=pool.extension_closes_s,

@@ -15,7 +15,7 @@ from dure.wire import HORIZON_S
 from scheduler.core import quota as core
 from scheduler.core.ledger import Period
 from scheduler.core.model import Instant
-from scheduler.periods import Budget, periods, share
+from scheduler.periods import Budget, part, periods, share
 from scheduler.store import commitments, leases, ledger
 from scheduler.store.commitments import Moved
 from scheduler.store.ledger import Entry, Owner
@@ -24,14 +24,33 @@ from scheduler.store.times import from_wire
 AHEAD_S = HORIZON_S + 32 * 24 * 3600
 """Periods are there for so long from now: to the end of the calendar, and a month in which nobody opens any."""
 
+_PERIOD = "extract(epoch FROM a.period)::bigint AS begins_at, extract(epoch FROM a.period_ends)::bigint AS ends_at"
+
 _ROWS = text(
-    """
-    SELECT company, extract(epoch FROM period)::bigint AS begins_at, extract(epoch FROM period_ends)::bigint AS ends_at,
-        target, granted, available, spent
-    FROM account WHERE company = ANY(:companies) AND pool = :pool AND period IS NOT NULL AND NOT void
-    ORDER BY company, period
+    f"""
+    SELECT a.company, {_PERIOD}, a.target, a.granted, a.available, a.spent
+    FROM unnest(CAST(:companies AS text[])) AS w (company)
+    CROSS JOIN LATERAL (
+        SELECT max(period) AS newest, max(period) FILTER (WHERE period < to_timestamp(:since)) AS begun
+        FROM account WHERE company = w.company AND pool = :pool AND period IS NOT NULL AND NOT void
+    ) last
+    JOIN account a ON a.company = w.company AND a.pool = :pool AND NOT a.void
+        AND (a.period_ends > to_timestamp(:since) OR a.period IN (last.newest, last.begun))
+    WHERE a.period IS NOT NULL
+    ORDER BY a.company, a.period
     """
 )
+_LEFT = text(
+    f"""
+    SELECT a.company, {_PERIOD}, a.available, extract(epoch FROM n.period_ends)::bigint AS next_ends_at, n.target AS next_target
+    FROM account a
+    LEFT JOIN account n ON n.company = a.company AND n.pool = a.pool AND n.period = a.period_ends AND NOT n.void
+    WHERE a.company = ANY(:companies) AND a.pool = :pool AND a.period IS NOT NULL AND NOT a.void AND a.available > 0
+        AND a.period_ends <= to_timestamp(:now)
+    ORDER BY a.company, a.period
+    """
+)
+"""What is left of periods that are over, with the period that comes after each."""
 _CLOSE = text(
     """
     UPDATE account SET
@@ -98,12 +117,15 @@ def parsed(budget: wire.Budget | None) -> Budget | None:
     )
 
 
-def accounts_of(session: Session, companies: Collection[str], pool: str) -> dict[str, list[Account]]:
-    """Of every period that there was and is of each of these companies, in order."""
+def accounts_of(session: Session, companies: Collection[str], pool: str, *, since: int) -> dict[str, list[Account]]:
+    """Of the periods of each of these companies, in order: those that were not over at `since`, the last that had begun
+    by then, and the last. However many there were before.
+    """
     found: dict[str, list[Account]] = {company: [] for company in companies}
     if not found:
         return found
-    for row in session.connection().execute(_ROWS, {"companies": list(found), "pool": pool}):
+    values = {"companies": list(found), "pool": pool, "since": since}
+    for row in session.connection().execute(_ROWS, values):
         period = Period(begins_at=Instant(row.begins_at), ends_at=Instant(row.ends_at))
         found[row.company].append(
             Account(period=period, target=row.target, granted=row.granted, available=row.available, spent=row.spent)
@@ -135,7 +157,7 @@ def change(session: Session, where: Where, wanted: Sequence[Changed]) -> None:
 
 def extend(session: Session, where: Where, of: Mapping[str, Budget]) -> None:
     """Opens the periods of these companies' budgets that have come into sight."""
-    known = accounts_of(session, of, where.pool)
+    known = accounts_of(session, of, where.pool, since=where.now)
     opened = [
         one
         for company, found in known.items()
@@ -148,17 +170,15 @@ def close(session: Session, where: Where, of: Mapping[str, Budget | None]) -> No
     """What is still available of these companies' periods that are over expires, or is the next period's."""
     expired: list[Entry] = []
     carried: list[Aim] = []
-    for company, found in accounts_of(session, of, where.pool).items():
-        budget = of[company]
-        begins = {one.period.begins_at: one for one in found}
-        for one in found:
-            if one.period.ends_at > where.now or not one.available:
-                continue
-            after = begins.get(one.period.ends_at) if budget is not None and budget.carries_over else None
-            cause = "period_over" if after is None else "carried_over"
-            expired.append(_entry(where, _owner(where, company, one.period), "expire", one.available, cause))
-            if after is not None:
-                carried.append((company, after.period, after.target + one.available))
+    values = {"companies": list(of), "pool": where.pool, "now": where.now}
+    for row in session.connection().execute(_LEFT, values):
+        period, budget = Period(begins_at=Instant(row.begins_at), ends_at=Instant(row.ends_at)), of[row.company]
+        after: Period | None = None
+        if budget is not None and budget.carries_over and row.next_ends_at is not None:
+            after = Period(begins_at=period.ends_at, ends_at=Instant(row.next_ends_at))
+            carried.append((row.company, after, row.next_target + row.available))
+        cause = "period_over" if after is None else "carried_over"
+        expired.append(_entry(where, _owner(where, row.company, period), "expire", row.available, cause))
     ledger.post(session, expired, at=where.now)
     aim(session, where, carried, cause="carried_over")
 
@@ -167,26 +187,29 @@ def aim(session: Session, where: Where, wanted: Sequence[Aim], *, cause: str) ->
     """Says what periods are to be granted, opens their accounts, and grants it, or takes back what is available of it."""
     if not wanted:
         return
-    owners = {_owner(where, company, period): target for company, period, target in wanted}
-    accounts = ledger.locked(session, owners)
+    targets = {_owner(where, company, period): target for company, period, target in wanted}
+    accounts = ledger.locked(session, targets, targets=targets)
     rows = [
-        {"company": company, "period": period.begins_at, "period_ends": period.ends_at, "target": target}
-        for company, period, target in wanted
+        {"company": owner.company, "period": period.begins_at, "period_ends": period.ends_at, "target": target}
+        for owner, target in targets.items()
+        if not accounts[owner].new and (period := owner.period) is not None
     ]
-    session.connection().execute(_AIM, {"pool": where.pool, "wanted": json.dumps(rows)})
+    if rows:
+        session.connection().execute(_AIM, {"pool": where.pool, "wanted": json.dumps(rows)})
     entries = [
         _entry(where, owner, "grant", max(target - had.granted, -had.available), cause)
-        for owner, target in owners.items()
+        for owner, target in targets.items()
         for had in [accounts[owner].balances]
     ]
-    ledger.post(session, entries, at=where.now)
+    # A grant looks at no target, so the accounts may be as they were locked.
+    ledger.post(session, entries, at=where.now, known=accounts)
 
 
 def _opened(company: str, budget: Budget, since: int, where: Where) -> Iterator[Aim]:
     """Those from `since` on, of which the first may be a part."""
     for one in periods(budget, max(since, 0), where.now + AHEAD_S):
         period = Period(begins_at=Instant(max(since, one.begins_at)), ends_at=one.ends_at)
-        yield company, period, share(budget, period)
+        yield company, period, part(budget, period, one)
 
 
 def _first(was: Sequence[Account], budget: Budget, now: int) -> int:
@@ -200,7 +223,7 @@ def _resize(session: Session, where: Where, wanted: Sequence[Changed]) -> None:
     budgets = {one.company: (one.before, one.after) for one in wanted}
     aimed = [
         (company, one.period, max(0, one.target + share(after, one.period) - share(before, one.period)))
-        for company, found in accounts_of(session, budgets, where.pool).items()
+        for company, found in accounts_of(session, budgets, where.pool, since=where.now).items()
         for before, after in [budgets[company]]
         if before is not None and after is not None and before.gpu_seconds != after.gpu_seconds
         for one in found
@@ -215,7 +238,10 @@ def _replace(session: Session, where: Where, wanted: Sequence[Changed]) -> None:
         return
     companies = [one.company for one in wanted]
     booked = leases.booked(session, where.pool, companies)
-    was = accounts_of(session, companies, where.pool)
+    # Those that are booked may have begun in periods that are over.
+    starts = [lease.starts_at for of in booked.values() for lease in of if lease.starts_at is not None]
+    since = min([where.now, *starts])
+    was = accounts_of(session, companies, where.pool, since=since)
     values = {"companies": companies, "pool": where.pool, "now": where.now}
     session.connection().execute(_CLOSE, values)
     opened = [
@@ -225,11 +251,12 @@ def _replace(session: Session, where: Where, wanted: Sequence[Changed]) -> None:
         for aimed in _opened(one.company, one.after, _first(was[one.company], one.after, where.now), where)
     ]
     aim(session, where, opened, cause="budget")
-    have = accounts_of(session, companies, where.pool)
+    holding = [company for company, of in booked.items() if of]
+    have = accounts_of(session, holding, where.pool, since=since)
     moved = [
         Moved(lease=lease, was=_periods(was[company]), have=_periods(have[company]), cause="budget_changed")
-        for company, of in booked.items()
-        for lease in of
+        for company in holding
+        for lease in booked[company]
     ]
     commitments.move(session, moved, at=where.now)
     _take_back(session, where, was)

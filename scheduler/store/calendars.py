@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 from dure import wire
 from dure.errors import InvalidRequest
 from scheduler.actor import Actor
+from scheduler.core import walk_in
 from scheduler.core.book import Book
 from scheduler.core.model import Instant
 from scheduler.core.steps import Steps
@@ -44,6 +45,21 @@ def show(session: Session, pool: str, *, since: datetime, until: datetime, actor
             if node.nominal > 0
         ],
         bookings=_bookings(session, book, lo, hi, actor),
+        walk_in=_walk_in(book, lo, hi, Instant(int(now))),
+    )
+
+
+def _walk_in(book: Book, lo: int, hi: int, now: Instant) -> wire.WalkInCalendar | None:
+    near = walk_in.soon(book.policy, now)
+    if near is None:
+        return None
+    line = walk_in.line(book.policy, book.nominal)
+    return wire.WalkInCalendar(
+        gpus=book.nominal - line,
+        within_s=book.policy.walk_in_within_s,
+        near_until=to_wire(near),
+        limit_gpus=line,
+        steps=_steps(book.limits.steps(walk_in.AHEAD), lo, hi),
     )
 
 

@@ -11,7 +11,8 @@ from sqlmodel import Session
 
 from scheduler.core import commitments
 from scheduler.core.ledger import Kind, Period
-from scheduler.core.model import Instant, Lease
+from scheduler.core.model import CompanyId, Instant, Lease
+from scheduler.core.quota import Quota
 from scheduler.store import ledger
 from scheduler.store.ledger import Entry
 
@@ -53,6 +54,20 @@ class Moved:
     was: Sequence[Period]
     have: Sequence[Period]
     cause: str
+
+
+def promise(session: Session, promised: Sequence[Lease], quotas: Mapping[CompanyId, Quota], *, at: float) -> None:
+    """Commits the boxes of leases, all of one pool, that were promised just now by these quotas of its book.
+
+    The periods that these have are the accounts' as long as the pool's lock is held, and none that is over matters to
+    what has not started: so nothing is looked up.
+    """
+    entries = [
+        _entry(lease, period, "commit", amount, "promised")
+        for lease in promised
+        for period, amount in commitments.changed(None, lease, _periods(quotas.get(lease.company)))
+    ]
+    ledger.post(session, entries, at=int(at))
 
 
 def post(session: Session, changes: Sequence[Change], *, at: float) -> None:
@@ -102,6 +117,11 @@ def periods(session: Session, pool: str, companies: Collection[str], since: int)
         period = Period(begins_at=Instant(row.begins_at), ends_at=Instant(row.ends_at))
         found[row.company] = (*found.get(row.company, ()), period)
     return found
+
+
+def _periods(quota: Quota | None) -> Sequence[Period]:
+    found = () if quota is None else quota.periods
+    return [Period(begins_at=one.begins_at, ends_at=one.ends_at) for one in found]
 
 
 def _entries(change: Change, was: Sequence[Period], have: Sequence[Period]) -> Iterator[Entry]:

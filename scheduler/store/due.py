@@ -53,14 +53,22 @@ _RENEWAL_DUE = f"""
 """
 """One that was missed, as nobody was there, is due once though extending has closed: its company is told."""
 
-_PERIOD_OVER = """
-    a.period IS NOT NULL AND NOT a.void AND a.period_ends <= to_timestamp(:now)
-    AND (a.available > 0 OR EXISTS (
-        SELECT FROM quota q WHERE q.company = a.company AND q.pool = a.pool AND a.period_ends > q.since))
+_LEFT = """
+    SELECT a.company FROM account a
+    WHERE a.pool = {pool} AND a.period IS NOT NULL AND NOT a.void AND a.available > 0 AND a.period_ends <= to_timestamp(:now)
 """
-"""An account whose period is over and of which something is left, or that decisions still look at."""
+"""Whose periods are over and have something left. That there is none is seen soon only in order of the index."""
+_LOOKED_AT = """
+    SELECT q.company FROM quota q CROSS JOIN LATERAL (
+        SELECT a.period_ends FROM account a
+        WHERE a.company = q.company AND a.pool = q.pool AND a.period < to_timestamp(:now) AND NOT a.void
+        ORDER BY a.period DESC LIMIT 2
+    ) a
+    WHERE q.pool = {pool} AND q.limits ? 'budget' AND a.period_ends > q.since AND a.period_ends <= to_timestamp(:now)
+"""
+"""Whose decisions look at a period that is over still: the newest of those is the last one that began or the one before it."""
 
-_BUDGETS = text(f"SELECT DISTINCT company FROM account a WHERE a.pool = :pool AND {_PERIOD_OVER} ORDER BY company")
+_BUDGETS = text(f"{_LEFT.format(pool=':pool')} UNION {_LOOKED_AT.format(pool=':pool')} ORDER BY company")
 
 _POOLS = text(
     f"""
@@ -78,7 +86,7 @@ _POOLS = text(
                 OR state = 'active' AND tier = 'spot' AND stops_at < ends_at)) AS movable,
         EXISTS (SELECT FROM lease JOIN pool ON pool.name = lease.pool
                 WHERE pool.name = p.name AND {_RENEWAL_DUE}) AS renewals,
-        EXISTS (SELECT FROM account a WHERE a.pool = p.name AND {_PERIOD_OVER}) AS budgets
+        ({_LEFT.format(pool="p.name")} ORDER BY a.period_ends LIMIT 1) IS NOT NULL OR EXISTS ({_LOOKED_AT.format(pool="p.name")}) AS budgets
     FROM pool p ORDER BY p.name
     """
 )
@@ -93,7 +101,10 @@ _NEXT = text(
         (SELECT min(lease.stops_at - {_OPENS_S} * interval '1 second') FROM lease JOIN pool ON pool.name = lease.pool
           WHERE lease.state = 'active' AND lease.renew_s IS NOT NULL
             AND lease.stops_at > to_timestamp(:now) + {_OPENS_S} * interval '1 second'),
-        (SELECT min(period_ends) FROM account WHERE period IS NOT NULL AND NOT void AND period_ends > to_timestamp(:now)),
+        (SELECT min(a.period_ends) FROM pool p CROSS JOIN LATERAL (
+            SELECT period_ends FROM account
+            WHERE pool = p.name AND period IS NOT NULL AND NOT void AND period_ends > to_timestamp(:now)
+            ORDER BY period_ends LIMIT 1) a),
         (SELECT min(coalesce(start_by, start)) + interval '1 second' FROM lease WHERE state = 'queued')
     ))::float8
     """
@@ -191,6 +202,14 @@ def reasons(session: Session, only: Iterable[str]) -> dict[model.LeaseId, str]:
     query = select(Lease.id, Decision.code).join(Decision, col(Decision.id) == col(Lease.decision))
     found = session.connection().execute(query.where(col(Lease.id).in_(list(only)))).all()
     return {model.LeaseId(id_): code for id_, code in found}
+
+
+def rivals(session: Session, pool: str) -> list[model.CompanyId]:
+    """Whose queued asks wait for GPUs that others have, or for their company's turn, and not for what is its own to change."""
+    codes = [model.Code.WAITS_FOR_CAPACITY.value, model.Code.WAITS_FOR_SHARE.value]
+    query = select(Lease.company).join(Decision, col(Decision.id) == col(Lease.decision)).distinct()
+    waiting = query.where(col(Lease.pool) == pool, col(Lease.state) == "queued", col(Decision.code).in_(codes))
+    return sorted(model.CompanyId(name) for name in session.connection().execute(waiting).scalars())
 
 
 def asks(

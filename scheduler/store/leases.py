@@ -38,6 +38,7 @@ def to_core(row: Lease, placement: model.Placement, history: tuple[model.Span, .
         min_size=row.min_size,
         tier=model.Tier(row.tier),
         promised_start=_instant(row.promised_start),
+        granted_at=_instant(row.granted_at),
         slipped_from=_instant(row.slipped_from),
         starts_at=_instant(row.starts_at),
         ends_at=_instant(row.ends_at),
@@ -64,7 +65,7 @@ def write_back(session: Session, row: Lease, lease: model.Lease) -> None:
     """The row alone, for what is not in any book: an ask that is queued."""
     row.state = lease.state.value
     row.promised_start, row.starts_at, row.ends_at = lease.promised_start, lease.starts_at, lease.ends_at
-    row.slipped_from = lease.slipped_from
+    row.granted_at, row.slipped_from = lease.granted_at, lease.slipped_from
     row.stops_at, row.started_at, row.ended_at = lease.stops_at, lease.started_at, lease.ended_at
     row.end_cause = None if lease.end_cause is None else lease.end_cause.value
     session.add(row)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlmodel import Session
 
 from scheduler.core.ledger import Balances, Kind, Period, moved, transfer
@@ -36,13 +36,14 @@ class Owner:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """As it is under its row's lock; `seq` is the number of its newest entry. `target` is what a period is to have been
-    granted; None without one.
+    granted; None without one. One that is `new` was not there before.
     """
 
     id: int
     seq: int
     balances: Balances
     target: int | None = None
+    new: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,26 +65,40 @@ class Entry:
         return Owner(company=self.company, pool=self.pool, period=self.period)
 
 
-_WANTED = "jsonb_to_recordset(CAST(:wanted AS jsonb)) AS w (company text, pool text, period float8, period_ends float8)"
+_WANTED = """
+    unnest(CAST(:companies AS text[]), CAST(:pools AS text[]), CAST(:periods AS float8[]), CAST(:ends AS float8[]),
+        CAST(:targets AS bigint[])) AS w (company, pool, period, period_ends, target)
+"""
+"""Arrays, of which PostgreSQL knows how long they are: of JSON it expects a hundred rows, and reads all accounts for one."""
+
+_SHOWN = """
+    a.id, a.company, a.pool, extract(epoch FROM a.period)::bigint AS period, a.seq,
+    a.available, a.committed, a.spent, a.expired, a.target
+"""
 
 _LOCK = text(
     f"""
-    SELECT a.id, a.company, a.pool, extract(epoch FROM a.period)::bigint AS period, a.seq,
-        a.available, a.committed, a.spent, a.expired, a.target
-    FROM {_WANTED} JOIN account a
-        ON a.company = w.company AND a.pool = w.pool AND a.period IS NOT DISTINCT FROM to_timestamp(w.period)
+    SELECT {_SHOWN} FROM account a WHERE a.id IN (
+        SELECT f.id FROM {_WANTED} JOIN account f
+            ON f.company = w.company AND f.pool = w.pool AND f.period = to_timestamp(w.period)
+        UNION ALL
+        SELECT f.id FROM {_WANTED} JOIN account f ON f.company = w.company AND f.pool = w.pool AND f.period IS NULL
+        WHERE w.period IS NULL
+    )
     ORDER BY a.company, a.pool, a.period NULLS FIRST FOR NO KEY UPDATE OF a
     """
 )
+"""In two parts, for `IS NOT DISTINCT FROM` is looked up by no index."""
 
 _OPEN = text(
     f"""
-    INSERT INTO account (company, pool, period, period_ends, target, void, seq, granted, available, committed, spent, expired)
-    SELECT company, pool, to_timestamp(period), to_timestamp(period_ends), CASE WHEN period IS NOT NULL THEN 0 END,
-        false, 0, 0, 0, 0, 0, 0
+    INSERT INTO account AS a
+        (company, pool, period, period_ends, target, void, seq, granted, available, committed, spent, expired)
+    SELECT company, pool, to_timestamp(period), to_timestamp(period_ends), target, false, 0, 0, 0, 0, 0, 0
     FROM {_WANTED}
     ORDER BY company, pool, period NULLS FIRST
     ON CONFLICT DO NOTHING
+    RETURNING {_SHOWN}
     """
 )
 
@@ -97,7 +112,8 @@ _WRITE = text(
     WITH changed AS (
         UPDATE account a SET seq = n.seq, granted = n.granted, available = n.available, committed = n.committed,
             spent = n.spent, expired = n.expired
-        FROM jsonb_populate_recordset(NULL::account, CAST(:accounts AS jsonb)) n WHERE a.id = n.id
+        FROM jsonb_populate_recordset(NULL::account, CAST(:accounts AS jsonb)) n
+        WHERE a.id = n.id AND a.id = ANY(CAST(:ids AS bigint[]))
     )
     INSERT INTO ledger_entry ({_COLUMNS})
     SELECT {_COLUMNS} FROM jsonb_populate_recordset(NULL::ledger_entry, CAST(:entries AS jsonb))
@@ -106,8 +122,9 @@ _WRITE = text(
 )
 
 
-def post(session: Session, entries: Sequence[Entry], *, at: int) -> None:
-    """Writes the entries in order, under their accounts' row locks. Empty amounts are not written.
+def post(session: Session, entries: Sequence[Entry], *, at: int, known: Mapping[Owner, Account] | None = None) -> None:
+    """Writes the entries in order, under their accounts' row locks. Empty amounts are not written. `known` are all their
+    accounts, where the caller has `locked` them already.
 
     Whoever promises keeps to what is left of a budget. What a promise that was given needs beyond it, because it slipped
     from one period into the next or the budget was lowered since, is granted on top, and taken back once it is free.
@@ -115,11 +132,12 @@ def post(session: Session, entries: Sequence[Entry], *, at: int) -> None:
     wanted = [entry for entry in entries if entry.gpu_seconds]
     if not wanted:
         return
-    owners = {entry.owner.order: entry.owner for entry in wanted}
-    accounts = {owner.order: account for owner, account in locked(session, owners.values()).items()}
+    owned = [(entry.owner, entry) for entry in wanted]
+    before = locked(session, {owner for owner, _ in owned}) if known is None else known
+    accounts: dict[Owner, Account] = {}
     rows: list[bulk.Row] = []
-    for entry in wanted:
-        account = accounts[entry.owner.order]
+    for owner, entry in owned:
+        account = accounts.get(owner) or before[owner]
         for one in (_short(account, entry), entry):
             if one is not None:
                 account, row = _posted(account, one, at)
@@ -127,9 +145,13 @@ def post(session: Session, entries: Sequence[Entry], *, at: int) -> None:
         if (back := _on_top(account, entry)) is not None:
             account, row = _posted(account, back, at)
             rows.append(row)
-        accounts[entry.owner.order] = account
+        accounts[owner] = account
     changed = [{"id": account.id, "seq": account.seq} | _amounts(account.balances) for account in accounts.values()]
-    values = {"accounts": json.dumps(changed), "entries": bulk.dumped(LedgerEntry, rows)}
+    values = {
+        "ids": [account.id for account in accounts.values()],
+        "accounts": json.dumps(changed),
+        "entries": bulk.dumped(LedgerEntry, rows),
+    }
     session.connection().execute(_WRITE, values)
 
 
@@ -142,8 +164,8 @@ def _short(account: Account, entry: Entry) -> Entry | None:
 
 
 def _on_top(account: Account, entry: Entry) -> Entry | None:
-    """What is taken back of what was granted on top, as far as it is free."""
-    if account.target is None or entry.kind != "refund":
+    """What is taken back of what was granted on top, as far as it is free by a refund, or by what an admin gave."""
+    if account.target is None or entry.kind not in ("refund", "adjust"):
         return None
     free = min(account.balances.available, account.balances.granted - account.target)
     return _grant(entry, -free, "above_budget") if free > 0 else None
@@ -160,21 +182,33 @@ def _grant(entry: Entry, gpu_seconds: int, cause: str) -> Entry:
     )
 
 
-def locked(session: Session, owners: Collection[Owner]) -> dict[Owner, Account]:
-    """The accounts, which are opened where they are not there yet; nobody else writes to them until the end of the
-    transaction.
+def locked(
+    session: Session, owners: Collection[Owner], *, targets: Mapping[Owner, int] | None = None
+) -> dict[Owner, Account]:
+    """The accounts, which are opened where they are not there yet, with what they are to have been granted: nothing, unless
+    `targets` says so. Nobody else writes to them until the end of the transaction.
     """
-    ordered = sorted(owners, key=lambda owner: owner.order)
-    values = {"wanted": json.dumps([_wanted(owner) for owner in ordered])}
-    found = _look(session, values)
-    if len(found) < len(ordered):
-        session.connection().execute(_OPEN, values)
-        found = _look(session, values)
-    return {owner: found[owner.order] for owner in ordered}
+    places = {owner.order: owner for owner in owners}
+    ordered = [places[place] for place in sorted(places)]
+    found = _look(session, _LOCK, ordered)
+    if missing := [owner for owner in ordered if owner.order not in found]:
+        opened = _look(session, _OPEN, missing, targets or {})
+        found |= {place: replace(account, new=True) for place, account in opened.items()}
+        if others := [owner for owner in missing if owner.order not in opened]:
+            found |= _look(session, _LOCK, others)
+    return {owner: found[place] for place, owner in places.items()}
 
 
-def _look(session: Session, values: Mapping[str, str]) -> dict[tuple[str, str, int], Account]:
-    rows = session.connection().execute(_LOCK, values)
+def _look(
+    session: Session, query: TextClause, owners: Sequence[Owner], targets: Mapping[Owner, int] | None = None
+) -> dict[tuple[str, str, int], Account]:
+    values = {
+        "companies": [owner.company for owner in owners],
+        "pools": [owner.pool for owner in owners],
+        "periods": [None if owner.period is None else owner.period.begins_at for owner in owners],
+        "ends": [None if owner.period is None else owner.period.ends_at for owner in owners],
+        "targets": [None if owner.period is None else (targets or {}).get(owner, 0) for owner in owners],
+    }
     return {
         (row.company, row.pool, -1 if row.period is None else row.period): Account(
             id=row.id,
@@ -182,7 +216,7 @@ def _look(session: Session, values: Mapping[str, str]) -> dict[tuple[str, str, i
             balances=Balances(available=row.available, committed=row.committed, spent=row.spent, expired=row.expired),
             target=row.target,
         )
-        for row in rows
+        for row in session.connection().execute(query, values)
     }
 
 
@@ -214,14 +248,4 @@ def _amounts(balances: Balances) -> bulk.Row:
         "committed": balances.committed,
         "spent": balances.spent,
         "expired": balances.expired,
-    }
-
-
-def _wanted(owner: Owner) -> bulk.Row:
-    period = owner.period
-    return {
-        "company": owner.company,
-        "pool": owner.pool,
-        "period": None if period is None else period.begins_at,
-        "period_ends": None if period is None else period.ends_at,
     }

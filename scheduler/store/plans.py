@@ -11,7 +11,8 @@ from sqlmodel import Session
 
 from dure import wire
 from scheduler.core.book import Book
-from scheduler.core.model import Ask, Cause, Code, Gang, Lease, LeaseId, Placement, Shape, State
+from scheduler.core.model import Ask, Cause, Code, CompanyId, Gang, Lease, LeaseId, Placement, Shape, State
+from scheduler.core.quota import Quota
 from scheduler.core.record import REPLAN, Record
 from scheduler.core.replan import Move
 from scheduler.ids import new_id
@@ -32,8 +33,15 @@ _WAITED_FOR = text(
     WHERE lease.id = ANY(:leases) AND decision.code = ANY(:codes)
     """
 )
-_CAUSES: Mapping[str, Cause] = {Code.WAITS_FOR_QUOTA: Cause.QUOTA, Code.WAITS_FOR_SHARE: Cause.SHARE}
+_CAUSES: Mapping[str, Cause] = {
+    Code.WAITS_FOR_QUOTA: Cause.QUOTA,
+    Code.WAITS_FOR_SHARE: Cause.SHARE,
+    Code.WAITS_FOR_WALK_IN: Cause.WALK_IN,
+}
 """Why an ask is promised a start that waited for something else than capacity."""
+
+Quotas = Mapping[CompanyId, Quota]
+"""Of a pool's book."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +63,13 @@ def write_answers(
     answers: Sequence[Answer],
     kept: Record,
     *,
+    quotas: Quotas,
     decided_at: int,
     number: int,
     at: float,
     audited: Sequence[bulk.Row] = (),
 ) -> None:
-    """Decisions, leases, placements, commitments and events of asks decided at generation `decided_at`."""
+    """Decisions, leases, placements, commitments and events of asks decided at generation `decided_at`, by these quotas."""
     if not answers:
         return
     promised = [found.lease for found in answers if found.lease.state is State.SCHEDULED]
@@ -73,7 +82,7 @@ def write_answers(
         (Audit, audited),
         changes.rows(answers[0].ask.pool, number, promised, at=at),
     )
-    commitments.post(session, [Change(after=lease, cause="promised") for lease in promised], at=at)
+    commitments.promise(session, promised, quotas, at=at)
 
 
 def write_decision(
@@ -104,10 +113,17 @@ def write_decision(
 
 
 def write_pulled(
-    session: Session, answers: Sequence[Answer], *, plan: str, decided_at: int, number: int, at: float
+    session: Session,
+    answers: Sequence[Answer],
+    *,
+    quotas: Quotas,
+    plan: str,
+    decided_at: int,
+    number: int,
+    at: float,
 ) -> None:
-    """Queued asks that got a promise: the new decision, the slot, the commitment, and that the company is told, by what each
-    was said to wait for.
+    """Queued asks that got a promise by these quotas: the new decision, the slot, the commitment, and that the company is
+    told, by what each was said to wait for.
     """
     if not answers:
         return
@@ -130,7 +146,7 @@ def write_pulled(
         ),
         changes.rows(promised[0].pool, number, promised, at=at),
     )
-    commitments.post(session, [Change(after=lease, cause="promised") for lease in promised], at=at)
+    commitments.promise(session, promised, quotas, at=at)
 
 
 def write_waiting(session: Session, answers: Sequence[Answer], *, plan: str, decided_at: int) -> None:
@@ -221,6 +237,7 @@ def _slot(lease: Lease, number: int) -> bulk.Row:
         "state": lease.state.value,
         **size(lease.shape),
         "promised_start": lease.promised_start,
+        "granted_at": lease.granted_at,
         "slipped_from": lease.slipped_from,
         "starts_at": lease.starts_at,
         "ends_at": lease.ends_at,

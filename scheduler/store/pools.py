@@ -88,6 +88,8 @@ def _wire(session: Session, found: Pool) -> wire.Pool:
         slack_ppm=found.slack_ppm,
         reserve_ppm=found.reserve_ppm,
         reserve_over_s=found.reserve_over_s,
+        walk_in_ppm=found.walk_in_ppm,
+        walk_in_within_s=found.walk_in_within_s,
         seniority_s=found.seniority_s,
         loss_grace_s=found.loss_grace_s,
         no_show_after_s=found.no_show_after_s,

@@ -15,9 +15,9 @@ from scheduler.core import quota as core
 from scheduler.core.beyond import beyond
 from scheduler.core.budget import Standing, left
 from scheduler.core.model import CompanyId, Instant, Lease, State
-from scheduler.store import audit, budgets, changes, companies, edges, generation, leases, pages, programme
+from scheduler.store import audit, budgets, bulk, changes, companies, edges, generation, leases, pages, programme
 from scheduler.store.budgets import Changed, Where
-from scheduler.store.tables import DefaultQuota, Quota
+from scheduler.store.tables import Audit, DefaultQuota, Quota
 from scheduler.store.tables import Lease as LeaseRow
 from scheduler.store.times import to_wire
 
@@ -90,19 +90,17 @@ def write(
     """Sets quotas of one pool, whose lock the caller holds, in one generation. Raises InvalidRequest."""
     rows = {row.company: row for row in _rows(session, pool, [company for company, _ in wanted])}
     zone = programme.zone(session)
+    bodies = [(company, in_zone(body, zone)) for company, body in wanted]
+    said = [
+        _audited(session, pool, rows.get(company), (company, body), of_default=of_default, actor=actor, now=now)
+        for company, body in bodies
+    ]
     changed = [
-        _put(
-            session,
-            pool,
-            rows.get(company),
-            (company, in_zone(body, zone)),
-            of_default=of_default,
-            actor=actor,
-            now=now,
-        )
-        for company, body in wanted
+        _put(session, pool, rows.get(company), (company, body), of_default=of_default, now=now)
+        for company, body in bodies
     ]
     session.flush()
+    bulk.insert(session, (Audit, said))
     budgets.change(session, Where(pool=pool, now=int(now), actor=str(actor)), changed)
     publish(session, pool, [company for company, _ in wanted], now=now)
 
@@ -133,7 +131,9 @@ def budgeted(session: Session, pool: str, of: Collection[str] | None = None) -> 
 def core_quotas(session: Session, pool: str, of: Collection[str] | None = None) -> list[core.Quota]:
     """As decisions look at them: all of the pool, or of these companies."""
     rows = {row.company: row for row in _rows(session, pool, of)}
-    known = budgets.accounts_of(session, [name for name, row in rows.items() if row.limits.get("budget")], pool)
+    limited = [name for name, row in rows.items() if row.limits.get("budget")]
+    since = min((rows[name].since for name in limited), default=0)
+    known = budgets.accounts_of(session, limited, pool, since=since)
     return [_core(row, known.get(name, ())) for name, row in rows.items()]
 
 
@@ -158,23 +158,16 @@ def page(session: Session, company: str, *, after: str | None, limit: int, now: 
 
 def of_beyond(session: Session, pool: str, of: Collection[str], *, now: float) -> list[tuple[Lease, wire.Beyond]]:
     """Promises that were given and are beyond these companies' quotas as they are."""
-    booked = leases.booked(session, pool, of)
+    booked = {company: held for company, held in leases.booked(session, pool, of).items() if held}
     return [
         found
-        for quota in core_quotas(session, pool, of)
-        for found in _beyond(quota, booked.get(quota.company, ()), now)
+        for quota in core_quotas(session, pool, list(booked))
+        for found in _beyond(quota, booked[quota.company], now)
     ]
 
 
 def _put(
-    session: Session,
-    pool: str,
-    row: Quota | None,
-    wanted: tuple[str, wire.QuotaSet],
-    *,
-    of_default: bool,
-    actor: Actor,
-    now: float,
+    session: Session, pool: str, row: Quota | None, wanted: tuple[str, wire.QuotaSet], *, of_default: bool, now: float
 ) -> Changed:
     company, body = wanted
     before = None if row is None else said_by(row)
@@ -186,16 +179,30 @@ def _put(
     if was != budget:
         row.since = int(now)
     session.add(row)
-    audit.record(
-        session,
+    return Changed(company=company, before=was, after=budget)
+
+
+def _audited(
+    session: Session,
+    pool: str,
+    row: Quota | None,
+    wanted: tuple[str, wire.QuotaSet],
+    *,
+    of_default: bool,
+    actor: Actor,
+    now: float,
+) -> bulk.Row:
+    company, body = wanted
+    return audit.row(
         actor=actor,
         action=wire.AuditAction.QUOTA_SET,
         subject=f"{company}/{pool}",
         at=now,
-        before=None if before is None else shown(before),
+        before=None if row is None else shown(said_by(row)),
         after=shown(body) | ({"of_default": True} if of_default else {}),
+        request_id=session.info.get(audit.REQUEST_ID),
+        reason=session.info.get(audit.REASON),
     )
-    return Changed(company=company, before=was, after=budget)
 
 
 def becomes_over(before: wire.QuotaSet | None, after: wire.QuotaSet, now: float) -> bool:

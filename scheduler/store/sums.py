@@ -1,4 +1,4 @@
-"""The ledger added up again: each entry after the one before it, each account from its entries, each lease from its box.
+"""The ledger added up again: each entry after the one before it, each account from its entries; `boxes` does the leases.
 
 The database does the adding, and only what does not add up comes here, so a million entries are no trouble.
 """
@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from dure import wire
 from scheduler.actor import Actor
-from scheduler.store import companies, pools, statements
+from scheduler.store import boxes, companies, pools, statements
 
 MOST_FAULTS = 100
 
@@ -69,33 +69,6 @@ _SUMS = text(
 )
 """Each account, and what its entries come to."""
 
-_BOX = """
-    CASE WHEN l.state IN ('scheduled', 'active', 'ending') THEN
-        l.total_gpus * greatest(extract(epoch FROM l.ends_at - coalesce(l.resized_at, l.starts_at))::bigint, 0)
-        + coalesce((SELECT sum(s.gpus * extract(epoch FROM s.until - s.since)::bigint) FROM lease_span s WHERE s.lease = l.id), 0)
-    ELSE 0 END
-"""
-
-_LEASES = text(
-    f"""
-    WITH {_ACCOUNTS}, posted AS (
-        SELECT e.lease, a.company, a.pool, max(e.seq) AS seq, sum({_delta("committed")})::bigint AS committed
-        FROM ledger_entry e JOIN accounts a ON a.id = e.account WHERE e.lease IS NOT NULL
-        GROUP BY e.lease, a.company, a.pool
-    ), compared AS (
-        SELECT coalesce(l.id, p.lease) AS lease, coalesce(l.company, p.company) AS company, coalesce(l.pool, p.pool) AS pool,
-            l.state, p.seq, coalesce(p.committed, 0) AS committed, ({_BOX})::bigint AS box
-        FROM posted p FULL JOIN (
-            SELECT * FROM lease
-            WHERE (CAST(:company AS text) IS NULL OR company = :company) AND (CAST(:pool AS text) IS NULL OR pool = :pool)
-        ) l ON l.id = p.lease AND l.company = p.company AND l.pool = p.pool
-    )
-    SELECT * FROM compared WHERE state IS NULL OR committed <> box
-    ORDER BY company, pool, lease LIMIT {MOST_FAULTS}
-    """
-)
-"""Leases of which something else is committed than their box or, once they are over, anything at all."""
-
 _POSTED = text(
     f"WITH {_ACCOUNTS} SELECT count(DISTINCT e.lease) FROM ledger_entry e JOIN accounts a ON a.id = e.account"
 )
@@ -112,8 +85,8 @@ def verify(session: Session, *, company: str | None, pool: str | None, actor: Ac
     connection = session.connection()
     entries = [_entry(row) for row in connection.execute(_ENTRIES, values)]
     accounts = connection.execute(_SUMS, values).all()
-    leases = [_lease(row) for row in connection.execute(_LEASES, values)]
-    faults = [*entries, *(_account(row) for row in accounts if _differing(row) is not None), *leases]
+    wrong = [_account(row) for row in accounts if _differing(row) is not None]
+    faults = [*entries, *wrong, *boxes.faults(session, company=company, pool=pool, most=MOST_FAULTS)]
     return wire.LedgerCheck(
         accounts=len(accounts),
         entries=sum(row.entries for row in accounts),
@@ -148,17 +121,6 @@ def _account(row: Row[Any]) -> wire.LedgerFault:
     said = f"its newest entry is {found}" if name == "seq" else f"{found} GPU-seconds are {name}"
     detail = f"the account says that {said}, where its entries come to {want}"
     return _fault(row, number=None, lease=None, detail=detail)
-
-
-def _lease(row: Row[Any]) -> wire.LedgerFault:
-    detail = (
-        f"entries of {row.company}'s account in {row.pool} are of a lease that is not there or not its own"
-        if row.state is None
-        else f"{row.committed} GPU-seconds are committed for it, which is {row.state}, where {row.box} should be"
-    )
-    return wire.LedgerFault(
-        company=row.company, pool=row.pool, period=None, number=row.seq, lease=row.lease, detail=detail
-    )
 
 
 def _fault(row: Row[Any], *, number: int | None, lease: str | None, detail: str) -> wire.LedgerFault:

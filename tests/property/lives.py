@@ -12,6 +12,8 @@ from tests.builders import a_policy, an_ask
 
 HORIZON_S = 50
 
+WITHIN_S = 6
+
 
 @dataclass(frozen=True, kw_only=True)
 class One:
@@ -150,6 +152,7 @@ def _policy(
     rule: str,
     slack_ppm: int,
     reserve_ppm: int,
+    walk_in_ppm: int,
     seniority_s: int | None,
     gap_s: int,
     loss_grace_s: int,
@@ -162,6 +165,8 @@ def _policy(
         slack_ppm=slack_ppm,
         reserve_ppm=reserve_ppm,
         reserve_over_s=10,
+        walk_in_ppm=walk_in_ppm,
+        walk_in_within_s=WITHIN_S,
         seniority_s=seniority_s,
         loss_grace_s=loss_grace_s,
         contended=contended[0],
@@ -176,6 +181,7 @@ policies = st.builds(
     rule=st.sampled_from(sorted(RULES)),
     slack_ppm=st.sampled_from([0, 50_000, 500_000, 2_000_000]),
     reserve_ppm=st.sampled_from([0, 0, 300_000]),
+    walk_in_ppm=st.sampled_from([0, 0, 400_000, 800_000, 1_000_000]),
     seniority_s=st.sampled_from([None, None, 0, 5, 15]),
     gap_s=st.sampled_from([0, 2]),
     loss_grace_s=st.sampled_from([0, 5]),

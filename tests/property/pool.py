@@ -75,6 +75,8 @@ class Pool:
     """GPU-seconds, counted second by second while they ran."""
     too_large: set[LeaseId] = field(default_factory=set[LeaseId])
     """Those that were larger than all that the reserve leaves long boxes, and so began beside it."""
+    ahead: set[LeaseId] = field(default_factory=set[LeaseId])
+    """Those that were promised more than what the policy says ahead, and that nobody has moved since."""
     book: Book = field(init=False)
 
     def __post_init__(self) -> None:
@@ -172,6 +174,15 @@ class Pool:
             together[at] += gpus
         assert all(gpus <= leaves for at, gpus in together.items() if at >= self.now)
 
+    def check_walk_in(self) -> None:
+        """Of what is not near yet, what was booked ahead and is where it was decided leaves the walk-in reserve alone."""
+        policy, capacity = self.policy, sum(node.capacity for node in NODES)
+        leaves, near = capacity - -(-capacity * policy.walk_in_ppm // PPM), self.now + policy.walk_in_within_s
+        together: Counter[int] = Counter()
+        for (_, at), gpus in slow.holdings([self.leases[id_] for id_ in self.ahead]).items():
+            together[at] += gpus
+        assert all(gpus <= leaves for at, gpus in together.items() if at > near)
+
     def check_limits(self) -> None:
         """What bolt has of each period, counted second by second, but for what lost capacity pushed there, and booked
         ahead; nothing is too long or too many."""
@@ -224,11 +235,12 @@ class Pool:
             if isinstance(one, Promise):
                 lease = decided.book.leases[id_]
                 assert (lease.promised_start, lease.starts_at) == (one.promised, one.start)
-                self.promised[id_] = one.promised
+                self._promise(id_, one)
             elif isinstance(one, Queued):
                 self.queue.append(id_)
         for old, new in decided.moves:
             self._check_earlier(old, new)
+            self.ahead.discard(new.id)
         self._keep(decided.book)
         (_, ask), last = asks[-1], decided.verdicts[-1]
         if not isinstance(last, Promise):
@@ -241,14 +253,21 @@ class Pool:
         plan = replan(self.book, self.waiting(), self.now)
         for id_, promise in plan.pulled.items():
             self.queue.remove(id_)
-            self.promised[id_] = promise.promised
+            self._promise(id_, promise)
         for move in plan.moves:
             self._check_move(move, short)
+            if move.after.starts_at != move.before.starts_at:
+                self.ahead.discard(move.after.id)
         for id_, old in self.book.leases.items():
             assert old.state is State.SCHEDULED or plan.book.leases[id_] == old
         self._keep(plan.book)
         self._edges()
         return plan
+
+    def _promise(self, id_: LeaseId, promise: Promise) -> None:
+        self.promised[id_] = promise.promised
+        if self.policy.walk_in_ppm and promise.promised > self.now + self.policy.walk_in_within_s:
+            self.ahead.add(id_)
 
     def _check_move(self, move: Move, short: set[tuple[NodeId, int]]) -> None:
         old, new = move.before, move.after

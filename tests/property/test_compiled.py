@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from scheduler.core.book import Draft
 from scheduler.core.calendar import Box, fits
 from scheduler.core.compiled import screen, search
-from scheduler.core.model import Gang, NodeId, Policy, Total
+from scheduler.core.model import Gang, Instant, NodeId, Policy, Total
 from scheduler.core.profiles import Profiles
+from scheduler.core.quota import FOR_EVER
 from scheduler.core.steps import Steps
+from scheduler.core.walk_in import soon, soon_of
 from tests.builders import a_node
 from tests.property.lives import Step, bad_days, policies, shapes
 from tests.property.pool import Pool
@@ -139,11 +141,12 @@ def test_the_look_at_what_waits_never_misses_one_that_could_start_earlier(policy
             start = max(now + lease.notice_s, lease.start or 0)
             draft = Draft(book)
             draft.lift(lease_id)
-            box = Box.of(draft, lease.company, lease.shape, lease.duration_s)
+            near = soon_of(book.policy, lease, Instant(now))
+            box = Box.of(draft, lease.company, lease.shape, lease.duration_s, soon=near)
             if start < (lease.starts_at or 0) and fits(draft, box, start):
                 movable += 1
-                seen = screen.next_to_try(
-                    book.free.arrays, book.open, book.limits.arrays, book.waiting.table, turn, place, now
-                )
+                plane = book.free.arrays, book.open, book.limits.arrays
+                last = FOR_EVER if (of_all := soon(book.policy, now)) is None else of_all
+                seen = screen.next_to_try(*plane, book.waiting.table, turn, place, now, last)
                 assert seen == place
     event("one could start earlier" if movable else "none could")

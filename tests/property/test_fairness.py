@@ -8,9 +8,13 @@ from hypothesis import strategies as st
 from scheduler.core.book import Book
 from scheduler.core.contention import ALWAYS, calm
 from scheduler.core.decide import decide
+from scheduler.core.extend import Extended, NotExtended, extend, is_extendable
+from scheduler.core.lease import resized_at
 from scheduler.core.model import CompanyId, Instant, Lease, LeaseId, Policy, Promise
 from scheduler.core.replan import replan
+from scheduler.core.resize import Resized, grow
 from scheduler.core.rules import EARLIEST_SLOT
+from scheduler.core.shapes import size_of
 from scheduler.core.shares import Share, Use, Uses
 from tests.builders import a_policy, an_ask
 from tests.property import slow
@@ -52,6 +56,39 @@ def test_an_ask_is_promised_nothing_above_its_share_of_a_contended_second(
             promised += 1
             assert above(pool.book, pool.book.leases[id_]) == []
     event(f"{promised} promised")
+
+
+@settings(max_examples=300, deadline=None)
+@given(sharing, good_days, st.integers(1, 30), st.integers(1, 6), st.integers(0, 9))
+def test_what_is_given_a_lease_beyond_its_promise_lifts_nobody_above_its_share_while_others_come_before(
+    policy: Policy, history: list[Step], by_s: int, more: int, which: int
+):
+    """Who asks for more has used more than it was entitled to, and the other one waits."""
+    pool = Pool(policy=policy)
+    for step in history:
+        pool.live(step)
+    found = [one for one in pool.book.leases.values() if is_extendable(one) and (one.stops_at or 0) > pool.now]
+    if not found:
+        return
+    lease = found[which % len(found)]
+    other = BOLT if lease.company == ACME else ACME
+    book = pool.book.changed([Uses(at=pool.now, of=(Use(company=lease.company, used=10**9, entitled=0),))])
+    end = lease.ends_at or 0
+    longer = extend(book, lease.id, end + by_s, pool.now, partly=True, rivals=[other])
+    reached = end
+    if isinstance(longer, Extended):
+        reached = longer.lease.ends_at or 0
+        assert [at for at in above(longer.book, longer.lease) if at >= end] == []
+    if longer.obstacle is not None and longer.obstacle.what == "share":
+        at_will = extend(book, lease.id, reached + 1, pool.now, rivals=[])
+        assert isinstance(at_will, NotExtended) or reached in above(at_will.book, at_will.lease)
+    larger = grow(book, lease.id, size_of(lease.shape) + more, pool.now, rivals=[other])
+    if isinstance(larger, Resized):
+        begins = max(resized_at(lease, pool.now), lease.starts_at or 0)
+        assert [at for at in above(larger.book, larger.lease) if at >= begins] == []
+    event(
+        f"extended {reached - end > 0}, grown {isinstance(larger, Resized)}, {longer.obstacle and longer.obstacle.what}"
+    )
 
 
 @settings(max_examples=200, deadline=None)

@@ -14,14 +14,16 @@ from scheduler.core.compiled.compiling import compiled
 from scheduler.core.compiled.rows import holds, last_at
 from scheduler.core.compiled.search import total_at
 
-SLOT, EARLIEST, NOTICE, LENGTH, DURATION, NODES, LEVEL, GPUS, LIMIT, RESERVE, ASKED, OWN = range(12)
-"""The columns of a waiting row. NODES is 0 for a total; LIMIT and RESERVE are rows of the limits, or -1; OWN is the
+SLOT, EARLIEST, NOTICE, LENGTH, DURATION, NODES, LEVEL, GPUS, LIMIT, RESERVE, AHEAD, ASKED, OWN = range(13)
+"""The columns of a waiting row. NODES is 0 for a total; LIMIT, RESERVE and AHEAD are rows of the limits, or -1; OWN is the
 one node of its placement, or -1."""
 
-COLUMNS = 12
+COLUMNS = 13
 
 
 FOR_EVER = np.int64(1 << 60)
+
+NO_LIMIT = -1
 
 _LEVELS = 64
 """Of a gang that wants more on a node, each look goes through all nodes: few pools have such nodes, and these few."""
@@ -60,19 +62,22 @@ def _may(lasting, ranked, waiting, i, start):
 
 
 @compiled
-def _allowed(limits, waiting, i, start):
+def _allowed(limits, waiting, i, start, soon):
     """Whether the limits of row `i` leave room from `start` until its slot; from there on its own booking is its room."""
     until = min(waiting[i, SLOT], start + waiting[i, DURATION])
-    for column in (LIMIT, RESERVE):
-        row = waiting[i, column]
+    for column in (LIMIT, RESERVE, AHEAD):
+        row = NO_LIMIT if column == AHEAD and start <= soon else waiting[i, column]
         if row >= 0 and not holds(limits[0], limits[1], limits[2], row, waiting[i, GPUS], start, until):
             return False
     return True
 
 
 @compiled
-def next_to_try(rows, open_, limits, waiting, turn, begin, now):
-    """The first place in `turn`, from `begin` on, whose waiting row may start before its slot; its length if none may."""
+def next_to_try(rows, open_, limits, waiting, turn, begin, now, soon):
+    """The first place in `turn`, from `begin` on, whose waiting row may start before its slot; its length if none may.
+
+    A start up to `soon` is not held to the limit AHEAD.
+    """
     times, values, lengths = rows
     count = lengths.size
     starts = np.empty(_STARTS, np.int64)
@@ -88,7 +93,9 @@ def next_to_try(rows, open_, limits, waiting, turn, begin, now):
         nodes, level = waiting[i, NODES], waiting[i, LEVEL]
         if nodes == 0:
             until = min(waiting[i, SLOT], start + waiting[i, LENGTH])
-            if total_at(times, values, lengths, open_, start, until) >= level and _allowed(limits, waiting, i, start):
+            if total_at(times, values, lengths, open_, start, until) >= level and _allowed(
+                limits, waiting, i, start, soon
+            ):
                 return place
             continue
         if nodes > count:
@@ -101,13 +108,15 @@ def next_to_try(rows, open_, limits, waiting, turn, begin, now):
             many += 1
         if at == _STARTS or level >= _LEVELS:
             _lasting(times, values, lengths, open_, level, start, one)
-            if _may(one, np.sort(one), waiting, i, start) and _allowed(limits, waiting, i, start):
+            if _may(one, np.sort(one), waiting, i, start) and _allowed(limits, waiting, i, start, soon):
                 return place
             continue
         if not known[at, level]:
             _lasting(times, values, lengths, open_, level, start, kept[at, level, 0])
             kept[at, level, 1] = np.sort(kept[at, level, 0])
             known[at, level] = True
-        if _may(kept[at, level, 0], kept[at, level, 1], waiting, i, start) and _allowed(limits, waiting, i, start):
+        if _may(kept[at, level, 0], kept[at, level, 1], waiting, i, start) and _allowed(
+            limits, waiting, i, start, soon
+        ):
             return place
     return turn.size

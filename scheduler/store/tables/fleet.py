@@ -44,6 +44,7 @@ class Pool(SQLModel, table=True):
             "least(idle_after_s, inference_idle_after_s) >= 1200 AND least(idle_below_ppm, inference_idle_below_ppm) > 0",
             name="idle",
         ),
+        CheckConstraint("walk_in_ppm BETWEEN 0 AND 1000000 AND walk_in_within_s >= 60", name="walk_in"),
         CheckConstraint("slack_ppm >= 0 AND reserve_ppm BETWEEN 0 AND 999999", name="policy"),
         CheckConstraint("contended_ppm BETWEEN 0 AND 1000000 AND half_life_s >= 60 AND entry_s >= 0", name="fairness"),
         CheckConstraint("spot_least_s >= 60", name="spot"),
@@ -63,6 +64,8 @@ class Pool(SQLModel, table=True):
     slack_ppm: int = Field(default=50_000, sa_column=int_column())
     reserve_ppm: int = Field(default=0, sa_column=int_column())
     reserve_over_s: int = Field(default=0, sa_column=int_column())
+    walk_in_ppm: int = Field(default=0, sa_column=int_column())
+    walk_in_within_s: int = Field(default=3600, sa_column=int_column())
     seniority_s: int | None = Field(default=None, sa_column=int_column(null=True))
     contended: str = Field(default="none", sa_column=text_column())
     contended_ppm: int = Field(default=900_000, sa_column=int_column())

@@ -85,6 +85,8 @@ class Lease(SQLModel, table=True):
     state: str = Field(sa_column=text_column())
     asked_at: int = Field(sa_column=at_column())
     promised_start: int | None = Field(default=None, sa_column=at_column(null=True))
+    granted_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    """When its start was decided, if it came out of the queue of a pool with a walk-in reserve."""
     slipped_from: int | None = Field(default=None, sa_column=at_column(null=True))
     """What it was promised before capacity was lost, while it is promised something later."""
     starts_at: int | None = Field(default=None, sa_column=at_column(null=True))

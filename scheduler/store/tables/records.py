@@ -227,6 +227,7 @@ class PoolChange(SQLModel, table=True):
         Index("ix_pool_change_pool_generation", "pool", "generation"),
         Index("ix_pool_change_mix", "pool", "generation", postgresql_where=text("kind = 'mix'")),
         Index("ix_pool_change_uses", "pool", "generation", postgresql_where=text("kind = 'uses'")),
+        Index("ix_pool_change_share", "pool", "subject", postgresql_where=text("kind = 'share'")),
     )
 
     seq: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))

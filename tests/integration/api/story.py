@@ -372,6 +372,8 @@ class Story:
         november = "since=2026-11-01&until=2026-12-01"
         self.say("show_report", "a month by company and pool", "admin", "GET", f"/v1/reports?{november}")
         self.say("show_report", "by day, a company's own", "acme", "GET", f"/v1/reports?by=day&{november}")
+        self.say("show_report", "by group", "admin", "GET", f"/v1/reports?by=group&{november}")
+        self.say("show_report", "of a group that is not there", "admin", "GET", "/v1/reports?group=late")
         self.say("show_report", "of another company", "acme", "GET", "/v1/reports?company=globex")
         self.say("show_report", "no days", "admin", "GET", "/v1/reports?since=2026-11-02&until=2026-11-01")
 

@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 
+import httpx
 import pytest
 
 from tests.integration.api.conftest import Site, code
@@ -57,6 +58,32 @@ def test_a_company_that_asks_by_lease_sees_its_own_alone(site: Site) -> None:
     assert found["total"]["leased_gpu_seconds"] == 800
 
 
+def put(site: Site, path: str, json: object) -> httpx.Response:
+    with site.client("admin") as client:
+        return client.put(path, json=json)
+
+
+def test_a_report_by_group_names_those_in_none_and_a_company_sees_itself_alone(site: Site) -> None:
+    assert put(site, "/v1/pools/h100/share-groups/seed", json={"shares": 1}).status_code == 200
+    assert put(site, "/v1/pools/h100/shares/acme", json={"shares": 1, "group": "seed"}).status_code == 200
+    leased(site)
+    found = site.get("operator", "/v1/reports?by=group").json()
+    assert [(row["group"], row["leased_gpu_seconds"]) for row in found["rows"]] == [("none", 800), ("seed", 800)]
+    assert (found["total"]["leases"], found["total"]["leased_gpu_seconds"]) == (2, 1600)
+    assert [row["group"] for row in site.get("acme", "/v1/reports?by=group").json()["rows"]] == ["seed"]
+    assert site.get("acme", "/v1/reports?group=seed").json()["total"]["leases"] == 1
+    assert code(site.get("globex", "/v1/reports?group=seed")) == (404, "unknown_group")
+    assert [row["group"] for row in site.get("globex", "/v1/reports?by=group").json()["rows"]] == ["none"]
+
+
+def test_no_group_is_called_as_those_in_none_are(standing: Site) -> None:
+    for path, body in (
+        ("/v1/pools/h100/share-groups/none", {"shares": 1}),
+        ("/v1/pools/h100/shares/acme", {"shares": 1, "group": "none"}),
+    ):
+        assert code(put(standing, path, json=body)) == (422, "invalid_request")
+
+
 def test_a_day_without_leases_is_an_empty_report(standing: Site) -> None:
     found = standing.get("auditor", "/v1/reports?since=2026-01-01&until=2026-01-02").json()
     assert (found["rows"], found["total"]["leased_gpu_seconds"], found["total"]["energy_joules"]) == ([], 0, None)
@@ -74,3 +101,19 @@ def test_agents_that_say_no_day_are_told_what_is_missing(standing: Site) -> None
     answer = standing.post("n1", "/v1/nodes/n1/reports", json={**report, "usage": usage})
     assert code(answer) == (422, "invalid_request")
     assert answer.json()["errors"][0]["field"] == "usage.0.day_began_at"
+
+
+@pytest.mark.parametrize(
+    ("days", "want"),
+    [
+        pytest.param("since=2027-01-20", "2027-01-21 or later for since 2027-01-20, and not 2027-01-16", id="later"),
+        pytest.param(
+            "since=1969-12-31", "days lie between 1970 and 2999, for example 2026-11-24", id="before there were any"
+        ),
+        pytest.param("since=2010-01-01&until=2027-01-01", "at most 3660 days, and these would be 6209", id="too many"),
+    ],
+)
+def test_days_that_make_no_report_are_said_with_those_that_would(standing: Site, days: str, want: str) -> None:
+    answer = standing.get("admin", f"/v1/reports?{days}")
+    assert code(answer) == (422, "invalid_request")
+    assert want in answer.json()["errors"][0]["message"]

@@ -1,6 +1,6 @@
 """The state machine over the real store: any day of companies, quotas, asks, changes, losses and crashes between statements.
 
-After every step: nobody above its quota at any instant, the ledger balanced, no promise broken, every state reached by the
+After every step: nobody above its quota at any instant, the walk-in reserve left alone by what is booked ahead, the ledger balanced, no promise broken, every state reached by the
 table alone, and the books that are kept, read anew and made of the log one and the same.
 """
 
@@ -18,6 +18,7 @@ from sqlmodel import col, select
 
 from dure import wire
 from dure.errors import DureError
+from scheduler import policies
 from scheduler.core import quota as limits
 from scheduler.core.lease import NEXT
 from scheduler.core.model import Instant, State
@@ -33,6 +34,9 @@ from tests.servers import Server
 DAY_S = 86_400
 COMPANIES = ("acme", "globex")
 NODES = ("n1", "n2")
+POOL_GPUS = 16
+NEAR_S = 60
+"""What starts within that is not booked ahead."""
 STATES = {state.value: state for state in State}
 WHO = st.sampled_from(COMPANIES)
 PICK = st.integers(0, 99)
@@ -75,13 +79,18 @@ class AnyDay(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._database = self.server.database()
-        self.world = World(Database(self._database.__enter__())).found()
+        found = World(Database(self._database.__enter__()))
+        self.world = found.found(walk_in_ppm=500_000, walk_in_within_s=NEAR_S)
+        self.walk_in_ppm = 500_000
         self.now = T0
         self.services = [self.world.service, Service(Books())]
         self.asked: list[wire.Lease] = []
         self.promised: dict[str, float] = {}
         self.slipped: dict[str, int] = {}
         self.held: dict[str, Steps] = {name: Steps.flat(0) for name in COMPANIES}
+        self.ahead: set[str] = set()
+        """What was promised more than that ahead, and is where it was decided to be."""
+        self.booked_ahead = Steps.flat(0)
         self.seen = 0
         self.lost = False
         self.states: dict[str, State] = {}
@@ -108,6 +117,11 @@ class AnyDay(RuleBasedStateMachine):
             self.asked.append(self.world.ask(gpus, who=who, now=self.now, duration_s=duration_s, **start))
 
         self._do(work, crash)
+
+    @rule(gpus=st.integers(3, 8), ahead_s=st.sampled_from([NEAR_S, 90, 120]), crash=st.none() | PICK)
+    def both_book_the_same_time(self, gpus: int, ahead_s: int, crash: int | None) -> None:
+        for who in COMPANIES:
+            self.ask(who, gpus, 20, ahead_s, crash)
 
     @rule(
         who=WHO,
@@ -181,6 +195,16 @@ class AnyDay(RuleBasedStateMachine):
     def quota(self, who: str, gpus: int, budget: Any, crash: int | None) -> None:
         self._do(lambda: self.world.set_quota(who, gpus, now=self.now, budget=budget), crash)
 
+    @rule(walk_in_ppm=st.sampled_from([0, 300_000, 500_000, 1_000_000]), crash=st.none() | PICK)
+    def the_walk_in_reserve(self, walk_in_ppm: int, crash: int | None) -> None:
+        def work() -> None:
+            body = wire.PolicyChange(walk_in_ppm=walk_in_ppm)
+            with self.world.db.begin() as session:
+                policies.change_policy(self.world.service, session, "h100", body, actor=ADMIN, now=self.now)
+            self.walk_in_ppm = walk_in_ppm
+
+        self._do(work, crash)
+
     @rule(who=WHO, gpu_seconds=st.integers(-300, 300).filter(bool))
     def adjust(self, who: str, gpu_seconds: int) -> None:
         body = wire.LedgerAdjust(company=who, pool="h100", gpu_seconds=gpu_seconds)
@@ -232,6 +256,7 @@ class AnyDay(RuleBasedStateMachine):
                     self._check_notice(one)
                 if one.event in ("slipped", "queued"):
                     self.slipped[one.lease] = one.seq or 0
+                self._note_ahead(one)
                 if (state := STATES.get(one.event)) is not None:
                     before = self.states.get(one.lease, State.ASKED)
                     assert state in NEXT[before], (before, state)
@@ -246,6 +271,14 @@ class AnyDay(RuleBasedStateMachine):
                 if row.started_at is not None and row.id not in self.slipped:
                     assert row.started_at <= row.promised_start or row.late_cause is not None
 
+    def _note_ahead(self, one: LeaseEvent) -> None:
+        """What was promised more than that ahead, until it is somewhere else."""
+        assert one.lease is not None
+        if one.event in ("slipped", "queued", "moved"):
+            self.ahead.discard(one.lease)
+        if one.event == "scheduled" and (one.promised_start or 0) > one.at + NEAR_S:
+            self.ahead.add(one.lease)
+
     def _check_notice(self, one: LeaseEvent) -> None:
         """Whoever is preempted is told its notice ahead."""
         with self.world.db.snapshot() as session:
@@ -255,8 +288,20 @@ class AnyDay(RuleBasedStateMachine):
 
     @invariant()
     def no_gpu_is_promised_twice(self) -> None:
+        self.lost = self.lost or "quarantined" in self.world.gpus()  # not proved empty in time
         if not self.lost:
             assert self.world.overbooked(self.now) == []
+
+    @invariant()
+    def what_is_booked_ahead_leaves_the_reserve_but_for_what_was_promised_before_it_was_raised(self) -> None:
+        with self.world.db.snapshot() as session:
+            booked = leases.booked(session, "h100", COMPANIES)
+        ahead = limits.held(lease for held in booked.values() for lease in held if lease.id in self.ahead)
+        line = POOL_GPUS * (1_000_000 - self.walk_in_ppm) // 1_000_000
+        for at in ahead.times:
+            if at > self.now + NEAR_S:
+                assert ahead.at(at) <= max(line, self.booked_ahead.at(at))
+        self.booked_ahead = ahead
 
     @invariant()
     def every_book_is_the_same(self) -> None:

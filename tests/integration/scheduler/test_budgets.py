@@ -242,6 +242,19 @@ def test_a_new_company_gets_the_defaults_of_pools_and_follows_them_until_it_has_
     verified(world)
 
 
+def test_an_adjustment_first_makes_good_what_was_granted_on_top_for_promises_that_are_kept(world: World) -> None:
+    world.set_quota("acme", 16, now=T0, budget=term(1000, T0, T0 + DAY_S))
+    world.ask(8)
+    world.set_quota("acme", 16, now=T0, budget=term(500, T0, T0 + DAY_S))
+    assert standing(world.quota()) == (500, 0, 800, -300)
+    body = wire.LedgerAdjust(company="acme", pool="h100", gpu_seconds=400)
+    with world.db.begin() as session:
+        given = accounts.adjust(session, body, reason="a lost hour", actor=ADMIN, now=T0)
+    assert (given.kind, given.gpu_seconds) == ("adjust", 400)
+    assert standing(world.quota()) == (900, 0, 800, 100)
+    assert verified(world).sums.available_gpu_seconds == 100
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("ask"), st.integers(1, 8), st.integers(1, 4)),

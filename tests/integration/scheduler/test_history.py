@@ -139,6 +139,8 @@ class Day:
             slack_ppm=slack_ppm,
             reserve_ppm=reserve_ppm,
             reserve_over_s=60,
+            walk_in_ppm=self.chance.choice((0, 300_000, 600_000)),
+            walk_in_within_s=60,
             contended=self.chance.choice(("none", "booked", "booked", "always")),
             contended_ppm=self.chance.choice((200_000, 600_000)),
             entry_s=30,

@@ -16,7 +16,7 @@ from dure import wire
 from dure.errors import DureError
 from scheduler import days
 from scheduler.core.lease import charge
-from scheduler.store import counting, leases, summaries, usage
+from scheduler.store import counting, leases, shares, summaries, usage
 from scheduler.store.db import Database
 from scheduler.store.summaries import Wanted
 from scheduler.store.tables import Lease
@@ -55,6 +55,13 @@ def count(world: World, *, now: float) -> int:
 def in_zone(world: World, zone: ZoneInfo = ZONE) -> World:
     put(world, wanted(world, zone=zone.key), now=EVENING, why="it is there")
     return world
+
+
+def in_group(world: World, who: str, group: str | None, *, now: float) -> None:
+    with world.db.begin() as session:
+        if group is not None:
+            shares.put_group(session, "h100", group, wire.ShareGroupSet(shares=1), actor=ADMIN, now=now)
+        shares.put(session, who, "h100", wire.ShareSet(shares=1, group=group), actor=ADMIN, now=now)
 
 
 @dataclass
@@ -98,7 +105,7 @@ class Agents:
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["ask", "ask", "release", "resize", "extend", "blind", "silent", "wait"]),
+        st.sampled_from(["ask", "ask", "release", "resize", "extend", "blind", "silent", "group", "wait"]),
         st.integers(1, 12),
         st.integers(1, 20 * HOUR),
     ),
@@ -113,6 +120,8 @@ def _do(world: World, asked: list[wire.Lease], what: str, gpus: int, seconds: in
         if what == "ask":
             who = ("acme", "globex")[gpus % 2]
             asked.append(world.ask(gpus, now=now, who=who, duration_s=seconds, purpose="inference", max=16))
+        elif what == "group":
+            in_group(world, ("acme", "globex")[gpus % 2], ("seed", "scale", None)[gpus % 3], now=now)
         elif running and what == "release":
             world.release(running[0], now=now)
         elif running and what == "resize":
@@ -136,24 +145,32 @@ def _play(world: World, steps: list[tuple[str, int, int]]) -> float:
         if not waiting:
             agents.tell(now)
             world.turn(now)
-        _adds_up(world, now)
+        _adds_up(world, now, sizes=(1, len(CUTS)))
     agents.tell(now)
     assert {world.lease(lease).state for lease in asked} <= {"ended", "cancelled", "expired", "refused"}
     return now
 
 
-def _adds_up(world: World, now: float) -> dict[tuple[str, date], tuple[int, ...]]:
-    """Every cut has the same sums; the lease-days, which are the finest one."""
+CUTS: tuple[wire.ReportCut, ...] = ("lease", "company", "pool", "day", "group")
+EVERY = tuple(range(1, len(CUTS) + 1))
+
+
+def _adds_up(world: World, now: float, sizes: tuple[int, ...] = EVERY) -> dict[tuple[str, date], tuple[int, ...]]:
+    """Every cut has the same sums, of as many at once as said; the lease-days, which are the finest one."""
     finest = report(world, "lease", "day", now=now)
     total = finest.total
     assert total is not None
-    for size in range(1, 5):
-        for by in combinations(("lease", "company", "pool", "day"), size):
+    for size in sizes:
+        for by in combinations(CUTS, size):
             found = report(world, *by, now=now)
             assert found.total == total, by
             assert _sums(found.rows) == _sums([total]), by
-            if "day" not in by:
+            if not {"day", "group"} & set(by):
                 assert sum(row.leases for row in found.rows) == total.leases, by
+    for row in report(world, "group", now=now).rows:
+        assert row.group is not None
+        only = report(world, "day", "lease", now=now, group=row.group).total
+        assert only == wire.ReportSum(**row.model_dump(include=set(wire.ReportSum.model_fields)))
     for row in [*finest.rows, total]:
         parts = (row.busy_gpu_seconds, row.idle_gpu_seconds, row.unknown_gpu_seconds)
         assert min(parts) >= 0

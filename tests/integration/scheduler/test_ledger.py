@@ -113,21 +113,24 @@ def test_without_a_budget_a_promise_comes_straight_from_the_source_and_goes_back
 
 
 def test_a_budget_is_granted_committed_refunded_and_what_is_left_expires(world: World) -> None:
-    lease = world.ask(1, duration_s=1)
+    lease = world.ask(8)
     assert said(grant(world, 1000)) == (1, "grant", "source", "available", 1000)
-    post(world, ("commit", 800, FIRST), ("settle", 300, FIRST), ("refund", 500, FIRST), lease=lease)
+    post(world, ("commit", 800, FIRST), ("refund", 800, None), lease=lease)
+    world.turn(T0)
+    world.release(lease, now=T0 + 40)
+    world.turn(T0 + 41)
     with world.db.begin() as session:
         for now in (FIRST.ends_at - 1, FIRST.ends_at, FIRST.ends_at):
             budgets.close(session, Where(pool="h100", now=now), {"acme": None})
     newest = read(world).items[0]
-    assert said(newest) == (5, "expire", "available", "expired", 700)
+    assert said(newest) == (5, "expire", "available", "expired", 680)
     assert newest.period == wire.LedgerPeriod.model_validate(
         {"begins_at": "2027-01-15T08:00:00Z", "ends_at": "2027-01-22T08:00:00Z"}
     )
     assert (newest.after.granted_gpu_seconds, newest.after.spent_gpu_seconds, newest.after.expired_gpu_seconds) == (
         1000,
-        300,
-        700,
+        320,
+        680,
     )
     assert verify(world).faults == []
 
@@ -337,3 +340,61 @@ def test_another_companys_account_has_no_entries_of_a_lease(world: World) -> Non
     [fault] = verify(world).faults
     assert (fault.company, fault.lease) == ("globex", lease.id)
     assert "not its own" in fault.detail
+
+
+def settled(lease: wire.Lease, more: int) -> str:
+    """The SQL by which an owner of the database settles so much more of a lease, and refunds less, without a trace."""
+    return f"""
+        UPDATE ledger_entry e SET gpu_seconds = gpu_seconds + CASE kind WHEN 'settle' THEN {more} ELSE -({more}) END
+        WHERE lease = '{lease.id}' AND kind IN ('settle', 'refund');
+        UPDATE ledger_entry e SET spent = n.spent, committed = n.committed, available = n.available, granted = n.granted
+        FROM (SELECT account, seq,
+            sum(CASE 'spent' WHEN credit THEN gpu_seconds WHEN debit THEN -gpu_seconds ELSE 0 END) OVER own AS spent,
+            sum(CASE 'committed' WHEN credit THEN gpu_seconds WHEN debit THEN -gpu_seconds ELSE 0 END) OVER own AS committed,
+            sum(CASE 'available' WHEN credit THEN gpu_seconds WHEN debit THEN -gpu_seconds ELSE 0 END) OVER own AS available,
+            sum(CASE 'source' WHEN debit THEN gpu_seconds WHEN credit THEN -gpu_seconds ELSE 0 END) OVER own AS granted
+            FROM ledger_entry WINDOW own AS (PARTITION BY account ORDER BY seq)) n
+        WHERE e.account = n.account AND e.seq = n.seq;
+        UPDATE account a SET spent = e.spent, committed = e.committed, available = e.available, granted = e.granted
+        FROM ledger_entry e WHERE e.account = a.id AND e.seq = a.seq
+    """
+
+
+@pytest.mark.parametrize("more", [7, -7])
+def test_a_settle_of_another_amount_than_the_lease_had_is_found_though_the_book_balances(
+    world: World, more: int
+) -> None:
+    lease, other = world.ask(8), world.ask(2)
+    world.turn(T0)
+    for one in (lease, other):
+        world.release(one, now=T0 + 40)
+    world.turn(T0 + 41)
+    assert verify(world).faults == []
+    with tampered(world) as connection:
+        connection.execute(settled(lease, more).encode())
+    [fault] = verify(world).faults
+    assert (fault.company, fault.lease, fault.period) == ("acme", lease.id, None)
+    assert fault.detail == f"{320 + more} GPU-seconds are settled of it, where it had 320"
+
+
+def test_a_lease_that_is_not_over_has_nothing_settled(world: World) -> None:
+    lease = world.ask(8)
+    world.turn(T0)
+    post(world, ("commit", 5, None), ("settle", 5, None), lease=lease)
+    [fault] = verify(world).faults
+    assert fault.detail == "5 GPU-seconds are settled of it, where it had 0"
+
+
+def test_a_settle_in_another_period_than_the_lease_had_it_in_is_found(world: World) -> None:
+    lease = world.ask(2, duration_s=WEEK_S)
+    world.turn(T0)
+    world.release(lease, now=T0 + 40)
+    world.turn(T0 + 41)
+    grant(world, 100, SECOND)
+    post(world, ("commit", 3, SECOND), ("settle", 3, SECOND), lease=lease)
+    faults = verify(world).faults
+    assert [fault.detail for fault in faults] == [
+        "83 GPU-seconds are settled of it, where it had 80",
+        "3 GPU-seconds are settled of it in this period, where it had 0",
+    ]
+    assert [fault.period and fault.period.begins_at.timestamp() for fault in faults] == [None, T0 + WEEK_S]

@@ -146,14 +146,19 @@ def test_what_pools_have_is_the_first_version_of_the_policy(any_empty_url: str) 
 
 
 LEDGER = """
+INSERT INTO lease (id, company, pool, gpus, total_gpus, duration_s, tier, purpose, wants_queue, notice_s, state, asked_at,
+    promised_start, starts_at, ends_at, stops_at, started_at, ended_at, end_cause, decision, generation)
+    VALUES ('lea_0', 'acme', 'h100', 1, 1, 100, 'reserved', 'training', true, 900, 'ended', '2027-01-15 08:00:00+00',
+    '2027-01-15 08:00:00+00', '2027-01-15 08:00:00+00', '2027-01-15 08:01:40+00', '2027-01-15 08:00:40+00',
+    '2027-01-15 08:00:00+00', '2027-01-15 08:00:40+00', 'released', 'dec_1', 5);
 INSERT INTO account (company, pool, seq, committed, spent) VALUES ('acme', 'h100', 4, 28800, 40);
 INSERT INTO ledger_entry (company, pool, seq, at, lease, kind, gpu_seconds, cause, committed, spent) VALUES
-    ('acme', 'h100', 1, now(), 'lea_1', 'commit', 100, 'promised', 100, 0),
+    ('acme', 'h100', 1, now(), 'lea_0', 'commit', 100, 'promised', 100, 0),
     ('acme', 'h100', 2, now(), 'lea_1', 'commit', 28800, 'promised', 28900, 0),
-    ('acme', 'h100', 3, now(), 'lea_1', 'settle', 40, 'delivered', 28860, 40),
-    ('acme', 'h100', 4, now(), 'lea_1', 'refund', 60, 'released', 28800, 40);
+    ('acme', 'h100', 3, now(), 'lea_0', 'settle', 40, 'delivered', 28860, 40),
+    ('acme', 'h100', 4, now(), 'lea_0', 'refund', 60, 'released', 28800, 40);
 """
-"""Of two leases, one of which was released; which is which does not matter here."""
+"""Of two leases: the one that runs, and one that was released."""
 
 
 def test_the_ledger_of_an_earlier_release_keeps_every_second_and_goes_on(any_empty_url: str) -> None:
@@ -162,13 +167,15 @@ def test_the_ledger_of_an_earlier_release_keeps_every_second_and_goes_on(any_emp
         connection.execute((OLD + LEDGER).encode())
     migrate.upgrade(any_empty_url)
     with closing(Database(any_empty_url)) as db:
-        lease = Entry(company="acme", pool="h100", lease="lea_1", kind="settle", gpu_seconds=28800, cause="delivered")
+        # It started a second late.
+        had = Entry(company="acme", pool="h100", lease="lea_1", kind="settle", gpu_seconds=28792, cause="delivered")
+        lost = replace(had, kind="refund", gpu_seconds=8, cause="late_start")
         with db.snapshot() as session:
             assert sums.verify(session, company=None, pool=None, actor=ADMIN).faults == []
         with db.begin() as session:
-            ledger.post(session, [lease], at=1_800_003_600)
+            ledger.post(session, [had, lost], at=1_800_003_600)
             session.connection().exec_driver_sql(
-                "UPDATE lease SET state = 'ended', ended_at = ends_at, end_cause = 'expired'"
+                "UPDATE lease SET state = 'ended', ended_at = ends_at, end_cause = 'expired' WHERE id = 'lea_1'"
             )
         with db.snapshot() as session:
             read = Wanted(company="acme", pool="h100")
@@ -179,6 +186,7 @@ def test_the_ledger_of_an_earlier_release_keeps_every_second_and_goes_on(any_emp
         (2, "source", "committed", 28800),
         (3, "committed", "spent", 40),
         (4, "committed", "source", 60),
-        (5, "committed", "spent", 28800),
+        (5, "committed", "spent", 28792),
+        (6, "committed", "source", 8),
     ]
-    assert [one.after.granted_gpu_seconds for one in reversed(found)] == [100, 28900, 28900, 28840, 28840]
+    assert [one.after.granted_gpu_seconds for one in reversed(found)] == [100, 28900, 28900, 28840, 28840, 28832]

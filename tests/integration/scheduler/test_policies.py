@@ -45,7 +45,7 @@ def test_a_policy_is_changed_and_promises_stay(world: World) -> None:
 
 def test_what_is_not_named_stays(world: World) -> None:
     whole = {"rule": "earliest-slot", "slack_ppm": 1, "reserve_ppm": 2, "reserve_over_s": 3, "seniority_s": 4}
-    whole |= {"extension_closes_s": 5, "renews_before_s": 66}
+    whole |= {"walk_in_ppm": 11, "walk_in_within_s": 77, "extension_closes_s": 5, "renews_before_s": 66}
     whole |= {"contended": "booked", "contended_ppm": 7, "half_life_s": 88, "entry_s": 9}
     change(world, **whole)
     for name, value in {"rule": "only-earlier", "slack_ppm": 7, "seniority_s": None, "reserve_over_s": 0}.items():
@@ -65,7 +65,7 @@ def test_null_takes_seniority_away_and_says_nothing_of_the_rest(world: World) ->
 def test_two_admins_who_change_different_things_at_once_both_have_done_so(world: World) -> None:
     said = [{"slack_ppm": 123}, {"reserve_ppm": 456}, {"reserve_over_s": 789}, {"seniority_s": 12}]
     said += [{"extension_closes_s": 34}, {"renews_before_s": 567}, {"contended": "always"}, {"contended_ppm": 8}]
-    said += [{"half_life_s": 90}, {"entry_s": 1}]
+    said += [{"half_life_s": 90}, {"entry_s": 1}, {"walk_in_ppm": 11}, {"walk_in_within_s": 77}]
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(lambda one: change(world, **one), said))
         list(threads.map(lambda one: label(world, "n1", **one), [{"rack": "r1"}, {"island": "a"}]))

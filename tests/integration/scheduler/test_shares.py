@@ -5,8 +5,9 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 
 from dure import wire
-from dure.errors import UnknownCompany, UnknownGroup, UnknownPool
+from dure.errors import ExtensionRefused, ResizeRefused, UnknownCompany, UnknownGroup, UnknownPool
 from scheduler import fairness, jobs, policies
+from scheduler.core import words
 from scheduler.core.model import CompanyId, Instant
 from scheduler.core.shares import Uses
 from scheduler.loop import Loop
@@ -17,6 +18,7 @@ from scheduler.store.db import Database
 from scheduler.store.leader import Lead
 from scheduler.turns import counts
 from tests.integration.scheduler.conftest import ADMIN, T0, World, company
+from tests.integration.scheduler.test_decisions import replay
 
 HOUR = 3600
 
@@ -90,6 +92,83 @@ def test_the_queue_is_served_by_share_and_not_by_arrival(contended: World) -> No
     contended.turn(T0 + 1)
     held = [contended.lease(lease).state == "active" for lease in (*mine, *theirs)]
     assert held == [True, False, False, False, True, True, True, False]
+
+
+def waiting(world: World) -> list[wire.Lease]:
+    """Two asks of globex above its share: the first gets a later start, for the other none is promised before that."""
+    world.set_quota("globex", 64, now=T0)
+    found = [world.ask(14, duration_s=HOUR, who="globex", now=T0 + 2) for _ in range(2)]
+    world.turn(T0 + 3)
+    assert [world.lease(lease).state for lease in found] == ["scheduled", "queued"]
+    return found
+
+
+def crowded(world: World, *, renew: bool = False) -> tuple[wire.Lease, list[wire.Lease]]:
+    """Acme runs on 6 GPUs, more than its share, and globex waits."""
+    mine = world.ask(6, duration_s=HOUR, purpose="inference", notice_s=0, renew=renew)
+    world.turn(T0 + 1)
+    return mine, waiting(world)
+
+
+def test_an_extension_above_its_companys_share_is_refused_while_others_wait_whose_turn_is_before(
+    contended: World,
+) -> None:
+    mine, _ = crowded(contended)
+    for ask in ({"by_s": HOUR}, {"longest": True}):
+        with pytest.raises(ExtensionRefused) as refused:
+            contended.extend(mine, now=T0 + 4, **ask)
+        numbers = refused.value.numbers
+        assert (numbers["in_the_way"], numbers["longest_s"]) == ("share", 0)
+        assert (numbers["share_gpus"], numbers["share_held_gpus"], numbers["contended_at"]) == (
+            4,
+            0,
+            words.time(T0 + 1 + HOUR),
+        )
+        assert "above its share of pool h100, 4 GPUs, from 2027-01-15T09:00:01Z on" in str(refused.value)
+        assert refused.value.decision is not None
+        assert replay(contended, refused.value.decision.id).kind
+
+
+def test_a_lease_within_its_companys_share_is_extended_whoever_waits(contended: World) -> None:
+    mine = contended.ask(4, duration_s=HOUR)
+    contended.turn(T0)
+    waiting(contended)
+    with pytest.raises(ExtensionRefused) as refused:
+        contended.extend(mine, now=T0 + 4, by_s=600)
+    assert refused.value.numbers["in_the_way"] == "promise", "its share does not keep it from that"
+
+
+def test_growing_above_its_companys_share_waits_for_its_turn_too(contended: World) -> None:
+    count(contended, T0)
+    mine, theirs = crowded(contended)
+    count(contended, T0 + 1800)
+    with pytest.raises(ResizeRefused) as refused:
+        contended.resize(mine, now=T0 + 1800, gpus=8)
+    numbers = refused.value.numbers
+    assert (numbers["in_the_way"], numbers["largest"], numbers["share_gpus"], numbers["share_held_gpus"]) == (
+        "share",
+        6,
+        4,
+        6,
+    )
+    assert "above its share of pool h100, 4 GPUs, from 2027-01-15T08:30:00Z on" in str(refused.value)
+    assert refused.value.decision is not None
+    assert replay(contended, refused.value.decision.id).kind
+    for lease in theirs:
+        contended.cancel(lease, now=T0 + 1801)
+    assert contended.resize(mine, now=T0 + 1802, gpus=8).lease.shape.total == 8
+
+
+def test_a_renewal_that_the_share_does_not_allow_is_told_in_time_and_done_once_nobody_waits(contended: World) -> None:
+    count(contended, T0)
+    mine, theirs = crowded(contended, renew=True)
+    count(contended, T0 + HOUR - 1500)
+    contended.turn(T0 + HOUR - 1500 + 1)
+    assert contended.events(mine)[-1] == ("renewal_refused", "share")
+    for lease in theirs:
+        contended.cancel(lease, now=T0 + HOUR - 1400)
+    contended.turn(T0 + HOUR - 1300)
+    assert contended.events(mine)[-1] == ("renewed", "renewed")
 
 
 def test_where_nothing_is_contended_shares_change_nothing(world: World) -> None:

@@ -481,6 +481,7 @@ def a_report(*by: wire.ReportCut, more: str | None = None) -> wire.UsageReport:
     parts = [("23", 3600, 1800, 0), ("24", 7200, 0, 7200)] if "day" in by else [("", 10_800, 1800, 7200)]
     keys = {"lease": "lea_1", "company": "acme", "pool": "h100-80gb"}
     of = {name: value if name in by or "lease" in by else None for name, value in keys.items()}
+    of["group"] = "seed" if "group" in by else None
     rows = [
         wire.ReportRow(**of, day=date(2026, 11, int(day)) if day else None, **numbers(*said)) for day, *said in parts
     ]

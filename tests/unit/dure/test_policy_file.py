@@ -34,6 +34,8 @@ pools:
     rule: only-earlier
     slack: 12.5%
     reserve: 2%:1h30m
+    walk_in: 20%
+    walk_in_within: 2h
     seniority: none
     gap: 90s
     empty_memory: 512MiB
@@ -58,6 +60,8 @@ def test_a_file_changes_what_it_says_and_leaves_the_rest() -> None:
         "pools.h100-80gb.slack_ppm": (50_000, 125_000),
         "pools.h100-80gb.reserve_ppm": (0, 20_000),
         "pools.h100-80gb.reserve_over_s": (0, 5400),
+        "pools.h100-80gb.walk_in_ppm": (0, 200_000),
+        "pools.h100-80gb.walk_in_within_s": (3600, 7200),
         "pools.h100-80gb.seniority_s": (3600, None),
         "pools.h100-80gb.gap_s": (30, 90),
         "pools.h100-80gb.empty_memory_bytes": (1 << 30, 512 << 20),
@@ -178,6 +182,8 @@ pool_policies = st.fixed_dictionaries(
         "slack_ppm": st.integers(0, 2_000_000),
         "reserve_ppm": st.integers(0, 999_999) | st.just(0),
         "reserve_over_s": _seconds(0, HORIZON_S),
+        "walk_in_ppm": st.integers(0, 1_000_000) | st.just(0),
+        "walk_in_within_s": _seconds(60, 604_800),
         "seniority_s": st.none() | _seconds(0, HORIZON_S),
         "loss_grace_s": _seconds(0, 86_400),
         "no_show_after_s": st.none() | _seconds(60, 86_400),

@@ -25,7 +25,7 @@ from scheduler.core.model import (
     State,
     Total,
 )
-from scheduler.core.replan import Plan, replan
+from scheduler.core.replan import Plan, expectation, replan
 from scheduler.core.shares import Group, Share, Use, Uses
 from tests.builders import a_book, a_lease, a_policy, an_ask
 
@@ -290,3 +290,34 @@ def test_a_smaller_pool_is_contended_sooner():
     for gpus, want in ((4, Promise), (5, Queued)):
         [one] = asked(book, an_ask(Total(gpus=gpus))).verdicts
         assert isinstance(one, want)
+
+
+# --- what is expected -------------------------------------------------------------------------------------------------
+
+
+def whole(company: str) -> Ask:
+    return an_ask(Total(gpus=16), company=company, duration_s=100)
+
+
+def test_queued_asks_are_expected_in_the_order_of_turns_and_not_of_arrival():
+    book = a_pool(running("lea_a", "acme"), contended="always", entry_s=150)
+    found = expectation(book, a_queue(whole("acme"), whole("acme"), whole("bolt"), whole("bolt")), NOW).starts
+    assert sorted(found, key=lambda id_: found[id_] or 0) == ["ask_02", "ask_00", "ask_03", "ask_01"]
+
+
+def test_where_shares_do_not_count_queued_asks_are_expected_in_the_order_of_arrival():
+    book = a_pool(running("lea_a", "acme"), contended="none")
+    queue = a_queue(whole("acme"), whole("bolt"))
+    assert [expectation(book, queue, NOW).starts[id_] for id_, _, _ in queue] == [1500, 1600]
+
+
+def test_promised_starts_are_expected_earlier_in_the_order_of_turns():
+    late = [
+        a_lease(f"lea_{company}", company=company, starts_at=4000, duration_s=100, n1=8, n2=8)
+        for company in ("acme", "bolt")
+    ]
+    late[1] = replace(late[1], starts_at=Instant(5000), ends_at=Instant(5100), stops_at=Instant(5100))
+    for contended, want in (("none", [1500, 1600]), ("always", [1600, 1500])):
+        book = a_pool(running("lea_a", "acme"), *late, contended=contended)
+        found = expectation(book, (), NOW).starts
+        assert [found[lease.id] for lease in late] == want

@@ -8,11 +8,26 @@ from dure import wire
 from scheduler.core import spot
 from scheduler.core.book import Book
 from scheduler.core.decide import Decided, decide
-from scheduler.core.model import Gang, Instant, Lease, LeaseId, Promise, Shape, State, Tier, Total
-from tests.builders import GAP_S, a_lease, a_node, a_policy, an_ask
+from scheduler.core.model import (
+    CompanyId,
+    Gang,
+    Instant,
+    Lease,
+    LeaseId,
+    Node,
+    NodeId,
+    Promise,
+    Shape,
+    State,
+    Tier,
+    Total,
+)
+from scheduler.core.replan import replan
+from tests.builders import GAP_S, a_book, a_lease, a_node, a_policy, an_ask, at_its_time
 
 NOW = Instant(1000)
 NOTICE_S = 60
+QUOTAS = {CompanyId(name): 24 for name in ("acme", "bolt", "cone")}
 
 
 def a_spot_lease(
@@ -30,9 +45,7 @@ def a_spot_lease(
 
 
 def asked(leases: list[Lease], shape: Shape, *, duration_s: int = 500, nodes: int = 3) -> Decided:
-    book = Book.of(
-        a_policy(), [a_node(f"n{k}", 8) for k in range(1, nodes + 1)], leases, {"acme": 24, "bolt": 24, "cone": 24}
-    )
+    book = Book.of(a_policy(), [a_node(f"n{k}", 8) for k in range(1, nodes + 1)], leases, QUOTAS)
     return decide(book, [(LeaseId("lea_new"), an_ask(shape, company="bolt", duration_s=duration_s))], NOW)
 
 
@@ -93,7 +106,7 @@ def test_preemption_harms_least(leases: list[Lease], shape: Shape, want: set[str
 
 
 def test_it_starts_after_notice_and_gap_and_stops_no_sooner_than_it_must() -> None:
-    book = [a_spot_lease(f"lea_{k}", **{f"n{k}": 8}) for k in (1, 2, 3)]
+    book = [a_spot_lease("lea_1", n1=8), a_spot_lease("lea_2", n2=8), a_spot_lease("lea_3", n3=8)]
     found = asked(book, Total(gpus=8))
     [one] = found.verdicts
     assert isinstance(one, Promise)
@@ -103,3 +116,12 @@ def test_it_starts_after_notice_and_gap_and_stops_no_sooner_than_it_must() -> No
     later = decide(found.book, [(LeaseId("lea_later"), an_ask(Total(gpus=8), company="bolt", start=NOW + 2000))], NOW)
     assert [move[1].stops_at for move in later.moves] == []
     assert later.book.leases[LeaseId("lea_later")].placement == found.book.leases[LeaseId("lea_new")].placement
+
+
+def test_what_lost_its_nodes_and_finds_no_others_slips_though_no_spot_lease_is_in_its_way() -> None:
+    lost = at_its_time(a_lease("a", starts_at=5000, n1=8))
+    beside = at_its_time(a_lease("b", starts_at=5000, n2=8))
+    book = a_book(lost, beside, a_spot_lease("s", ends_at=3000, n2=4), nodes=2)
+    gone = book.changed([Node(id=NodeId("n1"), capacity=0, nominal=8, lost_at=Instant(1))])
+    [move] = replan(gone, (), NOW).moves
+    assert (move.after.id, move.slipped_s) == ("a", 100 + GAP_S)

@@ -20,7 +20,7 @@ def waiting(*leases: Lease) -> Waiting:
 
 
 def put(table: Waiting, one: Lease) -> None:
-    table.put(one, gap_s=10, limit=3, reserve=-1, nodes=NODES)
+    table.put(one, gap_s=10, limit=3, reserve=-1, ahead=-1, nodes=NODES)
 
 
 def test_rows_are_in_order_of_arrival_and_of_ids():
@@ -31,7 +31,7 @@ def test_rows_are_in_order_of_arrival_and_of_ids():
 
 def test_a_row_says_what_the_look_at_it_needs():
     [row] = waiting(replace(lease("a", 7), start=Instant(50), start_by=Instant(300), notice_s=30)).table.tolist()
-    assert row == [100, 50, 30, 110, 100, 0, 4, 4, 3, -1, 7, 0]
+    assert row == [100, 50, 30, 110, 100, 0, 4, 4, 3, -1, -1, 7, 0]
 
 
 def test_a_gang_says_its_nodes_and_the_gpus_on_each():

@@ -29,6 +29,7 @@ def test_a_pool_is_added(api: Api, run: Run, words: list[str], want: dict[str, A
     assert run("pool", "add", "h100-80gb", "--product", "NVIDIA H100 80GB HBM3", *words).exit_code == 0
     policy = {"rule": "late-slots", "slack_ppm": 50_000, "reserve_ppm": 0, "reserve_over_s": 0, "renews_before_s": 1800}
     policy |= {"loss_grace_s": 300, "keeps": 2, "idle_below_ppm": 50_000, "inference_idle_below_ppm": 10_000}
+    policy |= {"walk_in_ppm": 0, "walk_in_within_s": 3600}
     policy |= {
         "contended": "none",
         "contended_ppm": 900_000,
@@ -60,6 +61,9 @@ def test_pools_are_listed_and_shown(api: Api, run: Run) -> None:
         pytest.param(["--rule", "only-earlier"], {"rule": "only-earlier"}, id="the rule"),
         pytest.param(["--reserve", "2%:1h"], {"reserve_ppm": 20_000, "reserve_over_s": 3600}, id="a reserve"),
         pytest.param(["--reserve", "none"], {"reserve_ppm": 0, "reserve_over_s": 0}, id="no reserve"),
+        pytest.param(["--walk-in", "20%"], {"walk_in_ppm": 200_000}, id="a part for walk-ins"),
+        pytest.param(["--walk-in", "20%:2h"], {"walk_in_ppm": 200_000, "walk_in_within_s": 7200}, id="within longer"),
+        pytest.param(["--walk-in", "none"], {"walk_in_ppm": 0}, id="no part for walk-ins"),
         pytest.param(["--seniority", "none"], {"seniority_s": None}, id="no seniority"),
         pytest.param(["--extension-closes", "5m"], {"extension_closes_s": 300}, id="when extending closes"),
         pytest.param(["--renews-before", "1h"], {"renews_before_s": 3600}, id="when leases renew themselves"),
@@ -87,6 +91,9 @@ def test_what_is_named_of_a_policy_is_sent_and_nothing_else(
         pytest.param(["--slack", "lots"], "--slack: 'lots' is no percentage", id="no number"),
         pytest.param(["--reserve", "2%"], "--reserve: '2%' is no reserve", id="half a reserve"),
         pytest.param(["--reserve", "100%:1h"], "--reserve: 100% is not from 0%", id="all of the pool"),
+        pytest.param(["--walk-in", "101%"], "--walk-in: 101% is not from 0% to 100%", id="more than the pool"),
+        pytest.param(["--walk-in", "20%:5s"], "--walk-in: 5s is not within 1m to 7d", id="within no time"),
+        pytest.param(["--walk-in", "20%:"], "--walk-in: '' is no duration", id="within what"),
         pytest.param(["--renews-before", "30s"], "--renews-before: 30s is not from 1m to 1d", id="too late to renew"),
         pytest.param(["--contended", "sometimes"], "--contended: 'sometimes' is no percentage", id="no part"),
         pytest.param(["--contended", "101%"], "--contended: 101% is not none, always, or from 0%", id="more than all"),

@@ -31,14 +31,25 @@ def test_days_are_read_as_a_person_says_them(run: Run, api: Api) -> None:
         "acme",
         "--pool",
         "h100-80gb",
+        "--group",
+        "seed",
     )
     sent = api.seen[-1].url.params
-    assert (sent["since"], sent["until"], sent["company"], sent["pool"]) == (
+    assert (sent["since"], sent["until"], sent["company"], sent["pool"], sent["group"]) == (
         "2026-11-23",
         "2026-12-01",
         "acme",
         "h100-80gb",
+        "seed",
     )
+
+
+def test_by_group_a_table_and_csv_name_the_group_of_each_row(run: Run, api: Api) -> None:
+    api.on("GET", "/v1/reports", a_report("company", "group"))
+    shown = run("report", "--by", "company,group").stdout.splitlines()
+    assert [line.split()[:2] for line in shown[1:]] == [["GROUP", "COMPANY"], ["seed", "acme"]]
+    row = next(csv.DictReader(io.StringIO(run("report", "--by", "company,group", "--csv").stdout)))
+    assert (list(row)[:2], row["group"]) == (["group", "company"], "seed")
 
 
 def test_every_page_is_read_and_of_the_same_days(run: Run, api: Api) -> None:
@@ -67,6 +78,7 @@ def test_as_csv_it_has_a_line_of_names_no_total_and_nothing_for_what_is_not_know
         pytest.param(["--by", "month"], "--by: 'month' is none", id="an unknown cut"),
         pytest.param(["--by", "day,day"], "each once", id="one cut twice"),
         pytest.param(["--by", ""], "--by: '' is none", id="no cut"),
+        pytest.param(["--group", "Seed Round"], "first a letter, not - last; for example seed", id="no group's name"),
         pytest.param(["--since", "2026-02-30"], "--since: '2026-02-30' is no day", id="a day that is none"),
         pytest.param(["--until", "+1h"], "--until: '+1h' is no day; write for example 2026-11-24", id="a time"),
         pytest.param(["--csv", "--json"], "not both", id="both forms"),

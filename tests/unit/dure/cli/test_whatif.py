@@ -61,6 +61,9 @@ def test_everything_that_may_be_different_is_sent(asked: Api, run: Run) -> None:
         pytest.param("reserve=0.2:1h", {"reserve_ppm": 200_000, "reserve_over_s": 3600}, id="a part of the whole"),
         pytest.param("reserve=none", {"reserve_ppm": 0, "reserve_over_s": 0}, id="none"),
         pytest.param("reserve=20%", {"reserve_ppm": 200_000}, id="the part alone"),
+        pytest.param("walk-in=20%", {"walk_in_ppm": 200_000}, id="a part for walk-ins"),
+        pytest.param("walk-in=0.2:2h", {"walk_in_ppm": 200_000, "walk_in_within_s": 7200}, id="within longer"),
+        pytest.param("walk-in=none", {"walk_in_ppm": 0}, id="no part for walk-ins"),
     ],
 )
 def test_a_reserve_is_said_in_one(asked: Api, run: Run, rules: str, want: dict[str, int]) -> None:
@@ -90,6 +93,8 @@ def test_the_past_is_asked_about_with_times(asked: Api, run: Run) -> None:
         pytest.param(["--quota", "acme=many"], "for example acme=32", id="a quota that is no number"),
         pytest.param(["--quota", "acme=-1"], "for example acme=32", id="a quota below zero"),
         pytest.param(["--policy", "reserve=20%:soon"], "'soon' is no duration", id="a reserve over what"),
+        pytest.param(["--policy", "walk-in=20%:soon"], "'soon' is no duration", id="walk-ins within what"),
+        pytest.param(["--policy", "walk-in=101%"], "walk-in=20%", id="more than the pool for walk-ins"),
         pytest.param(["--quota", "Acme=1"], "--quota", id="no company"),
         pytest.param(["--add-node", "0"], "for example 2 or 2:8", id="no nodes"),
         pytest.param(["--add-node", "1:"], "for example 2:8", id="a node of nothing"),

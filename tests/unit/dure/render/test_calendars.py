@@ -98,6 +98,22 @@ def test_a_node_that_is_out_of_service_now_says_so() -> None:
     assert text(calendars.calendar(found, plain), plain).splitlines()[2].startswith("gpu-01     xxxx.")
 
 
+@pytest.mark.parametrize(("limit", "free", "ends"), [(12, 4, "  4/12"), (0, 0, "  0/0")])
+def test_what_may_still_be_booked_ahead_has_a_row_where_a_part_is_kept_for_walk_ins(
+    limit: int, free: int, ends: str
+) -> None:
+    steps = [wire.FreeStep(at=NOW, free=free), wire.FreeStep(at=in_s(12 * 3600), free=limit)]
+    kept = wire.WalkInCalendar(gpus=16 - limit, within_s=3600, near_until=in_s(3600), limit_gpus=limit, steps=steps)
+    shown = text(calendars.calendar(a_calendar(walk_in=kept), SEOUL), SEOUL)
+    [row] = [line for line in shown.splitlines() if line.startswith("ahead  ")]
+    assert row.endswith(ends)
+    assert (
+        "ahead: what may still be booked for a start after Tue 2026-11-24 10:48:44 KST (01:48:44 UTC); "
+        f"{16 - limit} GPUs are kept for starts within 1h"
+    ) in shown
+    assert "ahead" not in text(calendars.calendar(a_calendar(), SEOUL), SEOUL)
+
+
 def test_a_silent_node_is_marked() -> None:
     node = a_node_calendar("gpu-01", [wire.FreeStep(at=NOW, free=0)], state="unknown")
     assert "0/8 unknown" in text(calendars.calendar(a_calendar(nodes=[node]), SEOUL))
