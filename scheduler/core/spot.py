@@ -1,6 +1,7 @@
 """What a spot ask gets: GPUs that are idle now, for as long as nobody has them; else it waits until some are.
 
-It is under no quota, budget or share, and nothing is promised it for later.
+It is under no quota, budget or share, and nothing is promised it for later. What waits may have that of companies that are
+more over their share (`scheduler.core.reclaim`), once the notice of these is over.
 """
 
 import heapq
