@@ -103,7 +103,7 @@ def test_what_was_reclaimed_is_not_taken_back():
 
 def test_a_company_gives_no_more_than_it_is_over():
     """cone has all three nodes, and bolt wants them one by one: with a second one it would have as much as cone then."""
-    leases = [a_spot_lease(f"lea_{k}", company="cone", **{f"n{k}": 8}) for k in (1, 2, 3)]
+    leases = [a_spot_lease(f"lea_{k}", company="cone", started_at=5000, **{f"n{k}": 8}) for k in (1, 2, 3)]
     queue = [(LeaseId(f"ask_{k}"), waits(8)[0][1], Instant(9000 + k)) for k in range(3)]
     plan = replan(a_pool(*leases, nodes=3), queue, NOW)
     assert len(plan.pulled) == len(cut(plan)) == 1
