@@ -111,7 +111,9 @@ def test_a_company_gives_no_more_than_it_is_over():
 
 def test_a_gang_takes_a_whole_node_of_one_that_is_over_and_as_little_work_as_can_be():
     leases = [
-        a_spot_lease(f"lea_{k}{half}", started_at=5000 + 10 * k, **{f"n{k}": 4}) for k in (1, 2, 3) for half in "ab"
+        a_spot_lease(f"lea_{k}{half}", company="acme", started_at=5000 + 10 * k, **{f"n{k}": 4})
+        for k in (1, 2, 3)
+        for half in "ab"
     ]
     shape = Gang(nodes=1, gpus_per_node=8)
     plan = replan(a_pool(*leases, nodes=3), waits(8, shape=shape), NOW)
