@@ -1,5 +1,6 @@
 """Whatever happens: spot leases are in nobody's way, are told in time, and have what nobody else does."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -240,5 +241,45 @@ def _same(one: object, other: object) -> bool:
 @settings(max_examples=200, deadline=None)
 def test_spot_leases_are_in_nobodys_way_and_are_told_in_time(steps: list[object], rule: str, contended: str) -> None:
     world = World.of(rule=rule, contended=contended)
+    for step in steps:
+        world.live(step)
+
+
+lent = st.builds(
+    an_ask,
+    st.builds(Total, gpus=st.integers(1, 5)),
+    company=st.sampled_from(["acme", "acme", "bolt"]),
+    duration_s=st.integers(20, 60),
+    notice_s=st.sampled_from([0, 1, 3]),
+    tier=st.just(Tier.SPOT),
+)
+
+
+class Lending(World):
+    """A contended pool in which all is spot, so that whatever is preempted was reclaimed."""
+
+    def _plan(self) -> None:
+        plan = replan(self.book, self.queue, self.now)
+        held = Counter[str]()
+        for lease in self.book.leases.values():
+            held[lease.company] += lease.gpus if lease.state in (State.SCHEDULED, State.ACTIVE) else 0
+        taken = [move.after for move in plan.moves if move.cause is Cause.PREEMPTED]
+        for lease in taken:
+            assert (lease.starts_at or 0) + LEAST_S <= self.now
+            assert _stop(lease) >= _told_now(lease, self.now)
+        new = Counter[str]()
+        for lease_id, promise in plan.pulled.items():
+            assert promise.start <= self.now + 3 + GAP_S
+            if promise.start > self.now:
+                new[plan.book.leases[lease_id].company] += plan.book.leases[lease_id].gpus
+        for other in {lease.company for lease in taken}:
+            assert all(held[company] < held[other] for company in new if company != other)
+        super()._plan()
+
+
+@given(st.lists(st.one_of(st.lists(lent, min_size=1, max_size=3), st.integers(1, 6)), min_size=3, max_size=15))
+@settings(max_examples=100, deadline=None)
+def test_spot_is_reclaimed_of_who_has_more_and_not_of_what_has_just_started(steps: list[object]) -> None:
+    world = Lending.of(contended=ALWAYS)
     for step in steps:
         world.live(step)
