@@ -34,10 +34,19 @@ from scheduler.core.shapes import most, resized, size_of
 LONGEST_NOTICE_S = 1800
 """The longest notice of a preemption; a reserved ask may have to wait for it."""
 
-FALLS_BACK = frozenset(
-    {Code.WAITS_FOR_QUOTA, Code.WAITS_FOR_BUDGET, Code.WAITS_FOR_AHEAD, Code.WAITS_FOR_SHARE, Code.WAITS_FOR_WALK_IN}
-)
+_FALLS_BACK = frozenset({"quota", "budget", "ahead", "share", "walk_in"})
 """What an ask that takes spot too does not wait for."""
+
+
+def falls_back(one: Verdict, now: Instant) -> bool:
+    """Whether an ask waits for what spot is beyond: in the queue, or for a start that it is promised for later."""
+    match one:
+        case Queued():
+            return one.code.removeprefix("waits_for_") in _FALLS_BACK
+        case Promise():
+            return one.start > now and one.numbers.get("waits_for") in _FALLS_BACK
+        case Refusal():
+            return False
 
 
 def instead(ask: Ask) -> Ask:

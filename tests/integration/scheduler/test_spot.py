@@ -169,6 +169,21 @@ def test_what_would_wait_for_its_share_takes_spot_at_once_if_it_accepts_that(dat
     assert replay_all(world) >= 2
 
 
+def test_what_would_wait_for_its_quota_takes_spot_at_once_if_it_accepts_that(database: Database) -> None:
+    world = World(database).found(quota=8)
+    booked = world.ask(8, duration_s=HOUR, start=to_wire(Instant(T0 + 1800)))
+    takes = world.ask(4, duration_s=HOUR, or_spot=True)
+    assert (takes.state, takes.tier, takes.decision.code) == ("scheduled", "spot", "starts_on_spot")
+    waits = world.ask(4, duration_s=HOUR)
+    assert (waits.tier, waits.decision.numbers["waits_for"]) == ("reserved", "quota")
+    full = world.ask(12, duration_s=HOUR, who="globex", tier="spot")
+    assert full.state == "scheduled"
+    same = world.ask(4, duration_s=HOUR, or_spot=True, now=T0 + 1)
+    assert (same.tier, same.promised_start) == ("reserved", waits.promised_start), "nothing is idle any more"
+    assert world.lease(booked).state == "scheduled"
+    assert replay_all(world) >= 4
+
+
 def test_beyond_its_share_a_turn_takes_spot_of_those_alone_who_are_more_over_theirs(database: Database) -> None:
     """Both have 8 GPUs as their shares; acme has 8 reserved and 4 of spot, globex 4 of spot."""
     world = World(database).found(contended="always")
