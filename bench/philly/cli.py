@@ -6,7 +6,8 @@ were no nodes. They promise nothing.
 
 With `--shares 1:10` the companies have shares from 1 to 10, in equal steps in the order of their names, and every instant
 is contended. Beside what each then had in the time in which it was backlogged stands its weighted max-min, worked out
-afterwards; EASY knows no shares and is left out.
+afterwards; EASY knows no shares and is left out. With `--spot` each company takes spot for what is beyond its share, and
+asks again for what is left of a job that was preempted.
 """
 
 import argparse
@@ -74,7 +75,9 @@ def _measured(found: Trace, wanted: argparse.Namespace) -> tuple[dict[str, Value
     if wanted.shares is not None:
         jobs = [job for job in found.jobs if _fits(job.processors, wanted.gpus, quota)]
         shares = sharing.skewed(found.companies, *wanted.shares)
-        shared = fairness.replay(jobs, gpus=wanted.gpus, quota=quota, policy=policy, shares=shares)
+        shared = fairness.replay(
+            jobs, gpus=wanted.gpus, quota=quota, policy=policy, shares=shares, notice_s=wanted.spot
+        )
         return fairness.figures(shared), fairness.rows(shared)
     replayed = replay(found, gpus=wanted.gpus, quota=quota, policy=policy)
     for warning in (*wanted.notes, *report.warnings(found, replayed.never_fit)):
@@ -123,7 +126,8 @@ def _policy(wanted: argparse.Namespace) -> Policy:
     plain = Policy(version="philly", horizon_s=FOR_EVER_S, gap_s=wanted.gap, rule=wanted.rule, slack_ppm=slack_ppm)
     if wanted.shares is None:
         return plain
-    return replace(plain, contended=ALWAYS, half_life_s=wanted.half_life, entry_s=wanted.entry)
+    shared = replace(plain, contended=ALWAYS, half_life_s=wanted.half_life, entry_s=wanted.entry)
+    return shared if wanted.spot is None else replace(shared, spot_least_s=wanted.spot_least)
 
 
 def _said(wanted: argparse.Namespace, found: Trace) -> dict[str, Value]:
@@ -142,7 +146,8 @@ def _said(wanted: argparse.Namespace, found: Trace) -> dict[str, Value]:
 def _shares_said(wanted: argparse.Namespace) -> dict[str, Value]:
     if wanted.shares is None:
         return {}
-    return {"shares": "{}:{}".format(*wanted.shares), "half_life_s": wanted.half_life, "entry_s": wanted.entry}
+    said = {"shares": "{}:{}".format(*wanted.shares), "half_life_s": wanted.half_life, "entry_s": wanted.entry}
+    return said if wanted.spot is None else said | {"spot_notice_s": wanted.spot, "spot_least_s": wanted.spot_least}
 
 
 def _say(sentence: str) -> None:
@@ -166,9 +171,13 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     )
     says("--half-life", type=_seconds, default=fairness.HALF_LIFE_S, help="of what was used, with --shares (default: %(default)s s)")  # fmt: skip
     says("--entry", type=_seconds, default=3600, help="so much of a box counts as it is granted, with --shares (default: %(default)s s)")  # fmt: skip
+    says("--spot", type=_seconds, nargs="?", const=60, metavar="NOTICE", help="take spot too, with --shares: preempted with so long a notice (without one: %(const)s s)")  # fmt: skip
+    says("--spot-least", type=_seconds, default=600, help="so long a spot lease runs at least before others may reclaim it, with --spot (default: %(default)s s)")  # fmt: skip
     says("--asks", type=_within(1, 10**7), help="only the first so many")
     says("--json", action="store_true", help="the figures as JSON")
     wanted = parser.parse_args(words)
+    if wanted.spot is not None and wanted.shares is None:
+        parser.error("--spot is for companies with shares: give --shares too")
     wanted.slack, wanted.notes = options.slack(wanted.rule, wanted.slack, SLACK)
     return wanted
 

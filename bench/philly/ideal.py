@@ -6,7 +6,7 @@ second. A company is backlogged while it wants more than that gives it. Nothing 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from operator import itemgetter
@@ -15,6 +15,22 @@ from bench.philly.trace import CompanyJob
 
 STRETCH_S = 24 * 3600
 TOLERANCE = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """A time in which a job ran: when it, or what was left of it, had been asked for, and when it was to start at the latest."""
+
+    job: CompanyJob
+    asked: int
+    promised: int
+    start: int
+    end: int
+    spot: bool = False
+
+    @property
+    def gpu_seconds(self) -> int:
+        return self.job.processors * (self.end - self.start)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +65,12 @@ class Backlog:
         return self.had / self.ideal - 1 if self.ideal else 0.0
 
 
-def moments(jobs: Sequence[CompanyJob], starts: Sequence[int]) -> Iterator[Moment]:
+def moments(stretches: Iterable[Stretch]) -> Iterator[Moment]:
     """What everybody ran and waited for, from one change to the next; at the last nobody does any more."""
     edges: list[tuple[int, str, int, int]] = []
-    for job, start in zip(jobs, starts, strict=True):
-        gpus = job.processors
-        edges += [(job.submit, job.company, 0, gpus), (start, job.company, gpus, -gpus)]
-        edges += [(start + job.run_s, job.company, -gpus, 0)]
+    for one in stretches:
+        company, gpus = one.job.company, one.job.processors
+        edges += [(one.asked, company, 0, gpus), (one.start, company, gpus, -gpus), (one.end, company, -gpus, 0)]
     runs, waits = Counter[str](), Counter[str]()
     for at, changes in groupby(sorted(edges), key=itemgetter(0)):
         for _, company, run, wait in changes:

@@ -26,16 +26,16 @@ class Wanted:
 
 
 def wanted(book: Book, queue: Queue, now: Instant) -> Wanted:
-    """What is asked for a later time is not wanted yet, and spot is what nobody wants."""
-    found = Counter[CompanyId]()
+    """What is asked for a later time is not wanted yet. A quota limits what is reserved, and not what is spot."""
+    reserved, spot = Counter[CompanyId](), Counter[CompanyId]()
     for lease in book.leases.values():
-        if not lease.is_spot and _is_wanted(lease, now):
-            found[lease.company] += lease.gpus
+        if _is_wanted(lease, now):
+            (spot if lease.is_spot else reserved)[lease.company] += lease.gpus
     for _, ask, _ in queue:
-        if ask.tier is Tier.RESERVED and (ask.start or 0) <= now:
-            found[ask.company] += ask.shape.gpus
-    capped = {company: min(gpus, book.quota(company)) for company, gpus in found.items()}
-    return Wanted(gpus=capped, pool_gpus=sum(node.capacity for node in book.nodes.values()))
+        if (ask.start or 0) <= now:
+            (spot if ask.tier is Tier.SPOT else reserved)[ask.company] += ask.shape.gpus
+    capped = Counter({company: min(gpus, book.quota(company)) for company, gpus in reserved.items()})
+    return Wanted(gpus=capped + spot, pool_gpus=sum(node.capacity for node in book.nodes.values()))
 
 
 def _is_wanted(lease: Lease, now: Instant) -> bool:

@@ -15,6 +15,7 @@ from scheduler.core.compiled import choose
 from scheduler.core.contention import NONE, calm
 from scheduler.core.fragmentation import Mix, forecast, stranded
 from scheduler.core.model import CompanyId, Drain, Lease, LeaseId, Node, Policy, State
+from scheduler.core.profiles import Profiles
 from scheduler.core.quota import HOLDING, Quota
 from scheduler.core.reserve import RESERVE
 from scheduler.core.shares import Group, Share, Uses
@@ -135,14 +136,12 @@ class Draft:
             self.waiting.drop(lease)
         return lease
 
-    def lend(self, lease: Lease, begin: int, sign: int) -> None:
-        """Frees what a lease has from that instant on, or with a `sign` of -1 books it again; its rows have it as before."""
+    def lendable(self, steps: int) -> Profiles:
+        """The calendar's free GPUs for who lends what leases have, or books it again: their rows have it as before."""
         self._own()
         self._free_at = None
-        for node, gpus in lease.placement:
-            if node in self.rows:
-                stop = (lease.stops_at or 0) + self.policy.gap_s
-                self.free.add(self.rows[node], begin, stop, sign * gpus)
+        self.free.widen(steps)
+        return self.free
 
     def put_node(self, node: Node) -> None:
         """Replaces a node that is known; one that is gone has capacity 0."""

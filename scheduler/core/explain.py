@@ -75,7 +75,7 @@ def _promised(promise: Promise, ask: Ask) -> str:
     if isinstance(ask.shape, Total):
         shape += f" on {words.counted(len(promise.placement), 'node')}"
     if promise.stop is not None:
-        return f"{shape} on spot from now, {start}, until {explain_spot.end(promise, ask)}."
+        return f"{shape} on spot from {explain_spot.start(promise)}, until {explain_spot.end(promise, ask)}."
     if promise.code is Code.STARTS_NOW:
         return f"{shape} from now, {start}, until {end}."
     if promise.code is Code.STARTS_AS_ASKED and promise.promised == promise.start:

@@ -5,10 +5,18 @@ from scheduler.core.model import Ask, Gang, Numbers, Promise, Queued
 from scheduler.core.shapes import resized
 
 
+def start(promise: Promise) -> str:
+    """Now, or once those whose GPUs it has were given their notice."""
+    at = words.time(promise.start)
+    if "reclaimed_in_s" in promise.numbers:
+        return f"{at}, when companies that are more over their share have given them back"
+    return f"now, {at}"
+
+
 def end(promise: Promise, ask: Ask) -> str:
     """Until when spot is had, as things are, and how long before it is told that it is less."""
     stop, notice = promise.stop or promise.end, words.span(ask.notice_s)
-    told = f"when a reserved ask needs its GPUs it is told {notice} before it is preempted"
+    told = f"when a reserved ask, or the share of others, needs its GPUs it is told {notice} before it is preempted"
     if stop == promise.end:
         return f"{words.time(stop)}; {told}"
     return f"{words.time(stop)}, when they are booked, instead of {words.time(promise.end)}; {told}"

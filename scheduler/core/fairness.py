@@ -74,7 +74,7 @@ class Ranks:
     def of(cls, fair: Fair, leases: Iterable[Lease], policy: Policy, now: Instant) -> "Ranks":
         entered = Counter[CompanyId]()
         for lease in leases:
-            if not lease.is_spot and lease.state in HOLDING and (entry_s := _entry_s(lease, policy.entry_s, now)) > 0:
+            if lease.state in HOLDING and (entry_s := _entry_s(lease, policy.entry_s, now)) > 0:
                 entered[lease.company] += lease.gpus * entry_s
         return cls(fair, fair.uses.excess(), entered, policy.entry_s)
 
@@ -88,7 +88,11 @@ class Ranks:
 
     def rank(self, company: CompanyId) -> int:
         """By its part: GPU-seconds for each whole pool that it would be entitled to; the lowest comes first."""
-        return self.beyond(company) * WHOLE // max(1, self.fair.parts.get(company, 0))
+        return self.after(company, 0)
+
+    def after(self, company: CompanyId, gpus: int) -> int:
+        """Its rank with so many GPUs more for the first part of a box, or fewer."""
+        return (self.beyond(company) + gpus * self.entry_s) * WHOLE // max(1, self.fair.parts.get(company, 0))
 
 
 def _entry_s(lease: Lease, entry_s: int, now: Instant) -> int:

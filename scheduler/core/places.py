@@ -7,7 +7,7 @@ from scheduler.core import words
 from scheduler.core.book import Book
 from scheduler.core.contention import calm
 from scheduler.core.fairness import Ranks
-from scheduler.core.model import CompanyId, Instant, State, Tier
+from scheduler.core.model import CompanyId, Instant, State
 from scheduler.core.quota import HOLDING
 from scheduler.core.serving import Queue
 from scheduler.core.shares import DEFAULT_SHARES, WHOLE, Use, parts
@@ -37,9 +37,9 @@ def places(book: Book, queue: Queue, now: Instant) -> list[Place]:
     order = sorted(found, key=lambda company: (ranks.beyond(company) * WHOLE // max(1, found[company]), company))
     held = Counter[CompanyId]()
     for lease in book.leases.values():
-        if lease.state in HOLDING and lease.state is not State.SCHEDULED and not lease.is_spot:
+        if lease.state in HOLDING and lease.state is not State.SCHEDULED:
             held[lease.company] += lease.gpus
-    queued = Counter(ask.company for _, ask, _ in queue if ask.tier is Tier.RESERVED)
+    queued = Counter(ask.company for _, ask, _ in queue)
     uses = {one.company: one for one in book.fair.uses.of}
     made: list[Place] = []
     for rank, company in enumerate(order, start=1):

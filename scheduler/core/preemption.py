@@ -6,18 +6,21 @@ goes on until they are. Who is spared first is the opposite of whom it harms lea
 and as little work as possible.
 """
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scheduler.core.calendar import Plane, free_over
 from scheduler.core.compiled import rows
 from scheduler.core.draft import Draft
 from scheduler.core.fairness import Ranks
 from scheduler.core.model import CompanyId, Gang, Instant, Lease, Shape, State
+from scheduler.core.profiles import Profiles
+from scheduler.core.quota import HOLDING
 
 GROWS_S = 600
 """A spot lease that was cut is given time again only by so much at once, or all of it."""
@@ -31,10 +34,14 @@ def opened(draft: Draft, now: Instant) -> Draft:
     spots = [draft.leases[id_] for id_ in sorted(draft.spots)]
     found = [lease for lease in spots if lease.state in YIELDS and until(lease, now) < (lease.stops_at or 0)]
     if found:
-        draft.yielding = Yielding(draft, found, now)
-        for lease in found:
-            draft.yielding.lend(lease)
+        lend(draft, found, now)
     return draft
+
+
+def lend(draft: Draft, spots: Sequence[Lease], now: Instant) -> None:
+    """Lends these alone, until the draft is settled."""
+    draft.yielding = Yielding(draft, spots, now)
+    draft.yielding.lend(draft.yielding.everybody)
 
 
 def until(lease: Lease, now: Instant) -> int:
@@ -59,7 +66,9 @@ def grow(draft: Draft, now: Instant) -> None:
     short = [lease for id_ in sorted(draft.spots) if cut(lease := draft.leases[id_]) and lease.state in YIELDS]
     if not short:
         return
-    for lease in Yielding(draft, short, now).by_size:
+    yielding = Yielding(draft, short, now)
+    for k in yielding.by_size:
+        lease = short[int(k)]
         was, ends_at = lease.stops_at or 0, lease.ends_at or 0
         stop = _lasting(draft, lease, was + draft.policy.gap_s, ends_at)
         if stop == ends_at or stop >= was + GROWS_S:
@@ -77,8 +86,7 @@ def sparing(plane: Plane, shape: Shape, start: int, end: int) -> Generator[None]
     try:
         yield
     finally:
-        for lease in spared:
-            yielding.lend(lease)
+        yielding.lend(spared)
 
 
 def _has_room(plane: Plane, shape: Shape, start: int, end: int) -> bool:
@@ -89,12 +97,23 @@ def _has_room(plane: Plane, shape: Shape, start: int, end: int) -> bool:
 
 
 def borrowers(draft: Draft, now: Instant) -> Ranks:
-    """How far each company is over its share, what it has of spot among it as if it were granted just now."""
-    ranks = Ranks.of(draft.fair, draft.leases.values(), draft.policy, now)
-    for id_ in draft.spots:
-        lease = draft.leases[id_]
-        ranks.grant(lease.company, lease.gpus, draft.policy.entry_s)
+    """How far each company will be over its share by the end of the policy's `entry_s`, if what it holds goes on."""
+    ranks = Ranks.of(draft.fair, (), draft.policy, now)
+    for lease in draft.leases.values():
+        if _goes_on(lease, now):
+            ranks.grant(lease.company, lease.gpus, draft.policy.entry_s)
     return ranks
+
+
+def _goes_on(lease: Lease, now: Instant) -> bool:
+    """Whether it is held, or is just now to start; not what has been told to stop."""
+    if lease.is_spot:
+        return lease.state in YIELDS and until(lease, now) < (lease.stops_at or 0)
+    return lease.state in HOLDING and (lease.starts_at or 0) <= now
+
+
+_Some = NDArray[np.int64]
+"""Some of the leases, by their places among them."""
 
 
 @dataclass(eq=False)
@@ -108,95 +127,124 @@ class Yielding:
     @property
     def gone_at(self) -> Instant:
         """From when on none of them is in the way."""
-        return Instant(max(self._begin(lease) for lease in self.leases))
+        return Instant(int(self._begins.max()))
 
     @contextmanager
     def from_more_over(self, company: CompanyId) -> Generator[None]:
         """Meanwhile only those are lent whose company is more over its share than this one."""
         rank = self._ranks.rank(company)
-        kept = self._booked([one for one in self.leases if self._rank(one) <= rank], lambda: True)
+        kept = self._booked(self._which(lambda one: self._rank(one) <= rank))
         try:
             yield
         finally:
-            self._lend(kept)
+            self.lend(kept)
 
     @cached_property
-    def by_size(self) -> Sequence[Lease]:
+    def everybody(self) -> _Some:
+        return np.arange(len(self.leases))
+
+    @cached_property
+    def by_size(self) -> _Some:
         """Who is spared first: least over its share, then the smallest, so that few leases are cut."""
-        return sorted(self.leases, key=lambda one: (self._rank(one), one.gpus, -self._work(one), one.id))
+        return self._sorted(lambda one: (self._rank(one), one.gpus, -self._work(one), one.id))
 
     @cached_property
-    def by_work(self) -> Sequence[Lease]:
+    def by_work(self) -> _Some:
         """The same, but then who has worked most, so that little work is lost."""
-        return sorted(self.leases, key=lambda one: (self._rank(one), -self._work(one), one.gpus, one.id))
+        return self._sorted(lambda one: (self._rank(one), -self._work(one), one.gpus, one.id))
 
-    def lend(self, lease: Lease) -> None:
-        self.draft.lend(lease, self._begin(lease), 1)
+    def lend(self, some: _Some) -> None:
+        spans, first = self._spans
+        rows.lend(*self._free.arrays, spans, first, some, 1)
 
-    def spared(self, has_room: Callable[[], bool], start: int, end: int) -> Sequence[Lease]:
+    def spared(self, has_room: Callable[[], bool], start: int, end: int) -> _Some:
         """Books again as many of them as leave room: all, else those whom to cut does the least harm."""
-        gap_s = self.draft.policy.gap_s
-        near = {one.id for one in self.leases if self._begin(one) < end and (one.stops_at or 0) + gap_s > start}
-        everybody = self._booked([one for one in self.leases if one.id in near], lambda: True)
+        near = (self._begins < end) & (self._ends > start)
+        everybody = self._booked(np.flatnonzero(near))
         if has_room():
             return everybody
-        self._lend(everybody)
-        return self._least_harm(lambda order: self._booked([one for one in order if one.id in near], has_room))
+        self.lend(everybody)
+        return self._least_harm(lambda order: self._booked_while(has_room, order[near[order]]))
 
     def settle(self) -> None:
-        whole = self._booked(self.leases, lambda: True)
-        if len(whole) < len(self.leases):
-            self._lend(whole)
-            whole = self._least_harm(lambda order: self._booked(order, lambda: True))
-        kept = {lease.id for lease in whole}
-        for lease in self.by_size if len(kept) < len(self.leases) else ():
-            if lease.id not in kept:
-                stop = _lasting(self.draft, lease, self._begin(lease), lease.stops_at or 0)
-                self.draft.lend(lease, self._begin(lease), -1)
-                self.draft.put(replace(lease, stops_at=Instant(stop)))
+        whole = self._booked(self.everybody)
+        if whole.size == len(self.leases):
+            return
+        self.lend(whole)
+        whole = self._least_harm(self._booked)
+        for k in self.by_size[~np.isin(self.by_size, whole)]:
+            lease = self.leases[int(k)]
+            stop = _lasting(self.draft, lease, int(self._begins[k]), lease.stops_at or 0)
+            self._book(np.array([k]))
+            self.draft.put(replace(lease, stops_at=Instant(stop)))
 
-    def _least_harm(self, book: Callable[[Sequence[Lease]], Sequence[Lease]]) -> Sequence[Lease]:
+    def _least_harm(self, book: Callable[[_Some], _Some]) -> _Some:
         """Books them in the one order of the two by which fewer are left out, or those that have worked less."""
         by_size = book(self.by_size)
-        self._lend(by_size)
+        self.lend(by_size)
         by_work = book(self.by_work)
         if self._harm(by_work) <= self._harm(by_size):
             return by_work
-        self._lend(by_work)
-        return self._booked(by_size, lambda: True)
+        self.lend(by_work)
+        self._book(by_size)
+        return by_size
 
-    def _harm(self, kept: Sequence[Lease]) -> tuple[int, int]:
-        spared = {one.id for one in kept}
-        left = [one for one in self.leases if one.id not in spared]
+    def _harm(self, kept: _Some) -> tuple[int, int]:
+        left = [self.leases[int(k)] for k in np.setdiff1d(self.everybody, kept)]
         return len(left), sum(self._work(one) for one in left)
 
-    def _booked(self, order: Sequence[Lease], allowed: Callable[[], bool]) -> Sequence[Lease]:
-        """Books one after the other for all of its time, where that is free and then allowed; those that were.
+    def _booked_while(self, allowed: Callable[[], bool], order: _Some) -> _Some:
+        """As many as are free and then allowed, one after the other.
 
         What is not allowed with some is not with more, so many are tried at once, and halves of them where that is too many.
         """
-        found: list[Lease] = []
-        for lease in order:
-            if self._is_free(lease):
-                self.draft.lend(lease, self._begin(lease), -1)
-                found.append(lease)
+        found = self._booked(order)
         if allowed():
             return found
-        self._lend(found)
-        if len(order) <= 1:
-            return []
-        middle = len(order) // 2
-        first = self._booked(order[:middle], allowed)
-        return [*first, *self._booked(order[middle:], allowed)]
+        self.lend(found)
+        if order.size <= 1:
+            return order[:0]
+        first, second = np.array_split(order, [order.size // 2])
+        return np.concatenate([self._booked_while(allowed, first), self._booked_while(allowed, second)])
 
-    def _lend(self, leases: Iterable[Lease]) -> None:
-        for lease in leases:
-            self.lend(lease)
+    def _booked(self, order: _Some) -> _Some:
+        """Books one after the other for all of its time, where that is free; those that were."""
+        (spans, first), booked = self._spans, np.zeros(order.size, np.bool_)
+        rows.book(*self._free.arrays, spans, first, order, booked)
+        return order[booked]
 
-    def _is_free(self, lease: Lease) -> bool:
-        begin, end = self._begin(lease), (lease.stops_at or 0) + self.draft.policy.gap_s
-        on = ((self.draft.rows[node], gpus) for node, gpus in lease.placement if node in self.draft.rows)
-        return all(rows.least(*self.draft.free.arrays, row, begin, end) >= gpus for row, gpus in on)
+    def _book(self, some: _Some) -> None:
+        spans, first = self._spans
+        rows.lend(*self._free.arrays, spans, first, some, -1)
+
+    @property
+    def _free(self) -> Profiles:
+        return self.draft.lendable(2 * self._steps)
+
+    @cached_property
+    def _steps(self) -> int:
+        """The most spans that any row has."""
+        spans, _ = self._spans
+        return int(np.bincount(spans[:, 0]).max()) if spans.size else 0
+
+    @cached_property
+    def _spans(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """What they lend: a row of the calendar, from and until when, and how many GPUs; and where those of each begin."""
+        known, found, first = self.draft.rows, list[tuple[int, int, int, int]](), [0]
+        for k, one in enumerate(self.leases):
+            begin, end = int(self._begins[k]), int(self._ends[k])
+            found += [(known[node], begin, end, gpus) for node, gpus in one.placement if node in known]
+            first.append(len(found))
+        return np.array(found, np.int64).reshape(-1, 4), np.array(first, np.int64)
+
+    @cached_property
+    def _begins(self) -> NDArray[np.int64]:
+        """From when on the GPUs of each are lent."""
+        return np.array([until(one, self.now) + self.draft.policy.gap_s for one in self.leases], np.int64)
+
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        return np.array([(one.stops_at or 0) + self.draft.policy.gap_s for one in self.leases], np.int64)
 
     @cached_property
     def _ranks(self) -> Ranks:
@@ -205,13 +253,15 @@ class Yielding:
     def _rank(self, lease: Lease) -> int:
         return self._ranks.rank(lease.company)
 
-    def _begin(self, lease: Lease) -> int:
-        """From when on its GPUs are lent."""
-        return until(lease, self.now) + self.draft.policy.gap_s
-
     def _work(self, lease: Lease) -> int:
         """GPU-seconds that may be lost with it: nobody knows of its checkpoints."""
         return lease.gpus * max(0, self.now - (self.now if lease.started_at is None else lease.started_at))
+
+    def _which(self, wanted: Callable[[Lease], bool]) -> _Some:
+        return np.array([k for k, one in enumerate(self.leases) if wanted(one)], np.int64)
+
+    def _sorted(self, key: Callable[[Lease], tuple[object, ...]]) -> _Some:
+        return np.array(sorted(range(len(self.leases)), key=lambda k: key(self.leases[k])), np.int64)
 
 
 def _lasting(draft: Draft, lease: Lease, begin: int, stop: int) -> int:

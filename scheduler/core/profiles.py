@@ -62,6 +62,13 @@ class Profiles:
             self.times, self.values = wider.times, wider.values
         rows.add(self.times, self.values, self.lengths, row, start, end, amount)
 
+    def widen(self, steps: int) -> None:
+        """Makes room for so many more steps in every row."""
+        needed = int(self.lengths.max(initial=1)) + steps
+        if needed > self.times.shape[1]:
+            wider = self._wide(2 * needed)
+            self.times, self.values = wider.times, wider.values
+
     def shift(self, row: int, amount: int) -> None:
         """Adds `amount` for all time."""
         self.values[row, : self.lengths[row]] += amount

@@ -30,7 +30,7 @@ Served = Iterator[tuple[LeaseId, Verdict]]
 
 def served(draft: Draft, queue: Queue, now: Instant) -> Served:
     """What each gets beside those that were served before it; promises are in the draft."""
-    if draft.policy.contended == NONE:
+    if not queue or draft.policy.contended == NONE:
         return _each(draft, queue, now)
     return _Turns(draft, queue, now).run()
 

@@ -1,6 +1,7 @@
 """What a spot ask gets: GPUs that are idle now, for as long as nobody has them; else it waits until some are.
 
-It is under no quota, budget or share, and nothing is promised it for later.
+It is under no quota, budget or share, and nothing is promised it for later. What waits may have that of companies that are
+more over their share (`scheduler.core.reclaim`), once the notice of these is over.
 """
 
 import heapq
@@ -12,6 +13,7 @@ import numpy as np
 from scheduler.core.asking import Case
 from scheduler.core.calendar import Box, earliest
 from scheduler.core.draft import Draft
+from scheduler.core.fairness import Ranks
 from scheduler.core.lease import scheduled
 from scheduler.core.limits import could, fits_empty_pool, too_many_open
 from scheduler.core.model import (
@@ -19,6 +21,7 @@ from scheduler.core.model import (
     Code,
     Instant,
     LeaseId,
+    Numbers,
     Promise,
     Queued,
     Refusal,
@@ -27,8 +30,9 @@ from scheduler.core.model import (
     Verdict,
 )
 from scheduler.core.placement import place
-from scheduler.core.preemption import borrowers
+from scheduler.core.preemption import borrowers, settle
 from scheduler.core.quota import FOR_EVER
+from scheduler.core.reclaim import reclaim
 from scheduler.core.shapes import most, resized, size_of
 
 LONGEST_NOTICE_S = 1800
@@ -66,7 +70,7 @@ def verdict(draft: Draft, ask: Ask, now: Instant, *, waited: bool = False) -> Ve
         return Refusal(code=Code.TOO_MANY_OPEN, numbers=said | beyond)
     size = most(lambda size: _starts(draft, resized(ask.shape, size), _least_s(draft, ask), now), size_of(ask.shape))
     if size >= (ask.min_size or size_of(ask.shape)):
-        return _promise(draft, ask, resized(ask.shape, size), now)
+        return _promise(draft, ask, resized(ask.shape, size), now, said)
     if ask.queue:
         return Queued(code=Code.WAITS_FOR_IDLE, numbers=said, first_fit=first_idle(draft, ask, now))
     largest = resized(ask.shape, size).gpus if size else 0
@@ -91,6 +95,7 @@ def served(draft: Draft, queue: Queue, now: Instant) -> Iterator[tuple[LeaseId, 
     if not queue:
         return
     ranks = borrowers(draft, now)
+    least_s, told = max(1, draft.policy.spot_least_s or 0), dict[object, Verdict]()
     lines: dict[str, Queue] = {}
     for one in reversed(queue):
         lines.setdefault(one[1].company, []).append(one)
@@ -104,36 +109,54 @@ def served(draft: Draft, queue: Queue, now: Instant) -> Iterator[tuple[LeaseId, 
     while turns:
         company = heapq.heappop(turns)[-1]
         lease_id, ask, asked_at = lines[company].pop()
-        one = verdict(draft, ask, now, waited=True)
+        alike = ask.company, ask.shape, ask.min_size, ask.notice_s, min(ask.duration_s, least_s)
+        one = told.get(alike) or _served(draft, ask, now, ranks)
+        told[alike] = one
         if isinstance(one, Promise):
-            lease = scheduled(lease_id, ask, asked_at, one)
-            draft.put(lease)
-            ranks.grant(lease.company, lease.gpus, draft.policy.entry_s)
+            draft.put(scheduled(lease_id, ask, asked_at, one))
+            settle(draft)
+            ranks, told = borrowers(draft, now), {}
         yield lease_id, one
         if lines[company]:
             heapq.heappush(turns, turn(company))
 
 
-def _promise(draft: Draft, ask: Ask, shape: Shape, now: Instant) -> Promise:
+def _served(draft: Draft, ask: Ask, now: Instant, ranks: Ranks) -> Verdict:
+    """What is idle, else what is reclaimed from companies that are more over their share; this is still lent then."""
+    one = verdict(draft, ask, now, waited=True)
+    if not isinstance(one, Queued) or not reclaim(draft, ask, ranks, now):
+        return one
+    shape = ask.shape if ask.min_size is None else resized(ask.shape, ask.min_size)
+    start = earliest(draft, _box(draft, shape, _least_s(draft, ask)), now, _gone_at(draft, now))
+    if start is None:
+        settle(draft)
+        return one
+    size = most(lambda size: _starts(draft, resized(ask.shape, size), _least_s(draft, ask), start), size_of(ask.shape))
+    return _promise(draft, ask, resized(ask.shape, size), start, {**one.numbers, "reclaimed_in_s": start - now})
+
+
+def _gone_at(draft: Draft, now: Instant) -> Instant:
+    return now if draft.yielding is None else draft.yielding.gone_at
+
+
+def _promise(draft: Draft, ask: Ask, shape: Shape, start: Instant, numbers: Numbers) -> Promise:
     least_s = _least_s(draft, ask)
 
     def lasts(more: int) -> bool:
-        return _starts(draft, shape, least_s - 1 + more, now)
+        return _starts(draft, shape, least_s - 1 + more, start)
 
     lasts_s = least_s - 1 + most(lasts, ask.duration_s - least_s + 1)
-    stop = Instant(now + lasts_s)
-    placement = place(draft, shape, now, stop + draft.policy.gap_s, ask.purpose)
-    numbers = _numbers(draft, ask, now) | {"gpus": shape.gpus, "lasts_s": lasts_s}
+    stop = Instant(start + lasts_s)
     return Promise(
         code=Code.STARTS_ON_SPOT,
-        promised=now,
-        start=now,
-        end=Instant(now + ask.duration_s),
+        promised=start,
+        start=start,
+        end=Instant(start + ask.duration_s),
         stop=stop,
-        placement=placement,
-        estimate=now,
+        placement=place(draft, shape, start, stop + draft.policy.gap_s, ask.purpose),
+        estimate=start,
         shape=None if shape == ask.shape else shape,
-        numbers=numbers,
+        numbers={**numbers, "gpus": shape.gpus, "lasts_s": lasts_s},
     )
 
 

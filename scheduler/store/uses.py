@@ -20,12 +20,12 @@ def newest(session: Session, pool: str) -> Uses:
 
 
 def used(session: Session, pool: str, since: Instant, until: Instant) -> Mapping[CompanyId, int]:
-    """GPU-seconds that each company's leases, but for spot, had in `[since, until)`, as the ledger settles them."""
+    """GPU-seconds that each company's leases had in `[since, until)`, as the ledger settles them."""
     running = col(Lease.state).in_(("active", "ending"))
     ended = (col(Lease.state) == "ended") & (col(Lease.stops_at) > int(since))
     found: Counter[CompanyId] = Counter()
     for which in (running, ended):
-        rows = session.exec(select(Lease).where(col(Lease.pool) == pool, col(Lease.tier) == "reserved", which)).all()
+        rows = session.exec(select(Lease).where(col(Lease.pool) == pool, which)).all()
         for _, lease in leases.with_core(session, rows):
             found[lease.company] += charge(lease, since, until).delivered
     return {company: gpu_seconds for company, gpu_seconds in found.items() if gpu_seconds}

@@ -98,3 +98,32 @@ def forget(times, values, lengths, before):
             values[row, i - k] = values[row, i]
         times[row, 0] = 0
         lengths[row] -= k
+
+
+@compiled
+def lend(times, values, lengths, spans, first, order, sign):
+    """Adds the spans of these, in order, each a row, a begin, an end and an amount; or takes them away with a `sign` of -1.
+
+    `first` has where the spans of each begin, and one more. Every row needs room for two more steps for each span.
+    """
+    for k in order:
+        for i in range(first[k], first[k + 1]):
+            add(times, values, lengths, spans[i, 0], spans[i, 1], spans[i, 2], sign * spans[i, 3])
+
+
+@compiled
+def book(times, values, lengths, spans, first, order, booked):
+    """Takes away the spans of each of these, one after the other, whose rows have them all; marks those in `booked`."""
+    for place in range(order.size):
+        k = order[place]
+        there = True
+        for i in range(first[k], first[k + 1]):
+            if spans[i, 1] < spans[i, 2] and not holds(
+                times, values, lengths, spans[i, 0], spans[i, 3], spans[i, 1], spans[i, 2]
+            ):
+                there = False
+                break
+        if there:
+            for i in range(first[k], first[k + 1]):
+                add(times, values, lengths, spans[i, 0], spans[i, 1], spans[i, 2], -spans[i, 3])
+            booked[place] = True

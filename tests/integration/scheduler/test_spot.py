@@ -200,7 +200,7 @@ def test_beyond_its_share_a_turn_takes_spot_of_those_alone_who_are_more_over_the
     assert [world.lease(one).stops_at == one.ends_at for one in (mine, theirs)] == [False, False]
 
 
-def test_spot_is_no_use_of_a_share_and_takes_nothing_of_a_budget(database: Database) -> None:
+def test_spot_is_used_of_a_share_and_takes_nothing_of_quota_or_budget(database: Database) -> None:
     world = World(database).found(contended="always")
     world.set_quota("acme", 16, now=T0, budget={"gpu_seconds": 8 * 100, "period": "month"})
     spot(world, 16)
@@ -208,10 +208,36 @@ def test_spot_is_no_use_of_a_share_and_takes_nothing_of_a_budget(database: Datab
     found = world.quota(now=T0 + 10)
     assert [(one.spent_gpu_seconds, one.booked_gpu_seconds) for one in found.periods][:1] == [(0, 0)]
     with world.db.snapshot() as session:
-        assert uses.used(session, "h100", Instant(T0), Instant(T0 + 10)) == {}
+        assert uses.used(session, "h100", Instant(T0), Instant(T0 + 10)) == {"acme": 160}
         _, book = world.service.books.seen(session, "h100", Instant(T0 + 10))
     assert book.held(CompanyId("acme")).at(T0 + 10) == 0
     assert verify(world) == []
+
+
+def test_queued_spot_reclaims_that_of_who_is_more_over_its_share_with_notice(database: Database) -> None:
+    """acme has all 16 GPUs of spot; globex, who has nothing, gets what keeps it below acme."""
+    world = World(database).found(contended="always")
+    lent = [spot(world, 4, duration_s=4 * HOUR) for _ in range(4)]
+    world.turn(T0)
+    waits = spot(world, 4, who="globex", now=T0 + 60, duration_s=HOUR)
+    world.turn(T0 + 61)
+    assert world.lease(waits).state == "queued", "what has only just started is left alone"
+    later = T0 + 600
+    world.turn(later)
+    start = Instant(later + NOTICE_S + GAP_S)
+    assert (world.lease(waits).state, world.lease(waits).starts_at) == ("scheduled", to_wire(start))
+    [cut] = [lease for lease in lent if world.lease(lease).stops_at != lease.ends_at]
+    assert world.lease(cut).stops_at == to_wire(Instant(later + NOTICE_S))
+    assert world.events(cut)[-1] == ("preempting", "preempted")
+    for now in (later + NOTICE_S, later + NOTICE_S + 1):
+        world.turn(now)
+    world.clean(later + NOTICE_S + 2)
+    world.turn(start)
+    assert world.lease(cut).end_cause is wire.EndCause.PREEMPTED
+    assert world.lease(waits).state == "active"
+    assert world.overbooked(start) == []
+    assert verify(world) == []
+    assert replay_all(world) >= 2
 
 
 def test_a_pool_may_offer_none(database: Database) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.philly.ideal import Moment, backlogs, moments, poured
+from bench.philly.ideal import Moment, Stretch, backlogs, moments, poured
 from bench.philly.sharing import skewed
 from tests.unit.bench.philly.asks import a_job
 
@@ -24,7 +24,9 @@ def test_the_pool_is_poured_by_shares_up_to_what_is_wanted(wants: dict[str, floa
 
 def test_moments_say_what_runs_and_what_waits() -> None:
     jobs = [a_job(0, gpus=4, run_s=10), a_job(1, gpus=2, submit=5, run_s=10, company="b")]
-    assert list(moments(jobs, [0, 10])) == [
+    ran = [Stretch(job=jobs[0], asked=0, promised=0, start=0, end=10)]
+    ran += [Stretch(job=jobs[1], asked=5, promised=10, start=10, end=20)]
+    assert list(moments(ran)) == [
         Moment(at=0, runs={"a": 4}, waits={"a": 0}),
         Moment(at=5, runs={"a": 4, "b": 0}, waits={"a": 0, "b": 2}),
         Moment(at=10, runs={"a": 0, "b": 2}, waits={"a": 0, "b": 0}),
