@@ -4,6 +4,7 @@ In the caller's transaction, under the pool's lock; what ends by its own box is 
 """
 
 import math
+from typing import Any
 
 from dure import wire
 from dure.errors import WrongState
@@ -115,7 +116,7 @@ def withdraw(
     edges.notify(session, row.pool)
 
 
-def held(lease: CoreLease) -> records.Detail:
+def held(lease: CoreLease) -> dict[str, Any]:
     """What a lease had before it was taken or given back, as the audit log has it."""
     return {
         "state": lease.state.value,

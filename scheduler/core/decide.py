@@ -223,9 +223,18 @@ def _without(case: Case, obstacle: Obstacle, beyond: Instant | None = None) -> Q
         numbers |= share_numbers(draft, ask.company, beyond)
     if ask.queue:
         return Queued(code=_WAITS[obstacle], numbers=numbers, first_fit=first_fit(draft, ask, case.lo))
-    numbers |= {"waits_for": obstacle} | case.instead().of_asked()
+    numbers |= {"waits_for": obstacle}
+    numbers |= _within_share(ask, numbers) if obstacle == "share" else case.instead().of_asked()
     code = Code.WALK_IN_RESERVED if obstacle == "walk_in" else Code.NO_START_IN_WINDOW
     return Refusal(code=code, numbers=numbers)
+
+
+def _within_share(ask: Ask, numbers: _Numbers) -> _Numbers:
+    """What its company's share has room for where it would be above it."""
+    left = int(numbers["share_gpus"]) - int(numbers["share_held_gpus"])
+    if isinstance(ask.shape, Gang):
+        left -= left % ask.shape.gpus_per_node
+    return {"largest_gpus_now": left} if left > 0 else {}
 
 
 _WAITS: Mapping[Obstacle, Code] = {

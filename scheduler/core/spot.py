@@ -42,15 +42,19 @@ _FALLS_BACK = frozenset({"quota", "budget", "ahead", "share", "walk_in"})
 """What an ask that takes spot too does not wait for."""
 
 
+_BEYOND = frozenset({Code.QUOTA_EXCEEDED, Code.BUDGET_EXCEEDED})
+"""Limits that spot is not under."""
+
+
 def falls_back(one: Verdict, now: Instant) -> bool:
-    """Whether an ask waits for what spot is beyond: in the queue, or for a start that it is promised for later."""
+    """Whether what an ask waits for, in the queue or with a promise for later, or is refused for, is nothing to spot."""
     match one:
         case Queued():
             return one.code.removeprefix("waits_for_") in _FALLS_BACK
         case Promise():
             return one.start > now and one.numbers.get("waits_for") in _FALLS_BACK
         case Refusal():
-            return False
+            return one.code in _BEYOND or one.numbers.get("waits_for") in _FALLS_BACK
 
 
 def instead(ask: Ask) -> Ask:
