@@ -4,6 +4,7 @@ In the caller's transaction, under the pool's lock; what ends by its own box is 
 """
 
 import math
+from typing import Any
 
 from dure import wire
 from dure.errors import WrongState
@@ -30,13 +31,15 @@ def release(service: Service, session: Session, lease_id: str, *, actor: Actor, 
         raise WrongState(_not_releasable(row), numbers={"state": row.state})
     cause = Cause.REVOKED if actor.role is wire.Role.ADMIN else Cause.RELEASED
     end(session, row, lease, cause, now=now)
+    stopped = {"stops_at": records.time(row.stops_at)}
     audit.record(
         session,
         actor=actor,
         action=wire.AuditAction.LEASE_RELEASE,
         subject=row.id,
         at=now,
-        after={"cause": cause.value},
+        before=held(lease),
+        after={"state": row.state, "cause": cause.value, **stopped},
     )
     session.flush()
     return leases.to_wires(session, [row])[0]
@@ -64,7 +67,15 @@ def cancel(session: Session, lease_id: str, *, actor: Actor, now: float) -> wire
     if lease.state not in (State.QUEUED, State.SCHEDULED):
         raise WrongState(_not_cancellable(row), numbers={"state": row.state})
     withdraw(session, row, lease, Cause.CANCELLED, now=now)
-    audit.record(session, actor=actor, action=wire.AuditAction.LEASE_CANCEL, subject=row.id, at=now)
+    audit.record(
+        session,
+        actor=actor,
+        action=wire.AuditAction.LEASE_CANCEL,
+        subject=row.id,
+        at=now,
+        before=held(lease),
+        after={"state": row.state},
+    )
     session.flush()
     return leases.to_wires(session, [row])[0]
 
@@ -103,6 +114,17 @@ def withdraw(
         commitments.post(session, [Change(before=lease, after=cancelled, cause=cause)], at=now)
     records.event(session, row, "cancelled", at=now, cause=cause, detail=detail)
     edges.notify(session, row.pool)
+
+
+def held(lease: CoreLease) -> dict[str, Any]:
+    """What a lease had before it was taken or given back, as the audit log has it."""
+    return {
+        "state": lease.state.value,
+        "gpus": lease.gpus,
+        "promised_start": records.time(lease.promised_start),
+        "starts_at": records.time(lease.starts_at),
+        "ends_at": records.time(lease.ends_at),
+    }
 
 
 def _not_releasable(row: Lease) -> str:

@@ -55,5 +55,6 @@ def _revoke(session: Session, lease: CoreLease, said: wire.Beyond, actor: Actor,
         action=wire.AuditAction.LEASE_REVOKE,
         subject=row.id,
         at=now,
-        after=detail,
+        before=endings.held(lease),
+        after={"state": row.state, **detail},
     )

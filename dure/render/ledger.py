@@ -14,12 +14,25 @@ def entries(found: Iterable[wire.LedgerEntry], view: View) -> RenderableType:
     shown = list(found)
     if not shown:
         return Text("nothing was granted or committed, or nothing like that")
-    columns = ("NO", "AT", "WHAT", "GPU-SECONDS", "GPU-HOURS", "FROM", "TO", "LEASE", "CAUSE", "WHO")
+    of_periods = any(one.period for one in shown)
+    columns = (
+        "NO",
+        *(("PERIOD FROM",) if of_periods else ()),
+        "AT",
+        "WHAT",
+        "GPU-SECONDS",
+        "GPU-HOURS",
+        "FROM",
+        "TO",
+        "LEASE",
+        "CAUSE",
+        "WHO",
+    )
     balances = ("AVAILABLE", "COMMITTED", "SPENT")
     made = table(
         *columns,
         *balances,
-        rows=lambda view: [_row(one, view) for one in shown],
+        rows=lambda view: [_row(one, view, of_periods=of_periods) for one in shown],
         view=view,
         right=("NO", "GPU-SECONDS", "GPU-HOURS", *balances),
         loose=("CAUSE",),
@@ -28,9 +41,11 @@ def entries(found: Iterable[wire.LedgerEntry], view: View) -> RenderableType:
     return timed(made, view)
 
 
-def _row(one: wire.LedgerEntry, view: View) -> tuple[str, ...]:
+def _row(one: wire.LedgerEntry, view: View, *, of_periods: bool) -> tuple[str, ...]:
+    period = view.none if one.period is None else view.short(one.period.begins_at)
     return (
         str(one.number),
+        *((period,) if of_periods else ()),
         view.short(one.at),
         one.kind,
         str(one.gpu_seconds),

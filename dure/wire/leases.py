@@ -40,7 +40,7 @@ class Ask(Wire):
     tier: Tier = "reserved"
     """`spot` is on GPUs that are idle, beyond quota and budget, and is preempted when a reserved ask needs them."""
     or_spot: bool = False
-    """Where it would wait for its company's quota, budget or share, it takes spot at once if GPUs are idle."""
+    """Where it would wait for, or be refused for, its company's quota, budget or share, it takes spot at once if GPUs are idle."""
     purpose: Purpose = "training"
     notice_s: Annotated[int, Field(ge=0, le=7 * 86_400, strict=True)] | None = None
     """What is scheduled may be moved earlier, to a start that is at least this far away; 0 for what waits ready. Spot is told

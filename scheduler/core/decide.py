@@ -92,9 +92,8 @@ def _each(draft: Draft, asks: Sequence[tuple[LeaseId, Ask]], now: Instant) -> It
                 _start_at_once(draft, lease_id, now)
             else:
                 one = _after_moves(draft, lease_id, ask, now)
-        if ask.or_spot and isinstance(one, Queued) and one.code in spot.FALLS_BACK:
-            instead = _on_spot(draft, lease_id, spot.instead(ask), now)
-            one = instead if isinstance(instead, Promise) else one
+        if ask.or_spot and spot.falls_back(one, now):
+            one = _on_spot_instead(draft, lease_id, ask, one, now)
         queued[ask.company] += isinstance(one, Queued)
         found.append(one)
     if not idle:
@@ -119,6 +118,17 @@ def _on_spot(draft: Draft, lease_id: LeaseId, ask: Ask, now: Instant) -> Verdict
     if isinstance(one, Promise):
         draft.put(scheduled(lease_id, ask, now, one))
     preemption.opened(draft, now)
+    return one
+
+
+def _on_spot_instead(draft: Draft, lease_id: LeaseId, ask: Ask, one: Verdict, now: Instant) -> Verdict:
+    """Spot at once, if there is any, for what would wait for something else than room."""
+    reserved = draft.lift(lease_id)
+    instead = _on_spot(draft, lease_id, spot.instead(ask), now)
+    if isinstance(instead, Promise):
+        return instead
+    if reserved is not None:
+        draft.put(reserved)
     return one
 
 
@@ -213,9 +223,18 @@ def _without(case: Case, obstacle: Obstacle, beyond: Instant | None = None) -> Q
         numbers |= share_numbers(draft, ask.company, beyond)
     if ask.queue:
         return Queued(code=_WAITS[obstacle], numbers=numbers, first_fit=first_fit(draft, ask, case.lo))
-    numbers |= {"waits_for": obstacle} | case.instead().of_asked()
+    numbers |= {"waits_for": obstacle}
+    numbers |= _within_share(ask, numbers) if obstacle == "share" else case.instead().of_asked()
     code = Code.WALK_IN_RESERVED if obstacle == "walk_in" else Code.NO_START_IN_WINDOW
     return Refusal(code=code, numbers=numbers)
+
+
+def _within_share(ask: Ask, numbers: _Numbers) -> _Numbers:
+    """What its company's share has room for where it would be above it."""
+    left = int(numbers["share_gpus"]) - int(numbers["share_held_gpus"])
+    if isinstance(ask.shape, Gang):
+        left -= left % ask.shape.gpus_per_node
+    return {"largest_gpus_now": left} if left > 0 else {}
 
 
 _WAITS: Mapping[Obstacle, Code] = {

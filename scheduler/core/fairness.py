@@ -16,6 +16,9 @@ from scheduler.core.model import CompanyId, Instant, Lease, Policy, State
 from scheduler.core.quota import HOLDING, Quota
 from scheduler.core.shares import UNCOUNTED, WHOLE, Group, Share, Uses, parts
 
+ROUNDED = 4
+"""By how many billionths a part may have been rounded down: a third of 24 GPUs is 8."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fair:
@@ -54,7 +57,7 @@ class Fair:
 
     def gpus(self, company: CompanyId, pool_gpus: int) -> int:
         """The company's share of so many GPUs."""
-        return pool_gpus * self.parts.get(company, 0) // WHOLE
+        return pool_gpus * (self.parts.get(company, 0) + ROUNDED) // WHOLE
 
 
 UNSHARED = Fair(shares={}, groups={}, uses=UNCOUNTED, parts={})

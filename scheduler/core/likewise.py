@@ -26,7 +26,8 @@ def likewise(book: Book, lease: Lease, became: Lease, now: Instant) -> tuple[Lea
     if _has_room(book, lease, became, soon):
         return (became,) if _is_granted(book, lease, became, soon) else ()
     if became.starts_at != lease.starts_at:
-        return (slip(book, lease, Instant(now + 1)),)
+        slipped, cut = slip(book, lease, Instant(now + 1))
+        return (slipped, *(after for _, after in cut))
     return ()
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from scheduler.core import words
 from scheduler.core.book import Book
 from scheduler.core.contention import calm
-from scheduler.core.fairness import Ranks
+from scheduler.core.fairness import ROUNDED, Ranks
 from scheduler.core.model import CompanyId, Instant, State
 from scheduler.core.quota import HOLDING
 from scheduler.core.serving import Queue
@@ -50,7 +50,7 @@ def places(book: Book, queue: Queue, now: Instant) -> list[Place]:
                 group="" if share is None else share.group,
                 shares=DEFAULT_SHARES if share is None else share.shares,
                 part=found[company],
-                gpus=book.nominal * found[company] // WHOLE,
+                gpus=book.nominal * (found[company] + ROUNDED) // WHOLE,
                 held_gpus=held[company],
                 queued=queued[company],
                 used=use.used,

@@ -5,7 +5,7 @@ and is rebuilt from the log of what changed. `AGAIN` has, for each kind of decis
 inputs: a new kind is one more entry there.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -21,7 +21,7 @@ from scheduler.core.extend import Extended, NotExtended, closed_at, extend
 from scheduler.core.growth import Bounds, NotGrown, TooSmall, resize
 from scheduler.core.model import Ask, Cause, CompanyId, Instant, Lease, LeaseId, NodeId, Policy, PoolId, Purpose, Tier
 from scheduler.core.outcomes import Asks, Queue
-from scheduler.core.replan import Move, Plan, replan
+from scheduler.core.replan import Move, Plan, cause_of, replan
 from scheduler.core.resize import Resized
 from scheduler.core.starting import slip, spare
 
@@ -57,14 +57,17 @@ def of_replan(book: Book, queue: Queue, now: Instant, plan: Plan) -> Record:
     return _record(REPLAN, book, now, inputs, outcomes.replanned(queue, plan))
 
 
-def of_start(book: Book, move: Move, given: Mapping[NodeId, int], now: Instant, begin: Instant | None) -> Record:
-    """That of a start that was blocked: nodes could give so many GPUs. `begin` is when its slot was looked for from, if it
-    slipped.
+def of_start(
+    book: Book, moves: Sequence[Move], given: Mapping[NodeId, int], now: Instant, begin: Instant | None
+) -> Record:
+    """That of a start that was blocked, which is the first move: nodes could give so many GPUs. `begin` is when its slot was
+    looked for from, if it slipped.
     """
+    move = moves[0]
     inputs: Json = {"lease": codec.encode(move.before), "cause": move.cause.value, "given": dict(given)}
     if begin is not None:
         inputs["begin"] = begin
-    return _record(START, book, now, inputs, {"moves": [outcomes.encode_move(move)]})
+    return _record(START, book, now, inputs, {"moves": [outcomes.encode_move(one) for one in moves]})
 
 
 def of_extension(
@@ -151,8 +154,13 @@ def _start_again(book: Book, inputs: Json, now: Instant) -> Json:
     lease = codec.decode("lease", inputs["lease"])
     assert isinstance(lease, Lease)
     given: Mapping[NodeId, int] = inputs["given"]
-    moved = slip(book, lease, inputs["begin"]) if "begin" in inputs else spare(book, lease, lambda _: given, now)
+    cut: tuple[tuple[Lease, Lease], ...] = ()
+    if "begin" in inputs:
+        moved, cut = slip(book, lease, inputs["begin"])
+    else:
+        moved = spare(book, lease, lambda _: given, now)
     moves = [] if moved is None else [Move(before=lease, after=moved, cause=Cause(inputs["cause"]))]
+    moves += [Move(before=before, after=after, cause=cause_of(before, after)) for before, after in cut]
     return {"moves": [outcomes.encode_move(move) for move in moves]}
 
 

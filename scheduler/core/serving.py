@@ -8,6 +8,7 @@ what others are entitled to.
 
 import heapq
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from scheduler.core import decide
 from scheduler.core.book import Draft
@@ -17,6 +18,9 @@ from scheduler.core.lease import scheduled
 from scheduler.core.model import Ask, Code, CompanyId, Instant, Lease, LeaseId, Promise, Queued, Tier, Verdict
 from scheduler.core.sharing import Turn, beyond
 from scheduler.core.walk_in import granted_at
+
+JUST_S = 10
+"""Who asked so long ago at most is still there, and needs no notice of a start, as who asks needs none."""
 
 Queue = Sequence[tuple[LeaseId, Ask, Instant]]
 """Queued asks in the order of arrival, each with when it was asked."""
@@ -89,7 +93,7 @@ class _Turns:
         while turns:
             company = heapq.heappop(turns)[-1]
             lease_id, ask, asked_at = self._lines[company].pop()
-            one = self._verdict(ask)
+            one = self._verdict(ask if asked_at < self._now - JUST_S else replace(ask, notice_s=0))
             if isinstance(one, Promise):
                 lease = scheduled(lease_id, ask, asked_at, one, granted_at(self._draft.policy, self._now))
                 self._draft.put(lease)

@@ -38,10 +38,23 @@ from scheduler.core.shapes import most, resized, size_of
 LONGEST_NOTICE_S = 1800
 """The longest notice of a preemption; a reserved ask may have to wait for it."""
 
-FALLS_BACK = frozenset(
-    {Code.WAITS_FOR_QUOTA, Code.WAITS_FOR_BUDGET, Code.WAITS_FOR_AHEAD, Code.WAITS_FOR_SHARE, Code.WAITS_FOR_WALK_IN}
-)
+_FALLS_BACK = frozenset({"quota", "budget", "ahead", "share", "walk_in"})
 """What an ask that takes spot too does not wait for."""
+
+
+_BEYOND = frozenset({Code.QUOTA_EXCEEDED, Code.BUDGET_EXCEEDED})
+"""Limits that spot is not under."""
+
+
+def falls_back(one: Verdict, now: Instant) -> bool:
+    """Whether what an ask waits for, in the queue or with a promise for later, or is refused for, is nothing to spot."""
+    match one:
+        case Queued():
+            return one.code.removeprefix("waits_for_") in _FALLS_BACK
+        case Promise():
+            return one.start > now and one.numbers.get("waits_for") in _FALLS_BACK
+        case Refusal():
+            return one.code in _BEYOND or one.numbers.get("waits_for") in _FALLS_BACK
 
 
 def instead(ask: Ask) -> Ask:

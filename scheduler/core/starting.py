@@ -6,7 +6,9 @@ What nodes have is not in the book alone: which of their GPUs can be given just 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from scheduler.core import preemption
 from scheduler.core.book import Book, Draft
+from scheduler.core.decide import moves
 from scheduler.core.lease import advance
 from scheduler.core.model import Cause, Instant, Lease, NodeId, Placement, State
 from scheduler.core.repair import later
@@ -43,11 +45,15 @@ def _close_short(draft: Draft, placement: Placement, given: Given) -> None:
             draft.put_node(replace(draft.nodes[node], open=False))
 
 
-def slip(book: Book, lease: Lease, begin: Instant) -> Lease:
-    """The lease at the earliest start from `begin` on, its promise with it; in the queue again where there is none, and
-    always if it is spot, which is promised nothing for later.
+def slip(book: Book, lease: Lease, begin: Instant) -> tuple[Lease, tuple[tuple[Lease, Lease], ...]]:
+    """The lease at the earliest start from `begin` on, its promise with it, and the spot leases that are cut for it: before,
+    after. It is in the queue again where there is none, and always if it is spot, which is promised nothing for later.
     """
-    draft = Draft(book)
+    draft = preemption.opened(Draft(book), begin)
     draft.lift(lease.id)
     moved = None if lease.is_spot else later(draft, lease, begin)
-    return moved or advance(lease, State.QUEUED, Cause.CAPACITY_LOST, begin)
+    if moved is None:
+        return advance(lease, State.QUEUED, Cause.CAPACITY_LOST, begin), ()
+    draft.put(moved)
+    preemption.settle(draft)
+    return moved, tuple(pair for pair in moves(book, draft) if pair[0].id != lease.id)

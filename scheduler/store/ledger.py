@@ -19,6 +19,10 @@ from scheduler.store.tables import LedgerEntry
 __all__ = ["Account", "Entry", "Kind", "Owner", "locked", "post"]
 
 
+Order = tuple[str, str, int]
+"""What tells accounts apart, and in which order they are locked."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
     """Whose account it is; `period` is of a budget, None of what is promised without one."""
@@ -28,7 +32,7 @@ class Owner:
     period: Period | None = None
 
     @property
-    def order(self) -> tuple[str, str, int]:
+    def order(self) -> Order:
         """In which accounts are locked."""
         return self.company, self.pool, -1 if self.period is None else self.period.begins_at
 
@@ -132,12 +136,15 @@ def post(session: Session, entries: Sequence[Entry], *, at: int, known: Mapping[
     wanted = [entry for entry in entries if entry.gpu_seconds]
     if not wanted:
         return
-    owned = [(entry.owner, entry) for entry in wanted]
-    before = locked(session, {owner for owner, _ in owned}) if known is None else known
-    accounts: dict[Owner, Account] = {}
+    # A period may be named by the end that it had and by the one that it has: it is one account.
+    owners = {entry.owner.order: entry.owner for entry in wanted}
+    found = locked(session, list(owners.values())) if known is None else known
+    before = {owner.order: account for owner, account in found.items()}
+    accounts: dict[Order, Account] = {}
     rows: list[bulk.Row] = []
-    for owner, entry in owned:
-        account = accounts.get(owner) or before[owner]
+    for entry in wanted:
+        order = entry.owner.order
+        account = accounts.get(order) or before[order]
         for one in (_short(account, entry), entry):
             if one is not None:
                 account, row = _posted(account, one, at)
@@ -145,7 +152,7 @@ def post(session: Session, entries: Sequence[Entry], *, at: int, known: Mapping[
         if (back := _on_top(account, entry)) is not None:
             account, row = _posted(account, back, at)
             rows.append(row)
-        accounts[owner] = account
+        accounts[order] = account
     changed = [{"id": account.id, "seq": account.seq} | _amounts(account.balances) for account in accounts.values()]
     values = {
         "ids": [account.id for account in accounts.values()],

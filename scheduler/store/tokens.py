@@ -118,7 +118,16 @@ def revoke(session: Session, token_id: str, *, actor: Actor, now: float) -> wire
     if row.revoked_at is None:
         row.revoked_at = int(now)
         session.add(row)
-        audit.record(session, actor=actor, action=wire.AuditAction.TOKEN_REVOKE, subject=row.id, at=now)
+        after = {"revoked_at": row.revoked_at}
+        audit.record(
+            session,
+            actor=actor,
+            action=wire.AuditAction.TOKEN_REVOKE,
+            subject=row.id,
+            at=now,
+            before={"role": row.role, "company": row.company, "node": row.node},
+            after=after,
+        )
     return _wire(row)
 
 

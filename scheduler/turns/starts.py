@@ -6,6 +6,7 @@ to the earliest start that is left, and so does its promise, with the cause.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scheduler.core import record, sentences
@@ -14,7 +15,7 @@ from scheduler.core.lease import advance
 from scheduler.core.model import Cause, Instant, NodeId, State
 from scheduler.core.model import Lease as CoreLease
 from scheduler.core.preemption import cut
-from scheduler.core.replan import Move
+from scheduler.core.replan import Move, cause_of
 from scheduler.core.starting import slip, spare
 from scheduler.store import allocations, commitments, due, generation, gpus, leases, plans, records
 from scheduler.store.books import Books
@@ -125,10 +126,15 @@ class _Turn:
         self.look_at(set(nodes))
         return {node: len(self.free[node]) for node in nodes}
 
-    def _move(self, row: Lease, move: Move, node: NodeId | None, begin: Instant | None = None) -> None:
-        """Writes down the move and what it was decided from: the book with all that this turn did before."""
+    def _move(
+        self, row: Lease, move: Move, node: NodeId | None, begin: Instant | None = None, cut_: Sequence[Move] = ()
+    ) -> None:
+        """Writes down the move, the spot leases that are cut for it, and what it was decided from: the book with all that
+        this turn did before.
+        """
+        moves = [move, *cut_]
         given = {NodeId(node): len(free) for node, free in sorted(self.free.items())}
-        kept = record.of_start(self.book, move, given, Instant(math.ceil(self.now)), begin)
+        kept = record.of_start(self.book, moves, given, Instant(math.ceil(self.now)), begin)
         said = Said(code="slipped" if begin is not None else "spare", detail=sentences.start(move), numbers={})
         decided_at = self.decided_at if self.number is None else self.number
         head = plans.write_decision(
@@ -136,11 +142,9 @@ class _Turn:
         )
         self.number = generation.bump(self.session, self.pool)
         losses = {} if node is None else {move.after.id: {"node": node}}
-        plans.write_moves(
-            self.session, self.pool, [move], decision=head, number=self.number, at=self.now, losses=losses
-        )
+        plans.write_moves(self.session, self.pool, moves, decision=head, number=self.number, at=self.now, losses=losses)
         self.session.refresh(row)
-        self.book = self.book.put_lease(move.after)
+        self.book = self.book.put_leases([one.after for one in moves])
 
     def _wait_or_slip(self, row: Lease, lease: CoreLease, cause: Cause, node: NodeId | None) -> None:
         """The first cause is kept: what else happens while it waits did not make it late."""
@@ -155,9 +159,10 @@ class _Turn:
 
     def _slip(self, row: Lease, lease: CoreLease, cause: Cause, node: NodeId | None) -> None:
         begin = Instant(int(self.now) + 1)
-        moved = slip(self.book, lease, begin)
+        moved, others = slip(self.book, lease, begin)
         self.session.flush()
-        self._move(row, Move(before=lease, after=moved, cause=cause), node, begin)
+        cut_ = [Move(before=before, after=after, cause=cause_of(before, after)) for before, after in others]
+        self._move(row, Move(before=lease, after=moved, cause=cause), node, begin, cut_)
 
     def _start(self, row: Lease, lease: CoreLease) -> Started:
         active = advance(lease, State.ACTIVE, Cause.STARTED, Instant(int(self.now)))

@@ -347,3 +347,21 @@ def _same_everywhere(world: World, now: int) -> None:
             assert one.booked_gpu_seconds == committed
             assert available == max(0, one.left_gpu_seconds)
             assert granted == target or (granted > target and available == 0)
+
+
+@pytest.mark.parametrize("after", [None, week(5000)])
+def test_a_budget_of_another_kind_comes_in_the_middle_of_leases_that_run_and_that_wait(
+    world: World, after: dict[str, Any] | None
+) -> None:
+    world.set_quota("acme", 12, now=T0, budget={"gpu_seconds": 5000, "period": "month"})
+    world.ask(4, duration_s=200)
+    world.turn(T0 + 1)
+    world.ask(2, now=T0 + 1, duration_s=50, start=iso(T0 + 300))
+    world.ask(2, now=T0 + 1, duration_s=300, start=iso(T0 + 2))
+    world.turn(T0 + 2)
+    world.set_quota("acme", 12, now=T0 + 60, budget=after)
+    verified(world)
+    for at in (250, 400):
+        world.turn(T0 + at)
+        world.turn(T0 + at + 1)
+    verified(world)

@@ -169,6 +169,21 @@ def test_what_would_wait_for_its_share_takes_spot_at_once_if_it_accepts_that(dat
     assert replay_all(world) >= 2
 
 
+def test_what_would_wait_for_its_quota_takes_spot_at_once_if_it_accepts_that(database: Database) -> None:
+    world = World(database).found(quota=8)
+    booked = world.ask(8, duration_s=HOUR, start=to_wire(Instant(T0 + 1800)))
+    takes = world.ask(4, duration_s=HOUR, or_spot=True)
+    assert (takes.state, takes.tier, takes.decision.code) == ("scheduled", "spot", "starts_on_spot")
+    waits = world.ask(4, duration_s=HOUR)
+    assert (waits.tier, waits.decision.numbers["waits_for"]) == ("reserved", "quota")
+    full = world.ask(12, duration_s=HOUR, who="globex", tier="spot")
+    assert full.state == "scheduled"
+    same = world.ask(4, duration_s=HOUR, or_spot=True, now=T0 + 1)
+    assert (same.tier, same.promised_start) == ("reserved", waits.promised_start), "nothing is idle any more"
+    assert world.lease(booked).state == "scheduled"
+    assert replay_all(world) >= 4
+
+
 def test_beyond_its_share_a_turn_takes_spot_of_those_alone_who_are_more_over_theirs(database: Database) -> None:
     """Both have 8 GPUs as their shares; acme has 8 reserved and 4 of spot, globex 4 of spot."""
     world = World(database).found(contended="always")
@@ -274,6 +289,35 @@ def test_a_lost_node_is_healed_by_preempting_spot(world: World) -> None:
     assert world.lease(booked).starts_at == booked.starts_at
     assert world.lease(booked).placement != booked.placement
     assert world.overbooked(T0 + 400) == []
+
+
+def test_a_start_that_is_blocked_slips_no_further_than_the_notice_of_spot(database: Database) -> None:
+    world = World(database).found(loss_grace_s=60)
+    booked = world.ask(8, who="globex", duration_s=HOUR, start=to_wire(Instant(T0 + 100)))
+    [share] = booked.placement
+    lease = spot(world, 8, duration_s=8 * HOUR)
+    world.turn(T0)
+    busy = [f"GPU-{share.node}-{index}" for index in range(8)]
+    second = 80
+    while second < 170 and world.events(booked)[-1][0] != "slipped":
+        second += 10
+        world.report(share.node, now=T0 + second, busy=busy, processes=1)
+        world.report("n1" if share.node == "n2" else "n2", now=T0 + second)
+        world.turn(T0 + second)
+    found = world.lease(booked)
+    assert found.slips
+    assert found.promised_start is not None
+    assert found.promised_start.timestamp() <= T0 + second + 1 + NOTICE_S + GAP_S
+    assert world.lease(lease).stops_at == lease.ends_at or world.events(lease)[-1] == ("preempting", "preempted")
+    assert world.overbooked(T0 + second) == []
+    assert replay_all(world) >= 3
+
+
+def test_what_is_more_than_the_quota_takes_spot_if_it_accepts_that(database: Database) -> None:
+    world = World(database).found(quota=4)
+    assert world.ask(8, duration_s=HOUR).decision.code == "quota_exceeded"
+    takes = world.ask(8, duration_s=HOUR, or_spot=True, now=T0 + 1)
+    assert (takes.state, takes.tier) == ("scheduled", "spot")
 
 
 def test_a_company_is_told_who_it_is_and_another_sees_nothing_of_it(world: World) -> None:

@@ -27,7 +27,7 @@ from scheduler.core.model import (
 )
 from scheduler.core.replan import Plan, expectation, replan
 from scheduler.core.shares import Group, Share, Use, Uses
-from tests.builders import a_book, a_lease, a_policy, an_ask
+from tests.builders import a_book, a_lease, a_node, a_policy, an_ask
 
 NOW = Instant(1000)
 ACME, BOLT = CompanyId("acme"), CompanyId("bolt")
@@ -321,3 +321,14 @@ def test_promised_starts_are_expected_earlier_in_the_order_of_turns():
         book = a_pool(running("lea_a", "acme"), *late, contended=contended)
         found = expectation(book, (), NOW).starts
         assert [found[lease.id] for lease in late] == want
+
+
+def test_a_third_of_24_gpus_is_8() -> None:
+    shares = [Share(company=CompanyId(name), shares=1) for name in ("acme", "bolt", "cone")]
+    book = Book.of(
+        a_policy(contended="always"),
+        [a_node(f"n{k}", 8) for k in range(3)],
+        quotas={one.company: 24 for one in shares},
+        fair=shares,
+    )
+    assert [book.fair.gpus(one.company, book.nominal) for one in shares] == [8, 8, 8]

@@ -325,7 +325,7 @@ def test_a_slot_that_somebody_has_here_is_not_slipped_into() -> None:
     real = Reality(book=a_book(policy=SLACK))
     real.ask("a", 0, an_ask(Total(gpus=8), start=60, duration_s=40))
     real.ask("b", 2, an_ask(Total(gpus=8), duration_s=200, company="bolt"))
-    real.item(60, slip(real.book, real.book.leases[LeaseId("a")], Instant(61)))
+    real.item(60, slip(real.book, real.book.leases[LeaseId("a")], Instant(61))[0])
     assert real.overbooked(NO_SLACK) == []
 
 
