@@ -38,7 +38,9 @@ class Ask(Wire):
     start: Instant | None = None
     start_by: Instant | None = None
     tier: Tier = "reserved"
-    """`spot` is on GPUs that are idle, beyond quota and budget, and is preempted when a reserved ask needs them."""
+    """`spot` is on GPUs that are idle, beyond quota and budget, and is preempted when a reserved ask, or the share of others,
+    needs them.
+    """
     or_spot: bool = False
     """Where it would wait for, or be refused for, its company's quota, budget or share, it takes spot at once if GPUs are idle."""
     purpose: Purpose = "training"
