@@ -15,7 +15,7 @@ from scheduler.core.extend import EXTENDABLE, Extended
 from scheduler.core.lease import box
 from scheduler.core.model import Cause, Instant, Lease, Placement, State
 from scheduler.core.record import Record
-from scheduler.core.replan import Move, cause_of, soonest
+from scheduler.core.replan import as_moves, soonest
 from scheduler.service import Service, locked_lease
 from scheduler.store import amendments, drains, due, edges, generation, leases, plans, tables
 from scheduler.store.amendments import Amendment, Event
@@ -110,10 +110,7 @@ def _instead(state: State) -> str:
 def write(service: Service, session: Session, case: Case, change: Change, event: Event) -> None:
     """Stores the change and wakes the loop: room may have appeared, and who made way may be due."""
     number = generation.bump(session, case.row.pool)
-    made_way = [
-        Move(before=before, after=after, cause=cause_of(before, after, Cause.MADE_WAY))
-        for before, after in change.moves
-    ]
+    made_way = as_moves(change.moves, Cause.MADE_WAY)
     found = Amendment(
         event=event,
         before=case.lease,

@@ -7,8 +7,8 @@ from dure import wire
 from scheduler.core import record, sentences
 from scheduler.core.book import Book
 from scheduler.core.lease import queued
+from scheduler.core.lines import Queue
 from scheduler.core.model import Ask, Instant, LeaseId, Verdict
-from scheduler.core.outcomes import Queue
 from scheduler.core.replan import Plan
 from scheduler.ids import new_id
 from scheduler.store import due, losses, plans, records

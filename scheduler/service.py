@@ -21,7 +21,7 @@ from scheduler.core.elsewhere import Option
 from scheduler.core.lease import queued
 from scheduler.core.model import Ask, Instant, LeaseId, Promise, Refusal, State, Verdict
 from scheduler.core.model import Lease as CoreLease
-from scheduler.core.replan import Move, Plan, cause_of, replan
+from scheduler.core.replan import Plan, as_moves, replan
 from scheduler.elsewhere import Elsewhere
 from scheduler.expectations import Expectations
 from scheduler.ids import new_id
@@ -107,7 +107,7 @@ class Service:
             )
             for (lease_id, request, ask), verdict in zip(taken, decided.verdicts, strict=True)
         ]
-        moves = [Move(before=before, after=after, cause=cause_of(before, after)) for before, after in decided.moves]
+        moves = as_moves(decided.moves)
         changed = bool(moves) or any(found.lease.state is State.SCHEDULED for found in answers)
         newer = generation.bump(session, pool) if changed else number
         audited = _audited(answers, [request for _, request, _ in taken], now)

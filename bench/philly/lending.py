@@ -14,9 +14,8 @@ from bench.philly.sharing import SharingDrive
 from bench.philly.trace import CompanyJob
 from bench.replay.drive import Event
 from bench.replay.metrics import Outcome
-from scheduler.core.decide import decide
 from scheduler.core.lease import advance
-from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, State
+from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, State
 from scheduler.core.spot import instead
 
 
@@ -41,17 +40,10 @@ class LendingDrive(SharingDrive):
     def _ask(self, places: Sequence[int], now: Instant) -> None:
         for place in places:
             self._asked_at[place] = now
-        asks = [(self._names[place], self._asked(place)) for place in places]
-        decided = decide(self.book, asks, now)
-        self.book = decided.book
-        self.decisions += len(asks)
-        for (lease_id, ask), verdict in zip(asks, decided.verdicts, strict=True):
-            if isinstance(verdict, Promise):
-                self._promised(lease_id, verdict)
-            else:
-                self._queue[lease_id] = (lease_id, instead(ask), now)
-        self._moved(after for _, after in decided.moves)
-        self._replan(now)
+        super()._ask(places, now)
+
+    def _waits(self, ask: Ask) -> Ask:
+        return instead(ask)
 
     def _moved(self, leases: Iterable[Lease]) -> None:
         """What is cut ends sooner; what goes on is seen at the end that it had."""

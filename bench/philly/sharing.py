@@ -66,9 +66,13 @@ class SharingDrive(NodesDrive):
             if isinstance(verdict, Promise):
                 self._promised(lease_id, verdict)
             else:
-                self._queue[lease_id] = (lease_id, ask, now)
+                self._queue[lease_id] = (lease_id, self._waits(ask), now)
         self._moved(after for _, after in decided.moves)
         self._replan(now)
+
+    def _waits(self, ask: Ask) -> Ask:
+        """What its company waits for, where it is not promised at once."""
+        return ask
 
     def _replan(self, now: Instant) -> None:
         plan = replan(self.book, list(self._queue.values()), now)

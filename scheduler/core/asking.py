@@ -113,8 +113,7 @@ class Case:
         allowed = self.box.windows is None or any(first < start <= last for first, last in self.box.windows)
         if not allowed:
             return "budget"
-        spot = self.draft.yielding
-        return "spot" if spot is not None and start <= spot.gone_at else "capacity"
+        return "spot" if self.now < start <= self.draft.soonest(self.now) else "capacity"
 
     def held_back(self) -> Numbers:
         """What the walk-in reserve keeps it from: the first start that it would have without, and from when that is near."""

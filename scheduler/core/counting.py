@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from scheduler.core.book import Book
 from scheduler.core.halving import factor, halved
+from scheduler.core.lines import Queue
 from scheduler.core.model import CompanyId, Instant, Lease, State, Tier
 from scheduler.core.quota import HOLDING
-from scheduler.core.serving import Queue
 from scheduler.core.shares import UNCOUNTED, Use, Uses, entitled
 
 

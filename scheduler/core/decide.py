@@ -32,7 +32,7 @@ from scheduler.core.model import (
 from scheduler.core.placement import place
 from scheduler.core.quota import FOR_EVER
 from scheduler.core.rules import RULES, moved_to
-from scheduler.core.shapes import most, resized
+from scheduler.core.shapes import at_least, most, resized
 from scheduler.core.sharing import Turn
 from scheduler.core.sharing import numbers as share_numbers
 
@@ -136,17 +136,12 @@ def _start_at_once(draft: Draft, lease_id: LeaseId, now: Instant) -> None:
     lease = draft.leases.get(lease_id)
     if lease is None or not lease.waits:
         return
-    soonest = _soonest(draft, now)
+    soonest = draft.soonest(now)
     if (lease.start or 0) <= soonest and now < (lease.starts_at or 0):
         lease = moved_to(draft, lease, max(now, lease.start or 0), min(soonest, (lease.starts_at or 0) - 1), now)
     if (lease.starts_at or 0) <= soonest:
         lease = replace(lease, promised_start=lease.starts_at)
     draft.put(lease)
-
-
-def _soonest(draft: Draft, now: Instant) -> Instant:
-    """When an ask that fits at once starts: now, or once spot leases were given their notice."""
-    return now if draft.yielding is None else draft.yielding.gone_at
 
 
 def moves(book: Book, draft: Draft) -> tuple[tuple[Lease, Lease], ...]:
@@ -247,12 +242,6 @@ _WAITS: Mapping[Obstacle, Code] = {
 }
 
 
-def at_least(ask: Ask) -> Ask:
-    """The same ask for the least that it takes."""
-    shape = ask.shape if ask.min_size is None else resized(ask.shape, ask.min_size)
-    return ask if shape == ask.shape else replace(ask, shape=shape)
-
-
 _OF_WAITING = frozenset({"waits_for", "out_of_service", "out_of_service_gpus"})
 """The numbers that say what a promise waits for."""
 
@@ -271,7 +260,7 @@ def _pencilled(case: Case, start: Instant) -> Promise | Instant:
 
 def _at_once(case: Case, start: Instant) -> bool:
     """Whether it starts as soon as it can: also who takes its turn, as those behind it would have its GPUs otherwise."""
-    return start == case.lo if case.turn is not None else case.at_once and start <= _soonest(case.draft, case.now)
+    return start == case.lo if case.turn is not None else case.at_once and start <= case.draft.soonest(case.now)
 
 
 def _promise(case: Case, start: Instant, promised: Instant, slot: Instant) -> Promise:

@@ -14,7 +14,7 @@ from scheduler.core.codec import Item
 from scheduler.core.compiled import choose
 from scheduler.core.contention import NONE, calm
 from scheduler.core.fragmentation import Mix, forecast, stranded
-from scheduler.core.model import CompanyId, Drain, Lease, LeaseId, Node, Policy, State
+from scheduler.core.model import CompanyId, Drain, Instant, Lease, LeaseId, Node, Policy, State
 from scheduler.core.profiles import Profiles
 from scheduler.core.quota import HOLDING, Quota
 from scheduler.core.reserve import RESERVE
@@ -142,6 +142,10 @@ class Draft:
         self._free_at = None
         self.free.widen(steps)
         return self.free
+
+    def soonest(self, now: Instant) -> Instant:
+        """When an ask that fits at once starts: now, or once the spot leases that are lent were given their notice."""
+        return now if self.yielding is None else self.yielding.gone_at
 
     def put_node(self, node: Node) -> None:
         """Replaces a node that is known; one that is gone has capacity 0."""

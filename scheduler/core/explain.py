@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from scheduler.core import explain_spot, words
-from scheduler.core.decide import at_least
 from scheduler.core.model import (
     Ask,
     Code,
@@ -19,6 +18,7 @@ from scheduler.core.model import (
     Total,
     Verdict,
 )
+from scheduler.core.shapes import at_least
 
 INSTANTS = frozenset(
     {"earliest_start", "furthest_start", "budget_ends", "contended_at", "ahead_at", "walk_in_from", "idle_at"}

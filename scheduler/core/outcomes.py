@@ -12,8 +12,9 @@ from scheduler.core.codec import Json
 from scheduler.core.decide import Decided
 from scheduler.core.extend import Extended, NotExtended, Obstacle
 from scheduler.core.growth import NotGrown, TooSmall, Way
+from scheduler.core.lines import Queue
 from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, Queued, State, Verdict
-from scheduler.core.replan import Move, Plan, Queue, cause_of
+from scheduler.core.replan import Move, Plan, as_moves
 from scheduler.core.resize import Resized
 
 WAITING_KEPT = 200
@@ -25,7 +26,7 @@ Asks = Sequence[tuple[LeaseId, Ask]]
 def asked(asks: Asks, decided: Decided) -> Json:
     """Each ask with what it got; then who was moved earlier, in order of arrival."""
     pairs = zip(asks, decided.verdicts, strict=True)
-    moves = [Move(before=before, after=after, cause=cause_of(before, after)) for before, after in decided.moves]
+    moves = as_moves(decided.moves)
     return {
         "asks": [[lease_id, encode_verdict(verdict)] for (lease_id, _), verdict in pairs],
         "moves": [encode_move(move) for move in moves],
@@ -55,9 +56,7 @@ def extended(book: Book, found: Extended | NotExtended, lease_id: LeaseId) -> Js
     if isinstance(found, NotExtended):
         return _refused(lease, code="extension_refused", longest_s=found.longest_s, **_obstacle(found.obstacle))
     moves = [Move(before=lease, after=found.lease, cause=Cause.EXTENDED)]
-    moves += [
-        Move(before=before, after=after, cause=cause_of(before, after, Cause.MADE_WAY)) for before, after in found.moves
-    ]
+    moves += as_moves(found.moves, Cause.MADE_WAY)
     result: Json = {"moves": [encode_move(move) for move in moves]}
     return result if found.obstacle is None else result | {"obstacle": _obstacle(found.obstacle)}
 
@@ -73,7 +72,7 @@ def resized(book: Book, found: Resized | NotGrown | TooSmall, lease_id: LeaseId)
     match found:
         case Resized():
             moves = [Move(before=lease, after=found.lease, cause=Cause.RESIZED)]
-            moves += [Move(before=before, after=after, cause=cause_of(before, after)) for before, after in found.moves]
+            moves += as_moves(found.moves)
             return {"moves": [encode_move(move) for move in moves]}
         case TooSmall():
             return _refused(lease, code="resize_refused", in_the_way="min", smallest=found.smallest)

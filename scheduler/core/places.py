@@ -7,9 +7,9 @@ from scheduler.core import words
 from scheduler.core.book import Book
 from scheduler.core.contention import calm
 from scheduler.core.fairness import ROUNDED, Ranks
+from scheduler.core.lines import Queue
 from scheduler.core.model import CompanyId, Instant, State
 from scheduler.core.quota import HOLDING
-from scheduler.core.serving import Queue
 from scheduler.core.shares import DEFAULT_SHARES, WHOLE, Use, parts
 
 

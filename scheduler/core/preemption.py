@@ -32,7 +32,7 @@ YIELDS = frozenset({State.SCHEDULED, State.ACTIVE})
 def opened(draft: Draft, now: Instant) -> Draft:
     """The same draft, in which every spot lease stops once its notice is over; until it is settled."""
     spots = [draft.leases[id_] for id_ in sorted(draft.spots)]
-    found = [lease for lease in spots if lease.state in YIELDS and until(lease, now) < (lease.stops_at or 0)]
+    found = [lease for lease in spots if yields(lease, now)]
     if found:
         lend(draft, found, now)
     return draft
@@ -47,6 +47,11 @@ def lend(draft: Draft, spots: Sequence[Lease], now: Instant) -> None:
 def until(lease: Lease, now: Instant) -> int:
     """When a spot lease stops at the earliest, if it is told now."""
     return max(now, lease.starts_at or 0) + lease.notice_s
+
+
+def yields(lease: Lease, now: Instant) -> bool:
+    """Whether a spot lease can still be told to stop earlier than it will."""
+    return lease.state in YIELDS and until(lease, now) < (lease.stops_at or 0)
 
 
 def settle(draft: Draft) -> None:
@@ -108,7 +113,7 @@ def borrowers(draft: Draft, now: Instant) -> Ranks:
 def _goes_on(lease: Lease, now: Instant) -> bool:
     """Whether it is held, or is just now to start; not what has been told to stop."""
     if lease.is_spot:
-        return lease.state in YIELDS and until(lease, now) < (lease.stops_at or 0)
+        return yields(lease, now)
     return lease.state in HOLDING and (lease.starts_at or 0) <= now
 
 

@@ -12,7 +12,7 @@ from scheduler.core.contention import NONE
 from scheduler.core.draft import Draft
 from scheduler.core.fairness import Ranks
 from scheduler.core.model import Ask, CompanyId, Instant, Lease
-from scheduler.core.preemption import YIELDS, lend, until
+from scheduler.core.preemption import lend, yields
 
 
 def reclaim(draft: Draft, ask: Ask, ranks: Ranks, now: Instant) -> bool:
@@ -45,12 +45,6 @@ def _reclaimable(draft: Draft, now: Instant) -> list[Lease]:
     least_s = draft.policy.spot_least_s or 0
     found = [draft.leases[id_] for id_ in draft.spots]
     return sorted(
-        (
-            lease
-            for lease in found
-            if lease.state in YIELDS
-            and (lease.starts_at or 0) + least_s <= now
-            and until(lease, now) < (lease.stops_at or 0)
-        ),
+        (lease for lease in found if yields(lease, now) and (lease.starts_at or 0) + least_s <= now),
         key=lambda lease: (lease.gpus * (now - (lease.starts_at or 0)), lease.id),
     )

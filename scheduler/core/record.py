@@ -21,7 +21,7 @@ from scheduler.core.extend import Extended, NotExtended, closed_at, extend
 from scheduler.core.growth import Bounds, NotGrown, TooSmall, resize
 from scheduler.core.model import Ask, Cause, CompanyId, Instant, Lease, LeaseId, NodeId, Policy, PoolId, Purpose, Tier
 from scheduler.core.outcomes import Asks, Queue
-from scheduler.core.replan import Move, Plan, cause_of, replan
+from scheduler.core.replan import Move, Plan, as_moves, replan
 from scheduler.core.resize import Resized
 from scheduler.core.starting import slip, spare
 
@@ -160,7 +160,7 @@ def _start_again(book: Book, inputs: Json, now: Instant) -> Json:
     else:
         moved = spare(book, lease, lambda _: given, now)
     moves = [] if moved is None else [Move(before=lease, after=moved, cause=Cause(inputs["cause"]))]
-    moves += [Move(before=before, after=after, cause=cause_of(before, after)) for before, after in cut]
+    moves += as_moves(cut)
     return {"moves": [outcomes.encode_move(move) for move in moves]}
 
 

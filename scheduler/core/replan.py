@@ -2,21 +2,22 @@
 
 `replan` keeps every promise that capacity allows: first whatever lost its nodes is placed elsewhere, at the same start
 if possible, and what had slipped is given back what it is owed; then what waits is moved earlier by the policy's rule;
-then queued asks are decided again, in order. Spot leases give way to all of these, and have what they leave. It is safe to do again at any time: where nothing changed it moves nobody
-but earlier, and soon nobody at all.
+then queued asks are decided again, in order. Spot leases give way to all of these, and have what they leave. It is safe
+to do again at any time: where nothing changed it moves nobody but earlier, and soon nobody at all.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from scheduler.core import decide, preemption, rules, serving, spot
 from scheduler.core.book import Book, Draft
 from scheduler.core.lease import queued
+from scheduler.core.lines import Queue
 from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, Queued, Refusal, State, Tier
 from scheduler.core.owed import give_back
 from scheduler.core.repair import Repaired, repair
 from scheduler.core.rules import moved_to, moves_earlier, pencilled, pull_in_turn
-from scheduler.core.serving import Queue
+from scheduler.core.shapes import at_least
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,16 +108,21 @@ def _moves(book: Book, draft: Draft, lost: Repaired) -> Iterator[Move]:
         yield Move(before=before, after=after, cause=_cause(before, after, lost))
 
 
-def cause_of(before: Lease, after: Lease, moved: Cause = Cause.EARLIER) -> Cause:
+def _cause_of(before: Lease, after: Lease, moved: Cause = Cause.EARLIER) -> Cause:
     """Why a lease is not where it was: a spot lease was preempted, or goes on, because of what others need."""
     if not after.is_spot:
         return moved
     return Cause.PREEMPTED if (after.stops_at or 0) < (before.stops_at or 0) else Cause.CAPACITY
 
 
+def as_moves(pairs: Iterable[tuple[Lease, Lease]], cause: Cause = Cause.EARLIER) -> list[Move]:
+    """The moves of leases, before and after, for that cause where it is not what they are."""
+    return [Move(before=before, after=after, cause=_cause_of(before, after, cause)) for before, after in pairs]
+
+
 def _cause(before: Lease, after: Lease, lost: Repaired) -> Cause:
     """Who made way and was moved earlier after that was moved earlier: that is what it has of it."""
-    cause = cause_of(before, after, lost.causes.get(after.id, Cause.EARLIER))
+    cause = _cause_of(before, after, lost.causes.get(after.id, Cause.EARLIER))
     return Cause.EARLIER if cause is Cause.MADE_WAY and after.starts_at != before.starts_at else cause
 
 
@@ -174,7 +180,7 @@ def _queue_up(draft: Draft, queue: Queue, now: Instant) -> Iterator[tuple[LeaseI
     for lease_id, ask, asked_at in queue:
         start = _first_fit(draft, ask, now)
         if start is not None and ask.tier is Tier.RESERVED:  # spot is in nobody's way
-            draft.put(pencilled(draft, queued(lease_id, decide.at_least(ask), asked_at), start))
+            draft.put(pencilled(draft, queued(lease_id, at_least(ask), asked_at), start))
         yield lease_id, start
 
 
@@ -182,4 +188,4 @@ def _first_fit(draft: Draft, ask: Ask, now: Instant) -> Instant | None:
     if ask.tier is Tier.SPOT:
         return spot.first_idle(draft, ask, now)
     draft.account(ask.company)
-    return decide.first_fit(draft, decide.at_least(ask), now)
+    return decide.first_fit(draft, at_least(ask), now)

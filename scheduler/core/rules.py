@@ -52,7 +52,7 @@ def _decided_at(draft: Draft, now: Instant) -> Instant:
 
 
 def _soonest(draft: Draft, now: Instant) -> tuple[Instant, ...]:
-    return (now,) if draft.yielding is None else (now, draft.yielding.gone_at)
+    return tuple(dict.fromkeys((now, draft.soonest(now))))
 
 
 def _pencil_late(draft: Draft, box: Box, start: Instant, last: int) -> tuple[Instant, Instant]:

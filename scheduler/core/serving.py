@@ -7,7 +7,7 @@ what others are entitled to.
 """
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from scheduler.core import decide
@@ -15,15 +15,14 @@ from scheduler.core.book import Draft
 from scheduler.core.contention import NONE
 from scheduler.core.fairness import Ranks
 from scheduler.core.lease import scheduled
+from scheduler.core.lines import Queue, lines
 from scheduler.core.model import Ask, Code, CompanyId, Instant, Lease, LeaseId, Promise, Queued, Tier, Verdict
+from scheduler.core.shapes import at_least
 from scheduler.core.sharing import Turn, beyond
 from scheduler.core.walk_in import granted_at
 
 JUST_S = 10
 """Who asked so long ago at most is still there, and needs no notice of a start, as who asks needs none."""
-
-Queue = Sequence[tuple[LeaseId, Ask, Instant]]
-"""Queued asks in the order of arrival, each with when it was asked."""
 
 Served = Iterator[tuple[LeaseId, Verdict]]
 
@@ -42,26 +41,18 @@ def in_turn(draft: Draft, queue: Queue, now: Instant) -> Queue:
     if draft.policy.contended == NONE:
         return queue
     ranks = Ranks.of(draft.fair, draft.leases.values(), draft.policy, now)
-    lines = _lines(queue)
-    turns = [(ranks.rank(company), line[-1][2], company) for company, line in lines.items()]
+    waiting = lines(queue)
+    turns = [(ranks.rank(company), line[-1][2], company) for company, line in waiting.items()]
     heapq.heapify(turns)
     found: list[tuple[LeaseId, Ask, Instant]] = []
     while turns:
         _, _, company = heapq.heappop(turns)
-        one = lines[company].pop()
+        one = waiting[company].pop()
         found.append(one)
         if one[1].tier is Tier.RESERVED:
-            ranks.grant(company, decide.at_least(one[1]).shape.gpus, one[1].duration_s)
-        if lines[company]:
-            heapq.heappush(turns, (ranks.rank(company), lines[company][-1][2], company))
-    return found
-
-
-def _lines(queue: Queue) -> dict[CompanyId, list[tuple[LeaseId, Ask, Instant]]]:
-    """By company, who asked first last."""
-    found: dict[CompanyId, list[tuple[LeaseId, Ask, Instant]]] = {}
-    for one in reversed(queue):
-        found.setdefault(one[1].company, []).append(one)
+            ranks.grant(company, at_least(one[1]).shape.gpus, one[1].duration_s)
+        if waiting[company]:
+            heapq.heappush(turns, (ranks.rank(company), waiting[company][-1][2], company))
     return found
 
 
@@ -79,7 +70,7 @@ class _Turns:
     def __init__(self, draft: Draft, queue: Queue, now: Instant) -> None:
         self._draft, self._now = draft, now
         self._ranks = Ranks.of(draft.fair, draft.leases.values(), draft.policy, now)
-        self._lines = _lines(queue)
+        self._lines = lines(queue)
         waiting = [draft.leases[lease_id] for _, lease_id in draft.waiting.keys]
         self._ahead = any(self._is_above(lease) for lease in waiting)
         """Whether something above its company's share waits for its start already."""

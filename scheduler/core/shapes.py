@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from scheduler.core.model import Gang, Shape, Total
+from scheduler.core.model import Ask, Gang, Shape, Total
 
 
 def size_of(shape: Shape) -> int:
@@ -24,3 +24,9 @@ def most(fits: Callable[[int], bool], highest: int) -> int:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fits(middle) else (low, middle - 1)
     return low
+
+
+def at_least(ask: Ask) -> Ask:
+    """The same ask for the least that it takes."""
+    shape = ask.shape if ask.min_size is None else resized(ask.shape, ask.min_size)
+    return ask if shape == ask.shape else replace(ask, shape=shape)

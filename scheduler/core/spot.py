@@ -16,9 +16,11 @@ from scheduler.core.draft import Draft
 from scheduler.core.fairness import Ranks
 from scheduler.core.lease import scheduled
 from scheduler.core.limits import could, fits_empty_pool, too_many_open
+from scheduler.core.lines import Queue, lines
 from scheduler.core.model import (
     Ask,
     Code,
+    CompanyId,
     Instant,
     LeaseId,
     Numbers,
@@ -33,14 +35,13 @@ from scheduler.core.placement import place
 from scheduler.core.preemption import borrowers, settle
 from scheduler.core.quota import FOR_EVER
 from scheduler.core.reclaim import reclaim
-from scheduler.core.shapes import most, resized, size_of
+from scheduler.core.shapes import at_least, most, resized, size_of
 
 LONGEST_NOTICE_S = 1800
 """The longest notice of a preemption; a reserved ask may have to wait for it."""
 
 _FALLS_BACK = frozenset({"quota", "budget", "ahead", "share", "walk_in"})
 """What an ask that takes spot too does not wait for."""
-
 
 _BEYOND = frozenset({Code.QUOTA_EXCEEDED, Code.BUDGET_EXCEEDED})
 """Limits that spot is not under."""
@@ -87,32 +88,38 @@ def verdict(draft: Draft, ask: Ask, now: Instant, *, waited: bool = False) -> Ve
 
 def first_idle(draft: Draft, ask: Ask, now: Instant) -> Instant | None:
     """When GPUs for it are idle for long enough, as things are."""
-    shape = ask.shape if ask.min_size is None else resized(ask.shape, ask.min_size)
-    return earliest(draft, _box(draft, shape, _least_s(draft, ask)), now, FOR_EVER)
-
-
-Queue = list[tuple[LeaseId, Ask, Instant]]
+    return earliest(draft, _box(draft, at_least(ask).shape, _least_s(draft, ask)), now, FOR_EVER)
 
 
 def served(draft: Draft, queue: Queue, now: Instant) -> Iterator[tuple[LeaseId, Verdict]]:
-    """What each spot ask of a queue gets: who is least over its share comes first, and each grant counts at once."""
-    if not queue:
-        return
+    """What each spot ask of a queue gets; whoever got nothing is looked at again once others got something, for then their
+    companies may be more over their shares than its own.
+    """
+    granted = True
+    while queue and granted:
+        found = dict(_round(draft, queue, now))
+        granted = any(isinstance(one, Promise) for one in found.values())
+        for lease_id, one in found.items():
+            if isinstance(one, Promise) or not granted:
+                yield lease_id, one
+        queue = [one for one in queue if not isinstance(found[one[0]], Promise)]
+
+
+def _round(draft: Draft, queue: Queue, now: Instant) -> Iterator[tuple[LeaseId, Verdict]]:
+    """Each is looked at once: who is least over its share comes first, and each grant counts at once."""
     ranks = borrowers(draft, now)
     least_s, told = max(1, draft.policy.spot_least_s or 0), dict[object, Verdict]()
-    lines: dict[str, Queue] = {}
-    for one in reversed(queue):
-        lines.setdefault(one[1].company, []).append(one)
+    waiting = lines(queue)
 
-    def turn(company: str) -> tuple[int, Instant, LeaseId, str]:
-        lease_id, ask, asked_at = lines[company][-1]
-        return ranks.rank(ask.company), asked_at, lease_id, company
+    def turn(company: CompanyId) -> tuple[int, Instant, LeaseId, CompanyId]:
+        lease_id, _, asked_at = waiting[company][-1]
+        return ranks.rank(company), asked_at, lease_id, company
 
-    turns = [turn(company) for company in lines]
+    turns = [turn(company) for company in waiting]
     heapq.heapify(turns)
     while turns:
         company = heapq.heappop(turns)[-1]
-        lease_id, ask, asked_at = lines[company].pop()
+        lease_id, ask, asked_at = waiting[company].pop()
         alike = ask.company, ask.shape, ask.min_size, ask.notice_s, min(ask.duration_s, least_s)
         one = told.get(alike) or _served(draft, ask, now, ranks)
         told[alike] = one
@@ -121,7 +128,7 @@ def served(draft: Draft, queue: Queue, now: Instant) -> Iterator[tuple[LeaseId, 
             settle(draft)
             ranks, told = borrowers(draft, now), {}
         yield lease_id, one
-        if lines[company]:
+        if waiting[company]:
             heapq.heappush(turns, turn(company))
 
 
@@ -130,17 +137,12 @@ def _served(draft: Draft, ask: Ask, now: Instant, ranks: Ranks) -> Verdict:
     one = verdict(draft, ask, now, waited=True)
     if not isinstance(one, Queued) or not reclaim(draft, ask, ranks, now):
         return one
-    shape = ask.shape if ask.min_size is None else resized(ask.shape, ask.min_size)
-    start = earliest(draft, _box(draft, shape, _least_s(draft, ask)), now, _gone_at(draft, now))
+    start = earliest(draft, _box(draft, at_least(ask).shape, _least_s(draft, ask)), now, draft.soonest(now))
     if start is None:
         settle(draft)
         return one
     size = most(lambda size: _starts(draft, resized(ask.shape, size), _least_s(draft, ask), start), size_of(ask.shape))
     return _promise(draft, ask, resized(ask.shape, size), start, {**one.numbers, "reclaimed_in_s": start - now})
-
-
-def _gone_at(draft: Draft, now: Instant) -> Instant:
-    return now if draft.yielding is None else draft.yielding.gone_at
 
 
 def _promise(draft: Draft, ask: Ask, shape: Shape, start: Instant, numbers: Numbers) -> Promise:

@@ -11,9 +11,10 @@ from scheduler.core.book import Book
 from scheduler.core.codec import Item
 from scheduler.core.decide import decide
 from scheduler.core.lease import asked
+from scheduler.core.lines import Queue
 from scheduler.core.model import Ask, CompanyId, Instant, Lease, LeaseId, Node, NodeId, Policy, Promise, State
 from scheduler.core.quota import Quota
-from scheduler.core.replan import Queue, expectation, replan
+from scheduler.core.replan import expectation, replan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from scheduler.core.lease import advance
 from scheduler.core.model import Cause, Instant, NodeId, State
 from scheduler.core.model import Lease as CoreLease
 from scheduler.core.preemption import cut
-from scheduler.core.replan import Move, cause_of
+from scheduler.core.replan import Move, as_moves
 from scheduler.core.starting import slip, spare
 from scheduler.store import allocations, commitments, due, generation, gpus, leases, plans, records
 from scheduler.store.books import Books
@@ -161,7 +161,7 @@ class _Turn:
         begin = Instant(int(self.now) + 1)
         moved, others = slip(self.book, lease, begin)
         self.session.flush()
-        cut_ = [Move(before=before, after=after, cause=cause_of(before, after)) for before, after in others]
+        cut_ = as_moves(others)
         self._move(row, Move(before=lease, after=moved, cause=cause), node, begin, cut_)
 
     def _start(self, row: Lease, lease: CoreLease) -> Started:

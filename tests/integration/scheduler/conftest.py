@@ -56,7 +56,7 @@ class World:
         quota: int = 16,
         slack_ppm: int = 0,
         at: int = T0,
-        **policy: int | str,
+        **policy: int | str | None,
     ) -> "World":
         with self.db.begin() as session:
             pools.add(

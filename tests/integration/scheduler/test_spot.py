@@ -241,7 +241,7 @@ def test_queued_spot_reclaims_that_of_who_is_more_over_its_share_with_notice(dat
 
 
 def test_a_pool_may_offer_none(database: Database) -> None:
-    world = World(database).found(spot_least_s=None)  # type: ignore[arg-type]
+    world = World(database).found(spot_least_s=None)
     lease = spot(world, 4)
     assert (lease.state, lease.decision.code) == ("refused", "spot_not_offered")
 
