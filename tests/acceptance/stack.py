@@ -104,7 +104,7 @@ class Stack:
 
     # --- up and down -------------------------------------------------------------------------------------------------
 
-    def start(self, *, wait_s: float = 60.0) -> None:
+    def start(self, *, wait_s: float = 240.0) -> None:
         """Starts PostgreSQL if it is stopped and the supervisor, and returns when everything is ready."""
         self._supervisor = supervisor = self.launch()
         self.until(lambda: self._ready(supervisor), "everything is ready", within_s=wait_s)
@@ -128,7 +128,7 @@ class Stack:
         """Ends the supervisor as Ctrl-C does, and answers its exit code. PostgreSQL stays."""
         assert self._supervisor is not None
         self._supervisor.send_signal(how)
-        return self._supervisor.wait(60)
+        return self._supervisor.wait(180)
 
     def _ready(self, supervisor: subprocess.Popen[bytes]) -> bool:
         assert supervisor.poll() is None, f"the supervisor ended with {supervisor.returncode}:\n{self.logs()}"
@@ -154,14 +154,14 @@ class Stack:
         self.until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, f"{name} is dead")
         return pid
 
-    def until_again(self, name: str, *, not_pid: int, within_s: float = 30.0) -> None:
+    def until_again(self, name: str, *, not_pid: int, within_s: float = 120.0) -> None:
         """Waits until the supervisor has started `name` again after `not_pid` was killed, and API and scheduler are ready."""
         self.until(lambda: self.pids().get(name) not in (None, not_pid), f"{name} runs again", within_s=within_s)
         self.until(lambda: all(map(readiness.is_ready, self._ports)), "API and scheduler are ready", within_s=within_s)
 
     # --- waiting -----------------------------------------------------------------------------------------------------
 
-    def until(self, happened: Callable[[], Any], what: str, *, within_s: float = 20.0, every_s: float = 0.05) -> Any:
+    def until(self, happened: Callable[[], Any], what: str, *, within_s: float = 90.0, every_s: float = 0.05) -> Any:
         """Waits until `happened()` is true, and answers what it answered. Fails the test, with the logs, when it does not."""
         deadline = time.monotonic() + within_s
         while not (found := happened()):

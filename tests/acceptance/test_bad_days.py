@@ -19,12 +19,12 @@ from dure import wire
 from dure.client import Client
 from tests.acceptance.stack import Stack
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 POOL = "h100-80gb"
 QUOTA = 6
 HURT_AT_S = 4.0
-PATIENCE_S = 150.0
+PATIENCE_S = 400.0
 """GPUs that were not proved empty in time count as gone until they are: asks that wait meanwhile are promised one by one."""
 STOPPED_S = 14.0
 """Longer than PostgreSQL waits for a leader that does not ping, so the lead is lost meanwhile."""
@@ -77,7 +77,7 @@ def _played(scene: Scene, hurt: Callable[[], None]) -> Findings:
     scene.stack.until(
         lambda: all(gpu.proved_empty_at for lease in scene.admin.leases() for gpu in lease.gpus),
         "every GPU is proved empty",
-        within_s=30,
+        within_s=120,
     )
     return scene.checked()
 
@@ -140,7 +140,7 @@ def test_a_scheduler_stopped_for_a_while_starts_late_with_its_cause_and_the_late
         assert (started.promised_start, started.ends_at) == (lease.promised_start, lease.ends_at)
         assert started.late_start_s >= STOPPED_S - 2
         assert started.late_cause in ("scheduler_away", "scheduler_slow", "database_away")
-        metrics = httpx.get(running.metrics["scheduler"], timeout=20).text
+        metrics = httpx.get(running.metrics["scheduler"], timeout=60).text
         late = float(metrics.partition(f'dure_lease_start_lateness_seconds_sum{{pool="{POOL}"}} ')[2].split()[0])
         assert late >= STOPPED_S - 2
 
@@ -149,11 +149,11 @@ def test_writes_are_answered_503_with_retry_after_while_postgresql_is_away(runni
     with _scene(running) as scene:
         headers = {"Authorization": f"Bearer {running.admin_token}"}
         running.postgres.stop()
-        answer = httpx.post(f"{running.server}/v1/companies", json={"name": "late"}, headers=headers, timeout=20)
+        answer = httpx.post(f"{running.server}/v1/companies", json={"name": "late"}, headers=headers, timeout=60)
         assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
         assert int(answer.headers["Retry-After"]) >= 1
-        assert httpx.get(f"{running.server}/healthz", timeout=20).status_code == 200
-        assert httpx.get(f"{running.server}/readyz", timeout=20).status_code == 503
+        assert httpx.get(f"{running.server}/healthz", timeout=60).status_code == 200
+        assert httpx.get(f"{running.server}/readyz", timeout=60).status_code == 503
         running.postgres.start()
-        running.until(lambda: httpx.get(f"{running.server}/readyz", timeout=20).status_code == 200, "it is ready again")
+        running.until(lambda: httpx.get(f"{running.server}/readyz", timeout=60).status_code == 200, "it is ready again")
         assert scene.admin.add_company(wire.CompanyCreate(name="late")).name == "late"

@@ -11,7 +11,7 @@ import pytest
 TREE = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_the_demo_s_first_seconds_are_played_and_checked() -> None:
     environ = {**os.environ, "DURE_DATABASE_URL": "postgresql://the-user-s-own@127.0.0.1:1/not-the-demo-s"}
     command = [sys.executable, "-m", "deploy.demo", "--until", "1"]

@@ -12,7 +12,7 @@ from dure.client import Client
 from tests.acceptance.stack import Stack
 from tests.receiver import receiver
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 POOL = "h100-80gb"
 
@@ -72,10 +72,10 @@ def test_everybody_is_told_everything_though_the_processes_and_the_database_are_
                 running.until(lambda: next(acme.webhooks(), None), "the API answers again")
             last = ask(acme, "last")
             running.until(
-                lambda: acme.lease(last.id).state == wire.LeaseState.ENDED, "the last lease is over", within_s=60
+                lambda: acme.lease(last.id).state == wire.LeaseState.ENDED, "the last lease is over", within_s=240
             )
             running.until(
-                lambda: {event.id for event in admin.events()} <= set(there.ids), "everything is told", within_s=150
+                lambda: {event.id for event in admin.events()} <= set(there.ids), "everything is told", within_s=300
             )
             running.until(lambda: acme.webhook(hook.webhook.id).pending == 0, "it is written down that it was taken")
         written = [event.id for event in admin.events()]
