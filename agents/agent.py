@@ -12,7 +12,7 @@ from agents import exporter
 from agents.credential import Credential
 from agents.driver import Driver
 from agents.exporter import AgentCollector
-from agents.report import Identity, Reporter, new_boot
+from agents.report import Identity, Reporter, host_boot, new_boot
 from agents.sampler import Sampler
 from agents.settings import Settings
 from agents.uplink import Uplink
@@ -47,7 +47,7 @@ class Agent:
         self._reporter = Reporter(
             self._sampler,
             Uplink(self._client, node=node, credential=credential, monotonic=time.monotonic, now=time.time),
-            identity=Identity(boot=new_boot(), agent_version=version),
+            identity=Identity(boot=new_boot(), host_boot=host_boot(), agent_version=version),
             interval_s=settings.interval_s,
         )
         self._collector = AgentCollector(self._sampler, self._reporter, node=node, version=version)

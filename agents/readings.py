@@ -26,12 +26,14 @@ def report(
     sent_at: float,
     interval_s: float,
     agent_version: str,
+    host_boot: str | None = None,
 ) -> Report:
     """The readings of this sample with the allocations it knew to be over; `sent_at` is the node's own clock."""
     readings = [reading for gpu in sample.snapshot.gpus[:MAX_GPUS] if (reading := _reading(gpu)) is not None]
     version = sample.snapshot.driver_version
     return Report(
         boot=boot,
+        host_boot=host_boot,
         seq=seq,
         sent_at=sent_at,
         interval_s=interval_s,

@@ -7,12 +7,15 @@ keeps nothing: the totals are running ones, so the next report that arrives carr
 import logging
 import math
 import random
+import re
 import secrets
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 
@@ -41,16 +44,32 @@ NOTABLE_MEMORY_BYTES = 256 << 20
 """While a GPU is proved empty, so much less memory in use is worth a report of its own."""
 
 
+_HOST_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who reports. `boot` is made anew with each agent process, and running totals begin at zero with it."""
+    """Who reports. `boot` is made anew with each agent process, and running totals begin at zero with it; `host_boot` with each
+    start of the machine.
+    """
 
     boot: str
+    host_boot: str | None = None
     agent_version: str
 
 
 def new_boot() -> str:
     return f"boot_{secrets.token_hex(8)}"
+
+
+def host_boot(path: Path = _HOST_BOOT) -> str | None:
+    """What the kernel calls its own start, also in a container; None where it does not say."""
+    with suppress(OSError, UnicodeDecodeError):
+        found = path.read_text("ascii").strip()
+        if _ID.fullmatch(found):
+            return found
+    return None
 
 
 class Reporter:
@@ -126,6 +145,7 @@ class Reporter:
             sample,
             self._sampler.totals.usage(),
             boot=self._identity.boot,
+            host_boot=self._identity.host_boot,
             seq=self._seq,
             sent_at=self._now(),
             interval_s=self._interval_s,

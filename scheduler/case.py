@@ -10,9 +10,9 @@ from scheduler.actor import Actor
 from scheduler.core import record, sentences
 from scheduler.core.above import Rivals
 from scheduler.core.book import Book
+from scheduler.core.charge import box
 from scheduler.core.contention import NONE
 from scheduler.core.extend import EXTENDABLE, Extended
-from scheduler.core.lease import box
 from scheduler.core.model import Cause, Instant, Lease, Placement, State
 from scheduler.core.record import Record
 from scheduler.core.replan import as_moves, soonest

@@ -9,11 +9,12 @@ from typing import Any
 from dure import wire
 from dure.errors import WrongState
 from scheduler.actor import Actor
-from scheduler.core.lease import advance, box, charge
+from scheduler.core.charge import box, charge
+from scheduler.core.lease import advance
 from scheduler.core.model import Cause, Instant, State
 from scheduler.core.model import Lease as CoreLease
 from scheduler.service import Service, locked_lease
-from scheduler.store import audit, commitments, edges, generation, leases, records
+from scheduler.store import audit, commitments, edges, generation, leases, lost_gpus, records
 from scheduler.store.commitments import Change
 from scheduler.store.db import Session
 from scheduler.store.tables import Lease
@@ -52,12 +53,12 @@ def preview_release(session: Session, lease_id: str, *, actor: Actor, now: float
     if lease.state is not State.ACTIVE:
         raise WrongState(_not_releasable(row), numbers={"state": row.state})
     stopped = advance(lease, State.ENDING, Cause.RELEASED, Instant(math.ceil(now)))
-    refund = charge(stopped)
+    lost = lost_gpus.stretches(session, [lease_id]).get(lease_id, ())
     return wire.EndPreview(
         lease=row.id,
         state=wire.LeaseState.ENDING,
         stops_at=to_wire(stopped.stops_at),
-        refund_gpu_seconds=refund.returned + refund.lost,
+        refund_gpu_seconds=charge(stopped, lost=lost).refunded,
     )
 
 

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dure import times, wire
+from dure.render import lost
 from dure.render.decisions import numbers, placement
 from dure.render.view import View, facts, table, timed
 
@@ -69,7 +70,7 @@ def _line(one: wire.Lease, view: View) -> tuple[str | Text, ...]:
 
 
 def _why(lease: wire.Lease) -> str:
-    return _cause(lease) or _slipped(lease) or lease.decision.code
+    return _cause(lease) or lost.brief(lease) or _slipped(lease) or lease.decision.code
 
 
 def _slipped(lease: wire.Lease) -> str | None:
@@ -188,8 +189,14 @@ def _changes(before: wire.Lease | None, after: wire.Lease, view: View) -> Iterat
         yield f"slipped {_how_far(after.slips[-1])}, because {view.clause(after.slips[-1].why)}"
     if after.placement and (before is None or before.placement != after.placement):
         yield f"on {placement(after.placement)}"
+    yield from _lost(before, after)
     if after.late_start_s and (before is None or before.late_start_s != after.late_start_s):
         yield f"started {_how_late(after)}"
+
+
+def _lost(before: wire.Lease | None, after: wire.Lease) -> Iterator[str]:
+    if before is not None and before.lost != after.lost:
+        yield lost.brief(after) or "has all of its GPUs"
 
 
 def _facts(lease: wire.Lease, view: View) -> Iterator[tuple[str, str | Text]]:
@@ -237,6 +244,7 @@ def _when(lease: wire.Lease, view: View) -> Iterator[tuple[str, str]]:
         return
     if lease.started_at is not None:
         yield "started", f"{view.full(lease.started_at)}{_late(lease)}"
+        yield from (("lost", line) for line in lost.lines(lease, view))
     elif lease.starts_at is not None and lease.starts_at != lease.promised_start:
         yield "planned", f"{view.full(lease.starts_at)}; it may be moved earlier"
     if lease.estimated_start is not None and lease.estimated_start not in (lease.starts_at, lease.promised_start):

@@ -14,6 +14,7 @@ from dure.wire.values import (
     Instant,
     Label,
     LeaseState,
+    LostCause,
     NodeName,
     Outcome,
     PoolName,
@@ -157,6 +158,16 @@ class HeldGpu(Wire):
     proved_empty_at: Instant | None
 
 
+class LostGpu(Wire):
+    """A GPU that was lost to the lease while it ran, over `[since, until)`; null while it is. Refunded, as the whole of a gang."""
+
+    uuid: GpuUuid
+    node: NodeName
+    since: Instant
+    until: Instant | None
+    cause: LostCause
+
+
 class LeaseSize(Wire):
     """The lease had so many GPUs over `[since, until)`, and was charged for those."""
 
@@ -246,6 +257,10 @@ class Lease(Wire):
     late_cause: str | None
     placement: list[NodeShare]
     gpus: list[HeldGpu]
+    degraded: bool = False
+    """Whether it is without some of its GPUs now."""
+    lost: list[LostGpu] = []
+    """Its GPUs that were lost while it ran. A silent node's are presumed so until it is heard again."""
     decision: Decision
 
 

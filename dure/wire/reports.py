@@ -60,6 +60,9 @@ class Report(Wire):
     version: Literal[1] = 1
     boot: Id
     """Made anew when the agent process starts; running totals begin again at zero with it."""
+    host_boot: Id | None = None
+    """What the kernel calls its own start: another one says that the machine was restarted, and what ran on it is gone. Null
+    where the agent cannot tell."""
     seq: Annotated[int, Field(ge=1, le=1 << 62, strict=True)]
     sent_at: Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
     """The node's own clock, in Unix seconds; used to measure its offset only."""

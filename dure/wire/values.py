@@ -110,6 +110,15 @@ class EndCause(StrEnum):
     NODE_LOST = "node_lost"
 
 
+class LostCause(StrEnum):
+    """Why a GPU was lost to the lease that held it."""
+
+    GPU_GONE = "gpu_gone"
+    GPU_UNHEALTHY = "gpu_unhealthy"
+    NODE_UNKNOWN = "node_unknown"
+    NODE_RESTARTED = "node_restarted"
+
+
 class Outcome(StrEnum):
     """What a decision says of an ask."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scheduler.core.budget import Standing, left
-from scheduler.core.lease import box, within
+from scheduler.core.charge import box, within
 from scheduler.core.model import Instant, Lease, State
 from scheduler.core.quota import Quota, held
 

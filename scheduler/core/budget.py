@@ -7,7 +7,7 @@ starts at which a box of that size takes no more of any period than is left of i
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from scheduler.core.lease import box, within
+from scheduler.core.charge import box, within
 from scheduler.core.model import Lease, State
 from scheduler.core.quota import FOR_EVER, HOLDING, Period, Quota
 

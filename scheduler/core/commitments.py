@@ -6,7 +6,7 @@ So what is committed of an account is always what the leases that hold something
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from scheduler.core.lease import Charge, box, charge, within
+from scheduler.core.charge import Charge, Stretch, box, charge, within
 from scheduler.core.ledger import Period
 from scheduler.core.model import Lease
 from scheduler.core.quota import HOLDING
@@ -35,13 +35,14 @@ def changed(
     yield from sorted((one for one in deltas if one[1]), key=lambda one: one[1] > 0)
 
 
-def settled(lease: Lease, periods: Periods) -> Iterator[tuple[Period | None, Charge]]:
-    """What became of a stopped lease's box, in each account that it has a part in."""
-    rest = charge(lease)
+def settled(lease: Lease, periods: Periods, lost: Sequence[Stretch] = ()) -> Iterator[tuple[Period | None, Charge]]:
+    """What became of a stopped lease's box, in each account that it has a part in; `lost` as for `charge`."""
+    rest = charge(lease, lost=lost)
     for period in _meeting(lease, periods):
-        part = charge(lease, period.begins_at, period.ends_at)
+        part = charge(lease, period.begins_at, period.ends_at, lost=lost)
         rest = Charge(
             delivered=rest.delivered - part.delivered,
+            late=rest.late - part.late,
             lost=rest.lost - part.lost,
             returned=rest.returned - part.returned,
         )

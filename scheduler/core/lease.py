@@ -1,10 +1,10 @@
-"""The states of a lease: the one table of transitions, the one function that moves a lease, and what a box comes to.
+"""The states of a lease: the one table of transitions, and the one function that moves a lease.
 
 Says nothing of whether something fits, and writes nothing down: whoever moves a lease records the cause.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from scheduler.core.model import (
@@ -209,57 +209,3 @@ def _stopped(lease: Lease, now: Instant) -> Instant | None:
     if lease.starts_at is None or lease.stops_at is None:
         return lease.stops_at
     return max(lease.starts_at, min(lease.stops_at, now))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Charge:
-    """What became of a box, in GPU-seconds: had by the company, lost to a late start, returned by an early stop."""
-
-    delivered: int
-    lost: int
-    returned: int
-
-
-def box(lease: Lease) -> int:
-    """The GPU-seconds of the whole box, whatever sizes it had; what is committed for it."""
-    return sum(span.gpus * (span.ends_at - span.starts_at) for span in _spans(lease))
-
-
-def charge(lease: Lease, begin: int = 0, end: int = 1 << 40) -> Charge:
-    """The parts of a stopped lease's box, or of what of it was on `[begin, end)`: none is negative and together they are
-    the box, whatever its instants say.
-
-    One that ended without ever starting lost all of it. One without a slot has an empty box.
-    """
-    if lease.starts_at is None or lease.ends_at is None:
-        return Charge(delivered=0, lost=0, returned=0)
-    if lease.state is State.ENDED and lease.started_at is None:
-        return Charge(delivered=0, lost=within(lease, begin, end), returned=0)
-    ends_at = max(lease.starts_at, lease.ends_at)
-    started, stopped = _ran(lease)
-    return Charge(
-        delivered=within(lease, max(begin, started), min(end, stopped)),
-        lost=within(lease, max(begin, lease.starts_at), min(end, started)),
-        returned=within(lease, max(begin, stopped), min(end, ends_at)),
-    )
-
-
-def _ran(lease: Lease) -> tuple[int, int]:
-    """From when to when it ran, inside its box whatever its instants say."""
-    starts_at = lease.starts_at or 0
-    ends_at = max(starts_at, lease.ends_at or 0)
-    stopped = min(max(starts_at, ends_at if lease.stops_at is None else lease.stops_at), ends_at)
-    return min(max(starts_at, stopped if lease.started_at is None else lease.started_at), stopped), stopped
-
-
-def _spans(lease: Lease) -> tuple[Span, ...]:
-    """Every size that it had and has, up to the end of its box."""
-    if lease.starts_at is None or lease.ends_at is None:
-        return ()
-    since = sized_since(lease)
-    return (*lease.history, Span(gpus=lease.gpus, starts_at=since, ends_at=max(since, lease.ends_at)))
-
-
-def within(lease: Lease, begin: int, end: int) -> int:
-    """Its box's GPU-seconds on `[begin, end)`."""
-    return sum(span.gpus * max(0, min(span.ends_at, end) - max(span.starts_at, begin)) for span in _spans(lease))

@@ -175,6 +175,11 @@ HAPPENED: Mapping[str, Callable[[str | None, Detail], str]] = {
     "kept": lambda _, detail: (
         f"Its company kept it ({detail.get('kept')} of {detail.get('keeps')}): it is not given back until {detail.get('until')}."
     ),
+    "degraded": lambda cause, detail: (
+        f"It was without {detail.get('lost_gpus')} of its GPUs ({_plain(cause)}, node {detail.get('node')}), and "
+        f"{detail.get('refunded_gpus')} were refunded while that lasted."
+    ),
+    "healed": lambda cause, detail: f"It had all of its GPUs again ({_plain(cause)}, node {detail.get('node')}).",
     "drain_notice": lambda _, detail: (
         f"Its company was told that node {detail.get('node')} is out of service from {detail.get('starts_at')} to "
         f"{detail.get('ends_at')}{_reason(detail)}; the lease goes on."

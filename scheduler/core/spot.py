@@ -95,14 +95,14 @@ def served(draft: Draft, queue: Queue, now: Instant) -> Iterator[tuple[LeaseId, 
     """What each spot ask of a queue gets; whoever got nothing is looked at again once others got something, for then their
     companies may be more over their shares than its own.
     """
-    granted = True
-    while queue and granted:
-        found = dict(_round(draft, queue, now))
+    waiting, granted = list(queue), True
+    while waiting and granted:
+        found = dict(_round(draft, waiting, now))
         granted = any(isinstance(one, Promise) for one in found.values())
         for lease_id, one in found.items():
             if isinstance(one, Promise) or not granted:
                 yield lease_id, one
-        queue = [one for one in queue if not isinstance(found[one[0]], Promise)]
+        waiting = [one for one in waiting if not isinstance(found[one[0]], Promise)]
 
 
 def _round(draft: Draft, queue: Queue, now: Instant) -> Iterator[tuple[LeaseId, Verdict]]:

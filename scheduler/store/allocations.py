@@ -8,8 +8,9 @@ from sqlmodel import col, func, select
 
 from scheduler.core.model import Cause, NodeId, Placement
 from scheduler.ids import new_id
+from scheduler.store import lost_gpus
 from scheduler.store.db import Session
-from scheduler.store.tables import Allocation, Gpu, Lease, Node
+from scheduler.store.tables import Allocation, AllocationLoss, Gpu, Lease, Node
 
 
 def start(session: Session, lease: str, gpus: Iterable[tuple[str, str]], *, now: float) -> None:
@@ -28,23 +29,34 @@ def end(session: Session, leases: Sequence[str], *, now: float) -> None:
         .values(ended_at=int(now))
         .execution_options(synchronize_session=False)
     )
+    lost_gpus.end(session, leases)
 
 
 def give_back(session: Session, lease: str, placement: Placement, *, at: int) -> None:
-    """Takes so many GPUs of each node from a running lease: those on which its newest report shows nobody before others."""
+    """Takes so many GPUs of each node from a running lease: those that are lost to it, then those on which the newest report
+    shows nobody, before others.
+    """
     for node, gpus in placement:
         query = (
-            select(Allocation, Node.reading)
+            select(Allocation, Node.reading, AllocationLoss.since)
             .join(Node, col(Node.name) == col(Allocation.node))
             .join(Gpu, col(Gpu.uuid) == col(Allocation.gpu))
+            .outerjoin(
+                AllocationLoss,
+                (col(AllocationLoss.allocation) == col(Allocation.id)) & col(AllocationLoss.until).is_(None),
+            )
             .where(col(Allocation.lease) == lease, col(Allocation.node) == node, col(Allocation.ended_at).is_(None))
             .order_by(col(Gpu.index).desc())
         )
-        held = [(allocation, processes(reading or [], allocation.gpu)) for allocation, reading in session.exec(query)]
-        for allocation, _ in sorted(held, key=lambda one: one[1])[:gpus]:
+        held = [
+            (lost is None, processes(reading or [], allocation.gpu), allocation)
+            for allocation, reading, lost in session.exec(query)
+        ]
+        for _, _, allocation in sorted(held, key=lambda one: one[:2])[:gpus]:
             allocation.ended_at, allocation.given_back = at, True
             session.add(allocation)
     session.flush()
+    lost_gpus.end(session, [lease])
 
 
 def given_back(session: Session, pool: str, since: int) -> dict[str, dict[int, Placement]]:

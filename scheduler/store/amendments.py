@@ -9,7 +9,7 @@ from typing import Literal
 
 from sqlmodel import Session
 
-from scheduler.core.lease import box
+from scheduler.core.charge import box
 from scheduler.core.model import Lease
 from scheduler.core.replan import Move
 from scheduler.store import bulk, changes, commitments, leases, plans, records

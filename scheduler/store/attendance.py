@@ -15,6 +15,9 @@ _WATCHED = """
     WHERE l.state = 'active' AND p.no_show_after_s IS NOT NULL AND t.shown_at IS NULL
       AND greatest(l.started_at, t.kept_at) <= to_timestamp(:now)
           - (p.no_show_after_s - greatest(1, p.no_show_after_s / 2)) * interval '1 second'
+      AND NOT EXISTS (
+        SELECT FROM allocation a JOIN allocation_loss x ON x.allocation = a.id WHERE a.lease = l.id AND x.until IS NULL
+      )
 """
 
 _POOLS = text(f"SELECT DISTINCT l.pool {_WATCHED} ORDER BY l.pool")

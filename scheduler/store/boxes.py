@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from dure import wire
 from scheduler.store import statements
+from scheduler.store.lost_gpus import LOST
 
 
 def _of(table: str) -> str:
@@ -32,6 +33,19 @@ def _within(since: str, until: str) -> str:
     """
 
 
+def _had(since: str, until: str) -> str:
+    """The GPU-seconds that lease `l` had on that stretch, in which it ran: less what was lost to it."""
+    lost = f"""
+        SELECT sum(CASE WHEN x.whole THEN {_within(f"greatest(x.since, {since})", f"least(x.until, {until})")}
+            ELSE greatest(0, extract(epoch FROM least(x.until, {until}) - greatest(x.since, {since}))::bigint) END)
+        FROM lost x WHERE x.lease = l.id
+    """
+    return f"""
+        CASE WHEN NOT ({_RAN}) THEN 0 WHEN l.id IN (SELECT lease FROM lost)
+        THEN greatest(0, {_within(since, until)} - ({lost})) ELSE {_within(since, until)} END
+    """
+
+
 _BOX = f"CASE WHEN l.state IN ('scheduled', 'active', 'ending') THEN {_within('l.starts_at', 'l.ends_at')} ELSE 0 END"
 
 _STARTED = "least(greatest(l.started_at, l.starts_at), l.stops_at)"
@@ -39,7 +53,7 @@ _RAN = "l.state = 'ended' AND l.started_at IS NOT NULL"
 
 _LEASES = text(
     f"""
-    WITH posted AS (
+    WITH {LOST}, posted AS (
         SELECT e.lease, a.company, a.pool, max(e.seq) AS seq,
             sum(CASE 'committed' WHEN e.credit THEN e.gpu_seconds WHEN e.debit THEN -e.gpu_seconds ELSE 0 END)::bigint AS committed,
             coalesce(sum(e.gpu_seconds) FILTER (WHERE e.kind = 'settle'), 0)::bigint AS settled
@@ -48,7 +62,7 @@ _LEASES = text(
     ), compared AS (
         SELECT coalesce(l.id, p.lease) AS lease, coalesce(l.company, p.company) AS company, coalesce(l.pool, p.pool) AS pool,
             l.state, p.seq, coalesce(p.committed, 0) AS committed, coalesce(p.settled, 0) AS settled, ({_BOX})::bigint AS box,
-            (CASE WHEN {_RAN} THEN {_within(_STARTED, "l.stops_at")} ELSE 0 END)::bigint AS had
+            ({_had(_STARTED, "l.stops_at")})::bigint AS had
         FROM posted p FULL JOIN (SELECT * FROM lease l WHERE {_of("l")}) l
             ON l.id = p.lease AND l.company = p.company AND l.pool = p.pool
     )
@@ -62,7 +76,7 @@ something else is settled than they had.
 
 _PERIODS = text(
     f"""
-    WITH posted AS (
+    WITH {LOST}, posted AS (
         SELECT e.lease, e.account, max(e.seq) AS seq,
             coalesce(sum(e.gpu_seconds) FILTER (WHERE e.kind = 'settle'), 0)::bigint AS settled
         FROM ledger_entry e JOIN account a ON a.id = e.account
@@ -71,8 +85,8 @@ _PERIODS = text(
     ), compared AS (
         SELECT p.lease, a.company, a.pool, p.seq, p.settled,
             extract(epoch FROM a.period)::bigint AS period, extract(epoch FROM a.period_ends)::bigint AS period_ends,
-            (CASE WHEN {_RAN} AND NOT a.void THEN
-                {_within(f"greatest(a.period, {_STARTED})", "least(a.period_ends, l.stops_at)")} ELSE 0 END)::bigint AS had
+            (CASE WHEN a.void THEN 0 ELSE
+                {_had(f"greatest(a.period, {_STARTED})", "least(a.period_ends, l.stops_at)")} END)::bigint AS had
         FROM posted p JOIN account a ON a.id = p.account
         JOIN lease l ON l.id = p.lease AND l.company = a.company AND l.pool = a.pool
     )

@@ -10,8 +10,9 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.core import commitments
+from scheduler.core.charge import Stretch
 from scheduler.core.ledger import Kind, Period
-from scheduler.core.model import CompanyId, Instant, Lease
+from scheduler.core.model import Cause, CompanyId, Instant, Lease
 from scheduler.core.quota import Quota
 from scheduler.store import ledger
 from scheduler.store.ledger import Entry
@@ -39,9 +40,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Over:
-    """A lease that is over, and why it gave something back or had lost some."""
+    """A lease that is over, when it was without GPUs of its own, and why it was late or gave something back."""
 
     lease: Lease
+    lost: Sequence[Stretch] = ()
     late_cause: str = "late_start"
     end_cause: str = "released"
 
@@ -95,7 +97,7 @@ def move(session: Session, moved: Sequence[Moved], *, at: float) -> None:
 
 
 def settle(session: Session, stopped: Sequence[Over], *, at: float) -> None:
-    """The whole box of each of these leases, all of one pool, in its parts: had, lost to a late start, given back early."""
+    """The whole box of each of these leases, all of one pool, in its parts: had, not had as it was late or lost, given back."""
     if not stopped:
         return
     leases = [one.lease for one in stopped]
@@ -103,7 +105,7 @@ def settle(session: Session, stopped: Sequence[Over], *, at: float) -> None:
     entries = [
         _entry(one.lease, period, kind, amount, cause)
         for one in stopped
-        for period, parts in commitments.settled(one.lease, known.get(one.lease.company, ()))
+        for period, parts in commitments.settled(one.lease, known.get(one.lease.company, ()), one.lost)
         for kind, amount, cause in _parts(one, parts)
     ]
     ledger.post(session, entries, at=int(at))
@@ -136,7 +138,8 @@ def _since(leases: Sequence[Lease]) -> int:
 def _parts(one: Over, parts: commitments.Charge) -> tuple[tuple[Kind, int, str], ...]:
     return (
         ("settle", parts.delivered, "delivered"),
-        ("refund", parts.lost, one.late_cause),
+        ("refund", parts.late, one.late_cause),
+        ("refund", parts.lost, Cause.CAPACITY_LOST.value),
         ("refund", parts.returned, one.end_cause),
     )
 

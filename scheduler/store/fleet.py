@@ -10,7 +10,7 @@ from sqlmodel import Session, col, func, select
 from dure.errors import GpuClaimed
 from dure.wire import GpuReading
 from scheduler.core.codec import Item
-from scheduler.store import adding, books, changes, drains, edges, generation
+from scheduler.store import adding, books, changes, drains, edges, generation, lost_gpus
 from scheduler.store.tables import Gpu, Node, Pool, PoolNode
 
 
@@ -27,8 +27,17 @@ def adopt(session: Session, pool: Pool, *, now: float) -> None:
     recount(session, pools=[pool.name], nodes=nodes, now=now)
 
 
-def report_gpus(session: Session, node: str, readings: Sequence[GpuReading], *, now: float) -> None:
-    """Writes which GPUs the node has and how they are; their pools follow from their products.
+def report_gpus(
+    session: Session,
+    node: str,
+    readings: Sequence[GpuReading],
+    *,
+    heard_at: float | None = None,
+    restarted: bool = False,
+    now: float,
+) -> None:
+    """Writes which GPUs the node has and how they are; their pools follow from their products. `heard_at` is when it was heard
+    before, and `restarted` says that its machine was since then.
 
     Alone with `adopt` and itself: what belongs where is read after the lock was had. Raises GpuClaimed.
     """
@@ -44,6 +53,7 @@ def report_gpus(session: Session, node: str, readings: Sequence[GpuReading], *, 
     _write(session, node, readings, by_product)
     _set_state(session, node, "ok")
     recount(session, pools=touched, nodes=[node, *left], now=now)
+    lost_gpus.review(session, [node, *left], heard_at=heard_at, restarted=restarted, now=now)
 
 
 def _left(session: Session, node: str, uuids: Sequence[str]) -> list[str]:
@@ -82,11 +92,13 @@ def pools_of(session: Session, node: str) -> list[str]:
     return list(session.exec(query).all())
 
 
-def set_node_state(session: Session, node: str, state: str, *, now: float) -> None:
-    """Marks a node `ok` or `unknown`; what it can give to its pools follows."""
+def set_silent(session: Session, node: str, *, now: float) -> None:
+    """Marks a node `unknown`: it gives nothing to its pools, and what is held of it is presumed lost."""
     touched = lock_pools_of(session, node)
-    _set_state(session, node, state)
+    _set_state(session, node, "unknown")
     recount(session, pools=touched, nodes=[node], now=now)
+    heard_at = session.exec(select(Node.last_report_at).where(col(Node.name) == node)).one()
+    lost_gpus.review(session, [node], heard_at=heard_at, now=now)
 
 
 def set_quarantine(session: Session, uuids: Iterable[str], *, quarantined: bool, now: float) -> None:

@@ -18,6 +18,9 @@ _WATCHED = f"""
     FROM lease l JOIN pool p ON p.name = l.pool LEFT JOIN attendance t ON t.lease = l.id
     WHERE l.state = 'active' AND ({_AFTER}) IS NOT NULL
       AND (t.idle_seen_at IS NULL OR t.idle_seen_at <= to_timestamp(:now) - {STRETCH_S} * interval '1 second')
+      AND NOT EXISTS (
+        SELECT FROM allocation a JOIN allocation_loss x ON x.allocation = a.id WHERE a.lease = l.id AND x.until IS NULL
+      )
 """
 
 _POOLS = text(f"SELECT DISTINCT l.pool {_WATCHED} ORDER BY l.pool")

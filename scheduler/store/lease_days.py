@@ -1,6 +1,7 @@
 """What each lease had and used on each day: written down for those that are counted, worked out for the others.
 
-Leased and lost come from a lease's own instants, as the ledger settles it, with each of its sizes for as long as it had it.
+Leased and lost come from a lease's own instants and from what was lost to it while it ran, as the ledger settles it, with each
+of its sizes for as long as it had it.
 Busy and idle come from the agents' running totals, no more of them than each GPU was held; what is neither nobody saw.
 A lease on one day is rounded to whole seconds, and everything else is added up from that: so all sums agree.
 """
@@ -15,6 +16,7 @@ from dure.wire import HORIZON_S
 from scheduler import days
 from scheduler.days import Day
 from scheduler.store import programme
+from scheduler.store.lost_gpus import LOST
 from scheduler.store.tables import Pool
 
 _FURTHEST_S = 2 * HORIZON_S
@@ -62,7 +64,7 @@ _BOXES = """
 
 _PARTS = """
     near AS MATERIALIZED (SELECT * FROM day WHERE until > (SELECT min(starts_at) FROM box)
-    ), part AS (
+    ), ran AS (
         SELECT s.id, d.day, sum(s.gpus * t.box_s)::bigint AS box, sum(s.gpus * t.had_s)::bigint AS had
         FROM size s JOIN near d ON d.since < s.until AND d.until > s.since AND NOT (s.counted AND d.whole)
         CROSS JOIN LATERAL (SELECT greatest(s.since, d.since) AS since, least(s.until, d.until) AS until) c
@@ -71,6 +73,18 @@ _PARTS = """
                    greatest(extract(epoch FROM c.until - least(greatest(c.since, s.started_at), c.until)), 0) AS had_s
         ) t
         GROUP BY s.id, d.day
+    ), gone AS (
+        SELECT s.id, d.day, sum(CASE WHEN x.whole THEN s.gpus ELSE 1 END * t.lost_s)::bigint AS gpu_seconds
+        FROM lost x JOIN size s ON s.id = x.lease
+        JOIN near d ON d.since < s.until AND d.until > s.since AND NOT (s.counted AND d.whole)
+        CROSS JOIN LATERAL (
+            SELECT greatest(0, extract(epoch FROM least(x.until, s.until, d.until)
+                                                - greatest(x.since, s.since, d.since, s.started_at))) AS lost_s
+        ) t
+        GROUP BY s.id, d.day
+    ), part AS (
+        SELECT r.id, r.day, r.box, greatest(0, r.had - coalesce(g.gpu_seconds, 0)) AS had
+        FROM ran r LEFT JOIN gone g ON g.id = r.id AND g.day = r.day
     ), held AS (
         SELECT a.id AS allocation, b.id, d.day, t.all_s, t.had_s
         FROM box b JOIN allocation a ON a.lease = b.id AND NOT b.counted
@@ -133,7 +147,7 @@ _WRITTEN = """
 
 
 def _with(which: str, last: str) -> str:
-    return f"WITH {_DAYS}, {_BOXES.format(which=which)}, {_PARTS}, lease_days AS ({last})"
+    return f"WITH {LOST}, {_DAYS}, {_BOXES.format(which=which)}, {_PARTS}, lease_days AS ({last})"
 
 
 WHOLE_DAYS = _with("l.counted_at IS NULL", f"{_WRITTEN} UNION ALL {_WORKED_OUT}")

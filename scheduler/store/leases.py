@@ -13,7 +13,7 @@ from scheduler.core import model
 from scheduler.core.extend import closes_at, is_extendable
 from scheduler.core.quota import HOLDING
 from scheduler.core.shapes import resized
-from scheduler.store import changes, companies, drains, pages, records, slips
+from scheduler.store import changes, companies, drains, lost_gpus, pages, records, slips
 from scheduler.store.tables import Allocation, Decision, Lease, LeaseEvent, LeaseSpan, PlacementRow, Pool
 from scheduler.store.times import to_wire
 
@@ -238,6 +238,7 @@ def to_wires(session: Session, rows: Sequence[Lease], expected: Expected | None 
     decisions = {found.id: records.decision_to_wire(found) for found in session.exec(wanted)}
     # What slipped has the cause of it; so a list without any looks up nothing.
     slipped = slips.of(session, [found.id for found in rows if found.late_cause is not None])
+    lost = lost_gpus.shown(session, [found.id for found in rows if found.started_at is not None])
     ahead = drains.ahead_of(session, cores.values(), {pool: found.gap_s for pool, found in at_end.items()})
     return [
         to_wire_lease(
@@ -249,6 +250,7 @@ def to_wires(session: Session, rows: Sequence[Lease], expected: Expected | None 
                 late_cause=found.late_cause,
                 held=held.get(found.id, ()),
                 slips=slipped.get(found.id, ()),
+                lost=lost.get(found.id, ()),
                 drain_ahead=ahead.get(model.LeaseId(found.id)),
             ),
         )
@@ -294,6 +296,7 @@ class Since:
     late_cause: str | None = None
     held: Sequence[Allocation] = ()
     slips: Sequence[wire.Slip] = ()
+    lost: Sequence[wire.LostGpu] = ()
     drain_ahead: wire.DrainAhead | None = None
 
 
@@ -345,6 +348,8 @@ def to_wire_lease(
         late_cause=since.late_cause,
         placement=shares(lease.placement),
         gpus=[_held(allocation) for allocation in since.held],
+        degraded=any(one.until is None for one in since.lost),
+        lost=list(since.lost),
         decision=decision,
     )
 

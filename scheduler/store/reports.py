@@ -32,8 +32,9 @@ def take(session: Session, node: str, report: wire.Report, *, now: float) -> wir
     """
     row = nodes.row(session, node)
     _check(row, report, now)
-    if row.state != "ok" or _fleet_changed(session, node, report):
-        fleet.report_gpus(session, node, report.gpus, now=now)
+    restarted = None not in (row.host_boot, report.host_boot) and row.host_boot != report.host_boot
+    if row.state != "ok" or restarted or _fleet_changed(session, node, report):
+        fleet.report_gpus(session, node, report.gpus, heard_at=row.last_report_at, restarted=restarted, now=now)
     _write_node(session, row, report, now)
     zone = programme.zone(session)
     _write_usage(session, node, report, zone)
@@ -78,6 +79,7 @@ def _write_node(session: Session, row: Node, report: wire.Report, now: float) ->
         "last_report_at": now,
         "silent_after_s": max(SILENT_AT_LEAST_S, math.ceil(SILENT_INTERVALS * report.interval_s)),
         "boot": report.boot,
+        "host_boot": report.host_boot or row.host_boot,
         "seq": report.seq,
         "clock_offset_s": round(report.sent_at - now),
         "agent_version": report.agent_version,

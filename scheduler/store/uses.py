@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 from sqlmodel import Session, col, select
 
-from scheduler.core.lease import charge
+from scheduler.core.charge import charge
 from scheduler.core.model import CompanyId, Instant
 from scheduler.core.shares import UNCOUNTED, Uses
-from scheduler.store import changes, leases
+from scheduler.store import changes, leases, lost_gpus
 from scheduler.store.tables import Lease
 
 
@@ -26,6 +26,7 @@ def used(session: Session, pool: str, since: Instant, until: Instant) -> Mapping
     found: Counter[CompanyId] = Counter()
     for which in (running, ended):
         rows = session.exec(select(Lease).where(col(Lease.pool) == pool, which)).all()
+        lost = lost_gpus.stretches(session, [row.id for row in rows])
         for _, lease in leases.with_core(session, rows):
-            found[lease.company] += charge(lease, since, until).delivered
+            found[lease.company] += charge(lease, since, until, lost=lost.get(lease.id, ())).delivered
     return {company: gpu_seconds for company, gpu_seconds in found.items() if gpu_seconds}

@@ -1,4 +1,6 @@
-"""Silence: a node that has not reported for three of its intervals gets no new starts; running leases are untouched."""
+"""Silence: a node that has not reported for three of its intervals gets no new starts. Running leases are untouched, and
+refunded if nothing is heard of it before they are over.
+"""
 
 from scheduler.store import due, fleet
 from scheduler.store.db import Session
@@ -9,5 +11,5 @@ def mark(session: Session, node: str, *, now: float) -> bool:
     fleet.lock_pools_of(session, node)
     if node not in due.silent(session, now=now):
         return False
-    fleet.set_node_state(session, node, "unknown", now=now)
+    fleet.set_silent(session, node, now=now)
     return True

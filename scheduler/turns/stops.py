@@ -6,10 +6,11 @@ when its gap is over is quarantined.
 
 from dataclasses import dataclass
 
-from scheduler.core.lease import advance, charge
+from scheduler.core.charge import charge
+from scheduler.core.lease import advance
 from scheduler.core.model import Cause, Instant, State
 from scheduler.core.preemption import cut
-from scheduler.store import allocations, commitments, due, fleet, generation, leases, quotas, records
+from scheduler.store import allocations, commitments, due, fleet, generation, leases, lost_gpus, quotas, records
 from scheduler.store.commitments import Over
 from scheduler.store.db import Session
 
@@ -44,12 +45,13 @@ def stop_due(session: Session, pool: str, *, now: float) -> tuple[list[Stopped],
     generation.lock(session, pool)
     found = due.stops(session, pool, now=now)
     changed = generation.bump(session, pool) if found else 0
+    lost = lost_gpus.stretches(session, [row.id for row, _ in found])
     over: list[Over] = []
     for row, lease in found:
         ended = advance(lease, State.ENDED, Cause.EXPIRED, Instant(int(now)))
         leases.change(session, row, ended, generation=changed, at=now)
         causes = {"late_cause": row.late_cause or "late_start", "end_cause": row.end_cause or "released"}
-        over.append(Over(lease=ended, **causes))
+        over.append(Over(lease=ended, lost=lost.get(row.id, ()), **causes))
         late_ms = int((now - (row.stops_at or 0)) * 1000)
         records.event(session, row, "ended", at=now, cause=row.end_cause, detail={"late_ms": late_ms})
     session.flush()
@@ -62,7 +64,9 @@ def stop_due(session: Session, pool: str, *, now: float) -> tuple[list[Stopped],
             lease=one.lease.id,
             pool=pool,
             late_s=max(0.0, now - (one.lease.stops_at or 0)),
-            preempted_gpu_seconds=charge(one.lease).delivered if one.lease.end_cause is Cause.PREEMPTED else None,
+            preempted_gpu_seconds=charge(one.lease, lost=one.lost).delivered
+            if one.lease.end_cause is Cause.PREEMPTED
+            else None,
         )
         for one in over
     ]

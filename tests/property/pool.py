@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 
 from scheduler.core.book import Book, Draft
+from scheduler.core.charge import charge
 from scheduler.core.decide import decide, verdict
 from scheduler.core.extend import EXTENDABLE, Extended, closes_at, extend
-from scheduler.core.lease import advance, charge, owner
+from scheduler.core.lease import advance, owner
 from scheduler.core.model import (
     PPM,
     Ask,

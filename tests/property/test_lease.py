@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.core.lease import NEXT, IllegalTransition, advance, charge
+from scheduler.core.charge import charge
+from scheduler.core.lease import NEXT, IllegalTransition, advance
 from scheduler.core.model import Cause, Instant, State
 from tests.builders import a_lease
 
@@ -19,8 +20,8 @@ def test_the_parts_of_a_box_are_never_negative_and_add_up(
 ):
     lease = replace(a_lease(n1=gpus), starts_at=starts_at, ends_at=ends_at, stops_at=stops_at, started_at=started_at)
     parts = charge(lease)
-    assert min(parts.delivered, parts.lost, parts.returned) >= 0
-    assert parts.delivered + parts.lost + parts.returned == gpus * max(0, ends_at - starts_at)
+    assert min(parts.delivered, parts.late, parts.returned) >= 0
+    assert parts.delivered + parts.refunded == gpus * max(0, ends_at - starts_at)
     if started_at is None:
         assert parts.delivered == 0
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scheduler.core.charge import box, charge
 from scheduler.core.growth import NotGrown, resize
-from scheduler.core.lease import advance, box, charge, resized_at, sized, stretched
+from scheduler.core.lease import advance, resized_at, sized, stretched
 from scheduler.core.model import Cause, Instant, Purpose, State, Total
 from scheduler.core.resize import Resized, grow, shrink
 from scheduler.core.shapes import size_of
@@ -93,8 +94,8 @@ def test_what_is_committed_is_settled_and_refunded_whatever_its_sizes_and_ends_w
         committed, lease = committed + box(changed) - box(lease), changed
     over_ = advance(lease, State.ENDING, Cause.RELEASED, Instant(max(now, 100 + stopped)))
     parts = charge(advance(over_, State.ENDED, Cause.RELEASED, Instant(1000)))
-    assert parts.delivered + parts.lost + parts.returned == committed
-    assert min(parts.delivered, parts.lost, parts.returned) >= 0
+    assert parts.delivered + parts.refunded == committed
+    assert min(parts.delivered, parts.late, parts.returned) >= 0
 
 
 @given(amendments)

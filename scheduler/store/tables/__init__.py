@@ -5,6 +5,7 @@ from scheduler.store.tables.companies import Company, DefaultQuota, IdempotentAn
 from scheduler.store.tables.fleet import Drain, Gpu, Node, Pool, PoolNode
 from scheduler.store.tables.leases import (
     Allocation,
+    AllocationLoss,
     AllocationSeen,
     AllocationUse,
     Attendance,
@@ -23,6 +24,7 @@ from scheduler.store.tables.webhooks import Webhook, WebhookCursor, WebhookDeliv
 __all__ = [
     "Account",
     "Allocation",
+    "AllocationLoss",
     "AllocationSeen",
     "AllocationUse",
     "Attendance",

@@ -93,6 +93,8 @@ class Node(SQLModel, table=True):
     last_report_at: float | None = Field(default=None, sa_column=Column(ExactEpoch, nullable=True, index=True))
     silent_after_s: int | None = Field(default=None, sa_column=int_column(null=True))
     boot: str | None = Field(default=None, sa_column=text_column(null=True))
+    host_boot: str | None = Field(default=None, sa_column=text_column(null=True))
+    """What the kernel calls its own start; the newest that a report said."""
     seq: int | None = Field(default=None, sa_column=big_column(null=True))
     clock_offset_s: int | None = Field(default=None, sa_column=big_column(null=True))
     agent_version: str | None = Field(default=None, sa_column=text_column(null=True))

@@ -176,6 +176,21 @@ class Allocation(SQLModel, table=True):
     """Whether the lease gave it back while it ran, and had others still."""
 
 
+class AllocationLoss(SQLModel, table=True):
+    """A GPU was lost to the lease that holds it over `[since, until)`; null while it is. See `scheduler.core.lost`."""
+
+    __tablename__: str = "allocation_loss"
+    __table_args__ = (
+        CheckConstraint("since < until", name="span"),
+        Index("uq_allocation_loss_open", "allocation", unique=True, postgresql_where=text("until IS NULL")),
+    )
+
+    allocation: str = Field(sa_column=ref_column("allocation.id", key=True))
+    since: int = Field(sa_column=Column(Epoch, primary_key=True))
+    until: int | None = Field(default=None, sa_column=at_column(null=True))
+    wrong: str = Field(sa_column=text_column())
+
+
 class AllocationUse(SQLModel, table=True):
     """What one run of an agent saw of an allocation on one day, as running totals: written twice, it is the same."""
 

@@ -94,11 +94,13 @@ class World:
         processes: int | None = 0,
         busy: Sequence[str] = (),
         health: str = "ok",
+        sick: Sequence[int] = (),
         boot: str = "boot1",
+        host_boot: str | None = None,
         product: str = PRODUCT,
         products: Mapping[str, int] | None = None,
     ) -> wire.ReportAnswer:
-        """`products` are the GPUs of a node that has several; else it has `gpus` of `product`."""
+        """`products` are the GPUs of a node that has several; else it has `gpus` of `product`. Those in `sick` are unhealthy."""
         self.seq += 1
         all_of = [one for one, count in (products or {product: gpus}).items() for _ in range(count)]
         readings = [
@@ -107,7 +109,7 @@ class World:
                     "uuid": f"GPU-{node}-{index}",
                     "index": index,
                     "product": one,
-                    "health": health,
+                    "health": "unhealthy" if index in sick else health,
                     "memory_used_bytes": 0,
                     "processes": 1 if f"GPU-{node}-{index}" in busy else processes,
                 }
@@ -116,6 +118,7 @@ class World:
         ]
         report = wire.Report(
             boot=boot,
+            host_boot=host_boot,
             seq=self.seq,
             sent_at=now,
             interval_s=2,

@@ -208,7 +208,7 @@ def test_what_this_server_cannot_make_again_it_says(world: World, change: str, s
 def silent(world: World, *names: str, now: float) -> None:
     with world.db.begin() as session:
         for name in names:
-            fleet.set_node_state(session, name, "unknown", now=now)
+            fleet.set_silent(session, name, now=now)
 
 
 def move_of(world: World, lease: wire.Lease, event: str) -> wire.DecisionRecord:

@@ -15,7 +15,7 @@ from sqlmodel import col, select
 from dure import wire
 from dure.errors import DureError
 from scheduler import days
-from scheduler.core.lease import charge
+from scheduler.core.charge import charge
 from scheduler.store import counting, leases, shares, summaries, usage
 from scheduler.store.db import Database
 from scheduler.store.summaries import Wanted

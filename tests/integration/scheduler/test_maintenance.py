@@ -168,7 +168,7 @@ def test_who_loses_a_node_is_told_which_and_what_is_wrong_there(
 
 def silent(world: World, node: str, *, now: float) -> None:
     with world.db.begin() as session:
-        fleet.set_node_state(session, node, "unknown", now=now)
+        fleet.set_silent(session, node, now=now)
 
 
 def test_who_is_booked_on_a_silent_node_whose_gpus_are_not_proved_empty_is_told_that_it_is_silent(world: World) -> None:
@@ -216,7 +216,7 @@ def test_a_lease_that_lost_its_promise_keeps_the_cause_and_is_served_without_a_n
     world = World(database).found(nodes_=("n1",), gpus=8)
     lease = world.ask(8, start=to_wire(T0 + 60), start_by=to_wire(T0 + 9 * HOUR))
     with world.db.begin() as session:
-        fleet.set_node_state(session, "n1", "unknown", now=T0 + 30)
+        fleet.set_silent(session, "n1", now=T0 + 30)
     for second in (30, 60, 110):  # the slot passes, and none is left
         world.turn(T0 + second)
     assert (world.lease(lease).state, world.events(lease)[-1]) == ("queued", ("queued", "node_unknown"))

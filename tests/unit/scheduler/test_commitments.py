@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scheduler.core.charge import box, charge
 from scheduler.core.commitments import changed, settled
-from scheduler.core.lease import box, charge
 from scheduler.core.ledger import Period
 from scheduler.core.model import Instant, Lease, State
 from tests.builders import a_lease
@@ -106,7 +106,7 @@ def test_what_became_of_a_box_adds_up_over_the_accounts(
     for name in ("delivered", "lost", "returned"):
         assert sum(getattr(part, name) for _, part in parts) == getattr(whole, name)
         assert all(getattr(part, name) >= 0 for _, part in parts)
-    assert whole.delivered + whole.lost + whole.returned == box(stopped)
+    assert whole.delivered + whole.refunded == box(stopped)
 
 
 @pytest.mark.parametrize("state", [State.ACTIVE, State.ENDING])

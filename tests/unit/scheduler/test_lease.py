@@ -3,7 +3,8 @@ from itertools import product
 
 import pytest
 
-from scheduler.core.lease import NEXT, Charge, IllegalTransition, advance, charge, scheduled
+from scheduler.core.charge import Charge, charge
+from scheduler.core.lease import NEXT, IllegalTransition, advance, scheduled
 from scheduler.core.model import Cause, Instant, Lease, LeaseId, State
 from tests.builders import a_lease, a_promise, a_queued_lease, an_ask
 
@@ -76,13 +77,13 @@ def test_the_first_cause_of_an_end_is_kept():
 def test_a_lease_that_ends_before_it_starts_is_charged_nothing():
     ended = advance(a_lease(), State.ENDED, Cause.NODE_LOST, NOW)
     assert (ended.end_cause, ended.ended_at, ended.stops_at) == (Cause.NODE_LOST, NOW, 100)
-    assert charge(ended) == Charge(delivered=0, lost=400, returned=0)
+    assert charge(ended) == Charge(delivered=0, late=400, lost=0, returned=0)
 
 
 def test_a_cancelled_lease_is_charged_nothing():
     cancelled = advance(a_lease(), State.CANCELLED, Cause.CANCELLED, Instant(50))
     assert cancelled.ended_at is None
-    assert charge(cancelled) == Charge(delivered=0, lost=0, returned=400)
+    assert charge(cancelled) == Charge(delivered=0, late=0, lost=0, returned=400)
 
 
 def test_a_lease_that_goes_back_to_the_queue_loses_its_slot():
@@ -108,5 +109,5 @@ def test_a_lease_that_goes_back_to_the_queue_loses_its_slot():
     ],
 )
 def test_what_became_of_a_box(lease: Lease, want: tuple[int, int, int]):
-    delivered, lost, returned = want
-    assert charge(lease) == Charge(delivered=delivered, lost=lost, returned=returned)
+    delivered, late, returned = want
+    assert charge(lease) == Charge(delivered=delivered, late=late, lost=0, returned=returned)

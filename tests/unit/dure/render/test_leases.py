@@ -95,6 +95,31 @@ def test_an_ended_lease_says_its_cause_and_which_gpus_are_proved_empty() -> None
     assert "GPU-1 on gpu-01, proved empty 24 Nov 09:48:44\n          GPU-2 on gpu-02" in shown
 
 
+def lost(*, until: int | None = None, cause: str = "gpu_unhealthy") -> list[wire.LostGpu]:
+    end = None if until is None else in_s(until)
+    return [
+        wire.LostGpu(uuid=f"GPU-{k}", node="gpu-01", since=in_s(-600), until=end, cause=wire.LostCause(cause))
+        for k in range(2)
+    ]
+
+
+def test_a_lease_without_some_of_its_gpus_says_since_when_why_and_what_is_refunded() -> None:
+    lease = a_lease("active", lost=lost(), degraded=True)
+    shown = " ".join(text(leases.lease(lease, SEOUL)).split())
+    assert "lost 2 GPUs of gpu-01 since 24 Nov 09:38:44" in shown
+    assert "all of the gang is refunded: unhealthy" in shown
+    assert "degraded (gpu_unhealthy gpu-01)" in text(leases.leases([lease], WIDE), WIDE)
+    assert "degraded (gpu_unhealthy gpu-01)" in leases.change(a_lease("active"), lease, SEOUL)
+
+
+def test_what_was_lost_and_is_back_is_still_said() -> None:
+    lease = a_lease("active", lost=lost(until=-60, cause="node_restarted"))
+    shown = " ".join(text(leases.lease(lease, SEOUL)).split())
+    assert "from 24 Nov 09:38:44 to 24 Nov 09:47:44" in shown
+    assert "the node was restarted" in shown
+    assert "has all of its GPUs" in leases.change(a_lease("active", lost=lost(), degraded=True), lease, SEOUL)
+
+
 def test_a_list_has_a_line_each() -> None:
     shown = text(leases.leases([a_lease(), a_lease("ended", name=None)], SEOUL)).splitlines()
     assert shown[0].split() == ["LEASE", "STATE", "WHAT", "COMPANY", "STARTS", "ENDS", "WHERE", "WHY", "NAME"]

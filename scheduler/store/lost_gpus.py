@@ -1,0 +1,169 @@
+"""The GPUs that leases lost while they ran: written down as it is heard of, told to their companies, and refunded.
+
+What becomes known after a lease was settled changes nothing of it.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Row, text
+from sqlmodel import Session, col, select
+
+from dure import wire
+from scheduler.core.charge import Stretch
+from scheduler.core.lost import Lost, Wrong, judge
+from scheduler.core.model import Instant
+from scheduler.store import records
+from scheduler.store.tables import Allocation, AllocationLoss, Lease
+from scheduler.store.times import to_wire
+
+LOST = """
+    lost AS MATERIALIZED (
+        SELECT a.lease, x.since, coalesce(x.until, 'infinity') AS until, false AS whole
+        FROM allocation_loss x JOIN allocation a ON a.id = x.allocation JOIN lease l ON l.id = a.lease WHERE l.nodes IS NULL
+        UNION ALL
+        SELECT g.lease, lower(u.together), coalesce(upper(u.together), 'infinity'), true
+        FROM (
+            SELECT a.lease, range_agg(tstzrange(x.since, x.until)) AS lost
+            FROM allocation_loss x JOIN allocation a ON a.id = x.allocation JOIN lease l ON l.id = a.lease
+            WHERE l.nodes IS NOT NULL GROUP BY a.lease
+        ) g CROSS JOIN LATERAL unnest(g.lost) AS u (together)
+    )
+"""
+"""For queries: a lease was without one GPU, or, as a gang, without the whole of it, over `[since, until)`."""
+
+_HELD = text(
+    """
+    SELECT a.id, a.lease, a.node, extract(epoch FROM a.opened_at)::bigint AS opened_at,
+        CASE WHEN g.node <> a.node OR NOT g.present THEN 'gpu_gone' WHEN g.health = 'unhealthy' THEN 'gpu_unhealthy'
+             WHEN n.state = 'unknown' THEN 'node_unknown' END AS wrong,
+        extract(epoch FROM x.since)::bigint AS since, x.wrong AS was
+    FROM allocation a JOIN gpu g ON g.uuid = a.gpu JOIN node n ON n.name = a.node
+    LEFT JOIN allocation_loss x ON x.allocation = a.id AND x.until IS NULL
+    WHERE a.ended_at IS NULL AND a.node = ANY(:nodes)
+    ORDER BY a.lease, a.id
+    """
+)
+
+_WRITE = text(
+    """
+    INSERT INTO allocation_loss (allocation, since, until, wrong)
+    VALUES (:allocation, to_timestamp(:since), to_timestamp(:until), :wrong)
+    ON CONFLICT (allocation, since) DO UPDATE SET until = excluded.until, wrong = excluded.wrong
+    """
+)
+_FORGET = text("DELETE FROM allocation_loss WHERE allocation = :allocation AND until IS NULL")
+
+_OVER = """
+    USING allocation a WHERE a.id = x.allocation AND a.lease = ANY(:leases) AND a.ended_at IS NOT NULL AND x.until IS NULL
+"""
+_NOT_BEGUN = text(f"DELETE FROM allocation_loss x {_OVER} AND x.since >= a.ended_at")
+_END = text(f"UPDATE allocation_loss x SET until = a.ended_at {_OVER.replace('USING', 'FROM')}")
+
+_STILL = text(
+    """
+    SELECT a.lease, count(*) AS gpus FROM allocation_loss x JOIN allocation a ON a.id = x.allocation
+    WHERE a.lease = ANY(:leases) AND x.until IS NULL GROUP BY a.lease
+    """
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _News:
+    """What changed of one lease on one node: how many GPUs more it is without, and why."""
+
+    more: int
+    node: str
+    wrong: Wrong
+
+
+def review(
+    session: Session, nodes: Collection[str], *, heard_at: float | None = None, restarted: bool = False, now: float
+) -> None:
+    """Judges every held GPU of these nodes again and tells whose lease is without some, or has them back. The caller holds
+    the locks of their pools; `heard_at` and `restarted` as for `judge`.
+    """
+    news: dict[str, _News] = {}
+    changes = Counter[str]()
+    for row in session.connection().execute(_HELD, {"nodes": sorted(nodes)}):
+        if (found := _judged(session, row, heard_at, restarted, now)) is not None:
+            changes[row.lease] += found.more
+            news.setdefault(row.lease, found)
+    if news:
+        _tell(session, news, changes, now)
+
+
+def end(session: Session, of: Sequence[str]) -> None:
+    """Of GPUs that these leases do not hold any more, nothing more is lost to them."""
+    for statement in (_NOT_BEGUN, _END):
+        session.connection().execute(statement, {"leases": list(of)})
+
+
+def stretches(session: Session, found: Collection[str]) -> Mapping[str, list[Stretch]]:
+    """When each GPU that these leases held was lost to them, as `scheduler.core.charge` wants it; what lasts has no end."""
+    query = (
+        select(Allocation.lease, AllocationLoss.since, AllocationLoss.until)
+        .join(AllocationLoss, col(AllocationLoss.allocation) == col(Allocation.id))
+        .where(col(Allocation.lease).in_(found))
+    )
+    lost: dict[str, list[Stretch]] = {}
+    for lease, since, until in session.exec(query):
+        lost.setdefault(lease, []).append((since, _NEVER if until is None else until))
+    return lost
+
+
+_NEVER = 1 << 40
+
+
+def shown(session: Session, found: Collection[str]) -> Mapping[str, list[wire.LostGpu]]:
+    """The same for people: each GPU, by lease, the first that was lost first."""
+    query = (
+        select(Allocation, AllocationLoss)
+        .join(AllocationLoss, col(AllocationLoss.allocation) == col(Allocation.id))
+        .where(col(Allocation.lease).in_(found))
+        .order_by(col(AllocationLoss.since), col(Allocation.gpu))
+    )
+    by_lease: dict[str, list[wire.LostGpu]] = {}
+    for allocation, loss in session.exec(query):
+        one = wire.LostGpu(
+            uuid=allocation.gpu,
+            node=allocation.node,
+            since=to_wire(loss.since),
+            until=to_wire(loss.until),
+            cause=wire.LostCause(loss.wrong),
+        )
+        by_lease.setdefault(allocation.lease, []).append(one)
+    return by_lease
+
+
+def _judged(
+    session: Session, row: Row[tuple[object, ...]], heard_at: float | None, restarted: bool, now: float
+) -> _News | None:
+    before = None if row.was is None else Lost(since=Instant(row.since), wrong=Wrong(row.was))
+    heard = max(row.opened_at, math.floor(now if heard_at is None else heard_at))
+    wrong = None if row.wrong is None else Wrong(row.wrong)
+    found = judge(before, wrong, heard_at=Instant(heard), restarted=restarted, now=Instant(math.ceil(now)))
+    if found == before:
+        return None
+    if found is None or found.until == found.since:
+        session.connection().execute(_FORGET, {"allocation": row.id})
+    else:
+        values = {"since": found.since, "until": found.until, "wrong": found.wrong.value}
+        session.connection().execute(_WRITE, {"allocation": row.id, **values})
+    lasts = found is not None and found.until is None
+    said = found or before
+    assert said is not None
+    return _News(more=lasts - (before is not None), node=row.node, wrong=said.wrong)
+
+
+def _tell(session: Session, news: Mapping[str, _News], changes: Mapping[str, int], now: float) -> None:
+    still = {row.lease: row.gpus for row in session.connection().execute(_STILL, {"leases": list(news)})}
+    for lease_id, found in news.items():
+        row, gpus = session.get_one(Lease, lease_id, populate_existing=True), still.get(lease_id, 0)
+        if not gpus and not changes[lease_id] and found.wrong is not Wrong.NODE_RESTARTED:
+            continue
+        refunded = row.total_gpus if gpus and row.nodes is not None else gpus
+        detail: records.Detail = {"node": found.node, "lost_gpus": gpus, "refunded_gpus": refunded}
+        records.event(session, row, "degraded" if gpus else "healed", at=now, cause=found.wrong.value, detail=detail)
