@@ -470,7 +470,13 @@ def _report(node: str, *, seq: int, now: int, busy: bool = False) -> Json:
         ).model_dump(mode="json", exclude_none=True)
         for index in range(2)
     ]
-    agent = {"boot": "3f6c9a51d0e74b28", "interval_s": 10, "agent_version": "0.1.0", "driver_version": "570.133.20"}
+    agent = {
+        "boot": "3f6c9a51d0e74b28",
+        "host_boot": "6a1d21a4-6d3c-4c3d-9d31-0b4a7e2f5c10",
+        "interval_s": 10,
+        "agent_version": "0.1.0",
+        "driver_version": "570.133.20",
+    }
     return {**agent, "seq": seq, "sent_at": now, "gpus": gpus}
 
 
