@@ -89,7 +89,7 @@ def _opened(url: str) -> "Iterator[Database]":
     # Here and not above: tests without a database import no store.
     from scheduler.store.db import Database
 
-    opened = Database(url)
+    opened = Database(url, idle_s=300)  # however busy the machine is
     try:
         yield opened
     finally:

@@ -58,7 +58,9 @@ def engine_url(url: str) -> URL:
 class Database:
     """A pool of connections as `dure_app`."""
 
-    def __init__(self, url: str, *, pool_size: int = 10, lock_timeout_s: int = 10) -> None:
+    def __init__(
+        self, url: str, *, pool_size: int = 10, lock_timeout_s: int = 10, idle_s: int = IDLE_IN_TRANSACTION_S
+    ) -> None:
         self.url = engine_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
         self._engine = create_engine(
             engine_url(url),
@@ -69,7 +71,7 @@ class Database:
             connect_args={
                 "connect_timeout": _CONNECT_TIMEOUT_S,
                 "options": f"-c role={APP_ROLE} -c timezone=UTC -c statement_timeout=30s"
-                f" -c lock_timeout={lock_timeout_s}s -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_S}s",
+                f" -c lock_timeout={lock_timeout_s}s -c idle_in_transaction_session_timeout={idle_s}s",
                 **KEEPALIVES,
             },
         )

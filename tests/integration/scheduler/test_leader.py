@@ -13,7 +13,7 @@ from scheduler.store.leader import Deposed, Lead, fence
 
 def _take(lead: Lead) -> None:
     """PostgreSQL gives a lock back when it notices that its holder is gone, a moment after the holder knows."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while not lead.try_take():
         assert time.monotonic() < until, "the lead was not given back"
 

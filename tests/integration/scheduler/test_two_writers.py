@@ -52,7 +52,7 @@ def test_two_processes_that_ask_for_the_last_gpu_never_both_get_it(any_database_
         assert writer.stdin is not None
         writer.stdin.write("go\n")
         writer.stdin.flush()
-    answers = [writer.communicate(timeout=60)[0].splitlines() for writer in writers]
+    answers = [writer.communicate(timeout=240)[0].splitlines() for writer in writers]
     assert [writer.returncode for writer in writers] == [0, 0]
 
     outcomes: dict[int, list[str]] = {}

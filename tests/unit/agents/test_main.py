@@ -38,7 +38,7 @@ def _start(*arguments: str, **settings: str) -> subprocess.Popen[str]:
 
 def _run(*arguments: str, **settings: str) -> tuple[int, str, str]:
     process = _start(*arguments, **settings)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=240)
     return process.returncode, out, err
 
 
@@ -89,7 +89,7 @@ def test_it_reports_until_it_is_told_to_stop_and_ends_cleanly(
     try:
         assert allocator.came.wait(60)
         process.send_signal(number)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=240)
     finally:
         process.kill()
     actions = [json.loads(line)["action"] for line in err.splitlines()]

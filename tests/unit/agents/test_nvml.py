@@ -53,7 +53,7 @@ def _read(library: Path, *words: str, sees: str = "host", **environ: str) -> lis
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=240,
     )
     return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -81,6 +81,6 @@ def test_the_process_says_when_it_begins_and_what_it_sent_when_it_is_told_to_end
         assert process.stdout is not None
         assert process.stdout.readline() == "sending\n"
         process.terminate()
-        said, _ = process.communicate(timeout=30)
+        said, _ = process.communicate(timeout=120)
     assert json.loads(said)["asks"] == len(taker.taken)
     assert process.returncode == 0

@@ -43,7 +43,7 @@ def test_an_argument_that_is_not_right_is_named(arguments: list[str], want: str,
 
 def test_a_trace_that_is_not_there_ends_the_command_with_one_sentence(tmp_path: Path):
     command = [sys.executable, "-m", "bench", "openb", "--data", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=machine.TREE, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=machine.TREE, timeout=240)
     assert done.returncode == 1
     assert done.stderr.startswith(f"bench openb: the openb trace is not in {tmp_path / 'openb'}")
     assert done.stderr.count("\n") == 1

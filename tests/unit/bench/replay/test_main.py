@@ -135,7 +135,7 @@ def test_an_option_that_is_wrong_is_named(words: list[str], said: str, capsys: p
 
 def test_a_log_that_is_wrong_is_one_sentence_and_2(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", "replay", str(tmp_path / "none.swf"), "--boxes", "exact"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("bench replay: ")
     assert done.stderr.count("\n") == 1

@@ -14,7 +14,7 @@ def a_child(folder: Path, script: str, *, stop_s: float = 15.0) -> Child:
 
 
 def wait_for(log: Path, text: str) -> None:
-    subprocess.run(["sh", "-c", f"until grep -q {text} {log} 2>/dev/null; do sleep 0.02; done"], check=True, timeout=10)
+    subprocess.run(["sh", "-c", f"until grep -q {text} {log} 2>/dev/null; do sleep 0.02; done"], check=True, timeout=60)
 
 
 def test_what_a_child_prints_goes_to_its_log(tmp_path: Path) -> None:
