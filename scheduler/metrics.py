@@ -3,6 +3,7 @@ speaks of; only events are counted here. Fleet, lease and ledger series come fro
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -133,6 +134,7 @@ class FleetCollector(Collector):
 
     def __init__(self, db: Database, now: Callable[[], float], leads: Callable[[], bool]) -> None:
         self._db, self._now, self._leads = db, now, leads
+        self._told: dict[tuple[str, str, str], int] = {}
 
     def collect(self) -> Iterator[Metric]:
         if not self._leads():
@@ -144,7 +146,12 @@ class FleetCollector(Collector):
             yield _gauge("dure_database_up", "1 while the database answers.", [], [((), 0)])
             return
         yield _gauge("dure_database_up", "1 while the database answers.", [], [((), 1)])
-        yield from _series(snapshot, self._now())
+        yield from _series(replace(snapshot, used=self._grown(snapshot.used)), self._now())
+
+    def _grown(self, used: Mapping[tuple[str, str, str], int]) -> dict[tuple[str, str, str], int]:
+        """A counter does not fall: where something turns out to be lost, or not to be, it stands until the other catches up."""
+        self._told = {key: max(value, self._told.get(key, 0)) for key, value in used.items()}
+        return self._told
 
 
 def _series(snapshot: FleetSnapshot, now: float) -> Iterator[Metric]:
@@ -153,6 +160,12 @@ def _series(snapshot: FleetSnapshot, now: float) -> Iterator[Metric]:
     yield _gauge("dure_quota_gpus", "GPUs a company may hold at once.", ["company", "pool"], snapshot.quotas.items())
     yield _gauge(
         "dure_leases_overdue", "Active leases past their end, by pool.", ["pool"], _keyed(snapshot.overdue.items())
+    )
+    yield _gauge(
+        "dure_leases_degraded",
+        "Leases that are without some of their GPUs, by pool.",
+        ["pool"],
+        _keyed(snapshot.degraded.items()),
     )
     yield _gauge(
         "dure_node_last_report_timestamp_seconds",

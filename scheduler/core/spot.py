@@ -95,14 +95,16 @@ def served(draft: Draft, queue: Queue, now: Instant) -> Iterator[tuple[LeaseId, 
     """What each spot ask of a queue gets; whoever got nothing is looked at again once others got something, for then their
     companies may be more over their shares than its own.
     """
-    waiting, granted = list(queue), True
-    while waiting and granted:
+    waiting: list[tuple[LeaseId, Ask, Instant]] = list(queue)
+    while waiting:
         found = dict(_round(draft, waiting, now))
-        granted = any(isinstance(one, Promise) for one in found.values())
+        granted = {lease_id for lease_id, one in found.items() if isinstance(one, Promise)}
         for lease_id, one in found.items():
-            if isinstance(one, Promise) or not granted:
+            if lease_id in granted or not granted:
                 yield lease_id, one
-        waiting = [one for one in waiting if not isinstance(found[one[0]], Promise)]
+        if not granted:
+            return
+        waiting = [one for one in waiting if one[0] not in granted]
 
 
 def _round(draft: Draft, queue: Queue, now: Instant) -> Iterator[tuple[LeaseId, Verdict]]:

@@ -53,7 +53,8 @@ def report_gpus(
     _write(session, node, readings, by_product)
     _set_state(session, node, "ok")
     recount(session, pools=touched, nodes=[node, *left], now=now)
-    lost_gpus.review(session, [node, *left], heard_at=heard_at, restarted=restarted, now=now)
+    lost_gpus.review(session, [node], heard_at=heard_at, restarted=restarted, now=now)
+    lost_gpus.review(session, left, now=now)
 
 
 def _left(session: Session, node: str, uuids: Sequence[str]) -> list[str]:

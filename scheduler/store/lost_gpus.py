@@ -62,6 +62,13 @@ _OVER = """
 _NOT_BEGUN = text(f"DELETE FROM allocation_loss x {_OVER} AND x.since >= a.ended_at")
 _END = text(f"UPDATE allocation_loss x SET until = a.ended_at {_OVER.replace('USING', 'FROM')}")
 
+_STRETCHES = text(
+    """
+    SELECT a.lease, extract(epoch FROM x.since)::bigint AS since, extract(epoch FROM x.until)::bigint AS until
+    FROM allocation_loss x JOIN allocation a ON a.id = x.allocation WHERE a.lease = ANY(:leases)
+    """
+)
+
 _STILL = text(
     """
     SELECT a.lease, count(*) AS gpus FROM allocation_loss x JOIN allocation a ON a.id = x.allocation
@@ -103,14 +110,9 @@ def end(session: Session, of: Sequence[str]) -> None:
 
 def stretches(session: Session, found: Collection[str]) -> Mapping[str, list[Stretch]]:
     """When each GPU that these leases held was lost to them, as `scheduler.core.charge` wants it; what lasts has no end."""
-    query = (
-        select(Allocation.lease, AllocationLoss.since, AllocationLoss.until)
-        .join(AllocationLoss, col(AllocationLoss.allocation) == col(Allocation.id))
-        .where(col(Allocation.lease).in_(found))
-    )
     lost: dict[str, list[Stretch]] = {}
-    for lease, since, until in session.exec(query):
-        lost.setdefault(lease, []).append((since, _NEVER if until is None else until))
+    for row in session.connection().execute(_STRETCHES, {"leases": list(found)}):
+        lost.setdefault(row.lease, []).append((row.since, _NEVER if row.until is None else row.until))
     return lost
 
 

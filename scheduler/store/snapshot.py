@@ -11,7 +11,7 @@ from dure.wire import GpuState, LeaseState, Role
 from scheduler import days
 from scheduler.actor import Actor
 from scheduler.store import gpus, programme, usage
-from scheduler.store.tables import Account, Lease, Node, Pool, Quota
+from scheduler.store.tables import Account, Allocation, AllocationLoss, Lease, Node, Pool, Quota
 from scheduler.store.times import to_wire
 
 _OBSERVER = Actor(role=Role.ADMIN, token="metrics")
@@ -34,6 +34,7 @@ class FleetSnapshot:
     gpus: dict[tuple[str, str], int]
     leases: dict[tuple[str, str], int]
     overdue: dict[str, int]
+    degraded: dict[str, int]
     quotas: dict[tuple[str, str], int]
     heard: dict[str, float]
     """When each node last reported; one that never did counts from its enrolment."""
@@ -53,6 +54,7 @@ def read(session: Session, *, now: float) -> FleetSnapshot:
         gpus=_gpus(session, names),
         leases=_leases(session, names),
         overdue=_overdue(session, names, now),
+        degraded=_degraded(session, names),
         quotas={(row.company, row.pool): row.gpus for row in session.exec(select(Quota))},
         heard={node.name: node.last_report_at or float(node.enrolled_at) for node in session.exec(select(Node))},
         committed=_committed(session),
@@ -97,6 +99,18 @@ def _overdue(session: Session, names: Sequence[str], now: float) -> dict[str, in
     query = (
         select(Lease.pool, func.count())
         .where(col(Lease.state).in_(("active", "ending")), col(Lease.stops_at) < int(now))
+        .group_by(col(Lease.pool))
+    )
+    return {**dict.fromkeys(names, 0), **dict(session.exec(query).all())}
+
+
+def _degraded(session: Session, names: Sequence[str]) -> dict[str, int]:
+    """Leases that are without some of their GPUs."""
+    query = (
+        select(Lease.pool, func.count(func.distinct(Lease.id)))
+        .join(Allocation, col(Allocation.lease) == col(Lease.id))
+        .join(AllocationLoss, col(AllocationLoss.allocation) == col(Allocation.id))
+        .where(col(AllocationLoss.until).is_(None))
         .group_by(col(Lease.pool))
     )
     return {**dict.fromkeys(names, 0), **dict(session.exec(query).all())}

@@ -1,9 +1,10 @@
 """What is lost while a lease runs is refunded to the second: GPU by GPU, or as a whole to a gang."""
 
 from datetime import date
+from typing import Any
 
 import pytest
-from sqlmodel import col, select
+from sqlmodel import col, select, text
 
 from dure import wire
 from scheduler import endings
@@ -19,7 +20,7 @@ from tests.integration.scheduler.test_attendance import pass_
 LENGTH_S = 100
 
 
-def started(world: World, gpus: int = 8, **more: object) -> wire.Lease:
+def started(world: World, gpus: int = 8, **more: Any) -> wire.Lease:
     lease = world.ask(gpus, duration_s=LENGTH_S, **more)
     world.turn(T0)
     assert world.lease(lease).state == "active"
@@ -54,9 +55,8 @@ def settled(world: World, lease: wire.Lease) -> dict[str, int]:
 
 def reported(world: World, *, now: float) -> tuple[int, int]:
     """Leased and lost GPU-seconds of all, by report and, the same, by usage."""
-    days = {"since": date(2027, 1, 1), "until": date(2027, 2, 1)}
     with world.db.snapshot() as session:
-        wanted = Wanted(by=("day", "lease"), **days)
+        wanted = Wanted(by=("day", "lease"), since=date(2027, 1, 1), until=date(2027, 2, 1))
         report = summaries.report(session, wanted, actor=ADMIN, now=now, after=None, limit=100)
         stretch = {"since": to_wire(T0 - 5), "until": to_wire(T0 + 5 * LENGTH_S)}
         rows = usage.show(session, actor=ADMIN, company=None, now=now, **stretch).rows
@@ -182,6 +182,17 @@ def test_a_node_that_comes_back_without_a_gpu_lost_it_when_it_fell_silent(world:
     }
     ended(world, at=T0 + LENGTH_S)
     assert settled(world, lease) == {"delivered": 800 - 60, "capacity_lost": 60}
+
+
+def test_a_restart_of_one_machine_is_no_loss_of_another_that_gave_it_a_gpu(world: World) -> None:
+    lease = started(world, shape={"nodes": 2, "gpus_per_node": 4})
+    world.report("n1", now=T0 + 10, gpus=7, host_boot="machine-1")
+    world.report("n2", now=T0 + 10, host_boot="machine-2")
+    assert world.lease(lease).lost == []
+    with world.db.begin() as session:
+        session.connection().execute(text("UPDATE gpu SET uuid = 'GPU-n2-8' WHERE uuid = 'GPU-n1-7'"))
+    world.report("n2", now=T0 + 20, gpus=9, host_boot="machine-2b")
+    assert {one.node for one in world.lease(lease).lost} == {"n2"}
 
 
 def test_what_is_released_while_it_is_lost_is_foretold_and_refunded(world: World) -> None:

@@ -4,6 +4,7 @@ from prometheus_client import CollectorRegistry
 
 from dure import wire
 from scheduler.metrics import Counters, FleetCollector
+from scheduler.store import fleet
 from scheduler.turns.starts import Started
 from tests.integration.scheduler.conftest import DAY, T0, World
 
@@ -76,6 +77,28 @@ def test_a_lease_past_its_end_is_told(world: World) -> None:
     world.turn(T0)
     late = _registry(world, now=T0 + 101)
     assert late.get_sample_value("dure_leases_overdue", {"pool": "h100"}) == 1
+
+
+def test_a_lease_without_some_of_its_gpus_is_told_and_no_counter_falls(world: World) -> None:
+    lease = world.ask(8)
+    world.turn(T0)
+    node = world.lease(lease).placement[0].node
+    at = [T0 + 50]
+    registry = CollectorRegistry()
+    registry.register(FleetCollector(world.db, lambda: at[0], lambda: True))
+
+    def told(kind: str) -> float | None:
+        return registry.get_sample_value("dure_lease_gpu_seconds_total", {**ACME, "kind": kind})
+
+    assert (told("leased"), told("lost")) == (400, 0)
+    with world.db.begin() as session:
+        fleet.set_silent(session, node, now=T0 + 50)
+    assert registry.get_sample_value("dure_leases_degraded", {"pool": "h100"}) == 1
+    assert (told("leased"), told("lost")) == (400, 400)
+    world.report(node, now=T0 + 60)
+    at[0] = T0 + 60
+    assert registry.get_sample_value("dure_leases_degraded", {"pool": "h100"}) == 0
+    assert (told("leased"), told("lost")) == (480, 400)
 
 
 def test_a_standby_says_nothing_of_the_fleet(world: World) -> None:
