@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from scheduler.core.elsewhere import Option
 from scheduler.core.hindsight import Hindsight
+from scheduler.core.lost import Wrong
 from scheduler.core.model import Cause, Code, Lease, Promise, State
 from scheduler.core.replan import Move, Plan
 from scheduler.core.whatif import Difference, Live, totals
@@ -176,10 +177,12 @@ HAPPENED: Mapping[str, Callable[[str | None, Detail], str]] = {
         f"Its company kept it ({detail.get('kept')} of {detail.get('keeps')}): it is not given back until {detail.get('until')}."
     ),
     "degraded": lambda cause, detail: (
-        f"It was without {detail.get('lost_gpus')} of its GPUs ({_plain(cause)}, node {detail.get('node')}), and "
-        f"{detail.get('refunded_gpus')} were refunded while that lasted."
+        f"{detail.get('lost_gpus')} of its GPUs are lost, and {detail.get('refunded_gpus')} refunded"
+        f"{_LASTS.get(cause or '', ' until they are back')}: {_LOST.get(cause or '', _plain(cause)).format(**detail)}."
     ),
-    "healed": lambda cause, detail: f"It had all of its GPUs again ({_plain(cause)}, node {detail.get('node')}).",
+    "healed": lambda cause, detail: (
+        f"It had all of its GPUs again: {_BACK.get(cause or '', _plain(cause)).format(**detail)}."
+    ),
     "drain_notice": lambda _, detail: (
         f"Its company was told that node {detail.get('node')} is out of service from {detail.get('starts_at')} to "
         f"{detail.get('ends_at')}{_reason(detail)}; the lease goes on."
@@ -198,6 +201,20 @@ HAPPENED: Mapping[str, Callable[[str | None, Detail], str]] = {
     "expired": lambda _cause, _detail: "Its window passed while it waited in the queue.",
 }
 """What happened to a lease that no decision says."""
+
+_LOST: Mapping[str, str] = {
+    Wrong.GPU_GONE: "node {node} does not have them any more",
+    Wrong.GPU_UNHEALTHY: "they are unhealthy on node {node}",
+    Wrong.NODE_UNKNOWN: "node {node} is silent",
+}
+_LASTS: Mapping[str, str] = {Wrong.NODE_UNKNOWN: ", if nothing more is heard of them"}
+_BACK: Mapping[str, str] = {
+    Wrong.GPU_GONE: "node {node} has them again",
+    Wrong.GPU_UNHEALTHY: "they are well on node {node}",
+    Wrong.NODE_UNKNOWN: "node {node} was only silent, so nothing was lost",
+    Wrong.NODE_RESTARTED: "node {node} had been restarted, and what ran there until then is refunded",
+}
+"""How GPUs are lost to a lease, and come back to it."""
 
 NOT_RENEWED: Mapping[str, str] = {
     "horizon": "the calendar reaches no further",
