@@ -170,7 +170,8 @@ def import_(
     """Set the quotas that a file says.
 
     All of them or none: a mistake is named with its line, and nothing is changed. Who is not in the file keeps what there
-    is. With --dry-run it says what would be different, and which promises would be beyond it.
+    is. With --dry-run it says what would be different, and which promises would be beyond it. Limits that have no use
+    beside the others are named with their line, too.
     """
     from dure import wire
     from dure.errors import InvalidRequest
@@ -182,7 +183,8 @@ def import_(
             found = _import(client, wire.QuotaImport(quotas=read.quotas), revoke=revoke, dry_run=dry_run)
         except InvalidRequest as error:
             raise _at_lines(file, read, error) from None
-    terminal.show(found, lambda view: quotas.imported(found, view, dry_run=dry_run))
+    places = {(one.company, one.pool): f"{file}:{line}" for one, line in zip(read.quotas, read.lines, strict=True)}
+    terminal.show(found, lambda view: quotas.imported(found, view, dry_run=dry_run, places=places))
 
 
 def _import(client: "Client", body: "wire.QuotaImport", *, revoke: bool, dry_run: bool) -> "wire.QuotaImported":

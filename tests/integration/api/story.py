@@ -400,6 +400,8 @@ class Story:
         self.say("change_quota", "a promise that is not beyond it", "admin", "PATCH", f"{path}?revoke={UNKNOWN}", lower)
         term = {"budget": {"gpu_seconds": 3600, "period": "term", "begins_at": "2026-12-01T00:00:00+09:00"}}
         self.say("change_quota", "a term without an end", "admin", "PATCH", path, term)
+        closed = {"gpus": 0, "budget": {"gpu_seconds": 3_600_000, "period": "month"}}
+        self.say("change_quota", "a budget of a pool that is closed", "admin", "PATCH", path, closed)
         half = {"gpu_seconds": 3_600_000, "period": "month"}
         both = {
             "quotas": [
