@@ -97,29 +97,30 @@ class Case:
         """What would have to change for the ask to have a start in its window: a limit without which it has one, or else one
         that alone leaves it none; capacity where it has none under no limit.
         """
-        if not self._fits(()):
+        if self._first(()) is None:
             return "capacity"
-        limits = self._limits()
+        limits = self.box.under
+        if len(limits) == 1:
+            return limits[0]
         for limit in limits:
-            if len(limits) == 1 or self._fits([other for other in limits if other != limit]):
+            if self._first(self._others(limit)) is not None:
                 return limit
-        return next((limit for limit in limits if not self._fits((limit,))), "quota")
+        for limit in limits:
+            if self._first((limit,)) is None:
+                return limit
+        return "quota"
 
-    def _limits(self) -> list[Limit]:
-        """Those that it is under."""
-        found: list[Limit] = [] if self.box.windows is None else ["budget"]
-        if self.box.soon is not None:
-            found.append("walk_in")
-        return [*found, "quota"]
+    def _others(self, than: Limit) -> tuple[Limit, ...]:
+        return tuple(limit for limit in self.box.under if limit != than)
 
-    def _fits(self, limits: Collection[Limit]) -> bool:
-        return earliest(self.draft, self.box.only(limits), self.lo, self.hi) is not None
+    def _first(self, limits: Collection[Limit]) -> Instant | None:
+        """The first start in its window under these limits alone."""
+        return earliest(self.draft, self.box.only(limits), self.lo, self.hi)
 
     def first_without(self, limit: Limit) -> Instant:
         """The first start in its window without a limit that is in its way; where others are too, without these."""
-        others = [other for other in self._limits() if other != limit]
-        start = earliest(self.draft, self.box.only(others), self.lo, self.hi)
-        start = earliest(self.draft, self.box.unlimited(), self.lo, self.hi) if start is None else start
+        start = self._first(self._others(limit))
+        start = self._first(()) if start is None else start
         assert start is not None
         return start
 
@@ -208,8 +209,10 @@ class Case:
         return found
 
     def _present_budget(self) -> Numbers:
-        periods = left(self.quota, self.standing)
-        return next((_of_period(*one) for one in periods if one[0] <= self.now < one[1] < FOR_EVER), {})
+        for begins_at, ends_at, gpu_seconds in left(self.quota, self.standing):
+            if begins_at <= self.now < ends_at < FOR_EVER:
+                return _of_period(begins_at, ends_at, gpu_seconds)
+        return {}
 
 
 def _of_period(begins_at: int, ends_at: int, gpu_seconds: int) -> Numbers:

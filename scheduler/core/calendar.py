@@ -50,6 +50,12 @@ class Box:
             shape=shape, duration_s=duration_s, gap_s=plane.policy.gap_s, limits=limits, windows=windows, soon=soon
         )
 
+    @property
+    def under(self) -> tuple[Limit, ...]:
+        """The limits that it may be under."""
+        found: tuple[Limit, ...] = () if self.windows is None else ("budget",)
+        return (*found, "quota") if self.soon is None else (*found, "walk_in", "quota")
+
     def unlimited(self) -> "Box":
         """The same under no limit."""
         return self.only(())
