@@ -33,6 +33,11 @@ class Key:
     write: Callable[..., str]
     takes: str
 
+    @property
+    def option(self) -> str:
+        """What says it on the command line."""
+        return f"--{self.name.replace('_', '-')}"
+
 
 def duration(text: str) -> int:
     """Seconds."""

@@ -1,9 +1,11 @@
 """dure pool: interchangeable GPUs."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
+from dure import policy_keys
 from dure.cli import limits
 from dure.cli.command import command
 from dure.cli.terminal import BadUsage, Terminal
@@ -68,6 +70,27 @@ Entry = Annotated[
     str | None,
     typer.Option(metavar="DURATION", help="So much of a lease counts as it is granted, for shares: 1h."),
 ]
+Spot = Annotated[
+    str | None, typer.Option(metavar="DURATION", help="GPUs that are idle for so long are lent as spot: 10m, or none.")
+]
+NoShowAfter = Annotated[
+    str | None,
+    typer.Option(metavar="DURATION", help="A lease on which nothing runs for so long is given back: 30m, or none."),
+]
+Keeps = Annotated[
+    str | None, typer.Option(metavar="N", help="How often a company may keep a lease that is to be given back: 2.")
+]
+IdleAfter = Annotated[
+    str | None,
+    typer.Option(metavar="DURATION", help="A lease that is idle for so long is given back: 2h, or none."),
+]
+IdleBelow = Annotated[
+    str | None, typer.Option(metavar="PERCENT", help="Idle is what uses less of its GPUs than that: 5%.")
+]
+InferenceIdleAfter = Annotated[
+    str | None, typer.Option(metavar="DURATION", help="The same of leases for inference: 12h, or none.")
+]
+InferenceIdleBelow = Annotated[str | None, typer.Option(metavar="PERCENT", help="The same of these: 1%.")]
 Name = Annotated[str, typer.Argument(metavar="POOL", help="Its name, for example h100-80gb.")]
 
 
@@ -141,8 +164,15 @@ def policy(  # noqa: PLR0913 (one parameter an option)
     contended: Contended = None,
     half_life: HalfLife = None,
     entry: Entry = None,
+    spot: Spot = None,
+    no_show_after: NoShowAfter = None,
+    keeps: Keeps = None,
+    idle_after: IdleAfter = None,
+    idle_below: IdleBelow = None,
+    inference_idle_after: InferenceIdleAfter = None,
+    inference_idle_below: InferenceIdleBelow = None,
 ) -> None:
-    """Change how a pool promises.
+    """Change how a pool promises, lends and takes back.
 
     What is not named stays as it is, and what is promised already stays promised.
     """
@@ -152,6 +182,17 @@ def policy(  # noqa: PLR0913 (one parameter an option)
     limits.name("POOL", name, limits.POOL)
     said = _policy(rule, slack, reserve, seniority, renews_before) | _walk_in(walk_in)
     said |= _shares(contended, half_life, entry)
+    said |= _keys(
+        {
+            "spot": spot,
+            "no_show_after": no_show_after,
+            "keeps": keeps,
+            "idle_after": idle_after,
+            "idle_below": idle_below,
+            "inference_idle_after": inference_idle_after,
+            "inference_idle_below": inference_idle_below,
+        }
+    )
     if extension_closes is not None:
         said["extension_closes_s"] = seconds("--extension-closes", extension_closes)
     change = wire.PolicyChange.model_validate(said)
@@ -200,6 +241,20 @@ def _shares(contended: str | None, half_life: str | None, entry: str | None) -> 
         said["half_life_s"] = seconds("--half-life", half_life)
     if entry is not None:
         said["entry_s"] = seconds("--entry", entry)
+    return said
+
+
+def _keys(texts: Mapping[str, str | None]) -> dict[str, Any]:
+    """What was said of keys of the policy file, written as there."""
+    said: dict[str, Any] = {}
+    for key in policy_keys.POOL:
+        text = texts.get(key.name)
+        if text is None:
+            continue
+        try:
+            said |= zip(key.fields, key.read(text), strict=True)
+        except ValueError:
+            raise BadUsage(key.option, f"{text[:40]!r} is not right; {key.takes}") from None
     return said
 
 
