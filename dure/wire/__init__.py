@@ -43,6 +43,7 @@ from dure.wire.leases import (
     LeaseSize,
     NodeShare,
     PoolOption,
+    Preemption,
     Quote,
     Slip,
 )
@@ -233,6 +234,7 @@ __all__ = [
     "PoolName",
     "PoolOption",
     "PoolPolicy",
+    "Preemption",
     "Problem",
     "ProgrammePolicy",
     "Purpose",

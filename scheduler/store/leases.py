@@ -13,7 +13,7 @@ from scheduler.core import model
 from scheduler.core.extend import closes_at, is_extendable
 from scheduler.core.quota import HOLDING
 from scheduler.core.shapes import resized
-from scheduler.store import changes, companies, drains, pages, records, slips
+from scheduler.store import changes, companies, drains, pages, preemptions, records, slips
 from scheduler.store.tables import Allocation, Decision, Lease, LeaseEvent, LeaseSpan, PlacementRow, Pool
 from scheduler.store.times import to_wire
 
@@ -238,6 +238,7 @@ def to_wires(session: Session, rows: Sequence[Lease], expected: Expected | None 
     decisions = {found.id: records.decision_to_wire(found) for found in session.exec(wanted)}
     # What slipped has the cause of it; so a list without any looks up nothing.
     slipped = slips.of(session, [found.id for found in rows if found.late_cause is not None])
+    preempted = preemptions.of(session, cores.values())
     ahead = drains.ahead_of(session, cores.values(), {pool: found.gap_s for pool, found in at_end.items()})
     return [
         to_wire_lease(
@@ -250,6 +251,7 @@ def to_wires(session: Session, rows: Sequence[Lease], expected: Expected | None 
                 held=held.get(found.id, ()),
                 slips=slipped.get(found.id, ()),
                 drain_ahead=ahead.get(model.LeaseId(found.id)),
+                preemption=preempted.get(model.LeaseId(found.id)),
             ),
         )
         for found in rows
@@ -295,6 +297,7 @@ class Since:
     held: Sequence[Allocation] = ()
     slips: Sequence[wire.Slip] = ()
     drain_ahead: wire.DrainAhead | None = None
+    preemption: wire.Preemption | None = None
 
 
 def to_wire_lease(
@@ -338,6 +341,7 @@ def to_wire_lease(
         max=terms.max_size,
         sizes=_sizes(lease),
         stops_at=to_wire(lease.stops_at),
+        preemption=since.preemption,
         started_at=to_wire(lease.started_at),
         ended_at=to_wire(lease.ended_at),
         end_cause=None if lease.end_cause is None else wire.EndCause(lease.end_cause.value),
