@@ -1,6 +1,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scheduler.core import explain
 from scheduler.core.book import Book
@@ -182,6 +184,46 @@ def test_limits_of_which_each_alone_leaves_a_start_and_both_together_none_name_t
     mine = at_its_time(a_lease(starts_at=2000, duration_s=4000, n1=6))
     book = a_pool(mine, gpus=8, periods=(a_period(0, 2000, 0), a_period(2000, 9000, 90_000)))
     assert got(book, an_ask(FOUR, start=1500, start_by=3000)) is Code.WAITS_FOR_BUDGET
+
+
+LIMITS = frozenset({"budget", "walk_in", "quota"})
+
+
+@given(
+    mine=st.tuples(st.integers(1000, 2500), st.integers(1, 16)),
+    gpus=st.integers(4, 16),
+    left=st.integers(0, 3000),
+    ahead=st.integers(0, 16),
+    start=st.integers(1000, 2200),
+    width=st.integers(0, 600),
+)
+def test_what_is_named_would_have_to_change(
+    mine: tuple[int, int], gpus: int, left: int, ahead: int, start: int, width: int
+) -> None:
+    """Without it there is a start, or it alone leaves none; where neither is so of any, any may be named."""
+    starts_at, taken = mine
+    lease = at_its_time(a_lease(starts_at=starts_at, duration_s=400, n1=min(8, taken), n2=max(0, taken - 8)))
+    ask = an_ask(FOUR, start=start, start_by=start + width)
+
+    def code(under: frozenset[str]) -> Code | None:
+        ppm = (16 - ahead) * 62_500 if "walk_in" in under else 0
+        period = a_period(1500, 9000, lease.gpus * 400 + left)
+        periods = (a_period(0, 1500, 100_000), period) if "budget" in under else ()
+        quota = Quota(company=ACME, gpus=gpus if "quota" in under else 99, periods=periods)
+        policy = a_policy(gap_s=0, walk_in_ppm=ppm, walk_in_within_s=60)
+        book = Book.of(policy, [a_node("n1"), a_node("n2")], [lease], {}).changed([quota])
+        [verdict] = decide(book, [(LeaseId("lea_new"), ask)], NOW).verdicts
+        return None if isinstance(verdict, Promise) else verdict.code
+
+    named = code(LIMITS)
+    if named is None or not named.startswith("waits_for_"):
+        return
+    limit = named.removeprefix("waits_for_")
+    if code(frozenset()) is not None:
+        assert limit == "capacity"
+        return
+    has_to = {one for one in LIMITS if code(LIMITS - {one}) is None or code(frozenset({one})) is not None}
+    assert limit in (has_to or LIMITS)
 
 
 def test_a_promise_for_later_says_which_period_it_waits_for() -> None:
