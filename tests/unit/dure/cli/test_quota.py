@@ -324,6 +324,15 @@ def test_a_quota_of_which_a_limit_has_no_use_says_so(api: Api, run: Run) -> None
     assert "warning: the default in pool h100-80gb: budget: 9000h/month is never reached" in shown
 
 
+def test_of_a_default_what_cannot_be_is_said_without_a_place_in_a_list(api: Api, run: Run) -> None:
+    errors = [wire.FieldError(field="quotas.0.budget", message="nothing of 5h/week can be had")]
+    said = problem("contradictory_limits", 422, "quotas.0.budget: nothing of 5h/week can be had", errors=errors)
+    api.on("GET", ALL, page()).on("PUT", ALL, said)
+    done = run(*DEFAULT, "--gpus", "0", "--budget", "5h/week")
+    assert (done.exit_code, done.stdout) == (exits.INVALID, "")
+    assert done.stderr.startswith("error (contradictory_limits): budget: nothing of 5h/week can be had")
+
+
 def test_limits_that_contradict_each_other_are_said_at_their_line(api: Api, run: Run, file: Path) -> None:
     errors = [wire.FieldError(field="quotas.0.budget", message="nothing of 5h/week can be had while gpus is 0")]
     api.on("PUT", ALL, problem("contradictory_limits", 422, errors=errors))
