@@ -82,6 +82,12 @@ class InvalidRequest(DureError):
     code, status = "invalid_request", 422
 
 
+class ContradictoryLimits(InvalidRequest):
+    """Limits of a quota cannot be meant together; the numbers say which."""
+
+    code = "contradictory_limits"
+
+
 class WindowInPast(DureError):
     """The time asked for is already over."""
 

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dure import documents, wire
 from dure.documents import DocumentError, Items, Keys, Node, Text
-from dure.policy_keys import POOL, PROGRAMME, Key, named
+from dure.policy_keys import POOL, PROGRAMME, Key, of_field
 from dure.wire.policies import MAX_POOLS
 from dure.wire.policy import contradictions
 
@@ -127,7 +127,7 @@ def _no_pool(live: wire.Policy) -> str:
 def _contradictions(lines: Mapping[str, int], where: str, values: Fields) -> Iterator[Mistake]:
     """Each at the first of its keys that is in the file."""
     for fields, said in contradictions(values):
-        paths = [f"{where}.{named(POOL, field)}" for field in fields]
+        paths = [f"{where}.{of_field(POOL, field).name}" for field in fields]
         line = next((lines[path] for path in paths if path in lines), lines.get(where, 1))
         yield Mistake(line=line, where=paths[0], message=said)
 

@@ -33,6 +33,11 @@ class Key:
     write: Callable[..., str]
     takes: str
 
+    @property
+    def option(self) -> str:
+        """What says it on the command line."""
+        return f"--{self.name.replace('_', '-')}"
+
 
 def duration(text: str) -> int:
     """Seconds."""
@@ -195,6 +200,11 @@ POOL = (
 )
 
 
-def named(keys: tuple[Key, ...], field: str) -> str:
-    """The key that says a field."""
-    return next((key.name for key in keys if field in key.fields), field)
+def of_field(keys: tuple[Key, ...], field: str) -> Key:
+    """The key that says a field. Each is said by one."""
+    return next(key for key in keys if field in key.fields)
+
+
+def show_field(field: str, value: int | str | None) -> str:
+    """One field of a key that says several."""
+    return show_part(int(value or 0)) if field.endswith("_ppm") else f"over {times.show_duration(int(value or 0))}"

@@ -10,7 +10,10 @@ from scheduler.store.db import Session
 
 
 def keep(service: Service, session: Session, lease_id: str, *, actor: Actor, now: float) -> wire.Lease:
-    """Waits for its company anew, for nothing and for hardly anything. Raises UnknownLease, WrongState, KeepsSpent."""
+    """Waits for its company anew, for nothing and for hardly anything.
+
+    Raises UnknownLease; WrongState where nobody is about to give it back, which takes none of its keeps; KeepsSpent.
+    """
     row, lease = locked_lease(session, lease_id, actor)
     now = max(now, service.clock())
     pool = pools.row(session, row.pool)
@@ -21,6 +24,12 @@ def keep(service: Service, session: Session, lease_id: str, *, actor: Actor, now
     if lease.state is not State.ACTIVE or not waits_s:
         why = _nothing_to_keep(row.state, shown=pool.no_show_after_s is not None)
         raise WrongState(f"lease {row.id} need not be kept: {why}", numbers={"state": row.state})
+    if (found.told_at is None or found.shown_at is not None) and found.idle_told_at is None:
+        raise WrongState(
+            f"lease {row.id} need not be kept now: it is not about to be given back, and its company is told before it is; it "
+            f"was kept {found.kept} of {pool.keeps} times, and this is none of them",
+            numbers={"state": row.state, "kept": found.kept, "keeps": pool.keeps},
+        )
     if found.kept >= pool.keeps:
         raise KeepsSpent(
             f"lease {row.id} was kept {found.kept} times, and pool {row.pool} allows {pool.keeps}; start something on it, or "

@@ -21,7 +21,8 @@ OfAction = Annotated[
     str | None,
     Query(
         max_length=100,
-        description="By what was done: `quota`, or `quota.set`; what is none is refused with all there are.",
+        description="By what was done: `quota.set`, or one of its words: `quota` is all that is done to quotas, and `policy` "
+        "is `policy.apply` and `pool.policy`. What is none is refused with all there are.",
     ),
 ]
 OfSubject = Annotated[str | None, Query(max_length=200, description="By the id or name of what it was done to.")]

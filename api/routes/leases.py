@@ -124,7 +124,9 @@ def release_lease(lease: wire.Id, call: PersonWrites, dry_run: DryRun = False) -
     openapi_extra=own(UnknownLease, WrongState, KeepsSpent),
 )
 def keep_lease(lease: wire.Id, call: PersonWrites) -> Response:
-    """Its pool's policy waits anew for something to run on it, or for it to use its GPUs; a few times, by that policy."""
+    """Its pool's policy waits anew for something to run on it, or for it to use its GPUs; a few times, by that policy. One that
+    is not about to be given back is told so, and that is none of these times.
+    """
     return call.write(lambda at: answers.ok(keeping.keep(at.service, at.session, lease, actor=at.actor, now=at.now)))
 
 

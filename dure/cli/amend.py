@@ -6,7 +6,7 @@ import typer
 
 from dure.cli import limits
 from dure.cli.command import command
-from dure.cli.pool import seconds
+from dure.cli.policy_said import seconds
 from dure.cli.terminal import BadUsage, Terminal
 
 if TYPE_CHECKING:

@@ -21,7 +21,10 @@ def audit(
         str | None,
         typer.Option(metavar="WHO", help="Done by: a role, company:acme, or the whole of it with the token."),
     ] = None,
-    action: Annotated[str | None, typer.Option(metavar="ACTION", help="What was done: quota, or quota.set.")] = None,
+    action: Annotated[
+        str | None,
+        typer.Option(metavar="ACTION", help="What was done: quota.set, or a word of it: quota, policy, drain."),
+    ] = None,
     subject: Annotated[
         str | None, typer.Option(metavar="ID", help="To what: a lease, a token, a node, acme/h100-80gb.")
     ] = None,

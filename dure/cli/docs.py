@@ -105,7 +105,9 @@ def _usage(path: str, own: list[Any]) -> str:
 def _words(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         return parameter.metavar
-    return parameter.opts[0] if parameter.is_flag else f"{parameter.opts[0]} {parameter.metavar}"
+    if parameter.is_flag:
+        return " / ".join([parameter.opts[0], *parameter.secondary_opts])
+    return f"{parameter.opts[0]} {parameter.metavar}"
 
 
 def _section(own: list[Any]) -> list[str]:

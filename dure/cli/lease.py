@@ -97,7 +97,8 @@ def release(terminal: Terminal, lease_id: LeaseId, *, dry_run: DryRun = False) -
 def keep(terminal: Terminal, lease_id: LeaseId) -> None:
     """Keep a lease that would be given back.
 
-    Nothing, or hardly anything, runs on it. It is waited for once more; a few times, by the pool's policy.
+    Nothing, or hardly anything, runs on it. It is waited for once more; a few times, by the pool's policy. Where nobody was
+    warned there is nothing to keep, and that is none of these times.
     """
     from dure.render import leases
 

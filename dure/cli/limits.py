@@ -6,6 +6,7 @@ what pydantic says of them is put into these words.
 
 from typing import TYPE_CHECKING, Any
 
+from dure import policy_keys
 from dure.cli.terminal import BadUsage
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ _FIELDS = {
         "--empty-memory-mib",
         "a whole number from 0 to 1048576; for example 1024",
     ),
+    **{("PolicyChange", field): (key.option, key.takes) for key in policy_keys.POOL for field in key.fields},
     **{(model, field): said for model in ("PolicyChange", "PoolCreate") for field, said in _POLICY.items()},
     ("PolicyChange", ""): (
         "--rule",

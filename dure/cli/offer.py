@@ -7,7 +7,7 @@ import typer
 from dure.cli import exits, limits, shapes
 from dure.cli.ask import Purpose
 from dure.cli.command import command
-from dure.cli.pool import seconds
+from dure.cli.policy_said import seconds
 from dure.cli.terminal import Terminal
 
 if TYPE_CHECKING:

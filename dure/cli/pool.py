@@ -1,73 +1,16 @@
 """dure pool: interchangeable GPUs."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from dure.cli import limits
+from dure.cli import limits, policy_said
 from dure.cli.command import command
-from dure.cli.terminal import BadUsage, Terminal
+from dure.cli.policy_said import seconds
+from dure.cli.terminal import Terminal
 
 app = typer.Typer(help="Pools: interchangeable GPUs of one product.", no_args_is_help=True)
 
-NONE = "none"
-"""The word that takes a reserve, seniority or limit away."""
-
-RULES = (
-    "How asks are promised. late-slots: their earliest start and the slack, and started as soon as they fit; "
-    "earliest-slot: their earliest start, for good; only-earlier: their earliest start, and moved earlier in order of "
-    "arrival when room appears."
-)
-
-RuleName = Annotated[str | None, typer.Option(metavar="RULE", help=RULES)]
-Slack = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PERCENT",
-        help="By how much of its length an ask that waits may be promised later than its earliest start: 5%.",
-    ),
-]
-Reserve = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PERCENT:DURATION", help="Keep that part of the pool free of leases longer than that: 2%:1h, or none."
-    ),
-]
-WalkIn = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PERCENT[:DURATION]",
-        help="Keep that part of the pool for starts within that: 20%, which is within 1h, or 20%:2h, or none.",
-    ),
-]
-Seniority = Annotated[
-    str | None,
-    typer.Option(
-        metavar="DURATION",
-        help="What has waited longer goes first when room appears, and keeps its earliest slot: 6h, or none.",
-    ),
-]
-RenewsBefore = Annotated[
-    str | None,
-    typer.Option(
-        metavar="DURATION",
-        help="So long before extending closes a lease renews itself, or a quarter of its length before: 30m.",
-    ),
-]
-Contended = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PERCENT",
-        help="Shares count where more than that of the pool is booked: 90%, always, or none.",
-    ),
-]
-HalfLife = Annotated[
-    str | None, typer.Option(metavar="DURATION", help="What was used counts half after that, for shares: 7d.")
-]
-Entry = Annotated[
-    str | None,
-    typer.Option(metavar="DURATION", help="So much of a lease counts as it is granted, for shares: 1h."),
-]
 Name = Annotated[str, typer.Argument(metavar="POOL", help="Its name, for example h100-80gb.")]
 
 
@@ -88,18 +31,18 @@ def add(  # noqa: PLR0913 (one parameter an option)
     extension_closes: Annotated[
         str, typer.Option(metavar="DURATION", help="Until so long before its end a lease is extended.")
     ] = "10m",
-    renews_before: RenewsBefore = None,
+    renews_before: policy_said.RenewsBefore = None,
     empty_memory_mib: Annotated[
         int, typer.Option(metavar="MIB", help="A GPU with no process and at most this in use is empty.")
     ] = 1024,
-    rule: RuleName = None,
-    slack: Slack = None,
-    reserve: Reserve = None,
-    walk_in: WalkIn = None,
-    seniority: Seniority = None,
-    contended: Contended = None,
-    half_life: HalfLife = None,
-    entry: Entry = None,
+    rule: policy_said.RuleName = None,
+    slack: policy_said.Slack = None,
+    reserve: policy_said.Reserve = None,
+    walk_in: policy_said.WalkIn = None,
+    seniority: policy_said.Seniority = None,
+    contended: policy_said.Contended = None,
+    half_life: policy_said.HalfLife = None,
+    entry: policy_said.Entry = None,
 ) -> None:
     """Add a pool.
 
@@ -115,9 +58,9 @@ def add(  # noqa: PLR0913 (one parameter an option)
         grace_s=seconds("--grace", grace),
         extension_closes_s=seconds("--extension-closes", extension_closes),
         empty_memory_bytes=empty_memory_mib << 20,
-        **_policy(rule, slack, reserve, seniority, renews_before),
-        **_walk_in(walk_in),
-        **_shares(contended, half_life, entry),
+        **policy_said.policy(rule, slack, reserve, seniority, renews_before),
+        **policy_said.walk_in(walk_in),
+        **policy_said.shares(contended, half_life, entry),
     )
     with terminal.client() as client:
         added = client.add_pool(body)
@@ -129,20 +72,27 @@ def policy(  # noqa: PLR0913 (one parameter an option)
     terminal: Terminal,
     name: Name,
     *,
-    rule: RuleName = None,
-    slack: Slack = None,
-    reserve: Reserve = None,
-    walk_in: WalkIn = None,
-    seniority: Seniority = None,
+    rule: policy_said.RuleName = None,
+    slack: policy_said.Slack = None,
+    reserve: policy_said.Reserve = None,
+    walk_in: policy_said.WalkIn = None,
+    seniority: policy_said.Seniority = None,
     extension_closes: Annotated[
         str | None, typer.Option(metavar="DURATION", help="Until so long before its end a lease is extended.")
     ] = None,
-    renews_before: RenewsBefore = None,
-    contended: Contended = None,
-    half_life: HalfLife = None,
-    entry: Entry = None,
+    renews_before: policy_said.RenewsBefore = None,
+    contended: policy_said.Contended = None,
+    half_life: policy_said.HalfLife = None,
+    entry: policy_said.Entry = None,
+    spot: policy_said.Spot = None,
+    no_show_after: policy_said.NoShowAfter = None,
+    keeps: policy_said.Keeps = None,
+    idle_after: policy_said.IdleAfter = None,
+    idle_below: policy_said.IdleBelow = None,
+    inference_idle_after: policy_said.InferenceIdleAfter = None,
+    inference_idle_below: policy_said.InferenceIdleBelow = None,
 ) -> None:
-    """Change how a pool promises.
+    """Change how a pool promises, lends and takes back.
 
     What is not named stays as it is, and what is promised already stays promised.
     """
@@ -150,75 +100,25 @@ def policy(  # noqa: PLR0913 (one parameter an option)
     from dure.render import fleet
 
     limits.name("POOL", name, limits.POOL)
-    said = _policy(rule, slack, reserve, seniority, renews_before) | _walk_in(walk_in)
-    said |= _shares(contended, half_life, entry)
+    said = policy_said.policy(rule, slack, reserve, seniority, renews_before) | policy_said.walk_in(walk_in)
+    said |= policy_said.shares(contended, half_life, entry)
+    said |= policy_said.keys(
+        {
+            "spot": spot,
+            "no_show_after": no_show_after,
+            "keeps": keeps,
+            "idle_after": idle_after,
+            "idle_below": idle_below,
+            "inference_idle_after": inference_idle_after,
+            "inference_idle_below": inference_idle_below,
+        }
+    )
     if extension_closes is not None:
         said["extension_closes_s"] = seconds("--extension-closes", extension_closes)
     change = wire.PolicyChange.model_validate(said)
     with terminal.client() as client:
         found = client.change_policy(name, change)
     terminal.show(found, lambda view: fleet.pool(found, view))
-
-
-def _policy(
-    rule: str | None, slack: str | None, reserve: str | None, seniority: str | None, renews_before: str | None
-) -> dict[str, Any]:
-    """What was said of a policy, by its own names."""
-    said: dict[str, Any] = {}
-    if rule is not None:
-        said["rule"] = rule
-    if slack is not None:
-        said["slack_ppm"] = _ppm("--slack", slack)
-    if reserve is not None:
-        said["reserve_ppm"], said["reserve_over_s"] = _reserved(reserve)
-    if seniority is not None:
-        said["seniority_s"] = None if seniority == NONE else seconds("--seniority", seniority)
-    if renews_before is not None:
-        said["renews_before_s"] = seconds("--renews-before", renews_before)
-    return said
-
-
-def _walk_in(text: str | None) -> dict[str, Any]:
-    """What was said of the part that is kept for walk-ins; within how long may be left as it is."""
-    if text is None:
-        return {}
-    if text == NONE:
-        return {"walk_in_ppm": 0}
-    part, colon, within = text.partition(":")
-    said = {"walk_in_ppm": _ppm("--walk-in", part)}
-    return said | {"walk_in_within_s": seconds("--walk-in", within)} if colon else said
-
-
-def _shares(contended: str | None, half_life: str | None, entry: str | None) -> dict[str, Any]:
-    """What was said of when shares count, and how."""
-    said: dict[str, Any] = {}
-    if contended in (NONE, "always"):
-        said["contended"] = contended
-    elif contended is not None:
-        said["contended"], said["contended_ppm"] = "booked", _ppm("--contended", contended)
-    if half_life is not None:
-        said["half_life_s"] = seconds("--half-life", half_life)
-    if entry is not None:
-        said["entry_s"] = seconds("--entry", entry)
-    return said
-
-
-def _reserved(text: str) -> tuple[int, int]:
-    if text == NONE:
-        return 0, 0
-    part, colon, over = text.partition(":")
-    if not colon:
-        raise BadUsage("--reserve", f"{text!r} is no reserve: give a part and a length, for example 2%:1h")
-    return _ppm("--reserve", part), seconds("--reserve", over)
-
-
-def _ppm(option: str, text: str) -> int:
-    """A percentage in millionths."""
-    number = text.strip().removesuffix("%")
-    try:
-        return round(float(number) * 10_000)
-    except (ValueError, OverflowError):
-        raise BadUsage(option, f"{text!r} is no percentage, for example 5%") from None
 
 
 @command(app, "list")
@@ -240,13 +140,3 @@ def show(terminal: Terminal, name: Name) -> None:
     with terminal.client() as client:
         found = client.pool(name)
     terminal.show(found, lambda view: fleet.pool(found, view))
-
-
-def seconds(option: str, text: str) -> int:
-    """A duration on the command line. Raises BadUsage that names the option."""
-    from dure import times
-
-    try:
-        return times.parse_duration(text)
-    except times.TimeError as error:
-        raise BadUsage(option, str(error)) from None

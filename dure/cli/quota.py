@@ -101,6 +101,7 @@ def default(  # noqa: PLR0913 (one parameter an option)
     It is the quota of every company that has none of its own there, also of those that are added later.
     """
     from dure import wire
+    from dure.errors import InvalidRequest
     from dure.render import quotas
 
     limits.name("POOL", pool, limits.POOL)
@@ -125,7 +126,10 @@ def default(  # noqa: PLR0913 (one parameter an option)
             )
         before = {} if held is None else held.model_dump()
         one = wire.QuotaOf.model_validate({**before, **said, "company": None, "pool": pool})
-        found = _import(client, wire.QuotaImport(quotas=[one]), revoke=revoke, dry_run=dry_run)
+        try:
+            found = _import(client, wire.QuotaImport(quotas=[one]), revoke=revoke, dry_run=dry_run)
+        except InvalidRequest as error:
+            raise _of_one(error) from None
     terminal.show(found, lambda view: quotas.imported(found, view, dry_run=dry_run))
 
 
@@ -170,7 +174,8 @@ def import_(
     """Set the quotas that a file says.
 
     All of them or none: a mistake is named with its line, and nothing is changed. Who is not in the file keeps what there
-    is. With --dry-run it says what would be different, and which promises would be beyond it.
+    is. With --dry-run it says what would be different, and which promises would be beyond it. Limits that have no use
+    beside the others are named with their line, too.
     """
     from dure import wire
     from dure.errors import InvalidRequest
@@ -182,7 +187,8 @@ def import_(
             found = _import(client, wire.QuotaImport(quotas=read.quotas), revoke=revoke, dry_run=dry_run)
         except InvalidRequest as error:
             raise _at_lines(file, read, error) from None
-    terminal.show(found, lambda view: quotas.imported(found, view, dry_run=dry_run))
+    places = {(one.company, one.pool): f"{file}:{line}" for one, line in zip(read.quotas, read.lines, strict=True)}
+    terminal.show(found, lambda view: quotas.imported(found, view, dry_run=dry_run, places=places))
 
 
 def _import(client: "Client", body: "wire.QuotaImport", *, revoke: bool, dry_run: bool) -> "wire.QuotaImported":
@@ -208,6 +214,14 @@ def _read(file: str) -> "QuotaFile":
 
 def _bad(file: str, error: "QuotaFileError") -> BadFile:
     return BadFile([(f"{file}:{one.line}", one.message) for one in error.mistakes])
+
+
+def _of_one(error: "InvalidRequest") -> "InvalidRequest":
+    """What the server says of the only quota of a list, without its place there."""
+    place = "quotas.0."
+    errors = [one.model_copy(update={"field": one.field.removeprefix(place)}) for one in error.errors]
+    detail = error.detail.replace(place, "")
+    return type(error)(detail, errors=errors, numbers=error.numbers, request_id=error.request_id)
 
 
 def _at_lines(file: str, read: "QuotaFile", error: "InvalidRequest") -> Exception:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dure.cli.pool import NONE
 from dure.cli.terminal import BadUsage, Terminal
+from dure.policy_keys import NONE
 
 if TYPE_CHECKING:
     from dure import wire

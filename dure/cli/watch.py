@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dure.cli import exits, limits
-from dure.cli.pool import seconds
+from dure.cli.policy_said import seconds
 from dure.cli.terminal import BadUsage, Terminal
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ import typer
 
 from dure.cli import limits
 from dure.cli.command import command
-from dure.cli.pool import NONE, seconds
+from dure.cli.policy_said import seconds
 from dure.cli.terminal import BadUsage, Terminal
+from dure.policy_keys import NONE
 
 if TYPE_CHECKING:
     from dure import wire

@@ -29,7 +29,7 @@ def audit(found: Iterable[wire.AuditEntry], view: View) -> RenderableType:
                 one.actor,
                 one.action,
                 one.subject,
-                ", ".join(_changed(one.before or {}, one.after or {}, view)) or view.none,
+                ", ".join([*_changed(one.before or {}, one.after or {}, view), *_gone(one, view)]) or view.none,
                 one.reason or view.none,
             )
             for one in shown
@@ -55,6 +55,18 @@ def _changed(before: Values, after: Values, view: View) -> Iterator[str]:
         else:
             then = "" if was is None else f" (was {_said(name, was, view)})"
             yield f"{_label(name)} {_said(name, value, view)}{then}"
+
+
+def _gone(one: wire.AuditEntry, view: View) -> Iterator[str]:
+    """What it had before, and nothing is said of afterwards."""
+    after = one.after or {}
+    had = [
+        f"{_label(name)} {_said(name, value, view)}"
+        for name, value in (one.before or {}).items()
+        if name not in after and value is not None
+    ]
+    if had:
+        yield f"was {', '.join(had)}"
 
 
 def _is_several(value: Any) -> bool:

@@ -59,6 +59,12 @@ def _rule(found: wire.Pool) -> str:
     return said
 
 
+def _spot(least_s: int | None) -> str:
+    if least_s is None:
+        return "no GPUs are lent"
+    return f"GPUs that are idle for {times.show_duration(least_s)} are lent"
+
+
 def _no_show(found: wire.Pool) -> str:
     if found.no_show_after_s is None:
         return "nothing is given back"
@@ -90,6 +96,7 @@ def pool(found: wire.Pool, view: View) -> RenderableType:
             ("rule", _rule(found)),
             ("contended", shares.contended(found.contended, found.contended_ppm, found.half_life_s)),
             ("a loss", f"slips a promise once it lasted {times.show_duration(found.loss_grace_s)}"),
+            ("spot", _spot(found.spot_least_s)),
             ("no-show", _no_show(found)),
             ("idle", _idle(found.idle_after_s, found.idle_below_ppm)),
             ("inference", _idle(found.inference_idle_after_s, found.inference_idle_below_ppm)),

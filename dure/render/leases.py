@@ -65,7 +65,7 @@ def leases(found: Iterable[wire.Lease], view: View) -> RenderableType:
 
 def _line(one: wire.Lease, view: View) -> tuple[str | Text, ...]:
     when = (view.short(_start(one)), view.short(_end(one)))
-    what = (one.id, state(one.state), f"{one.shape} {one.pool}", one.company)
+    what = (one.id, state(one.state), f"{one.shape} {one.pool}{_spot(one)}", one.company)
     return (*what, *when, placement(one.placement) or view.none, _why(one), one.name or view.none)
 
 
@@ -210,13 +210,19 @@ def _standing(lease: wire.Lease, view: View) -> Iterator[tuple[str, str]]:
     yield "company", lease.company
     yield (
         "what",
-        f"{lease.shape} {lease.pool} for {times.show_duration(lease.duration_s)}, {lease.purpose}{_bounds(lease)}{', spot' if lease.tier == 'spot' else ''}",
+        f"{lease.shape} {lease.pool} for {times.show_duration(lease.duration_s)}, {lease.purpose}{_bounds(lease)}{_spot(lease)}",
     )
     for one in lease.sizes:
         yield "before", f"{one.gpus} GPUs from {view.short(one.since)} to {view.short(one.until)}"
     yield from _when(lease, view)
+    if lease.preemption is not None:
+        yield "preempted", _preempted(lease.preemption, view)
     if lease.placement and lease.state is not wire.LeaseState.CANCELLED:
         yield "where", placement(lease.placement)
+
+
+def _spot(lease: wire.Lease) -> str:
+    return ", spot" if lease.tier == "spot" else ""
 
 
 def _bounds(lease: wire.Lease) -> str:
@@ -264,6 +270,15 @@ def _slips(lease: wire.Lease, view: View) -> Iterator[tuple[str, str]]:
     yield "at first", view.full(lease.first_promised_start)
     for slip in lease.slips:
         yield "slipped", f"{_how_far(slip)}, because {view.clause(slip.why)}"
+
+
+def _preempted(found: wire.Preemption, view: View) -> str:
+    stops = "stopped" if found.stops_at <= view.now else "stops"
+    refund = f"{found.refund_gpu_seconds} GPU-seconds ({found.refund_gpu_seconds / 3600:.2f} GPU-hours)"
+    return (
+        f"others need its GPUs: told {view.past(found.told_at)}; it {stops} {view.full(found.stops_at)}, and "
+        f"{refund} are refunded"
+    )
 
 
 def _how_far(slip: wire.Slip) -> str:

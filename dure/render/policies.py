@@ -1,12 +1,12 @@
 """The policy as people read it: what two versions say differently, what a change did, and the history."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dure import times, wire
-from dure.policy_keys import NONE, show_amount, show_part
+from dure import wire
+from dure.policy_keys import NONE, POOL, PROGRAMME, Key, of_field, show_field
 from dure.render.maintenance import touched
 from dure.render.view import View, facts, table, timed
 
@@ -66,38 +66,38 @@ def _changes(found: Sequence[wire.PolicyDifference], view: View, none: str = "")
         return Text(none)
     return table(
         *("WHAT", "WAS", "IS"),
-        rows=lambda _: [(_what(one), _said(one, one.before), _said(one, one.after)) for one in found],
+        rows=lambda _: _by_key(found),
         view=view,
         loose=("WHAT",),
     )
 
 
 def _shortly(found: Sequence[wire.PolicyDifference]) -> Iterator[str]:
-    for one in found[:SHOWN]:
-        yield f"{_what(one)} {_said(one, one.after)} (was {_said(one, one.before)})"
-    if len(found) > SHOWN:
-        yield f"{len(found) - SHOWN} more"
+    changes = list(_by_key(found))
+    for what, was, now in changes[:SHOWN]:
+        yield f"{what} {now} (was {was})"
+    if len(changes) > SHOWN:
+        yield f"{len(changes) - SHOWN} more"
 
 
-def _what(one: wire.PolicyDifference) -> str:
-    """Without the unit, which the value has."""
-    where, _, field = one.where.rpartition(".")
-    for unit in ("_s", "_ppm", "_bytes"):
-        field = field.removesuffix(unit)
-    return f"{where}.{field}"
+def _by_key(found: Sequence[wire.PolicyDifference]) -> Iterator[tuple[str, str, str]]:
+    """The keys of the file that say something else, by their paths, with what is written there before and after."""
+    keys = dict[str, Key]()
+    before, after = dict[str, dict[str, int | str | None]](), dict[str, dict[str, int | str | None]]()
+    for one in found:
+        place, _, field = one.where.rpartition(".")
+        key = of_field(POOL if place.startswith("pools.") else PROGRAMME, field)
+        path = f"{place}.{key.name}"
+        keys[path] = key
+        before.setdefault(path, {})[field], after.setdefault(path, {})[field] = one.before, one.after
+    for path, key in keys.items():
+        yield path, _written(key, before[path]), _written(key, after[path])
 
 
-def _said(one: wire.PolicyDifference, value: int | str | None) -> str:
-    if value is None:
+def _written(key: Key, values: Mapping[str, int | str | None]) -> str:
+    """As in the file; where a key says two things of which one stays, the other one alone."""
+    if None in values.values():
         return NONE
-    if isinstance(value, str):
-        return value
-    match one.where.rpartition("_")[2]:
-        case "s":
-            return times.show_duration(value)
-        case "ppm":
-            return show_part(value)
-        case "bytes":
-            return show_amount(value)
-        case _:
-            return str(value)
+    if len(values) == len(key.fields):
+        return key.write(*(values[field] for field in key.fields))
+    return " ".join(show_field(field, value) for field, value in values.items())

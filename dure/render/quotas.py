@@ -1,6 +1,7 @@
 """Quotas: what companies may hold of pools at once and over time, and what stands against it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -24,7 +25,7 @@ def quotas(found: Iterable[wire.Quota], view: View) -> RenderableType:
     if not shown:
         return Text("no quotas: without one a pool is closed to the company; an admin sets it with dure quota set")
     columns = ("POOL", "QUOTA", "HELD NOW", "BOOKED AT MOST", "BUDGET", "LEFT NOW", "MORE LIMITS")
-    return table(
+    made = table(
         *columns,
         rows=lambda _: [_row(one, view) for one in shown],
         view=view,
@@ -32,6 +33,8 @@ def quotas(found: Iterable[wire.Quota], view: View) -> RenderableType:
         loose=columns[6:],
         drop=("MORE LIMITS",),
     )
+    warned = [line for one in shown for line in _warnings(one.warnings, f"pool {one.pool}: ")]
+    return Group(made, Text(""), *warned) if warned else made
 
 
 def quota(found: wire.Quota, view: View, *, dry_run: bool = False) -> RenderableType:
@@ -48,6 +51,8 @@ def quota(found: wire.Quota, view: View, *, dry_run: bool = False) -> Renderable
         [Text("this is what would be so; nothing was changed", style="bold")] if dry_run else []
     )
     parts.append(facts(rows))
+    if found.warnings:
+        parts += [Text(""), *_warnings(found.warnings)]
     if found.periods:
         parts += [Text(""), _periods(found.periods, view)]
     if found.revoked:
@@ -57,8 +62,14 @@ def quota(found: wire.Quota, view: View, *, dry_run: bool = False) -> Renderable
     return Group(*parts)
 
 
-def imported(found: wire.QuotaImported, view: View, *, dry_run: bool) -> RenderableType:
-    """What is different, and which promises are beyond it."""
+def imported(
+    found: wire.QuotaImported,
+    view: View,
+    *,
+    dry_run: bool,
+    places: Mapping[tuple[str | None, str], str] = MappingProxyType({}),
+) -> RenderableType:
+    """What is different, and which promises are beyond it; `places` are where quotas stand in a file, by company and pool."""
     many, same = len(found.changes) != 1, f"{found.same} as before" if found.same else "none as before"
     would = "would be" if dry_run else "are" if many else "is"
     head = Text(f"{len(found.changes)} quota{'s' if many else ''} {would} different, {same}", style="bold")
@@ -76,12 +87,24 @@ def imported(found: wire.QuotaImported, view: View, *, dry_run: bool) -> Rendera
             for one in found.changes
         ]
         parts.append(table(*columns, rows=lambda _: rows, view=view, right=("BEYOND",), loose=("BEFORE", "AFTER")))
+    warned = [line for one in found.changes for line in _warnings(one.warnings, f"{_place(one, places)}: ")]
+    if warned:
+        parts += [Text(""), *warned]
     beyond = [one for change in found.changes for one in change.beyond if one.lease not in found.revoked]
     if found.revoked:
         parts += [Text(""), Text(f"taken back: {', '.join(found.revoked)}", style="bold")]
     if beyond:
         parts += [Text(""), _beyond(beyond, view, dry_run=dry_run)]
     return Group(*parts)
+
+
+def _place(one: wire.QuotaChange, places: Mapping[tuple[str | None, str], str]) -> str:
+    whose = f"{one.company or 'the default'} in pool {one.pool}"
+    return places.get((one.company, one.pool), whose)
+
+
+def _warnings(found: Iterable[wire.FieldError], place: str = "") -> list[Text]:
+    return [Text(f"warning: {place}{_LIMITS[one.field]}: {one.message}", style="bold") for one in found]
 
 
 def no_default(found: wire.QuotaOf) -> RenderableType:

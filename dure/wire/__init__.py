@@ -44,6 +44,7 @@ from dure.wire.leases import (
     LostGpu,
     NodeShare,
     PoolOption,
+    Preemption,
     Quote,
     Slip,
 )
@@ -237,6 +238,7 @@ __all__ = [
     "PoolName",
     "PoolOption",
     "PoolPolicy",
+    "Preemption",
     "Problem",
     "ProgrammePolicy",
     "Purpose",

@@ -42,9 +42,10 @@ class AuditAction(StrEnum):
     WEBHOOK_ROTATE = "webhook.rotate"
 
     @property
-    def noun(self) -> str:
-        """What it is done to."""
-        return self.value.partition(".")[0]
+    def words(self) -> tuple[str, str]:
+        """What it is done to, and what is done to it or of it."""
+        noun, _, verb = self.value.partition(".")
+        return noun, verb
 
 
 class AuditEntry(Wire):

@@ -1,11 +1,13 @@
 """Pools, nodes, GPUs and the calendar: what exists and when it is free."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from types import NoneType
+from typing import Annotated, Any, Self, cast, get_args
 
-from pydantic import Field, StringConstraints, model_serializer, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_serializer, model_validator
 
-from dure.wire.policy import YEARS_S, PoolPolicy, Rule
+from dure.wire.policy import PoolPolicy, Rule
 from dure.wire.shares import Contended
 from dure.wire.values import (
     HORIZON_S,
@@ -91,36 +93,42 @@ class Pool(Wire):
     """Asks waiting in the queue."""
 
 
-class PolicyChange(Wire):
-    """The parts of a pool's policy to change. What is left out stays; `seniority_s` is taken away by null."""
+def _without_defaults(schema: dict[str, Any]) -> None:
+    """What is left out of a change stays as it is."""
+    for field in schema["properties"].values():
+        field.pop("default", None)
 
-    rule: Rule | None = None
-    slack_ppm: Annotated[int | None, Field(ge=0, le=2_000_000, strict=True)] = None
-    reserve_ppm: Annotated[int | None, Field(ge=0, le=999_999, strict=True)] = None
-    reserve_over_s: Annotated[int | None, Field(ge=0, le=HORIZON_S, strict=True)] = None
-    walk_in_ppm: Annotated[int | None, Field(ge=0, le=1_000_000, strict=True)] = None
-    walk_in_within_s: Annotated[int | None, Field(ge=60, le=604_800, strict=True)] = None
-    seniority_s: Annotated[int | None, Field(ge=0, le=HORIZON_S, strict=True)] = None
-    extension_closes_s: Annotated[int | None, Field(ge=0, le=86_400, strict=True)] = None
-    renews_before_s: Annotated[int | None, Field(ge=60, le=86_400, strict=True)] = None
-    contended: Contended | None = None
-    contended_ppm: Annotated[int | None, Field(ge=0, le=1_000_000, strict=True)] = None
-    half_life_s: Annotated[int | None, Field(ge=60, le=YEARS_S, strict=True)] = None
-    entry_s: Annotated[int | None, Field(ge=0, le=HORIZON_S, strict=True)] = None
+
+CAN_BE_NONE = frozenset(
+    name for name, field in PoolPolicy.model_fields.items() if NoneType in get_args(field.annotation)
+)
+"""What a pool's policy may have none of."""
+
+
+class PolicyChange(PoolPolicy):
+    """The parts of a pool's policy to change. What is left out stays; null takes away what can be none."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_says_nothing(cls, values: object) -> object:
+        """But of what can be none."""
+        if not isinstance(values, Mapping):
+            return values
+        said = cast("Mapping[str, object]", values)
+        return {name: value for name, value in said.items() if value is not None or name in CAN_BE_NONE}
 
     @model_serializer
     def said(self) -> dict[str, Any]:
-        """What is to change, by the policy's own names; only there null says something."""
-        said = {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
-        return {name: value for name, value in said.items() if value is not None or name == "seniority_s"}
+        """What is to change, by the policy's own names."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
 
     @model_validator(mode="after")
-    def _something(self) -> Self:
-        if not self.said():
-            raise ValueError(
-                "say what to change: rule, slack_ppm, reserve_ppm, reserve_over_s, walk_in_ppm, walk_in_within_s, "
-                "seniority_s, extension_closes_s, renews_before_s, contended, contended_ppm, half_life_s or entry_s"
-            )
+    def _agrees(self) -> Self:
+        """With the rest of the policy is for whoever knows that."""
+        if not self.model_fields_set:
+            raise ValueError(f"say what to change: {', '.join(PoolPolicy.model_fields)}")
         return self
 
 

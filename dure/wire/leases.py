@@ -203,6 +203,18 @@ class DrainAhead(Wire):
     """The latest end that it leaves the lease: the lease's own, where the drain begins before that."""
 
 
+class Preemption(Wire):
+    """A spot lease stops before the end of its box, because others need its GPUs then."""
+
+    told_at: Instant
+    """When its company was told, the last time."""
+    stops_at: Instant
+    refund_gpu_seconds: int
+    """What is left of its box then."""
+    decision: str | None
+    """The decision that needs its GPUs."""
+
+
 class Lease(Wire):
     """The grant of a shape for `[starts_at, ends_at)`, and everything that became of it."""
 
@@ -248,7 +260,9 @@ class Lease(Wire):
     sizes: list[LeaseSize] = []
     """The sizes that it had before it was resized while it ran; since the last of them it has `shape`."""
     stops_at: Instant | None
-    """When the lease stops: `ends_at`, or earlier once it was released or revoked."""
+    """When the lease stops: `ends_at`, or earlier once it was released or revoked, and of spot where others need its GPUs."""
+    preemption: Preemption | None = None
+    """Of spot that is or was preempted."""
     started_at: Instant | None
     ended_at: Instant | None
     end_cause: EndCause | None

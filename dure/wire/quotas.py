@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from dure.wire.policy import Zone
+from dure.wire.problems import FieldError
 from dure.wire.values import HORIZON_S, MAX_GPU_SECONDS, MAX_GPUS, CompanyName, Instant, Patch, PoolName, Wire
 
 MAX_QUOTAS = 5_000
@@ -132,6 +133,8 @@ class Quota(QuotaSet):
     beyond: list[Beyond]
     revoked: list[str] = []
     """Leases that this change took back."""
+    warnings: list[FieldError] = []
+    """Limits that have no use beside the others, each with why."""
 
 
 class QuotaOf(QuotaSet):
@@ -166,6 +169,8 @@ class QuotaChange(Wire):
     after: QuotaSet
     beyond: list[Beyond]
     """For a default, of every company that follows it."""
+    warnings: list[FieldError] = []
+    """Limits of `after` that have no use beside the others, each with why."""
 
 
 class QuotaImported(Wire):

@@ -22,13 +22,29 @@ class NodesIf(Wire):
     gpus: GpuCount
 
 
+NOT_OF_PLANS = frozenset(
+    {
+        "grace_s",
+        "renews_before_s",
+        "empty_memory_bytes",
+        "no_show_after_s",
+        "keeps",
+        "idle_after_s",
+        "idle_below_ppm",
+        "inference_idle_after_s",
+        "inference_idle_below_ppm",
+    }
+)
+"""What a pool's policy says of when leases are renewed, end, or are given back."""
+
+
 class PolicyIf(PolicyChange):
     """The parts of the pool's policy that might be different, as in a change of it."""
 
     @model_validator(mode="after")
     def _of_plans(self) -> Self:
-        if self.renews_before_s is not None:
-            raise ValueError("renews_before_s says when renewals are tried, and no plan depends on it; leave it out")
+        for name in sorted(self.model_fields_set & NOT_OF_PLANS):
+            raise ValueError(f"no plan depends on {name}: leave it out")
         return self
 
 

@@ -1,12 +1,13 @@
 """An ask beside everything that it is decided by: what is asked of the calendar about it, and the numbers that it is told."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from scheduler.core import walk_in, words
 from scheduler.core.book import Draft
-from scheduler.core.budget import Standing, left
-from scheduler.core.calendar import Box, earliest, fits
+from scheduler.core.budget import Standing, left, short
+from scheduler.core.calendar import Box, Limit, earliest, fits
 from scheduler.core.instead import Instead
 from scheduler.core.model import Ask, Instant, Shape
 from scheduler.core.quota import FOR_EVER, Quota
@@ -93,15 +94,35 @@ class Case:
         return self.draft.standings.get(self.ask.company) or Standing()
 
     def obstacle(self) -> Obstacle:
-        """What alone keeps the ask out of its window; capacity where several do."""
-        if self.box.windows is not None and self._fits(replace(self.box, windows=None)):
-            return "budget"
-        if self.box.soon is not None and self._fits(replace(self.box, soon=None)):
-            return "walk_in"
-        return "quota" if self._fits(self.box.unlimited()) else "capacity"
+        """What would have to change for the ask to have a start in its window: a limit without which it has one, or else one
+        that alone leaves it none; capacity where it has none under no limit.
+        """
+        if self._first(()) is None:
+            return "capacity"
+        limits = self.box.under
+        if len(limits) == 1:
+            return limits[0]
+        for limit in limits:
+            if self._first(self._others(limit)) is not None:
+                return limit
+        for limit in limits:
+            if self._first((limit,)) is None:
+                return limit
+        return "quota"
 
-    def _fits(self, box: Box) -> bool:
-        return earliest(self.draft, box, self.lo, self.hi) is not None
+    def _others(self, than: Limit) -> tuple[Limit, ...]:
+        return tuple(limit for limit in self.box.under if limit != than)
+
+    def _first(self, limits: Collection[Limit]) -> Instant | None:
+        """The first start in its window under these limits alone."""
+        return earliest(self.draft, self.box.only(limits), self.lo, self.hi)
+
+    def first_without(self, limit: Limit) -> Instant:
+        """The first start in its window without a limit that is in its way; where others are too, without these."""
+        start = self._first(self._others(limit))
+        start = self._first(()) if start is None else start
+        assert start is not None
+        return start
 
     def waited_for(self, start: Instant) -> Obstacle:
         """What the second before the earliest start still lacked."""
@@ -117,8 +138,7 @@ class Case:
 
     def held_back(self) -> Numbers:
         """What the walk-in reserve keeps it from: the first start that it would have without, and from when that is near."""
-        start = earliest(self.draft, replace(self.box, soon=None), self.lo, self.hi)
-        assert start is not None
+        start = self.first_without("walk_in")
         return self.line_at(start) | {"walk_in_from": start - self.draft.policy.walk_in_within_s}
 
     def line_at(self, start: int) -> Numbers:
@@ -135,6 +155,13 @@ class Case:
             "ahead_at": at,
         }
 
+    def _short_of_budget(self, start: int | None) -> Numbers:
+        """The first period of which it takes more than is left if it starts then, or else as soon as it could otherwise."""
+        start = self.first_without("budget") if start is None else start
+        found = short(left(self.quota, self.standing), self.ask.shape.gpus, start, start + self.ask.duration_s)
+        assert found is not None
+        return _of_period(*found)
+
     def left_at(self, instant: int) -> int:
         row = self.draft.account(self.ask.company)
         return self.draft.limits.at(row, instant)
@@ -144,15 +171,22 @@ class Case:
             draft=self.draft, ask=self.ask, now=self.now, lo=self.lo, last=self.last, limit_gpus=self.limit_gpus
         )
 
-    def numbers(self) -> Numbers:
-        """What every verdict says: the ask, the pool, and the company's limit, `held` and `free` as of now."""
-        return {
-            "asked_gpus": self.ask.shape.gpus,
-            "held_gpus": self.limit_gpus - self.left_at(self.now),
-            "limit_gpus": self.limit_gpus,
-            "free_gpus_now": self.draft.free_at(self.now),
-            "pool_gpus": self.draft.nominal,
-        } | self._standing_numbers()
+    def numbers(self, waits_for: Obstacle | None = None, start: int | None = None) -> Numbers:
+        """What every verdict says: the ask, the pool, and the company's limit, `held` and `free` as of now. Of a budget that
+        it waits for, the period that keeps it from `start`; else the present one.
+        """
+        budget = self._present_budget() if waits_for != "budget" else self._short_of_budget(start)
+        return (
+            {
+                "asked_gpus": self.ask.shape.gpus,
+                "held_gpus": self.limit_gpus - self.left_at(self.now),
+                "limit_gpus": self.limit_gpus,
+                "free_gpus_now": self.draft.free_at(self.now),
+                "pool_gpus": self.draft.nominal,
+            }
+            | self._standing_numbers()
+            | budget
+        )
 
     def out_of_service(self, until: int) -> Numbers:
         """How many GPUs cannot be given at some instant of `[lo, until)`, whoever has booked what, and on which nodes."""
@@ -172,7 +206,20 @@ class Case:
             found["furthest_s"] = self.quota.furthest_s
         if (ahead := self.quota.ahead_gpu_seconds) is not None:
             found |= {"ahead_gpu_seconds": self.standing.ahead_gpu_seconds, "limit_ahead_gpu_seconds": ahead}
+        return found
+
+    def _present_budget(self) -> Numbers:
         for begins_at, ends_at, gpu_seconds in left(self.quota, self.standing):
             if begins_at <= self.now < ends_at < FOR_EVER:
-                found |= {"budget_left_gpu_seconds": gpu_seconds, "budget_ends": ends_at}
-        return found
+                return _of_period(begins_at, ends_at, gpu_seconds)
+        return {}
+
+
+def _of_period(begins_at: int, ends_at: int, gpu_seconds: int) -> Numbers:
+    """What is left of it, from when and until when: before the first period there is no begin, and after the last no end."""
+    found: Numbers = {"budget_left_gpu_seconds": gpu_seconds}
+    if begins_at:
+        found["budget_begins"] = begins_at
+    if ends_at < FOR_EVER:
+        found["budget_ends"] = ends_at
+    return found

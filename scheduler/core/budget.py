@@ -92,6 +92,15 @@ def _too_much(periods: Iterable[tuple[int, int, int]], gpus: int, duration_s: in
                 yield first, last
 
 
+def short(periods: Iterable[tuple[int, int, int]], gpus: int, start: int, end: int) -> tuple[int, int, int] | None:
+    """The first period of which so many GPUs in `[start, end)` take more than is left."""
+    for one in periods:
+        begins_at, ends_at, left_ = one
+        if gpus * max(0, min(end, ends_at) - max(start, begins_at)) > max(0, left_):
+            return one
+    return None
+
+
 def lasts(periods: Iterable[tuple[int, int, int]], lease: Lease) -> int:
     """Up to when the lease may last, which is not among what is booked: never before its end."""
     ends_at = lease.ends_at or 0

@@ -4,7 +4,9 @@ Ask, offer, extend, move, re-plan and what-if all go through `earliest`, `latest
 one. How it is answered is in `scheduler.core.compiled.search`.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,9 @@ from scheduler.core.model import CompanyId, Gang, Instant, Shape
 from scheduler.core.walk_in import AHEAD
 
 Plane = Book | Draft
+
+Limit = Literal["budget", "walk_in", "quota"]
+"""What a box is under beside what the nodes have: its company's budget and GPUs at once, and the walk-in reserve."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +50,24 @@ class Box:
             shape=shape, duration_s=duration_s, gap_s=plane.policy.gap_s, limits=limits, windows=windows, soon=soon
         )
 
+    @property
+    def under(self) -> tuple[Limit, ...]:
+        """The limits that it may be under."""
+        found: tuple[Limit, ...] = () if self.windows is None else ("budget",)
+        return (*found, "quota") if self.soon is None else (*found, "walk_in", "quota")
+
     def unlimited(self) -> "Box":
         """The same under no limit."""
-        return replace(self, limits=np.empty(0, np.int64), windows=None, soon=None)
+        return self.only(())
+
+    def only(self, limits: Collection[Limit]) -> "Box":
+        """The same under these of its limits alone."""
+        return replace(
+            self,
+            limits=self.limits if "quota" in limits else np.empty(0, np.int64),
+            windows=self.windows if "budget" in limits else None,
+            soon=self.soon if "walk_in" in limits else None,
+        )
 
     def promised_by(self, start: int, last: int) -> int:
         """Up to when it may be promised, if it could start at `start`: what is not booked ahead is not made so."""

@@ -209,7 +209,7 @@ def verdict(
 
 def _without(case: Case, obstacle: Obstacle, beyond: Instant | None = None) -> Queued | Refusal:
     """What an ask gets that has no start; `beyond` is where it would be above its company's share."""
-    draft, ask, numbers = case.draft, case.ask, case.numbers()
+    draft, ask, numbers = case.draft, case.ask, case.numbers(obstacle)
     if obstacle == "capacity":
         numbers |= case.out_of_service(case.hi + ask.duration_s)
     if obstacle == "walk_in":
@@ -266,23 +266,19 @@ def _at_once(case: Case, start: Instant) -> bool:
 def _promise(case: Case, start: Instant, promised: Instant, slot: Instant) -> Promise:
     """The promise of an ask that could start at `start`, pencilled in for `slot`."""
     ask, draft = case.ask, case.draft
-    numbers = case.numbers() | {
+    code = Code.STARTS_NOW if slot == case.now else Code.STARTS_AS_ASKED if slot == ask.start else Code.STARTS_LATER
+    waits_for = case.waited_for(start) if code is Code.STARTS_LATER and start > case.lo else None
+    numbers = case.numbers(waits_for, start - 1) | {
         "gpus": ask.shape.gpus,
         "wait_s": promised - case.now,
         "earliest_wait_s": start - case.now,
     }
-    if slot == case.now:
-        code = Code.STARTS_NOW
-    elif slot == ask.start:
-        code = Code.STARTS_AS_ASKED
-    else:
-        code = Code.STARTS_LATER
-        if start > case.lo:
-            numbers["waits_for"] = case.waited_for(start)
-            if numbers["waits_for"] == "capacity":
-                numbers |= case.out_of_service(start + ask.duration_s)
-            elif numbers["waits_for"] == "walk_in":
-                numbers |= case.line_at(start - 1)
+    if waits_for is not None:
+        numbers["waits_for"] = waits_for
+    if waits_for == "capacity":
+        numbers |= case.out_of_service(start + ask.duration_s)
+    elif waits_for == "walk_in":
+        numbers |= case.line_at(start - 1)
     end = Instant(slot + ask.duration_s)
     placement = place(draft, ask.shape, slot, end + draft.policy.gap_s, ask.purpose)
     return Promise(

@@ -21,7 +21,16 @@ from scheduler.core.model import (
 from scheduler.core.shapes import at_least
 
 INSTANTS = frozenset(
-    {"earliest_start", "furthest_start", "budget_ends", "contended_at", "ahead_at", "walk_in_from", "idle_at"}
+    {
+        "earliest_start",
+        "furthest_start",
+        "budget_begins",
+        "budget_ends",
+        "contended_at",
+        "ahead_at",
+        "walk_in_from",
+        "idle_at",
+    }
 )
 """The numbers that are instants."""
 
@@ -241,10 +250,14 @@ def _full(numbers: Numbers, ask: Ask) -> str:
 
 
 def _budget_left(numbers: Numbers) -> str:
-    if "budget_ends" not in numbers:
+    if "budget_left_gpu_seconds" not in numbers:
         return ""
-    left, ends = max(0, int(numbers["budget_left_gpu_seconds"])), words.time(int(numbers["budget_ends"]))
-    return f" ({words.gpu_hours(left)} until {ends})"
+    begins, ends = (
+        words.time(int(numbers[name])) if name in numbers else None for name in ("budget_begins", "budget_ends")
+    )
+    since = "" if begins is None else f" from {begins}{' on' if ends is None else ''}"
+    until = "" if ends is None else f" until {ends}"
+    return f" ({words.gpu_hours(max(0, int(numbers['budget_left_gpu_seconds'])))}{since}{until})"
 
 
 def _window(ask: Ask) -> str:

@@ -61,7 +61,7 @@ def row(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """Which lines are read: of an actor, or of all whose names begin so up to a colon; of an action, or of all that
-    begin so up to a dot; of a subject; over `[since, until)`.
+    begin so up to a dot or end so after it; of a subject; over `[since, until)`.
     """
 
     actor: str | None = None
@@ -78,9 +78,12 @@ def page(session: Session, wanted: Wanted, *, after: str | None, limit: int) -> 
     query = select(Audit).order_by(col(Audit.seq).desc()).limit(limit + 1)
     if after is not None:
         query = query.where(col(Audit.seq) < pages.number(after))
-    for column, value, mark in ((Audit.actor, wanted.actor, ":"), (Audit.action, wanted.action, ".")):
-        if value is not None:
-            query = query.where((col(column) == value) | col(column).startswith(value + mark, autoescape=True))
+    if wanted.actor is not None:
+        actor = col(Audit.actor)
+        query = query.where((actor == wanted.actor) | actor.startswith(f"{wanted.actor}:", autoescape=True))
+    if wanted.action is not None:
+        actions = [action.value for action in wire.AuditAction if wanted.action in (action.value, *action.words)]
+        query = query.where(col(Audit.action).in_(actions))
     if wanted.subject is not None:
         query = query.where(col(Audit.subject) == wanted.subject)
     if wanted.since is not None:
@@ -92,10 +95,11 @@ def page(session: Session, wanted: Wanted, *, after: str | None, limit: int) -> 
 
 def _check(action: str) -> None:
     """What is never done is more likely a mistake than a question."""
-    nouns = dict.fromkeys(known.noun for known in wire.AuditAction)
-    if action not in (*wire.AuditAction, *nouns):
+    words = {word for known in wire.AuditAction for word in (known.value, *known.words)}
+    if action not in words:
         raise InvalidRequest.about(
-            "action", f"{action} is none; they are {', '.join(wire.AuditAction)}, or the noun alone, for example quota"
+            "action",
+            f"{action} is none; they are {', '.join(wire.AuditAction)}, or one of the words alone, for example quota or policy",
         )
 
 

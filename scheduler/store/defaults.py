@@ -3,7 +3,7 @@
 from sqlmodel import Session, col, select
 
 from dure import wire
-from dure.errors import InvalidRequest, UnknownQuota
+from dure.errors import UnknownQuota
 from scheduler.actor import Actor
 from scheduler.store import adding, audit, generation, programme, quotas
 from scheduler.store.tables import Company, DefaultQuota, Quota
@@ -12,15 +12,14 @@ from scheduler.store.tables import Company, DefaultQuota, Quota
 def put(session: Session, pool: str, body: wire.QuotaSet, *, actor: Actor, now: float) -> wire.QuotaOf:
     """Sets the pool's default, and with it the quota of everybody who has none of its own.
 
-    Raises UnknownPool, InvalidRequest.
+    Raises UnknownPool, InvalidRequest, ContradictoryLimits.
     """
     adding.alone(session, "company")
     generation.lock(session, pool)
     body = quotas.in_zone(body, programme.zone(session))
     row = session.get(DefaultQuota, pool)
     before = None if row is None else quotas.said_by(row)
-    if quotas.becomes_over(before, body, now):
-        raise InvalidRequest.about("budget", quotas.TERM_OVER)
+    quotas.check(before, body, now)
     row = row or DefaultQuota(pool=pool, gpus=body.gpus)
     row.gpus, row.limits = body.gpus, quotas.limits(body)
     session.add(row)

@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from sqlmodel import Session, col, select, tuple_
 
 from dure import wire
-from dure.errors import InvalidRequest
+from dure.errors import ContradictoryLimits, InvalidRequest
+from dure.quota_clashes import contradictions
 from dure.wire import FieldError
 from scheduler.actor import Actor
 from scheduler.store import adding, defaults, generation, pages, programme, quotas
@@ -20,13 +21,14 @@ def put(
 ) -> tuple[list[wire.QuotaChange], Touched]:
     """Sets the quotas that are different; these, and whose of which pool they may have changed.
 
-    Raises InvalidRequest, which names everything that is wrong by its place.
+    Raises InvalidRequest or ContradictoryLimits, which name everything that is wrong by its place.
     """
     adding.alone(session, "company")
     _check_names(session, body.quotas)
     generation.lock_all(session, {one.pool for one in body.quotas})
     changes = _changes(session, body.quotas)
     _check_terms(body.quotas, changes, now)
+    _check_clashes(body.quotas, changes)
     pools = sorted({change.pool for change in changes})
     for pool in pools:
         own = [(one.company, one.after) for one in changes if one.pool == pool and one.company is not None]
@@ -88,7 +90,11 @@ def _changes(session: Session, wanted: Sequence[wire.QuotaOf]) -> list[wire.Quot
         before = None if row is None else quotas.said_by(row)
         after = quotas.in_zone(wire.QuotaSet(**{name: getattr(one, name) for name in wire.QuotaSet.model_fields}), zone)
         if before != after or (isinstance(row, Quota) and row.of_default):
-            found.append(wire.QuotaChange(company=one.company, pool=one.pool, before=before, after=after, beyond=[]))
+            warnings = quotas.warnings(after)
+            change = wire.QuotaChange(
+                company=one.company, pool=one.pool, before=before, after=after, beyond=[], warnings=warnings
+            )
+            found.append(change)
     return found
 
 
@@ -137,7 +143,23 @@ def _check_terms(wanted: Sequence[wire.QuotaOf], changes: Iterable[wire.QuotaCha
     )
 
 
+def _check_clashes(wanted: Sequence[wire.QuotaOf], changes: Iterable[wire.QuotaChange]) -> None:
+    places = {(one.company, one.pool): place for place, one in enumerate(wanted)}
+    found = [
+        (places[change.company, change.pool], one)
+        for change in changes
+        for one in contradictions(change.before, change.after)
+    ]
+    if found:
+        errors = [FieldError(field=f"quotas.{place}.{one.field}", message=one.said) for place, one in found]
+        raise ContradictoryLimits(_said(errors), errors=errors, numbers=found[0][1].numbers)
+
+
 def _refuse(errors: list[FieldError]) -> None:
     if errors:
-        said = "; ".join(f"{error.field}: {error.message}" for error in errors[:5])
-        raise InvalidRequest(f"{said}. Nothing was changed", errors=errors)
+        raise InvalidRequest(_said(errors), errors=errors)
+
+
+def _said(errors: Sequence[FieldError]) -> str:
+    said = "; ".join(f"{error.field}: {error.message}" for error in errors[:5])
+    return f"{said}. Nothing was changed"

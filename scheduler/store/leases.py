@@ -13,7 +13,7 @@ from scheduler.core import model
 from scheduler.core.extend import closes_at, is_extendable
 from scheduler.core.quota import HOLDING
 from scheduler.core.shapes import resized
-from scheduler.store import changes, companies, drains, lost_gpus, pages, records, slips
+from scheduler.store import changes, companies, drains, lost_gpus, pages, preemptions, records, slips
 from scheduler.store.tables import Allocation, Decision, Lease, LeaseEvent, LeaseSpan, PlacementRow, Pool
 from scheduler.store.times import to_wire
 
@@ -239,6 +239,7 @@ def to_wires(session: Session, rows: Sequence[Lease], expected: Expected | None 
     # What slipped has the cause of it; so a list without any looks up nothing.
     slipped = slips.of(session, [found.id for found in rows if found.late_cause is not None])
     lost = lost_gpus.shown(session, [found.id for found in rows if found.started_at is not None])
+    preempted = preemptions.of(session, cores.values())
     ahead = drains.ahead_of(session, cores.values(), {pool: found.gap_s for pool, found in at_end.items()})
     return [
         to_wire_lease(
@@ -252,6 +253,7 @@ def to_wires(session: Session, rows: Sequence[Lease], expected: Expected | None 
                 slips=slipped.get(found.id, ()),
                 lost=lost.get(found.id, ()),
                 drain_ahead=ahead.get(model.LeaseId(found.id)),
+                preemption=preempted.get(model.LeaseId(found.id)),
             ),
         )
         for found in rows
@@ -298,6 +300,7 @@ class Since:
     slips: Sequence[wire.Slip] = ()
     lost: Sequence[wire.LostGpu] = ()
     drain_ahead: wire.DrainAhead | None = None
+    preemption: wire.Preemption | None = None
 
 
 def to_wire_lease(
@@ -341,6 +344,7 @@ def to_wire_lease(
         max=terms.max_size,
         sizes=_sizes(lease),
         stops_at=to_wire(lease.stops_at),
+        preemption=since.preemption,
         started_at=to_wire(lease.started_at),
         ended_at=to_wire(lease.ended_at),
         end_cause=None if lease.end_cause is None else wire.EndCause(lease.end_cause.value),

@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 from sqlmodel import Session, col, func, select
 
 from dure import wire
-from dure.errors import InvalidRequest, UnknownQuota
+from dure.errors import ContradictoryLimits, InvalidRequest, UnknownQuota
+from dure.quota_clashes import clashes, contradictions
+from dure.wire import FieldError
 from scheduler.actor import Actor
 from scheduler.core import quota as core
 from scheduler.core.beyond import beyond
@@ -31,7 +33,10 @@ NOTHING = (core.Period(begins_at=Instant(0), ends_at=Instant(1), gpu_seconds=0),
 
 
 def put(session: Session, company: str, pool: str, body: wire.QuotaSet, *, actor: Actor, now: float) -> wire.Quota:
-    """Sets the company's own quota; promises already given stay. Raises UnknownCompany, UnknownPool, InvalidRequest."""
+    """Sets the company's own quota; promises already given stay.
+
+    Raises UnknownCompany, UnknownPool, InvalidRequest, ContradictoryLimits.
+    """
     companies.row(session, company)
     generation.lock(session, pool)
     write(session, pool, [(company, body)], actor=actor, now=now)
@@ -41,7 +46,7 @@ def put(session: Session, company: str, pool: str, body: wire.QuotaSet, *, actor
 def patch(session: Session, company: str, pool: str, body: wire.QuotaPatch, *, actor: Actor, now: float) -> wire.Quota:
     """Changes what is said of the company's quota, which is its own from then on, and leaves the rest.
 
-    Raises UnknownCompany, UnknownPool, InvalidRequest.
+    Raises UnknownCompany, UnknownPool, InvalidRequest, ContradictoryLimits.
     """
     companies.row(session, company)
     generation.lock(session, pool)
@@ -87,7 +92,7 @@ def write(
     now: float,
     of_default: bool = False,
 ) -> None:
-    """Sets quotas of one pool, whose lock the caller holds, in one generation. Raises InvalidRequest."""
+    """Sets quotas of one pool, whose lock the caller holds, in one generation. Raises InvalidRequest, ContradictoryLimits."""
     rows = {row.company: row for row in _rows(session, pool, [company for company, _ in wanted])}
     zone = programme.zone(session)
     bodies = [(company, in_zone(body, zone)) for company, body in wanted]
@@ -172,8 +177,8 @@ def _put(
     company, body = wanted
     before = None if row is None else said_by(row)
     was, budget = None if before is None else budgets.parsed(before.budget), budgets.parsed(body.budget)
-    if was != budget and not of_default and becomes_over(before, body, now):
-        raise InvalidRequest.about("budget", TERM_OVER)
+    if not of_default:
+        check(before, body, now)
     row = row or Quota(company=company, pool=pool, gpus=body.gpus, since=int(now))
     row.gpus, row.limits, row.of_default = body.gpus, limits(body), of_default
     if was != budget:
@@ -203,6 +208,21 @@ def _audited(
         request_id=session.info.get(audit.REQUEST_ID),
         reason=session.info.get(audit.REASON),
     )
+
+
+def check(before: wire.QuotaSet | None, after: wire.QuotaSet, now: float) -> None:
+    """Whether it may be set instead of `before`. Raises InvalidRequest, ContradictoryLimits."""
+    if becomes_over(before, after, now):
+        raise InvalidRequest.about("budget", TERM_OVER)
+    if found := contradictions(before, after):
+        errors = [FieldError(field=one.field, message=one.said) for one in found]
+        said = "; ".join(f"{one.field}: {one.message}" for one in errors)
+        raise ContradictoryLimits(f"{said}. Nothing was changed", errors=errors, numbers=found[0].numbers)
+
+
+def warnings(body: wire.QuotaSet) -> list[FieldError]:
+    """Its limits that have no use beside the others."""
+    return [FieldError(field=one.field, message=one.said) for one in clashes(body)]
 
 
 def becomes_over(before: wire.QuotaSet | None, after: wire.QuotaSet, now: float) -> bool:
@@ -274,6 +294,7 @@ def _wire(session: Session, row: Quota, now: float) -> wire.Quota:
         open=standing.waiting + queued(session, row.pool, [row.company]).get(row.company, 0),
         periods=list(_standings(quota, standing)),
         beyond=[said for _, said in _beyond(quota, booked, now)],
+        warnings=warnings(said_by(row)),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from dure import wire
-from scheduler.store import deliveries
+from scheduler.store import attendance, deliveries
 from scheduler.store.db import Database
 from tests.integration.api.conftest import SetClock, token
 from tests.integration.scheduler.conftest import World
@@ -293,7 +293,10 @@ class Story:
         self.say(
             "shrink_lease", "a gang by one node", "acme", "POST", f"/v1/leases/{gang}/shrink?dry_run=true", {"nodes": 1}
         )
-        self.say("keep_lease", "nothing runs on it yet", "acme", "POST", f"{path}/keep")
+        self.say("keep_lease", "one that is not about to be given back", "acme", "POST", f"{path}/keep")
+        with self.db.begin() as session:
+            attendance.note_told(session, lease, now=NINE)
+        self.say("keep_lease", "nothing runs on it, and it would be given back", "acme", "POST", f"{path}/keep")
         self.say("keep_lease", "one that has not started", "acme", "POST", f"/v1/leases/{gang}/keep")
         self.say("set_renewal", "for training", "acme", "PUT", f"{path}/renewal", {"renew": True})
         inference = {
@@ -400,6 +403,8 @@ class Story:
         self.say("change_quota", "a promise that is not beyond it", "admin", "PATCH", f"{path}?revoke={UNKNOWN}", lower)
         term = {"budget": {"gpu_seconds": 3600, "period": "term", "begins_at": "2026-12-01T00:00:00+09:00"}}
         self.say("change_quota", "a term without an end", "admin", "PATCH", path, term)
+        closed = {"gpus": 0, "budget": {"gpu_seconds": 3_600_000, "period": "month"}}
+        self.say("change_quota", "a budget of a pool that is closed", "admin", "PATCH", path, closed)
         half = {"gpu_seconds": 3_600_000, "period": "month"}
         both = {
             "quotas": [

@@ -54,6 +54,16 @@ def test_it_is_read_by_who_by_what_and_by_when(site: Site) -> None:
     ]
 
 
+def test_a_word_of_an_action_is_all_that_has_it(site: Site) -> None:
+    live = site.get("admin", "/v1/policy").json()
+    body = {**{name: live[name] for name in ("version", "pools")}, "programme": {"zone": "Asia/Seoul"}}
+    assert site.send("admin", "PUT", "/v1/policy?reason=Seoul", json=body).status_code == 200
+    assert site.send("admin", "PATCH", "/v1/pools/h100/policy", json={"slack_ppm": 20_000}).status_code == 200
+    assert [one["action"] for one in audit(site, action="policy")] == ["pool.policy", "policy.apply"]
+    assert {one["action"] for one in audit(site, action="pool")} == {"pool.add", "pool.policy"}
+    assert {one["action"] for one in audit(site, action="set")} == {"quota.set"}
+
+
 def test_an_action_that_is_none_is_refused_with_all_there_are(site: Site) -> None:
     for action in ("quo", "quota.", "quota.drop", ""):
         answer = site.get("auditor", "/v1/audit", params={"action": action})

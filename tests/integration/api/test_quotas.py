@@ -350,6 +350,72 @@ def test_what_is_no_import_is_told(standing: Site, quotas: list[dict[str, Any]],
     assert says in answer.text
 
 
+MONTH = {"gpu_seconds": 360_000, "period": "month"}
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "numbers"),
+    [
+        pytest.param({"gpus": 0, "budget": MONTH}, "budget", {"gpus": 0, "budget_gpu_seconds": 360_000}, id="a budget"),
+        pytest.param(
+            {"gpus": 0, "ahead_gpu_seconds": 9}, "ahead_gpu_seconds", {"gpus": 0, "ahead_gpu_seconds": 9}, id="ahead"
+        ),
+        pytest.param(
+            {"gpus": 4, "furthest_s": 0, "ahead_gpu_seconds": 9},
+            "ahead_gpu_seconds",
+            {"furthest_s": 0, "ahead_gpu_seconds": 9},
+            id="ahead, and nothing is",
+        ),
+    ],
+)
+def test_limits_that_cannot_be_meant_together_are_refused_with_both_and_nothing_is_changed(
+    site: Site, body: dict[str, Any], field: str, numbers: dict[str, int]
+) -> None:
+    before = kept(site)
+    listed = {"company": "globex", "pool": "h100", "gpus": 3}, {"company": "acme", "pool": "h100", **body}
+    default = {"pool": "h100", **body}
+    for answer, place in (
+        (put(site, body), ""),
+        (patch(site, body), ""),
+        (patch(site, body, dry_run=True), ""),
+        (imported(site, *listed), "quotas.1."),
+        (imported(site, *listed, dry_run=True), "quotas.1."),
+        (imported(site, default), "quotas.0."),
+    ):
+        assert code(answer) == (422, "contradictory_limits")
+        found = answer.json()
+        assert ([one["field"] for one in found["errors"]], found["numbers"]) == ([place + field], numbers)
+        assert "Nothing was changed" in found["detail"]
+    assert kept(site) == before
+
+
+def test_a_pool_is_closed_for_a_while_and_the_budget_that_has_no_use_meanwhile_is_named(site: Site) -> None:
+    put(site, {"gpus": 16, "budget": MONTH, "longest_s": 500})
+    closed = patch(site, {"gpus": 0}).json()
+    assert [one["field"] for one in closed["warnings"]] == ["budget", "longest_s"]
+    assert quota(site)["warnings"] == closed["warnings"]
+    listed = site.get("admin", ALL).json()["items"]
+    assert imported(site, *listed).json()["changes"] == [], "what was exported can be imported"
+    assert code(patch(site, {"budget": {**MONTH, "gpu_seconds": 1}})) == (422, "contradictory_limits")
+    assert patch(site, {"gpus": 16}).json()["warnings"] == []
+
+
+def test_a_limit_that_is_never_reached_is_set_and_named(site: Site) -> None:
+    never = {"gpus": 1, "budget": {"gpu_seconds": 3_600_000, "period": "week"}}
+    found = put(site, never).json()
+    assert [one["field"] for one in found["warnings"]] == ["budget"]
+    assert "1000h/week is never reached" in found["warnings"][0]["message"]
+    [change] = imported(site, {"pool": "h100", **never}).json()["changes"]
+    assert change["warnings"] == found["warnings"]
+
+
+def test_who_follows_a_closed_default_is_not_asked_about_it(site: Site) -> None:
+    imported(site, {"pool": "h100", "gpus": 4, "budget": MONTH})
+    assert imported(site, {"pool": "h100", "gpus": 0, "budget": {**MONTH, "zone": "UTC"}}).status_code == 200
+    assert site.post("admin", "/v1/companies", json={"name": "initech"}).status_code == 201
+    assert [one["field"] for one in site.send("admin", "DELETE", ACME).json()["warnings"]] == ["budget"]
+
+
 def test_the_same_request_under_its_key_is_done_once(site: Site) -> None:
     lease = promised(site, 8)
     sent = {"json": {"gpus": 4}, "params": {"revoke": lease}, "headers": {"Idempotency-Key": "monday"}}

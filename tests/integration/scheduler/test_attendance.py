@@ -148,6 +148,20 @@ def test_a_company_keeps_its_lease_as_often_as_the_policy_says(strict: World) ->
     assert strict.lease(lease).end_cause is wire.EndCause.NO_SHOW
 
 
+def test_to_keep_one_that_is_not_about_to_be_given_back_takes_no_keep(strict: World) -> None:
+    lease = begun(strict)
+    pass_(strict, 20, 280)
+    told = "need not be kept now: it is not about to be given back.*kept 0 of 1 times, and this is none of them"
+    for _ in range(3):
+        with pytest.raises(WrongState, match=told) as refused:
+            keep(strict, lease, now=T0 + 290)
+    assert refused.value.numbers == {"state": "active", "kept": 0, "keeps": 1}
+    pass_(strict, 300, 500)
+    keep(strict, lease, now=T0 + 500)
+    with pytest.raises(WrongState, match="kept 1 of 1 times"):
+        keep(strict, lease, now=T0 + 501)
+
+
 def test_there_is_nothing_to_keep_where_nothing_is_given_back(world: World, database: Database) -> None:
     lease = begun(world)
     with pytest.raises(WrongState, match="its pool gives none back"):

@@ -4,7 +4,7 @@ import pytest
 from sqlmodel import func, select
 
 from dure import wire
-from dure.errors import KeepsSpent
+from dure.errors import KeepsSpent, WrongState
 from scheduler import explanations
 from scheduler.store import counting, sums
 from scheduler.store.db import Database
@@ -151,6 +151,18 @@ def test_inference_without_a_rule_of_its_own_is_never_idle(strict: World) -> Non
     used.go(3 * HOUR)
     assert used.active
     assert "idle_soon" not in used.told
+
+
+def test_an_idle_lease_of_which_nobody_was_warned_need_not_be_kept(strict: World) -> None:
+    used = begun(strict)
+    used.go(HOUR // 2 - STRETCH_S)
+    with pytest.raises(WrongState, match="not about to be given back"):
+        keep(strict, used.lease, now=used.at)
+    used.go(HOUR - TICK_S)
+    keep(strict, used.lease, now=used.at)
+    used.go(HOUR, busy_ppm=900_000)
+    with pytest.raises(WrongState, match="kept 1 of 1 times"):
+        keep(strict, used.lease, now=used.at)
 
 
 def test_a_company_keeps_an_idle_lease_as_often_as_the_policy_says(strict: World) -> None:

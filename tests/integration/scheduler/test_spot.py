@@ -59,6 +59,13 @@ def test_a_reserved_ask_preempts_it_with_its_notice_and_starts_right_after_it(wo
     assert cut.stops_at == to_wire(Instant(T0 + 10 + NOTICE_S))
     assert cut.ends_at == to_wire(Instant(T0 + HOUR))
     assert world.events(lease)[-1] == ("preempting", "preempted")
+    told = wire.Preemption(
+        told_at=to_wire(Instant(T0 + 10)),
+        stops_at=to_wire(Instant(T0 + 10 + NOTICE_S)),
+        refund_gpu_seconds=16 * (HOUR - 10 - NOTICE_S),
+        decision=asked.decision.id,
+    )
+    assert (cut.preemption, world.lease(asked).preemption) == (told, None)
     detail = world.detail(lease, "preempting")
     assert detail["in_s"] == NOTICE_S
     assert detail["decision"] == asked.decision.id
@@ -66,6 +73,7 @@ def test_a_reserved_ask_preempts_it_with_its_notice_and_starts_right_after_it(wo
     world.turn(T0 + 10 + NOTICE_S + 1)
     ended = world.lease(lease)
     assert (ended.state, ended.end_cause) == ("ended", wire.EndCause.PREEMPTED)
+    assert ended.preemption == told
     world.clean(T0 + 10 + NOTICE_S + 2)
     world.turn(start)
     assert world.lease(asked).state == "active"
@@ -117,6 +125,7 @@ def test_it_runs_up_to_what_is_booked_and_goes_on_where_that_is_cancelled(world:
     booked = world.ask(16, who="globex", duration_s=HOUR, start=to_wire(Instant(T0 + 2000)))
     lease = spot(world, 16, duration_s=2 * HOUR)
     assert lease.stops_at == to_wire(Instant(T0 + 2000 - GAP_S))
+    assert lease.preemption is None, "it was told so from the first"
     assert "when they are booked" in lease.decision.detail
     world.turn(T0)
     world.cancel(booked, now=T0 + 20)

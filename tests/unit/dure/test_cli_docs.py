@@ -34,6 +34,10 @@ def test_every_command_is_there() -> None:
     assert sorted(COMMANDS) == sorted(f"dure {words}" for words in wanted)
 
 
+def test_what_a_flag_is_taken_back_by_is_said() -> None:
+    assert "[--carry-over / --no-carry-over]" in docs.markdown()
+
+
 @pytest.mark.parametrize("path", COMMANDS)
 def test_every_command_says_in_its_first_line_what_it_does(path: str) -> None:
     first = COMMANDS[path].help.splitlines()[0]

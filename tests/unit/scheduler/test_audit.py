@@ -36,4 +36,4 @@ def test_everything_in_the_list_is_done_somewhere() -> None:
 def test_a_name_says_what_is_done_to_what() -> None:
     for one in AuditAction:
         assert one.name == one.value.upper().replace(".", "_")
-        assert one.noun == one.value.split(".")[0]
+        assert ".".join(one.words) == one.value

@@ -1,7 +1,10 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from scheduler.core import explain
 from scheduler.core.book import Book
 from scheduler.core.budget import FOR_EVER, Standing, grows, lasts, left, starts
 from scheduler.core.decide import decide
@@ -10,7 +13,7 @@ from scheduler.core.growth import Bounds, NotGrown, resize
 from scheduler.core.lease import advance
 from scheduler.core.model import Ask, Cause, Code, CompanyId, Instant, Lease, LeaseId, Promise, Purpose, State, Total
 from scheduler.core.quota import Period, Quota
-from tests.builders import a_book, a_lease, an_ask, at_its_time
+from tests.builders import a_book, a_lease, a_node, a_policy, an_ask, at_its_time
 
 NOW, ACME = Instant(1000), CompanyId("acme")
 FOUR = Total(gpus=4)
@@ -88,6 +91,150 @@ def test_a_quota_that_changes_counts_what_is_booked_anew():
 def test_a_verdict_says_what_is_left_and_until_when():
     found = numbers(a_pool(periods=MONTHS), an_ask(FOUR, duration_s=76))
     assert (found["budget_left_gpu_seconds"], found["budget_ends"], found["waits_for"]) == (300, 2000, "budget")
+
+
+def in_the_way(found: dict[str, int | str]) -> tuple[object, ...]:
+    return tuple(found.get(name) for name in ("budget_left_gpu_seconds", "budget_begins", "budget_ends"))
+
+
+TERM = (a_period(2000, 4000, 800),)
+
+
+@pytest.mark.parametrize(
+    ("periods", "ask", "want", "says"),
+    [
+        pytest.param(
+            (a_period(0, 2000, 9000), a_period(2000, 4000, 800, spent=700), a_period(4000, 1 << 40, 9000)),
+            an_ask(FOUR, start=2500),
+            (100, 2000, 4000),
+            "has less left (0.03 GPU-hours from 1970-01-01T00:33:20Z until 1970-01-01T01:06:40Z)",
+            id="the next one",
+        ),
+        pytest.param(
+            (a_period(0, 2000, 800, spent=700), a_period(2000, 4000, 9000)),
+            an_ask(FOUR, start=1950),
+            (100, None, 2000),
+            "has less left (0.03 GPU-hours until 1970-01-01T00:33:20Z)",
+            id="the first of two that it lies in",
+        ),
+        pytest.param(
+            (a_period(0, 2000, 9000), a_period(2000, 4000, 800, spent=700), a_period(4000, 1 << 40, 9000)),
+            an_ask(FOUR, start=1950),
+            (100, 2000, 4000),
+            "has less left (0.03 GPU-hours from",
+            id="the second of them",
+        ),
+        pytest.param(
+            TERM, an_ask(FOUR, start=1950), (0, None, 2000), "(0 GPU-hours until 1970-01-01T00:33:20Z)", id="before all"
+        ),
+        pytest.param(
+            (a_period(0, 2000, 9000), a_period(2000, 4000, -50), a_period(4000, 1 << 40, 9000)),
+            an_ask(FOUR, start=2500),
+            (-50, 2000, 4000),
+            "(0 GPU-hours from",
+            id="one that was lowered below what is booked",
+        ),
+    ],
+)
+def test_who_waits_for_its_budget_is_told_of_the_period_that_is_in_the_way(
+    periods: tuple[Period, ...], ask: Ask, want: tuple[object, ...], says: str
+) -> None:
+    [verdict] = decide(a_pool(periods=periods), [(LeaseId("lea_new"), ask)], NOW).verdicts
+    assert verdict.code is Code.WAITS_FOR_BUDGET
+    assert in_the_way(dict(verdict.numbers)) == want
+    assert says in explain.sentence(verdict, ask)
+    refused = numbers(a_pool(periods=periods), replace(ask, queue=False))
+    assert (in_the_way(refused), refused["waits_for"]) == (want, "budget")
+
+
+def test_after_the_last_period_there_is_nothing_from_then_on() -> None:
+    taken = at_its_time(a_lease(company="bolt", starts_at=1000, duration_s=2905, n1=8, n2=8))
+    ask = an_ask(FOUR, start=3850, start_by=3950)
+    [verdict] = decide(a_pool(taken, periods=TERM), [(LeaseId("lea_new"), ask)], NOW).verdicts
+    assert (verdict.code, in_the_way(dict(verdict.numbers))) == (Code.WAITS_FOR_BUDGET, (0, 4000, None))
+    assert "has less left (0 GPU-hours from 1970-01-01T01:06:40Z on)" in explain.sentence(verdict, ask)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "left", "ahead", "want"),
+    [
+        pytest.param(16, 9000, 16, None, id="nothing is in the way"),
+        pytest.param(16, 100, 2, Code.WAITS_FOR_BUDGET, id="budget and walk-in reserve"),
+        pytest.param(6, 100, 16, Code.WAITS_FOR_BUDGET, id="budget and quota"),
+        pytest.param(6, 9000, 2, Code.WAITS_FOR_WALK_IN, id="walk-in reserve and quota"),
+        pytest.param(6, 100, 2, Code.WAITS_FOR_BUDGET, id="all of them"),
+        pytest.param(6, 9000, 16, Code.WAITS_FOR_QUOTA, id="quota alone"),
+        pytest.param(16, 9000, 2, Code.WAITS_FOR_WALK_IN, id="walk-in reserve alone"),
+    ],
+)
+def test_of_several_limits_one_that_would_have_to_change_is_named(
+    gpus: int, left: int, ahead: int, want: Code | None
+) -> None:
+    """Its company has 4 GPUs then, `gpus` at most; of 16 GPUs `ahead` more may be booked."""
+    mine = at_its_time(a_lease(starts_at=1900, duration_s=400, n1=4))
+    policy = a_policy(gap_s=0, walk_in_ppm=(12 - ahead) * 62_500 if ahead < 12 else 0, walk_in_within_s=60)
+    quota = Quota(company=ACME, gpus=gpus, periods=(a_period(0, 9000, 1600 + left),))
+    book = Book.of(policy, [a_node("n1"), a_node("n2")], [mine], {}).changed([quota])
+    [verdict] = decide(book, [(LeaseId("lea_new"), an_ask(FOUR, start=2000))], NOW).verdicts
+    assert (None if isinstance(verdict, Promise) else verdict.code) == want
+
+
+def test_limits_of_which_each_alone_leaves_a_start_and_both_together_none_name_the_first() -> None:
+    """Its budget leaves it nothing before 2000, and its GPUs at once nothing from then on."""
+    mine = at_its_time(a_lease(starts_at=2000, duration_s=4000, n1=6))
+    book = a_pool(mine, gpus=8, periods=(a_period(0, 2000, 0), a_period(2000, 9000, 90_000)))
+    assert got(book, an_ask(FOUR, start=1500, start_by=3000)) is Code.WAITS_FOR_BUDGET
+
+
+LIMITS = frozenset({"budget", "walk_in", "quota"})
+
+
+@given(
+    mine=st.tuples(st.integers(1000, 2500), st.integers(1, 16)),
+    gpus=st.integers(4, 16),
+    left=st.integers(0, 3000),
+    ahead=st.integers(0, 16),
+    start=st.integers(1000, 2200),
+    width=st.integers(0, 600),
+)
+def test_what_is_named_would_have_to_change(
+    mine: tuple[int, int], gpus: int, left: int, ahead: int, start: int, width: int
+) -> None:
+    """Without it there is a start, or it alone leaves none; where neither is so of any, any may be named."""
+    starts_at, taken = mine
+    lease = at_its_time(a_lease(starts_at=starts_at, duration_s=400, n1=min(8, taken), n2=max(0, taken - 8)))
+    ask = an_ask(FOUR, start=start, start_by=start + width)
+
+    def code(under: frozenset[str]) -> Code | None:
+        ppm = (16 - ahead) * 62_500 if "walk_in" in under else 0
+        period = a_period(1500, 9000, lease.gpus * 400 + left)
+        periods = (a_period(0, 1500, 100_000), period) if "budget" in under else ()
+        quota = Quota(company=ACME, gpus=gpus if "quota" in under else 99, periods=periods)
+        policy = a_policy(gap_s=0, walk_in_ppm=ppm, walk_in_within_s=60)
+        book = Book.of(policy, [a_node("n1"), a_node("n2")], [lease], {}).changed([quota])
+        [verdict] = decide(book, [(LeaseId("lea_new"), ask)], NOW).verdicts
+        return None if isinstance(verdict, Promise) else verdict.code
+
+    named = code(LIMITS)
+    if named is None or not named.startswith("waits_for_"):
+        return
+    limit = named.removeprefix("waits_for_")
+    if code(frozenset()) is not None:
+        assert limit == "capacity"
+        return
+    has_to = {one for one in LIMITS if code(LIMITS - {one}) is None or code(frozenset({one})) is not None}
+    assert limit in (has_to or LIMITS)
+
+
+def test_a_promise_for_later_says_which_period_it_waits_for() -> None:
+    taken = at_its_time(a_lease(company="bolt", starts_at=1000, duration_s=1100, n1=8, n2=8))
+    weeks = (a_period(0, 2000, 9000), a_period(2000, 3000, 0), a_period(3000, 9000, 9000))
+    found = numbers(a_pool(taken, periods=weeks), an_ask(FOUR))
+    assert (found["waits_for"], in_the_way(found)) == ("budget", (0, 2000, 3000))
+
+
+def test_without_waiting_for_it_the_present_period_is_told() -> None:
+    assert in_the_way(numbers(a_pool(periods=MONTHS), an_ask(Total(gpus=1)))) == (300, None, 2000)
 
 
 def test_who_cannot_be_served_from_its_budget_in_its_window_waits_for_it_or_is_refused():

@@ -57,23 +57,33 @@ DRAIN = {"id": "drn_1", "starts_at": "2026-11-24T01:00:00Z", "ends_at": "2026-11
             "drn_1 ends 24 Nov 10:30 (was 24 Nov 12:00)",
             id="each of several by what is other of it",
         ),
+        pytest.param(
+            {"gpus": 16, "longest_s": 259_200},
+            {"gpus": 8},
+            "gpus 8 (was 16), was longest 3d",
+            id="a limit that was taken away",
+        ),
+        pytest.param({"gpus": 4, "longest_s": 3600}, None, "was gpus 4, longest 1h", id="all of what was removed"),
+        pytest.param(
+            {"shares": 3, "group": None}, None, "was shares 3", id="what was removed, and not what it had not"
+        ),
     ],
 )
 def test_what_was_changed_is_said_in_a_persons_units(
-    api: Api, run: Run, before: dict[str, Any] | None, after: dict[str, Any], says: str
+    api: Api, run: Run, before: dict[str, Any] | None, after: dict[str, Any] | None, says: str
 ) -> None:
     api.on(*AUDIT, page(an_audit_entry(before=before, after=after)))
     assert f"acme/h100-80gb  {says}  " in run("audit").stdout
 
 
 def test_what_is_never_done_is_refused_with_all_that_is(api: Api, run: Run) -> None:
-    said = "quta.set is none; they are lease.ask, quota.set, or the noun alone, for example quota"
+    said = "quta.set is none; they are lease.ask, quota.set, or one of the words alone, for example quota or policy"
     error = wire.FieldError(field="action", message=said)
     api.on(*AUDIT, problem("invalid_request", 422, f"action: {said}", errors=[error]))
     found = run("audit", "--action", "quta.set")
     assert found.exit_code == 7
     assert found.stderr.startswith(
-        "error (invalid_request): --action: quta.set is none; they are lease.ask, quota.set, or the noun alone"
+        "error (invalid_request): --action: quta.set is none; they are lease.ask, quota.set, or one of the words alone"
     )
 
 

@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dure import wire
+from dure.policy_keys import POOL, PROGRAMME
 from tests.unit.dure.answers import NOW, SERVER, Api, a_policy, an_applied_policy, page, problem
 from tests.unit.dure.conftest import Run
 
@@ -133,11 +135,43 @@ def test_two_versions_are_compared(api: Api, run: Run) -> None:
     found = [line.split() for line in run("policy", "diff").stdout.splitlines()[1:]]
     assert found == [
         ["pools.h100.empty_memory", "1GiB", "0MiB"],
-        ["pools.h100.reserve", "0%", "2%"],
-        ["pools.h100.reserve_over", "0s", "1m"],
+        ["pools.h100.reserve", "none", "2%:1m"],
         ["pools.h100.seniority", "none", "1h"],
     ]
     assert [request.url.params.get("version") for request in api.seen] == [None, "8"]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "says"),
+    [
+        pytest.param({}, {"walk_in_ppm": 200_000}, ["walk_in", "none", "20%"], id="a part or none"),
+        pytest.param({}, {"spot_least_s": None}, ["spot", "10m", "none"], id="what is taken away"),
+        pytest.param({}, {"contended_ppm": 800_000}, ["contended_over", "90%", "80%"], id="a key of another name"),
+        pytest.param(
+            {"reserve_ppm": 20_000, "reserve_over_s": 60},
+            {"reserve_ppm": 30_000, "reserve_over_s": 60},
+            ["reserve", "2%", "3%"],
+            id="half of a key",
+        ),
+        pytest.param(
+            {"reserve_ppm": 20_000, "reserve_over_s": 60},
+            {"reserve_ppm": 20_000, "reserve_over_s": 3600},
+            ["reserve", "over", "1m", "over", "1h"],
+            id="the other half",
+        ),
+    ],
+)
+def test_what_changed_is_said_by_the_keys_of_the_file(
+    api: Api, run: Run, was: dict[str, Any], now: dict[str, Any], says: list[str]
+) -> None:
+    api.on(*SHOW, a_policy(9, h100=wire.PoolPolicy(**now)), a_policy(8, h100=wire.PoolPolicy(**was)))
+    [line] = run("policy", "diff").stdout.splitlines()[1:]
+    assert line.split() == [f"pools.h100.{says[0]}", *says[1:]]
+
+
+def test_every_field_of_a_policy_is_said_by_one_key() -> None:
+    for kind, keys in ((wire.PoolPolicy, POOL), (wire.ProgrammePolicy, PROGRAMME)):
+        assert sorted(field for key in keys for field in key.fields) == sorted(kind.model_fields)
 
 
 def test_a_file_and_versions_are_not_compared_at_once(run: Run, file: Path) -> None:
@@ -146,8 +180,9 @@ def test_a_file_and_versions_are_not_compared_at_once(run: Run, file: Path) -> N
 
 
 def test_the_history_says_who_when_why_and_what(api: Api, run: Run) -> None:
-    changes = an_applied_policy().changes
-    newest = wire.PolicyVersion(version=8, at=NOW, actor="admin:tok_1", reason="for June", changes=changes * 5)
+    [change] = an_applied_policy().changes
+    changes = [change.model_copy(update={"where": f"pools.{pool}.slack_ppm"}) for pool in ("h100", "a", "b", "c", "d")]
+    newest = wire.PolicyVersion(version=8, at=NOW, actor="admin:tok_1", reason="for June", changes=changes)
     api.on(*HISTORY, page(newest))
     head, line = run("policy", "history").stdout.splitlines()[:2]
     assert head.split() == ["VERSION", "AT", "WHO", "WHY", "CHANGED"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dure.policy_keys import POOL
 from tests.unit.dure.answers import Api, a_pool, page
 from tests.unit.dure.conftest import Run
 
@@ -71,6 +72,19 @@ def test_pools_are_listed_and_shown(api: Api, run: Run) -> None:
         pytest.param(["--contended", "none"], {"contended": "none"}, id="shares never count"),
         pytest.param(["--contended", "always"], {"contended": "always"}, id="shares always count"),
         pytest.param(["--half-life", "1d", "--entry", "30m"], {"half_life_s": 86_400, "entry_s": 1800}, id="how"),
+        pytest.param(["--spot", "20m"], {"spot_least_s": 1200}, id="what is lent as spot"),
+        pytest.param(["--spot", "none"], {"spot_least_s": None}, id="no spot"),
+        pytest.param(["--no-show-after", "30m"], {"no_show_after_s": 1800}, id="no-show"),
+        pytest.param(["--no-show-after", "none"], {"no_show_after_s": None}, id="no no-show"),
+        pytest.param(["--keeps", "0"], {"keeps": 0}, id="keeps"),
+        pytest.param(
+            ["--idle-after", "2h", "--idle-below", "7.5%"], {"idle_after_s": 7200, "idle_below_ppm": 75_000}, id="idle"
+        ),
+        pytest.param(
+            ["--inference-idle-after", "none", "--inference-idle-below", "1%"],
+            {"inference_idle_after_s": None, "inference_idle_below_ppm": 10_000},
+            id="idle inference",
+        ),
         pytest.param(["--seniority", "0s", "--slack", "0%"], {"seniority_s": 0, "slack_ppm": 0}, id="zeros"),
     ],
 )
@@ -108,6 +122,39 @@ def test_a_policy_that_cannot_be_names_its_option(
     result = run("pool", *command, *words)
     assert (result.exit_code, api.seen) == (2, [])
     assert says in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        pytest.param(["--spot", "5s"], "--spot: 5s is not from 1m to 1d, for example 10m, or none", id="too short"),
+        pytest.param(["--spot", "lots"], "--spot: 'lots' is not right; from 1m to 1d", id="no length"),
+        pytest.param(["--keeps", "11"], "--keeps: 11 is not a whole number from 0 to 10", id="too often"),
+        pytest.param(["--keeps", "-1"], "--keeps: '-1' is not right; a whole number from 0", id="less than never"),
+        pytest.param(["--idle-after", "5m"], "--idle-after: 5m is not from 20m to 7d", id="idle too soon"),
+        pytest.param(["--idle-below", "0%"], "--idle-below: 0% is not from 0.0001% to 100%", id="never idle"),
+        pytest.param(["--no-show-after", "2d"], "--no-show-after: 2d is not from 1m to 1d", id="no-show too late"),
+    ],
+)
+def test_what_is_lent_and_taken_back_that_cannot_be_names_its_option(
+    api: Api, run: Run, words: list[str], says: str
+) -> None:
+    result = run("pool", "policy", "p", *words)
+    assert (result.exit_code, api.seen) == (2, [])
+    assert says in result.stderr
+
+
+@pytest.mark.parametrize(("least_s", "says"), [(600, "idle for 10m are lent"), (None, "no GPUs are lent")])
+def test_a_pool_says_what_it_lends_as_spot(api: Api, run: Run, least_s: int | None, says: str) -> None:
+    api.on("GET", "/v1/pools/h100-80gb", a_pool(spot_least_s=least_s))
+    assert says in run("pool", "show", "h100-80gb").stdout
+
+
+def test_every_key_of_the_policy_file_that_says_what_is_lent_or_taken_back_is_an_option(run: Run) -> None:
+    shown = " ".join(run("pool", "policy", "--help").stdout.split())
+    for key in POOL:
+        if key.name.startswith(("spot", "no_show", "keeps", "idle", "inference")):
+            assert key.option in shown
 
 
 def test_a_policy_of_nothing_says_what_could_be_changed(api: Api, run: Run) -> None:

@@ -304,6 +304,43 @@ def test_what_an_import_revokes_is_what_was_beyond_it_when_that_was_asked(api: A
     assert [one.url.query.decode() for one in api.seen] == ["dry_run=true", f"revoke={FIRST}&revoke={SECOND}"]
 
 
+WARNING = wire.FieldError(field="budget", message="9000h/month is never reached")
+
+
+def test_limits_that_have_no_use_are_named_with_their_lines(api: Api, run: Run, file: Path) -> None:
+    api.on("PUT", ALL, an_import(a_change(warnings=[WARNING])))
+    line = next(number for number, text in enumerate(file.read_text().splitlines(), 1) if "company: acme" in text)
+    for words in ((), ("--dry-run",)):
+        shown = run("quota", "import", str(file), *words).stdout
+        assert f"warning: {file}:{line}: budget: 9000h/month is never reached" in shown
+
+
+def test_a_quota_of_which_a_limit_has_no_use_says_so(api: Api, run: Run) -> None:
+    api.on("PATCH", MINE, a_quota(warnings=[WARNING])).on("GET", LISTED, page(a_quota(warnings=[WARNING])))
+    assert "warning: budget: 9000h/month is never reached" in run(*SET, "--gpus", "8").stdout
+    assert "warning: pool h100-80gb: budget: 9000h/month is never reached" in run("quota", "show", "acme").stdout
+    api.on("GET", ALL, page()).on("PUT", ALL, an_import(a_change(None, warnings=[WARNING])))
+    shown = run(*DEFAULT, "--gpus", "4").stdout
+    assert "warning: the default in pool h100-80gb: budget: 9000h/month is never reached" in shown
+
+
+def test_of_a_default_what_cannot_be_is_said_without_a_place_in_a_list(api: Api, run: Run) -> None:
+    errors = [wire.FieldError(field="quotas.0.budget", message="nothing of 5h/week can be had")]
+    said = problem("contradictory_limits", 422, "quotas.0.budget: nothing of 5h/week can be had", errors=errors)
+    api.on("GET", ALL, page()).on("PUT", ALL, said)
+    done = run(*DEFAULT, "--gpus", "0", "--budget", "5h/week")
+    assert (done.exit_code, done.stdout) == (exits.INVALID, "")
+    assert done.stderr.startswith("error (contradictory_limits): budget: nothing of 5h/week can be had")
+
+
+def test_limits_that_contradict_each_other_are_said_at_their_line(api: Api, run: Run, file: Path) -> None:
+    errors = [wire.FieldError(field="quotas.0.budget", message="nothing of 5h/week can be had while gpus is 0")]
+    api.on("PUT", ALL, problem("contradictory_limits", 422, errors=errors))
+    done = run("quota", "import", str(file))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == f"error: {file}:3: nothing of 5h/week can be had while gpus is 0\n"
+
+
 def test_mistakes_in_a_file_are_named_by_their_lines_and_nothing_is_sent(api: Api, run: Run, file: Path) -> None:
     file.write_text("quotas:\n  - pool: h100\n    gpus: x\n  - company: acme\n    gpus: 1\n")
     done = run("quota", "import", str(file))

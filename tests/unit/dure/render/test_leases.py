@@ -1,6 +1,7 @@
 """Leases on a screen."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -141,6 +142,30 @@ def test_leases_of_several_companies_say_whose() -> None:
     view = replace(SEOUL, width=80)
     shown = text(leases.leases([a_lease(), a_lease(company="globex")], view), view).splitlines()
     assert shown[0].split() == ["LEASE", "STATE", "WHAT", "COMPANY", "STARTS"]
+
+
+def preempted(state: str, **more: Any) -> wire.Lease:
+    """Told a minute ago that it stops in an hour, of its two."""
+    told = wire.Preemption(told_at=in_s(-60), stops_at=in_s(3600), refund_gpu_seconds=57_600, decision="dec_1")
+    return a_lease(state, tier="spot", stops_at=in_s(3600), preemption=told, **more)
+
+
+def test_a_list_says_which_leases_are_spot_on_every_screen() -> None:
+    for width in (60, 200):
+        shown = text(leases.leases([a_lease("active", tier="spot"), a_lease()], replace(SEOUL, width=width)))
+        assert shown.count("2x8 h100-80gb, spot") == 1
+
+
+def test_a_preempted_lease_says_when_it_was_told_when_it_stops_and_what_is_refunded() -> None:
+    shown = " ".join(text(leases.lease(preempted("active"), replace(SEOUL, width=300))).split())
+    assert (
+        "preempted others need its GPUs: told Tue 2026-11-24 09:47:44 KST (00:47:44 UTC), 1m ago; it stops Tue" in shown
+    )
+    assert ", and 57600 GPU-seconds (16.00 GPU-hours) are refunded" in shown
+    later = replace(SEOUL, width=300, now=in_s(3700))
+    over = preempted("ended", ended_at=in_s(3600), end_cause=wire.EndCause.PREEMPTED)
+    assert "it stopped Tue 2026-11-24" in text(leases.lease(over, later))
+    assert "preempted " not in text(leases.lease(a_lease("active", tier="spot"), SEOUL))
 
 
 def test_no_leases_is_a_sentence() -> None:
