@@ -23,12 +23,13 @@ ROUNDED = 4
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fair:
     """What a pool's book knows of shares. `parts` has what each company is entitled to of it, in billionths; it is empty
-    where nothing is ever contended.
+    where nothing is ever contended. `excess` is that of the uses.
     """
 
     shares: Mapping[CompanyId, Share]
     groups: Mapping[str, Group]
     uses: Uses
+    excess: Mapping[CompanyId, int]
     parts: Mapping[CompanyId, int]
 
     def put(self, item: Share | Group | Uses) -> "Fair":
@@ -41,7 +42,7 @@ class Fair:
                 others = {name: one for name, one in self.groups.items() if name != item.name}
                 return replace(self, groups=others | ({item.name: item} if item.shares else {}))
             case Uses():
-                return replace(self, uses=item)
+                return replace(self, uses=item, excess=item.excess())
 
     def parted(self, policy: Policy, quotas: Mapping[CompanyId, Quota]) -> "Fair":
         """With the parts that follow from all of it."""
@@ -60,7 +61,7 @@ class Fair:
         return pool_gpus * (self.parts.get(company, 0) + ROUNDED) // WHOLE
 
 
-UNSHARED = Fair(shares={}, groups={}, uses=UNCOUNTED, parts={})
+UNSHARED = Fair(shares={}, groups={}, uses=UNCOUNTED, excess={}, parts={})
 
 
 @dataclass(slots=True)
@@ -68,7 +69,6 @@ class Ranks:
     """How far each company is beyond what it was entitled to, by its part: who has the lowest is served first."""
 
     fair: Fair
-    excess: Mapping[CompanyId, int]
     entered: Counter[CompanyId]
     """GPU-seconds that were granted and are not counted yet."""
     entry_s: int
@@ -79,7 +79,7 @@ class Ranks:
         for lease in leases:
             if lease.state in HOLDING and (entry_s := _entry_s(lease, policy.entry_s, now)) > 0:
                 entered[lease.company] += lease.gpus * entry_s
-        return cls(fair, fair.uses.excess(), entered, policy.entry_s)
+        return cls(fair, entered, policy.entry_s)
 
     def grant(self, company: CompanyId, gpus: int, duration_s: int) -> None:
         """Counts what was granted just now."""
@@ -87,7 +87,7 @@ class Ranks:
 
     def beyond(self, company: CompanyId) -> int:
         """GPU-seconds beyond what the company was entitled to; below zero where it is owed some."""
-        return self.excess.get(company, 0) + self.entered[company]
+        return self.fair.excess.get(company, 0) + self.entered[company]
 
     def rank(self, company: CompanyId) -> int:
         """By its part: GPU-seconds for each whole pool that it would be entitled to; the lowest comes first."""
