@@ -8,6 +8,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from scheduler.core import reserve, walk_in
 from scheduler.core.budget import Standing
 from scheduler.core.codec import Item
@@ -136,8 +139,10 @@ class Draft:
             self.waiting.drop(lease)
         return lease
 
-    def lendable(self, steps: int) -> Profiles:
-        """The calendar's free GPUs for who lends what leases have, or books it again: their rows have it as before."""
+    def lendable(self, steps: NDArray[np.int64]) -> Profiles:
+        """The calendar's free GPUs, with room for so many more steps in each row, for who lends what leases have, or books
+        it again: their rows have it as before.
+        """
         self._own()
         self._free_at = None
         self.free.widen(steps)

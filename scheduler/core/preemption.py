@@ -224,13 +224,13 @@ class Yielding:
 
     @property
     def _free(self) -> Profiles:
-        return self.draft.lendable(2 * self._steps)
+        return self.draft.lendable(self._steps)
 
     @cached_property
-    def _steps(self) -> int:
-        """The most spans that any row has."""
+    def _steps(self) -> NDArray[np.int64]:
+        """How many steps more what they lend may need of each row."""
         spans, _ = self._spans
-        return int(np.bincount(spans[:, 0]).max()) if spans.size else 0
+        return 2 * np.bincount(spans[:, 0], minlength=len(self.draft.rows))
 
     @cached_property
     def _spans(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

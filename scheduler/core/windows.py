@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scheduler.core.book import Draft
 from scheduler.core.budget import Standing
@@ -138,10 +137,7 @@ class Windows:
         rows = [self.draft.account(self.ask.company)]
         if self.draft.policy.walk_in_ppm:
             rows.append(AHEAD)
-        columns: NDArray[np.int64] = np.arange(free.times.shape[1], dtype=np.int64)
-        used: NDArray[np.bool_] = np.less(columns[None, :], free.lengths[:, None])
-        limited = [limits.times[row, : limits.lengths[row]] for row in rows]
-        times = np.unique(np.concatenate([free.times[used], *limited]))
+        times = np.union1d(free.instants(), limits.instants(rows))
         inside = times[(times > self.lo) & (times <= self.last(self.ask.shape, self.ask.duration_s))]
         return inside[:: max(1, -(-inside.size // TRIED))].tolist()
 

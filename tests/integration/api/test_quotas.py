@@ -217,7 +217,11 @@ def test_what_is_revoked_is_cancelled_with_that_cause_refunded_told_and_in_the_a
     assert (entries[0]["kind"], entries[0]["gpu_seconds"], entries[0]["cause"]) == ("refund", 800, "revoked")
     assert site.get("admin", "/v1/ledger/verify").json()["faults"] == []
     [act] = site.get("auditor", "/v1/audit?action=lease.revoke").json()["items"]
-    assert (act["subject"], act["reason"], act["after"]) == (second, "half is spent", {"state": "cancelled", "limit": "gpus"})
+    assert (act["subject"], act["reason"], act["after"]) == (
+        second,
+        "half is spent",
+        {"state": "cancelled", "limit": "gpus"},
+    )
     [set_, *_] = site.get("auditor", "/v1/audit?action=quota.set").json()["items"]
     assert (set_["subject"], set_["reason"], set_["before"]["gpus"], set_["after"]["gpus"]) == (
         "acme/h100",
