@@ -50,7 +50,6 @@ class Draft:
         self._leases: dict[LeaseId, Lease] = {}
         self._reserved: set[LeaseId] = set()
         self._spots: set[LeaseId] = set()
-        self._accounts: dict[CompanyId, int] = {}
         self._standings: dict[CompanyId, Standing] = {}
         self._free_at: tuple[int, int] | None = None
         self.touched: set[LeaseId] = set()
@@ -224,7 +223,8 @@ class Draft:
         row = self.accounts.get(company)
         if row is None:
             self._own()
-            row = self._accounts[company] = self.limits.append(self.limit(company))
+            row = self.limits.append(self.limit(company))
+            self.accounts = {**self.accounts, company: row}
         return row
 
     def reserve(self, duration_s: int, gpus: int) -> int:
@@ -248,7 +248,6 @@ class Draft:
         self.leases = self._leases = dict(self.leases)
         self.reserved = self._reserved = set(self.reserved)
         self.spots = self._spots = set(self.spots)
-        self.accounts = self._accounts = dict(self.accounts)
         self.standings = self._standings = dict(self.standings)
 
     def _book_on_calendar(self, lease: Lease, sign: int) -> None:

@@ -11,6 +11,9 @@ from scheduler.core.steps import Steps
 _ROOM = 2
 """Steps that a row has room for at least, beside those that it has: what one more booking may need."""
 
+_SPARE = 256
+"""Steps behind the last row: room for rows that are full and for new ones."""
+
 _Ints = NDArray[np.int64]
 
 
@@ -23,16 +26,16 @@ class Profiles:
 
     __slots__ = ("_used", "extents", "times", "values")
 
-    def __init__(self, times: _Ints, values: NDArray[np.int32], extents: _Ints) -> None:
+    def __init__(self, times: _Ints, values: NDArray[np.int32], extents: _Ints, used: int) -> None:
         self.times, self.values, self.extents = times, values, extents
-        self._used = times.size
+        self._used = used
 
     @classmethod
     def flat(cls, bases: Sequence[int]) -> "Profiles":
         """A row for each base, which it holds for all time."""
         begins = np.arange(len(bases), dtype=np.int64)
         extents = np.stack([begins, begins + 1, begins + 1], axis=1)
-        return cls(np.zeros(len(bases), np.int64), np.array(bases, np.int32), extents).copy()
+        return cls(np.zeros(len(bases), np.int64), np.array(bases, np.int32), extents, len(bases)).copy()
 
     @property
     def arrays(self) -> tuple[_Ints, NDArray[np.int32], _Ints]:
@@ -43,7 +46,7 @@ class Profiles:
 
     def copy(self) -> "Profiles":
         """With a little room in every row."""
-        return Profiles(*rows.packed(*self.arrays, self._counts // 4 + _ROOM))
+        return Profiles(*rows.packed(*self.arrays, self._counts // 4 + _ROOM, _SPARE))
 
     def steps(self, row: int) -> Steps:
         """One row as a value."""
@@ -72,8 +75,7 @@ class Profiles:
     def widen(self, more: _Ints) -> None:
         """Makes room for so many more steps in each row."""
         if (self.extents[:, rows.END] + more > self.extents[:, rows.ROOM]).any():
-            self.times, self.values, self.extents = rows.packed(*self.arrays, 2 * more + _ROOM)
-            self._used = self.times.size
+            self.times, self.values, self.extents, self._used = rows.packed(*self.arrays, 2 * more + _ROOM, _SPARE)
 
     def shift(self, row: int, amount: int) -> None:
         """Adds `amount` for all time."""

@@ -109,9 +109,11 @@ def forget(times, values, extents, before):
 
 
 @compiled
-def packed(times, values, extents, room):
-    """All rows in arrays of their own, one after the other, each with room for so many steps more than it has."""
-    most = 0
+def packed(times, values, extents, room, spare):
+    """All rows in arrays of their own, one after the other, each with room for so many steps more than it has; and how many
+    steps that takes, after which there are so many to spare.
+    """
+    most = spare
     for row in range(len(extents)):
         most += extents[row, END] - extents[row, BEGIN] + room[row]
     instants, amounts, at = np.empty(most, np.int64), np.empty(most, np.int32), np.empty_like(extents)
@@ -124,7 +126,7 @@ def packed(times, values, extents, room):
         at[row, BEGIN], at[row, END] = begin, begin + count
         begin += count + room[row]
         at[row, ROOM] = begin
-    return instants, amounts, at
+    return instants, amounts, at, begin
 
 
 @compiled
