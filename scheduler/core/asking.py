@@ -90,7 +90,7 @@ class Case:
 
     @property
     def standing(self) -> Standing:
-        return self.draft.standings.get(self.ask.company) or Standing()
+        return self.draft.standing(self.ask.company) or Standing()
 
     def obstacle(self) -> Obstacle:
         """What alone keeps the ask out of its window; capacity where several do."""

@@ -174,6 +174,10 @@ class Book:
         found = self.quotas.get(company)
         return 0 if found is None else found.gpus
 
+    def standing(self, company: CompanyId) -> Standing | None:
+        """What the company's leases come to, where its quota limits that."""
+        return self.standings.get(company)
+
     def left(self, company: CompanyId) -> Steps:
         """What the company's quota leaves over time; below zero where it was lowered under what is held already."""
         row = self.accounts.get(company)

@@ -82,7 +82,7 @@ class Windows:
             last = min(last, self.ask.start_by)
         if (quota := self.draft.quotas.get(company)) is None:
             return last
-        standing = self.draft.standings.get(company, Standing())
+        standing = self.draft.standing(company) or Standing()
         return min(last, quota.last_start(self.now, standing.ahead_gpu_seconds + shape.gpus * duration_s))
 
     def first(self, shape: Shape, duration_s: int, lo: int = 0, by: int = FOR_EVER) -> Instant | None:
