@@ -16,9 +16,9 @@ from bench.figures import median, percentile, times
 from bench.fleet import ADMIN, GPUS_PER_NODE, POOL
 from bench.load import took
 from bench.results import Result, Row
-from bench.worlds import Size, World, book, make
+from bench.worlds import GPUS, Size, World, book, make
 from dure import wire
-from scheduler import endings, policies
+from scheduler import amend, endings, policies, searching
 from scheduler.core.model import CompanyId
 from scheduler.core.shares import Use, Uses
 from scheduler.service import Request
@@ -99,6 +99,9 @@ def _calls(worlds: Sequence[World], pairs: int) -> Iterator[Call]:
     yield Call(what="quote, of the newest book", do=lambda world, number: _quote_on(world, asks[number], number))
     yield Call(what="quote", do=lambda world, number: _quote(world, asks[number], number))
     yield Call(what="promise", do=lambda world, number: [_ask(world, asks[number], number)])
+    yield Call(what="refusal", do=lambda world, number: _refused(world, asks[number], number))
+    yield Call(what="search of offers", do=lambda world, number: _search(world, asks[number], number))
+    yield Call(what="promise and extension", do=lambda world, number: [_extended(world, asks[number], number)])
     burst = f"{BURST} promises, {THREADS} at once"
     yield Call(what=burst, do=lambda world, number: _burst(world, asks, number), every=20)
     yield Call(what="what is due", do=lambda world, _: _due(world), every=10)
@@ -137,6 +140,29 @@ def _quote(world: World, ask: wire.Ask, number: int, among: int | None = None) -
 def _ask(world: World, ask: wire.Ask, number: int, among: int | None = None) -> Lease:
     with world.db.begin() as session:
         return world.service.ask(session, ask, actor=world.actor(number, among), now=world.clock.now())
+
+
+def _refused(world: World, ask: wire.Ask, number: int) -> None:
+    """All nodes at once, by a time at which some are held."""
+    shape, by = wire.Shape(nodes=GPUS // GPUS_PER_NODE, gpus_per_node=GPUS_PER_NODE), ask.start
+    _ask(world, ask.model_copy(update={"shape": shape, "start_by": by, "queue": False}), number)
+
+
+def _search(world: World, ask: wire.Ask, number: int) -> None:
+    body = wire.OfferSearch(pools=[POOL], shape=ask.shape, duration_s=ask.duration_s, start=ask.start)
+    with world.db.snapshot() as session:
+        seen = searching.seen(world.service, session, body, actor=world.actor(number), now=world.clock.now())
+    found = searching.search(seen)
+    with world.db.begin() as session:
+        searching.keep(session, body, found)
+
+
+def _extended(world: World, ask: wire.Ask, number: int) -> Lease:
+    lease = _ask(world, ask, number)
+    with world.db.begin() as session:
+        by, now = wire.Extend(by_s=HOUR_S, partly=True), world.clock.now()
+        amend.extended(world.service, session, lease.id, by, actor=world.actor(number), now=now)
+    return lease
 
 
 def _burst(world: World, asks: Sequence[wire.Ask], number: int) -> Sequence[Lease]:
