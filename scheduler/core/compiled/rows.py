@@ -141,18 +141,58 @@ def lend(times, values, extents, spans, first, order, sign):
 
 
 @compiled
+def _free_for(times, values, extents, spans, begin, end):
+    """Whether the rows of these spans have all of them."""
+    for i in range(begin, end):
+        if spans[i, 1] < spans[i, 2] and not holds(
+            times, values, extents, spans[i, 0], spans[i, 3], spans[i, 1], spans[i, 2]
+        ):
+            return False
+    return True
+
+
+@compiled
 def book(times, values, extents, spans, first, order, booked):
     """Takes away the spans of each of these, one after the other, whose rows have them all; marks those in `booked`."""
     for place in range(order.size):
         k = order[place]
-        there = True
-        for i in range(first[k], first[k + 1]):
-            if spans[i, 1] < spans[i, 2] and not holds(
-                times, values, extents, spans[i, 0], spans[i, 3], spans[i, 1], spans[i, 2]
-            ):
-                there = False
-                break
-        if there:
+        if _free_for(times, values, extents, spans, first[k], first[k + 1]):
             for i in range(first[k], first[k + 1]):
                 add(times, values, extents, spans[i, 0], spans[i, 1], spans[i, 2], -spans[i, 3])
             booked[place] = True
+
+
+@compiled
+def _counted(low, level):
+    """What a row that has `low` is of the room for a gang of `level` on a node; for a total, which has no level, all of it."""
+    if level == 0:
+        return max(np.int64(low), 0)
+    return np.int64(low >= level)
+
+
+@compiled
+def book_beside(times, values, extents, open_, spans, first, order, booked, level, wanted, start, end):
+    """The same, but of each only if a box that is to have the open rows over `[start, end)` has its room then too: `wanted`
+    rows of `level` each, or without a level so much of all together.
+    """
+    room = np.int64(0)
+    for row in range(len(extents)):
+        if open_[row]:
+            room += _counted(least(times, values, extents, row, start, end), level)
+    for place in range(order.size):
+        k = order[place]
+        if not _free_for(times, values, extents, spans, first[k], first[k + 1]):
+            continue
+        had = room
+        for i in range(first[k], first[k + 1]):
+            row = spans[i, 0]
+            before = least(times, values, extents, row, start, end)
+            add(times, values, extents, row, spans[i, 1], spans[i, 2], -spans[i, 3])
+            if open_[row]:
+                room += _counted(least(times, values, extents, row, start, end), level) - _counted(before, level)
+        if room >= wanted:
+            booked[place] = True
+            continue
+        room = had
+        for i in range(first[k], first[k + 1]):
+            add(times, values, extents, spans[i, 0], spans[i, 1], spans[i, 2], spans[i, 3])
