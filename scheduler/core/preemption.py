@@ -7,6 +7,7 @@ and as little work as possible.
 """
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -95,13 +96,35 @@ def sparing(plane: Plane, shape: Shape, start: int, end: int) -> Generator[None]
         yielding.lend(spared)
 
 
-def borrowers(draft: Draft, now: Instant) -> Ranks:
-    """How far each company will be over its share by the end of the policy's `entry_s`, if what it holds goes on."""
-    ranks = Ranks.of(draft.fair, (), draft.policy, now)
-    for lease in draft.leases.values():
-        if _goes_on(lease, now):
-            ranks.grant(lease.company, lease.gpus, draft.policy.entry_s)
-    return ranks
+class Borrowers:
+    """How far each company will be over its share by the end of the policy's `entry_s`, if what it holds goes on.
+
+    Of a draft that changes meanwhile: what was touched is counted again, and nothing else.
+    """
+
+    def __init__(self, draft: Draft, now: Instant) -> None:
+        self._draft, self._now = draft, now
+        self._counted, self._gpus = dict(draft.leases), Counter[CompanyId]()
+        for lease in self._counted.values():
+            self._count(lease, 1)
+
+    def ranks(self) -> Ranks:
+        """As the draft is."""
+        for lease_id in self._draft.touched:
+            before, after = self._counted.pop(lease_id, None), self._draft.leases.get(lease_id)
+            if before is not after:
+                self._count(before, -1)
+                self._count(after, 1)
+            if after is not None:
+                self._counted[lease_id] = after
+        ranks, entry_s = Ranks.of(self._draft.fair, (), self._draft.policy, self._now), self._draft.policy.entry_s
+        for company, gpus in self._gpus.items():
+            ranks.grant(company, gpus, entry_s)
+        return ranks
+
+    def _count(self, lease: Lease | None, sign: int) -> None:
+        if lease is not None and _goes_on(lease, self._now):
+            self._gpus[lease.company] += sign * lease.gpus
 
 
 def _goes_on(lease: Lease, now: Instant) -> bool:
@@ -240,7 +263,7 @@ class Yielding:
 
     @cached_property
     def _ranks(self) -> Ranks:
-        return borrowers(self.draft, self.now)
+        return Borrowers(self.draft, self.now).ranks()
 
     @cached_property
     def _over(self) -> tuple[list[int], _Some]:
