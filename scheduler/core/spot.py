@@ -5,7 +5,7 @@ more over their share (`scheduler.core.reclaim`), once the notice of these is ov
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -97,15 +97,18 @@ def served(draft: Draft, queue: Queue, now: Instant) -> Iterator[tuple[LeaseId, 
     """
     if not queue:
         return
-    waiting: Queue = queue
     granted, over = True, Borrowers(draft, now)
-    while waiting and granted:
-        found = dict(_round(draft, waiting, now, over))
+    while queue and granted:
+        found = dict(_round(draft, queue, now, over))
         granted = any(isinstance(one, Promise) for one in found.values())
         for lease_id, one in found.items():
             if isinstance(one, Promise) or not granted:
                 yield lease_id, one
-        waiting = [one for one in waiting if not isinstance(found[one[0]], Promise)]
+        queue = _left(queue, found)
+
+
+def _left(queue: Queue, found: Mapping[LeaseId, Verdict]) -> Queue:
+    return [one for one in queue if not isinstance(found[one[0]], Promise)]
 
 
 def _round(draft: Draft, queue: Queue, now: Instant, over: Borrowers) -> Iterator[tuple[LeaseId, Verdict]]:
