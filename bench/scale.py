@@ -1,9 +1,11 @@
 """What a thousand companies and a year behind them cost a decision: the same calls on pools that are alike otherwise.
 
 Every call is made on each world in turn, and who is first goes round: so whatever else the machine does falls on all of
-them. A world's figure is its median; `x` is how many times the first world's it is.
+them. A world's figure is its median; `x` is how many times the first world's it is. What is ours is the time on a processor
+of this process alone, without PostgreSQL: it says the same however busy the machine is.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -67,22 +69,26 @@ def measure(*, history: int, companies: int, pairs: int) -> Result:
 
 def compared(call: Call, worlds: Sequence[World], pairs: int) -> Iterator[Row]:
     """A row for each world."""
-    load, each = machine.load(), [list[float]() for _ in worlds]
+    load, each, ours = machine.load(), [list[float]() for _ in worlds], [list[float]() for _ in worlds]
     for number in range(max(3, pairs // call.every)):
         for place in range(len(worlds)):
             which = (number + place) % len(worlds)
+            began = time.process_time()
             found, seconds = took(partial(call.do, worlds[which], number))
+            ours[which].append((time.process_time() - began) * 1000)
             each[which].append(seconds * 1000)
             _cancel(worlds[which], found or ())
-    for world, ms in zip(worlds, each, strict=True):
+    for world, ms, processor_ms in zip(worlds, each, ours, strict=True):
         yield {
             "what": call.what,
             "companies": world.size.name,
             "x": times(median(ms), median(each[0])),
             "x p10": times(percentile(ms, 10), percentile(each[0], 10)),
+            "x ours": times(median(processor_ms), median(ours[0])),
             "p10 ms": percentile(ms, 10),
             "p50 ms": median(ms),
             "p90 ms": percentile(ms, 90),
+            "ours p50 ms": median(processor_ms),
             "calls": len(ms),
             "load": load,
         }
