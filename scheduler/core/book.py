@@ -20,6 +20,7 @@ from scheduler.core.fragmentation import UNSEEN, Mix
 from scheduler.core.model import CompanyId, Drain, Lease, LeaseId, Node, NodeId, Policy
 from scheduler.core.profiles import Profiles
 from scheduler.core.quota import Quota
+from scheduler.core.shares import Group, Share, Uses
 from scheduler.core.steps import Steps
 from scheduler.core.tally import Sum, Tally
 from scheduler.core.waiting import Waiting
@@ -77,7 +78,7 @@ class Book:
         quotas: Mapping[CompanyId, int | Quota] | None = None,
         drains: Iterable[Drain] = (),
         mix: Mix = UNSEEN,
-        fair: Iterable[Item] = (),
+        fair: Iterable[Share | Group | Uses] = (),
     ) -> "Book":
         """A quota that is a number is of so many GPUs at once, and of nothing else; `fair` is shares, groups and uses."""
         known = {node.id: node for node in sorted(nodes, key=lambda node: node.id)}
@@ -109,8 +110,7 @@ class Book:
         )
         draft = Draft(book)
         draft.put_mix(mix)
-        for item in fair:
-            draft.apply(item)
+        draft.fair = draft.fair.put(fair)
         for company, quota in (quotas or {}).items():
             draft.set_quota(Quota(company=company, gpus=quota) if isinstance(quota, int) else quota)
         for drain in drains:

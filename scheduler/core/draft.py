@@ -106,7 +106,7 @@ class Draft:
             case Mix():
                 self.put_mix(item)
             case Share() | Group() | Uses():
-                self.fair = self.fair.put(item)
+                self.fair = self.fair.put([item])
             case Policy():
                 raise ValueError("a policy is not applied to a draft")
 

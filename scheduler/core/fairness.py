@@ -9,8 +9,8 @@ company in one second stands behind the others already. Where the policy's conte
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from scheduler.core.codec import Item
 from scheduler.core.contention import NONE
 from scheduler.core.model import CompanyId, Instant, Lease, Policy, State
 from scheduler.core.quota import HOLDING, Quota
@@ -32,24 +32,24 @@ class Fair:
     excess: Mapping[CompanyId, int]
     parts: Mapping[CompanyId, int]
 
-    def put(self, item: Share | Group | Uses) -> "Fair":
-        """With the item instead of what it is about; a company or group without shares is forgotten."""
-        match item:
-            case Share():
-                rest = {company: one for company, one in self.shares.items() if company != item.company}
-                return replace(self, shares=rest | ({item.company: item} if item.shares else {}))
-            case Group():
-                others = {name: one for name, one in self.groups.items() if name != item.name}
-                return replace(self, groups=others | ({item.name: item} if item.shares else {}))
-            case Uses():
-                return replace(self, uses=item, excess=item.excess())
+    def put(self, items: Iterable[Share | Group | Uses]) -> "Fair":
+        """With each item, in their order, instead of what it is about; a company or group without shares is forgotten."""
+        found = list(items)
+        uses = next((one for one in reversed(found) if isinstance(one, Uses)), self.uses)
+        return replace(
+            self,
+            shares=_with(self.shares, {one.company: one for one in found if isinstance(one, Share)}),
+            groups=_with(self.groups, {one.name: one for one in found if isinstance(one, Group)}),
+            uses=uses,
+            excess=self.excess if uses is self.uses else uses.excess(),
+        )
 
     def parted(self, policy: Policy, quotas: Mapping[CompanyId, Quota]) -> "Fair":
         """With the parts that follow from all of it."""
         found = {} if policy.contended == NONE else parts(self.shares, self.groups, quotas)
         return self if found == self.parts else replace(self, parts=found)
 
-    def items(self) -> Iterable[Item]:
+    def items(self) -> Iterable[Share | Group | Uses]:
         """What it was made of."""
         yield from self.shares.values()
         yield from self.groups.values()
@@ -59,6 +59,16 @@ class Fair:
     def gpus(self, company: CompanyId, pool_gpus: int) -> int:
         """The company's share of so many GPUs."""
         return pool_gpus * (self.parts.get(company, 0) + ROUNDED) // WHOLE
+
+
+N = TypeVar("N", bound=str)
+S = TypeVar("S", Share, Group)
+
+
+def _with(known: Mapping[N, S], changed: Mapping[N, S]) -> Mapping[N, S]:
+    if not changed:
+        return known
+    return {name: one for name, one in {**known, **changed}.items() if one.shares}
 
 
 UNSHARED = Fair(shares={}, groups={}, uses=UNCOUNTED, excess={}, parts={})
