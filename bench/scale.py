@@ -1,9 +1,11 @@
 """What a thousand companies and a year behind them cost a decision: the same calls on pools that are alike otherwise.
 
 Every call is made on each world in turn, and who is first goes round: so whatever else the machine does falls on all of
-them. A world's figure is its median; `x` is how many times the first world's it is.
+them. A world's figure is its median; `x` is how many times the first world's it is. What is ours is the time on a processor
+of this process alone, without PostgreSQL: it says the same however busy the machine is.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -16,9 +18,9 @@ from bench.figures import median, percentile, times
 from bench.fleet import ADMIN, GPUS_PER_NODE, POOL
 from bench.load import took
 from bench.results import Result, Row
-from bench.worlds import Size, World, book, make
+from bench.worlds import GPUS, Size, World, book, make
 from dure import wire
-from scheduler import endings, policies
+from scheduler import amend, endings, policies, searching
 from scheduler.core.model import CompanyId
 from scheduler.core.shares import Use, Uses
 from scheduler.service import Request
@@ -67,22 +69,26 @@ def measure(*, history: int, companies: int, pairs: int) -> Result:
 
 def compared(call: Call, worlds: Sequence[World], pairs: int) -> Iterator[Row]:
     """A row for each world."""
-    load, each = machine.load(), [list[float]() for _ in worlds]
+    load, each, ours = machine.load(), [list[float]() for _ in worlds], [list[float]() for _ in worlds]
     for number in range(max(3, pairs // call.every)):
         for place in range(len(worlds)):
             which = (number + place) % len(worlds)
+            began = time.process_time()
             found, seconds = took(partial(call.do, worlds[which], number))
+            ours[which].append((time.process_time() - began) * 1000)
             each[which].append(seconds * 1000)
             _cancel(worlds[which], found or ())
-    for world, ms in zip(worlds, each, strict=True):
+    for world, ms, processor_ms in zip(worlds, each, ours, strict=True):
         yield {
             "what": call.what,
             "companies": world.size.name,
             "x": times(median(ms), median(each[0])),
             "x p10": times(percentile(ms, 10), percentile(each[0], 10)),
+            "x ours": times(median(processor_ms), median(ours[0])),
             "p10 ms": percentile(ms, 10),
             "p50 ms": median(ms),
             "p90 ms": percentile(ms, 90),
+            "ours p50 ms": median(processor_ms),
             "calls": len(ms),
             "load": load,
         }
@@ -99,6 +105,9 @@ def _calls(worlds: Sequence[World], pairs: int) -> Iterator[Call]:
     yield Call(what="quote, of the newest book", do=lambda world, number: _quote_on(world, asks[number], number))
     yield Call(what="quote", do=lambda world, number: _quote(world, asks[number], number))
     yield Call(what="promise", do=lambda world, number: [_ask(world, asks[number], number)])
+    yield Call(what="refusal", do=lambda world, number: _refused(world, asks[number], number))
+    yield Call(what="search of offers", do=lambda world, number: _search(world, asks[number], number))
+    yield Call(what="promise and extension", do=lambda world, number: [_extended(world, asks[number], number)])
     burst = f"{BURST} promises, {THREADS} at once"
     yield Call(what=burst, do=lambda world, number: _burst(world, asks, number), every=20)
     yield Call(what="what is due", do=lambda world, _: _due(world), every=10)
@@ -137,6 +146,29 @@ def _quote(world: World, ask: wire.Ask, number: int, among: int | None = None) -
 def _ask(world: World, ask: wire.Ask, number: int, among: int | None = None) -> Lease:
     with world.db.begin() as session:
         return world.service.ask(session, ask, actor=world.actor(number, among), now=world.clock.now())
+
+
+def _refused(world: World, ask: wire.Ask, number: int) -> None:
+    """All nodes at once, by a time at which some are held."""
+    shape, by = wire.Shape(nodes=GPUS // GPUS_PER_NODE, gpus_per_node=GPUS_PER_NODE), ask.start
+    _ask(world, ask.model_copy(update={"shape": shape, "start_by": by, "queue": False}), number)
+
+
+def _search(world: World, ask: wire.Ask, number: int) -> None:
+    body = wire.OfferSearch(pools=[POOL], shape=ask.shape, duration_s=ask.duration_s, start=ask.start)
+    with world.db.snapshot() as session:
+        seen = searching.seen(world.service, session, body, actor=world.actor(number), now=world.clock.now())
+    found = searching.search(seen)
+    with world.db.begin() as session:
+        searching.keep(session, body, found)
+
+
+def _extended(world: World, ask: wire.Ask, number: int) -> Lease:
+    lease = _ask(world, ask, number)
+    with world.db.begin() as session:
+        by, now = wire.Extend(by_s=HOUR_S, partly=True), world.clock.now()
+        amend.extended(world.service, session, lease.id, by, actor=world.actor(number), now=now)
+    return lease
 
 
 def _burst(world: World, asks: Sequence[wire.Ask], number: int) -> Sequence[Lease]:

@@ -91,7 +91,7 @@ class Case:
 
     @property
     def standing(self) -> Standing:
-        return self.draft.standings.get(self.ask.company) or Standing()
+        return self.draft.standing(self.ask.company) or Standing()
 
     def obstacle(self) -> Obstacle:
         """What would have to change for the ask to have a start in its window: a limit without which it has one, or else one

@@ -20,6 +20,7 @@ from scheduler.core.fragmentation import UNSEEN, Mix
 from scheduler.core.model import CompanyId, Drain, Lease, LeaseId, Node, NodeId, Policy
 from scheduler.core.profiles import Profiles
 from scheduler.core.quota import Quota
+from scheduler.core.shares import Group, Share, Uses
 from scheduler.core.steps import Steps
 from scheduler.core.tally import Sum, Tally
 from scheduler.core.waiting import Waiting
@@ -77,7 +78,7 @@ class Book:
         quotas: Mapping[CompanyId, int | Quota] | None = None,
         drains: Iterable[Drain] = (),
         mix: Mix = UNSEEN,
-        fair: Iterable[Item] = (),
+        fair: Iterable[Share | Group | Uses] = (),
     ) -> "Book":
         """A quota that is a number is of so many GPUs at once, and of nothing else; `fair` is shares, groups and uses."""
         known = {node.id: node for node in sorted(nodes, key=lambda node: node.id)}
@@ -109,8 +110,7 @@ class Book:
         )
         draft = Draft(book)
         draft.put_mix(mix)
-        for item in fair:
-            draft.apply(item)
+        draft.fair = draft.fair.put(fair)
         for company, quota in (quotas or {}).items():
             draft.set_quota(Quota(company=company, gpus=quota) if isinstance(quota, int) else quota)
         for drain in drains:
@@ -173,6 +173,10 @@ class Book:
         """GPUs that the company may hold at once; 0 where nobody set a quota."""
         found = self.quotas.get(company)
         return 0 if found is None else found.gpus
+
+    def standing(self, company: CompanyId) -> Standing | None:
+        """What the company's leases come to, where its quota limits that."""
+        return self.standings.get(company)
 
     def left(self, company: CompanyId) -> Steps:
         """What the company's quota leaves over time; below zero where it was lowered under what is held already."""

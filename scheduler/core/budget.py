@@ -4,8 +4,10 @@ A budget is no row of the calendar: what a box takes of a period depends on wher
 starts at which a box of that size takes no more of any period than is left of it, and only these are looked at.
 """
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from scheduler.core.charge import box, within
 from scheduler.core.model import Lease, State
@@ -33,20 +35,21 @@ class Standing:
 
     def changed(self, quota: Quota, lease: Lease, sign: int) -> "Standing":
         """With the lease, or without it where `sign` is -1."""
-        waits = lease.state is State.SCHEDULED
+        waits, booked = lease.state is State.SCHEDULED, list(self.booked)
+        for place in _met(quota.periods, lease):
+            period = quota.periods[place]
+            booked[place] += sign * within(lease, period.begins_at, period.ends_at)
         return Standing(
-            booked=tuple(
-                had + sign * within(lease, period.begins_at, period.ends_at) if _meets(lease, period) else had
-                for had, period in zip(self.booked, quota.periods, strict=True)
-            ),
+            booked=tuple(booked),
             ahead_gpu_seconds=self.ahead_gpu_seconds + (sign * box(lease) if waits else 0),
             waiting=self.waiting + (sign if waits else 0),
         )
 
 
-def _meets(lease: Lease, period: Period) -> bool:
-    """Whether its box has a part in the period, which few of a company's periods have."""
-    return period.begins_at < (lease.ends_at or 0) and period.ends_at > (lease.starts_at or 0)
+def _met(periods: Sequence[Period], lease: Lease) -> range:
+    """The places of the periods that its box has a part in: a few of many."""
+    first = bisect_right(periods, lease.starts_at or 0, key=attrgetter("ends_at"))
+    return range(first, bisect_left(periods, lease.ends_at or 0, first, key=attrgetter("begins_at")))
 
 
 def left(quota: Quota, standing: Standing) -> Iterator[tuple[int, int, int]]:
@@ -54,19 +57,19 @@ def left(quota: Quota, standing: Standing) -> Iterator[tuple[int, int, int]]:
 
     Before, between and after them there is nothing.
     """
-    booked = iter(standing.booked)
-    yield from bounded((one, one.gpu_seconds - one.spent - next(booked)) for one in quota.periods)
+    booked = zip(quota.periods, standing.booked, strict=True)
+    return bounded([(one.begins_at, one.ends_at, one.gpu_seconds - one.spent - had) for one, had in booked])
 
 
-def bounded(periods: Iterable[tuple[Period, int]]) -> Iterator[tuple[int, int, int]]:
-    """The periods with their GPU-seconds, and with none wherever there is no period."""
-    since: int | None = None
-    for one, gpu_seconds in periods:
+def bounded(periods: Iterable[tuple[int, int, int]]) -> Iterator[tuple[int, int, int]]:
+    """Periods, each with its GPU-seconds, and with none wherever there is no period."""
+    since = None
+    for begins_at, ends_at, gpu_seconds in periods:
         since = since or 0
-        if since < one.begins_at:
-            yield since, one.begins_at, 0
-        yield one.begins_at, one.ends_at, gpu_seconds
-        since = one.ends_at
+        if since < begins_at:
+            yield since, begins_at, 0
+        yield begins_at, ends_at, gpu_seconds
+        since = ends_at
     if since is not None:
         yield since, FOR_EVER, 0
 
@@ -84,7 +87,10 @@ def starts(periods: Iterable[tuple[int, int, int]], gpus: int, duration_s: int) 
 
 def _too_much(periods: Iterable[tuple[int, int, int]], gpus: int, duration_s: int) -> Iterator[tuple[int, int]]:
     """The starts, from the first to the last, at which it takes more of a period than is left."""
+    whole = gpus * duration_s
     for begins_at, ends_at, left_ in periods:
+        if left_ >= whole:
+            continue
         seconds = max(0, left_) // gpus
         if seconds < min(duration_s, ends_at - begins_at):
             first, last = max(0, begins_at + seconds - duration_s + 1), ends_at - seconds - 1

@@ -43,8 +43,9 @@ class Box:
         if plane.policy.reserve_ppm and (row := plane.reserve(duration_s, shape.gpus)) >= 0:
             found.append(row)
         windows = None
-        if company in plane.standings and (quota := plane.quotas[company]).periods:
-            windows = starts(left(quota, plane.standings[company]), shape.gpus, duration_s)
+        standing = plane.standing(company)
+        if standing is not None and (quota := plane.quotas[company]).periods:
+            windows = starts(left(quota, standing), shape.gpus, duration_s)
         limits = np.array(found, np.int64)
         return cls(
             shape=shape, duration_s=duration_s, gap_s=plane.policy.gap_s, limits=limits, windows=windows, soon=soon

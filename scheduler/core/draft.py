@@ -8,6 +8,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from scheduler.core import reserve, walk_in
 from scheduler.core.budget import Standing
 from scheduler.core.codec import Item
@@ -43,12 +46,11 @@ class Draft:
         self.yielding: Yielding | None = None
         """The spot leases that are lent to what is reserved."""
         self.accounts: Mapping[CompanyId, int] = book.accounts
-        self.standings: Mapping[CompanyId, Standing] = book.standings
         self._leases: dict[LeaseId, Lease] = {}
         self._reserved: set[LeaseId] = set()
         self._spots: set[LeaseId] = set()
-        self._accounts: dict[CompanyId, int] = {}
-        self._standings: dict[CompanyId, Standing] = {}
+        self._standings: dict[CompanyId, Standing | None] = {}
+        """Those that are others than the book's; None for a company that has none any more."""
         self._free_at: tuple[int, int] | None = None
         self.touched: set[LeaseId] = set()
         """Leases that were put or lifted."""
@@ -65,7 +67,7 @@ class Draft:
             drains=self.drains,
             quotas=self.quotas,
             accounts=self.accounts,
-            standings=self.standings,
+            standings=self._all_standings(),
             free=self.free,
             limits=self.limits,
             waiting=self.waiting,
@@ -77,6 +79,15 @@ class Draft:
             nominal=self.nominal,
             out_of_service=self.out_of_service,
         )
+
+    def _all_standings(self) -> Mapping[CompanyId, Standing]:
+        if not self._standings:
+            return self._book.standings
+        kept = {company: one for company, one in self._standings.items() if one is not None}
+        found = {**self._book.standings, **kept}
+        for company in self._standings.keys() - kept.keys():
+            found.pop(company, None)
+        return found
 
     def _reparted(self) -> bool:
         return self.fair is not self._book.fair or self.quotas is not self._book.quotas
@@ -95,7 +106,7 @@ class Draft:
             case Mix():
                 self.put_mix(item)
             case Share() | Group() | Uses():
-                self.fair = self.fair.put(item)
+                self.fair = self.fair.put([item])
             case Policy():
                 raise ValueError("a policy is not applied to a draft")
 
@@ -136,8 +147,10 @@ class Draft:
             self.waiting.drop(lease)
         return lease
 
-    def lendable(self, steps: int) -> Profiles:
-        """The calendar's free GPUs for who lends what leases have, or books it again: their rows have it as before."""
+    def lendable(self, steps: NDArray[np.int64]) -> Profiles:
+        """The calendar's free GPUs, with room for so many more steps in each row, for who lends what leases have, or books
+        it again: their rows have it as before.
+        """
         self._own()
         self._free_at = None
         self.free.widen(steps)
@@ -205,9 +218,11 @@ class Draft:
         row = self.account(quota.company)
         self.limits.shift(row, quota.gpus - self.limit(quota.company))
         self.quotas = {**self.quotas, quota.company: quota}
-        self._standings.pop(quota.company, None)
-        if quota.counts:
-            self._standings[quota.company] = Standing.of(quota, self.leases.values())
+        self._standings[quota.company] = Standing.of(quota, self.leases.values()) if quota.counts else None
+
+    def standing(self, company: CompanyId) -> Standing | None:
+        """What the company's leases come to, where its quota limits that."""
+        return self._standings[company] if company in self._standings else self._book.standings.get(company)
 
     def limit(self, company: CompanyId) -> int:
         """GPUs that the company may hold at once; 0 where nobody set a quota."""
@@ -219,7 +234,8 @@ class Draft:
         row = self.accounts.get(company)
         if row is None:
             self._own()
-            row = self._accounts[company] = self.limits.append(self.limit(company))
+            row = self.limits.append(self.limit(company))
+            self.accounts = {**self.accounts, company: row}
         return row
 
     def reserve(self, duration_s: int, gpus: int) -> int:
@@ -243,8 +259,6 @@ class Draft:
         self.leases = self._leases = dict(self.leases)
         self.reserved = self._reserved = set(self.reserved)
         self.spots = self._spots = set(self.spots)
-        self.accounts = self._accounts = dict(self.accounts)
-        self.standings = self._standings = dict(self.standings)
 
     def _book_on_calendar(self, lease: Lease, sign: int) -> None:
         start, stop = lease.starts_at or 0, lease.stops_at or 0
@@ -261,7 +275,7 @@ class Draft:
                 self.limits.add(RESERVE, start, stop, sign * lease.gpus)
             if is_ahead(self.policy, lease):
                 self.limits.add(AHEAD, start, stop, sign * lease.gpus)
-            if (standing := self.standings.get(lease.company)) is not None:
+            if (standing := self.standing(lease.company)) is not None:
                 self._standings[lease.company] = standing.changed(self.quotas[lease.company], lease, -sign)
 
 

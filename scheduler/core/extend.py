@@ -241,8 +241,9 @@ def _by_its_quota(draft: Draft, lease: Lease) -> Iterator[tuple[int, What]]:
         return
     if quota.longest_s is not None:
         yield max(lease.ends_at or 0, (lease.starts_at or 0) + quota.longest_s), "longest"
-    if quota.periods:
-        yield lasts(left(quota, draft.standings[lease.company]), lease), "budget"
+    standing = draft.standing(lease.company)
+    if quota.periods and standing is not None:
+        yield lasts(left(quota, standing), lease), "budget"
 
 
 def _reserve_allows(draft: Draft, book: Book, lease: Lease, now: Instant) -> int:

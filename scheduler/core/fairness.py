@@ -9,8 +9,8 @@ company in one second stands behind the others already. Where the policy's conte
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from scheduler.core.codec import Item
 from scheduler.core.contention import NONE
 from scheduler.core.model import CompanyId, Instant, Lease, Policy, State
 from scheduler.core.quota import HOLDING, Quota
@@ -23,32 +23,33 @@ ROUNDED = 4
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fair:
     """What a pool's book knows of shares. `parts` has what each company is entitled to of it, in billionths; it is empty
-    where nothing is ever contended.
+    where nothing is ever contended. `excess` is that of the uses.
     """
 
     shares: Mapping[CompanyId, Share]
     groups: Mapping[str, Group]
     uses: Uses
+    excess: Mapping[CompanyId, int]
     parts: Mapping[CompanyId, int]
 
-    def put(self, item: Share | Group | Uses) -> "Fair":
-        """With the item instead of what it is about; a company or group without shares is forgotten."""
-        match item:
-            case Share():
-                rest = {company: one for company, one in self.shares.items() if company != item.company}
-                return replace(self, shares=rest | ({item.company: item} if item.shares else {}))
-            case Group():
-                others = {name: one for name, one in self.groups.items() if name != item.name}
-                return replace(self, groups=others | ({item.name: item} if item.shares else {}))
-            case Uses():
-                return replace(self, uses=item)
+    def put(self, items: Iterable[Share | Group | Uses]) -> "Fair":
+        """With each item, in their order, instead of what it is about; a company or group without shares is forgotten."""
+        found = list(items)
+        uses = next((one for one in reversed(found) if isinstance(one, Uses)), self.uses)
+        return replace(
+            self,
+            shares=_with(self.shares, {one.company: one for one in found if isinstance(one, Share)}),
+            groups=_with(self.groups, {one.name: one for one in found if isinstance(one, Group)}),
+            uses=uses,
+            excess=self.excess if uses is self.uses else uses.excess(),
+        )
 
     def parted(self, policy: Policy, quotas: Mapping[CompanyId, Quota]) -> "Fair":
         """With the parts that follow from all of it."""
         found = {} if policy.contended == NONE else parts(self.shares, self.groups, quotas)
         return self if found == self.parts else replace(self, parts=found)
 
-    def items(self) -> Iterable[Item]:
+    def items(self) -> Iterable[Share | Group | Uses]:
         """What it was made of."""
         yield from self.shares.values()
         yield from self.groups.values()
@@ -60,7 +61,17 @@ class Fair:
         return pool_gpus * (self.parts.get(company, 0) + ROUNDED) // WHOLE
 
 
-UNSHARED = Fair(shares={}, groups={}, uses=UNCOUNTED, parts={})
+N = TypeVar("N", bound=str)
+S = TypeVar("S", Share, Group)
+
+
+def _with(known: Mapping[N, S], changed: Mapping[N, S]) -> Mapping[N, S]:
+    if not changed:
+        return known
+    return {name: one for name, one in {**known, **changed}.items() if one.shares}
+
+
+UNSHARED = Fair(shares={}, groups={}, uses=UNCOUNTED, excess={}, parts={})
 
 
 @dataclass(slots=True)
@@ -68,7 +79,6 @@ class Ranks:
     """How far each company is beyond what it was entitled to, by its part: who has the lowest is served first."""
 
     fair: Fair
-    excess: Mapping[CompanyId, int]
     entered: Counter[CompanyId]
     """GPU-seconds that were granted and are not counted yet."""
     entry_s: int
@@ -79,7 +89,7 @@ class Ranks:
         for lease in leases:
             if lease.state in HOLDING and (entry_s := _entry_s(lease, policy.entry_s, now)) > 0:
                 entered[lease.company] += lease.gpus * entry_s
-        return cls(fair, fair.uses.excess(), entered, policy.entry_s)
+        return cls(fair, entered, policy.entry_s)
 
     def grant(self, company: CompanyId, gpus: int, duration_s: int) -> None:
         """Counts what was granted just now."""
@@ -87,7 +97,7 @@ class Ranks:
 
     def beyond(self, company: CompanyId) -> int:
         """GPU-seconds beyond what the company was entitled to; below zero where it is owed some."""
-        return self.excess.get(company, 0) + self.entered[company]
+        return self.fair.excess.get(company, 0) + self.entered[company]
 
     def rank(self, company: CompanyId) -> int:
         """By its part: GPU-seconds for each whole pool that it would be entitled to; the lowest comes first."""

@@ -69,7 +69,7 @@ def _over_budget(case: Case) -> Numbers | None:
 
 
 def _has_period(case: Case, duration_s: int) -> bool:
-    whole = bounded((one, one.gpu_seconds) for one in case.quota.periods)
+    whole = bounded((one.begins_at, one.ends_at, one.gpu_seconds) for one in case.quota.periods)
     last = case.now + case.draft.policy.horizon_s - duration_s
     return any(first <= last and case.lo <= end for first, end in starts(whole, case.ask.shape.gpus, duration_s))
 

@@ -51,7 +51,7 @@ def place_on(
 
 
 def _suits(plane: Plane, free: _Rows, level: int, box: _Box, *, spread: bool = False) -> _Rows:
-    return choose.suits(plane.free.times, plane.free.lengths, free, level, plane.stranded, *box, spread)
+    return choose.suits(plane.free.times, plane.free.extents, free, level, plane.stranded, *box, spread)
 
 
 def _gang(plane: Plane, free: _Rows, shape: Gang, box: _Box, purpose: Purpose) -> dict[int, int]:

@@ -6,6 +6,8 @@ goes on until they are. Who is spared first is the opposite of whom it harms lea
 and as little work as possible.
 """
 
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -87,27 +89,42 @@ def sparing(plane: Plane, shape: Shape, start: int, end: int) -> Generator[None]
     if yielding is None:
         yield
         return
-    spared = yielding.spared(lambda: _has_room(plane, shape, start, end), start, end)
+    spared = yielding.spared(shape, start, end)
     try:
         yield
     finally:
         yielding.lend(spared)
 
 
-def _has_room(plane: Plane, shape: Shape, start: int, end: int) -> bool:
-    free = free_over(plane, start, end)
-    if isinstance(shape, Gang):
-        return int((free >= shape.gpus_per_node).sum()) >= shape.nodes
-    return int(np.maximum(free, 0).sum()) >= shape.gpus
+class Borrowers:
+    """How far each company will be over its share by the end of the policy's `entry_s`, if what it holds goes on.
 
+    Of a draft that changes meanwhile: what was touched is counted again, and nothing else.
+    """
 
-def borrowers(draft: Draft, now: Instant) -> Ranks:
-    """How far each company will be over its share by the end of the policy's `entry_s`, if what it holds goes on."""
-    ranks = Ranks.of(draft.fair, (), draft.policy, now)
-    for lease in draft.leases.values():
-        if _goes_on(lease, now):
-            ranks.grant(lease.company, lease.gpus, draft.policy.entry_s)
-    return ranks
+    def __init__(self, draft: Draft, now: Instant) -> None:
+        self._draft, self._now = draft, now
+        self._counted, self._gpus = dict(draft.leases), Counter[CompanyId]()
+        for lease in self._counted.values():
+            self._count(lease, 1)
+
+    def ranks(self) -> Ranks:
+        """As the draft is."""
+        for lease_id in self._draft.touched:
+            before, after = self._counted.pop(lease_id, None), self._draft.leases.get(lease_id)
+            if before is not after:
+                self._count(before, -1)
+                self._count(after, 1)
+            if after is not None:
+                self._counted[lease_id] = after
+        ranks, entry_s = Ranks.of(self._draft.fair, (), self._draft.policy, self._now), self._draft.policy.entry_s
+        for company, gpus in self._gpus.items():
+            ranks.grant(company, gpus, entry_s)
+        return ranks
+
+    def _count(self, lease: Lease | None, sign: int) -> None:
+        if lease is not None and _goes_on(lease, self._now):
+            self._gpus[lease.company] += sign * lease.gpus
 
 
 def _goes_on(lease: Lease, now: Instant) -> bool:
@@ -137,8 +154,8 @@ class Yielding:
     @contextmanager
     def from_more_over(self, company: CompanyId) -> Generator[None]:
         """Meanwhile only those are lent whose company is more over its share than this one."""
-        rank = self._ranks.rank(company)
-        kept = self._booked(self._which(lambda one: self._rank(one) <= rank))
+        levels, places = self._over
+        kept = self._booked(np.flatnonzero(places < bisect_right(levels, self._ranks.rank(company))))
         try:
             yield
         finally:
@@ -151,25 +168,25 @@ class Yielding:
     @cached_property
     def by_size(self) -> _Some:
         """Who is spared first: least over its share, then the smallest, so that few leases are cut."""
-        return self._sorted(lambda one: (self._rank(one), one.gpus, -self._work(one), one.id))
+        return np.lexsort((self._by_id, -self._work, self._gpus, self._over[1]))
 
     @cached_property
     def by_work(self) -> _Some:
         """The same, but then who has worked most, so that little work is lost."""
-        return self._sorted(lambda one: (self._rank(one), -self._work(one), one.gpus, one.id))
+        return np.lexsort((self._by_id, self._gpus, -self._work, self._over[1]))
 
     def lend(self, some: _Some) -> None:
         spans, first = self._spans
         rows.lend(*self._free.arrays, spans, first, some, 1)
 
-    def spared(self, has_room: Callable[[], bool], start: int, end: int) -> _Some:
-        """Books again as many of them as leave room: all, else those whom to cut does the least harm."""
+    def spared(self, shape: Shape, start: int, end: int) -> _Some:
+        """Books again as many of them as leave the shape room: all, else those whom to cut does the least harm."""
         near = (self._begins < end) & (self._ends > start)
         everybody = self._booked(np.flatnonzero(near))
-        if has_room():
+        if _has_room(self.draft, shape, start, end):
             return everybody
         self.lend(everybody)
-        return self._least_harm(lambda order: self._booked_while(has_room, order[near[order]]))
+        return self._least_harm(lambda order: self._booked_beside(shape, start, end, order[near[order]]))
 
     def settle(self) -> None:
         whole = self._booked(self.everybody)
@@ -195,22 +212,15 @@ class Yielding:
         return by_size
 
     def _harm(self, kept: _Some) -> tuple[int, int]:
-        left = [self.leases[int(k)] for k in np.setdiff1d(self.everybody, kept)]
-        return len(left), sum(self._work(one) for one in left)
+        """How many are left out, and what they have worked."""
+        return len(self.leases) - kept.size, int(self._work.sum() - self._work[kept].sum())
 
-    def _booked_while(self, allowed: Callable[[], bool], order: _Some) -> _Some:
-        """As many as are free and then allowed, one after the other.
-
-        What is not allowed with some is not with more, so many are tried at once, and halves of them where that is too many.
-        """
-        found = self._booked(order)
-        if allowed():
-            return found
-        self.lend(found)
-        if order.size <= 1:
-            return order[:0]
-        first, second = np.array_split(order, [order.size // 2])
-        return np.concatenate([self._booked_while(allowed, first), self._booked_while(allowed, second)])
+    def _booked_beside(self, shape: Shape, start: int, end: int, order: _Some) -> _Some:
+        """The same, of each only if the shape has room then too."""
+        (spans, first), booked, plane = self._spans, np.zeros(order.size, np.bool_), self.draft
+        box = (shape.gpus_per_node, shape.nodes) if isinstance(shape, Gang) else (0, shape.gpus)
+        rows.book_beside(*self._free.arrays, plane.open, spans, first, order, booked, *box, start, end)
+        return order[booked]
 
     def _booked(self, order: _Some) -> _Some:
         """Books one after the other for all of its time, where that is free; those that were."""
@@ -224,13 +234,13 @@ class Yielding:
 
     @property
     def _free(self) -> Profiles:
-        return self.draft.lendable(2 * self._steps)
+        return self.draft.lendable(self._steps)
 
     @cached_property
-    def _steps(self) -> int:
-        """The most spans that any row has."""
+    def _steps(self) -> NDArray[np.int64]:
+        """How many steps more what they lend may need of each row."""
         spans, _ = self._spans
-        return int(np.bincount(spans[:, 0]).max()) if spans.size else 0
+        return 2 * np.bincount(spans[:, 0], minlength=len(self.draft.rows))
 
     @cached_property
     def _spans(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -253,20 +263,37 @@ class Yielding:
 
     @cached_property
     def _ranks(self) -> Ranks:
-        return borrowers(self.draft, self.now)
+        return Borrowers(self.draft, self.now).ranks()
 
-    def _rank(self, lease: Lease) -> int:
-        return self._ranks.rank(lease.company)
+    @cached_property
+    def _over(self) -> tuple[list[int], _Some]:
+        """The ranks of their companies, from the lowest on, and which of these each has: a rank may be more than an array holds."""
+        ranks = {company: self._ranks.rank(company) for company in {one.company for one in self.leases}}
+        levels = sorted(set(ranks.values()))
+        places = {company: bisect_left(levels, rank) for company, rank in ranks.items()}
+        return levels, np.array([places[one.company] for one in self.leases], np.int64)
 
-    def _work(self, lease: Lease) -> int:
-        """GPU-seconds that may be lost with it: nobody knows of its checkpoints."""
-        return lease.gpus * max(0, self.now - (self.now if lease.started_at is None else lease.started_at))
+    @cached_property
+    def _gpus(self) -> _Some:
+        return np.array([one.gpus for one in self.leases], np.int64)
 
-    def _which(self, wanted: Callable[[Lease], bool]) -> _Some:
-        return np.array([k for k, one in enumerate(self.leases) if wanted(one)], np.int64)
+    @cached_property
+    def _work(self) -> _Some:
+        """GPU-seconds that may be lost with each: nobody knows of its checkpoints."""
+        ran_s = [self.now - (self.now if one.started_at is None else one.started_at) for one in self.leases]
+        return self._gpus * np.maximum(0, np.array(ran_s, np.int64))
 
-    def _sorted(self, key: Callable[[Lease], tuple[object, ...]]) -> _Some:
-        return np.array(sorted(range(len(self.leases)), key=lambda k: key(self.leases[k])), np.int64)
+    @cached_property
+    def _by_id(self) -> _Some:
+        """The place of each in the order of their ids."""
+        return np.argsort(np.argsort([one.id for one in self.leases]))
+
+
+def _has_room(draft: Draft, shape: Shape, start: int, end: int) -> bool:
+    free = free_over(draft, start, end)
+    if isinstance(shape, Gang):
+        return int((free >= shape.gpus_per_node).sum()) >= shape.nodes
+    return int(free.sum()) >= shape.gpus
 
 
 def _lasting(draft: Draft, lease: Lease, begin: int, stop: int) -> int:

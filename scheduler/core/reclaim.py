@@ -31,14 +31,18 @@ def _more_over(draft: Draft, ask: Ask, ranks: Ranks, now: Instant) -> Iterator[L
     are more than it may have beside the ask, those that have worked least first.
     """
     with_it, gpus = ranks.after(ask.company, ask.shape.gpus), ask.shape.gpus
-    given = Counter[CompanyId]()
+    given, all_of, none_of = Counter[CompanyId](), set[CompanyId](), {ask.company}
     for lease in _reclaimable(draft, now):
         company = lease.company
-        if company == ask.company:
+        if company in none_of:
             continue
-        if ranks.after(company, -max(0, gpus - 1)) > with_it or ranks.after(company, -given[company]) > with_it:
+        if company not in all_of and not given[company] and ranks.after(company, -max(0, gpus - 1)) > with_it:
+            all_of.add(company)
+        if company in all_of or ranks.after(company, -given[company]) > with_it:
             given[company] += lease.gpus
             yield lease
+        else:
+            none_of.add(company)
 
 
 def _reclaimable(draft: Draft, now: Instant) -> list[Lease]:

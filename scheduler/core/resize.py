@@ -201,8 +201,8 @@ def _scarcest(
     stop, unit = lease.stops_at or 0, lease.gpus // size_of(lease.shape)
     found = dict(room)
     found["quota"] = draft.limits.least(draft.account(lease.company), start, stop) // unit
-    if lease.company in draft.standings:
-        budget = left(draft.quotas[lease.company], draft.standings[lease.company])
+    if (standing := draft.standing(lease.company)) is not None:
+        budget = left(draft.quotas[lease.company], standing)
         found["budget"] = grows(budget, lease, start) // unit
     if lease.id in draft.reserved:
         found["reserve"] = draft.limits.least(RESERVE, start, stop) // unit

@@ -83,12 +83,15 @@ def _start_what_fits(draft: Draft, now: Instant) -> None:
 
 
 def _by_share(draft: Draft, now: Instant) -> NDArray[np.int64] | None:
-    """The places of companies in the order of their turns, by their rows of the limits; None where shares do not count."""
+    """The places of the companies whose leases wait, in the order of their turns, by their rows of the limits; None where
+    shares do not count.
+    """
     if draft.policy.contended == NONE:
         return None
     ranks = Ranks.of(draft.fair, draft.leases.values(), draft.policy, now)
+    waiting = {draft.leases[lease_id].company for _, lease_id in draft.waiting.keys}
     found = np.zeros(len(draft.limits), np.int64)
-    for place_, company in enumerate(sorted(draft.accounts, key=lambda company: (ranks.rank(company), company))):
+    for place_, company in enumerate(sorted(waiting, key=lambda company: (ranks.rank(company), company))):
         found[draft.accounts[company]] = place_
     return found
 

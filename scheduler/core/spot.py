@@ -5,7 +5,7 @@ more over their share (`scheduler.core.reclaim`), once the notice of these is ov
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -32,7 +32,7 @@ from scheduler.core.model import (
     Verdict,
 )
 from scheduler.core.placement import place
-from scheduler.core.preemption import borrowers, settle
+from scheduler.core.preemption import Borrowers, settle
 from scheduler.core.quota import FOR_EVER
 from scheduler.core.reclaim import reclaim
 from scheduler.core.shapes import at_least, most, resized, size_of
@@ -95,21 +95,25 @@ def served(draft: Draft, queue: Queue, now: Instant) -> Iterator[tuple[LeaseId, 
     """What each spot ask of a queue gets; whoever got nothing is looked at again once others got something, for then their
     companies may be more over their shares than its own.
     """
-    waiting: list[tuple[LeaseId, Ask, Instant]] = list(queue)
-    while waiting:
-        found = dict(_round(draft, waiting, now))
-        granted = {lease_id for lease_id, one in found.items() if isinstance(one, Promise)}
+    if not queue:
+        return
+    granted, over = True, Borrowers(draft, now)
+    while queue and granted:
+        found = dict(_round(draft, queue, now, over))
+        granted = any(isinstance(one, Promise) for one in found.values())
         for lease_id, one in found.items():
-            if lease_id in granted or not granted:
+            if isinstance(one, Promise) or not granted:
                 yield lease_id, one
-        if not granted:
-            return
-        waiting = [one for one in waiting if one[0] not in granted]
+        queue = _left(queue, found)
 
 
-def _round(draft: Draft, queue: Queue, now: Instant) -> Iterator[tuple[LeaseId, Verdict]]:
+def _left(queue: Queue, found: Mapping[LeaseId, Verdict]) -> Queue:
+    return [one for one in queue if not isinstance(found[one[0]], Promise)]
+
+
+def _round(draft: Draft, queue: Queue, now: Instant, over: Borrowers) -> Iterator[tuple[LeaseId, Verdict]]:
     """Each is looked at once: who is least over its share comes first, and each grant counts at once."""
-    ranks = borrowers(draft, now)
+    ranks = over.ranks()
     least_s, told = max(1, draft.policy.spot_least_s or 0), dict[object, Verdict]()
     waiting = lines(queue)
 
@@ -128,7 +132,7 @@ def _round(draft: Draft, queue: Queue, now: Instant) -> Iterator[tuple[LeaseId, 
         if isinstance(one, Promise):
             draft.put(scheduled(lease_id, ask, asked_at, one))
             settle(draft)
-            ranks, told = borrowers(draft, now), {}
+            ranks, told = over.ranks(), {}
         yield lease_id, one
         if waiting[company]:
             heapq.heappush(turns, turn(company))

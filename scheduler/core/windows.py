@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scheduler.core.book import Draft
 from scheduler.core.budget import Standing
@@ -83,7 +82,7 @@ class Windows:
             last = min(last, self.ask.start_by)
         if (quota := self.draft.quotas.get(company)) is None:
             return last
-        standing = self.draft.standings.get(company, Standing())
+        standing = self.draft.standing(company) or Standing()
         return min(last, quota.last_start(self.now, standing.ahead_gpu_seconds + shape.gpus * duration_s))
 
     def first(self, shape: Shape, duration_s: int, lo: int = 0, by: int = FOR_EVER) -> Instant | None:
@@ -138,10 +137,7 @@ class Windows:
         rows = [self.draft.account(self.ask.company)]
         if self.draft.policy.walk_in_ppm:
             rows.append(AHEAD)
-        columns: NDArray[np.int64] = np.arange(free.times.shape[1], dtype=np.int64)
-        used: NDArray[np.bool_] = np.less(columns[None, :], free.lengths[:, None])
-        limited = [limits.times[row, : limits.lengths[row]] for row in rows]
-        times = np.unique(np.concatenate([free.times[used], *limited]))
+        times = np.union1d(free.instants(), limits.instants(rows))
         inside = times[(times > self.lo) & (times <= self.last(self.ask.shape, self.ask.duration_s))]
         return inside[:: max(1, -(-inside.size // TRIED))].tolist()
 

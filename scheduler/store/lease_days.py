@@ -138,10 +138,10 @@ _WORKED_OUT = """
 """
 
 _WRITTEN = """
-    SELECT k.lease, k.company, k.pool, k.day, k.is_first OR k.day = (SELECT min(day) FROM day) AS is_first,
+    SELECT k.lease, k.company, k.pool, k.day, k.is_first OR k.day = CAST(:first_day AS date) AS is_first,
            k.leased, k.lost, k.busy, k.idle, k.energy_joules, k.memory_s, k.memory_mebibyte_s
     FROM lease_day k
-    WHERE k.day >= (SELECT min(day) FROM day WHERE whole) AND k.day <= (SELECT max(day) FROM day WHERE whole)
+    WHERE k.day >= CAST(:first_whole AS date) AND k.day <= CAST(:last_whole AS date)
       AND (CAST(:company AS text) IS NULL OR k.company = :company) AND (CAST(:pool AS text) IS NULL OR k.pool = :pool)
 """
 
@@ -195,7 +195,12 @@ class Stretch:
 
     def values(self, *, now: float, company: str | None, pool: str | None) -> Mapping[str, object]:
         """The parameters of a query; of a company and a pool alone where they are said."""
+        whole = [day.day for day in self.days if self.since <= day.begins_at and day.ends_at <= self.until]
         return {
+            # Said and not looked up, so that it is planned for as many days as there are.
+            "first_day": min((day.day for day in self.days), default=None),
+            "first_whole": min(whole, default=None),
+            "last_whole": max(whole, default=None),
             "since": self.since,
             "until": self.until,
             "days": [day.day for day in self.days],

@@ -17,7 +17,7 @@ NOTHING = 0
 """A share of none in the log of a book takes it away."""
 
 
-def items(session: Session, pool: str) -> Iterator[Item]:
+def items(session: Session, pool: str) -> Iterator[core.Group | core.Share]:
     """What the pool's book has of them."""
     for group in session.exec(select(ShareGroup).where(col(ShareGroup.pool) == pool).order_by(col(ShareGroup.name))):
         yield core.Group(name=group.name, shares=group.shares)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from scheduler.core.book import Draft
 from scheduler.core.calendar import Box, fits
-from scheduler.core.compiled import screen, search
+from scheduler.core.compiled import rows, screen, search
 from scheduler.core.model import Gang, Instant, NodeId, Policy, Total
 from scheduler.core.profiles import Profiles
 from scheduler.core.quota import FOR_EVER
@@ -150,3 +150,45 @@ def test_the_look_at_what_waits_never_misses_one_that_could_start_earlier(policy
                 seen = screen.next_to_try(*plane, book.waiting.table, turn, place, now, last)
                 assert seen == place
     event("one could start earlier" if movable else "none could")
+
+
+lent = st.lists(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, END), st.integers(0, END), st.integers(1, 2)), max_size=2),
+    max_size=6,
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(capacities, closed, lent, shapes, st.integers(0, END - 1))
+def test_what_is_booked_beside_a_box_is_what_trying_one_after_the_other_books(
+    capacities: list[int],
+    closed: list[bool],
+    lent: list[list[tuple[int, int, int, int]]],
+    shape: Gang | Total,
+    start: int,
+):
+    open_, end = ~np.array(closed), min(start + 5, END)
+
+    def has_room(profiles: Profiles) -> bool:
+        lows = [max(0, profiles.least(row, start, end)) if open_[row] else 0 for row in range(4)]
+        if isinstance(shape, Gang):
+            return sum(low >= shape.gpus_per_node for low in lows) >= shape.nodes
+        return sum(lows) >= shape.gpus
+
+    want, booked = Profiles.flat(capacities), list[bool]()
+    for spans in lent:
+        free = all(begin >= until or want.least(row, begin, until) >= gpus for row, begin, until, gpus in spans)
+        tried = want.copy()
+        for row, begin, until, gpus in spans:
+            tried.add(row, begin, until, -gpus)
+        booked.append(free and has_room(tried))
+        want = tried if booked[-1] else want
+    found, marks = Profiles.flat(capacities), np.zeros(len(lent), np.bool_)
+    found.widen(np.full(4, 4 * len(lent)))
+    flat = np.array([span for spans in lent for span in spans], np.int64).reshape(-1, 4)
+    first = np.cumsum([0, *(len(spans) for spans in lent)])
+    box = (shape.gpus_per_node, shape.nodes) if isinstance(shape, Gang) else (0, shape.gpus)
+    rows.book_beside(*found.arrays, open_, flat, first, np.arange(len(lent)), marks, *box, start, end)
+    event("some are left out" if not all(booked) else "all")
+    assert marks.tolist() == booked
+    assert [found.steps(row) for row in range(4)] == [want.steps(row) for row in range(4)]

@@ -31,7 +31,7 @@ from scheduler.core.model import (
     Tier,
     Total,
 )
-from scheduler.core.preemption import borrowers, cut
+from scheduler.core.preemption import Borrowers, cut
 from scheduler.core.replan import replan
 from scheduler.core.rules import RULES
 from scheduler.core.shares import Share
@@ -270,7 +270,7 @@ class Lending(World):
 
     def _plan(self) -> None:
         plan = replan(self.book, self.queue, self.now)
-        ranks = borrowers(Draft(self.book), self.now)
+        ranks = Borrowers(Draft(self.book), self.now).ranks()
         taken = [move.after for move in plan.moves if move.cause is Cause.PREEMPTED]
         gave = Counter[CompanyId]()
         for lease in taken:

@@ -6,7 +6,7 @@
 import numpy as np
 
 from scheduler.core.compiled.compiling import compiled
-from scheduler.core.compiled.rows import last_at, least
+from scheduler.core.compiled.rows import END, last_at, least
 
 UNFIT = np.int64((1 << 62) - 1)
 """The suitability of a row that cannot take the share."""
@@ -15,12 +15,12 @@ _NEAR = (1 << 17) - 1
 
 
 @compiled
-def lows(times, values, lengths, open_, start, end):
+def lows(times, values, extents, open_, start, end):
     """What each open row has throughout `[start, end)`; 0 for one that is closed or has less."""
-    found = np.zeros(lengths.size, np.int64)
-    for row in range(lengths.size):
+    found = np.zeros(len(extents), np.int64)
+    for row in range(len(extents)):
         if open_[row]:
-            found[row] = max(0, least(times, values, lengths, row, start, end))
+            found[row] = max(0, least(times, values, extents, row, start, end))
     return found
 
 
@@ -32,24 +32,24 @@ def standing(strands, fill, near):
 
 
 @compiled
-def suits(times, lengths, free, level, stranded, start, end, spread):
+def suits(times, extents, free, level, stranded, start, end, spread):
     """For each row with `free >= level`: the less, the better; UNFIT for the others.
 
     First what the share strands more, by the table `stranded`; then the fullest row that holds it (with `spread`, the
     emptiest, before anything else); then the row on which something changes nearest to `end`.
     """
-    found = np.full(lengths.size, UNFIT)
+    found = np.full(len(extents), UNFIT)
     top = stranded.size - 1
-    for row in range(lengths.size):
+    for row in range(len(extents)):
         has = free[row]
         if has < level:
             continue
         strands = stranded[min(has - level, top)] - stranded[min(has, top)]
-        k = last_at(times, row, lengths[row], end)
+        k = last_at(times, extents, row, end)
         # What is before the box is past, or as good as past: whoever forgot it decides the same.
-        near = np.int64(_NEAR) if times[row, k] <= start else end - times[row, k]
-        if k + 1 < lengths[row]:
-            near = min(near, times[row, k + 1] - end)
+        near = np.int64(_NEAR) if times[k] <= start else end - times[k]
+        if k + 1 < extents[row, END]:
+            near = min(near, times[k + 1] - end)
         if spread:
             emptiest = (_NEAR - min(has, _NEAR)) << 41
             found[row] = emptiest | (max(0, min(strands + (1 << 20), (1 << 21) - 1)) << 20) | (min(near, _NEAR) >> 3)

@@ -11,7 +11,7 @@ totals, of which a few are let through that do not fit after all. Who is let thr
 import numpy as np
 
 from scheduler.core.compiled.compiling import compiled
-from scheduler.core.compiled.rows import holds, last_at
+from scheduler.core.compiled.rows import END, holds, last_at
 from scheduler.core.compiled.search import total_at
 
 SLOT, EARLIEST, NOTICE, LENGTH, DURATION, NODES, LEVEL, GPUS, LIMIT, RESERVE, AHEAD, ASKED, OWN = range(13)
@@ -33,19 +33,19 @@ _STARTS = 4
 
 
 @compiled
-def _lasting(times, values, lengths, open_, level, start, found):
+def _lasting(times, values, extents, open_, level, start, found):
     """Writes until when each row has the level from `start` on, 0 for one that has not or is closed."""
-    for row in range(lengths.size):
+    for row in range(len(extents)):
         found[row] = 0
         if not open_[row]:
             continue
-        k = last_at(times, row, lengths[row], start)
-        if values[row, k] < level:
+        k = last_at(times, extents, row, start)
+        if values[k] < level:
             continue
         k += 1
-        while k < lengths[row] and values[row, k] >= level:
+        while k < extents[row, END] and values[k] >= level:
             k += 1
-        found[row] = times[row, k] if k < lengths[row] else FOR_EVER
+        found[row] = times[k] if k < extents[row, END] else FOR_EVER
 
 
 @compiled
@@ -78,8 +78,8 @@ def next_to_try(rows, open_, limits, waiting, turn, begin, now, soon):
 
     A start up to `soon` is not held to the limit AHEAD.
     """
-    times, values, lengths = rows
-    count = lengths.size
+    times, values, extents = rows
+    count = len(extents)
     starts = np.empty(_STARTS, np.int64)
     known = np.zeros((_STARTS, _LEVELS), np.bool_)
     kept = np.empty((_STARTS, _LEVELS, 2, count), np.int64)
@@ -93,7 +93,7 @@ def next_to_try(rows, open_, limits, waiting, turn, begin, now, soon):
         nodes, level = waiting[i, NODES], waiting[i, LEVEL]
         if nodes == 0:
             until = min(waiting[i, SLOT], start + waiting[i, LENGTH])
-            if total_at(times, values, lengths, open_, start, until) >= level and _allowed(
+            if total_at(times, values, extents, open_, start, until) >= level and _allowed(
                 limits, waiting, i, start, soon
             ):
                 return place
@@ -107,12 +107,12 @@ def next_to_try(rows, open_, limits, waiting, turn, begin, now, soon):
             starts[many] = start
             many += 1
         if at == _STARTS or level >= _LEVELS:
-            _lasting(times, values, lengths, open_, level, start, one)
+            _lasting(times, values, extents, open_, level, start, one)
             if _may(one, np.sort(one), waiting, i, start) and _allowed(limits, waiting, i, start, soon):
                 return place
             continue
         if not known[at, level]:
-            _lasting(times, values, lengths, open_, level, start, kept[at, level, 0])
+            _lasting(times, values, extents, open_, level, start, kept[at, level, 0])
             kept[at, level, 1] = np.sort(kept[at, level, 0])
             known[at, level] = True
         if _may(kept[at, level, 0], kept[at, level, 1], waiting, i, start) and _allowed(

@@ -10,27 +10,27 @@ enough of them share. Limits (rows of another matrix) narrow the window first.
 import numpy as np
 
 from scheduler.core.compiled.compiling import compiled
-from scheduler.core.compiled.rows import holds, last_at
+from scheduler.core.compiled.rows import BEGIN, END, holds, last_at
 
 NONE = -1
 
 
 @compiled
-def ranges(times, values, lengths, row, level, length, lo, hi, begins, ends):
+def ranges(times, values, extents, row, level, length, lo, hi, begins, ends):
     """Writes the inclusive ranges of starts in `[lo, hi]` with `level` throughout `length` from there; how many."""
     found = 0
     if lo > hi:
         return found
-    count = lengths[row]
-    k = last_at(times, row, count, lo)
-    begin = lo if values[row, k] >= level else NONE
+    count = extents[row, END]
+    k = last_at(times, extents, row, lo)
+    begin = lo if values[k] >= level else NONE
     k += 1
-    while k < count and times[row, k] < hi + length:
-        if values[row, k] >= level:
+    while k < count and times[k] < hi + length:
+        if values[k] >= level:
             if begin == NONE:
-                begin = times[row, k]
+                begin = times[k]
         elif begin != NONE:
-            last = times[row, k] - length
+            last = times[k] - length
             if last >= begin:
                 begins[found] = begin
                 ends[found] = last
@@ -45,18 +45,18 @@ def ranges(times, values, lengths, row, level, length, lo, hi, begins, ends):
 
 
 @compiled
-def windows(limits, limit_values, limit_lengths, rows, level, length, lo, hi):
+def windows(limits, limit_values, limit_extents, rows, level, length, lo, hi):
     """The parts of `[lo, hi]` in which every limit of `rows` allows a start: as many as the first answer says."""
     most = 2
     for row in rows:
-        most += limit_lengths[row]
+        most += limit_extents[row, END] - limit_extents[row, BEGIN]
     begins, ends = np.empty(most, np.int64), np.empty(most, np.int64)
     begins[0], ends[0] = lo, hi
     count = 1 if lo <= hi else 0
     ours, ours_end = np.empty(most, np.int64), np.empty(most, np.int64)
     both, both_end = np.empty(most, np.int64), np.empty(most, np.int64)
     for row in rows:
-        allowed = ranges(limits, limit_values, limit_lengths, row, level, length, lo, hi, ours, ours_end)
+        allowed = ranges(limits, limit_values, limit_extents, row, level, length, lo, hi, ours, ours_end)
         i, j, met = 0, 0, 0
         while i < count and j < allowed:
             begin, end = max(begins[i], ours[j]), min(ends[i], ours_end[j])
@@ -74,11 +74,11 @@ def windows(limits, limit_values, limit_lengths, rows, level, length, lo, hi):
 
 
 @compiled
-def enough_at(times, values, lengths, open_, nodes, level, start, end):
+def enough_at(times, values, extents, open_, nodes, level, start, end):
     """Whether so many open rows hold the level throughout `[start, end)`."""
     found = 0
-    for row in range(lengths.size):
-        if open_[row] and holds(times, values, lengths, row, level, start, end):
+    for row in range(len(extents)):
+        if open_[row] and holds(times, values, extents, row, level, start, end):
             found += 1
             if found >= nodes:
                 return True
@@ -86,20 +86,20 @@ def enough_at(times, values, lengths, open_, nodes, level, start, end):
 
 
 @compiled
-def first_of_one(times, values, lengths, open_, level, length, count, begins, ends):
+def first_of_one(times, values, extents, open_, level, length, count, begins, ends):
     """The first start for one row of all, inside the `count` windows."""
     best = ends[count - 1] + 1
-    for row in range(lengths.size):
+    for row in range(len(extents)):
         if not open_[row]:
             continue
         window = 0
-        k = last_at(times, row, lengths[row], begins[0])
-        begin = begins[0] if values[row, k] >= level else NONE
+        k = last_at(times, extents, row, begins[0])
+        begin = begins[0] if values[k] >= level else NONE
         while True:
             k += 1
-            over = k >= lengths[row]
-            until = np.int64(1 << 60) if over else times[row, k]
-            if begin != NONE and (over or values[row, k] < level):
+            over = k >= extents[row, END]
+            until = np.int64(1 << 60) if over else times[k]
+            if begin != NONE and (over or values[k] < level):
                 while window < count and ends[window] < begin:
                     window += 1
                 if window == count:
@@ -109,7 +109,7 @@ def first_of_one(times, values, lengths, open_, level, length, count, begins, en
                     best = min(best, begin)
                     break
                 begin = NONE
-            elif begin == NONE and not over and values[row, k] >= level:
+            elif begin == NONE and not over and values[k] >= level:
                 begin = until
             if over or begin >= best or (begin == NONE and until >= best):
                 break
@@ -119,21 +119,21 @@ def first_of_one(times, values, lengths, open_, level, length, count, begins, en
 
 
 @compiled
-def gather(times, values, lengths, open_, level, length, lo, hi):
+def gather(times, values, extents, open_, level, length, lo, hi):
     """Every row's ranges of starts, begins and ends sorted apart; also how many, and how many begin by `hi` for good.
 
     Ranges that begin after the instant from which enough rows are free for good are left out: nobody waits for them.
     """
     most = 0
-    for row in range(lengths.size):
+    for row in range(len(extents)):
         if open_[row]:
-            most += lengths[row] // 2 + 1
-    begins, ends, lasting = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(lengths.size, np.int64)
+            most += (extents[row, END] - extents[row, BEGIN]) // 2 + 1
+    begins, ends, lasting = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(len(extents), np.int64)
     count, for_good = 0, 0
-    for row in range(lengths.size):
+    for row in range(len(extents)):
         if not open_[row]:
             continue
-        found = ranges(times, values, lengths, row, level, length, lo, hi, begins[count:], ends[count:])
+        found = ranges(times, values, extents, row, level, length, lo, hi, begins[count:], ends[count:])
         if found and ends[count + found - 1] == hi:
             lasting[for_good] = begins[count + found - 1]
             for_good += 1
@@ -142,10 +142,10 @@ def gather(times, values, lengths, open_, level, length, lo, hi):
 
 
 @compiled
-def first_of_many(times, values, lengths, open_, nodes, level, length, count, begins, ends):
+def first_of_many(times, values, extents, open_, nodes, level, length, count, begins, ends):
     """The first start that `nodes` rows share, inside the `count` windows."""
     lo, hi = begins[0], ends[count - 1]
-    many, froms, tos, for_good, lasting = gather(times, values, lengths, open_, level, length, lo, hi)
+    many, froms, tos, for_good, lasting = gather(times, values, extents, open_, level, length, lo, hi)
     if many < nodes:
         return NONE
     bound = hi
@@ -183,10 +183,10 @@ def first_of_many(times, values, lengths, open_, nodes, level, length, count, be
 
 
 @compiled
-def last_of_many(times, values, lengths, open_, nodes, level, length, count, begins, ends):
+def last_of_many(times, values, extents, open_, nodes, level, length, count, begins, ends):
     """The last start that `nodes` rows share, inside the `count` windows."""
     lo, hi = begins[0], ends[count - 1]
-    many, froms, tos, _, _ = gather(times, values, lengths, open_, level, length, lo, hi)
+    many, froms, tos, _, _ = gather(times, values, extents, open_, level, length, lo, hi)
     if many < nodes:
         return NONE
     froms, tos = np.sort(froms[:many]), np.sort(tos[:many])
@@ -211,45 +211,45 @@ def last_of_many(times, values, lengths, open_, nodes, level, length, count, beg
 
 
 @compiled
-def minima(times, values, lengths, row, length, lo, hi, starts, lows):
+def minima(times, values, extents, row, length, lo, hi, starts, lows):
     """Writes the lowest value over `length` from each start on, as steps over `[lo, hi]`, none below 0; how many."""
-    count = lengths[row]
+    count = extents[row, END]
     found = 0
     start = lo
-    enters = last_at(times, row, count, lo + length - 1) + 1
-    leaves = last_at(times, row, count, lo)
+    enters = last_at(times, extents, row, lo + length - 1) + 1
+    leaves = last_at(times, extents, row, lo)
     while start <= hi:
-        low = values[row, leaves]
+        low = values[leaves]
         for k in range(leaves + 1, enters):
-            low = min(low, values[row, k])
+            low = min(low, values[k])
         low = max(low, 0)
         if found == 0 or lows[found - 1] != low:
             starts[found], lows[found] = start, low
             found += 1
         start = hi + 1
         if enters < count:
-            start = min(start, times[row, enters] - length + 1)
+            start = min(start, times[enters] - length + 1)
         if leaves + 1 < count:
-            start = min(start, times[row, leaves + 1])
-        if enters < count and times[row, enters] - length + 1 <= start:
+            start = min(start, times[leaves + 1])
+        if enters < count and times[enters] - length + 1 <= start:
             enters += 1
-        if leaves + 1 < count and times[row, leaves + 1] <= start:
+        if leaves + 1 < count and times[leaves + 1] <= start:
             leaves += 1
     return found
 
 
 @compiled
-def total_at(times, values, lengths, open_, start, end):
+def total_at(times, values, extents, open_, start, end):
     """What open rows have together throughout `[start, end)`."""
     total = 0
-    for row in range(lengths.size):
+    for row in range(len(extents)):
         if not open_[row]:
             continue
-        k = last_at(times, row, lengths[row], start)
-        low = values[row, k]
+        k = last_at(times, extents, row, start)
+        low = values[k]
         k += 1
-        while low > 0 and k < lengths[row] and times[row, k] < end:
-            low = min(low, values[row, k])
+        while low > 0 and k < extents[row, END] and times[k] < end:
+            low = min(low, values[k])
             k += 1
         if low > 0:
             total += low
@@ -257,19 +257,19 @@ def total_at(times, values, lengths, open_, start, end):
 
 
 @compiled
-def of_total(times, values, lengths, open_, wanted, length, count, begins, ends, latest):
+def of_total(times, values, extents, open_, wanted, length, count, begins, ends, latest):
     """The first or, with `latest`, the last start at which open rows have `wanted` together, inside the windows."""
     lo, hi = begins[0], ends[count - 1]
     most = 0
-    for row in range(lengths.size):
+    for row in range(len(extents)):
         if open_[row]:
-            most += 2 * lengths[row] + 1
+            most += 2 * (extents[row, END] - extents[row, BEGIN]) + 1
     instants, changes = np.empty(most, np.int64), np.empty(most, np.int64)
     many, base = 0, 0
-    for row in range(lengths.size):
+    for row in range(len(extents)):
         if not open_[row]:
             continue
-        found = minima(times, values, lengths, row, length, lo, hi, instants[many:], changes[many:])
+        found = minima(times, values, extents, row, length, lo, hi, instants[many:], changes[many:])
         for k in range(many + found - 1, many, -1):
             changes[k] -= changes[k - 1]
         # The first step is there from the window's begin on.
@@ -303,26 +303,26 @@ def of_total(times, values, lengths, open_, wanted, length, count, begins, ends,
 def start(rows, open_, gang, nodes, level, length, limits, limit_rows, limit_level, limit_length, lo, hi, latest):
     """The first or, with `latest`, the last start in `[lo, hi]`, or NONE.
 
-    `rows` and `limits` are (times, values, lengths). A gang wants `nodes` rows of `level` each for `length`; otherwise
+    `rows` and `limits` are (times, values, extents). A gang wants `nodes` rows of `level` each for `length`; otherwise
     the rows together are to have `level`. Every row of `limit_rows` is to have `limit_level` for `limit_length`.
     """
-    times, values, lengths = rows
+    times, values, extents = rows
     count, begins, ends = windows(limits[0], limits[1], limits[2], limit_rows, limit_level, limit_length, lo, hi)
     if count == 0:
         return np.int64(NONE)
     # What can be answered at once, at the window's near end.
     near = ends[count - 1] if latest else begins[0]
     if gang:
-        if enough_at(times, values, lengths, open_, nodes, level, near, near + length):
+        if enough_at(times, values, extents, open_, nodes, level, near, near + length):
             return near
-    elif total_at(times, values, lengths, open_, near, near + length) >= level:
+    elif total_at(times, values, extents, open_, near, near + length) >= level:
         return near
     if begins[0] == ends[count - 1]:
         return np.int64(NONE)
     if not gang:
-        return of_total(times, values, lengths, open_, level, length, count, begins, ends, latest)
+        return of_total(times, values, extents, open_, level, length, count, begins, ends, latest)
     if latest:
-        return last_of_many(times, values, lengths, open_, nodes, level, length, count, begins, ends)
+        return last_of_many(times, values, extents, open_, nodes, level, length, count, begins, ends)
     if nodes == 1:
-        return first_of_one(times, values, lengths, open_, level, length, count, begins, ends)
-    return first_of_many(times, values, lengths, open_, nodes, level, length, count, begins, ends)
+        return first_of_one(times, values, extents, open_, level, length, count, begins, ends)
+    return first_of_many(times, values, extents, open_, nodes, level, length, count, begins, ends)

@@ -1,3 +1,6 @@
+import numpy as np
+
+from scheduler.core.compiled import rows
 from scheduler.core.profiles import Profiles
 from scheduler.core.steps import Steps
 
@@ -65,3 +68,25 @@ def test_what_begins_before_all_time_is_cut_off():
     found = Profiles.flat([8])
     found.add(0, -5, 10, -3)
     assert found.steps(0) == Steps(times=(0, 10), values=(5, 8))
+
+
+def test_a_row_with_many_steps_makes_the_others_no_longer():
+    found = Profiles.flat([8] * 1000)
+    for k in range(100):
+        found.add(0, 10 * k, 10 * k + 5, -1)
+    assert found.copy().times.size < 5000
+
+
+def test_rows_have_room_for_what_is_said_and_are_as_they_were():
+    found = Profiles.flat([8, 4])
+    found.add(1, 10, 20, -3)
+    found.widen(np.array([6, 0]))
+    assert found.extents[0, rows.ROOM] - found.extents[0, rows.END] >= 6
+    assert [found.steps(row) for row in (0, 1)] == [Steps.flat(8), Steps.flat(4).add(10, 20, -3)]
+
+
+def test_the_instants_at_which_rows_change_are_told_once_each():
+    found = Profiles.flat([8, 4, 4])
+    found.add(0, 10, 20, -3)
+    found.add(1, 20, 30, -3)
+    assert (found.instants().tolist(), found.instants([1]).tolist()) == ([0, 10, 20, 30], [0, 20, 30])

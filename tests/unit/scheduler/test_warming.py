@@ -2,14 +2,17 @@ from typing import Any
 
 import pytest
 
-from scheduler.core.compiled import choose, rows, screen, search
+from scheduler.core.compiled import choose, rows, screen, search, share
 from scheduler.core.decide import decide
 from scheduler.core.model import Gang, Instant, LeaseId, State, Total
 from scheduler.core.replan import expectation, replan
 from scheduler.warming import warm
 from tests.builders import a_book, a_lease, an_ask
 
-CALLED = [rows.add, rows.forget, rows.last_at, rows.least, search.start, choose.lows, choose.suits, screen.next_to_try]
+CALLED = [
+    *(rows.add, rows.forget, rows.last_at, rows.least, rows.packed, rows.lend, rows.book, rows.book_beside),
+    *(search.start, choose.lows, choose.suits, screen.next_to_try, share.first_beyond),
+]
 """What Python calls; they call the others."""
 
 
