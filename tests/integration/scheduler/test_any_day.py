@@ -21,5 +21,5 @@ class AnyDay(Failing):
 def test_any_day(embedded: Server) -> None:
     AnyDay.server = embedded
     run_state_machine_as_test(
-        AnyDay, settings=settings(max_examples=5, stateful_step_count=25, deadline=None, print_blob=True)
+        AnyDay, settings=settings(max_examples=4, stateful_step_count=25, deadline=None, print_blob=True)
     )

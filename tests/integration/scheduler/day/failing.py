@@ -29,18 +29,19 @@ class Failing(Attending):
         """So many GPUs, all well or all sick; it stays so."""
         self.health[node] = gpus, health
         self.silent.discard(node)
-        self.do("report", lambda: self.world.report(node, now=self.now, gpus=gpus, health=health), crash)
+        self.do("report", lambda: self.report(node), crash)
 
-    @rule(node=NODE, waits_s=st.sampled_from([None, 40, 100]), crash=CRASH)
-    def a_node_falls_silent(self, node: str, waits_s: int | None, crash: int | None) -> None:
-        """Until it reports again, which may be soon."""
+    @rule(node=NODE, waits_s=st.sampled_from([None, 40, 100]), restarted=st.booleans(), crash=CRASH)
+    def a_node_falls_silent(self, node: str, waits_s: int | None, restarted: bool, crash: int | None) -> None:
+        """Until it reports again, which may be soon; its machine may have been restarted then."""
 
         def work() -> None:
             with self.world.db.begin() as session:
-                fleet.set_node_state(session, node, "unknown", now=self.now)
+                fleet.set_silent(session, node, now=self.now)
 
         if self.do("silent", work, crash):
             self.silent.add(node)
+        self.boots[node] += restarted
         if waits_s is not None:
             self.pass_time(waits_s)
             self.a_node_reports(node, 8, "ok", None)

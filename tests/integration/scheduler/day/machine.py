@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from hypothesis import event
 from hypothesis import strategies as st
@@ -74,6 +74,7 @@ class Day(RuleBasedStateMachine):
         self.companies = ["acme", "globex"]
         self.asked: list[wire.Lease] = []
         self.health: dict[str, tuple[int, str]] = dict.fromkeys(NODES, (8, "ok"))
+        self.boots: dict[str, int] = dict.fromkeys(NODES, 0)
         """How many GPUs each node shows, and how they are."""
         self.silent: set[str] = set()
         self.used: set[str] = set()
@@ -140,12 +141,17 @@ class Day(RuleBasedStateMachine):
     def agents_report(self) -> None:
         """Every node that is not silent shows the GPUs empty that it was told were given back, and what ran on the others."""
         for node in sorted(set(NODES) - self.silent):
-            gpus, health = self.health[node]
-            told = self.world.report(node, now=self.now, gpus=gpus, health=health).allocations
+            told = self.report(node).allocations
             if told:
                 ended = [one.allocation for one in told if one.ended]
                 usage = [self._usage(one) for one in told if not one.ended]
-                self.world.report(node, now=self.now, gpus=gpus, health=health, knew_ended=ended, usage=usage)
+                self.report(node, knew_ended=ended, usage=usage)
+
+    def report(self, node: str, **more: Any) -> wire.ReportAnswer:
+        """How its GPUs are, and which start of the machine it is."""
+        gpus, health = self.health[node]
+        boot = f"machine-{self.boots[node]}"
+        return self.world.report(node, now=self.now, gpus=gpus, health=health, host_boot=boot, **more)
 
     def _usage(self, one: wire.NodeAllocation) -> wire.AllocationUsage:
         midnight = datetime.fromtimestamp(self.now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
