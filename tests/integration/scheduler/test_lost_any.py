@@ -1,0 +1,299 @@
+"""Whatever is lost and found again, each lease is refunded the seconds that it was without its GPUs: once each, and no other."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlmodel import Session, col, select, text
+
+from dure import wire
+from dure.errors import DureError
+from scheduler.core.charge import within
+from scheduler.core.model import Instant
+from scheduler.store import fleet, leases, reports, sums, summaries, uses
+from scheduler.store.db import Database
+from scheduler.store.summaries import Wanted
+from scheduler.store.tables import Allocation, Lease, LedgerEntry
+from tests.integration.scheduler.conftest import ADMIN, PRODUCT, T0, World
+from tests.integration.scheduler.test_policy_versions import put, wanted
+from tests.servers import Server
+
+BEGIN = T0 - 60
+"""T0 is a midnight in Los Angeles."""
+
+WHATS = (
+    *("total", "gang", "spot", "sick", "sick", "gone", "well", "silent", "silent", "restart", "restart", "unsaid", "move"),
+    *("release", "shrink", "resize", "extend", "budget", "turn"),
+)
+STEPS = st.lists(
+    st.tuples(st.sampled_from(WHATS), st.integers(0, 15), st.sampled_from([0, 0.3, 0.6, 1, 2.5, 9, 25])),
+    min_size=8,
+    max_size=22,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A report of a node, or that it is silent; the GPUs that it has and are sound, and what it said of its machine."""
+
+    at: float
+    sound: frozenset[str] = frozenset()
+    host_boot: str | None = None
+    silent: bool = False
+
+
+@dataclass
+class Node:
+    """A machine, as it is; the log of what was heard of it."""
+
+    name: str
+    gpus: list[str]
+    sick: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    boots: int = 1
+    says_boot: bool = True
+    log: list[Heard] = field(default_factory=list)
+
+    def has(self) -> list[str]:
+        return [gpu for gpu in self.gpus if gpu not in self.gone]
+
+
+@dataclass
+class Play:
+    """A world with what is true of it, and what each allocation lost by what was known when it was over."""
+
+    world: World
+    nodes: dict[str, Node]
+    now: float = BEGIN
+    asked: list[wire.Lease] = field(default_factory=list)
+    lost: dict[str, frozenset[int]] = field(default_factory=dict)
+    settled: set[str] = field(default_factory=set)
+    seq: int = 0
+
+    def report(self, node: Node) -> None:
+        self.seq += 1
+        readings = [
+            wire.GpuReading.model_validate(
+                {
+                    "uuid": gpu,
+                    "index": index,
+                    "product": PRODUCT,
+                    "health": "unhealthy" if gpu in node.sick else "ok",
+                    "memory_used_bytes": 0,
+                    "processes": 0,
+                }
+            )
+            for index, gpu in enumerate(node.has())
+        ]
+        boot = f"{node.name}-{node.boots}" if node.says_boot else None
+        body = {"boot": "boot1", "host_boot": boot, "sent_at": self.now, "interval_s": 2, "agent_version": "1"}
+        sound = frozenset(gpu for gpu in node.has() if gpu not in node.sick)
+        for _ in range(2):
+            # The second one proves empty what the first was told is over.
+            with self.world.db.begin() as session:
+                live = select(Allocation.id).where(col(Allocation.ended_at).is_not(None))
+                told = list(session.exec(live))
+                report = wire.Report(seq=self.seq, gpus=readings, knew_ended=told, **body)
+                reports.take(session, node.name, report, now=self.now)
+        node.log.append(Heard(at=self.now, sound=sound, host_boot=boot))
+
+    def silence(self, node: Node) -> None:
+        if node.log[-1].silent:
+            return
+        with self.world.db.begin() as session:
+            fleet.set_silent(session, node.name, now=self.now)
+        node.log.append(Heard(at=self.now, silent=True))
+
+    def step(self, what: str, which: int) -> None:
+        node = self.nodes["n1" if which % 2 else "n2"]
+        gpu = node.gpus[which % len(node.gpus)]
+        running = [lease for lease in self.asked if self.world.lease(lease).state == "active"]
+        mine = running[which % len(running)] if running else None
+        match what:
+            case "total" | "gang" | "spot":
+                self.ask(what, which)
+            case "sick" | "gone":
+                found = set(node.gpus) if which > 12 else {gpu}
+                (node.sick if what == "sick" else node.gone).symmetric_difference_update(found)
+                self.report(node)
+            case "well":
+                node.sick.clear()
+                node.gone.clear()
+                self.report(node)
+            case "silent":
+                for one in self.nodes.values() if which > 12 else [node]:
+                    self.silence(one)
+            case "restart":
+                node.boots += 1
+                self.report(node)
+            case "unsaid":
+                node.says_boot = not node.says_boot
+                self.report(node)
+            case "move":
+                self.move(node, gpu)
+            case "budget":
+                budget = {"gpu_seconds": 100_000, "period": "day"} if which % 3 else None
+                self.world.set_quota("acme", 16, now=self.now, **({"budget": budget} if budget else {}))
+            case "turn":
+                self.world.turn(self.now)
+            case _ if mine is not None:
+                with suppress(DureError):
+                    self.change(mine, what, which)
+            case _:
+                pass
+
+    def ask(self, what: str, which: int) -> None:
+        more = {"duration_s": 20 + 10 * which, "who": "acme" if which % 3 else "globex", "now": self.now}
+        if what == "spot":
+            self.asked.append(self.world.ask(1 + which % 8, tier="spot", **more))
+        elif what == "gang":
+            shape = {"nodes": 1 + which % 2, "gpus_per_node": 1 + which % 4}
+            self.asked.append(self.world.ask(shape=shape, purpose="inference", min=1, **more))
+        else:
+            self.asked.append(self.world.ask(1 + which % 8, purpose="inference", min=1, max=8, **more))
+        self.world.turn(self.now)
+
+    def change(self, lease: wire.Lease, what: str, which: int) -> None:
+        if what == "release":
+            self.world.release(lease, now=self.now)
+        elif what == "extend":
+            self.world.extend(lease, now=self.now, by_s=5 * (1 + which))
+        else:
+            size = {"nodes": 1 + which % 2} if lease.shape.nodes else {"gpus": 1 + which % 8}
+            (self.world.shrink if what == "shrink" else self.world.resize)(lease, now=self.now, **size)
+
+    def move(self, node: Node, gpu: str) -> None:
+        """It is taken out of one machine and put into the other."""
+        other = self.nodes["n2" if node.name == "n1" else "n1"]
+        if len(node.gpus) == 1:
+            return
+        node.gpus.remove(gpu)
+        self.report(node)
+        other.gpus.append(gpu)
+        self.report(other)
+
+    def look(self, *, fair: bool) -> None:
+        """Everything adds up; what is over now was refunded what it lost, by what is known now."""
+        with self.world.db.snapshot() as session:
+            assert sums.verify(session, company=None, pool=None, actor=ADMIN).faults == []
+            self.rows(session)
+            for allocation in session.exec(select(Allocation).where(col(Allocation.ended_at).is_not(None))):
+                if allocation.id not in self.lost:
+                    self.lost[allocation.id] = frozenset(self.lost_by(allocation))
+            entries = session.exec(select(LedgerEntry).where(col(LedgerEntry.kind).in_(("settle", "refund")))).all()
+            over = session.exec(select(Lease).where(col(Lease.state) == "ended")).all()
+            self.reported(session, entries, [row.id for row in over])
+            for row, lease in leases.with_core(session, over):
+                if fair and row.started_at is not None and row.id not in self.settled:
+                    self.settled.add(row.id)
+                    refunded = sum(
+                        one.gpu_seconds for one in entries if one.lease == row.id and one.cause == "capacity_lost"
+                    )
+                    held = session.exec(select(Allocation).where(col(Allocation.lease) == row.id)).all()
+                    without = Counter(second for one in held for second in self.lost[one.id])
+                    ran = range(max(row.starts_at, row.started_at), row.stops_at)
+                    assert refunded == sum(
+                        within(lease, at, at + 1) if row.nodes is not None else without[at] for at in ran if without[at]
+                    ), row.id
+
+    def rows(self, session: Session) -> None:
+        """No second of a GPU is lost twice, or one in which it was not held."""
+        query = """
+            SELECT count(*) FROM allocation_loss x JOIN allocation a ON a.id = x.allocation
+            WHERE x.since < a.opened_at OR coalesce(x.until, 'infinity') > coalesce(a.ended_at, 'infinity') OR EXISTS (
+                SELECT FROM allocation_loss y WHERE y.allocation = x.allocation AND y.since <> x.since
+                AND tstzrange(y.since, y.until) && tstzrange(x.since, x.until))
+        """
+        assert session.connection().execute(text(query)).scalar_one() == 0
+
+    def reported(self, session: Session, entries: Iterable[LedgerEntry], over: list[str]) -> None:
+        """The reports say of what is over what the ledger says, and the use for shares what reports say of all."""
+        wanted_ = Wanted(by=("day", "lease"), since=date(2027, 1, 1), until=date(2027, 2, 1))
+        found = summaries.report(session, wanted_, actor=ADMIN, now=self.now, after=None, limit=1000)
+        had: Counter[str] = Counter()
+        for one in entries:
+            if one.kind == "settle" or one.cause not in ("released", "cancelled", "shrunk", "preempted", "revoked"):
+                had[f"{one.lease} {'leased' if one.kind == 'settle' else 'lost'}"] += one.gpu_seconds
+        said: Counter[str] = Counter()
+        for row in found.rows:
+            if row.lease in over:
+                said[f"{row.lease} leased"] += row.leased_gpu_seconds
+                said[f"{row.lease} lost"] += row.lost_gpu_seconds
+        assert {key: said[key] for key in {*said, *had} if key.split()[0] in over} == {
+            key: had[key] for key in {*said, *had} if key.split()[0] in over
+        }
+        used = uses.used(session, "h100", Instant(BEGIN - 100), Instant(int(self.now)))
+        assert found.total is not None
+        assert sum(used.values()) == found.total.leased_gpu_seconds
+
+    def lost_by(self, allocation: Allocation) -> Iterator[int]:
+        """The seconds in which it was lost, by all that was heard until now."""
+        end = allocation.ended_at or math.ceil(self.now)
+        for since, until in self.stretches(allocation):
+            yield from range(max(allocation.opened_at, since), min(end, until))
+
+    def stretches(self, allocation: Allocation) -> Iterator[tuple[int, int]]:
+        never = 1 << 40
+        log = [one for one in self.nodes[allocation.node].log if not one.silent]
+        marks = [one.at for one in self.nodes[allocation.node].log if one.silent]
+        indices = [index for index, one in enumerate(self.nodes[allocation.node].log) if not one.silent]
+        said: str | None = None
+        for number, heard in enumerate(log):
+            after = log[number + 1] if number + 1 < len(log) else None
+            until = never if after is None else math.ceil(after.at)
+            said = heard.host_boot or said
+            if allocation.gpu not in heard.sound:
+                yield math.ceil(heard.at), until
+                continue
+            next_index = indices[number + 1] if after is not None else len(self.nodes[allocation.node].log)
+            silent = next_index > indices[number] + 1
+            restarted = after is not None and None not in (said, after.host_boot) and said != after.host_boot
+            if restarted or (silent and (after is None or allocation.gpu not in after.sound)):
+                yield math.floor(heard.at), until
+        del marks
+
+
+def play(server: Server, steps: Iterable[tuple[str, int, float]], *, back: bool = False) -> None:
+    with server.database() as url:
+        world = World(Database(url)).found(gpus=4, at=BEGIN)
+        put(world, wanted(world, zone="America/Los_Angeles"), now=BEGIN, why="it is there")
+        nodes = {name: Node(name, [f"GPU-{name}-{index}" for index in range(4)]) for name in ("n1", "n2")}
+        playing = Play(world, nodes, now=BEGIN + 1, seq=10)
+        for node in nodes.values():
+            playing.report(node)
+        playing.ask("total", 7)
+        try:
+            for what, which, seconds in steps:
+                playing.step(what, which)
+                playing.look(fair=not back)
+                playing.now += -seconds if back and which == 0 else seconds
+                if which % 4 == 0:
+                    world.turn(playing.now)
+                    playing.look(fair=not back)
+            for _ in range(3):
+                playing.now += 200
+                for _ in range(2):
+                    world.turn(playing.now)
+                    playing.look(fair=not back)
+        finally:
+            world.db.close()
+
+
+@pytest.mark.timeout(600)
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+@given(steps=STEPS)
+def test_each_second_without_gpus_is_refunded_once(embedded: Server, steps: list[tuple[str, int, float]]) -> None:
+    play(embedded, steps)
+
+
+@pytest.mark.timeout(600)
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+@given(steps=STEPS)
+def test_clocks_that_are_put_back_refuse_no_report(embedded: Server, steps: list[tuple[str, int, float]]) -> None:
+    play(embedded, steps, back=True)
