@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -14,12 +14,13 @@ from sqlmodel import Session, col, select, text
 
 from dure import wire
 from dure.errors import DureError
-from scheduler.core.charge import within
+from scheduler.core.charge import Charge, charge, within
 from scheduler.core.model import Instant
-from scheduler.store import fleet, leases, reports, sums, summaries, uses
+from scheduler.store import fleet, leases, lost_gpus, reports, sums, summaries, uses
 from scheduler.store.db import Database
 from scheduler.store.summaries import Wanted
 from scheduler.store.tables import Allocation, Lease, LedgerEntry
+from scheduler.store.times import to_wire
 from tests.integration.scheduler.conftest import ADMIN, PRODUCT, T0, World
 from tests.integration.scheduler.test_policy_versions import put, wanted
 from tests.servers import Server
@@ -138,8 +139,10 @@ class Play:
             case "move":
                 self.move(node, gpu)
             case "budget":
-                budget = {"gpu_seconds": 100_000, "period": "day"} if which % 3 else None
-                self.world.set_quota("acme", 16, now=self.now, **({"budget": budget} if budget else {}))
+                ends_at = {"begins_at": to_wire(BEGIN - 1), "ends_at": to_wire(int(self.now) + 1 + 5 * which)}
+                budget = {"gpu_seconds": 100_000, "period": "term", **ends_at}
+                with suppress(DureError):
+                    self.world.set_quota("acme", 16, now=self.now, **({"budget": budget} if which % 4 else {}))
             case "turn":
                 self.world.turn(self.now)
             case _ if mine is not None:
@@ -188,19 +191,28 @@ class Play:
                     self.lost[allocation.id] = frozenset(self.lost_by(allocation))
             entries = session.exec(select(LedgerEntry).where(col(LedgerEntry.kind).in_(("settle", "refund")))).all()
             over = session.exec(select(Lease).where(col(Lease.state) == "ended")).all()
-            self.reported(session, entries, [row.id for row in over])
-            for row, lease in leases.with_core(session, over):
+            core = leases.with_core(session, over)
+            without = lost_gpus.stretches(session, [row.id for row in over])
+            parts = {row.id: charge(lease, lost=without.get(row.id, ())) for row, lease in core}
+            self.reported(session, parts)
+            for row, lease in core:
                 if fair and row.started_at is not None and row.id not in self.settled:
                     self.settled.add(row.id)
-                    refunded = sum(
-                        one.gpu_seconds for one in entries if one.lease == row.id and one.cause == "capacity_lost"
-                    )
+                    refunded = parts[row.id].lost
                     held = session.exec(select(Allocation).where(col(Allocation.lease) == row.id)).all()
                     without = Counter(second for one in held for second in self.lost[one.id])
                     ran = range(max(row.starts_at, row.started_at), row.stops_at)
-                    assert refunded == sum(
+                    fair_ = sum(
                         within(lease, at, at + 1) if row.nodes is not None else without[at] for at in ran if without[at]
-                    ), row.id
+                    )
+                    assert refunded == fair_, (row.id, fair_, refunded, self.told(session, row))
+
+    def told(self, session, row):
+        T=lambda x: x and round(x-T0,1)
+        losses = session.connection().execute(text("select a.id, a.gpu, extract(epoch from since)::int s, extract(epoch from until)::int u, wrong from allocation_loss x join allocation a on a.id=x.allocation where lease=:l"),{"l":row.id}).all()
+        return ([(l.gpu, T(l.s),T(l.u),l.wrong) for l in losses],
+          [(a.gpu,T(a.opened_at),T(a.ended_at), [T(x) for x in (min(self.lost[a.id],default=None),max(self.lost[a.id],default=None))]) for a in session.exec(select(Allocation).where(col(Allocation.lease)==row.id))],
+          (T(row.starts_at),T(row.started_at),T(row.stops_at),T(row.ends_at),row.nodes), {n.name:[(T(h.at),len(h.sound),h.host_boot,h.silent) for h in n.log] for n in self.nodes.values()})
 
     def rows(self, session: Session) -> None:
         """No second of a GPU is lost twice, or one in which it was not held."""
@@ -212,22 +224,16 @@ class Play:
         """
         assert session.connection().execute(text(query)).scalar_one() == 0
 
-    def reported(self, session: Session, entries: Iterable[LedgerEntry], over: list[str]) -> None:
+    def reported(self, session: Session, over: Mapping[str, Charge]) -> None:
         """The reports say of what is over what the ledger says, and the use for shares what reports say of all."""
         wanted_ = Wanted(by=("day", "lease"), since=date(2027, 1, 1), until=date(2027, 2, 1))
         found = summaries.report(session, wanted_, actor=ADMIN, now=self.now, after=None, limit=1000)
-        had: Counter[str] = Counter()
-        for one in entries:
-            if one.kind == "settle" or one.cause not in ("released", "cancelled", "shrunk", "preempted", "revoked"):
-                had[f"{one.lease} {'leased' if one.kind == 'settle' else 'lost'}"] += one.gpu_seconds
-        said: Counter[str] = Counter()
+        said = {one: (0, 0) for one in over}
         for row in found.rows:
-            if row.lease in over:
-                said[f"{row.lease} leased"] += row.leased_gpu_seconds
-                said[f"{row.lease} lost"] += row.lost_gpu_seconds
-        assert {key: said[key] for key in {*said, *had} if key.split()[0] in over} == {
-            key: had[key] for key in {*said, *had} if key.split()[0] in over
-        }
+            if row.lease in said:
+                leased, lost = said[row.lease]
+                said[row.lease] = leased + row.leased_gpu_seconds, lost + row.lost_gpu_seconds
+        assert said == {one: (part.delivered, part.late + part.lost) for one, part in over.items()}
         used = uses.used(session, "h100", Instant(BEGIN - 100), Instant(int(self.now)))
         assert found.total is not None
         assert sum(used.values()) == found.total.leased_gpu_seconds
@@ -272,7 +278,7 @@ def play(server: Server, steps: Iterable[tuple[str, int, float]], *, back: bool 
             for what, which, seconds in steps:
                 playing.step(what, which)
                 playing.look(fair=not back)
-                playing.now += -seconds if back and which == 0 else seconds
+                playing.now = round(playing.now + (-seconds if back and which % 5 == 0 else seconds), 1)
                 if which % 4 == 0:
                     world.turn(playing.now)
                     playing.look(fair=not back)
