@@ -64,6 +64,21 @@ _OVER = """
 _NOT_BEGUN = text(f"DELETE FROM allocation_loss x {_OVER} AND x.since >= a.ended_at")
 _END = text(f"UPDATE allocation_loss x SET until = a.ended_at {_OVER.replace('USING', 'FROM')}")
 
+_BACK = """
+    allocation a JOIN gpu g ON g.uuid = a.gpu JOIN node n ON n.name = a.node JOIN lease l ON l.id = a.lease
+    WHERE a.id = x.allocation AND a.given_back AND a.node = ANY(:nodes) AND n.state = 'ok' AND x.wrong = 'node_unknown'
+        AND l.state IN ('active', 'ending')
+"""
+_LOST_AFTER_ALL = text(
+    f"""
+    UPDATE allocation_loss x SET wrong = CASE WHEN g.node <> a.node OR NOT g.present THEN 'gpu_gone'
+        WHEN g.health = 'unhealthy' THEN 'gpu_unhealthy' ELSE 'node_restarted' END
+    FROM {_BACK} AND (:restarted OR g.node <> a.node OR NOT g.present OR g.health = 'unhealthy')
+    """
+)
+_NOT_LOST = text(f"DELETE FROM allocation_loss x USING {_BACK}")
+"""What was given back while its node was silent is judged too when the node is heard, as long as its lease is not settled."""
+
 _STRETCHES = text(
     """
     SELECT a.lease, extract(epoch FROM x.since)::bigint AS since, extract(epoch FROM x.until)::bigint AS until
@@ -100,6 +115,8 @@ def review(
         if (found := _judged(session, row, heard_at, restarted, now)) is not None:
             changes[row.lease] += found.more
             news.setdefault(row.lease, found)
+    session.connection().execute(_LOST_AFTER_ALL, {"nodes": sorted(nodes), "restarted": restarted})
+    session.connection().execute(_NOT_LOST, {"nodes": sorted(nodes)})
     if news:
         _tell(session, news, changes, now)
 

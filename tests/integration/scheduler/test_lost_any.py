@@ -106,6 +106,8 @@ class Play:
     now: float = BEGIN
     asked: list[wire.Lease] = field(default_factory=list)
     lost: dict[str, frozenset[int]] = field(default_factory=dict)
+    known: dict[str, int] = field(default_factory=dict)
+    """How much had been heard of its node when it was not held any more."""
     settled: set[str] = field(default_factory=set)
     seq: int = 0
 
@@ -225,7 +227,8 @@ class Play:
             assert sums.verify(session, company=None, pool=None, actor=ADMIN).faults == []
             assert session.connection().execute(WRONG_ROWS).all() == []
             for allocation in session.exec(select(Allocation).where(col(Allocation.ended_at).is_not(None))):
-                if allocation.id not in self.lost:
+                if allocation.lease not in self.settled:
+                    self.known.setdefault(allocation.id, len(self.nodes[allocation.node].log))
                     self.lost[allocation.id] = frozenset(self.lost_by_now(allocation))
             rows = session.exec(select(Lease).where(col(Lease.state) == "ended")).all()
             over = {row.id: lease for row, lease in leases.with_core(session, rows)}
@@ -272,9 +275,11 @@ class Play:
                 until = min(until, math.ceil(after.at))
             sound_later = after is not None and allocation.gpu in after.sound
             restarted = after is not None and None not in (machine, after.host_boot) and machine != after.host_boot
+            known = self.known[allocation.id]
+            silent = any(one.silent for one in log[index + 1 : min(later, known)])
             if allocation.gpu not in before.sound:
                 yield from range(max(allocation.opened_at, math.ceil(before.at)), until)
-            elif restarted or (later > index + 1 and not sound_later):
+            elif (restarted and (silent or later < known)) or (silent and not sound_later):
                 yield from range(max(allocation.opened_at, math.floor(before.at)), until)
 
 

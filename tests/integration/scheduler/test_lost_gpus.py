@@ -267,3 +267,14 @@ def test_a_machine_restarted_before_its_lease_began_by_another_clock_refuses_no_
     world.report(node, now=T0 - 2, host_boot="machine-1")
     world.report(node, now=T0 - 1, host_boot="machine-2")
     assert world.lease(lease).lost == []
+
+
+def test_what_was_given_back_in_a_silence_that_ends_was_not_lost(world: World) -> None:
+    lease = started(world, shape={"nodes": 2, "gpus_per_node": 4}, purpose="inference", min=1)
+    for node in ("n1", "n2"):
+        silent(world, node, now=T0 + 40)
+    world.shrink(lease, now=T0 + 60, nodes=1)
+    for node in ("n1", "n2"):
+        world.report(node, now=T0 + 65)
+    ended(world)
+    assert settled(world, lease) == {"delivered": 8 * 60 + 4 * 40, "shrunk": 4 * 40}
