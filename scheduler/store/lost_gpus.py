@@ -36,7 +36,8 @@ LOST = """
 
 _HELD = text(
     """
-    SELECT a.id, a.lease, a.node, extract(epoch FROM a.opened_at)::bigint AS opened_at,
+    SELECT a.id, a.lease, a.node,
+        extract(epoch FROM greatest(a.opened_at, (SELECT max(until) FROM allocation_loss WHERE allocation = a.id)))::bigint AS first,
         CASE WHEN g.node <> a.node OR NOT g.present THEN 'gpu_gone' WHEN g.health = 'unhealthy' THEN 'gpu_unhealthy'
              WHEN n.state = 'unknown' THEN 'node_unknown' END AS wrong,
         extract(epoch FROM x.since)::bigint AS since, x.wrong AS was
@@ -46,6 +47,7 @@ _HELD = text(
     ORDER BY a.lease, a.id
     """
 )
+"""`first` is the first second that could be lost now: it was held, and what was lost before is over."""
 
 _WRITE = text(
     """
@@ -57,10 +59,25 @@ _WRITE = text(
 _FORGET = text("DELETE FROM allocation_loss WHERE allocation = :allocation AND until IS NULL")
 
 _OVER = """
-    USING allocation a WHERE a.id = x.allocation AND a.lease = ANY(:leases) AND a.ended_at IS NOT NULL AND x.until IS NULL
+    USING allocation a WHERE a.id = x.allocation AND a.lease = ANY(:leases) AND coalesce(x.until, 'infinity') > a.ended_at
 """
 _NOT_BEGUN = text(f"DELETE FROM allocation_loss x {_OVER} AND x.since >= a.ended_at")
 _END = text(f"UPDATE allocation_loss x SET until = a.ended_at {_OVER.replace('USING', 'FROM')}")
+
+_BACK = """
+    allocation a JOIN gpu g ON g.uuid = a.gpu JOIN node n ON n.name = a.node JOIN lease l ON l.id = a.lease
+    WHERE a.id = x.allocation AND a.given_back AND a.node = ANY(:nodes) AND n.state = 'ok' AND x.wrong = 'node_unknown'
+        AND l.state IN ('active', 'ending')
+"""
+_LOST_AFTER_ALL = text(
+    f"""
+    UPDATE allocation_loss x SET wrong = CASE WHEN g.node <> a.node OR NOT g.present THEN 'gpu_gone'
+        WHEN g.health = 'unhealthy' THEN 'gpu_unhealthy' ELSE 'node_restarted' END
+    FROM {_BACK} AND (:restarted OR g.node <> a.node OR NOT g.present OR g.health = 'unhealthy')
+    """
+)
+_NOT_LOST = text(f"DELETE FROM allocation_loss x USING {_BACK}")
+"""What was given back while its node was silent is judged too when the node is heard, as long as its lease is not settled."""
 
 _STRETCHES = text(
     """
@@ -98,6 +115,8 @@ def review(
         if (found := _judged(session, row, heard_at, restarted, now)) is not None:
             changes[row.lease] += found.more
             news.setdefault(row.lease, found)
+    session.connection().execute(_LOST_AFTER_ALL, {"nodes": sorted(nodes), "restarted": restarted})
+    session.connection().execute(_NOT_LOST, {"nodes": sorted(nodes)})
     if news:
         _tell(session, news, changes, now)
 
@@ -144,12 +163,14 @@ def _judged(
     session: Session, row: Row[tuple[object, ...]], heard_at: float | None, restarted: bool, now: float
 ) -> _News | None:
     before = None if row.was is None else Lost(since=Instant(row.since), wrong=Wrong(row.was))
-    heard = max(row.opened_at, math.floor(now if heard_at is None else heard_at))
+    # Seconds are whole, and clocks differ and are put back: no second is lost twice, or before the GPU was held.
+    at = max(row.first, math.ceil(now))
+    heard = min(at, max(row.first, math.floor(now if heard_at is None else heard_at)))
     wrong = None if row.wrong is None else Wrong(row.wrong)
-    found = judge(before, wrong, heard_at=Instant(heard), restarted=restarted, now=Instant(math.ceil(now)))
+    found = judge(before, wrong, heard_at=Instant(heard), restarted=restarted, now=Instant(at))
     if found == before:
         return None
-    if found is None or found.until == found.since:
+    if found is None or (found.until is not None and found.until <= found.since):
         session.connection().execute(_FORGET, {"allocation": row.id})
     else:
         values = {"since": found.since, "until": found.until, "wrong": found.wrong.value}

@@ -232,3 +232,49 @@ def test_a_lease_without_some_of_its_gpus_is_not_given_back_for_want_of_work(dat
     world.report(node, now=T0 + 410)
     pass_(world, 420, 420)
     assert [one for one, _ in world.events(lease)][-2:] == ["healed", "no_show_soon"]
+
+
+def test_no_second_is_lost_twice_within_fractions_of_one(world: World) -> None:
+    lease = started(world)
+    node = node_of(world, lease)
+    world.report(node, now=T0 + 20.5, host_boot="machine-1")
+    world.report(node, now=T0 + 30.5, host_boot="machine-2")
+    world.report(node, now=T0 + 40.5, host_boot="machine-3")
+    world.report(node, now=T0 + 50.5, sick=(0,), host_boot="machine-3")
+    world.report(node, now=T0 + 60.5, host_boot="machine-3")
+    silent(world, node, now=T0 + 70)
+    world.turn(T0 + LENGTH_S)
+    world.turn(T0 + LENGTH_S)
+    assert settled(world, lease)["capacity_lost"] == 8 * (41 - 20) + (61 - 51) + 7 * (100 - 60) + (100 - 61)
+
+
+@pytest.mark.parametrize("later", [T0 + 5, T0 + 29])
+def test_a_clock_that_was_put_back_refuses_no_report(world: World, later: int) -> None:
+    lease = started(world)
+    node = node_of(world, lease)
+    world.report(node, now=T0 + 30, sick=(0,), host_boot="machine-1")
+    world.report(node, now=later, sick=(1,), host_boot="machine-2")
+    silent(world, node, now=later)
+    world.report(node, now=later - 1, host_boot="machine-3")
+    assert not world.lease(lease).degraded
+    ended(world)
+    assert settled(world, lease)["delivered"] <= 8 * LENGTH_S
+
+
+def test_a_machine_restarted_before_its_lease_began_by_another_clock_refuses_no_report(world: World) -> None:
+    lease = started(world)
+    node = node_of(world, lease)
+    world.report(node, now=T0 - 2, host_boot="machine-1")
+    world.report(node, now=T0 - 1, host_boot="machine-2")
+    assert world.lease(lease).lost == []
+
+
+def test_what_was_given_back_in_a_silence_that_ends_was_not_lost(world: World) -> None:
+    lease = started(world, shape={"nodes": 2, "gpus_per_node": 4}, purpose="inference", min=1)
+    for node in ("n1", "n2"):
+        silent(world, node, now=T0 + 40)
+    world.shrink(lease, now=T0 + 60, nodes=1)
+    for node in ("n1", "n2"):
+        world.report(node, now=T0 + 65)
+    ended(world)
+    assert settled(world, lease) == {"delivered": 8 * 60 + 4 * 40, "shrunk": 4 * 40}
