@@ -77,7 +77,7 @@ def counted(book: Book, used: Mapping[CompanyId, int], wants: Wanted, now: Insta
         was = old.get(company) or Use(company=company, used=0, entitled=0)
         one = Use(
             company=company,
-            used=halved(was.used, left) + used.get(company, 0),
+            used=max(0, halved(was.used, left) + used.get(company, 0)),
             entitled=halved(was.entitled, left) + due.get(company, 0),
         )
         if one.used or one.entitled:

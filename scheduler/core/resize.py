@@ -58,7 +58,7 @@ def shrink(book: Book, lease_id: LeaseId, size: int, now: Instant) -> Resized:
     """
     lease = book.leases[lease_id]
     shape = resized(lease.shape, size)
-    placement = _kept_gang(book, lease, size) if isinstance(shape, Gang) else _kept_total(lease, size)
+    placement = _kept_gang(book, lease, size) if isinstance(shape, Gang) else _kept_total(book, lease, size)
     after = sized(lease, shape, placement, now)
     left = dict(placement)
     freed = tuple((node, gpus - left.get(node, 0)) for node, gpus in lease.placement if gpus > left.get(node, 0))
@@ -89,19 +89,24 @@ def grow(
     return _more_of_scheduled(book, lease, size, now, rivals)
 
 
-def _kept_total(lease: Lease, size: int) -> Placement:
-    """Training keeps its largest shares, so that it is on few nodes; inference gives back of its largest, and stays spread."""
-    shares = dict(lease.placement)
+def _kept_total(book: Book, lease: Lease, size: int) -> Placement:
+    """What may be lost is given back first. Then training keeps its largest shares, so that it is on few nodes; inference gives
+    back of its largest, and stays spread.
+    """
+    shares, lost = dict(lease.placement), {node: _lost(book, node) for node, _ in lease.placement}
     for _ in range(lease.gpus - size):
         spread = lease.purpose is Purpose.INFERENCE
-        node = min(shares, key=lambda node: (-shares[node] if spread else shares[node], node))
+        node = min(shares, key=lambda node: (lost[node] <= 0, -shares[node] if spread else shares[node], node))
         shares[node] -= 1
+        lost[node] -= 1
         shares = {node: gpus for node, gpus in shares.items() if gpus}
     return tuple(sorted(shares.items()))
 
 
 def _kept_gang(book: Book, lease: Lease, size: int) -> Placement:
-    """Training keeps the islands of which it has most; inference gives those back first, and stays spread."""
+    """Nodes that may be lost are given back first. Then training keeps the islands of which it has most; inference gives those
+    back first, and stays spread.
+    """
     held = [node for node, _ in lease.placement]
     islands: dict[tuple[str, str], list[NodeId]] = {}
     for node in held:
@@ -113,8 +118,16 @@ def _kept_gang(book: Book, lease: Lease, size: int) -> Placement:
         order = [
             node for nodes in sorted(islands.values(), key=lambda nodes: (-len(nodes), nodes[0])) for node in nodes
         ]
-    staying = set(order[:size])
+    staying = set(sorted(order, key=lambda node: _lost(book, node) > 0)[:size])
     return tuple((node, gpus) for node, gpus in lease.placement if node in staying)
+
+
+def _lost(book: Book, node_id: NodeId) -> int:
+    """How many GPUs of the node are not to be had: more than it has where nothing is heard of it."""
+    node = book.nodes.get(node_id)
+    if node is None:
+        return 0
+    return node.nominal - node.capacity if node.open else node.nominal + 1
 
 
 def _island(node: Node | None) -> tuple[str, str]:

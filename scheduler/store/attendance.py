@@ -8,6 +8,7 @@ from sqlmodel import Session
 
 from scheduler.core.attendance import Gpu, Watched
 from scheduler.core.model import Instant, LeaseId
+from scheduler.store.lost_gpus import NOT_LOST
 from scheduler.store.tables import Attendance
 
 _WATCHED = """
@@ -15,9 +16,6 @@ _WATCHED = """
     WHERE l.state = 'active' AND p.no_show_after_s IS NOT NULL AND t.shown_at IS NULL
       AND greatest(l.started_at, t.kept_at) <= to_timestamp(:now)
           - (p.no_show_after_s - greatest(1, p.no_show_after_s / 2)) * interval '1 second'
-      AND NOT EXISTS (
-        SELECT FROM allocation a JOIN allocation_loss x ON x.allocation = a.id WHERE a.lease = l.id AND x.until IS NULL
-      )
 """
 
 _POOLS = text(f"SELECT DISTINCT l.pool {_WATCHED} ORDER BY l.pool")
@@ -34,7 +32,7 @@ _GPUS = text(
         coalesce(u.sampled_ms, 0)::bigint AS sampled_ms, coalesce(u.busy_ms, 0)::bigint AS busy_ms,
         n.state = 'ok' AND n.last_report_at > to_timestamp(:now) - n.silent_after_s * interval '1 second' AS heard,
         r.reading
-    FROM w JOIN allocation a ON a.lease = w.id AND a.ended_at IS NULL JOIN node n ON n.name = a.node
+    FROM w JOIN allocation a ON a.lease = w.id AND a.ended_at IS NULL AND {NOT_LOST} JOIN node n ON n.name = a.node
     LEFT JOIN LATERAL (
         SELECT sum(sampled_ms) AS sampled_ms, sum(busy_ms) AS busy_ms FROM allocation_use WHERE allocation = a.id
     ) u ON true

@@ -17,7 +17,7 @@ from scheduler.store.tables import Drain as TableDrain
 from scheduler.store.tables import Node as TableNode
 from scheduler.store.tables import Pool, PoolNode
 
-POLICY_VERSION = "5"
+POLICY_VERSION = "6"
 """Stamped on every decision: late slots tried by width and expansion, least stranded for the asks seen, totals kept to
 their domains or spread over them, concurrent quota, queue in order of arrival, others make way before a promise slips, and
 for every refusal what could be had.

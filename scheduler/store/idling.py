@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from scheduler.core.idling import STRETCH_S, Gpu, Watched
 from scheduler.core.model import Instant, LeaseId, Purpose
+from scheduler.store.lost_gpus import NOT_LOST
 from scheduler.store.tables import Lease, Pool
 
 _AFTER = "CASE l.purpose WHEN 'inference' THEN p.inference_idle_after_s ELSE p.idle_after_s END"
@@ -18,9 +19,6 @@ _WATCHED = f"""
     FROM lease l JOIN pool p ON p.name = l.pool LEFT JOIN attendance t ON t.lease = l.id
     WHERE l.state = 'active' AND ({_AFTER}) IS NOT NULL
       AND (t.idle_seen_at IS NULL OR t.idle_seen_at <= to_timestamp(:now) - {STRETCH_S} * interval '1 second')
-      AND NOT EXISTS (
-        SELECT FROM allocation a JOIN allocation_loss x ON x.allocation = a.id WHERE a.lease = l.id AND x.until IS NULL
-      )
 """
 
 _POOLS = text(f"SELECT DISTINCT l.pool {_WATCHED} ORDER BY l.pool")
@@ -34,7 +32,7 @@ _GPUS = text(
     SELECT w.id, w.after_s, w.below_ppm, extract(epoch FROM w.idle_seen_at)::bigint AS seen_at,
         extract(epoch FROM w.idle_since)::bigint AS since, extract(epoch FROM w.idle_told_at)::bigint AS told_at,
         a.id AS allocation, u.sampled_ms, u.busy_ms, s.sampled_ms AS sampled_ms_before, s.busy_ms AS busy_ms_before
-    FROM w JOIN allocation a ON a.lease = w.id AND a.ended_at IS NULL
+    FROM w JOIN allocation a ON a.lease = w.id AND a.ended_at IS NULL AND {NOT_LOST}
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(sampled_ms), 0)::bigint AS sampled_ms, coalesce(sum(busy_ms), 0)::bigint AS busy_ms
         FROM allocation_use WHERE allocation = a.id

@@ -86,7 +86,7 @@ _PARTS = """
         SELECT r.id, r.day, r.box, greatest(0, r.had - coalesce(g.gpu_seconds, 0)) AS had
         FROM ran r LEFT JOIN gone g ON g.id = r.id AND g.day = r.day
     ), held AS (
-        SELECT a.id AS allocation, b.id, d.day, t.all_s, t.had_s
+        SELECT a.id AS allocation, b.id, d.day, t.all_s - l.all_s AS all_s, l.all_s AS lost_s, greatest(0, t.had_s - l.had_s) AS had_s
         FROM box b JOIN allocation a ON a.lease = b.id AND NOT b.counted
         CROSS JOIN LATERAL (
             SELECT greatest(a.opened_at, b.started_at, b.starts_at) AS since,
@@ -97,16 +97,28 @@ _PARTS = """
             SELECT extract(epoch FROM least(h.until, d.ends_at) - greatest(h.since, d.begins_at)) AS all_s,
                    greatest(extract(epoch FROM least(h.until, d.until) - greatest(h.since, d.since)), 0) AS had_s
         ) t
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(greatest(0, extract(epoch FROM least(h.until, d.ends_at, x.until)
+                                                             - greatest(h.since, d.begins_at, x.since)))), 0) AS all_s,
+                   coalesce(sum(greatest(0, extract(epoch FROM least(h.until, d.until, x.until)
+                                                             - greatest(h.since, d.since, x.since)))), 0) AS had_s
+            FROM lost x WHERE x.lease = b.id AND (x.whole OR x.allocation = a.id)
+        ) l
+        WHERE t.all_s > l.all_s
     ), seen AS (
-        SELECT h.id, h.day, h.all_s, h.had_s, u.energy, u.memory_ms, u.memory, s.sampled_ms,
-               least(u.busy_ms, s.sampled_ms) AS busy_ms
+        SELECT h.id, h.day, h.all_s, h.had_s, s.sampled_ms, least(u.busy_ms * s.kept_ms / s.of_ms, s.sampled_ms) AS busy_ms,
+               u.energy * s.kept_ms / s.of_ms AS energy, u.memory_ms * s.kept_ms / s.of_ms AS memory_ms,
+               u.memory * s.kept_ms / s.of_ms AS memory
         FROM held h
         CROSS JOIN LATERAL (
             SELECT sum(sampled_ms) AS sampled_ms, sum(busy_ms) AS busy_ms, sum(energy_millijoules) AS energy,
                    sum(memory_ms) AS memory_ms, sum(memory_mebibyte_s) AS memory
             FROM allocation_use u WHERE u.allocation = h.allocation AND u.day = h.day
         ) u
-        CROSS JOIN LATERAL (SELECT least(u.sampled_ms, h.all_s * 1000) AS sampled_ms) s
+        CROSS JOIN LATERAL (
+            SELECT least(u.sampled_ms, h.all_s * 1000) AS sampled_ms, greatest(u.sampled_ms, 1) AS of_ms,
+                   CASE WHEN h.lost_s > 0 THEN least(greatest(u.sampled_ms, 1), h.all_s * 1000) ELSE greatest(u.sampled_ms, 1) END AS kept_ms
+        ) s
         WHERE u.sampled_ms IS NOT NULL
     ), used AS (
         SELECT id, day, sum(sampled_ms * had_s / all_s) AS sampled_ms, sum(busy_ms * had_s / all_s) AS busy_ms,
@@ -122,7 +134,9 @@ _PARTS = """
         JOIN box b ON b.id = p.id AND b.counted JOIN lease_day k ON k.lease = p.id AND k.day = p.day AND k.leased > 0
     )
 """
-"""The totals of a day that is cut, or not over, count in proportion to how much of it each GPU was held."""
+"""The totals of a day that is cut, or not over, count in proportion to how much of it each GPU was held. What was seen of a
+GPU, or of a gang, while it was lost is left out in the same way: nobody had it.
+"""
 
 _WORKED_OUT = """
     SELECT b.id AS lease, b.company, b.pool, p.day, greatest(b.starts_at, to_timestamp(:since)) >= d.since AS is_first,

@@ -21,10 +21,10 @@ from scheduler.store.times import to_wire
 
 LOST = """
     lost AS MATERIALIZED (
-        SELECT a.lease, x.since, coalesce(x.until, 'infinity') AS until, false AS whole
+        SELECT a.lease, a.id AS allocation, x.since, coalesce(x.until, 'infinity') AS until, false AS whole
         FROM allocation_loss x JOIN allocation a ON a.id = x.allocation JOIN lease l ON l.id = a.lease WHERE l.nodes IS NULL
         UNION ALL
-        SELECT g.lease, lower(u.together), coalesce(upper(u.together), 'infinity'), true
+        SELECT g.lease, NULL, lower(u.together), coalesce(upper(u.together), 'infinity'), true
         FROM (
             SELECT a.lease, range_agg(tstzrange(x.since, x.until)) AS lost
             FROM allocation_loss x JOIN allocation a ON a.id = x.allocation JOIN lease l ON l.id = a.lease
@@ -32,7 +32,14 @@ LOST = """
         ) g CROSS JOIN LATERAL unnest(g.lost) AS u (together)
     )
 """
-"""For queries: a lease was without one GPU, or, as a gang, without the whole of it, over `[since, until)`."""
+"""For queries: a lease was without one GPU, that of its `allocation`, or, as a gang, without the whole of it, over
+`[since, until)`.
+"""
+
+NOT_LOST = """
+    NOT EXISTS (SELECT FROM allocation_loss x WHERE x.allocation = a.id AND x.until IS NULL AND x.wrong <> 'node_unknown')
+"""
+"""For queries: allocation `a` is not known to be lost. What is only presumed so is unknown."""
 
 _HELD = text(
     """
@@ -81,7 +88,7 @@ _NOT_LOST = text(f"DELETE FROM allocation_loss x USING {_BACK}")
 
 _STRETCHES = text(
     """
-    SELECT a.lease, extract(epoch FROM x.since)::bigint AS since, extract(epoch FROM x.until)::bigint AS until
+    SELECT a.lease, extract(epoch FROM x.since)::bigint AS since, extract(epoch FROM x.until)::bigint AS until, x.wrong
     FROM allocation_loss x JOIN allocation a ON a.id = x.allocation WHERE a.lease = ANY(:leases)
     """
 )
@@ -136,6 +143,37 @@ def stretches(session: Session, found: Collection[str]) -> Mapping[str, list[Str
 
 
 _NEVER = 1 << 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """When GPUs of a lease were lost to it, of which `late` was only presumed, or not heard of, up to some time."""
+
+    lost: Sequence[Stretch]
+    late: Sequence[Stretch]
+
+
+NOTHING = Known(lost=(), late=())
+
+
+def known(session: Session, found: Collection[str], since: Instant) -> Mapping[str, Known]:
+    """What is known by now of each of these leases, and of that what became known after `since`. No presumption is in it."""
+    rows = session.connection().execute(_STRETCHES, {"leases": list(found)}).all()
+    by_lease: dict[str, list[Row[tuple[object, ...]]]] = {}
+    for row in rows:
+        if row.until is not None or row.wrong != Wrong.NODE_UNKNOWN:
+            by_lease.setdefault(row.lease, []).append(row)
+    return {
+        lease: Known(
+            lost=[(row.since, _NEVER if row.until is None else row.until) for row in of],
+            late=[(row.since, row.until) for row in of if row.wrong in _LATE and row.until > since],
+        )
+        for lease, of in by_lease.items()
+    }
+
+
+_LATE = frozenset({Wrong.NODE_UNKNOWN, Wrong.NODE_RESTARTED})
+"""What is known only once it is over."""
 
 
 def shown(session: Session, found: Collection[str]) -> Mapping[str, list[wire.LostGpu]]:

@@ -20,13 +20,19 @@ def newest(session: Session, pool: str) -> Uses:
 
 
 def used(session: Session, pool: str, since: Instant, until: Instant) -> Mapping[CompanyId, int]:
-    """GPU-seconds that each company's leases had in `[since, until)`, as the ledger settles them."""
+    """GPU-seconds that each company's leases had in `[since, until)`, as the ledger settles them.
+
+    What is only presumed lost counts as used, as most silence ends; what turned out to be lost in that time is taken off for
+    the time before it too, so that the counts together are what is settled.
+    """
     running = col(Lease.state).in_(("active", "ending"))
     ended = (col(Lease.state) == "ended") & (col(Lease.stops_at) > int(since))
     found: Counter[CompanyId] = Counter()
     for which in (running, ended):
         rows = session.exec(select(Lease).where(col(Lease.pool) == pool, which)).all()
-        lost = lost_gpus.stretches(session, [row.id for row in rows])
+        lost = lost_gpus.known(session, [row.id for row in rows], since)
         for _, lease in leases.with_core(session, rows):
-            found[lease.company] += charge(lease, since, until, lost=lost.get(lease.id, ())).delivered
+            of = lost.get(lease.id, lost_gpus.NOTHING)
+            found[lease.company] += charge(lease, since, until, lost=of.lost).delivered
+            found[lease.company] -= charge(lease, 0, since, lost=of.late).lost
     return {company: gpu_seconds for company, gpu_seconds in found.items() if gpu_seconds}
