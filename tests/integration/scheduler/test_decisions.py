@@ -186,7 +186,7 @@ def test_a_result_that_was_changed_is_found_and_said(world: World) -> None:
     ("change", "says"),
     [
         pytest.param(
-            'UPDATE decision SET inputs = replace(inputs, \'"version":"5"\', \'"version":"1"\')',
+            'UPDATE decision SET inputs = replace(inputs, \'"version":"6"\', \'"version":"1"\')',
             "version 1 of the rules",
             id="other rules",
         ),

@@ -110,8 +110,9 @@ def test_the_log_of_a_pool_that_is_older_begins_with_its_whole_book(any_empty_ur
         assert history.policy(session, "h100", 7) == replace(kept.policy, version="2", number=0)
         assert history.policy(session, "h100", 8) == replace(kept.policy, version="3", number=0)
         assert history.policy(session, "h100", 9) == replace(kept.policy, version="4", number=0)
-        assert history.policy(session, "h100", 10) == replace(kept.policy, number=0)
-        assert history.policy(session, "h100", 11) == kept.policy
+        assert history.policy(session, "h100", 10) == replace(kept.policy, version="5", number=0)
+        assert history.policy(session, "h100", 11) == replace(kept.policy, version="5")
+        assert history.policy(session, "h100", 12) == kept.policy
         assert not history.book(session, "h100", 6, kept.policy, now).nodes
 
 
