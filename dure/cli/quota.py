@@ -11,7 +11,7 @@ from dure.cli.terminal import BadFile, BadUsage, Terminal
 if TYPE_CHECKING:
     from dure import wire
     from dure.client import Client
-    from dure.errors import InvalidRequest
+    from dure.errors import DureError, InvalidRequest
     from dure.quota_file import QuotaFile, QuotaFileError
 
 app = typer.Typer(help="Quotas: what companies may hold of pools, at once and over time.", no_args_is_help=True)
@@ -134,7 +134,7 @@ def default(  # noqa: PLR0913 (one parameter an option)
         try:
             found = _import(client, wire.QuotaImport(quotas=[one]), revoke=revoke, dry_run=dry_run)
         except InvalidRequest as error:
-            raise _of_one(error) from None
+            raise _of_one(error, pool) from None
     terminal.show(found, lambda view: quotas.imported(found, view, dry_run=dry_run, revoke=revoke))
 
 
@@ -221,9 +221,14 @@ def _bad(file: str, error: "QuotaFileError") -> BadFile:
     return BadFile([(f"{file}:{one.line}", one.message) for one in error.mistakes])
 
 
-def _of_one(error: "InvalidRequest") -> "InvalidRequest":
+def _of_one(error: "InvalidRequest", pool: str) -> "DureError":
     """What the server says of the only quota of a list, without its place there."""
+    from dure.errors import UnknownPool
+
     place = "quotas.0."
+    if any(one.field == f"{place}pool" for one in error.errors):
+        said = f"there is no pool {pool}; `dure pool list` shows those there are"
+        return UnknownPool(said, request_id=error.request_id)
     errors = [one.model_copy(update={"field": one.field.removeprefix(place)}) for one in error.errors]
     detail = error.detail.replace(place, "")
     return type(error)(detail, errors=errors, numbers=error.numbers, request_id=error.request_id)

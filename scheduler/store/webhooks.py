@@ -94,7 +94,9 @@ def remove(session: Session, webhook_id: str, *, actor: Actor, now: float) -> wi
         found.removed_at, found.secret, found.old_secret, found.old_secret_until = int(now), None, None, None
         session.add(found)
         _abandon(session, found.id, "the webhook was removed", now)
-        audit.record(session, actor=actor, action=wire.AuditAction.WEBHOOK_REMOVE, subject=found.id, at=now, before=_kept(found))
+        audit.record(
+            session, actor=actor, action=wire.AuditAction.WEBHOOK_REMOVE, subject=found.id, at=now, before=_kept(found)
+        )
     return to_wires(session, [found])[0]
 
 

@@ -358,6 +358,15 @@ def test_of_a_default_what_cannot_be_is_said_without_a_place_in_a_list(api: Api,
     assert done.stderr.startswith("error (contradictory_limits): budget: nothing of 5h/week can be had")
 
 
+def test_the_default_of_a_pool_that_is_not_there_is_refused_as_everywhere(api: Api, run: Run) -> None:
+    errors = [wire.FieldError(field="quotas.0.pool", message="there is no pool h100-80gb")]
+    said = problem("invalid_request", 422, "quotas.0.pool: there is no pool h100-80gb", errors=errors)
+    api.on("GET", ALL, page()).on("PUT", ALL, said)
+    done = run(*DEFAULT, "--gpus", "4")
+    assert (done.exit_code, done.stdout) == (exits.NOT_FOUND, "")
+    assert done.stderr.startswith("error (unknown_pool): there is no pool h100-80gb; `dure pool list` shows")
+
+
 def test_limits_that_contradict_each_other_are_said_at_their_line(api: Api, run: Run, file: Path) -> None:
     errors = [wire.FieldError(field="quotas.0.budget", message="nothing of 5h/week can be had while gpus is 0")]
     api.on("PUT", ALL, problem("contradictory_limits", 422, errors=errors))
