@@ -78,7 +78,7 @@ def _label(name: str) -> str:
     return re.sub(r"_(gpu_seconds|s|ppm|bytes|at)$", "", _OWN.get(name, name)).replace("_", " ")
 
 
-_OWN = {"gpu_seconds": "amount", "carries_over": "carry over"}
+_OWN = {"gpu_seconds": "amount", "carries_over": "carry over", "of_default": "default of the pool"}
 """Where a name alone is no word of a person's."""
 
 

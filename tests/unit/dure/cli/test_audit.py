@@ -80,6 +80,9 @@ DRAIN = {"id": "drn_1", "starts_at": "2026-11-24T01:00:00Z", "ends_at": "2026-11
             id="what was adjusted",
         ),
         pytest.param(
+            {"gpus": 4, "of_default": True}, {"gpus": 4}, "was default of the pool yes", id="a default made its own"
+        ),
+        pytest.param(
             {"shares": 3, "group": None}, None, "was shares 3", id="what was removed, and not what it had not"
         ),
     ],
