@@ -45,10 +45,11 @@ class AdmitsOnce(Admits):
             ),
         ] = None,
         reason: Annotated[
-            str | None, Query(min_length=1, max_length=200, description="Why this is done; the audit log keeps it.")
+            str | None,
+            Query(max_length=200, description="Why this is done; the audit log keeps it. Blanks alone say nothing."),
         ] = None,
     ) -> Call:
-        return self.call(request, key, reason)
+        return self.call(request, key, (reason or "").strip() or None)
 
 
 STAFF = (Role.ADMIN, Role.OPERATOR, Role.AUDITOR)

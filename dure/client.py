@@ -49,10 +49,10 @@ class Client(Using):
         send = self._patch if isinstance(body, wire.QuotaPatch) else self._put
         return send(path, body, wire.Quota, params=_revoking(revoke, dry_run=dry_run))
 
-    def remove_quota(self, company: str, pool: str, *, dry_run: bool = False) -> wire.Quota:
-        """The company's own: the pool's default is its from then on."""
+    def remove_quota(self, company: str, pool: str, *, revoke: Sequence[str] = (), dry_run: bool = False) -> wire.Quota:
+        """The company's own: the pool's default is its from then on; promises beyond it that `revoke` names are taken back."""
         path = f"/v1/companies/{segment(company)}/quotas/{segment(pool)}"
-        return self._delete(path, wire.Quota, params=_revoking((), dry_run=dry_run))
+        return self._delete(path, wire.Quota, params=_revoking(revoke, dry_run=dry_run))
 
     def set_share(self, company: str, pool: str, body: wire.ShareSet) -> wire.Share:
         return self._put(f"/v1/pools/{segment(pool)}/shares/{segment(company)}", body, wire.Share)

@@ -28,6 +28,11 @@ def show_gpu_seconds(found: int) -> str:
     return f"{found}s" if found % 3600 else f"{found // 3600}h"
 
 
+def say_gpu_seconds(found: int) -> str:
+    """The same for people, to the hundredth: `2,000 GPU-hours`, `12.5 GPU-hours`."""
+    return f"{found / 3600:,.2f}".rstrip("0").rstrip(".") + " GPU-hours"
+
+
 def budget(text: str) -> tuple[int, BudgetPeriod]:
     """GPU-seconds, and of what. Raises ValueError, which says what to write."""
     amount, slash, period = text.strip().lower().partition("/")

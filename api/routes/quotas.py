@@ -80,14 +80,19 @@ def change_quota(
     OF_COMPANY + "/{pool}",
     response_model=wire.Quota,
     summary="Take a company's own quota away",
-    openapi_extra=own(UnknownCompany, UnknownPool, UnknownQuota),
+    openapi_extra=own(UnknownCompany, UnknownPool, UnknownQuota, NotBeyond),
 )
 def remove_quota(
-    company: wire.CompanyName, pool: wire.PoolName, call: AdminWrites, dry_run: DryRun = False
+    company: wire.CompanyName,
+    pool: wire.PoolName,
+    call: AdminWrites,
+    *,
+    revoke: Revoke = [],  # noqa: B006 - FastAPI copies it
+    dry_run: DryRun = False,
 ) -> Response:
-    """For admins. The pool's default is the company's from then on; without one the pool is closed to it."""
+    """For admins. The pool's default is the company's from then on; without one the pool is closed to it. Else as setting it."""
     return _set(
-        call, lambda at: quotas.remove(at.session, company, pool, actor=at.actor, now=at.now), [], dry_run=dry_run
+        call, lambda at: quotas.remove(at.session, company, pool, actor=at.actor, now=at.now), revoke, dry_run=dry_run
     )
 
 

@@ -32,10 +32,20 @@ Zone = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+
+
+def _words(text: str | None) -> str | None:
+    """None for blanks alone, which say nothing."""
+    return (text or "").strip() or None
+
+
 Why = Annotated[
     str | None,
     typer.Option(
-        metavar="TEXT", help="Why you do it: the audit log keeps it with what is changed.", rich_help_panel=_PANEL
+        metavar="TEXT",
+        help="Why you do it: the audit log keeps it with what is changed.",
+        rich_help_panel=_PANEL,
+        callback=_words,
     ),
 ]
 Json = Annotated[

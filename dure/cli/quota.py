@@ -11,7 +11,7 @@ from dure.cli.terminal import BadFile, BadUsage, Terminal
 if TYPE_CHECKING:
     from dure import wire
     from dure.client import Client
-    from dure.errors import InvalidRequest
+    from dure.errors import DureError, InvalidRequest
     from dure.quota_file import QuotaFile, QuotaFileError
 
 app = typer.Typer(help="Quotas: what companies may hold of pools, at once and over time.", no_args_is_help=True)
@@ -60,22 +60,27 @@ def put(  # noqa: PLR0913 (one parameter an option)
         found = client.set_quota(company, pool, body, dry_run=dry_run or revoke)
         if revoke and not dry_run:
             found = client.set_quota(company, pool, body, revoke=[one.lease for one in found.beyond])
-    terminal.show(found, lambda view: quotas.quota(found, view, dry_run=dry_run))
+    terminal.show(found, lambda view: quotas.quota(found, view, dry_run=dry_run, revoke=revoke))
 
 
 @command(app, "remove", changes=True)
-def remove(terminal: Terminal, company: Company, pool: Pool, *, dry_run: DryRun = False) -> None:
+def remove(
+    terminal: Terminal, company: Company, pool: Pool, *, revoke: Revoke = False, dry_run: DryRun = False
+) -> None:
     """Take a company's own quota away.
 
-    The pool's default is its from then on; without one the pool is closed to it. Promises already given stay.
+    The pool's default is its from then on; without one the pool is closed to it. Promises already given stay, unless
+    --revoke takes back those beyond it; --dry-run names them.
     """
     from dure.render import quotas
 
     limits.name("COMPANY", company, limits.COMPANY)
     limits.name("POOL", pool, limits.POOL)
     with terminal.client() as client:
-        found = client.remove_quota(company, pool, dry_run=dry_run)
-    terminal.show(found, lambda view: quotas.quota(found, view, dry_run=dry_run))
+        found = client.remove_quota(company, pool, dry_run=dry_run or revoke)
+        if revoke and not dry_run:
+            found = client.remove_quota(company, pool, revoke=[one.lease for one in found.beyond])
+    terminal.show(found, lambda view: quotas.quota(found, view, dry_run=dry_run, revoke=revoke))
 
 
 @command(app, "default", changes=True)
@@ -129,8 +134,8 @@ def default(  # noqa: PLR0913 (one parameter an option)
         try:
             found = _import(client, wire.QuotaImport(quotas=[one]), revoke=revoke, dry_run=dry_run)
         except InvalidRequest as error:
-            raise _of_one(error) from None
-    terminal.show(found, lambda view: quotas.imported(found, view, dry_run=dry_run))
+            raise _of_one(error, pool) from None
+    terminal.show(found, lambda view: quotas.imported(found, view, dry_run=dry_run, revoke=revoke))
 
 
 @command(app, "show")
@@ -188,7 +193,7 @@ def import_(
         except InvalidRequest as error:
             raise _at_lines(file, read, error) from None
     places = {(one.company, one.pool): f"{file}:{line}" for one, line in zip(read.quotas, read.lines, strict=True)}
-    terminal.show(found, lambda view: quotas.imported(found, view, dry_run=dry_run, places=places))
+    terminal.show(found, lambda view: quotas.imported(found, view, dry_run=dry_run, revoke=revoke, places=places))
 
 
 def _import(client: "Client", body: "wire.QuotaImport", *, revoke: bool, dry_run: bool) -> "wire.QuotaImported":
@@ -216,9 +221,14 @@ def _bad(file: str, error: "QuotaFileError") -> BadFile:
     return BadFile([(f"{file}:{one.line}", one.message) for one in error.mistakes])
 
 
-def _of_one(error: "InvalidRequest") -> "InvalidRequest":
+def _of_one(error: "InvalidRequest", pool: str) -> "DureError":
     """What the server says of the only quota of a list, without its place there."""
+    from dure.errors import UnknownPool
+
     place = "quotas.0."
+    if any(one.field == f"{place}pool" for one in error.errors):
+        said = f"there is no pool {pool}; `dure pool list` shows those there are"
+        return UnknownPool(said, request_id=error.request_id)
     errors = [one.model_copy(update={"field": one.field.removeprefix(place)}) for one in error.errors]
     detail = error.detail.replace(place, "")
     return type(error)(detail, errors=errors, numbers=error.numbers, request_id=error.request_id)

@@ -8,7 +8,7 @@ from typing import Any, cast
 from rich.console import RenderableType
 from rich.text import Text
 
-from dure import times, wire
+from dure import quota_words, times, wire
 from dure.render.view import View, table, timed
 
 Values = Mapping[str, Any]
@@ -75,13 +75,20 @@ def _is_several(value: Any) -> bool:
 
 
 def _label(name: str) -> str:
-    return re.sub(r"_(s|ppm|bytes|at)$", "", name).replace("_", " ")
+    return re.sub(r"_(gpu_seconds|s|ppm|bytes|at)$", "", _OWN.get(name, name)).replace("_", " ")
+
+
+_OWN = {"gpu_seconds": "amount", "carries_over": "carry over", "of_default": "default of the pool"}
+"""Where a name alone is no word of a person's."""
 
 
 def _said(name: str, value: Any, view: View) -> str:
     match value:
         case None:
             return "none"
+        case {"gpu_seconds": int(amount), "period": str(period), **rest}:
+            more = _said("", rest, view)
+            return f"{quota_words.show_gpu_seconds(amount)}/{period}{more and ' '}{more}"
         case dict():
             parts = cast("dict[str, Any]", value)
             return " ".join(
@@ -91,7 +98,9 @@ def _said(name: str, value: Any, view: View) -> str:
             return " and ".join(_said(name, one, view) for one in cast("list[Any]", value))
         case str() if _INSTANT.fullmatch(value):
             return view.short(datetime.fromisoformat(value))
-        case int() if not isinstance(value, bool):
+        case bool():
+            return "yes" if value else "no"
+        case int():
             return _amount(name, value, view)
         case _:
             return str(value)
@@ -99,6 +108,8 @@ def _said(name: str, value: Any, view: View) -> str:
 
 def _amount(name: str, value: int, view: View) -> str:
     """A number in the unit that its name says. Older entries have times in Unix seconds."""
+    if name.endswith("gpu_seconds"):
+        return quota_words.say_gpu_seconds(value)
     unit = name.rpartition("_")[2]
     if unit == "at":
         return view.short(datetime.fromtimestamp(value, UTC))

@@ -8,12 +8,13 @@ from zoneinfo import ZoneInfo
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dure import times, wire
+from dure import quota_words, times, wire
 from dure.errors import DureError, Refused
 from dure.render.view import View, facts
 
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z")
 _SECONDS = re.compile(r"_s(?=_|$)")
+_AMOUNT = "_gpu_seconds"
 
 
 _ORDER = (
@@ -67,9 +68,11 @@ def numbers(said: Mapping[str, int | str], zone: ZoneInfo | None) -> Iterator[tu
     # What a promise holds is what was asked for.
     said = known | {name: value for name, value in said.items() if name != "gpus" or value != said.get("asked_gpus")}
     for name, value in said.items():
-        label = _SECONDS.sub("", name).replace("_", " ").replace("gpus", "GPUs")
+        label = _SECONDS.sub("", name.removesuffix(_AMOUNT)).replace("_", " ").replace("gpus", "GPUs")
         if isinstance(value, int) and _SECONDS.search(name):
             yield label, times.show_duration(value)
+        elif isinstance(value, int) and name.endswith(_AMOUNT):
+            yield label, quota_words.say_gpu_seconds(value)
         elif isinstance(value, str) and zone is not None and _INSTANT.fullmatch(value):
             yield label, times.show_instant(datetime.fromisoformat(value), zone)
         else:

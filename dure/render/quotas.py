@@ -37,12 +37,12 @@ def quotas(found: Iterable[wire.Quota], view: View) -> RenderableType:
     return Group(made, Text(""), *warned) if warned else made
 
 
-def quota(found: wire.Quota, view: View, *, dry_run: bool = False) -> RenderableType:
-    """One, in full; promises beyond it are named, and those that were taken back."""
+def quota(found: wire.Quota, view: View, *, dry_run: bool = False, revoke: bool = False) -> RenderableType:
+    """One, in full; promises beyond it are named, and those that were taken back or, in a dry run, would be."""
     rows = [
         ("company", found.company),
         ("pool", found.pool),
-        ("quota", f"{found.gpus} GPUs at once{', the default of the pool' if found.of_default else ''}"),
+        ("quota", _at_once(found)),
         ("held now", f"{found.held_gpus} GPUs"),
         ("booked", f"at most {found.booked_gpus} GPUs at any instant"),
         *_limits(found),
@@ -58,7 +58,7 @@ def quota(found: wire.Quota, view: View, *, dry_run: bool = False) -> Renderable
     if found.revoked:
         parts += [Text(""), Text(f"taken back: {', '.join(found.revoked)}", style="bold")]
     if found.beyond:
-        parts += [Text(""), _beyond(found.beyond, view, dry_run=dry_run)]
+        parts += [Text(""), _beyond(found.beyond, view, dry_run=dry_run, revoke=revoke)]
     return Group(*parts)
 
 
@@ -67,6 +67,7 @@ def imported(
     view: View,
     *,
     dry_run: bool,
+    revoke: bool = False,
     places: Mapping[tuple[str | None, str], str] = MappingProxyType({}),
 ) -> RenderableType:
     """What is different, and which promises are beyond it; `places` are where quotas stand in a file, by company and pool."""
@@ -94,7 +95,7 @@ def imported(
     if found.revoked:
         parts += [Text(""), Text(f"taken back: {', '.join(found.revoked)}", style="bold")]
     if beyond:
-        parts += [Text(""), _beyond(beyond, view, dry_run=dry_run)]
+        parts += [Text(""), _beyond(beyond, view, dry_run=dry_run, revoke=revoke)]
     return Group(*parts)
 
 
@@ -111,11 +112,22 @@ def no_default(found: wire.QuotaOf) -> RenderableType:
     return Text(f"pool {found.pool} has no default any more; it was {_said(found)}")
 
 
+def _is_closed(found: wire.Quota) -> bool:
+    """It has no quota of its own, and no default opens the pool to it."""
+    return found.of_default and found.gpus == 0
+
+
+def _at_once(found: wire.Quota) -> str:
+    if _is_closed(found):
+        return "closed: none of its own, and no default of the pool that opens it"
+    return f"{found.gpus} GPUs at once{', the default of the pool' if found.of_default else ''}"
+
+
 def _row(one: wire.Quota, view: View) -> tuple[str, ...]:
     more = [f"{name.replace('_', ' ')} {value}" for name, value in quota_words.limits(one)]
     return (
         one.pool,
-        f"{one.gpus}{' (default)' if one.of_default else ''}",
+        "closed" if _is_closed(one) else f"{one.gpus}{' (default)' if one.of_default else ''}",
         str(one.held_gpus),
         str(one.booked_gpus),
         view.none if one.budget is None else quota_words.show_budget(one.budget),
@@ -165,9 +177,12 @@ def _periods(found: Sequence[wire.BudgetStanding], view: View) -> RenderableType
     )
 
 
-def _beyond(found: Sequence[wire.Beyond], view: View, *, dry_run: bool) -> RenderableType:
-    kept = "would be kept" if dry_run else "are kept"
-    head = Text(f"promises beyond it, which {kept}; --revoke takes them back:")
+def _beyond(found: Sequence[wire.Beyond], view: View, *, dry_run: bool, revoke: bool) -> RenderableType:
+    if dry_run and revoke:
+        fate = "would be taken back"
+    else:
+        fate = f"{'would be' if dry_run else 'are'} kept; --revoke takes them back"
+    head = Text(f"promises beyond it, which {fate}:")
     columns = ("LEASE", "GPUS", "STARTS", "ENDS", "BEYOND")
     made = table(
         *columns,

@@ -29,11 +29,18 @@ def enroll(
     if found is None:
         session.add(Node(name=body.name, enrolled_at=int(now)))
         session.flush()
-    tokens.revoke_of_node(session, body.name, actor=actor, now=now)
+    ended = tokens.revoke_of_node(session, body.name, actor=actor, now=now)
+    issued = tokens.issue(session, wire.TokenIssue(role=wire.Role.NODE, node=body.name), actor=actor, now=now)
     audit.record(
-        session, actor=actor, action=wire.AuditAction.NODE_ENROLL, subject=body.name, at=now, after={"renew": renew}
+        session,
+        actor=actor,
+        action=wire.AuditAction.NODE_ENROLL,
+        subject=body.name,
+        at=now,
+        before={"tokens": ended} if found is not None else None,
+        after={"tokens": [issued.token.id]},
     )
-    return tokens.issue(session, wire.TokenIssue(role=wire.Role.NODE, node=body.name), actor=actor, now=now)
+    return issued
 
 
 def row(session: Session, name: str) -> Node:

@@ -99,6 +99,7 @@ def write(
     said = [
         _audited(session, pool, rows.get(company), (company, body), of_default=of_default, actor=actor, now=now)
         for company, body in bodies
+        if not _is_same(rows.get(company), body, of_default=of_default)
     ]
     changed = [
         _put(session, pool, rows.get(company), (company, body), of_default=of_default, now=now)
@@ -187,6 +188,11 @@ def _put(
     return Changed(company=company, before=was, after=budget)
 
 
+def _is_same(row: Quota | None, body: wire.QuotaSet, *, of_default: bool) -> bool:
+    """Setting it changes nothing, so the audit log has nothing to say of it."""
+    return row is not None and row.of_default == of_default and said_by(row) == body
+
+
 def _audited(
     session: Session,
     pool: str,
@@ -203,11 +209,15 @@ def _audited(
         action=wire.AuditAction.QUOTA_SET,
         subject=f"{company}/{pool}",
         at=now,
-        before=None if row is None else shown(said_by(row)),
-        after=shown(body) | ({"of_default": True} if of_default else {}),
+        before=None if row is None else _of(said_by(row), of_default=row.of_default),
+        after=_of(body, of_default=of_default),
         request_id=session.info.get(audit.REQUEST_ID),
         reason=session.info.get(audit.REASON),
     )
+
+
+def _of(body: wire.QuotaSet, *, of_default: bool) -> dict[str, object]:
+    return shown(body) | ({"of_default": True} if of_default else {})
 
 
 def check(before: wire.QuotaSet | None, after: wire.QuotaSet, now: float) -> None:

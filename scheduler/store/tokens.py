@@ -131,11 +131,13 @@ def revoke(session: Session, token_id: str, *, actor: Actor, now: float) -> wire
     return _wire(row)
 
 
-def revoke_of_node(session: Session, node: str, *, actor: Actor, now: float) -> None:
-    """Ends every token of a node."""
-    query = select(Token.id).where(col(Token.node) == node, col(Token.revoked_at).is_(None))
-    for token_id in session.exec(query).all():
+def revoke_of_node(session: Session, node: str, *, actor: Actor, now: float) -> list[str]:
+    """Ends every token of a node; their ids."""
+    query = select(Token.id).where(col(Token.node) == node, col(Token.revoked_at).is_(None)).order_by(col(Token.id))
+    found = list(session.exec(query).all())
+    for token_id in found:
         revoke(session, token_id, actor=actor, now=now)
+    return found
 
 
 def page(session: Session, *, after: str | None, limit: int) -> wire.Page[wire.Token]:

@@ -4,6 +4,7 @@ import base64
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import func, update
 from sqlmodel import col, select
@@ -12,7 +13,7 @@ from dure import wire
 from dure.errors import Forbidden, InvalidRequest, TooMany, UnknownWebhook
 from scheduler.actor import Actor
 from scheduler.ids import new_id
-from scheduler.store import adding, audit, companies, events, pages
+from scheduler.store import adding, audit, companies, events, pages, records
 from scheduler.store.db import Session
 from scheduler.store.tables import Webhook, WebhookDelivery
 from scheduler.store.times import to_wire
@@ -51,8 +52,7 @@ def add(session: Session, body: wire.WebhookCreate, *, actor: Actor, now: float)
     )
     session.add(row)
     session.flush()
-    after = {"company": company, "url": body.url, "label": body.label}
-    audit.record(session, actor=actor, action=wire.AuditAction.WEBHOOK_ADD, subject=row.id, at=now, after=after)
+    audit.record(session, actor=actor, action=wire.AuditAction.WEBHOOK_ADD, subject=row.id, at=now, after=_kept(row))
     return _issued(session, row)
 
 
@@ -94,7 +94,9 @@ def remove(session: Session, webhook_id: str, *, actor: Actor, now: float) -> wi
         found.removed_at, found.secret, found.old_secret, found.old_secret_until = int(now), None, None, None
         session.add(found)
         _abandon(session, found.id, "the webhook was removed", now)
-        audit.record(session, actor=actor, action=wire.AuditAction.WEBHOOK_REMOVE, subject=found.id, at=now)
+        audit.record(
+            session, actor=actor, action=wire.AuditAction.WEBHOOK_REMOVE, subject=found.id, at=now, before=_kept(found)
+        )
     return to_wires(session, [found])[0]
 
 
@@ -104,7 +106,8 @@ def rotate(session: Session, webhook_id: str, *, actor: Actor, now: float) -> wi
     found.old_secret, found.old_secret_until = found.secret, int(now) + OLD_SECRET_S
     found.secret = _new_secret()
     session.add(found)
-    audit.record(session, actor=actor, action=wire.AuditAction.WEBHOOK_ROTATE, subject=found.id, at=now)
+    after = _kept(found) | {"old_secret_until": records.time(found.old_secret_until)}
+    audit.record(session, actor=actor, action=wire.AuditAction.WEBHOOK_ROTATE, subject=found.id, at=now, after=after)
     return _issued(session, found)
 
 
@@ -112,7 +115,15 @@ def enable(session: Session, webhook_id: str, *, actor: Actor, now: float) -> wi
     """It is sent to again from now on, and at once where it failed. Raises UnknownWebhook."""
     found = _there(session, webhook_id, actor, lock=True)
     if found.disabled_at is not None:
-        audit.record(session, actor=actor, action=wire.AuditAction.WEBHOOK_ENABLE, subject=found.id, at=now)
+        audit.record(
+            session,
+            actor=actor,
+            action=wire.AuditAction.WEBHOOK_ENABLE,
+            subject=found.id,
+            at=now,
+            before={"disabled_at": records.time(found.disabled_at), "reason": found.disabled_reason},
+            after=_kept(found),
+        )
     found.disabled_at = found.disabled_reason = None
     well(session, found)
     return to_wires(session, [found])[0]
@@ -154,7 +165,7 @@ def disable(session: Session, found: Webhook, *, cause: str, reason: str, now: f
         action=wire.AuditAction.WEBHOOK_DISABLE,
         subject=found.id,
         at=now,
-        after={"reason": reason},
+        after=_kept(found) | {"reason": reason},
     )
     detail: dict[str, int | str | None] = {"webhook": found.id, "url": found.url, "reason": reason}
     events.company_event(session, found.company, "webhook.disabled", at=now, cause=cause, detail=detail)
@@ -198,6 +209,11 @@ def _company(session: Session, body: wire.WebhookCreate, actor: Actor) -> str:
         message = 'an admin says whose webhook it is, for example "company": "acme"'
         raise InvalidRequest(f"company: {message}", errors=[wire.FieldError(field="company", message=message)])
     return companies.row(session, body.company).name
+
+
+def _kept(found: Webhook) -> dict[str, Any]:
+    """What the audit log says of it: which it is, and never a secret."""
+    return {"company": found.company, "url": found.url, "label": found.label}
 
 
 def _new_secret() -> str:

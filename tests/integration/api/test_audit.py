@@ -111,10 +111,17 @@ def test_pages_are_newest_first_and_whole(site: Site) -> None:
 
 
 def test_a_reason_that_is_none_is_refused_and_nothing_is_done(site: Site) -> None:
-    for reason in ("", "x" * 201, "a\x00b", "two\nlines", "\u202e"):
+    for reason in ("x" * 201, "a\x00b", "two\nlines", "\u202e"):
         answer = site.send("admin", "PUT", QUOTA, json={"gpus": 1}, params={"reason": reason})
         assert code(answer) == (422, "invalid_request")
     assert site.get("admin", "/v1/companies/acme/quotas").json()["items"][0]["gpus"] == 16
+
+
+def test_blanks_alone_are_no_reason(site: Site) -> None:
+    for sent, kept in (("", None), ("   ", None), ("  half is spent ", "half is spent")):
+        site.send("admin", "PUT", QUOTA, json={"gpus": len(sent)}, params={"reason": sent})
+        newest = site.get("admin", "/v1/audit").json()["items"][0]
+        assert (newest["after"], newest["reason"]) == ({"gpus": len(sent)}, kept)
 
 
 def test_a_company_does_not_read_it(site: Site) -> None:

@@ -93,8 +93,10 @@ def test_an_amount_that_is_none_is_refused(site: Site, gpu_seconds: object) -> N
 
 
 def test_without_a_reason_nothing_is_adjusted(site: Site) -> None:
-    assert code(adjust(site, 5, why=None)) == (422, "invalid_request")
-    assert code(adjust(site, 5, why="")) == (422, "invalid_request")
+    for none in (None, "", "   "):
+        refused = adjust(site, 5, why=none)
+        assert code(refused) == (422, "invalid_request")
+        assert "reason: say why" in refused.json()["detail"]
     assert entries(site) == []
 
 

@@ -39,6 +39,13 @@ def test_a_dry_run_needs_no_reason_and_changes_nothing(site: Site) -> None:
     assert site.get("admin", "/v1/policy").json()["version"] == 2
 
 
+def test_without_a_reason_nothing_is_put(site: Site) -> None:
+    for none in ({}, {"reason": ""}, {"reason": "   "}):
+        refused = site.send("admin", "PUT", "/v1/policy", json=body(site, slack_ppm=7), params=none)
+        assert (refused.status_code, "reason: say why" in refused.json()["detail"]) == (422, True)
+    assert site.get("admin", "/v1/policy").json()["version"] == 2
+
+
 def test_the_same_request_under_its_key_is_answered_as_it_was(site: Site) -> None:
     sent = {"json": body(site, slack_ppm=7), "params": WHY, "headers": {"Idempotency-Key": "k"}}
     first, again = (site.send("admin", "PUT", "/v1/policy", **sent) for _ in range(2))

@@ -201,6 +201,14 @@ def test_promises_stay_beyond_a_lowered_quota_and_are_named_with_the_limit(site:
     assert put(site, {"gpus": 16}).json()["beyond"] == []
 
 
+def test_with_its_own_quota_what_is_beyond_the_default_is_taken_back(site: Site) -> None:
+    lease = promised(site, 8)
+    refused = site.send("admin", "DELETE", ACME, params={"revoke": "lea_0"})
+    assert code(refused) == (409, "not_beyond_quota")
+    gone = site.send("admin", "DELETE", ACME, params={"revoke": lease}).json()
+    assert (gone["gpus"], gone["revoked"], gone["beyond"]) == (0, [lease], [])
+
+
 def test_what_is_revoked_is_cancelled_with_that_cause_refunded_told_and_in_the_audit_log(site: Site) -> None:
     first, second = promised(site, 8), promised(site, 8)
     answer = patch(site, {"gpus": 8, "budget": {**WEEK}}, revoke=second, reason="half is spent")

@@ -29,8 +29,9 @@ def _literals(tree: ast.AST) -> Iterator[str]:
                 pass
             case _:
                 continue
-        if isinstance(found, ast.Constant) and isinstance(found.value, str):
-            yield found.value
+        for one in (found.body, found.orelse) if isinstance(found, ast.IfExp) else (found,):
+            if isinstance(one, ast.Constant) and isinstance(one.value, str):
+                yield one.value
 
 
 def written() -> set[str]:

@@ -65,6 +65,24 @@ DRAIN = {"id": "drn_1", "starts_at": "2026-11-24T01:00:00Z", "ends_at": "2026-11
         ),
         pytest.param({"gpus": 4, "longest_s": 3600}, None, "was gpus 4, longest 1h", id="all of what was removed"),
         pytest.param(
+            {"ahead_gpu_seconds": 1_800_000},
+            {
+                "budget": {"zone": "UTC", "period": "month", "gpu_seconds": 7_200_000, "carries_over": False},
+                "ahead_gpu_seconds": 900,
+            },
+            "budget 2000h/month zone UTC carry over no, ahead 0.25 GPU-hours (was 500 GPU-hours)",
+            id="budgets and amounts in GPU-hours",
+        ),
+        pytest.param(
+            {"available_gpu_seconds": 3600},
+            {"available_gpu_seconds": 10_800, "gpu_seconds": 7200},
+            "available 3 GPU-hours (was 1 GPU-hours), amount 2 GPU-hours",
+            id="what was adjusted",
+        ),
+        pytest.param(
+            {"gpus": 4, "of_default": True}, {"gpus": 4}, "was default of the pool yes", id="a default made its own"
+        ),
+        pytest.param(
             {"shares": 3, "group": None}, None, "was shares 3", id="what was removed, and not what it had not"
         ),
     ],

@@ -144,10 +144,11 @@ def test_an_amount_that_is_none_is_not_sent(api: Api, run: Run, hours: str) -> N
     assert "--gpu-hours" in found.stderr
 
 
-def test_without_why_nothing_is_sent(api: Api, run: Run) -> None:
-    found = run("ledger", "adjust", "acme", "h100-80gb", "--gpu-hours", "+10")
+@pytest.mark.parametrize("said", [[], ["--why", ""], ["--why", "   "]])
+def test_without_why_nothing_is_sent(api: Api, run: Run, said: list[str]) -> None:
+    found = run("ledger", "adjust", "acme", "h100-80gb", "--gpu-hours", "+10", *said)
     assert (found.exit_code, api.seen) == (2, [])
-    assert "--why" in found.stderr
+    assert found.stderr.startswith("error: --why: say why: it stays in the ledger")
 
 
 def test_more_than_there_is_is_a_conflict_with_the_numbers(api: Api, run: Run) -> None:

@@ -71,8 +71,9 @@ def test_a_dry_run_says_what_it_would_be_and_needs_no_why(api: Api, run: Run, fi
     assert api.seen[1].url.params["dry_run"] == "true"
 
 
-def test_nothing_is_sent_without_why(api: Api, run: Run, file: Path) -> None:
-    done = run("policy", "apply", str(file))
+@pytest.mark.parametrize("said", [[], ["--why", ""], ["--why", "   "]])
+def test_nothing_is_sent_without_why(api: Api, run: Run, file: Path, said: list[str]) -> None:
+    done = run("policy", "apply", str(file), *said)
     assert (done.exit_code, api.seen) == (2, [])
     assert done.stderr.startswith("error: --why: say why: it stays in the history")
 

@@ -206,6 +206,31 @@ def test_a_companys_own_is_taken_away(api: Api, run: Run) -> None:
     assert changes(api) == [("DELETE", {}, {}), ("DELETE", {"dry_run": "true"}, {})]
 
 
+def test_with_a_companys_own_what_was_beyond_what_is_left_is_taken_back(api: Api, run: Run) -> None:
+    api.on("DELETE", MINE, a_quota(beyond=[a_beyond(FIRST), a_beyond(SECOND)]), a_quota(revoked=[FIRST, SECOND]))
+    shown = run("quota", "remove", "acme", "h100-80gb", "--revoke").stdout
+    assert [one.url.query.decode() for one in api.seen] == ["dry_run=true", f"revoke={FIRST}&revoke={SECOND}"]
+    assert f"taken back: {FIRST}, {SECOND}" in shown
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "line"),
+    [
+        ("PATCH", MINE, (*SET, "--gpus", "8")),
+        ("DELETE", MINE, ("quota", "remove", "acme", "h100-80gb")),
+        ("PUT", ALL, (*DEFAULT, "--gpus", "8")),
+    ],
+)
+def test_a_dry_run_with_revoke_takes_nothing_back_and_says_what_would_be(
+    api: Api, run: Run, method: str, path: str, line: tuple[str, ...]
+) -> None:
+    found = an_import(a_change(beyond=[a_beyond(FIRST)])) if method == "PUT" else a_quota(beyond=[a_beyond(FIRST)])
+    api.on("GET", ALL, page()).on(method, path, found)
+    shown = run(*line, "--revoke", "--dry-run").stdout
+    assert [one.url.query.decode() for one in api.seen if one.method == method] == ["dry_run=true"]
+    assert "which would be taken back:" in shown
+
+
 def test_a_first_default_says_how_many_gpus(api: Api, run: Run) -> None:
     api.on("GET", ALL, page(wire.QuotaOf(company="acme", pool="h100-80gb", gpus=9))).on(
         "PUT", ALL, an_import(a_change(None))
@@ -331,6 +356,15 @@ def test_of_a_default_what_cannot_be_is_said_without_a_place_in_a_list(api: Api,
     done = run(*DEFAULT, "--gpus", "0", "--budget", "5h/week")
     assert (done.exit_code, done.stdout) == (exits.INVALID, "")
     assert done.stderr.startswith("error (contradictory_limits): budget: nothing of 5h/week can be had")
+
+
+def test_the_default_of_a_pool_that_is_not_there_is_refused_as_everywhere(api: Api, run: Run) -> None:
+    errors = [wire.FieldError(field="quotas.0.pool", message="there is no pool h100-80gb")]
+    said = problem("invalid_request", 422, "quotas.0.pool: there is no pool h100-80gb", errors=errors)
+    api.on("GET", ALL, page()).on("PUT", ALL, said)
+    done = run(*DEFAULT, "--gpus", "4")
+    assert (done.exit_code, done.stdout) == (exits.NOT_FOUND, "")
+    assert done.stderr.startswith("error (unknown_pool): there is no pool h100-80gb; `dure pool list` shows")
 
 
 def test_limits_that_contradict_each_other_are_said_at_their_line(api: Api, run: Run, file: Path) -> None:

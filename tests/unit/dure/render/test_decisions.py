@@ -14,6 +14,7 @@ NUMBERS = {
     "longest_s_now": 3600,
     "largest_gpus_now": 4,
     "earliest_start": "2026-11-24T09:00:00Z",
+    "budget_left_gpu_seconds": 7_200_000,
     "waits_for": "quota",
 }
 
@@ -26,6 +27,7 @@ def test_numbers_are_said_with_units_and_in_the_zone() -> None:
         "longest now": "1h",
         "largest GPUs now": "4",
         "earliest start": "Tue 2026-11-24 18:00 KST (09:00 UTC)",
+        "budget left": "2,000 GPU-hours",
         "waits for": "quota",
     }
 

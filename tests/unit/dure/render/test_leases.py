@@ -121,6 +121,22 @@ def test_what_was_lost_and_is_back_is_still_said() -> None:
     assert "has all of its GPUs" in leases.change(a_lease("active", lost=lost(), degraded=True), lease, SEOUL)
 
 
+@pytest.mark.parametrize(
+    ("state", "until", "says"),
+    [
+        ("active", None, "the node is silent; if it is heard again with them, nothing was lost"),
+        ("active", -60, "given back while the node was silent; if it is heard again with them, nothing was lost"),
+        ("ended", -60, "refunded: the node was silent to the end of the lease"),
+    ],
+)
+def test_what_a_silence_comes_to_is_open_until_the_lease_is_over(
+    state: wire.LeaseState, until: int | None, says: str
+) -> None:
+    shown = " ".join(text(leases.lease(a_lease(state, lost=lost(until=until, cause="node_unknown")), SEOUL)).split())
+    assert says in shown
+    assert ("nothing was lost" in shown) == (state == "active")
+
+
 def test_a_list_has_a_line_each() -> None:
     shown = text(leases.leases([a_lease(), a_lease("ended", name=None)], SEOUL)).splitlines()
     assert shown[0].split() == ["LEASE", "STATE", "WHAT", "COMPANY", "STARTS", "ENDS", "WHERE", "WHY", "NAME"]

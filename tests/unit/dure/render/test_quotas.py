@@ -51,6 +51,12 @@ def test_one_that_follows_the_pools_default_says_so() -> None:
     assert "16 (default)" in text(quotas.quotas([a_quota(of_default=True)], SEOUL))
 
 
+def test_where_no_default_opens_a_pool_it_is_closed() -> None:
+    shut = a_quota(of_default=True, gpus=0)
+    assert facts(text(quotas.quota(shut, SEOUL)))["quota"].startswith("closed: none of its own")
+    assert text(quotas.quotas([shut], SEOUL)).splitlines()[1].split()[1] == "closed"
+
+
 @pytest.mark.parametrize(
     ("limit", "said"),
     [
@@ -73,6 +79,14 @@ def test_a_dry_run_says_that_nothing_was_changed() -> None:
     shown = text(quotas.quota(a_quota(beyond=[a_beyond()]), SEOUL, dry_run=True))
     assert shown.startswith("this is what would be so; nothing was changed\n")
     assert "which would be kept" in shown
+
+
+def test_a_dry_run_with_revoke_says_what_would_be_taken_back() -> None:
+    of_one = text(quotas.quota(a_quota(beyond=[a_beyond()]), SEOUL, dry_run=True, revoke=True))
+    of_many = text(quotas.imported(an_import(a_change(beyond=[a_beyond()])), SEOUL, dry_run=True, revoke=True))
+    for shown in (of_one, of_many):
+        assert "promises beyond it, which would be taken back:" in shown
+        assert "kept" not in shown
 
 
 def test_what_was_taken_back_is_named() -> None:
