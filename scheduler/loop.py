@@ -12,7 +12,7 @@ import structlog
 from dure.errors import Unavailable
 from scheduler import planned
 from scheduler.clock import DatabaseClock
-from scheduler.core import walk_in
+from scheduler.core import looks
 from scheduler.metrics import Counters
 from scheduler.service import Service
 from scheduler.store import due, generation
@@ -225,8 +225,8 @@ class Loop:
     def _plan(self, pool: due.DuePool) -> bool:
         """Plans the pool again where a look without its lock shows that something would change; whether it did.
 
-        Queued asks are decided again when the pool changed since they last were, when the start of one that waits for
-        that is near, and now and then as the horizon moves on.
+        Queued asks are decided again when the pool changed since they last were, when time alone leaves them more
+        (`scheduler.core.looks`), and now and then as the horizon moves on.
         """
         now = self.clock.now()
         number, again_at = self._asked_again.get(pool.pool, (-1, 0.0))
@@ -235,8 +235,8 @@ class Loop:
             seen = self.service.seen(session, pool.pool, now=now, queue=queue)
             changed = bool(seen.moves or seen.pulled or planned.told_otherwise(session, seen))
         if queue:
-            near = walk_in.nearest(seen.left.values())
-            again_at = now + ASK_AGAIN_S if near is None or near <= now else min(now + ASK_AGAIN_S, near)
+            near = looks.nearest(seen, now)
+            again_at = now + ASK_AGAIN_S if near is None else min(now + ASK_AGAIN_S, near)
             self._asked_again[pool.pool] = (pool.generation, again_at)
         if not changed:
             return False

@@ -46,6 +46,8 @@ def stop_due(session: Session, pool: str, *, now: float) -> tuple[list[Stopped],
     found = due.stops(session, pool, now=now)
     changed = generation.bump(session, pool) if found else 0
     lost = lost_gpus.stretches(session, [row.id for row, _ in found])
+    # Before they are ended: from then on the database lets nobody change what they lost.
+    allocations.end(session, [row.id for row, _ in found], now=now)
     over: list[Over] = []
     for row, lease in found:
         ended = advance(lease, State.ENDED, Cause.EXPIRED, Instant(int(now)))
@@ -58,7 +60,6 @@ def stop_due(session: Session, pool: str, *, now: float) -> tuple[list[Stopped],
     commitments.settle(session, over, at=now)
     spent = quotas.budgeted(session, pool, {row.company for row, _ in found})
     quotas.publish(session, pool, [company for company, _ in spent], now=now, number=changed)
-    allocations.end(session, [row.id for row, _ in found], now=now)
     stopped = [
         Stopped(
             lease=one.lease.id,

@@ -5,6 +5,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
+from scheduler.store import fleet
 from tests.integration.scheduler.conftest import T0, World
 
 
@@ -178,6 +179,83 @@ def test_not_even_the_owner_changes_the_ledger_by_mistake(busy: World, statement
         pytest.raises(psycopg.errors.RestrictViolation, match="append-only"),
     ):
         connection.execute(statement.encode())
+
+
+CHANGES_OF_LOST = [
+    "DELETE FROM allocation_loss",
+    "UPDATE allocation_loss SET until = until - interval '1 second'",
+    "UPDATE allocation_loss SET until = until + interval '1 second'",
+    "UPDATE allocation_loss SET until = NULL",
+    "UPDATE allocation_loss SET since = since - interval '1 second'",
+    "UPDATE allocation_loss SET wrong = 'gpu_unhealthy'",
+]
+_LOSE = "INSERT INTO allocation_loss (allocation, since, until, wrong) SELECT id, {}, 'gpu_gone' FROM allocation"
+SECOND = "interval '1 second'"
+
+
+def _lost(world: World, *, at: int, back_at: int | None = None) -> None:
+    """All GPUs are gone from then on, or for so long."""
+    for node in ("n1", "n2"):
+        world.report(node, now=at, gpus=0)
+        if back_at is not None:
+            world.report(node, now=back_at)
+
+
+def _losses(world: World) -> int:
+    with world.db.snapshot() as session:
+        return session.connection().execute(text("SELECT count(*) FROM allocation_loss")).scalar_one()
+
+
+@pytest.mark.parametrize("statement", CHANGES_OF_LOST)
+def test_what_was_lost_and_is_over_is_never_changed_or_removed(busy: World, statement: str) -> None:
+    _lost(busy, at=T0 + 20, back_at=T0 + 30)
+    with pytest.raises(IntegrityError, match="what a lease lost"):
+        _run(busy, statement)
+    assert _losses(busy) == 8
+
+
+@pytest.mark.parametrize("statement", [*CHANGES_OF_LOST, _LOSE.format(f"opened_at, opened_at + {SECOND}")])
+def test_once_a_lease_is_settled_nothing_of_what_it_lost_is_changed_or_added(busy: World, statement: str) -> None:
+    _lost(busy, at=T0 + 20)
+    for _ in range(2):
+        busy.turn(T0 + 101)
+    with pytest.raises(IntegrityError, match="what a lease lost"):
+        _run(busy, statement)
+    assert _losses(busy) == 8
+
+
+def test_what_was_given_back_in_a_silence_is_not_forgotten_before_its_node_is_heard(any_world: World) -> None:
+    lease = any_world.ask(8, purpose="inference", min=1)
+    any_world.turn(T0)
+    for node in ("n1", "n2"):
+        with any_world.db.begin() as session:
+            fleet.set_silent(session, node, now=T0 + 20)
+    any_world.shrink(lease, now=T0 + 30, gpus=5)
+    given_back = "allocation IN (SELECT id FROM allocation WHERE given_back)"
+    for change in ("DELETE FROM allocation_loss", "UPDATE allocation_loss SET wrong = 'gpu_gone'"):
+        with pytest.raises(IntegrityError, match="what a lease lost"):
+            _run(any_world, f"{change} WHERE {given_back}")
+    assert _losses(any_world) == 8
+    for node in ("n1", "n2"):
+        any_world.report(node, now=T0 + 40)
+    assert _losses(any_world) == 0
+
+
+@pytest.mark.parametrize(
+    "stretch",
+    [
+        pytest.param(f"to_timestamp({T0 + 29}), to_timestamp({T0 + 40})", id="from its last second on"),
+        pytest.param(f"to_timestamp({T0 + 10}), to_timestamp({T0 + 21})", id="up to its first second"),
+        pytest.param(f"to_timestamp({T0 + 22}), to_timestamp({T0 + 25})", id="in it"),
+        pytest.param(f"to_timestamp({T0 + 10}), NULL", id="from before it on, without an end"),
+    ],
+)
+def test_no_second_of_a_gpu_is_lost_twice(busy: World, stretch: str) -> None:
+    _lost(busy, at=T0 + 20, back_at=T0 + 30)
+    with pytest.raises(IntegrityError, match="is lost once"):
+        _run(busy, _LOSE.format(stretch))
+    _run(busy, _LOSE.format(f"to_timestamp({T0 + 30}), NULL"))
+    _run(busy, _LOSE.format(f"to_timestamp({T0 + 10}), to_timestamp({T0 + 20})"))
 
 
 def test_the_processes_cannot_give_themselves_rights(any_world: World) -> None:

@@ -1,20 +1,24 @@
 """The loop itself, one turn at a time, on a real database with a clock that the test sets."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from scheduler import jobs
+from scheduler.core.replan import Plan
 from scheduler.loop import Loop
 from scheduler.metrics import Counters
+from scheduler.service import Service
 from scheduler.store import counting, idempotency
 from scheduler.store.db import Database
 from scheduler.store.leader import Deposed, Lead
 from scheduler.turns.starts import Leading
-from tests.integration.scheduler.conftest import T0, World
+from tests.integration.scheduler.conftest import GAP_S, T0, World
 from tests.integration.scheduler.test_attendance import see
+from tests.integration.scheduler.test_maintenance import drain
 
 H100 = {"pool": "h100"}
 
@@ -124,6 +128,46 @@ def test_an_ask_out_of_the_queue_is_a_decision_that_is_counted(turning: Turning)
     assert turning.world.lease(waiting).state == "scheduled"
     labels = {**H100, "outcome": "scheduled", "code": "starts_as_asked"}
     assert turning.value("dure_decisions_total", labels) == 1
+
+
+def hold_and_end(world: World) -> None:
+    """GPUs have been cleaned after their lease once its gap is over."""
+    world.ask(16, duration_s=100 - GAP_S)
+
+
+def hold_and_give_back(world: World) -> None:
+    """A lease that goes on gives some back."""
+    lease = world.ask(16, duration_s=3600, purpose="inference", min=1)
+    world.turn(T0)
+    world.shrink(lease, now=T0 + 100 - GAP_S, gpus=8)
+
+
+def drain_both(world: World) -> None:
+    for node in ("n1", "n2"):
+        drain(world, node, duration_s=100)
+
+
+@pytest.mark.parametrize("taken", [hold_and_end, hold_and_give_back, drain_both])
+def test_who_waits_for_idle_gpus_starts_the_second_that_they_are_and_not_a_minute_later(
+    turning: Turning, monkeypatch: pytest.MonkeyPatch, taken: Callable[[World], None]
+) -> None:
+    world, service, looks = turning.world, turning.loop.service, list[int]()
+
+    def seen(*args: Any, queue: bool, **more: Any) -> Plan:
+        looks.extend([int(more["now"] - T0)] if queue else [])
+        return Service.seen(service, *args, queue=queue, **more)
+
+    monkeypatch.setattr(service, "seen", seen)
+    taken(world)
+    turning.tick(T0)
+    waits = world.ask(8, who="globex", now=T0 + 1, duration_s=3600, tier="spot")
+    assert waits.state == "queued"
+    for second in range(100 - GAP_S, 100 + 30):
+        turning.tick(T0 + second)
+        world.clean(T0 + second + 0.5)
+        assert (world.lease(waits).state == "active") == (second >= 100), second
+    assert 100 in looks
+    assert len([second for second in looks if 100 - GAP_S + 2 < second < 100]) == 0, "it does not look all the time"
 
 
 def test_while_the_clock_is_stepped_no_lease_is_ended(turning: Turning) -> None:
