@@ -88,7 +88,7 @@ def test_quotas_over_time_are_set_shown_exported_and_imported(dure: Dure, tmp_pa
     assert dure("admin", "quota", "export").stdout == text
     dure("acme", "quota", "export", code=exits.NOT_ALLOWED)
     dure("admin", "quota", "default", "h100", "--remove")
-    assert " 0 (default)" in dure("admin", "quota", "show", "initech").stdout
+    assert " closed " in dure("admin", "quota", "show", "initech").stdout
     dure("admin", "quota", "default", "h100", "--remove", code=exits.NOT_FOUND)
 
 
