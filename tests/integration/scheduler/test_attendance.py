@@ -155,7 +155,7 @@ def test_to_keep_one_that_is_not_about_to_be_given_back_takes_no_keep(strict: Wo
     for _ in range(3):
         with pytest.raises(WrongState, match=told) as refused:
             keep(strict, lease, now=T0 + 290)
-    assert refused.value.numbers == {"state": "active", "kept": 0, "keeps": 1}
+        assert refused.value.numbers == {"state": "active", "kept": 0, "keeps": 1}
     pass_(strict, 300, 500)
     keep(strict, lease, now=T0 + 500)
     with pytest.raises(WrongState, match="kept 1 of 1 times"):
