@@ -39,8 +39,9 @@ def following(stack: Stack, secret: str, until: str) -> Iterator[list[wire.Event
 
 
 def ask(client: Client, name: str) -> wire.Lease:
-    shape = wire.Shape(gpus=1)
-    return client.ask(wire.Ask(pool=POOL, shape=shape, duration_s=3, name=name), idempotency_key=name)
+    # Without notice: nodes may be silent while a process starts again, and then it waits, and starts when they are heard.
+    body = wire.Ask(pool=POOL, shape=wire.Shape(gpus=1), duration_s=3, notice_s=0, name=name)
+    return client.ask(body, idempotency_key=name)
 
 
 def take_away_the_database(stack: Stack) -> None:
