@@ -152,14 +152,9 @@ def _check_clashes(wanted: Sequence[wire.QuotaOf], changes: Iterable[wire.QuotaC
     ]
     if found:
         errors = [FieldError(field=f"quotas.{place}.{one.field}", message=one.said) for place, one in found]
-        raise ContradictoryLimits(_said(errors), errors=errors, numbers=found[0][1].numbers)
+        raise ContradictoryLimits(quotas.unchanged(errors), errors=errors, numbers=found[0][1].numbers)
 
 
 def _refuse(errors: list[FieldError]) -> None:
     if errors:
-        raise InvalidRequest(_said(errors), errors=errors)
-
-
-def _said(errors: Sequence[FieldError]) -> str:
-    said = "; ".join(f"{error.field}: {error.message}" for error in errors[:5])
-    return f"{said}. Nothing was changed"
+        raise InvalidRequest(quotas.unchanged(errors), errors=errors)

@@ -41,12 +41,17 @@ NOT_LOST = """
 """
 """For queries: allocation `a` is not known to be lost. What is only presumed so is unknown."""
 
+_WRONG = """
+    CASE WHEN g.node <> a.node OR NOT g.present THEN 'gpu_gone' WHEN g.health = 'unhealthy' THEN 'gpu_unhealthy'
+         WHEN n.state = 'unknown' THEN 'node_unknown' END
+"""
+"""What is wrong with the GPU `g` that allocation `a` is of, on node `n`; null where nothing is."""
+
 _HELD = text(
-    """
+    f"""
     SELECT a.id, a.lease, a.node,
         extract(epoch FROM greatest(a.opened_at, (SELECT max(until) FROM allocation_loss WHERE allocation = a.id)))::bigint AS first,
-        CASE WHEN g.node <> a.node OR NOT g.present THEN 'gpu_gone' WHEN g.health = 'unhealthy' THEN 'gpu_unhealthy'
-             WHEN n.state = 'unknown' THEN 'node_unknown' END AS wrong,
+        {_WRONG} AS wrong,
         extract(epoch FROM x.since)::bigint AS since, x.wrong AS was
     FROM allocation a JOIN gpu g ON g.uuid = a.gpu JOIN node n ON n.name = a.node
     LEFT JOIN allocation_loss x ON x.allocation = a.id AND x.until IS NULL
@@ -78,9 +83,8 @@ _BACK = """
 """
 _LOST_AFTER_ALL = text(
     f"""
-    UPDATE allocation_loss x SET wrong = CASE WHEN g.node <> a.node OR NOT g.present THEN 'gpu_gone'
-        WHEN g.health = 'unhealthy' THEN 'gpu_unhealthy' ELSE 'node_restarted' END
-    FROM {_BACK} AND (:restarted OR g.node <> a.node OR NOT g.present OR g.health = 'unhealthy')
+    UPDATE allocation_loss x SET wrong = coalesce({_WRONG}, 'node_restarted')
+    FROM {_BACK} AND (:restarted OR {_WRONG} IS NOT NULL)
     """
 )
 _NOT_LOST = text(f"DELETE FROM allocation_loss x USING {_BACK}")
@@ -138,11 +142,15 @@ def stretches(session: Session, found: Collection[str]) -> Mapping[str, list[Str
     """When each GPU that these leases held was lost to them, as `scheduler.core.charge` wants it; what lasts has no end."""
     lost: dict[str, list[Stretch]] = {}
     for row in session.connection().execute(_STRETCHES, {"leases": list(found)}):
-        lost.setdefault(row.lease, []).append((row.since, _NEVER if row.until is None else row.until))
+        lost.setdefault(row.lease, []).append(_stretch(row))
     return lost
 
 
 _NEVER = 1 << 40
+
+
+def _stretch(row: Row[tuple[object, ...]]) -> Stretch:
+    return row.since, _NEVER if row.until is None else row.until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,8 +173,8 @@ def known(session: Session, found: Collection[str], since: Instant) -> Mapping[s
             by_lease.setdefault(row.lease, []).append(row)
     return {
         lease: Known(
-            lost=[(row.since, _NEVER if row.until is None else row.until) for row in of],
-            late=[(row.since, row.until) for row in of if row.wrong in _LATE and row.until > since],
+            lost=[_stretch(row) for row in of],
+            late=[_stretch(row) for row in of if row.wrong in _LATE and row.until > since],
         )
         for lease, of in by_lease.items()
     }

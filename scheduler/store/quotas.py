@@ -226,8 +226,13 @@ def check(before: wire.QuotaSet | None, after: wire.QuotaSet, now: float) -> Non
         raise InvalidRequest.about("budget", TERM_OVER)
     if found := contradictions(before, after):
         errors = [FieldError(field=one.field, message=one.said) for one in found]
-        said = "; ".join(f"{one.field}: {one.message}" for one in errors)
-        raise ContradictoryLimits(f"{said}. Nothing was changed", errors=errors, numbers=found[0].numbers)
+        raise ContradictoryLimits(unchanged(errors), errors=errors, numbers=found[0].numbers)
+
+
+def unchanged(errors: Sequence[FieldError]) -> str:
+    """What is wrong, the first of it at least, and that therefore nothing was done."""
+    said = "; ".join(f"{error.field}: {error.message}" for error in errors[:5])
+    return f"{said}. Nothing was changed"
 
 
 def warnings(body: wire.QuotaSet) -> list[FieldError]:
