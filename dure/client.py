@@ -174,6 +174,10 @@ class Client(Using):
         """Says where a node stands. What is left out stays."""
         return self._patch(f"/v1/nodes/{segment(node)}/labels", body, wire.Node)
 
+    def change_pool(self, pool: str, body: wire.PoolChange) -> wire.Pool:
+        """Says where its leases are enforced. What is left out stays."""
+        return self._patch(f"/v1/pools/{segment(pool)}", body, wire.Pool)
+
     def change_policy(self, pool: str, body: wire.PolicyChange) -> wire.Pool:
         """Changes how a pool promises. What is left out stays."""
         return self._patch(f"/v1/pools/{segment(pool)}/policy", body, wire.Pool)

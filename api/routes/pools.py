@@ -31,6 +31,14 @@ def change_policy(pool: wire.PoolName, body: wire.PolicyChange, call: AdminWrite
     )
 
 
+@router.patch(
+    "/{pool}", response_model=wire.Pool, summary="Say where a pool is enforced", openapi_extra=own(UnknownPool)
+)
+def change_pool(pool: wire.PoolName, body: wire.PoolChange, call: AdminWrites) -> Response:
+    """For admins. Names the cluster that holds its nodes, and what that calls its GPUs."""
+    return call.write(lambda at: answers.ok(pools.change(at.session, pool, body, actor=at.actor, now=at.now)))
+
+
 @router.get("", response_model=wire.Page[wire.Pool], summary="List pools")
 def list_pools(call: PersonReads, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """By name, each with its GPUs by state."""

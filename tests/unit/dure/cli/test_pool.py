@@ -23,6 +23,18 @@ from tests.unit.dure.conftest import Run
             {"gap_s": 120, "grace_s": 0, "extension_closes_s": 300, "empty_memory_bytes": 512 << 20},
             id="with rules of its own",
         ),
+        pytest.param(
+            ["--cluster", "main", "--resource", "nvidia.com/mig-1g.10gb"],
+            {
+                "cluster": "main",
+                "resource": "nvidia.com/mig-1g.10gb",
+                "gap_s": 30,
+                "grace_s": 30,
+                "extension_closes_s": 600,
+                "empty_memory_bytes": 1 << 30,
+            },
+            id="in a cluster",
+        ),
     ],
 )
 def test_a_pool_is_added(api: Api, run: Run, words: list[str], want: dict[str, Any]) -> None:
@@ -39,7 +51,27 @@ def test_a_pool_is_added(api: Api, run: Run, words: list[str], want: dict[str, A
         "spot_least_s": 600,
     }
     sent = json.loads(api.seen[0].content)
-    assert sent == {"name": "h100-80gb", "product": "NVIDIA H100 80GB HBM3", **policy, **want}
+    assert sent == {
+        "name": "h100-80gb",
+        "product": "NVIDIA H100 80GB HBM3",
+        "resource": "nvidia.com/gpu",
+        **policy,
+        **want,
+    }
+
+
+def test_a_pool_is_said_to_be_enforced_by_a_cluster_and_by_none(api: Api, run: Run) -> None:
+    api.on("PATCH", "/v1/pools/h100-80gb", a_pool())
+    assert run("pool", "enforce", "h100-80gb", "--cluster", "main").exit_code == 0
+    assert run("pool", "enforce", "h100-80gb", "--cluster", "none", "--resource", "nvidia.com/gpu").exit_code == 0
+    sent = [json.loads(request.content) for request in api.seen]
+    assert sent == [{"cluster": "main"}, {"cluster": None, "resource": "nvidia.com/gpu"}]
+
+
+def test_enforcing_nothing_in_particular_is_bad_usage(run: Run) -> None:
+    result = run("pool", "enforce", "h100-80gb")
+    assert result.exit_code == 2
+    assert "--cluster: name the cluster" in result.stderr
 
 
 @pytest.mark.parametrize(("option", "value"), [("--gap", "5"), ("--grace", "long")])
