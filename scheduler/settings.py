@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.compiled import CompiledFolder
+from scheduler.kube.clusters import DESCRIPTION, Clusters
 from scheduler.webhooks.addresses import Networks
 
 
@@ -18,4 +19,5 @@ class Settings(BaseModel):
         default=(), description="networks whose addresses webhooks may have though they are not public: 10.1.0.0/16,..."
     )
     compiled_folder: CompiledFolder = None
+    clusters: Clusters = Field(default=(), description=DESCRIPTION)
     wake_s: float = Field(default=1.0, gt=0, le=5, description="the longest the loop sleeps, in seconds")
