@@ -69,6 +69,7 @@ class Keep:
     path: str
     uid: str
     container: str
+    is_over: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -153,4 +153,4 @@ def _kept(pod: Pod, seen: Seen, context: Context) -> Iterator[Action]:
     lease = context.leases.get(pod.placed)
     is_late = lease is None or context.now >= _margin_at(lease, context.terms)
     if (pod.is_over or is_late) and (pod.uid, pod.is_over) not in seen.kept:
-        yield Keep(path=pod.path, uid=pod.uid, container=pod.containers[0])
+        yield Keep(path=pod.path, uid=pod.uid, container=pod.containers[0], is_over=pod.is_over)
