@@ -6,7 +6,7 @@ Nothing is done on what was read too long ago, or under a lead that is not ours 
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -128,3 +128,9 @@ class Reconciler:
             self._site.write_condition()
         except Unavailable:
             return
+
+
+def look(reconcilers: Iterable[Reconciler]) -> None:
+    """All of them look at what became of the rows."""
+    for one in reconcilers:
+        one.look()

@@ -49,10 +49,10 @@ class Watch:
                 self._follow(self._list())
                 wait_s = BACK_OFF_S[0]
             except Refused as error:
-                if error.status != 410:  # too old a version, or a watch's own end
+                if error.status != 410:  # too old a version: the next list has a newer one
                     self._condition.wrong(self._what, f"{self._what} cannot be read: {error}")
-                    self._stop.wait(wait_s * random.uniform(0.5, 1))
-                    wait_s = min(BACK_OFF_S[1], 2 * wait_s)
+                self._stop.wait(wait_s * random.uniform(0.5, 1))
+                wait_s = min(BACK_OFF_S[1], 2 * wait_s)
             except Away as error:
                 self._condition.wrong(self._what, str(error))
                 self._stop.wait(max(error.retry_after_s or 0, wait_s * random.uniform(0.5, 1)))
