@@ -31,6 +31,7 @@ product = "{PRODUCTS[A100]}"
 memory_gib = 40
 """
 NODES = 5
+NODE_NAMES = tuple(f"node-{at + 1}" for at in range(NODES))
 
 
 class CastError(Exception):
@@ -50,10 +51,11 @@ class Cli:
         return done.stdout
 
 
-def make(cli: Cli, quotas: Mapping[str, int]) -> dict[str, str]:
-    """Registers everybody; each company's token."""
+def make(cli: Cli, quotas: Mapping[str, int], cluster: str | None = None) -> dict[str, str]:
+    """Registers everybody; each company's token. `cluster` is what enforces both pools, if one does."""
     for pool, product in PRODUCTS.items():
-        cli("pool", "add", pool, "--product", product, "--gap", f"{GAP_S}s", "--grace", f"{GRACE_S}s")
+        enforced = [] if cluster is None else ["--cluster", cluster]
+        cli("pool", "add", pool, "--product", product, "--gap", f"{GAP_S}s", "--grace", f"{GRACE_S}s", *enforced)
     with ThreadPoolExecutor(2) as threads:
         return dict(threads.map(lambda item: (item[0], _company(cli, *item)), quotas.items()))
 

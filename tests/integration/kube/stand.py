@@ -4,10 +4,13 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from prometheus_client import CollectorRegistry
+from sqlmodel import col, select
 
 from dure import kube, wire
 from dure.errors import DureError
@@ -21,9 +24,10 @@ from scheduler.kube.reconciler import Reconciler, look
 from scheduler.loop import Loop
 from scheduler.metrics import Counters
 from scheduler.service import Service
-from scheduler.store import joining, leases, nodes, pools, quotas, reports
+from scheduler.store import companies, joining, leases, nodes, pools, quotas, reports
 from scheduler.store.books import Books
 from scheduler.store.db import Database
+from scheduler.store.tables import Pod
 from tests.cluster import nodes as fakes
 from tests.cluster.cluster import Cluster
 from tests.cluster.daemons import until
@@ -57,13 +61,13 @@ class Stand:
         self._over = threading.Event()
         self.terms = Terms(warning_s=900)
 
-    def found(self, *, grace_s: int = GRACE_S, companies: Sequence[str] | None = None, **policy: Any) -> None:
+    def found(self, *, grace_s: int = GRACE_S, names: Sequence[str] | None = None, **policy: Any) -> None:
         now = self.clock.now()
         pool = {"name": "h100", "product": PRODUCT, "gap_s": GAP_S, "grace_s": grace_s, "slack_ppm": 0}
         with self.db.begin() as session:
             body = wire.PoolCreate.model_validate({**pool, "cluster": "main", "extension_closes_s": 10, **policy})
             pools.add(session, body, actor=ADMIN, now=now)
-            for name in companies or (self.acme, self.globex):
+            for name in names or (self.acme, self.globex):
                 joining.add(session, wire.CompanyCreate(name=name), actor=ADMIN, now=now)
                 quotas.put(session, name, "h100", wire.QuotaSet(gpus=10_000), actor=ADMIN, now=now)
             for name in self.nodes:
@@ -110,6 +114,9 @@ class Stand:
     def ask(self, gpus: int = 8, *, who: str | None = None, duration_s: int = 20, **more: Any) -> wire.Lease:
         who = who or self.acme
         shape = more.pop("shape", {"gpus": gpus})
+        if "start_in_s" in more:
+            start = datetime.fromtimestamp(int(self.clock.now()) + more.pop("start_in_s"), UTC)
+            more["start"] = start.isoformat()
         body = wire.Ask.model_validate({"pool": "h100", "shape": shape, "duration_s": duration_s, **more})
         with self.db.begin() as session:
             return self.service.ask(session, body, actor=company(who), now=self.clock.now())
@@ -131,9 +138,39 @@ class Stand:
         with self.db.begin() as session:
             endings.release(self.service, session, lease.id, actor=company(lease.company), now=self.clock.now())
 
+    def resize(self, lease: wire.Lease, *, gpus: int) -> None:
+        with self.db.begin() as session:
+            body, actor = wire.Resize(gpus=gpus), company(lease.company)
+            found = amend.resized(self.service, session, lease.id, body, actor=actor, now=self.clock.now())
+        assert not isinstance(found, DureError), found
+
+    def refused_extension(self, lease: wire.Lease) -> str:
+        """The code with which another minute is refused."""
+        with pytest.raises(DureError) as told, self.db.begin() as session:
+            amend.extended(self.service, session, lease.id, wire.Extend(by_s=60), actor=ADMIN, now=self.clock.now())
+        return told.value.code
+
+    def close_company(self, *, ago_s: int) -> None:
+        """As if `acme` had been closed then."""
+        with self.db.begin() as session:
+            row = companies.row(session, self.acme)
+            row.closed_at = int(self.clock.now()) - ago_s
+            session.add(row)
+
     def lease(self, lease: wire.Lease) -> wire.Lease:
         with self.db.snapshot() as session:
             return leases.get(session, lease.id, actor=ADMIN)
+
+    def starts(self, lease: wire.Lease) -> float:
+        found = self.lease(lease).starts_at
+        assert found is not None
+        return found.timestamp()
+
+    def ends(self, lease: wire.Lease) -> float:
+        """As it is now."""
+        found = self.lease(lease).ends_at
+        assert found is not None
+        return found.timestamp()
 
     def loop(self, reconcile: bool = True) -> "Running":
         """A scheduler's process, but for the process."""
@@ -166,6 +203,44 @@ class Stand:
         with self.tenant(who) as client:
             for body in objects:
                 client.post(collection(body, self.namespace(who)), json=body).raise_for_status()
+
+    def path(self, name: str) -> str:
+        return f"/api/v1/namespaces/{self.namespace()}/pods/{name}"
+
+    def get(self, path: str) -> dict[str, Any] | None:
+        """What is there, as the administrator sees it."""
+        answer = self.cluster.api.get(path)
+        return answer.json() if answer.status_code == 200 else None
+
+    def has_key(self, account: str = kube.COMPANY_KEY, who: str | None = None) -> bool:
+        inside = f"/namespaces/{self.namespace(who)}"
+        binding = self.get(f"/apis/rbac.authorization.k8s.io/v1{inside}/rolebindings/{account}")
+        return binding is not None and self.get(f"/api/v1{inside}/serviceaccounts/{account}") is not None
+
+    def quota(self) -> str | None:
+        """How many GPUs its pods may ask for."""
+        found = self.get(f"/api/v1/namespaces/{self.namespace()}/resourcequotas/{kube.QUOTA}")
+        return None if found is None else found["spec"]["hard"].get("requests.nvidia.com/gpu")
+
+    def told(self, name: str) -> dict[str, str]:
+        """What events say of a pod, by their reason."""
+        found = self.cluster.get(f"/api/v1/namespaces/{self.namespace()}/events")["items"]
+        return {one["reason"]: one["message"] for one in found if one["involvedObject"]["name"] == name}
+
+    def row(self, name: str) -> Pod | None:
+        """What is known of a pod in the database."""
+        with self.db.snapshot() as session:
+            query = select(Pod).where(col(Pod.name) == name, col(Pod.company) == self.acme)
+            return session.exec(query).one_or_none()
+
+    def waits(self, name: str) -> str | None:
+        """Why a pod waits, as people are told."""
+        found = self.row(name)
+        return None if found is None else found.waits
+
+    def gpus_by_state(self) -> dict[str, int]:
+        with self.db.snapshot() as session:
+            return {state.value: count for state, count in pools.get(session, "h100").gpus.items() if count}
 
     def close(self) -> None:
         self._over.set()
@@ -239,6 +314,10 @@ def _cleared(made: Stand) -> None:
         for who in (made.acme, made.globex):
             operator.delete(f"/api/v1/namespaces/{kube.namespace(who)}")
     fakes.remove(made.cluster, made.nodes)
+
+
+def seconds(said: str) -> float:
+    return datetime.fromisoformat(said).timestamp()
 
 
 def soon(condition: Callable[[], Any], what: str, within_s: float = WITHIN_S) -> None:
