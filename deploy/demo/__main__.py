@@ -114,7 +114,7 @@ def _enforced(found: Findings, by: Cluster, admin: Client) -> Findings:
     if not by.ran:
         wrong.append("no pod ever ran in the cluster")
     say(
-        f"\nKubernetes ran {len(by.ran)} pods of {len({lease for lease, _, _ in by.ran.values()})} leases, each inside of its lease."
+        f"\nKubernetes ran {len(by.ran)} pods of {len({lease for lease, _, _ in by.ran.values()})} leases."
     )
     return replace(found, wrong=[*found.wrong, *wrong])
 
