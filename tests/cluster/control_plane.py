@@ -16,6 +16,8 @@ from tests.cluster.cluster import ADMINS, Cluster
 READY_S = 90.0
 """It takes 3 s where there is nothing else to do."""
 
+PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+
 SERVICES = "10.96.0.0/16"
 FRONT_PROXY = "front-proxy"
 """Name of the authority, and of the user, that may say who it speaks for: see `proxy.py`."""
@@ -30,7 +32,7 @@ class ControlPlane:
 
     def __init__(self, folder: Path, *, audit: bool = False, apiserver: Sequence[str] = ()) -> None:
         """`folder` is empty and goes when the caller is done; nothing here removes it. Raises NoBinaries."""
-        for name in binaries.CONTROL_PLANE:
+        for name in PARTS:
             binaries.find(name)
         self.folder = folder
         self._audit, self._flags = audit, tuple(apiserver)
@@ -58,7 +60,7 @@ class ControlPlane:
             daemons.kill(child)
 
     def kill(self, part: str) -> None:
-        """SIGKILL to `etcd`, `kube-apiserver`, `kube-controller-manager`, `kube-scheduler` or `kwok`."""
+        """SIGKILL to one of `PARTS`."""
         daemons.kill(self._parts[part])
 
     def restart(self, part: str) -> None:
