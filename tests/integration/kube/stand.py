@@ -27,7 +27,7 @@ from scheduler.service import Service
 from scheduler.store import companies, joining, leases, nodes, pools, quotas, reports
 from scheduler.store.books import Books
 from scheduler.store.db import Database
-from scheduler.store.tables import Pod
+from scheduler.store.tables import Lease, Pod
 from tests.cluster import nodes as fakes
 from tests.cluster.cluster import Cluster
 from tests.cluster.daemons import until
@@ -199,7 +199,8 @@ class Stand:
         return self.cluster.http(token=chart.token(self.cluster.api, self.namespace(who), account))
 
     def make(self, *objects: Mapping[str, Any], who: str | None = None) -> None:
-        """By the company's own key."""
+        """By the company's own key, once its quota counts all that it has booked."""
+        soon(lambda: self.quota(who) == str(self.booked(who or self.acme)), "the quota of what is booked")
         with self.tenant(who) as client:
             for body in objects:
                 client.post(collection(body, self.namespace(who)), json=body).raise_for_status()
@@ -217,9 +218,17 @@ class Stand:
         binding = self.get(f"/apis/rbac.authorization.k8s.io/v1{inside}/rolebindings/{account}")
         return binding is not None and self.get(f"/api/v1{inside}/serviceaccounts/{account}") is not None
 
-    def quota(self) -> str | None:
+    def booked(self, who: str) -> int:
+        """GPUs of its leases that run or are scheduled."""
+        with self.db.snapshot() as session:
+            query = select(Lease.total_gpus).where(
+                col(Lease.company) == who, col(Lease.state).in_(("scheduled", "active", "ending"))
+            )
+            return sum(session.exec(query).all())
+
+    def quota(self, who: str | None = None) -> str | None:
         """How many GPUs its pods may ask for."""
-        found = self.get(f"/api/v1/namespaces/{self.namespace()}/resourcequotas/{kube.QUOTA}")
+        found = self.get(f"/api/v1/namespaces/{self.namespace(who)}/resourcequotas/{kube.QUOTA}")
         return None if found is None else found["spec"]["hard"].get("requests.nvidia.com/gpu")
 
     def told(self, name: str) -> dict[str, str]:
