@@ -17,6 +17,9 @@ READY_S = 90.0
 """It takes 3 s where there is nothing else to do."""
 
 SERVICES = "10.96.0.0/16"
+KUBELETS = ("kwok", (ADMINS, "system:nodes"))
+"""Whom kwok comes as: policies know kubelets by their group. Not by the name of one, which is bound to its own node."""
+
 FRONT_PROXY = "front-proxy"
 """Name of the authority, and of the user, that may say who it speaks for: see `proxy.py`."""
 
@@ -80,7 +83,9 @@ class ControlPlane:
         self._run("kube-scheduler", f"--config={self.folder / 'scheduler.yaml'}", *self._serving(scheduler))
         self._until_ready()
         # It gives up where the others wait.
-        self._parts["kwok"] = daemons.start("kwok", kwok.command(self.cluster.admin, fake), folder=self.folder)
+        self._parts["kwok"] = daemons.start(
+            "kwok", kwok.command(self.cluster.kubeconfig(*KUBELETS), fake), folder=self.folder
+        )
 
     def _run(self, name: str, *flags: str) -> None:
         self._parts[name] = daemons.start(name, [binaries.find(name), *flags], folder=self.folder)
@@ -105,7 +110,9 @@ class ControlPlane:
         proxy.client(FRONT_PROXY).write(folder, "front-proxy-client")
         self.cluster.admin.touch(mode=0o600)
         self.cluster.admin.write_text(yaml.safe_dump(self.cluster.user("admin", [ADMINS])))
-        (folder / "scheduler.yaml").write_text(yaml.safe_dump(_scheduler(self.cluster.admin)))
+        (folder / "scheduler.yaml").write_text(
+            yaml.safe_dump(_scheduler(self.cluster.kubeconfig("system:kube-scheduler")))
+        )
         (folder / "audit.yaml").write_text(yaml.safe_dump(AUDITED))
 
     def _serving(self, port: int) -> list[str]:
@@ -144,7 +151,7 @@ class ControlPlane:
         folder = self.folder
         return [
             *self._serving(port),
-            f"--kubeconfig={self.cluster.admin}",
+            f"--kubeconfig={self.cluster.kubeconfig('system:kube-controller-manager')}",
             "--leader-elect=false",
             "--use-service-account-credentials",
             f"--root-ca-file={folder / 'ca.crt'}",
