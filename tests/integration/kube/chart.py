@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from dure import kube
 from tests.cluster import binaries
@@ -54,6 +55,13 @@ def install(cluster: Cluster, *values: str) -> None:
         )
         until_effective(cluster)
         done.touch()
+
+
+@pytest.fixture(scope="session")
+def charted(cluster: Cluster) -> Cluster:
+    """The shared cluster with the chart in it."""
+    install(cluster)
+    return cluster
 
 
 def account(cluster: Cluster, name: str) -> httpx.Client:

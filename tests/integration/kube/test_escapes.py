@@ -8,7 +8,6 @@ import yaml
 
 from dure import kube
 from tests.cluster.cluster import Cluster
-from tests.integration.kube import chart
 from tests.integration.kube.escapes import attempts, oracle
 from tests.integration.kube.escapes.attempts import PHASES, Request, Result, Row
 from tests.integration.kube.escapes.story import Story, told, until
@@ -17,13 +16,6 @@ ROWS = attempts.rows()
 HONEST = yaml.safe_load((attempts.TABLE.with_name("honest.yaml")).read_text())
 
 AT_ONCE = 6
-
-
-@pytest.fixture(scope="session")
-def charted(cluster: Cluster) -> Cluster:
-    """The shared cluster with the chart in it."""
-    chart.install(cluster)
-    return cluster
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -129,17 +121,7 @@ def _honest(story: Story) -> list[dict]:
     made = []
     for number, said in enumerate(HONEST):
         words = {**story.words, "name": f"h{number}"}
-        _volume(story, words["name"])
-        row = {
-            "number": 0,
-            "kind": "honest",
-            "what": said["what"],
-            "must": "harmless",
-            "by": "",
-            "people": [],
-            "phases": [],
-        }
-        row = Row(**row, given=said.get("given", ()), said=said)
+        row = attempts.honest(said)
         requests: list[Request] = [*attempts.given(row, words), attempts.request(row, words, story.operator)]
         for each in requests:
             assert (answer := each.send(company)).is_success, (said["what"], answer.text)
@@ -152,16 +134,3 @@ def _honest(story: Story) -> list[dict]:
 def _still_runs(story: Story, said: dict) -> bool:
     phases = [pod["status"].get("phase") for pod in story.pods(attempt=said["name"])]
     return phases == ["Succeeded" if said.get("ends") else "Running"] * said["pods"]
-
-
-def _volume(story: Story, name: str) -> None:
-    """The claim of an honest workload is bound to it; there is no provisioner here."""
-    spec = {
-        "capacity": {"storage": "1Gi"},
-        "accessModes": ["ReadWriteOnce"],
-        "hostPath": {"path": "/none"},
-        "claimRef": {"namespace": story.lease.namespace, "name": name},
-    }
-    body = {"metadata": {"name": f"{story.lease.company}-{name}"}, "spec": spec}
-    if name == "h1":
-        story.operator.post("/api/v1/persistentvolumes", json=body).raise_for_status()

@@ -81,6 +81,11 @@ def rows() -> list[Row]:
     return [_row(number, kind, said) for number, (kind, said) in enumerate(every, 1)]
 
 
+def honest(said: Mapping[str, Any]) -> Row:
+    """A workload of honest.yaml, to be made as a row is."""
+    return _row(0, "honest", {"must": "harmless", **said})
+
+
 def request(row: Row, words: Mapping[str, Any], admin: httpx.Client) -> Request:
     """The row's request; `admin` reads what is put back changed."""
     said, namespace = row.said, words["ns"]

@@ -166,7 +166,7 @@ def _unbounded(cluster: Cluster, ledger: Ledger, namespace: str) -> list[str]:
     return found
 
 
-QUOTA = 512
+QUOTA = 4096
 """Of every company of these tests, in GPUs: so wide that it is the policies that hold."""
 
 

@@ -123,6 +123,7 @@ def _cast(story: Story, stack: ExitStack) -> None:
     story.people["company"] = stack.enter_context(_holder(story, api, lease.namespace, kube.COMPANY_KEY))
     story.people["ruler"] = stack.enter_context(story.cluster.http(f"{RULER}-{lease.company}", []))
     _enthrone(story)
+    _volume(story, stack)
     tomorrow = Lease(id="lea_tomorrow", company=lease.company, nodes={})
     _make(story.people["company"], story, "waiting", tomorrow)
     with story.reconciler.turning():
@@ -164,6 +165,20 @@ def _enthrone(story: Story) -> None:
     }
     path = f"/apis/{rbac}/v1/namespaces/{story.lease.namespace}/rolebindings"
     story.operator.post(path, json=binding).raise_for_status()
+
+
+def _volume(story: Story, stack: ExitStack) -> None:
+    """What a claim called like its volume is bound to; there is no provisioner here."""
+    name, path = f"{story.lease.company}-data", "/api/v1/persistentvolumes"
+    spec = {
+        "capacity": {"storage": "1Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "",
+        "hostPath": {"path": "/none"},
+        "claimRef": {"namespace": story.lease.namespace, "name": "data"},
+    }
+    story.operator.post(path, json={"metadata": {"name": name}, "spec": spec}).raise_for_status()
+    stack.callback(story.operator.delete, f"{path}/{name}")
 
 
 def _make(client: httpx.Client, story: Story, name: str, lease: Lease, *, gpus: int = 1, volumes: Any = ()) -> None:
