@@ -19,6 +19,9 @@ READY_S = 90.0
 PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 
 SERVICES = "10.96.0.0/16"
+KUBELETS = ("kwok", (ADMINS, "system:nodes"))
+"""Whom kwok comes as: policies know kubelets by their group. Not by the name of one, which is bound to its own node."""
+
 FRONT_PROXY = "front-proxy"
 """Name of the authority, and of the user, that may say who it speaks for: see `proxy.py`."""
 
@@ -82,7 +85,7 @@ class ControlPlane:
         controllers, scheduler, fake = self._others
         self._run("kube-controller-manager", *self._controllers(controllers))
         self._run("kube-scheduler", f"--config={self.folder / 'scheduler.yaml'}", *self._serving(scheduler))
-        self._parts["kwok"] = daemons.start("kwok", kwok.command(self.cluster.admin, fake), folder=self.folder)
+        self._parts["kwok"] = daemons.start("kwok", kwok.command(self.cluster.kubeconfig(*KUBELETS), fake), folder=self.folder)
         # Without it no pod can be made.
         self._until("the controllers", "/api/v1/namespaces/default/serviceaccounts/default")
 
@@ -109,7 +112,9 @@ class ControlPlane:
         proxy.client(FRONT_PROXY).write(folder, "front-proxy-client")
         self.cluster.admin.touch(mode=0o600)
         self.cluster.admin.write_text(yaml.safe_dump(self.cluster.user("admin", [ADMINS])))
-        (folder / "scheduler.yaml").write_text(yaml.safe_dump(_scheduler(self.cluster.admin)))
+        (folder / "scheduler.yaml").write_text(
+            yaml.safe_dump(_scheduler(self.cluster.kubeconfig("system:kube-scheduler")))
+        )
         (folder / "audit.yaml").write_text(yaml.safe_dump(AUDITED))
 
     def _serving(self, port: int) -> list[str]:
@@ -148,7 +153,7 @@ class ControlPlane:
         folder = self.folder
         return [
             *self._serving(port),
-            f"--kubeconfig={self.cluster.admin}",
+            f"--kubeconfig={self.cluster.kubeconfig('system:kube-controller-manager')}",
             "--leader-elect=false",
             "--use-service-account-credentials",
             f"--root-ca-file={folder / 'ca.crt'}",
