@@ -66,7 +66,7 @@ def test_what_the_api_server_does_not_take_is_tried_again(behind: Behind, status
 def test_a_slow_api_server_makes_nothing_early_and_nothing_twice(behind: Behind) -> None:
     made, proxy = behind.made, behind.proxy
     proxy.faults.delay_s = 0.5
-    lease = made.ask(8, start_in_s=8, duration_s=20)
+    lease = made.ask(8, start_in_s=12, duration_s=24)
     soon(lambda: made.quota() == "8", "the quota")
     made.make(pod("slow", 1))
     soon(lambda: made.running() == {"slow"}, "the pod to run")

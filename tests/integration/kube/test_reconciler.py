@@ -22,7 +22,7 @@ def acme(database: Database, cluster: Cluster) -> Iterator[Stand]:
 
 
 def test_a_pod_waits_at_the_gate_runs_when_its_lease_starts_and_is_gone_when_it_ends(acme: Stand) -> None:
-    lease = acme.ask(8, start_in_s=6, duration_s=14)
+    lease = acme.ask(8, start_in_s=12, duration_s=16)
     soon(lambda: acme.quota() == "8", "the quota of what is booked")
     acme.make(pod("early", 4))
     soon(lambda: acme.waits("early") == "not_started", "to be told why it waits")
