@@ -53,7 +53,8 @@ class Cli:
 def make(cli: Cli, quotas: Mapping[str, int]) -> dict[str, str]:
     """Registers everybody; each company's token."""
     for pool, product in PRODUCTS.items():
-        cli("pool", "add", pool, "--product", product, "--gap", f"{GAP_S}s", "--grace", f"{GRACE_S}s")
+        times = ("--gap", f"{GAP_S}s", "--grace", f"{GRACE_S}s")
+        cli("pool", "add", pool, "--product", product, *times, "--why", "the demo")
     with ThreadPoolExecutor(2) as threads:
         return dict(threads.map(lambda item: (item[0], _company(cli, *item)), quotas.items()))
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from api import openapi
 from api.app import create_app
 from dure import wire
 from scheduler.service import Service
@@ -106,6 +107,16 @@ def opened(db: Database) -> Iterator[Site]:
         "globex": token(db, role="company", company="globex"),
         "n1": token(db, role="node", node="n1"),
     }
-    app = create_app(db, clock, Service(Books()), networks=[ip_network(LOOPBACK)])
+    app = described(create_app(db, clock, Service(Books()), networks=[ip_network(LOOPBACK)]))
     with served(app) as url:
         yield Site(world=world, clock=clock, app=app, url=url, secrets=secrets)
+
+
+def described(app: FastAPI) -> FastAPI:
+    """The app with the OpenAPI document of the first one of this process: it is always the same, and takes a second."""
+    app.openapi_schema = _DOCUMENTS[0] if _DOCUMENTS else openapi.document(app)
+    _DOCUMENTS[:] = [app.openapi_schema]
+    return app
+
+
+_DOCUMENTS: list[dict[str, Any]] = []

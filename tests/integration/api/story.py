@@ -73,8 +73,9 @@ class Story:
 
     def _founding(self) -> None:
         pool = {"name": "h100-80gb", "product": "NVIDIA H100 80GB HBM3"}
-        self.say("add_pool", "an H100 pool", "admin", "POST", "/v1/pools", pool)
-        self.say("add_pool", "the same again", "admin", "POST", "/v1/pools", pool)
+        self.say("add_pool", "an H100 pool", "admin", "POST", "/v1/pools?reason=the+first", pool)
+        self.say("add_pool", "the same again", "admin", "POST", "/v1/pools?reason=the+first", pool)
+        self.say("add_pool", "without a reason", "admin", "POST", "/v1/pools", {**pool, "name": "h100"})
         for node in ("gpu-01", "gpu-02"):
             self._node(node)
         body = {"name": "acme", "title": "Acme Robotics Inc."}
@@ -265,7 +266,9 @@ class Story:
         self.say("put_policy", "with no pool", "admin", "PUT", f"/v1/policy?{why}", {**body, "pools": {}})
         self.say("list_policy_versions", "the newest", "auditor", "GET", "/v1/policy/history?limit=1")
         policy = {"slack_ppm": 20_000, "reserve_ppm": 20_000, "reserve_over_s": 3600}
-        self.say("change_policy", "less slack, and a reserve", "admin", "PATCH", "/v1/pools/h100-80gb/policy", policy)
+        path = "/v1/pools/h100-80gb/policy"
+        self.say("change_policy", "less slack, and a reserve", "admin", "PATCH", f"{path}?reason=for+June", policy)
+        self.say("change_policy", "without a reason", "admin", "PATCH", path, policy)
 
     def _amending(self) -> None:
         lease, gang = self._lease("finetune-7b"), self._lease("pretrain")
@@ -399,8 +402,11 @@ class Story:
         self.say(
             "change_quota", "2 GPUs: which promises are beyond it", "admin", "PATCH", f"{path}?dry_run=true", lower
         )
-        self.say("change_quota", "2 GPUs, and one promise back", "admin", "PATCH", f"{path}?revoke={lease}", lower)
-        self.say("change_quota", "a promise that is not beyond it", "admin", "PATCH", f"{path}?revoke={UNKNOWN}", lower)
+        back, none = (f"{path}?revoke={revoked}" for revoked in (lease, UNKNOWN))
+        self.say("change_quota", "a promise back, without a reason", "admin", "PATCH", back, lower)
+        why = "&reason=the+pool+is+smaller"
+        self.say("change_quota", "2 GPUs, and one promise back", "admin", "PATCH", back + why, lower)
+        self.say("change_quota", "a promise that is not beyond it", "admin", "PATCH", none + why, lower)
         term = {"budget": {"gpu_seconds": 3600, "period": "term", "begins_at": "2026-12-01T00:00:00+09:00"}}
         self.say("change_quota", "a term without an end", "admin", "PATCH", path, term)
         closed = {"gpus": 0, "budget": {"gpu_seconds": 3_600_000, "period": "month"}}
