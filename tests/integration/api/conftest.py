@@ -1,7 +1,7 @@
 """The app on a real socket and a real database, with a token of every role and time that the test sets."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
@@ -17,7 +17,7 @@ from scheduler.service import Service
 from scheduler.store import tokens
 from scheduler.store.books import Books
 from scheduler.store.db import Database
-from tests.integration.scheduler.conftest import ADMIN, T0, World
+from tests.integration.scheduler.conftest import ADMIN, T0, World, world_on
 from tests.receiver import LOOPBACK
 from tests.served import served
 from tests.servers import Server
@@ -83,22 +83,22 @@ def code(answer: httpx.Response) -> tuple[int, str]:
 
 
 @pytest.fixture
-def site(database: Database) -> Iterator[Site]:
+def site(embedded: Server) -> Iterator[Site]:
     """Pool `h100` of two nodes with 8 GPUs each; companies `acme` and `globex` with a quota of 16."""
-    with opened(database) as found:
+    with world_on(embedded) as world, opened(world) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
 def standing(embedded: Server) -> Iterator[Site]:
     """The same, for the tests of a module that leave nothing behind."""
-    with embedded.database() as url, closing(Database(url)) as db, opened(db) as found:
+    with world_on(embedded) as world, opened(world) as found:
         yield found
 
 
 @contextmanager
-def opened(db: Database) -> Iterator[Site]:
-    world, clock = World(db).found(), SetClock()
+def opened(world: World) -> Iterator[Site]:
+    db, clock = world.db, SetClock()
     secrets = {
         "admin": token(db, role="admin"),
         "operator": token(db, role="operator"),

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from dure.cli import app, exits
+from dure.cli import exits
 from dure.cli.terminal import Outside
+from tests import commandline
 from tests.integration.api.conftest import Site
 from tests.integration.scheduler.conftest import T0
 from tests.receiver import receiver
@@ -32,9 +33,7 @@ def dure(site: Site, tmp_path: Path) -> Dure:
             "DURE_TOKEN": site.secrets.get(who, who),
             "TZ": "UTC",
         }
-        result = CliRunner().invoke(app, list(words), obj=Outside(environ=environ, now=now, sleep=lambda _: None))
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
+        result = commandline.run(words, Outside(environ=environ, now=now, sleep=lambda _: None))
         assert result.exit_code == code, result.output
         return result
 
