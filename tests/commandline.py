@@ -10,7 +10,7 @@ from dure.cli import app
 from dure.cli.terminal import Outside
 
 # Typer makes all commands anew for every run, which is most of what a run takes.
-typer.testing._get_command = cache(get_command)  # pyright: ignore[reportPrivateUsage]
+typer.testing._get_command = cache(get_command)  # pyright: ignore[reportPrivateImportUsage]
 
 
 def run(words: tuple[str, ...], outside: Outside) -> Result:
