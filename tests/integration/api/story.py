@@ -62,7 +62,7 @@ class Story:
         """Sends it, keeps it as an example, and answers what was answered."""
         headers = {} if who is None else {"Authorization": f"Bearer {self.secrets[who]}"}
         headers["X-Request-Id"] = f"req_{len(self.told):020}"
-        answer = httpx.request(method, self.url + path, json=body, headers=headers, trust_env=False)
+        answer = httpx.request(method, self.url + path, json=body, headers=headers, trust_env=False, verify=False)
         found = answer.json()
         shown = _masked(found)
         exchange = {"name": name, "request": _masked(body), "status": answer.status_code, "answer": shown}
@@ -83,7 +83,11 @@ class Story:
         self.say("add_company", "the same again", "admin", "POST", "/v1/companies", body)
         self.say("add_company", "a name that is none", "admin", "POST", "/v1/companies", {"name": "Acme Inc."})
         httpx.post(
-            f"{self.url}/v1/companies", json={"name": "globex"}, headers=self._bearer("admin"), trust_env=False
+            f"{self.url}/v1/companies",
+            json={"name": "globex"},
+            headers=self._bearer("admin"),
+            trust_env=False,
+            verify=False,
         ).raise_for_status()
         quota = {"gpus": 4}
         self.say("set_quota", "4 GPUs at once", "admin", "PUT", "/v1/companies/acme/quotas/h100-80gb", quota)
@@ -430,7 +434,9 @@ class Story:
         self.say("remove_default", "of a pool that has none", "admin", "DELETE", "/v1/quotas/h100-80gb")
 
     def _end_of_tokens(self) -> None:
-        tokens = httpx.get(f"{self.url}/v1/tokens", headers=self._bearer("admin"), trust_env=False).json()["items"]
+        tokens = httpx.get(
+            f"{self.url}/v1/tokens", headers=self._bearer("admin"), trust_env=False, verify=False
+        ).json()["items"]
         mine = next(found["id"] for found in tokens if found["company"] == "acme")
         adjusted = {"company": "acme", "pool": "h100-80gb", "gpu_seconds": 7200}
         path = "/v1/ledger/adjustments?reason=node-1+was+slow+on+Monday"
@@ -461,7 +467,7 @@ class Story:
         return {"Authorization": f"Bearer {self.secrets[who]}"}
 
     def _lease(self, name: str) -> str:
-        answer = httpx.get(f"{self.url}/v1/leases", headers=self._bearer("admin"), trust_env=False)
+        answer = httpx.get(f"{self.url}/v1/leases", headers=self._bearer("admin"), trust_env=False, verify=False)
         return next(found["id"] for found in answer.json()["items"] if found["name"] == name)
 
 
