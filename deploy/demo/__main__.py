@@ -113,9 +113,7 @@ def _enforced(found: Findings, by: Cluster, admin: Client) -> Findings:
         wrong.append(f"{left} pods of leases run though all leases are over")
     if not by.ran:
         wrong.append("no pod ever ran in the cluster")
-    say(
-        f"\nKubernetes ran {len(by.ran)} pods of {len({lease for lease, _, _ in by.ran.values()})} leases."
-    )
+    say(f"\nKubernetes ran {len(by.ran)} pods of {len({lease for lease, _, _ in by.ran.values()})} leases.")
     return replace(found, wrong=[*found.wrong, *wrong])
 
 

@@ -44,8 +44,11 @@ class Cli:
     def __init__(self, stage: Stage) -> None:
         self._environ = {**os.environ, "DURE_SERVER": stage.server, "DURE_TOKEN": stage.admin_token}
 
-    def __call__(self, *words: str) -> str:
-        done = subprocess.run([DURE, *words], env=self._environ, capture_output=True, text=True, check=False)
+    def __call__(self, *words: str, said: str | None = None) -> str:
+        """What it prints; it reads what is `said` on stdin."""
+        done = subprocess.run(
+            [DURE, *words], env=self._environ, input=said, capture_output=True, text=True, check=False
+        )
         if done.returncode != 0:
             raise CastError(f"dure {' '.join(words)} ended with {done.returncode}: {done.stderr}{done.stdout}")
         return done.stdout
@@ -54,17 +57,26 @@ class Cli:
 def make(cli: Cli, quotas: Mapping[str, int], cluster: str | None = None) -> dict[str, str]:
     """Registers everybody; each company's token. `cluster` is what enforces both pools, if one does."""
     for pool, product in PRODUCTS.items():
-        enforced = [] if cluster is None else ["--cluster", cluster]
-        cli("pool", "add", pool, "--product", product, "--gap", f"{GAP_S}s", "--grace", f"{GRACE_S}s", *enforced)
+        times = ("--gap", f"{GAP_S}s", "--grace", f"{GRACE_S}s")
+        enforced = () if cluster is None else ("--cluster", cluster)
+        cli("pool", "add", pool, "--product", product, *times, *enforced, "--why", "the demo")
     with ThreadPoolExecutor(2) as threads:
-        return dict(threads.map(lambda item: (item[0], _company(cli, *item)), quotas.items()))
+        tokens = dict(threads.map(lambda name: (name, _company(cli, name)), quotas))
+    cli("quota", "import", "-", said=_file(quotas))
+    return tokens
 
 
-def _company(cli: Cli, name: str, gpus: int) -> str:
+def _company(cli: Cli, name: str) -> str:
     cli("company", "add", name)
-    for pool in PRODUCTS:
-        cli("quota", "set", name, pool, "--gpus", str(gpus))
     return json.loads(cli("--json", "token", "issue", "--company", name))["secret"]
+
+
+def _file(quotas: Mapping[str, int]) -> str:
+    """Of everybody's quota in every pool, as `dure quota import` reads it."""
+    each = [(company, pool, gpus) for company, gpus in quotas.items() for pool in PRODUCTS]
+    return "quotas:\n" + "".join(
+        f"  - company: {company}\n    pool: {pool}\n    gpus: {gpus}\n" for company, pool, gpus in each
+    )
 
 
 def pools(companies: Iterable[str]) -> dict[str, str]:
