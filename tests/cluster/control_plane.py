@@ -85,7 +85,9 @@ class ControlPlane:
         controllers, scheduler, fake = self._others
         self._run("kube-controller-manager", *self._controllers(controllers))
         self._run("kube-scheduler", f"--config={self.folder / 'scheduler.yaml'}", *self._serving(scheduler))
-        self._parts["kwok"] = daemons.start("kwok", kwok.command(self.cluster.kubeconfig(*KUBELETS), fake), folder=self.folder)
+        self._parts["kwok"] = daemons.start(
+            "kwok", kwok.command(self.cluster.kubeconfig(*KUBELETS), fake), folder=self.folder
+        )
         # Without it no pod can be made.
         self._until("the controllers", "/api/v1/namespaces/default/serviceaccounts/default")
 

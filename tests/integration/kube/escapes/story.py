@@ -61,11 +61,11 @@ class Story:
         return [json.loads(line) for line in answer.text.splitlines()]
 
 
-def until(condition: Callable[[], Any], what: str) -> None:
-    """Raises AssertionError when it does not come true for long."""
+def until(condition: Callable[[], Any], what: str | Callable[[], str]) -> None:
+    """Raises AssertionError, which says what was waited for, when it does not come true for long."""
     deadline = time.monotonic() + WITHIN_S
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        assert time.monotonic() < deadline, f"waited in vain for {what() if callable(what) else what}"
         time.sleep(LOOK_S)
 
 
