@@ -24,7 +24,8 @@ class Attention:
 
     def rows(self) -> None:
         """What the database says may have changed."""
-        self._rows = True
+        with self._lock:
+            self._rows = True
         self._wake.set()
 
     def wake(self) -> None:
@@ -37,7 +38,8 @@ class Attention:
 
     def take_rows(self) -> bool:
         """Whether the database may say something else; asked once."""
-        found, self._rows = self._rows, False
+        with self._lock:
+            found, self._rows = self._rows, False
         return found
 
     def take(self, everybody: frozenset[str]) -> frozenset[str]:

@@ -4,11 +4,12 @@ before it, and gone at it. What no lease explains ends at once.
 A kubelet that nobody tells anything ends them too: once extending has closed they have their deadline.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dure import kube
-from scheduler.kube.actions import Action, Delete, Keep, Patch, Tell
+from scheduler.kube.actions import Action, Delete, Json, Keep, Patch, Tell
 from scheduler.kube.desired import LeaseNow, Terms
 from scheduler.kube.instants import written
 from scheduler.kube.observed import Node, Pod, Seen
@@ -39,8 +40,8 @@ def ends(seen: Seen, context: Context) -> Iterator[Action]:
         lease = _lease(pod, context)
         if lease is None:
             yield from _gone(pod, context, "no lease explains it", at=None)
-        elif pod.uid in surplus:
-            yield from _told(pod, context.now + lease.grace_s, context, f"lease {lease.id} gave back what it was on")
+        elif pod.uid in surplus and context.now < lease.ending_at:
+            yield from _returned(pod, lease, context)
         else:
             yield from _of_lease(pod, lease, context)
 
@@ -57,20 +58,18 @@ def instants(pod: Pod, lease: LeaseNow, terms: Terms) -> Iterator[float]:
         yield pod.deleted_at + SOON_S
 
 
-def _margin_at(lease: LeaseNow, terms: Terms) -> float:
+def _margin_at(lease: LeaseNow, terms: Terms) -> int:
     return lease.stops_at - min(terms.kill_margin_s, lease.grace_s)
 
 
 def _lease(pod: Pod, context: Context) -> LeaseNow | None:
-    """The lease that explains that it has GPUs where it is."""
+    """The lease that explains that it has GPUs."""
     lease = context.leases.get(pod.placed or "")
-    if lease is None or not pod.of(lease.resource) or len(pod.gpus) > 1:
-        return None
-    return lease if sits(pod, context.nodes.values()) in lease.placement else None
+    return None if lease is None or not pod.of(lease.resource) or len(pod.gpus) > 1 else lease
 
 
 def _surplus(seen: Seen, context: Context) -> frozenset[str]:
-    """The newest pods on nodes where a lease has fewer GPUs than its pods hold: it was made smaller."""
+    """The newest pods on nodes where a lease has fewer GPUs than its pods hold, or none: it was made smaller."""
     left = {(lease.id, node): gpus for lease in context.leases.values() for node, gpus in lease.placement.items()}
     found: set[str] = set()
     for pod in sorted(seen.pods, key=lambda one: (one.created_at, one.uid)):
@@ -78,11 +77,21 @@ def _surplus(seen: Seen, context: Context) -> frozenset[str]:
         if lease is None:
             continue
         place = (lease.id, str(sits(pod, context.nodes.values())))
-        left[place] -= pod.of(lease.resource)
-        if left[place] < 0:
+        room = left.get(place, 0) - pod.of(lease.resource)
+        if room < 0:
             found.add(pod.uid)
-            left[place] += pod.of(lease.resource)
+        else:
+            left[place] = room
     return frozenset(found)
+
+
+def _returned(pod: Pod, lease: LeaseNow, context: Context) -> Iterator[Action]:
+    """What it is on was given back: it has a grace from now."""
+    why = f"lease {lease.id} gave back what it was on"
+    if pod.deleted_at is not None and pod.deleted_at + SOON_S <= context.now:
+        yield from _gone(pod, context, why, at=None)
+    else:
+        yield from _told(pod, context.now + lease.grace_s, context, why)
 
 
 def _of_lease(pod: Pod, lease: LeaseNow, context: Context) -> Iterator[Action]:
@@ -90,7 +99,7 @@ def _of_lease(pod: Pod, lease: LeaseNow, context: Context) -> Iterator[Action]:
     if now >= lease.stops_at:
         yield from _gone(pod, context, f"lease {lease.id} is over", at=lease.stops_at)
     elif now >= _margin_at(lease, context.terms):
-        yield from _hurried(pod, context, f"lease {lease.id} ends", at=lease.stops_at - context.terms.kill_margin_s)
+        yield from _hurried(pod, f"lease {lease.id} ends", at=_margin_at(lease, context.terms))
     elif now >= lease.ending_at:
         yield from _told(pod, lease.stops_at, context, f"lease {lease.id} ends", at=lease.ending_at)
     elif pod.deleted_at is None and not pod.is_over:
@@ -100,25 +109,36 @@ def _of_lease(pod: Pod, lease: LeaseNow, context: Context) -> Iterator[Action]:
 def _written(pod: Pod, lease: LeaseNow, context: Context) -> Iterator[Action]:
     """What a pod that runs carries: its end, the warning of it, and its deadline once the end stays."""
     end = written(lease.stops_at)
+    is_near = context.now >= lease.stops_at - context.terms.warning_s
+    changes: dict[str, Json] = {}
     if pod.ends_at != end:
-        operations = (_same(pod), annotated(pod, kube.ENDS_AT, end))
-        yield Patch(path=pod.path, uid=pod.uid, what=f"ends-at {end}", operations=operations)
-        return
-    if context.now >= lease.stops_at - context.terms.warning_s and pod.warned != end:
-        operations = (_same(pod), annotated(pod, kube.ENDING, end))
-        yield Patch(path=pod.path, uid=pod.uid, what=f"ending {end}", operations=operations)
+        changes[f"ends-at {end}"] = annotated(pod, kube.ENDS_AT, end)
+    elif is_near and pod.warned != end:
+        changes[f"ending {end}"] = annotated(pod, kube.ENDING, end)
+    if (seconds := _deadline(pod, lease, context.now)) is not None:
+        changes[f"deadline {seconds}"] = {"op": "add", "path": "/spec/activeDeadlineSeconds", "value": seconds}
+    if changes:
+        operations = (*_same(pod), *changes.values())
+        yield Patch(path=pod.path, uid=pod.uid, what=", ".join(changes), operations=operations)
+    if is_near:
         said = f"Lease {lease.id} ends at {end}: SIGTERM comes {lease.grace_s} s before; `dure lease extend` while that is open"
         yield Tell(path=pod.path, uid=pod.uid, reason="LeaseEnding", message=said, warning=True)
-        return
-    if extending_closed(lease, context.now) and pod.started_at is not None:
-        seconds = deadline(pod, lease, pod.started_at)
-        if seconds is not None:
-            operations = (_same(pod), {"op": "add", "path": "/spec/activeDeadlineSeconds", "value": seconds})
-            yield Patch(path=pod.path, uid=pod.uid, what=f"deadline {seconds}", operations=operations)
 
 
-def _same(pod: Pod) -> dict[str, str]:
-    return {"op": "test", "path": "/metadata/resourceVersion", "value": pod.version}
+def _deadline(pod: Pod, lease: LeaseNow, now: float) -> int | None:
+    """One that its kubelet has not begun with gets one that is a little late, so that it has one whoever dies now."""
+    if not extending_closed(lease, now) or (pod.started_at is None and pod.deadline_s is not None):
+        return None
+    return deadline(pod, lease, math.ceil(now) if pod.started_at is None else pod.started_at)
+
+
+def _same(pod: Pod) -> Iterator[Json]:
+    """The same pod, whatever its company writes on it meanwhile: by writing without end nobody keeps us from it. One without
+    annotations has them made, which would undo what another makes of them.
+    """
+    yield {"op": "test", "path": "/metadata/uid", "value": pod.uid}
+    if not pod.has_annotations:
+        yield {"op": "test", "path": "/metadata/resourceVersion", "value": pod.version}
 
 
 def _told(pod: Pod, end: float, context: Context, why: str, at: int | None = None) -> Iterator[Action]:
@@ -129,20 +149,33 @@ def _told(pod: Pod, end: float, context: Context, why: str, at: int | None = Non
     yield Delete(path=pod.path, uid=pod.uid, grace_s=grace_s, why=why, at=at)
 
 
-def _hurried(pod: Pod, context: Context, why: str, at: int) -> Iterator[Action]:
-    if not pod.is_over and (pod.deleted_at is None or pod.deleted_at > context.now + SOON_S):
+def _hurried(pod: Pod, why: str, at: int) -> Iterator[Action]:
+    if not pod.is_over and not _is_cut(pod):
         yield Delete(path=pod.path, uid=pod.uid, grace_s=1, why=why, at=at)
+
+
+def _is_cut(pod: Pod) -> bool:
+    """Whether it is being deleted without grace. A grace cut short counts from when it was first deleted, so the instant at
+    which it is over may be long past while the kubelet still waits for it: the grace says, the instant does not.
+    """
+    return pod.deleted_at is not None and pod.deletion_grace_s is not None and pod.deletion_grace_s <= 1
 
 
 def _gone(pod: Pod, context: Context, why: str, at: int | None) -> Iterator[Action]:
     """What is over of itself stays to be looked at, unless it was deleted and something holds it."""
-    if pod.deleted_at is None or pod.deleted_at > context.now + SOON_S:
-        if not pod.is_over:
-            yield Delete(path=pod.path, uid=pod.uid, grace_s=1, why=why, at=at)
-    elif pod.deleted_at + SOON_S < context.now and pod.node is not None and pod.node not in context.nodes:
+    if not pod.is_over and not _is_cut(pod):
+        yield Delete(path=pod.path, uid=pod.uid, grace_s=1, why=why, at=at)
+    elif pod.deleted_at is not None and (pod.is_over or pod.deleted_at + SOON_S <= context.now):
+        yield from _freed(pod, context, why, at)
+
+
+def _freed(pod: Pod, context: Context, why: str, at: int | None) -> Iterator[Action]:
+    """Whatever holds the object of a pod whose time is up."""
+    is_lost = pod.node is not None and pod.node not in context.nodes
+    if is_lost and pod.deletion_grace_s != 0:
         yield Delete(path=pod.path, uid=pod.uid, grace_s=0, why=f"{why}, and its node is gone", at=at)
-    elif pod.finalizers and (pod.is_over or pod.deleted_at < context.now):
-        operations = (_same(pod), {"op": "remove", "path": "/metadata/finalizers"})
+    elif pod.finalizers:
+        operations = (*_same(pod), {"op": "remove", "path": "/metadata/finalizers"})
         yield Patch(path=pod.path, uid=pod.uid, what="finalizers", operations=operations)
 
 

@@ -68,9 +68,14 @@ def _object(kind: str, version: str, namespace: str, name: str, labels: Mapping[
 
 def _quota(namespace: str, company: CompanyNow, resources: tuple[str, ...]) -> Json:
     """Of all leases that hold GPUs or are scheduled, so that tomorrow's pods may wait at the gate today."""
-    hard = {f"requests.{resource}": str(_booked(company.leases, resource)) for resource in resources}
+    hard = {f"requests.{resource}": quantity(_booked(company.leases, resource)) for resource in resources}
     hard["pods"] = str(MOST_PODS)
     return _object("ResourceQuota", "v1", namespace, kube.QUOTA, {}, spec={"hard": hard})
+
+
+def quantity(count: int) -> str:
+    """As the API server writes it, so that what was applied is found again: a thousand is `1k`."""
+    return f"{count // 1000}k" if count and count % 1000 == 0 else str(count)
 
 
 def _booked(leases: tuple[LeaseNow, ...], resource: str) -> int:

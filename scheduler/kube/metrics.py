@@ -7,10 +7,13 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from scheduler.kube.actions import Delete
-from scheduler.kube.performing import Done
+from scheduler.kube.connection import Away, Refused
+from scheduler.kube.performing import Done, Withheld
 from scheduler.kube.report import Report
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
+
+_OUTCOMES: dict[type[Exception], str] = {Refused: "refused", Away: "away", Withheld: "withheld"}
 
 
 class KubeCounters:
@@ -43,11 +46,11 @@ class KubeCounters:
         )
 
     def did(self, cluster: str, done: Done) -> None:
-        """One action, done or refused."""
-        outcome = "done" if done.refusal is None else "refused"
+        """One action that was tried."""
+        outcome = "done" if done.failure is None else _OUTCOMES.get(type(done.failure), "failed")
         self._actions.labels(cluster, type(done.action).__name__.lower(), outcome).inc()
         self._took.labels(cluster).observe(done.took_s)
-        if isinstance(done.action, Delete) and done.action.at is not None:
+        if isinstance(done.action, Delete) and done.action.at is not None and done.failure is None:
             self._lateness.labels(cluster).observe(max(0.0, done.at - done.action.at))
 
     def turned(self, cluster: str, took_s: float) -> None:

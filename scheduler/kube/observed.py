@@ -1,8 +1,10 @@
 """What a cluster holds: pods, nodes and namespaces as the decisions see them, parsed from the API server's JSON."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from dure import kube
@@ -10,6 +12,9 @@ from dure import kube
 Json = Mapping[str, Any]
 Amounts = tuple[tuple[str, int], ...]
 """How many of what, by name."""
+
+Begun = Mapping[str, tuple[str, str]]
+"""Pods whose gate is being opened, by uid: for which lease and on which node. Whether it is open already nobody knows."""
 
 OVER = frozenset({"Succeeded", "Failed"})
 HOSTNAME = "kubernetes.io/hostname"
@@ -95,6 +100,7 @@ class Seen:
     pods: tuple[Pod, ...] = ()
     kept: frozenset[tuple[str, bool]] = frozenset()
     """Pods whose last lines were read, by uid and whether that was after they were over."""
+    begun: Begun = field(default_factory=dict[str, tuple[str, str]])
 
 
 def seconds(said: str | None) -> float | None:
@@ -150,7 +156,7 @@ def node(found: Json) -> Node:
         hostname=labels.get(HOSTNAME, meta["name"]),
         ready=ready,
         pool=labels.get(kube.POOL_LABEL),
-        devices=tuple(sorted((name, int(value)) for name, value in allocatable.items() if is_device(name))),
+        devices=tuple(sorted((name, whole(value)) for name, value in allocatable.items() if is_device(name))),
     )
 
 
@@ -178,10 +184,19 @@ def devices(spec: Json) -> Amounts:
     return tuple(sorted((name, count) for name, count in _largest(most, always).items() if count))
 
 
+_SUFFIX = {"k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+
+
+def whole(said: object) -> int:
+    """Of a quantity of devices as the API server writes it, where a thousand is `1k`; what is no number is none."""
+    found = re.fullmatch(r"(\d+(?:[eE]\d{1,2})?)([kMG]|[KMG]i|)", str(said))
+    return 0 if found is None else int(Decimal(found[1])) * _SUFFIX.get(found[2], 1)
+
+
 def _wanted(container: Json) -> dict[str, int]:
     said = container.get("resources") or {}
     both = {**(said.get("requests") or {}), **(said.get("limits") or {})}
-    return {name: int(value) for name, value in both.items() if is_device(name) and str(value).isdigit()}
+    return {name: whole(value) for name, value in both.items() if is_device(name)}
 
 
 def _sum(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from dure import kube
 from scheduler.kube.desired import LeaseNow
 from scheduler.kube.instants import written
-from scheduler.kube.observed import Node, Pod
+from scheduler.kube.observed import Begun, Node, Pod
 
 
 class Code(StrEnum):
@@ -52,14 +52,18 @@ Paired = Mapping[str, Seat | Wait]
 """By the pod's uid."""
 
 
-def pair(pods: Sequence[Pod], leases: Sequence[LeaseNow], nodes: Mapping[str, Node], now: float) -> Paired:
-    """Every gated pod of one company, oldest first."""
-    rooms = _rooms(pods, leases, nodes)
+def pair(
+    pods: Sequence[Pod], leases: Sequence[LeaseNow], nodes: Mapping[str, Node], now: float, begun: Begun | None = None
+) -> Paired:
+    """Every gated pod of one company, oldest first. One whose gate is being opened keeps its seat, whoever came since."""
+    begun = begun or {}
+    rooms = _rooms(pods, leases, nodes, begun)
     found: dict[str, Seat | Wait] = {}
     waiting = sorted((one for one in pods if _waits(one)), key=lambda one: (one.created_at, one.name, one.uid))
     for pod in waiting:
-        lease = _lease(pod, leases, rooms, now)
-        found[pod.uid] = lease if isinstance(lease, Wait) else _seat(pod, lease, nodes, rooms)
+        seat = _again(pod, begun, leases, nodes, rooms, now)
+        lease = _lease(pod, leases, rooms, now) if seat is None else seat.lease
+        found[pod.uid] = seat or (lease if isinstance(lease, Wait) else _seat(pod, lease, nodes, rooms))
     return _together(waiting, leases, found, rooms)
 
 
@@ -78,15 +82,30 @@ Rooms = dict[str, dict[str, int]]
 """GPUs that nobody's pod has, by lease and node."""
 
 
-def _rooms(pods: Sequence[Pod], leases: Sequence[LeaseNow], nodes: Mapping[str, Node]) -> Rooms:
+def _rooms(pods: Sequence[Pod], leases: Sequence[LeaseNow], nodes: Mapping[str, Node], begun: Begun) -> Rooms:
     rooms = {lease.id: dict(lease.placement) for lease in leases if lease.holds}
     resources = {lease.id: lease.resource for lease in leases}
     for pod in pods:
-        if pod.placed in rooms and not pod.is_over and not pod.is_gated:
-            node = sits(pod, nodes.values())
-            if node in rooms[pod.placed]:
-                rooms[pod.placed][node] -= pod.of(resources[pod.placed])
+        lease, node = _place(pod, nodes, begun)
+        if lease in rooms and node in rooms[lease] and not pod.is_over:
+            rooms[lease][node] -= pod.of(resources[lease])
     return rooms
+
+
+def _place(pod: Pod, nodes: Mapping[str, Node], begun: Begun) -> tuple[str | None, str | None]:
+    """The lease and the node that it has GPUs of, or may have by now."""
+    return begun.get(pod.uid, (None, None)) if pod.is_gated else (pod.placed, sits(pod, nodes.values()))
+
+
+def _again(
+    pod: Pod, begun: Begun, leases: Sequence[LeaseNow], nodes: Mapping[str, Node], rooms: Rooms, now: float
+) -> Seat | None:
+    """The seat that was given to it, where that is still good. What it has of `rooms` is taken off already."""
+    name, place = begun.get(pod.uid, ("", ""))
+    lease = next((one for one in leases if one.id == name and one.holds and now < one.ending_at), None)
+    if lease is None or rooms[name].get(place, -1) < 0 or place not in nodes or not nodes[place].ready:
+        return None
+    return Seat(lease=lease, node=nodes[place])
 
 
 def _lease(pod: Pod, leases: Sequence[LeaseNow], rooms: Rooms, now: float) -> LeaseNow | Wait:
@@ -108,7 +127,7 @@ def _named(pod: Pod, leases: Sequence[LeaseNow], now: float) -> LeaseNow | Wait:
             code=Code.UNKNOWN_LEASE,
             detail=f"no lease of yours that is scheduled or runs is called {pod.wish}; `dure lease list` shows those there are",
         )
-    held = [one for one in called if one.holds]
+    held = _letting_in(called, now)
     if len(held) > 1:
         return _which(held)
     return _of_its_kind(pod, held[0]) if held else _not_started(called, now)
@@ -125,7 +144,7 @@ def _of_its_kind(pod: Pod, lease: LeaseNow) -> LeaseNow | Wait:
 
 def _only(pod: Pod, leases: Sequence[LeaseNow], rooms: Rooms, now: float) -> LeaseNow | Wait:
     kind = [one for one in leases if pod.of(one.resource)]
-    held = [one for one in kind if one.holds]
+    held = _letting_in(kind, now)
     if not kind:
         resource, count = pod.gpus[0]
         return Wait(
@@ -138,6 +157,12 @@ def _only(pod: Pod, leases: Sequence[LeaseNow], rooms: Rooms, now: float) -> Lea
     if len(fit) > 1:
         return _which(fit)
     return fit[0] if fit else _full(pod, held)
+
+
+def _letting_in(leases: Sequence[LeaseNow], now: float) -> list[LeaseNow]:
+    """Those that hold GPUs; one that is ending does not stand in the way of the next."""
+    held = [one for one in leases if one.holds]
+    return [one for one in held if now < one.ending_at] or held
 
 
 def _which(leases: Sequence[LeaseNow]) -> Wait:
@@ -196,7 +221,9 @@ def _together(
     waiting: Sequence[Pod], leases: Sequence[LeaseNow], found: dict[str, Seat | Wait], rooms: Rooms
 ) -> dict[str, Seat | Wait]:
     """What is all at once waits until nothing of its lease is left over."""
-    left = {one.id: sum(rooms[one.id].values()) for one in leases if one.holds and one.all_at_once}
+    left = {
+        one.id: sum(max(0, room) for room in rooms[one.id].values()) for one in leases if one.holds and one.all_at_once
+    }
     for pod in waiting:
         seat = found[pod.uid]
         if isinstance(seat, Seat) and left.get(seat.lease.id):

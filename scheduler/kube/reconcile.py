@@ -40,7 +40,7 @@ def reconcile(
         return Steps(waits={}, trouble=said)
     held = {lease.id: lease for lease in company.leases if lease.holds}
     context = ending.Context(leases=held, nodes=nodes, terms=terms, now=now)
-    paired = pairing.pair(seen.pods, company.leases, nodes, now)
+    paired = pairing.pair(seen.pods, company.leases, nodes, now, seen.begun)
     # Ends come first: they have an instant of their own.
     actions = [*ending.ends(seen, context), *_gates(seen, paired, terms, now)]
     actions += furnished(company, seen, resources, terms, now)
@@ -72,6 +72,7 @@ def _instants(company: CompanyNow, seen: Seen, context: ending.Context) -> Itera
         yield company.closed_at + context.terms.removal_grace_s
     for lease in company.leases:
         if lease.holds:
+            yield lease.ending_at
             yield lease.stops_at
     for pod in seen.pods:
         yield from _of_pod(pod, context)

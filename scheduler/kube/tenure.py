@@ -165,7 +165,7 @@ class Tenure:
     def _look(self, name: str, now: float) -> None:
         company, before = self._desired.companies[name], self._attended.get(name)
         kept = set() if before is None else before.kept
-        seen = self._world.seen(name, frozenset(kept))
+        seen = self._world.seen(name, frozenset(kept), self._performer.begun())
         steps = reconcile(company, seen, self._world.nodes, self._desired.resources, self._site.terms, now)
         if steps.trouble is not None and (before is None or before.steps.trouble != steps.trouble):
             log.error(
@@ -204,13 +204,14 @@ class Tenure:
 
     def _done(self, done: Done) -> None:
         self._site.counters.did(self._site.name, done)
-        if isinstance(done.action, Delete):
+        if isinstance(done.action, Delete) and done.failure is None:
             log.info("a pod is ended", action="pod_end", cluster=self._site.name, what=describe(done.action))
-        if done.refusal is not None:
+        if done.failure is not None:
             self._site.attention.changed(_company(done.action))
 
-    def _keep(self, action: Keep, lines: str) -> None:
-        self._sightings.keep(action.uid, lines)
+    def _keep(self, action: Keep, lines: str | None) -> None:
+        if lines is not None:
+            self._sightings.keep(action.uid, lines)
         attended = self._attended.get(_company(action) or "")
         if attended is not None:
             attended.kept.add((action.uid, action.is_over))

@@ -80,11 +80,12 @@ class Watch:
             if not token:
                 break
             following = {"continue": token}
-        self._world.replace(self._kind, items)
+        version = str(page["metadata"]["resourceVersion"])
+        self._world.replace(self._kind, items, version)
         self._condition.well(self._what)
         self._condition.heard()
         self.listed.set()
-        return str(page["metadata"]["resourceVersion"])
+        return version
 
     def _follow(self, version: str) -> None:
         query = {"resourceVersion": version, "allowWatchBookmarks": "true"}
