@@ -196,7 +196,8 @@ class Stand:
 
     def tenant(self, who: str | None = None, account: str = kube.COMPANY_KEY) -> Any:
         """A client with the key of a company, or of a lease by its account."""
-        return self.cluster.http(token=chart.token(self.cluster.api, self.namespace(who), account))
+        with chart.account(self.cluster, kube.API_ACCOUNT) as api:
+            return self.cluster.http(token=chart.token(api, self.namespace(who), account))
 
     def make(self, *objects: Mapping[str, Any], who: str | None = None) -> None:
         """By the company's own key, once its quota counts all that it has booked."""
