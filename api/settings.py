@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.compiled import CompiledFolder
+from scheduler.kube.clusters import DESCRIPTION, Clusters
 from scheduler.webhooks.addresses import Networks
 
 
@@ -22,4 +23,5 @@ class ApiSettings(BaseModel):
         Field(description="networks whose addresses webhooks may have though they are not public: 10.1.0.0/16,..."),
     ] = ()
     compiled_folder: CompiledFolder = None
+    clusters: Annotated[Clusters, Field(description=DESCRIPTION)] = ()
     connections: Annotated[int, Field(ge=1, le=200, description="the most database connections of this process")] = 10

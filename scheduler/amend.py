@@ -111,6 +111,8 @@ def _audited(session: Session, case: Case, change: Change, action: wire.AuditAct
 
 
 def _extension(session: Session, case: Case, body: wire.Extend) -> Change | Declined:
+    if not case.row.extendable:
+        raise refusals.never_extended(case.row.id)
     closed = closed_at(case.lease, case.book.policy, Instant(int(case.now)))
     if closed is not None:
         return refusals.closed(case, _until(case, body), closed)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dure import wire
-from dure.errors import DureError, ExtensionRefused, ResizeRefused, TooLateToExtend
+from dure.errors import DureError, ExtensionRefused, ResizeRefused, TooLateToExtend, WrongState
 from scheduler.actor import Actor
 from scheduler.case import Case
 from scheduler.core import record, sentences, sharing, words
@@ -97,6 +97,12 @@ def extension(
     )
     kept = record.of_extension(case.book, lease.id, until, case.at, found, partly=partly, rivals=case.rivals)
     return Declined(case=case, kept=kept, kind=ExtensionRefused, detail=detail, numbers=numbers, leases=obstacle.leases)
+
+
+def never_extended(lease: str) -> WrongState:
+    """That of a lease that was asked for as one that is not."""
+    said = f"lease {lease} was asked for with extendable: false, so its end stays: its pods have their deadline already; ask for a new lease"
+    return WrongState(said, numbers={"extendable": "false"})
 
 
 def closed(case: Case, until: int, at: Instant, *, missed: bool = False) -> Declined:

@@ -43,6 +43,8 @@ def renewing(
 
 def _may_renew(case: Case) -> None:
     row = case.row
+    if not row.extendable:
+        raise refusals.never_extended(row.id)
     if case.lease.is_spot:
         raise WrongState(f"lease {row.id} is spot, which is given no other end", numbers={"state": row.state})
     if case.lease.state not in {*EXTENDABLE, State.QUEUED} or row.purpose != "inference":

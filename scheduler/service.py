@@ -207,6 +207,8 @@ def _terms(body: wire.Ask, book: Book) -> leases.Terms:
         min_size=body.min,
         max_size=body.max,
         closes_s=book.policy.extension_closes_s,
+        all_at_once=body.all_at_once,
+        extendable=body.extendable,
     )
 
 

@@ -68,6 +68,12 @@ def ask(  # noqa: PLR0913 (one parameter an option)
     purpose: Annotated[
         Purpose, typer.Option(metavar="|".join(Purpose), help="What the GPUs are for.")
     ] = Purpose.TRAINING,
+    all_at_once: Annotated[
+        bool, typer.Option("--all-at-once", help="Its pods start only once all of its GPUs are asked for: for gangs.")
+    ] = False,
+    not_extendable: Annotated[
+        bool, typer.Option("--not-extendable", help="Its pods have their deadline from their start on.")
+    ] = False,
     renew: Annotated[
         bool, typer.Option("--renew", help="For inference: extend it by its own length, again and again.")
     ] = False,
@@ -92,6 +98,8 @@ def ask(  # noqa: PLR0913 (one parameter an option)
     from dure import wire
 
     _check_serving(purpose, {"--renew": renew, "--min": least is not None, "--max": most is not None})
+    if renew and not_extendable:
+        raise BadUsage("--not-extendable", "what renews itself is extended: leave out --renew, or --not-extendable")
     _check_spot(
         spot=spot,
         given={"--start": start is not None, "--renew": renew, "--max": most is not None, "--or-spot": or_spot},
@@ -115,6 +123,8 @@ def ask(  # noqa: PLR0913 (one parameter an option)
         or_spot=or_spot,
         notice_s=notice_s,
         queue=not no_queue,
+        all_at_once=all_at_once,
+        extendable=not not_extendable,
         name=name,
         purpose=purpose.value,
         renew=renew,

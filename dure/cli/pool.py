@@ -7,10 +7,14 @@ import typer
 from dure.cli import limits, policy_said
 from dure.cli.command import command
 from dure.cli.policy_said import seconds
-from dure.cli.terminal import Terminal
+from dure.cli.terminal import BadUsage, Terminal
 
 app = typer.Typer(help="Pools: interchangeable GPUs of one product.", no_args_is_help=True)
 
+Resource = Annotated[
+    str,
+    typer.Option(metavar="RESOURCE", help="What that cluster calls its GPUs, for example nvidia.com/mig-1g.10gb."),
+]
 Name = Annotated[str, typer.Argument(metavar="POOL", help="Its name, for example h100-80gb.")]
 
 
@@ -35,6 +39,10 @@ def add(  # noqa: PLR0913 (one parameter an option)
     empty_memory_mib: Annotated[
         int, typer.Option(metavar="MIB", help="A GPU with no process and at most this in use is empty.")
     ] = 1024,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="CLUSTER", help="The Kubernetes cluster that enforces its leases.")
+    ] = None,
+    resource: Resource = "nvidia.com/gpu",
     rule: policy_said.RuleName = None,
     slack: policy_said.Slack = None,
     reserve: policy_said.Reserve = None,
@@ -46,7 +54,8 @@ def add(  # noqa: PLR0913 (one parameter an option)
 ) -> None:
     """Add a pool.
 
-    GPUs of its product join it at once.
+    For admins, and with --why: its policy is a version of its own, with a place in the history. GPUs of its product join it
+    at once.
     """
     from dure import wire
     from dure.render import fleet
@@ -54,6 +63,8 @@ def add(  # noqa: PLR0913 (one parameter an option)
     body = wire.PoolCreate(
         name=name,
         product=product,
+        cluster=cluster,
+        resource=resource,
         gap_s=seconds("--gap", gap),
         grace_s=seconds("--grace", grace),
         extension_closes_s=seconds("--extension-closes", extension_closes),
@@ -62,9 +73,43 @@ def add(  # noqa: PLR0913 (one parameter an option)
         **policy_said.walk_in(walk_in),
         **policy_said.shares(contended, half_life, entry),
     )
+    terminal.needs_why("eight nodes came in March", kept_in="the policy's history")
     with terminal.client() as client:
         added = client.add_pool(body)
     terminal.show(added, lambda view: fleet.pool(added, view))
+
+
+@command(app, "enforce", changes=True)
+def enforce(
+    terminal: Terminal,
+    name: Name,
+    *,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLUSTER|none", help="The Kubernetes cluster that has its nodes, as the scheduler calls it."
+        ),
+    ] = None,
+    resource: Annotated[str | None, typer.Option(metavar="RESOURCE", help="What that cluster calls its GPUs.")] = None,
+) -> None:
+    """Say which Kubernetes cluster enforces a pool's leases.
+
+    What is not named stays as it is. Leases that run are enforced from then on.
+    """
+    from dure import wire
+    from dure.render import fleet
+
+    limits.name("POOL", name, limits.POOL)
+    said: dict[str, str | None] = {}
+    if cluster is not None:
+        said["cluster"] = None if cluster == "none" else cluster
+    if resource is not None:
+        said["resource"] = resource
+    if not said:
+        raise BadUsage("--cluster", "name the cluster, none, or another --resource")
+    with terminal.client() as client:
+        changed = client.change_pool(name, wire.PoolChange.model_validate(said))
+    terminal.show(changed, lambda view: fleet.pool(changed, view))
 
 
 @command(app, "policy", changes=True)
@@ -94,7 +139,8 @@ def policy(  # noqa: PLR0913 (one parameter an option)
 ) -> None:
     """Change how a pool promises, lends and takes back.
 
-    What is not named stays as it is, and what is promised already stays promised.
+    For admins, and with --why: it stays in the policy's history. What is not named stays as it is, and what is promised
+    already stays promised.
     """
     from dure import wire
     from dure.render import fleet
@@ -116,6 +162,7 @@ def policy(  # noqa: PLR0913 (one parameter an option)
     if extension_closes is not None:
         said["extension_closes_s"] = seconds("--extension-closes", extension_closes)
     change = wire.PolicyChange.model_validate(said)
+    terminal.needs_why("shorter promises in June", kept_in="the policy's history")
     with terminal.client() as client:
         found = client.change_policy(name, change)
     terminal.show(found, lambda view: fleet.pool(found, view))

@@ -78,12 +78,19 @@ def _idle(after_s: int | None, below_ppm: int) -> str:
     return f"given back where under {below_ppm / 10_000:g} % is used for {times.show_duration(after_s)}"
 
 
+def _enforced(found: wire.Pool) -> str:
+    if found.cluster is None:
+        return "by nobody: no cluster is named (dure pool enforce)"
+    return f"as {found.resource} in cluster {found.cluster}"
+
+
 def pool(found: wire.Pool, view: View) -> RenderableType:
     gpus = ", ".join(f"{count} {state}" for state, count in found.gpus.items() if count) or "none"
     return facts(
         [
             ("pool", found.name),
             ("product", found.product),
+            ("enforced", _enforced(found)),
             ("GPUs", f"{gpus} (on {found.nodes} nodes)"),
             ("queued", str(found.queued)),
             (

@@ -26,6 +26,7 @@ class AuditAction(StrEnum):
     NODE_RESUME = "node.resume"
     POLICY_APPLY = "policy.apply"
     POOL_ADD = "pool.add"
+    POOL_CHANGE = "pool.change"
     POOL_POLICY = "pool.policy"
     QUOTA_DEFAULT = "quota.default"
     QUOTA_REMOVE = "quota.remove"

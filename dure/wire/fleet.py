@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self, cast, get_args
 
 from pydantic import ConfigDict, Field, StringConstraints, model_serializer, model_validator
 
+from dure.kube import DEFAULT_RESOURCE
 from dure.wire.policy import PoolPolicy, Rule
 from dure.wire.shares import Contended
 from dure.wire.values import (
@@ -17,9 +18,16 @@ from dure.wire.values import (
     Label,
     LeaseState,
     NodeName,
+    Patch,
     PoolName,
     Wire,
 )
+
+ClusterName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]
+ResourceName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"),
+]
 
 DomainName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,63}$")]
 
@@ -53,11 +61,30 @@ class PoolCreate(PoolPolicy):
     name: PoolName
     product: Label
     """The NVML product name that makes a GPU belong here, for example `NVIDIA H100 80GB HBM3`."""
+    cluster: ClusterName | None = None
+    """The Kubernetes cluster that enforces its leases, as the scheduler's settings call it; null where none does."""
+    resource: ResourceName = DEFAULT_RESOURCE
+    """What that cluster calls its GPUs, for example `nvidia.com/mig-1g.10gb` for a MIG profile."""
+
+
+class PoolChange(Patch):
+    """Where a pool's leases are enforced. What is left out stays; null takes the cluster away."""
+
+    cluster: ClusterName | None = None
+    resource: ResourceName | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("say what to change: cluster or resource")
+        return self
 
 
 class Pool(Wire):
     name: PoolName
     product: str
+    cluster: str | None = None
+    resource: str = DEFAULT_RESOURCE
     gap_s: int
     grace_s: int
     extension_closes_s: int = 600

@@ -57,6 +57,10 @@ class Ask(Wire):
     """For inference: the most that it is ever resized to, in the same unit; without it the quota and the calendar alone say."""
     queue: bool = True
     """What cannot be promised now waits in the queue; false asks for a refusal instead."""
+    all_at_once: bool = False
+    """Its pods in the cluster start only once so many wait that all of its GPUs are asked for: for gangs."""
+    extendable: bool = True
+    """False for what is never extended: its pods then have their deadline from their start on, whatever becomes of Dure."""
     name: Label | None = None
     """The startup's own word for it, shown in lists."""
     company: CompanyName | None = None
@@ -71,6 +75,8 @@ class Ask(Wire):
                 f'{named[0]} is for inference: add "purpose": "inference", or leave it out; any lease can be extended or '
                 "shrunk later"
             )
+        if self.renew and not self.extendable:
+            raise ValueError("what renews itself is extended: leave out renew, or extendable")
         if self.tier == "spot":
             self._is_spot()
         if self.or_spot and self.start is not None:
@@ -249,6 +255,10 @@ class Lease(Wire):
     """From then on it is not extended any more; null once it is over."""
     drain_ahead: DrainAhead | None = None
     """The first drain of its own nodes that it cannot be extended past; null while it has not started: it may go elsewhere."""
+    all_at_once: bool = False
+    """Whether its pods wait for each other."""
+    extendable: bool = True
+    """Whether it can be extended at all."""
     renew: bool = False
     """Whether it is extended by `renew_s` before extending closes, while quota and calendar allow."""
     renew_s: int | None = None

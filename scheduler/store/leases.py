@@ -278,6 +278,8 @@ class Terms:
     min_size: int | None
     max_size: int | None
     closes_s: int
+    all_at_once: bool = False
+    extendable: bool = True
 
     @classmethod
     def of(cls, row: Lease, closes_s: int) -> "Terms":
@@ -288,6 +290,8 @@ class Terms:
             min_size=row.min_size,
             max_size=row.max_size,
             closes_s=closes_s,
+            all_at_once=row.all_at_once,
+            extendable=row.extendable,
         )
 
 
@@ -336,8 +340,12 @@ def to_wire_lease(
         starts_at=to_wire(lease.starts_at),
         estimated_start=to_wire(estimate),
         ends_at=to_wire(lease.ends_at),
-        extension_closes=to_wire(closes_at(lease, terms.closes_s)) if is_extendable(lease) else None,
+        extension_closes=to_wire(closes_at(lease, terms.closes_s))
+        if terms.extendable and is_extendable(lease)
+        else None,
         drain_ahead=since.drain_ahead,
+        all_at_once=terms.all_at_once,
+        extendable=terms.extendable,
         renew=terms.renews,
         renew_s=terms.asked_s if terms.renews else None,
         min=terms.min_size,

@@ -222,6 +222,8 @@ def _lease_row(found: Answer, number: int) -> bulk.Row:
         "renew_s": lease.duration_s if body.renew else None,
         "min_size": body.min,
         "max_size": body.max,
+        "all_at_once": body.all_at_once,
+        "extendable": body.extendable,
         "asked_at": lease.asked_at,
         "decision": found.decision.id,
         **_slot(lease, number),

@@ -39,8 +39,27 @@ def add(session: Session, body: wire.PoolCreate, *, actor: Actor, now: float) ->
 
 def _joined(live: wire.Policy, body: wire.PoolCreate) -> wire.PolicyPut:
     """The policy with the new pool's."""
-    mine = wire.PoolPolicy.model_validate(body.model_dump(exclude={"name", "product"}))
+    mine = wire.PoolPolicy.model_validate(body.model_dump(exclude={"name", "product", "cluster", "resource"}))
     return wire.PolicyPut(version=live.version, programme=live.programme, pools={**live.pools, body.name: mine})
+
+
+def change(session: Session, name: str, body: wire.PoolChange, *, actor: Actor, now: float) -> wire.Pool:
+    """Says where its leases are enforced from now on. Raises UnknownPool."""
+    found = generation.lock(session, name)
+    before = {"cluster": found.cluster, "resource": found.resource}
+    if "cluster" in body.model_fields_set:
+        found.cluster = body.cluster
+    if body.resource is not None:
+        found.resource = body.resource
+    after = {"cluster": found.cluster, "resource": found.resource}
+    session.add(found)
+    session.flush()
+    generation.bump(session, name)  # whoever enforces its leases looks again
+    session.refresh(found)
+    audit.record(
+        session, actor=actor, action=wire.AuditAction.POOL_CHANGE, subject=name, at=now, before=before, after=after
+    )
+    return _wire(session, found)
 
 
 def names(session: Session, limit: int) -> list[str]:
@@ -79,6 +98,8 @@ def _wire(session: Session, found: Pool) -> wire.Pool:
     return wire.Pool(
         name=found.name,
         product=found.product,
+        cluster=found.cluster,
+        resource=found.resource,
         gap_s=found.gap_s,
         grace_s=found.grace_s,
         extension_closes_s=found.extension_closes_s,

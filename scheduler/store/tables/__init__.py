@@ -1,6 +1,7 @@
 """The tables, and nothing else. They do not validate (SQLModel tables never do): the store writes them, the database
 checks them."""
 
+from scheduler.store.tables.clusters import Cluster, Pod
 from scheduler.store.tables.companies import Company, DefaultQuota, IdempotentAnswer, Quota, Token
 from scheduler.store.tables.fleet import Drain, Gpu, Node, Pool, PoolNode
 from scheduler.store.tables.leases import (
@@ -29,6 +30,7 @@ __all__ = [
     "AllocationUse",
     "Attendance",
     "Audit",
+    "Cluster",
     "Company",
     "Decision",
     "DefaultQuota",
@@ -44,6 +46,7 @@ __all__ = [
     "Node",
     "Offer",
     "PlacementRow",
+    "Pod",
     "PolicyVersion",
     "Pool",
     "PoolChange",

@@ -16,6 +16,8 @@ class Company(SQLModel, table=True):
     name: str = Field(sa_column=key_column())
     title: str | None = Field(default=None, sa_column=text_column(null=True))
     created_at: int = Field(sa_column=at_column())
+    closed_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    """From then on it asks for nothing; its namespace goes a grace later."""
 
 
 class Quota(SQLModel, table=True):

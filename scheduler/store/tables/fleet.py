@@ -18,6 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from dure.kube import DEFAULT_RESOURCE
 from scheduler.store.tables.columns import (
     ExactEpoch,
     at_column,
@@ -80,6 +81,12 @@ class Pool(SQLModel, table=True):
     inference_idle_after_s: int | None = Field(default=None, sa_column=int_column(null=True))
     inference_idle_below_ppm: int = Field(default=10_000, sa_column=int_column())
     policy_number: int = Field(sa_column=Column(BigInteger, ForeignKey("policy_version.number"), nullable=False))
+    cluster: str | None = Field(default=None, sa_column=text_column(null=True))
+    """The Kubernetes cluster that enforces its leases, as the processes' settings call it."""
+    resource: str = Field(
+        default=DEFAULT_RESOURCE, sa_column=Column(Text, nullable=False, server_default=DEFAULT_RESOURCE)
+    )
+    """What that cluster calls its GPUs."""
 
 
 class Node(SQLModel, table=True):

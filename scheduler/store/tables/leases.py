@@ -98,6 +98,10 @@ class Lease(SQLModel, table=True):
     late_cause: str | None = Field(default=None, sa_column=text_column(null=True))
     decision: str = Field(sa_column=ref_column("decision.id"))
     generation: int = Field(sa_column=big_column())
+    all_at_once: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false")))
+    """Whether its pods wait for each other: they start once all of its GPUs are asked for."""
+    extendable: bool = Field(default=True, sa_column=Column(Boolean, nullable=False, server_default=text("true")))
+    """One that is not has its pods' deadline from their start on."""
     counted_at: int | None = Field(default=None, sa_column=at_column(null=True))
     """When its days were written down as `LeaseDay`; from then on nothing that agents say of it counts."""
 

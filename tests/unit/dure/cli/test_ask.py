@@ -26,6 +26,9 @@ LEASES = ("POST", "/v1/leases")
         pytest.param(["--no-queue"], {"queue": False}, id="not in the queue"),
         pytest.param(["--spot", "--notice", "5m"], {"tier": "spot", "notice_s": 300}, id="on spot"),
         pytest.param(["--or-spot"], {"or_spot": True}, id="on spot if it must"),
+        pytest.param(
+            ["--all-at-once", "--not-extendable"], {"all_at_once": True, "extendable": False}, id="for pods together"
+        ),
         pytest.param(["--notice", "0s"], {"notice_s": 0}, id="ready to start at any time"),
         pytest.param(
             ["--name", "llm", "--purpose", "inference", "--renew", "--company", "acme"],
@@ -45,6 +48,8 @@ def test_an_ask_is_sent_as_it_was_said(api: Api, run: Run, words: list[str], wan
         "purpose": "training",
         "or_spot": False,
         "renew": False,
+        "all_at_once": False,
+        "extendable": True,
         "queue": True,
         **want,
     }
@@ -57,6 +62,11 @@ def test_an_ask_is_sent_as_it_was_said(api: Api, run: Run, words: list[str], wan
         pytest.param(["--spot", "--start", "+1h"], "--start: spot starts once GPUs are idle", id="ahead"),
         pytest.param(["--or-spot", "--start", "+1h"], "--or-spot: it is for what is wanted as soon", id="or ahead"),
         pytest.param(["--spot", "--or-spot"], "--or-spot: spot starts once", id="both"),
+        pytest.param(
+            ["--renew", "--purpose", "inference", "--not-extendable"],
+            "--not-extendable: what renews itself is extended",
+            id="for ever and not",
+        ),
     ],
 )
 def test_what_spot_cannot_be_is_said_of_its_option(api: Api, run: Run, words: list[str], says: str) -> None:

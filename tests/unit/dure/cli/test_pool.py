@@ -23,11 +23,25 @@ from tests.unit.dure.conftest import Run
             {"gap_s": 120, "grace_s": 0, "extension_closes_s": 300, "empty_memory_bytes": 512 << 20},
             id="with rules of its own",
         ),
+        pytest.param(
+            ["--cluster", "main", "--resource", "nvidia.com/mig-1g.10gb"],
+            {
+                "cluster": "main",
+                "resource": "nvidia.com/mig-1g.10gb",
+                "gap_s": 30,
+                "grace_s": 30,
+                "extension_closes_s": 600,
+                "empty_memory_bytes": 1 << 30,
+            },
+            id="in a cluster",
+        ),
     ],
 )
 def test_a_pool_is_added(api: Api, run: Run, words: list[str], want: dict[str, Any]) -> None:
     api.on("POST", "/v1/pools", a_pool())
-    assert run("pool", "add", "h100-80gb", "--product", "NVIDIA H100 80GB HBM3", *words).exit_code == 0
+    named = ("h100-80gb", "--product", "NVIDIA H100 80GB HBM3")
+    assert run("pool", "add", *named, *words, "--why", "they came").exit_code == 0
+    assert dict(api.seen[0].url.params) == {"reason": "they came"}
     policy = {"rule": "late-slots", "slack_ppm": 50_000, "reserve_ppm": 0, "reserve_over_s": 0, "renews_before_s": 1800}
     policy |= {"loss_grace_s": 300, "keeps": 2, "idle_below_ppm": 50_000, "inference_idle_below_ppm": 10_000}
     policy |= {"walk_in_ppm": 0, "walk_in_within_s": 3600}
@@ -39,7 +53,39 @@ def test_a_pool_is_added(api: Api, run: Run, words: list[str], want: dict[str, A
         "spot_least_s": 600,
     }
     sent = json.loads(api.seen[0].content)
-    assert sent == {"name": "h100-80gb", "product": "NVIDIA H100 80GB HBM3", **policy, **want}
+    assert sent == {
+        "name": "h100-80gb",
+        "product": "NVIDIA H100 80GB HBM3",
+        "resource": "nvidia.com/gpu",
+        **policy,
+        **want,
+    }
+
+
+def test_a_pool_is_said_to_be_enforced_by_a_cluster_and_by_none(api: Api, run: Run) -> None:
+    api.on("PATCH", "/v1/pools/h100-80gb", a_pool())
+    assert run("pool", "enforce", "h100-80gb", "--cluster", "main").exit_code == 0
+    assert run("pool", "enforce", "h100-80gb", "--cluster", "none", "--resource", "nvidia.com/gpu").exit_code == 0
+    sent = [json.loads(request.content) for request in api.seen]
+    assert sent == [{"cluster": "main"}, {"cluster": None, "resource": "nvidia.com/gpu"}]
+
+
+def test_enforcing_nothing_in_particular_is_bad_usage(run: Run) -> None:
+    result = run("pool", "enforce", "h100-80gb")
+    assert result.exit_code == 2
+    assert "--cluster: name the cluster" in result.stderr
+
+
+@pytest.mark.parametrize("why", [(), ("--why", "  ")], ids=["nothing", "blanks"])
+@pytest.mark.parametrize(
+    "words", [("add", "p", "--product", "P"), ("policy", "p", "--slack", "3%")], ids=["a new pool", "a changed policy"]
+)
+def test_how_a_pool_promises_is_said_with_a_reason(
+    api: Api, run: Run, words: tuple[str, ...], why: tuple[str, ...]
+) -> None:
+    result = run("pool", *words, *why)
+    assert (result.exit_code, api.seen) == (2, [])
+    assert result.stderr.startswith("error: --why: say why: it stays in the policy's history; for example --why ")
 
 
 @pytest.mark.parametrize(("option", "value"), [("--gap", "5"), ("--grace", "long")])
@@ -92,7 +138,8 @@ def test_what_is_named_of_a_policy_is_sent_and_nothing_else(
     api: Api, run: Run, words: list[str], want: dict[str, Any]
 ) -> None:
     api.on("PATCH", "/v1/pools/h100-80gb/policy", a_pool())
-    assert run("pool", "policy", "h100-80gb", *words).exit_code == 0
+    assert run("pool", "policy", "h100-80gb", *words, "--why", "for June").exit_code == 0
+    assert [dict(request.url.params) for request in api.seen] == [{"reason": "for June"}]
     assert [json.loads(request.content) for request in api.seen] == [want]
 
 
