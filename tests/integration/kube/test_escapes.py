@@ -9,7 +9,7 @@ import yaml
 from dure import kube
 from tests.cluster.cluster import Cluster
 from tests.integration.kube.escapes import attempts, oracle
-from tests.integration.kube.escapes.attempts import PHASES, Request, Result, Row
+from tests.integration.kube.escapes.attempts import PHASES, Result, Row
 from tests.integration.kube.escapes.story import Story, told, until
 
 ROWS = attempts.rows()
@@ -47,6 +47,18 @@ def test_what_a_policy_refuses_would_have_been_taken_otherwise(charted: Cluster)
             if answer.is_error != row.said.get("twice", False):
                 wrong.append(f"{row}: {answer.status_code} {answer.text[:300]}")
         assert not wrong, "\n".join(wrong)
+
+
+def test_what_pod_security_refuses_is_refused_without_it_too(charted: Cluster):
+    with told(charted, "stopped") as story:
+        label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
+        headers = {"Content-Type": "application/merge-patch+json"}
+        path = f"/api/v1/namespaces/{story.lease.namespace}"
+        story.operator.patch(path, headers=headers, json=label).raise_for_status()
+        rows = [row for row in ROWS if "also" in row.said]
+        assert rows
+        for row in rows:
+            assert row.said["also"] in _try(story, row, "ruler").said, row
 
 
 def test_the_table_is_as_long_as_was_promised():
@@ -92,7 +104,7 @@ def _as_said(result: Result, phase: str) -> bool:
         return not result.taken and (result.who != "ruler" or row.by.lower() in result.said.lower())
     if row.must in ("waits", "no pods"):
         return result.taken or (result.who != "ruler" and result.status == 403)
-    return True
+    return result.taken or row.must != "allowed"
 
 
 def _unfinished(story: Story, results: Sequence[Result]) -> list[str]:
@@ -118,7 +130,7 @@ def _honest(story: Story) -> list[dict]:
     for number, said in enumerate(HONEST):
         words = {**story.words, "name": f"h{number}"}
         row = attempts.honest(said)
-        requests: list[Request] = [*attempts.given(row, words), attempts.request(row, words, story.operator)]
+        requests = [*attempts.given(row, words), attempts.request(row, words, story.operator)]
         for each in requests:
             assert (answer := each.send(company)).is_success, (said["what"], answer.text)
         made.append({**said, "name": words["name"]})

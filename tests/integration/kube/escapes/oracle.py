@@ -179,7 +179,7 @@ def _sources(cluster: Cluster, namespace: str) -> dict[tuple[str, str], set[str]
     found = {}
     for kind, plural in (("configMapRef", "configmaps"), ("secretRef", "secrets")):
         for each in cluster.get(f"/api/v1/namespaces/{namespace}/{plural}")["items"]:
-            found[kind, each["metadata"]["name"]] = {*(each.get("data") or {}), *(each.get("binaryData") or {})}
+            found[kind, each["metadata"]["name"]] = set(each.get("data") or {})
     return found
 
 

@@ -20,7 +20,7 @@ from tests.integration.kube.escapes.oracle import QUOTA
 from tests.integration.kube.escapes.stand_in import Reconciler, StandIn
 
 WITHIN_S = 30.0
-LOOK_S = 0.05
+LOOK_S = 0.1
 
 RULER = "ruler"
 
