@@ -35,6 +35,13 @@ class Client(Using):
     def company(self, name: str) -> wire.Company:
         return self._get(f"/v1/companies/{segment(name)}", wire.Company)
 
+    def close_company(self, name: str) -> wire.Company:
+        """It asks for nothing from now on. Raises HasLeases while it has some."""
+        return self._post(f"/v1/companies/{segment(name)}/close", None, wire.Company)
+
+    def reopen_company(self, name: str) -> wire.Company:
+        return self._post(f"/v1/companies/{segment(name)}/reopen", None, wire.Company)
+
     def set_quota(
         self,
         company: str,

@@ -434,6 +434,7 @@ class Story:
         self.say("list_ledger", "a company's newest", "acme", "GET", "/v1/ledger?pool=h100-80gb&limit=3")
         self.say("verify_ledger", "one company's", "admin", "GET", "/v1/ledger/verify?company=acme")
         self.say("list_audit", "what became of a quota", "admin", "GET", "/v1/audit?action=quota.set&limit=2")
+        self._closing()
         self.say("list_tokens", "every token", "admin", "GET", "/v1/tokens")
         self.say("revoke_token", "a company's", "admin", "DELETE", f"/v1/tokens/{mine}")
         self.say("list_pools", "with a revoked token", "acme", "GET", "/v1/pools")
@@ -442,6 +443,15 @@ class Story:
         self.say("show_problem", "one code", None, "GET", "/v1/problems/never_fits")
         self.say("healthz", "up", None, "GET", "/healthz")
         self.say("readyz", "ready", None, "GET", "/readyz")
+
+    def _closing(self) -> None:
+        why = "?reason=left+the+programme"
+        self.say("close_company", "one that has a lease", "admin", "POST", f"/v1/companies/acme/close{why}")
+        self.say("close_company", "one that left", "admin", "POST", f"/v1/companies/globex/close{why}")
+        self.say("close_company", "without a reason", "admin", "POST", "/v1/companies/globex/close")
+        ask = {"pool": "h100-80gb", "shape": {"gpus": 1}, "duration_s": 3600, "company": "globex"}
+        self.say("ask", "for a company that is closed", "admin", "POST", "/v1/leases", ask)
+        self.say("reopen_company", "one that came back", "admin", "POST", "/v1/companies/globex/reopen")
 
     # --- what the chapters need ------------------------------------------------------------------------------------------
 

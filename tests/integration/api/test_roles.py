@@ -16,6 +16,8 @@ PEOPLE, READERS = {"admin", "acme"}, {*STAFF, "acme"}
 
 MAY = {
     "add_company": ADMINS,
+    "close_company": ADMINS,
+    "reopen_company": ADMINS,
     "add_pool": ADMINS,
     "add_webhook": PEOPLE,
     "ask": PEOPLE,

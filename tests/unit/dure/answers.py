@@ -238,8 +238,8 @@ def a_gpu(index: int, **more: Any) -> wire.Gpu:
     )
 
 
-def a_company(name: str = "acme", title: str | None = "Acme Robotics") -> wire.Company:
-    return wire.Company(name=name, title=title, created_at=NOW)
+def a_company(name: str = "acme", title: str | None = "Acme Robotics", **more: Any) -> wire.Company:
+    return wire.Company(**{"name": name, "title": title, "created_at": NOW, **more})
 
 
 def a_quota(pool: str = "h100-80gb", gpus: int = 16, **more: Any) -> wire.Quota:
