@@ -1,9 +1,12 @@
 """What the API process is told by its environment."""
 
+from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.cluster_urls import DESCRIPTION as URLS
+from api.cluster_urls import ClusterUrls
 from scheduler.compiled import CompiledFolder
 from scheduler.kube.clusters import DESCRIPTION, Clusters
 from scheduler.webhooks.addresses import Networks
@@ -24,4 +27,5 @@ class ApiSettings(BaseModel):
     ] = ()
     compiled_folder: CompiledFolder = None
     clusters: Annotated[Clusters, Field(description=DESCRIPTION)] = ()
+    cluster_urls: Annotated[ClusterUrls, Field(description=URLS)] = MappingProxyType({})
     connections: Annotated[int, Field(ge=1, le=200, description="the most database connections of this process")] = 10

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from dure import wire
+from scheduler.kube.keys import Keys
 from scheduler.service import Service
 from scheduler.store import tokens
 from scheduler.store.books import Books
@@ -96,7 +97,7 @@ def standing(embedded: Server) -> Iterator[Site]:
 
 
 @contextmanager
-def opened(db: Database) -> Iterator[Site]:
+def opened(db: Database, keys: Keys | None = None) -> Iterator[Site]:
     world, clock = World(db).found(), SetClock()
     secrets = {
         "admin": token(db, role="admin"),
@@ -106,6 +107,6 @@ def opened(db: Database) -> Iterator[Site]:
         "globex": token(db, role="company", company="globex"),
         "n1": token(db, role="node", node="n1"),
     }
-    app = create_app(db, clock, Service(Books()), networks=[ip_network(LOOPBACK)])
+    app = create_app(db, clock, Service(Books()), networks=[ip_network(LOOPBACK)], keys=keys)
     with served(app) as url:
         yield Site(world=world, clock=clock, app=app, url=url, secrets=secrets)
