@@ -1,6 +1,5 @@
 """What the API process is told by its environment."""
 
-from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,5 +26,5 @@ class ApiSettings(BaseModel):
     ] = ()
     compiled_folder: CompiledFolder = None
     clusters: Annotated[Clusters, Field(description=DESCRIPTION)] = ()
-    cluster_urls: Annotated[ClusterUrls, Field(description=URLS)] = MappingProxyType({})
+    cluster_urls: Annotated[ClusterUrls, Field(description=URLS)] = {}
     connections: Annotated[int, Field(ge=1, le=200, description="the most database connections of this process")] = 10
