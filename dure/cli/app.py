@@ -11,10 +11,12 @@ from dure.cli import (
     events,
     exits,
     fair,
+    kube_key,
     lease,
     ledger,
     node,
     offer,
+    pods,
     policy,
     pool,
     quota,
@@ -26,6 +28,7 @@ from dure.cli import (
     version,
     webhook,
     whatif,
+    work,
 )
 from dure.cli.command import Json, Server, Token, TokenFile, Why, Zone, begin
 
@@ -60,6 +63,9 @@ def root(
 
 ask.register(app)
 app.add_typer(lease.app, name="lease")
+kube_key.register(app)
+work.register(app)
+pods.register(app)
 app.add_typer(offer.app, name="offer")
 app.add_typer(decision.app, name="decision")
 calendar.register(app)

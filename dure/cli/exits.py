@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dure.errors import DureError
 
-OK, OURS, USAGE, REFUSED, NOT_FOUND, NOT_ALLOWED, UNAVAILABLE, INVALID, CONFLICT = range(9)
+OK, OURS, USAGE, REFUSED, NOT_FOUND, NOT_ALLOWED, UNAVAILABLE, INVALID, CONFLICT, KUBECTL = range(10)
 
 MEANINGS = {
     OK: "done; an ask that waits in the queue too",
@@ -17,6 +17,7 @@ MEANINGS = {
     UNAVAILABLE: "the server cannot be reached or cannot answer now",
     INVALID: "the server does not take these values",
     CONFLICT: "it is not the time for it: a name is taken, a lease is over",
+    KUBECTL: "kubectl failed, or the cluster is not as it should be",
 }
 
 _BY_STATUS = {
