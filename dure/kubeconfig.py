@@ -72,7 +72,8 @@ def merged(there: Config, ours: Config) -> Config:
     found = {**there}
     for kind in NAMED:
         mine = {one["name"] for one in ours[kind]}
-        found[kind] = [one for one in there.get(kind) or [] if one["name"] not in mine] + ours[kind]
+        others = cast("list[Config]", there.get(kind) or [])
+        found[kind] = [one for one in others if one["name"] not in mine] + ours[kind]
     found["current-context"] = there.get("current-context") or ours["current-context"]
     return {"apiVersion": "v1", "kind": "Config", **found}
 
