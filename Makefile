@@ -16,7 +16,7 @@ READY := .venv/installed
 WARM := $(BIN)/python -m scheduler compile
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test check format bench clean
+.PHONY: help up demo cluster binaries test check format bench clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -26,6 +26,12 @@ up: $(READY) ## run everything on this machine, until Ctrl-C
 
 demo: $(READY) ## play the main job end to end and check it
 	@exec $(BIN)/python -m deploy.demo
+
+cluster: $(READY) ## run a Kubernetes with simulated GPU nodes, until Ctrl-C
+	@exec $(BIN)/python -m tests.cluster $(CLUSTER)
+
+binaries: $(READY) ## build the Kubernetes of the tests, once on a machine; takes minutes and needs Go
+	@exec $(BIN)/python -m tests.cluster build
 
 test: $(READY) ## all tests
 	@$(WARM)

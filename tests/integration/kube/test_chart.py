@@ -1,0 +1,159 @@
+"""The chart: what Helm says of it, and what it installs."""
+
+import subprocess
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import yaml
+
+from dure import kube
+from tests.cluster.cluster import Cluster
+from tests.integration.kube import companies
+from tests.integration.kube.chart import CHART, helm
+from tests.integration.kube.escapes.story import until
+
+
+def test_helm_finds_nothing_wrong():
+    assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART))
+
+
+def test_every_value_is_said_in_a_sentence_and_known_to_the_schema():
+    lines = (CHART / "values.yaml").read_text().splitlines()
+    schema = yaml.safe_load((CHART / "values.schema.json").read_text())
+    leaves = list(_leaves(yaml.safe_load("\n".join(lines)), schema))
+    said = [after.strip().partition(":")[0] for line, after in pairwise(lines) if line.strip().startswith("# -- ")]
+    assert said == [path[-1] for path in leaves]
+
+
+def _leaves(values: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Paths of the values that are no groups of values themselves, by the schema."""
+    for name, value in values.items():
+        known = schema["properties"][name]
+        if known.get("additionalProperties") is False and known.get("properties") and name != "resources":
+            yield from ((name, *rest) for rest in _leaves(value, known))
+        else:
+            yield (name,)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("nosuchvalue=1", "nosuchvalue"),
+        ("pods.scheduler=mine", "scheduler"),
+        ("podSecurity.floor=privileged", "floor"),
+        ("pods.volumes={hostPath}", "volumes"),
+        ("pods.deviceVariables={OTHER}", "deviceVariables"),
+        ("breakGlass.group=system:authenticated", "group"),
+        ("gpu.resources=nvidia", "resources"),
+        ("scheduler.env.HOME=/", "HOME"),
+    ],
+)
+def test_a_value_that_is_unknown_or_unsafe_is_refused_by_its_name(given: str, said: str):
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        helm("template", "dure", str(CHART), f"--set={given}")
+    assert said in refused.value.stderr
+
+
+def test_policies_fail_closed_for_companies_and_never_see_anybody_else():
+    for policy in _rendered("ValidatingAdmissionPolicy", "MutatingAdmissionPolicy"):
+        spec, name = policy["spec"], policy["metadata"]["name"]
+        assert spec["failurePolicy"] == "Fail"
+        selected = spec["matchConstraints"].get("namespaceSelector") == {
+            "matchExpressions": [{"key": kube.COMPANY_LABEL, "operator": "Exists"}]
+        }
+        by_name = {condition["name"] for condition in spec["matchConditions"]} & {"reconciler", "api", "of-a-company"}
+        assert selected or by_name, name
+
+
+def test_every_policy_is_bound_and_lets_operators_through_but_no_account_of_dures():
+    policies = _rendered("ValidatingAdmissionPolicy", "MutatingAdmissionPolicy")
+    bound = _rendered("ValidatingAdmissionPolicyBinding", "MutatingAdmissionPolicyBinding")
+    assert sorted(each["metadata"]["name"] for each in policies) == sorted(each["spec"]["policyName"] for each in bound)
+    for policy in policies:
+        broken = any(condition["name"] == "not-break-glass" for condition in policy["spec"]["matchConditions"])
+        assert broken == (not policy["metadata"]["name"].startswith("dure-fence-")), policy["metadata"]["name"]
+
+
+def test_the_release_namespace_names_the_accounts_that_policies_know():
+    text = helm("template", "dure", str(CHART), "--namespace=elsewhere")
+    assert "system:serviceaccount:elsewhere:dure-reconciler" in text
+    assert "system:serviceaccount:dure-system" not in text
+
+
+def test_the_whole_chart_is_taken_by_a_real_api_server(charted: Cluster):
+    text = helm("template", "whole", str(CHART), "--namespace=dure-system")
+    kinds = "Deployment", "DaemonSet", "Job", "Service"
+    made = [each for each in yaml.safe_load_all(text) if each and each["kind"] in kinds]
+    assert len(made) == 5
+    for each in made:
+        each["metadata"]["namespace"] = kube.SYSTEM_NAMESPACE
+    charted.kubectl("apply", "--server-side", "--dry-run=server", "-f", "-", given=yaml.safe_dump_all(made))
+
+
+def test_workloads_run_restricted_but_for_the_agent(charted: Cluster):
+    """By the cluster's own judgement of the restricted standard."""
+    text = helm("template", "whole", str(CHART), "--namespace=dure-system")
+    templates = {
+        each["metadata"]["name"]: each["spec"]["template"]
+        for each in yaml.safe_load_all(text)
+        if each and each["kind"] in ("Deployment", "DaemonSet", "Job")
+    }
+    level = {"pod-security.kubernetes.io/enforce": "restricted"}
+    body = {"metadata": {"name": "test-restricted", "labels": level}}
+    charted.api.post("/api/v1/namespaces", json=body).raise_for_status()
+    path = "/api/v1/namespaces/test-restricted"
+    until(lambda: charted.api.get(f"{path}/serviceaccounts/default").is_success, "the namespace")
+    taken = {}
+    for name, template in templates.items():
+        template["spec"].pop("serviceAccountName", None)
+        pod = {"metadata": {"name": name}, "spec": template["spec"]}
+        taken[name] = charted.api.post(f"{path}/pods", params={"dryRun": "All"}, json=pod).is_success
+    charted.api.delete(path).raise_for_status()
+    assert taken == {"dure-scheduler": True, "dure-api": True, "dure-migration": True, "dure-agent": False}
+
+
+def _rendered(*kinds: str) -> list[dict[str, Any]]:
+    text = helm("template", "dure", str(CHART), "--namespace=dure-system")
+    return [each for each in yaml.safe_load_all(text) if each and each["kind"] in kinds]
+
+
+def test_nothing_is_changed_or_refused_outside_companies_namespaces(charted: Cluster, namespace: str):
+    path = f"/api/v1/namespaces/{namespace}"
+    until(lambda: charted.api.get(f"{path}/serviceaccounts/default").is_success, "the namespace")
+    host = companies.pod(
+        "host",
+        nodeName="any",
+        hostPID=True,
+        tolerations=[{"operator": "Exists"}],
+        volumes=[{"name": "v", "hostPath": {"path": "/dev"}}],
+    )
+    made = charted.api.post(f"{path}/pods", json=host).raise_for_status().json()
+    assert "schedulingGates" not in made["spec"]
+    assert "env" not in made["spec"]["containers"][0]
+    assert made["spec"]["nodeName"] == "any"
+    for resource, body in {
+        "serviceaccounts": {"metadata": {"name": "any"}},
+        "secrets": {"metadata": {"name": "any"}, "stringData": {"NVIDIA_VISIBLE_DEVICES": "all"}},
+        "services": {"metadata": {"name": "any"}, "spec": {"type": "NodePort", "ports": [{"port": 80}]}},
+    }.items():
+        charted.api.post(f"{path}/{resource}", json=body).raise_for_status()
+    label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
+    charted.api.patch(path, headers=companies.MERGE, json=label).raise_for_status()
+
+
+def test_the_keys_of_a_company_have_no_right_on_what_bounds_it(charted: Cluster):
+    for role in _rendered("ClusterRole"):
+        if role["metadata"]["name"] not in (kube.COMPANY_KEY, kube.LEASE_ROLE):
+            continue
+        writes = {
+            resource
+            for rule in role["rules"]
+            if set(rule["verbs"]) - {"get", "list", "watch"}
+            for resource in rule["resources"]
+        }
+        assert not writes & {"resourcequotas", "limitranges", "networkpolicies", "roles", "rolebindings", "events"}
+        assert not writes & {"serviceaccounts", "serviceaccounts/token", "pods/binding", "pods/status", "namespaces"}
+        exec_too = role["metadata"]["name"] == kube.LEASE_ROLE
+        assert ({"pods/exec", "pods/attach", "pods/portforward"} <= writes) == exec_too

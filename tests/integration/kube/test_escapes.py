@@ -1,0 +1,136 @@
+"""Nobody gets a GPU that he does not hold, whatever he tries: see escapes/table.yaml for what is tried."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import yaml
+
+from dure import kube
+from tests.cluster.cluster import Cluster
+from tests.integration.kube.escapes import attempts, oracle
+from tests.integration.kube.escapes.attempts import PHASES, Request, Result, Row
+from tests.integration.kube.escapes.story import Story, told, until
+
+ROWS = attempts.rows()
+HONEST = yaml.safe_load((attempts.TABLE.with_name("honest.yaml")).read_text())
+
+AT_ONCE = 6
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_no_attempt_gets_a_gpu_that_its_maker_does_not_hold(charted: Cluster, phase: str):
+    with told(charted, phase) as story:
+        honest = _honest(story) if phase == "during" else []
+        results = _tried(story, [row for row in ROWS if phase in row.phases])
+        until(lambda: not _unfinished(story, results), "controllers to make pods, or to be refused")
+        until(story.settled, "the scheduler")
+        found = [
+            *oracle.escapes(charted, story.ledger, story.namespaces),
+            *oracle.history(story.events(), story.ledger),
+        ]
+        assert not found, "\n".join(found)
+        wrong = [str(result) for result in results if not _as_said(result, phase, story)]
+        assert not wrong, "\n".join(wrong)
+        assert not (failed := [what for what in honest if not _still_runs(story, what)]), failed
+
+
+def test_what_a_policy_refuses_would_have_been_taken_otherwise(charted: Cluster):
+    """Else the row would try nothing: each is sent again, dry, by somebody whom no policy binds."""
+    with told(charted, "stopped") as story:
+        wrong = []
+        for row in (row for row in ROWS if row.by.startswith("dure-") and row.must == "refused"):
+            words = {**story.words, "name": f"d{row.number}"}
+            for each in attempts.given(row, words):
+                each.send(story.people["company"]).raise_for_status()
+            answer = attempts.request(row, words, story.operator).send(story.operator, dry=True)
+            if answer.is_error and row.what not in REFUSED_TWICE:
+                wrong.append(f"{row}: {answer.status_code} {answer.text[:300]}")
+        assert not wrong, "\n".join(wrong)
+
+
+REFUSED_TWICE: frozenset[str] = frozenset()
+"""Rows that Pod Security or the API server itself refuses as well."""
+
+
+def test_the_table_is_as_long_as_was_promised():
+    assert len(ROWS) >= 120
+    assert len(HONEST) >= 10
+    assert len({row.what for row in ROWS}) == len(ROWS)
+
+
+def test_fifty_pods_at_once_get_no_more_than_the_quota(charted: Cluster):
+    with told(charted, "before") as story:
+        story.reconciler.company(story.lease.company, quota=5)
+        path = f"/api/v1/namespaces/{story.lease.namespace}/resourcequotas/{kube.QUOTA}"
+        until(lambda: charted.get(path).get("status", {}).get("hard") == charted.get(path)["spec"]["hard"], "the quota")
+        row = next(row for row in ROWS if row.what == "a pod is made with an empty list of gates")
+        made = [attempts.request(row, {**story.words, "name": f"r{number}"}, story.operator) for number in range(50)]
+        with ThreadPoolExecutor(25) as pool:
+            taken = sum(answer.is_success for answer in pool.map(lambda each: each.send(story.people["company"]), made))
+        # One waits at the gate since before.
+        assert taken == 4
+        assert len(story.pods()) == 5
+
+
+def _tried(story: Story, rows: Sequence[Row]) -> list[Result]:
+    every = [(row, who) for row in rows for who in row.people if who in story.people]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(lambda each: _try(story, *each), every))
+
+
+def _try(story: Story, row: Row, who: str) -> Result:
+    name = f"a{row.number}-{who}"
+    words = {**story.words, "name": name}
+    for each in attempts.given(row, words):
+        each.send(story.people["company"]).raise_for_status()
+    answer = attempts.request(row, words, story.operator).send(story.people[who])
+    return Result(row=row, who=who, name=name, status=answer.status_code, said=answer.text)
+
+
+def _as_said(result: Result, phase: str, story: Story) -> bool:
+    row = result.row
+    if result.who == "lease" and phase == "after":
+        return result.status in (401, 403)
+    if row.must == "refused":
+        return not result.taken and (result.who != "ruler" or row.by.lower() in result.said.lower())
+    if row.must in ("waits", "no pods"):
+        return result.taken or (result.who != "ruler" and result.status == 403)
+    return True
+
+
+def _unfinished(story: Story, results: Sequence[Result]) -> list[str]:
+    """Objects whose controllers have not come to them."""
+    events = story.cluster.get(f"/api/v1/namespaces/{story.lease.namespace}/events")["items"]
+    refused = {(e["involvedObject"]["name"], e.get("message", "")) for e in events if e["reason"] == "FailedCreate"}
+    made = {pod["metadata"]["labels"]["attempt"] for pod in story.pods() if "attempt" in pod["metadata"]["labels"]}
+    waiting = []
+    for result in (result for result in results if result.taken):
+        if result.row.must == "waits" and result.name not in made:
+            waiting.append(str(result))
+        if result.row.must == "no pods" and not any(
+            name.startswith(result.name) and result.row.by in message for name, message in refused
+        ):
+            waiting.append(str(result))
+    return waiting
+
+
+def _honest(story: Story) -> list[dict]:
+    """Made by the company; all of them run before the first attempt, and must run after the last."""
+    company = story.people["company"]
+    made = []
+    for number, said in enumerate(HONEST):
+        words = {**story.words, "name": f"h{number}"}
+        row = attempts.honest(said)
+        requests: list[Request] = [*attempts.given(row, words), attempts.request(row, words, story.operator)]
+        for each in requests:
+            assert (answer := each.send(company)).is_success, (said["what"], answer.text)
+        made.append({**said, "name": words["name"]})
+    for each in made:
+        until(lambda each=each: _still_runs(story, each), each["what"])
+    return made
+
+
+def _still_runs(story: Story, said: dict) -> bool:
+    phases = [pod["status"].get("phase") for pod in story.pods(attempt=said["name"])]
+    return phases == ["Succeeded" if said.get("ends") else "Running"] * said["pods"]
