@@ -8,6 +8,7 @@ from dure.cli import (
     calendar,
     company,
     decision,
+    doctor,
     events,
     exits,
     fair,
@@ -78,6 +79,7 @@ app.add_typer(webhook.app, name="webhook")
 app.add_typer(policy.app, name="policy")
 app.add_typer(pool.app, name="pool")
 app.add_typer(node.app, name="node")
+doctor.register(app)
 app.add_typer(company.app, name="company")
 app.add_typer(quota.app, name="quota")
 app.add_typer(share.app, name="share")
