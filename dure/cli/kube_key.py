@@ -1,5 +1,6 @@
 """dure kubeconfig and dure kube-token: keys to a lease's pods, and to a company's namespace."""
 
+import os
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -144,7 +145,8 @@ def _plugin(terminal: Terminal, lease_id: str | None, company: str | None, clust
     if terminal.flags.token_file is not None and terminal.token_path is not None:
         words += ["--token-file", str(terminal.token_path.resolve())]
     environ = {name: value for name, value in terminal.outside.environ.items() if name == "DURE_CONFIG" and value}
-    return Plugin(command=shutil.which("dure") or "dure", words=words, environ=environ)
+    command = shutil.which("dure", path=terminal.outside.environ.get("PATH", os.defpath)) or "dure"
+    return Plugin(command=command, words=words, environ=environ)
 
 
 def _path(terminal: Terminal, out: str | None, name: str, *, merge: bool) -> Path:

@@ -26,7 +26,7 @@ def why_not() -> str | None:
 @contextmanager
 def group(name: str) -> Iterator[str]:
     """The group's path in every hierarchy, such as `/NAME`; whatever is in it must have ended before it is left."""
-    _sweep()
+    sweep()
     for folder in _hierarchies():
         (folder / name).mkdir(exist_ok=True)
     for file in ("cpuset.cpus", "cpuset.mems"):
@@ -63,7 +63,7 @@ def _remove_tree(folder: Path) -> None:
         Path(inner).rmdir()
 
 
-def _sweep() -> None:
+def sweep() -> None:
     """Removes the groups of runs that were killed: those are named after their folders, which are gone."""
     for left in (ROOT / "pids").glob(f"{servers.PREFIX}*"):
         if not (Path("/tmp") / left.name).exists():

@@ -16,6 +16,8 @@ from tests.cluster.cluster import ADMINS, Cluster
 READY_S = 90.0
 """It takes 3 s where there is nothing else to do."""
 
+PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+
 SERVICES = "10.96.0.0/16"
 KUBELETS = ("kwok", (ADMINS, "system:nodes"))
 """Whom kwok comes as: policies know kubelets by their group. Not by the name of one, which is bound to its own node."""
@@ -33,7 +35,7 @@ class ControlPlane:
 
     def __init__(self, folder: Path, *, audit: bool = False, apiserver: Sequence[str] = ()) -> None:
         """`folder` is empty and goes when the caller is done; nothing here removes it. Raises NoBinaries."""
-        for name in binaries.CONTROL_PLANE:
+        for name in PARTS:
             binaries.find(name)
         self.folder = folder
         self._audit, self._flags = audit, tuple(apiserver)
@@ -61,13 +63,13 @@ class ControlPlane:
             daemons.kill(child)
 
     def kill(self, part: str) -> None:
-        """SIGKILL to `etcd`, `kube-apiserver`, `kube-controller-manager`, `kube-scheduler` or `kwok`."""
+        """SIGKILL to one of `PARTS`."""
         daemons.kill(self._parts[part])
 
     def restart(self, part: str) -> None:
         """Starts a killed part as it was; answers when the API server is ready again."""
         self._parts[part].launch()
-        self._until_ready()
+        self._until("the API server", "/readyz")
 
     def pids(self) -> dict[str, int]:
         """Of the parts that run."""
@@ -78,28 +80,30 @@ class ControlPlane:
         client = f"http://{HOST}:{self._etcd}"
         self._run("etcd", *_etcd(self.folder, client, f"http://{HOST}:{self._peers}"))
         self._run("kube-apiserver", *self._apiserver(client), *self._flags)
+        # The others wait for it too, and give up where it is slow.
+        self._until("the API server", "/readyz")
         controllers, scheduler, fake = self._others
         self._run("kube-controller-manager", *self._controllers(controllers))
         self._run("kube-scheduler", f"--config={self.folder / 'scheduler.yaml'}", *self._serving(scheduler))
-        self._until_ready()
-        # It gives up where the others wait.
         self._parts["kwok"] = daemons.start(
             "kwok", kwok.command(self.cluster.kubeconfig(*KUBELETS), fake), folder=self.folder
         )
+        # Without it no pod can be made.
+        self._until("the controllers", "/api/v1/namespaces/default/serviceaccounts/default")
 
     def _run(self, name: str, *flags: str) -> None:
         self._parts[name] = daemons.start(name, [binaries.find(name), *flags], folder=self.folder)
 
-    def _until_ready(self) -> None:
-        daemons.until(self._is_ready, self._parts.values(), within_s=READY_S, what="the API server to be ready")
+    def _until(self, what: str, path: str) -> None:
+        """Until `path` is answered."""
 
-    def _is_ready(self) -> bool:
-        """Pods can be made once the controllers have given the namespace its ServiceAccount."""
-        try:
-            paths = ("/readyz", "/api/v1/namespaces/default/serviceaccounts/default")
-            return all(self.cluster.api.get(path).is_success for path in paths)
-        except httpx.TransportError:
-            return False
+        def answers() -> bool:
+            try:
+                return self.cluster.api.get(path).is_success
+            except httpx.TransportError:
+                return False
+
+        daemons.until(answers, self._parts.values(), within_s=READY_S, what=what)
 
     def _write(self) -> None:
         folder, authority = self.folder, self.cluster.authority

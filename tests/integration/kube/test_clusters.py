@@ -1,5 +1,6 @@
 """The test clusters themselves: what they are, what they do, and that nothing is left of them."""
 
+import contextlib
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ import pytest
 
 from dure import kube
 from tests import servers
-from tests.cluster import kwok, nodes
+from tests.cluster import cgroups, kwok, nodes
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kinds import REAL
@@ -26,6 +27,14 @@ from tests.cluster.real_node import RealNode
 from tests.integration.kube.pods import a_pod
 
 TREE = Path(__file__).resolve().parents[3]
+
+SHARES = """
+import pathlib, sys
+from tests.cluster.sharing import shared
+with shared(pathlib.Path(sys.argv[1]), "simulated") as cluster:
+    print(cluster.folder, flush=True)
+    sys.stdin.read()
+"""
 
 
 def until(found: Callable[[], Any], within_s: float = 60) -> Any:
@@ -155,6 +164,29 @@ def test_nothing_is_left_of_a_harness_that_is_killed(cluster):
     assert not folder.exists()
 
 
+def test_what_several_processes_share_goes_with_the_last_however_that_ends(cluster, tmp_path):
+    command = [sys.executable, "-c", SHARES, str(tmp_path)]
+    users = [
+        subprocess.Popen(command, cwd=TREE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    with users[0], users[1]:
+        folders = {Path(user.stdout.readline().strip()) for user in users if user.stdout}
+        (folder,) = folders
+        users[0].kill()
+        users[0].wait()
+        config = folder / "admin.kubeconfig"
+        assert "plain-1" in cluster.kubectl("get", "nodes", kubeconfig=config)
+        users[1].kill()
+    until(lambda: not folder.exists())
+    assert [found.name() for found in psutil.process_iter() if _belongs(found, folder)] == []
+
+
+def _belongs(process: psutil.Process, folder: Path) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return any(str(folder) in part for part in process.cmdline())
+    return False
+
+
 class TestProxy:
     """Faults between a client and the API server."""
 
@@ -276,6 +308,8 @@ class TestRealNode:
         psutil.wait_procs(began, timeout=10)
         assert [child.name() for child in began if child.is_running()] == []
         servers.sweep()
+        cgroups.sweep()
         assert not folder.exists()
+        assert list(Path("/sys/fs/cgroup").glob(f"*/{folder.name}")) == []
         mounts = Path("/proc/self/mounts").read_text()
         assert str(folder) not in mounts

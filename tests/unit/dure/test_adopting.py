@@ -72,15 +72,15 @@ def test_a_daemon_set_of_other_nodes_is_not_named() -> None:
 
 
 def test_pods_of_others_are_named_and_those_with_gpus_beside() -> None:
-    owned = {"metadata": {"ownerReferences": [{"kind": "DaemonSet"}]}}
-    mirrored = {"metadata": {"annotations": {"kubernetes.io/config.mirror": "x"}}}
+    owned = {"ownerReferences": [{"kind": "DaemonSet"}]}
+    mirrored = {"annotations": {"kubernetes.io/config.mirror": "x"}}
     pods = [
         a_kube_pod("web"),
         a_kube_pod("notebook", gpus=1),
         a_kube_pod("train", namespace="dure-co-acme", gpus=8),
         a_kube_pod("done", phase="Succeeded"),
-        a_kube_pod("plugin", gpus=0, **owned),
-        a_kube_pod("etcd", **mirrored),
+        a_kube_pod("plugin", metadata=owned),
+        a_kube_pod("etcd", metadata=mirrored),
     ]
     found = adoption(a_node(), pods=pods)
     assert (found.pods, found.takers) == (("default/notebook", "default/web"), ("default/notebook",))
