@@ -475,7 +475,7 @@ class KeyNotMade(DureError):
 class ClusterRefused(DureError):
     """The cluster does not let Dure do that."""
 
-    code, status = "cluster_refused", 502
+    code, status = "cluster_refused", 424
 
 
 class Unreachable(DureError):

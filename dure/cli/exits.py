@@ -25,7 +25,7 @@ _BY_STATUS = {
     404: NOT_FOUND,
     **dict.fromkeys((400, 405, 413, 415, 422), INVALID),
     409: CONFLICT,
-    **dict.fromkeys((429, 502, 503, 504), UNAVAILABLE),
+    **dict.fromkeys((424, 429, 502, 503, 504), UNAVAILABLE),
 }
 
 

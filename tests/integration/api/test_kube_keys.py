@@ -127,7 +127,7 @@ def test_a_cluster_that_this_server_is_not_told_of_is_named(site: Site) -> None:
     ("refusal", "want"),
     [
         ((404, "NotFound", "serviceaccounts not found"), (503, "key_not_made")),
-        ((403, "Forbidden", "no right to create tokens"), (502, "cluster_refused")),
+        ((403, "Forbidden", "no right to create tokens"), (424, "cluster_refused")),
         ((429, "TooManyRequests", "busy"), (503, "cluster_away")),
         ((500, "InternalError", "etcd is away"), (503, "cluster_away")),
     ],
