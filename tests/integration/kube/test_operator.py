@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from dure import kube, kube_verbs
+from dure import kube, kube_verbs, wire
+from scheduler.store import pools
 from scheduler.store.db import Database
 from tests.cluster import nodes
 from tests.cluster.cluster import Cluster
@@ -16,11 +17,16 @@ from tests.cluster.control_plane import ControlPlane
 from tests.integration.api.conftest import token
 from tests.integration.kube.chart import break_glass
 from tests.integration.kube.keyed import Keyed, keyed
+from tests.integration.scheduler.conftest import ADMIN, T0
 
 
 @pytest.fixture
 def at(database: Database, charted: Cluster, tmp_path: Path) -> Iterator[Keyed]:
+    """With a pool called as its company, which a cluster enforces that is called so too: nobody else's nodes are in it."""
     with keyed(database, charted, f"ops-{uuid.uuid4().hex[:8]}", tmp_path) as found:
+        with database.begin() as session:
+            body = wire.PoolCreate(name=found.company, product="NVIDIA B200", cluster=found.company)
+            pools.add(session, body, actor=ADMIN, now=T0)
         yield found
 
 
@@ -35,14 +41,14 @@ def bare(at: Keyed) -> Iterator[str]:
 
 def adopt(at: Keyed, node: str, *more: str) -> Any:
     admin = token(at.site.world.db, role="admin")
-    words = ("node", "adopt", node, "h100", "--kubeconfig", str(at.cluster.admin), "--yes", "--json", *more)
+    words = ("node", "adopt", node, at.company, "--kubeconfig", str(at.cluster.admin), "--yes", "--json", *more)
     return at.dure(*words, who=admin)
 
 
 def doctor(at: Keyed, kubeconfig: Path) -> tuple[int, dict[str, list[str]]]:
     """The exit code, and what is wrong by what was looked at."""
     admin = token(at.site.world.db, role="admin")
-    said = at.dure("doctor", "--kubeconfig", str(kubeconfig), "--cluster", "main", "--json", who=admin)
+    said = at.dure("doctor", "--kubeconfig", str(kubeconfig), "--cluster", at.company, "--json", who=admin)
     found: dict[str, list[str]] = {}
     for one in json.loads(said.stdout)["findings"]:
         assert one["ok"] is not None, one["said"]
@@ -54,9 +60,9 @@ def doctor(at: Keyed, kubeconfig: Path) -> tuple[int, dict[str, list[str]]]:
 def test_a_node_is_labelled_and_tainted_once(at: Keyed, bare: str) -> None:
     first = adopt(at, bare)
     assert first.exit_code == 0, first.output
-    assert json.loads(first.stdout)["label"] == "dure.dev/pool=h100"
+    assert json.loads(first.stdout)["label"] == f"dure.dev/pool={at.company}"
     node = at.cluster.get(f"/api/v1/nodes/{bare}")
-    assert node["metadata"]["labels"][kube.POOL_LABEL] == "h100"
+    assert node["metadata"]["labels"][kube.POOL_LABEL] == at.company
     taint = {"key": kube.TAINT_KEY, "value": "present", "effect": "NoSchedule"}
     assert taint in node["spec"]["taints"]
     again = json.loads(adopt(at, bare).stdout)
@@ -108,7 +114,7 @@ def test_a_namespace_in_the_way_a_lost_permission_and_a_pool_without_nodes_are_n
     code, wrong = doctor(at, at.cluster.admin)
     assert code == 9
     assert [at.namespace in one for one in wrong["namespaces"]] == [True]
-    assert ["no node is of pool h100" in one for one in wrong["pools"]] == [True]
+    assert [f"no node is of pool {at.company}" in one for one in wrong["pools"]] == [True]
     assert set(wrong) == {"namespaces", "pools"}
 
 
