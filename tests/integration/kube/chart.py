@@ -83,19 +83,21 @@ def break_glass(cluster: Cluster) -> httpx.Client:
 
 def until_effective(cluster: Cluster) -> None:
     """Policies are heeded about a second after they were made: waits for each, in a namespace that goes again."""
-    name = kube.namespace("probe")
+    name = PROBED
     body = {"metadata": {"name": name, "labels": {kube.COMPANY_LABEL: "probe"}}}
     with break_glass(cluster) as operator:
         operator.post("/api/v1/namespaces", json=body).raise_for_status()
-        until(lambda: not _unheeded(cluster, name), [], within_s=TAKES_EFFECT_S, what="the policies to take effect")
+        until(lambda: not _unheeded(cluster), [], within_s=TAKES_EFFECT_S, what="the policies to take effect")
         operator.delete(f"/api/v1/namespaces/{name}").raise_for_status()
 
 
-def _unheeded(cluster: Cluster, namespace: str) -> list[str]:
+PROBED = kube.namespace("probe")
+
+
+def _unheeded(cluster: Cluster) -> list[str]:
     """The policies that do not refuse yet what they should."""
     found = []
-    for policy, (resource, body) in PROBES.items():
-        path = resource.replace("NAMESPACE", namespace)
+    for policy, (path, body) in PROBES.items():
         answer = cluster.api.post(path, params={"dryRun": "All"}, json=body)
         if policy not in answer.text:
             found.append(policy)
@@ -106,7 +108,8 @@ def _pod(**spec: Any) -> dict[str, Any]:
     return {"metadata": {"name": "probe"}, "spec": {"containers": [{"name": "main", "image": "none"}], **spec}}
 
 
-_CORE = "/api/v1/namespaces/NAMESPACE"
+LONG_TOKEN = {"serviceAccountToken": {"path": "token", "expirationSeconds": 86400}}
+_CORE = f"/api/v1/namespaces/{PROBED}"
 _JOB = {"template": {"spec": {"containers": [{"name": "main", "image": "none"}], "restartPolicy": "Never"}}}
 
 PROBES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -119,7 +122,7 @@ PROBES: dict[str, tuple[str, dict[str, Any]]] = {
     "dure-scheduling": (f"{_CORE}/pods", _pod(schedulerName="any")),
     "dure-hosts": (f"{_CORE}/pods", _pod(hostPID=True)),
     "dure-devices": (f"{_CORE}/pods", _pod(resourceClaims=[{"name": "any", "resourceClaimName": "any"}])),
-    "dure-accounts": (f"{_CORE}/pods", _pod(serviceAccountName="dure-any")),
+    "dure-accounts": (f"{_CORE}/pods", _pod(volumes=[{"name": "v", "projected": {"sources": [LONG_TOKEN]}}])),
     "dure-endings": (
         f"{_CORE}/pods",
         {**_pod(), "metadata": {"name": "probe", "finalizers": ["example.org/any"]}},
@@ -127,21 +130,27 @@ PROBES: dict[str, tuple[str, dict[str, Any]]] = {
     "dure-environment": (f"{_CORE}/configmaps", {"metadata": {"name": "any"}, "data": {"NVIDIA_GDS": "any"}}),
     "dure-tokens": (
         f"{_CORE}/secrets",
-        {"metadata": {"name": "any"}, "type": "kubernetes.io/service-account-token"},
+        {
+            "metadata": {"name": "any", "annotations": {"kubernetes.io/service-account.name": "default"}},
+            "type": "kubernetes.io/service-account-token",
+        },
     ),
     "dure-managed": (f"{_CORE}/serviceaccounts", {"metadata": {"name": "any"}}),
     "dure-subresources": (f"{_CORE}/bindings", {"metadata": {"name": "any"}, "target": {"name": "any"}}),
-    "dure-services": (f"{_CORE}/services", {"metadata": {"name": "any"}, "spec": {"externalIPs": ["10.0.0.1"]}}),
+    "dure-services": (
+        f"{_CORE}/services",
+        {"metadata": {"name": "any"}, "spec": {"type": "NodePort", "ports": [{"port": 80}]}},
+    ),
     "dure-events": (
         f"{_CORE}/events",
-        {"metadata": {"name": "any"}, "involvedObject": {"namespace": "NAMESPACE"}, "source": {"component": "dure"}},
+        {"metadata": {"name": "any"}, "involvedObject": {"namespace": PROBED}, "source": {"component": "dure"}},
     ),
     "dure-jobs": (
-        "/apis/batch/v1/namespaces/NAMESPACE/jobs",
+        f"/apis/batch/v1/namespaces/{PROBED}/jobs",
         {"metadata": {"name": "any"}, "spec": {**_JOB, "managedBy": "example.org/any"}},
     ),
     "dure-claims": (
-        "/apis/resource.k8s.io/v1/namespaces/NAMESPACE/resourceclaims",
+        f"/apis/resource.k8s.io/v1/namespaces/{PROBED}/resourceclaims",
         {"metadata": {"name": "any"}, "spec": {}},
     ),
     "dure-namespaces": ("/api/v1/namespaces", {"metadata": {"name": "dure-co-any"}}),

@@ -168,7 +168,7 @@ def test_the_apis_account_mints_keys_of_companies_and_nothing_else(
     assert alone in _token(api, "kube-system", "namespace-controller").text
     assert alone in _token(api, company, "default").text
     assert "at most" in _token(api, company, kube.COMPANY_KEY, expirationSeconds=2**31).text
-    assert "at most" in _token(api, company, kube.COMPANY_KEY, audiences=["vault"]).text
+    assert "at most" in _token(api, company, kube.COMPANY_KEY, audiences=["dure"]).text
     for method, path in (
         ("GET", f"/api/v1/namespaces/{company}/pods"),
         ("POST", f"/api/v1/namespaces/{company}/pods"),

@@ -43,11 +43,11 @@ spec:
 {{- define "dure.containers" -}}
 - name: small
   expression: |-
-    object.spec.containers.size() + object.spec.?initContainers.orValue([]).size() <= {{ .Values.pods.longestContainers }} &&
-    object.spec.?ephemeralContainers.orValue([]).size() <= {{ .Values.pods.longestContainers }} &&
-    object.spec.containers.all(c, c.?env.orValue([]).size() <= {{ .Values.pods.longestEnvironment }}) &&
-    object.spec.?initContainers.orValue([]).all(c, c.?env.orValue([]).size() <= {{ .Values.pods.longestEnvironment }}) &&
-    object.spec.?ephemeralContainers.orValue([]).all(c, c.?env.orValue([]).size() <= {{ .Values.pods.longestEnvironment }})
+    object.spec.containers.size() + object.spec.?initContainers.orValue([]).size() <= {{ int64 .Values.pods.longestContainers }} &&
+    object.spec.?ephemeralContainers.orValue([]).size() <= {{ int64 .Values.pods.longestContainers }} &&
+    object.spec.containers.all(c, c.?env.orValue([]).size() <= {{ int64 .Values.pods.longestEnvironment }}) &&
+    object.spec.?initContainers.orValue([]).all(c, c.?env.orValue([]).size() <= {{ int64 .Values.pods.longestEnvironment }}) &&
+    object.spec.?ephemeralContainers.orValue([]).all(c, c.?env.orValue([]).size() <= {{ int64 .Values.pods.longestEnvironment }})
 - name: containers
   expression: |-
     variables.small ? object.spec.containers + object.spec.?initContainers.orValue([]) : []
@@ -59,8 +59,8 @@ spec:
 {{- define "dure.small" -}}
 - expression: variables.small
   message: >-
-    A pod of a company has at most {{ .Values.pods.longestContainers }} containers, with at most
-    {{ .Values.pods.longestEnvironment }} environment variables each.
+    A pod of a company has at most {{ int64 .Values.pods.longestContainers }} containers, with at most
+    {{ int64 .Values.pods.longestEnvironment }} environment variables each.
 {{- end }}
 
 {{- /* CEL: whether the name `k` is an extended resource that needs a lease. Those that no lease can have are refused by dure-devices. */ -}}

@@ -13,6 +13,7 @@ from tests.integration.kube.escapes.ledger import Lease, Ledger
 
 HOSTNAME = "kubernetes.io/hostname"
 TURN_S = 0.1
+DEADLINE_S = 3600
 
 
 class Reconciler(Protocol):
@@ -125,6 +126,7 @@ class StandIn:
             {"op": "add", "path": "/metadata/labels/dure.dev~1placement", "value": lease.id},
             {"op": "add", "path": "/metadata/annotations", "value": annotations},
             {"op": "replace", "path": "/spec/schedulingGates", "value": gates},
+            {"op": "add", "path": "/spec/activeDeadlineSeconds", "value": DEADLINE_S},
         ]
         headers = {"Content-Type": "application/json-patch+json"}
         path = f"/api/v1/namespaces/{lease.namespace}/pods/{meta['name']}"

@@ -38,7 +38,7 @@ class Story:
     operator: httpx.Client
     words: dict[str, Any]
     began: str
-    """The version of all pods when it began."""
+    """The version of all pods when the phase began."""
 
     @property
     def namespaces(self) -> list[str]:
@@ -61,11 +61,11 @@ class Story:
         return [json.loads(line) for line in answer.text.splitlines()]
 
 
-def until(condition: Callable[[], Any], what: str) -> None:
-    """Raises AssertionError when it does not come true for long."""
+def until(condition: Callable[[], Any], what: str | Callable[[], str]) -> None:
+    """Raises AssertionError, which says what was waited for, when it does not come true for long."""
     deadline = time.monotonic() + WITHIN_S
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        assert time.monotonic() < deadline, f"waited in vain for {what() if callable(what) else what}"
         time.sleep(LOOK_S)
 
 
@@ -92,10 +92,11 @@ def told(cluster: Cluster, phase: str) -> Iterator[Story]:
             people={},
             operator=operator,
             words={**_words(cluster, operator, tag, stack), "idle_node": idle, "node": wide, "their_node": busy},
-            began=cluster.get("/api/v1/pods")["metadata"]["resourceVersion"],
+            began="",
         )
         _cast(story, stack)
         _up_to(phase, story, stack)
+        story.began = cluster.get("/api/v1/pods")["metadata"]["resourceVersion"]
         yield story
 
 
@@ -231,6 +232,4 @@ def _words(cluster: Cluster, operator: httpx.Client, tag: str, stack: ExitStack)
 
 def _removed(operator: httpx.Client, company: str) -> None:
     """The namespace with all that is in it, as soon as the cluster's controllers come to it."""
-    namespace = kube.namespace(company)
-    operator.request("DELETE", f"/api/v1/namespaces/{namespace}/pods", json={"gracePeriodSeconds": 0})
-    operator.delete(f"/api/v1/namespaces/{namespace}").raise_for_status()
+    operator.delete(f"/api/v1/namespaces/{kube.namespace(company)}").raise_for_status()
