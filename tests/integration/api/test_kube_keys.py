@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def enforce(site: Site, cluster: str | None) -> None:
         pools.change(session, "h100", wire.PoolChange(cluster=cluster), actor=ADMIN, now=T0)
 
 
-def running(site: Site, **more: object) -> str:
+def running(site: Site, **more: Any) -> str:
     lease = site.ask("acme", **more).json()["id"]
     site.world.turn(T0)
     return lease

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 from typer.testing import CliRunner, Result
@@ -41,7 +42,7 @@ class Keyed:
     def namespace(self) -> str:
         return kube.namespace(self.company)
 
-    def running(self, **more: object) -> str:
+    def running(self, **more: Any) -> str:
         """A lease that holds its GPUs, with its account in the cluster."""
         lease = self.site.world.ask(who=self.company, **more).id
         self.site.world.turn(T0)
