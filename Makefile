@@ -2,6 +2,8 @@
 
 SHELL := /bin/sh
 export UV_PYTHON_DOWNLOADS := never
+# An image may forbid it, and then every process compiles all of its libraries again: seconds of each start.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Trust what the machine trusts, where it says so: behind a company's proxy uv's own list does not do. Two names, of uv's
 # newer and older versions.

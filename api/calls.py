@@ -16,6 +16,7 @@ from api.answers import Answer
 from api.idempotency import Claim
 from api.parts import Parts
 from api.requests import ReadRequest
+from dure.errors import InvalidRequest
 from dure.wire import Role
 from scheduler.actor import Actor
 from scheduler.service import Service
@@ -45,6 +46,12 @@ class Call:
     roles: Collection[Role]
     key: str | None = None
     reason: str | None = None
+
+    def why(self, example: str, *, kept_in: str = "the audit log") -> str:
+        """The reason, for what is never done without one. Raises InvalidRequest."""
+        if self.reason is None:
+            raise InvalidRequest.about("reason", f"say why, for example reason={example}; it stays in {kept_in}")
+        return self.reason
 
     def check(self) -> None:
         """Raises what `read` would raise because of who asks, and does nothing else."""

@@ -2,7 +2,7 @@
 
 `slurm` is for itself: it installs Debian's Slurm where it is missing, and takes most of an hour. So are `replay`, `philly` and
 `openb`, with options of their own (`--help`): they replay traces that are not in this tree.
-So is `scale`, which makes a year of a thousand companies first: five minutes.
+So is `scale`, which makes a year of a thousand companies first: five minutes. `enforced` starts a Kubernetes, which it builds where it is missing.
 `page` writes docs/performance.md from what was kept.
 """
 
@@ -31,6 +31,8 @@ def main() -> int:
         return philly.main(sys.argv[2:])
     if sys.argv[1:2] == ["page"]:
         return page.main(sys.argv[2:])
+    if sys.argv[1:2] == ["enforced"]:
+        return _enforced(sys.argv[2:])
     wanted = _arguments()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
@@ -50,6 +52,21 @@ def _openb(arguments: list[str]) -> int:
         return openb.main(arguments)
     except Unreadable as trouble:
         sys.exit(f"bench openb: {trouble}")
+
+
+def _enforced(arguments: list[str]) -> int:
+    from bench import enforced
+
+    parser = argparse.ArgumentParser(prog="python -m bench enforced", description=enforced.__doc__)
+    parser.add_argument("--starts", type=int, default=200, help="leases that start within a minute")
+    parser.add_argument("--ends", type=int, default=1000, help="leases that end within a minute")
+    parser.add_argument("--nodes", type=int, default=500, help="simulated nodes of 8 GPUs")
+    parser.add_argument("--pods", type=int, default=2000, help="pods at the gate while it is idle")
+    wanted = parser.parse_args(arguments)
+    for result in enforced.measure(starts=wanted.starts, ends=wanted.ends, count=wanted.nodes, pods=wanted.pods):
+        print(results.table(result), flush=True)
+        print(f"kept in {results.keep(result)}\n", flush=True)
+    return 0
 
 
 def _interrupt(*_: object) -> None:

@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,15 +43,17 @@ class Stack:
     machine: Row
 
     @contextmanager
-    def process(self, package: str) -> Iterator[str]:
-        """The address of `python -m api`, or another that listens as it is told in the same way, ready. Raises NotReady."""
+    def process(self, package: str, more: Mapping[str, str] | None = None) -> Iterator[str]:
+        """The address of `python -m api`, or another that listens as it is told in the same way, ready; `more` are further
+        settings. Raises NotReady.
+        """
         port = _free_port()
         prefix = f"DURE_{package.rpartition('.')[2].upper()}_"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DURE_")}
         ours = {"DURE_DATABASE_URL": self.database_url, f"{prefix}HOST": HOST, f"{prefix}PORT": str(port)}
         log = self.folder / f"{package}.log"
         command = (sys.executable, "-m", package)
-        child = Child(package, command, environ=kept | ours, folder=machine.TREE, log=log)
+        child = Child(package, command, environ={**kept, **ours, **(more or {})}, folder=machine.TREE, log=log)
         try:
             child.launch()
             _until_ready(child, port)

@@ -51,7 +51,7 @@ class Client(Reaching):
         revoke: Sequence[str] = (),
         dry_run: bool = False,
     ) -> wire.Quota:
-        """All of it, or what a patch says; promises beyond it that `revoke` names are taken back."""
+        """All of it, or what a patch says; promises beyond it that `revoke` names are taken back, for the client's `why`."""
         path = f"/v1/companies/{segment(company)}/quotas/{segment(pool)}"
         send = self._patch if isinstance(body, wire.QuotaPatch) else self._put
         return send(path, body, wire.Quota, params=_revoking(revoke, dry_run=dry_run))
@@ -145,6 +145,7 @@ class Client(Reaching):
     # --- pools, nodes ----------------------------------------------------------------------------------------------
 
     def add_pool(self, body: wire.PoolCreate) -> wire.Pool:
+        """Needs the client's `why`."""
         return self._post("/v1/pools", body, wire.Pool)
 
     def pools(self) -> Iterator[wire.Pool]:
@@ -186,7 +187,7 @@ class Client(Reaching):
         return self._patch(f"/v1/pools/{segment(pool)}", body, wire.Pool)
 
     def change_policy(self, pool: str, body: wire.PolicyChange) -> wire.Pool:
-        """Changes how a pool promises. What is left out stays."""
+        """Changes how a pool promises; needs the client's `why`. What is left out stays."""
         return self._patch(f"/v1/pools/{segment(pool)}/policy", body, wire.Pool)
 
     def policy(self, version: int | None = None) -> wire.Policy:

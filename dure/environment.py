@@ -11,7 +11,7 @@ S = TypeVar("S", bound=BaseModel)
 SHARED = frozenset(
     {
         *("DURE_SERVER", "DURE_TOKEN", "DURE_CONFIG", "DURE_ZONE"),
-        *("DURE_DATABASE_URL", "DURE_WEBHOOK_NETWORKS", "DURE_COMPILED_FOLDER"),
+        *("DURE_KUBECONFIG", "DURE_DATABASE_URL", "DURE_WEBHOOK_NETWORKS", "DURE_COMPILED_FOLDER"),
     }
 )
 """Read by more than one process, or by the CLI."""

@@ -34,6 +34,9 @@ SYSTEM_NAMESPACE = "dure-system"
 RECONCILER_ACCOUNT = "dure-reconciler"
 API_ACCOUNT = "dure-api"
 
+GATE_POLICY = "dure-gate"
+"""The MutatingAdmissionPolicy that puts the gate on pods, and its binding."""
+
 QUOTA = "dure-gpus"
 LIMITS = "dure-limits"
 ISOLATION = "dure-isolation"

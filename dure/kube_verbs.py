@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dure.kube import COMPANY_KEY, LEASE_ROLE
+from dure.kube import COMPANY_KEY, GATE_POLICY, LEASE_ROLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,16 +20,19 @@ class Right:
         return f"{', '.join(self.verbs)} {where}" + (f" {', '.join(self.names)}" if self.names else "")
 
 
+_FURNISHING = ("list", "watch", "create", "patch", "delete")
+"""Of what a company's namespace holds."""
+
 RECONCILER = (
     Right(resource="nodes", verbs=("list", "watch")),
     Right(resource="namespaces", verbs=("list", "watch", "create", "patch", "delete")),
     Right(resource="pods", verbs=("list", "watch", "patch", "delete")),
     Right(resource="pods/log", verbs=("get",)),
-    Right(resource="resourcequotas", verbs=("create", "patch")),
-    Right(resource="limitranges", verbs=("create", "patch")),
-    Right(resource="networkpolicies", verbs=("create", "patch"), group="networking.k8s.io"),
-    Right(resource="serviceaccounts", verbs=("get", "create", "patch", "delete")),
-    Right(resource="rolebindings", verbs=("create", "patch", "delete"), group="rbac.authorization.k8s.io"),
+    Right(resource="resourcequotas", verbs=_FURNISHING),
+    Right(resource="limitranges", verbs=_FURNISHING),
+    Right(resource="networkpolicies", verbs=_FURNISHING, group="networking.k8s.io"),
+    Right(resource="serviceaccounts", verbs=_FURNISHING),
+    Right(resource="rolebindings", verbs=_FURNISHING, group="rbac.authorization.k8s.io"),
     Right(
         resource="clusterroles",
         verbs=("bind",),
@@ -37,6 +40,18 @@ RECONCILER = (
         names=(COMPANY_KEY, LEASE_ROLE),
     ),
     Right(resource="events", verbs=("create",)),
+    Right(
+        resource="mutatingadmissionpolicies",
+        verbs=("get",),
+        group="admissionregistration.k8s.io",
+        names=(GATE_POLICY,),
+    ),
+    Right(
+        resource="mutatingadmissionpolicybindings",
+        verbs=("get",),
+        group="admissionregistration.k8s.io",
+        names=(GATE_POLICY,),
+    ),
 )
 
 API = (
@@ -44,7 +59,7 @@ API = (
     Right(resource="tokenreviews", verbs=("create",), group="authentication.k8s.io"),
 )
 
-MUTATING = ("dure-gate", "dure-void")
+MUTATING = (GATE_POLICY, "dure-void")
 VALIDATING = (
     "dure-accounts",
     "dure-claims",

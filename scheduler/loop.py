@@ -34,7 +34,17 @@ ASK_AGAIN_S = 60.0
 class Loop:
     """One scheduler's loop; `run` returns after `stop`."""
 
-    def __init__(self, db: Database, clock: DatabaseClock, counters: Counters, *, wake_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        db: Database,
+        clock: DatabaseClock,
+        counters: Counters,
+        *,
+        wake_s: float = 1.0,
+        turned: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`turned` is called after each turn: what enforces leases looks then at what became of them."""
+        self._turned = turned
         self.db, self.clock, self.counters, self.wake_s = db, clock, counters, wake_s
         self.service = Service(Books(), clock.now)
         self.lead: Lead | None = None
@@ -96,6 +106,7 @@ class Loop:
         """One turn and the sleep after it; the edge that it slept to."""
         began = self.clock.now()
         self.tick()
+        self._turned()
         lead.ping()
         edge = self._committed(lambda session: due.next_edge(session, now=began))
         due_edge = awaited if awaited is not None and awaited <= began else None

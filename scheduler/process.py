@@ -2,6 +2,7 @@
 
 import signal
 import time
+from contextlib import ExitStack
 
 import structlog
 from prometheus_client import CollectorRegistry, generate_latest
@@ -11,6 +12,9 @@ from dure import probes
 from dure.errors import Unavailable
 from scheduler import jobs
 from scheduler.clock import DatabaseClock
+from scheduler.kube.desired import Terms
+from scheduler.kube.metrics import KubeCollector, KubeCounters
+from scheduler.kube.reconciler import Reconciler, look
 from scheduler.loop import Loop
 from scheduler.metrics import Counters, FleetCollector
 from scheduler.settings import Settings
@@ -29,12 +33,15 @@ STALLED_S = 15.0
 def run(settings: Settings) -> None:
     """Until SIGTERM or SIGINT. Raises OSError where it cannot listen, and Unavailable."""
     warm()
-    db = Database(settings.database_url, pool_size=5, lock_timeout_s=2)
+    db = Database(settings.database_url, pool_size=5 + 2 * len(settings.clusters), lock_timeout_s=2)
     clock = _clock(db)
     registry = CollectorRegistry()
     counters = Counters(registry)
     counters.watch_clock(lambda: clock.step_s)
-    loop = Loop(db, clock, counters, wake_s=settings.wake_s)
+    reconcilers: list[Reconciler] = []
+    loop = Loop(db, clock, counters, wake_s=settings.wake_s, turned=lambda: look(reconcilers))
+    reconcilers += _reconcilers(settings, db, clock, KubeCounters(registry), loop)
+    registry.register(KubeCollector(reconcilers))
     registry.register(FleetCollector(db, clock.now, lambda: loop.leads))
     registry.register(WebhookCollector(db, clock.now, lambda: loop.leads))
     courier = Courier(db, clock, Sender(settings.webhook_networks), DeliveryCounters(registry), lambda: loop.epoch)
@@ -43,12 +50,25 @@ def run(settings: Settings) -> None:
     server = probes.serve(settings.port, host=settings.host, routes=_routes(registry, db, clock, loop, counters))
     housekeeping = jobs.schedule(db, clock, loop)
     log.info("scheduler is up", action="up", port=server.port)
-    with courier:
+    with ExitStack() as beside:
+        for one in (courier, *reconcilers):
+            beside.enter_context(one)
         loop.run()
     housekeeping.shutdown(wait=False)
     server.close()
     db.close()
     log.info("scheduler is down", action="down")
+
+
+def _reconcilers(
+    settings: Settings, db: Database, clock: DatabaseClock, counters: KubeCounters, loop: Loop
+) -> list[Reconciler]:
+    terms = Terms(
+        kill_margin_s=settings.kill_margin_s,
+        taint_key=settings.taint_key,
+        removal_grace_s=settings.company_grace_days * 86_400,
+    )
+    return [Reconciler(db, clock, one, terms, counters, lambda: loop.epoch) for one in settings.clusters]
 
 
 def _clock(db: Database) -> DatabaseClock:

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dure.kube import TAINT_KEY
 from scheduler.compiled import CompiledFolder
 from scheduler.kube.clusters import DESCRIPTION, Clusters
 from scheduler.webhooks.addresses import Networks
@@ -20,4 +21,15 @@ class Settings(BaseModel):
     )
     compiled_folder: CompiledFolder = None
     clusters: Clusters = Field(default=(), description=DESCRIPTION)
+    kill_margin_s: int = Field(
+        default=5, ge=1, le=60, description="so long before a lease's end what still runs is ended without grace"
+    )
+    taint_key: str = Field(
+        default=TAINT_KEY,
+        pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$",
+        description="key of the taint of nodes whose GPUs are leased, as the chart and `dure node adopt` have it",
+    )
+    company_grace_days: int = Field(
+        default=7, ge=0, le=365, description="so long after a company was closed its namespace and volumes stay"
+    )
     wake_s: float = Field(default=1.0, gt=0, le=5, description="the longest the loop sleeps, in seconds")

@@ -10,7 +10,7 @@ import pytest
 
 from deploy.local import engine as engines
 from deploy.local.engine import Engine
-from tests import servers, skips
+from tests import databases, servers, skips
 from tests.servers import Server
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ def postgres15_url(postgres15: Server) -> Iterator[str]:
 @pytest.fixture
 def database(database_url: str) -> "Iterator[Database]":
     """A `scheduler.store.db.Database` on a fresh database."""
-    yield from _opened(database_url)
+    with databases.opened(database_url) as found:
+        yield found
 
 
 @pytest.fixture(params=["embedded", "postgres15"])
@@ -74,7 +75,8 @@ def any_database_url(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def any_database(any_database_url: str) -> "Iterator[Database]":
     """A `scheduler.store.db.Database`; the test runs once on each PostgreSQL."""
-    yield from _opened(any_database_url)
+    with databases.opened(any_database_url) as found:
+        yield found
 
 
 @pytest.fixture(params=["embedded", "postgres15"])
@@ -83,17 +85,6 @@ def any_empty_url(request: pytest.FixtureRequest) -> Iterator[str]:
     server: Server = request.getfixturevalue(request.param)
     with server.empty() as url:
         yield url
-
-
-def _opened(url: str) -> "Iterator[Database]":
-    # Here and not above: tests without a database import no store.
-    from scheduler.store.db import Database
-
-    opened = Database(url, idle_s=300)  # however busy the machine is
-    try:
-        yield opened
-    finally:
-        opened.close()
 
 
 @pytest.hookimpl(wrapper=True)

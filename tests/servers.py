@@ -1,11 +1,11 @@
-"""PostgreSQL servers for tests: one a pytest process, and from it a fresh migrated database for every test that asks."""
+"""PostgreSQL servers for tests: one a pytest process, and from it a fresh database for every test that asks."""
 
 import contextlib
 import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,51 +25,66 @@ QUICK = {"fsync": "off", "max_connections": "100", "autovacuum": "off"}
 that began before, PostgreSQL's own tidying too, and a test that reads at once does not.
 """
 
-TEMPLATE = "template_dure"
+Filling = Callable[[str], None]
+"""What fills the database at an address, and leaves no connection to it open."""
 
 
 class Server:
-    """A running PostgreSQL whose `template_dure` is migrated once, and cloned for each test."""
+    """A running PostgreSQL. What fills a database is done once, in a template that is cloned for each test."""
 
     def __init__(self, embedded: Embedded) -> None:
         self.embedded = embedded
-        self._numbers = itertools.count(1)
-        self._migrated = False
+        self._templates: dict[Filling, str] = {}
+        self._open: set[str] = set()
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """The address of a fresh database with the schema at head; it is dropped afterwards."""
-        self._migrate()
-        name = f"test_{next(self._numbers)}"
-        self._run(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE)))
-        try:
-            yield self.embedded.url(name)
-        finally:
-            self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    def database(self, filled: Filling | None = None) -> Iterator[str]:
+        """The address of a fresh database with the schema at head, and `filled` if that is said; it is dropped afterwards.
+
+        It is the address of the database before, once that is dropped: what was prepared for one serves the next.
+        """
+        with self._clone(self._template(_migrate) if filled is None else self._template(filled)) as url:
+            yield url
 
     @contextmanager
     def empty(self) -> Iterator[str]:
         """The address of a fresh database with nothing in it; it is dropped afterwards."""
-        name = f"empty_{next(self._numbers)}"
-        self._run(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        with self._clone("template0") as url:
+            yield url
+
+    @contextmanager
+    def _clone(self, template: str) -> Iterator[str]:
+        name = next(name for number in itertools.count() if (name := f"test_{number}") not in self._open)
+        self._open.add(name)
+        self._copy(template, name)
         try:
             yield self.embedded.url(name)
         finally:
             self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+            self._open.remove(name)
 
-    def _migrate(self) -> None:
-        if self._migrated:
-            return
-        # Here and not above: tests without a database import no store.
-        from scheduler.store import migrate
+    def _template(self, filled: Filling) -> str:
+        if filled not in self._templates:
+            of = "template0" if filled is _migrate else self._template(_migrate)
+            name = f"template_dure_{len(self._templates)}"
+            self._copy(of, name)
+            filled(self.embedded.url(name))
+            self._templates[filled] = name
+        return self._templates[filled]
 
-        self.embedded.create(TEMPLATE)
-        migrate.upgrade(self.embedded.url(TEMPLATE))
-        self._migrated = True
+    def _copy(self, template: str, name: str) -> None:
+        self._run(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
 
     def _run(self, statement: sql.Composed) -> None:
         with psycopg.connect(self.embedded.url("postgres"), autocommit=True) as connection:
             connection.execute(statement)
+
+
+def _migrate(url: str) -> None:
+    # Here and not above: tests without a database import no store.
+    from scheduler.store import migrate
+
+    migrate.upgrade(url)
 
 
 @contextmanager

@@ -9,10 +9,8 @@ from api.deps import AdminWrites, Cursor, Limit, PersonReads, StaffReads, after
 from api.openapi import own
 from api.strict import StrictRoute
 from dure import wire
-from dure.errors import AlreadyExists, HasLeases, InvalidRequest, UnknownCompany
+from dure.errors import AlreadyExists, HasLeases, UnknownCompany
 from scheduler.store import closing, companies, joining
-
-NO_REASON = "say why it is closed, for example ?reason=left+the+programme: the audit log keeps it"
 
 router = APIRouter(prefix="/v1/companies", tags=["companies"], route_class=StrictRoute)
 
@@ -49,8 +47,7 @@ def close_company(company: wire.CompanyName, call: AdminWrites) -> Response:
     """
 
     def work(at: Admitted) -> answers.Answer:
-        if call.reason is None:
-            raise InvalidRequest.about("reason", NO_REASON)
+        call.why("left the programme")
         return answers.ok(closing.close(at.session, company, actor=at.actor, now=at.now))
 
     return call.write(work)

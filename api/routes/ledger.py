@@ -11,7 +11,7 @@ from api.deps import AdminWrites, Cursor, Limit, OfCompany, OfPool, PersonReads,
 from api.openapi import own
 from api.strict import StrictRoute
 from dure import wire
-from dure.errors import InvalidRequest, Overdrawn, UnknownCompany, UnknownPool
+from dure.errors import Overdrawn, UnknownCompany, UnknownPool
 from scheduler.store import accounts, statements, sums
 from scheduler.store.statements import Wanted
 
@@ -19,7 +19,6 @@ router = APIRouter(prefix="/v1/ledger", tags=["ledger"], route_class=StrictRoute
 
 OnePool = Annotated[wire.PoolName, Query(description="In this pool.")]
 OfLease = Annotated[str | None, Query(max_length=64, description="Of this lease alone.")]
-NO_REASON = "say why, for example reason=two hours were lost on Monday; it stays in the ledger"
 
 
 @router.get(
@@ -74,9 +73,7 @@ def adjust_ledger(body: wire.LedgerAdjust, call: AdminWrites) -> Response:
     """
 
     def work(at: Admitted) -> answers.Answer:
-        reason = call.reason
-        if reason is None:
-            raise InvalidRequest.about("reason", NO_REASON)
+        reason = call.why("two hours were lost on Monday", kept_in="the ledger")
         return answers.created(accounts.adjust(at.session, body, reason=reason, actor=at.actor, now=at.now))
 
     return call.write(work)

@@ -11,14 +11,13 @@ from api.deps import AdminWrites, Cursor, DryRun, Limit, StaffReads, after
 from api.openapi import own
 from api.strict import PolicyRoute
 from dure import wire
-from dure.errors import InvalidRequest, PolicyMoved, PolicyRefused, UnknownPolicy, UnknownPool
+from dure.errors import PolicyMoved, PolicyRefused, UnknownPolicy, UnknownPool
 from scheduler import policies
 from scheduler.store import policies as versions
 
 router = APIRouter(prefix="/v1/policy", tags=["policy"], route_class=PolicyRoute)
 
 Version = Annotated[int | None, Query(ge=1, le=1 << 53, description="This version; else the one that is live.")]
-NO_REASON = "say why, for example reason=shorter promises in June; it stays in the history"
 
 
 @router.get("", response_model=wire.Policy, summary="Show the policy", openapi_extra=own(UnknownPolicy))
@@ -42,8 +41,7 @@ def put_policy(body: wire.PolicyPut, call: AdminWrites, *, dry_run: DryRun = Fal
         return call.read(lambda at: policies.preview(at.service, at.session, body, now=at.now))
 
     def work(at: Admitted) -> answers.Answer:
-        if call.reason is None:
-            raise InvalidRequest.about("reason", NO_REASON)
+        call.why("shorter promises in June", kept_in="the history")
         return answers.ok(policies.put(at.service, at.session, body, actor=at.actor, now=at.now))
 
     return call.write(work)

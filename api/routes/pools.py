@@ -4,6 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api import answers
+from api.calls import Admitted
 from api.deps import AdminWrites, Cursor, Limit, PersonReads, after
 from api.openapi import own
 from api.strict import StrictRoute
@@ -17,18 +18,28 @@ router = APIRouter(prefix="/v1/pools", tags=["pools"], route_class=StrictRoute)
 
 @router.post("", status_code=201, response_model=wire.Pool, summary="Add a pool", openapi_extra=own(AlreadyExists))
 def add_pool(body: wire.PoolCreate, call: AdminWrites) -> Response:
-    """For admins. GPUs of the product that agents reported already join at once."""
-    return call.write(lambda at: answers.created(pools.add(at.session, body, actor=at.actor, now=at.now)))
+    """For admins, and never without `reason`: its policy is a version of its own. GPUs of the product that agents reported
+    already join at once.
+    """
+
+    def work(at: Admitted) -> answers.Answer:
+        call.why("eight nodes came in March", kept_in="the policy's history")
+        return answers.created(pools.add(at.session, body, actor=at.actor, now=at.now))
+
+    return call.write(work)
 
 
 @router.patch(
     "/{pool}/policy", response_model=wire.Pool, summary="Change how a pool promises", openapi_extra=own(UnknownPool)
 )
 def change_policy(pool: wire.PoolName, body: wire.PolicyChange, call: AdminWrites) -> Response:
-    """For admins. What is left out stays as it is, and what is promised already stays promised."""
-    return call.write(
-        lambda at: answers.ok(policies.change_policy(at.service, at.session, pool, body, actor=at.actor, now=at.now))
-    )
+    """For admins, and never without `reason`. What is left out stays as it is, and what is promised already stays promised."""
+
+    def work(at: Admitted) -> answers.Answer:
+        call.why("shorter promises in June", kept_in="the policy's history")
+        return answers.ok(policies.change_policy(at.service, at.session, pool, body, actor=at.actor, now=at.now))
+
+    return call.write(work)
 
 
 @router.patch(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from api import answers
@@ -42,7 +43,7 @@ def set_quota(
     dry_run: DryRun = False,
 ) -> Response:
     """For admins. Promises that were given stay, also above a lowered quota: they are `beyond` it, and those of them that
-    `revoke` names are taken back.
+    `revoke` names are taken back, which is never done without `reason`.
     """
     return _set(
         call,
@@ -135,7 +136,7 @@ def set_quotas(
         revoked = revoking.revoke(at.session, revoke, of, actor=at.actor, now=at.now)
         return wire.QuotaImported(changes=changes, same=len(body.quotas) - len(changes), revoked=revoked)
 
-    return call.rehearse(work) if dry_run else call.write(lambda at: answers.ok(work(at)))
+    return _done(call, work, revoke, dry_run=dry_run)
 
 
 @router.delete(
@@ -158,4 +159,17 @@ def _set(call: Call, change: Callable[[Admitted], wire.Quota], revoke: Sequence[
         found = quotas.get(at.session, found.company, found.pool, now=at.now)
         return found.model_copy(update={"revoked": revoked})
 
-    return call.rehearse(work) if dry_run else call.write(lambda at: answers.ok(work(at)))
+    return _done(call, work, revoke, dry_run=dry_run)
+
+
+def _done(call: Call, work: Callable[[Admitted], BaseModel], revoke: Sequence[str], *, dry_run: bool) -> Response:
+    """What became of it. Promises are taken back for a reason that is said, or not at all."""
+    if dry_run:
+        return call.rehearse(work)
+
+    def with_reason(at: Admitted) -> answers.Answer:
+        if revoke:
+            call.why("the pool is smaller from Monday on")
+        return answers.ok(work(at))
+
+    return call.write(with_reason)

@@ -2,13 +2,17 @@
 
 import argparse
 import sys
+import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.request import urlopen
 
-from deploy.demo import cast, trace
+from deploy.demo import cast, cluster, trace
 from deploy.demo.check import Findings, check
+from deploy.demo.cluster import Cluster
 from deploy.demo.play import Play
 from deploy.demo.stage import Stage, StageError, stage
 from dure import wire
@@ -31,26 +35,47 @@ def main() -> int:
     parser.add_argument("--until", type=int, metavar="S", help="play only the asks of the first S seconds")
     wanted = parser.parse_args()
     try:
-        with stage(cast.SCENARIO, nodes=cast.NODES, report_s=1.0, sample_s=0.5) as where:
-            return _show(where, wanted.until)
+        with ExitStack() as stack:
+            found = _cluster(stack)
+            environ = {} if found is None else found.environ()
+            where = stack.enter_context(
+                stage(cast.SCENARIO, nodes=cast.NODES, report_s=1.0, sample_s=0.5, environ=environ)
+            )
+            return _show(where, wanted.until, found)
     except (StageError, cast.CastError, TimeoutError) as error:
         print(error, file=sys.stderr)
         return 1
 
 
-def _show(where: Stage, until_s: int | None) -> int:
+def _cluster(stack: ExitStack) -> Cluster | None:
+    """The one that the demo is given, fit for it; what the demo makes in it goes with the stack. Raises StageError."""
+    kubeconfig = cluster.wanted()
+    if kubeconfig is None:
+        say(f"Leases are not enforced here: set {cluster.SETTING} to a cluster's kubeconfig (`make cluster` has one).")
+        return None
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dure-demo-keys-")))
+    found = Cluster(kubeconfig, folder, say)
+    version = found.fit(cast.NODE_NAMES)
+    say(
+        f"Leases are enforced by the cluster of {kubeconfig}, Kubernetes {version}: each gets a Job, whose pods wait at the gate."
+    )
+    stack.callback(found.clear, trace.quotas())
+    return found
+
+
+def _show(where: Stage, until_s: int | None, enforced: Cluster | None) -> int:
     quotas, jobs = trace.quotas(), trace.jobs(until_s)
     say(
         "Setting the stage: 5 simulated nodes, 2 pools, 11 companies, each with a quota and a token, by the dure command."
     )
     cli = cast.Cli(where)
-    tokens = cast.make(cli, quotas)
+    tokens = cast.make(cli, quotas, None if enforced is None else cluster.NAME)
     say(cli("pool", "list"))
     with ExitStack() as stack:
         admin = stack.enter_context(Client(where.server, where.admin_token))
         clients = {name: stack.enter_context(Client(where.server, token)) for name, token in tokens.items()}
         say(f"Playing {len(jobs)} jobs of the Philly trace, a minute of it as a second.\n")
-        play = Play(clients=clients, pools=cast.pools(clients), admin=admin, tell=say)
+        play = Play(clients=clients, pools=cast.pools(clients), admin=admin, tell=say, cluster=enforced)
         play.book("vc-6214e9", wire.Shape(nodes=2, gpus_per_node=8), in_s=20, duration_s=10)
         play.ask("vc-ee9e8c", wire.Ask(pool=cast.H100, shape=wire.Shape(nodes=1, gpus_per_node=16), duration_s=10))
         play.run(jobs, patience_s=PATIENCE_S)
@@ -62,7 +87,8 @@ def _show(where: Stage, until_s: int | None) -> int:
                 line for line in _metrics(where).splitlines() if line.startswith(SHOWN) and not line.endswith(" 0.0")
             )
         )
-        return _verdict(_checked(admin, play, quotas))
+        found = _checked(admin, play, quotas)
+        return _verdict(found if enforced is None else _enforced(found, enforced, admin))
 
 
 def _await_proof(admin: Client) -> None:
@@ -78,6 +104,17 @@ def _checked(admin: Client, play: Play, quotas: dict[str, int]) -> Findings:
     usage = admin.usage(since=datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1))
     limits = {(company, pool): gpus for company, gpus in quotas.items() for pool in cast.PRODUCTS}
     return check(play.promised, list(admin.leases()), usage, limits)
+
+
+def _enforced(found: Findings, by: Cluster, admin: Client) -> Findings:
+    """With what the cluster showed."""
+    wrong = by.wrong({lease.id: lease for lease in admin.leases()})
+    if left := by.left():
+        wrong.append(f"{left} pods of leases run though all leases are over")
+    if not by.ran:
+        wrong.append("no pod ever ran in the cluster")
+    say(f"\nKubernetes ran {len(by.ran)} pods of {len({lease for lease, _, _ in by.ran.values()})} leases.")
+    return replace(found, wrong=[*found.wrong, *wrong])
 
 
 def _metrics(where: Stage) -> str:

@@ -31,6 +31,7 @@ product = "{PRODUCTS[A100]}"
 memory_gib = 40
 """
 NODES = 5
+NODE_NAMES = tuple(f"node-{at + 1}" for at in range(NODES))
 
 
 class CastError(Exception):
@@ -43,26 +44,39 @@ class Cli:
     def __init__(self, stage: Stage) -> None:
         self._environ = {**os.environ, "DURE_SERVER": stage.server, "DURE_TOKEN": stage.admin_token}
 
-    def __call__(self, *words: str) -> str:
-        done = subprocess.run([DURE, *words], env=self._environ, capture_output=True, text=True, check=False)
+    def __call__(self, *words: str, said: str | None = None) -> str:
+        """What it prints; it reads what is `said` on stdin."""
+        done = subprocess.run(
+            [DURE, *words], env=self._environ, input=said, capture_output=True, text=True, check=False
+        )
         if done.returncode != 0:
             raise CastError(f"dure {' '.join(words)} ended with {done.returncode}: {done.stderr}{done.stdout}")
         return done.stdout
 
 
-def make(cli: Cli, quotas: Mapping[str, int]) -> dict[str, str]:
-    """Registers everybody; each company's token."""
+def make(cli: Cli, quotas: Mapping[str, int], cluster: str | None = None) -> dict[str, str]:
+    """Registers everybody; each company's token. `cluster` is what enforces both pools, if one does."""
     for pool, product in PRODUCTS.items():
-        cli("pool", "add", pool, "--product", product, "--gap", f"{GAP_S}s", "--grace", f"{GRACE_S}s")
+        times = ("--gap", f"{GAP_S}s", "--grace", f"{GRACE_S}s")
+        enforced = () if cluster is None else ("--cluster", cluster)
+        cli("pool", "add", pool, "--product", product, *times, *enforced, "--why", "the demo")
     with ThreadPoolExecutor(2) as threads:
-        return dict(threads.map(lambda item: (item[0], _company(cli, *item)), quotas.items()))
+        tokens = dict(threads.map(lambda name: (name, _company(cli, name)), quotas))
+    cli("quota", "import", "-", said=_file(quotas))
+    return tokens
 
 
-def _company(cli: Cli, name: str, gpus: int) -> str:
+def _company(cli: Cli, name: str) -> str:
     cli("company", "add", name)
-    for pool in PRODUCTS:
-        cli("quota", "set", name, pool, "--gpus", str(gpus))
     return json.loads(cli("--json", "token", "issue", "--company", name))["secret"]
+
+
+def _file(quotas: Mapping[str, int]) -> str:
+    """Of everybody's quota in every pool, as `dure quota import` reads it."""
+    each = [(company, pool, gpus) for company, gpus in quotas.items() for pool in PRODUCTS]
+    return "quotas:\n" + "".join(
+        f"  - company: {company}\n    pool: {pool}\n    gpus: {gpus}\n" for company, pool, gpus in each
+    )
 
 
 def pools(companies: Iterable[str]) -> dict[str, str]:

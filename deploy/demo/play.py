@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from deploy.demo.cluster import Cluster
 from deploy.demo.trace import Job
 from dure import wire
 from dure.client import Client
@@ -14,6 +15,8 @@ LOOK_S = 0.5
 OVER = (wire.LeaseState.ENDED, wire.LeaseState.CANCELLED, wire.LeaseState.EXPIRED, wire.LeaseState.REFUSED)
 UNTOLD = (wire.LeaseState.ENDING, wire.LeaseState.REFUSED)
 """The one is not worth a line, the other was told when it was answered."""
+
+RUNS = (wire.LeaseState.SCHEDULED, wire.LeaseState.ACTIVE)
 
 Tell = Callable[[str], None]
 
@@ -27,10 +30,13 @@ class Play:
     """The pool that each company asks for."""
     admin: Client
     tell: Tell
+    cluster: Cluster | None = None
+    """What enforces the leases, if something does: each gets a workload in it."""
     began: float = field(default_factory=time.monotonic)
     promised: dict[str, wire.Lease] = field(default_factory=dict[str, wire.Lease])
     told: dict[str, wire.LeaseState] = field(default_factory=dict[str, wire.LeaseState])
     released: str | None = None
+    let_run: set[str] = field(default_factory=set[str])
 
     def run(self, jobs: Sequence[Job], *, patience_s: float) -> None:
         """Until every lease is over; raises TimeoutError when that takes more than `patience_s` after the last ask."""
@@ -69,6 +75,7 @@ class Play:
             self.promised[lease.id] = lease
         self.told[lease.id] = lease.state
         self._tell(f"{asked}: {_answer(lease)}")
+        self._let_run(lease)
 
     def _job(self, job: Job) -> None:
         shape = wire.Shape(gpus=job.gpus)
@@ -91,7 +98,10 @@ class Play:
         except DureError as error:
             self._tell(f"the server does not answer ({error.code}); what was promised stands")
             return False
+        if self.cluster is not None:
+            self.cluster.look()
         for lease in reversed(leases):
+            self._let_run(lease)
             if lease.promised_start is not None:
                 self.promised.setdefault(lease.id, lease)
             if self.told.get(lease.id) != lease.state:
@@ -101,6 +111,12 @@ class Play:
             if self.released is None and _has_run(lease, 5) and lease.duration_s >= 15:
                 self._release(lease)
         return all(lease.state in OVER for lease in leases)
+
+    def _let_run(self, lease: wire.Lease) -> None:
+        """Gives it a workload in the cluster once its start is promised: from then on its pods may wait at the gate."""
+        if self.cluster is not None and lease.id not in self.let_run and lease.state in RUNS:
+            self.let_run.add(lease.id)
+            self.cluster.workload(lease)
 
     def _release(self, lease: wire.Lease) -> None:
         try:

@@ -33,8 +33,10 @@ class Stage:
 
 
 @contextmanager
-def stage(scenario: str, *, nodes: int, report_s: float, sample_s: float) -> Iterator[Stage]:
-    """Up until the `with` is left. Raises StageError."""
+def stage(
+    scenario: str, *, nodes: int, report_s: float, sample_s: float, environ: Mapping[str, str] | None = None
+) -> Iterator[Stage]:
+    """Up until the `with` is left; `environ` is for the processes beside what the supervisor says. Raises StageError."""
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="dure-demo-", dir="/tmp"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -52,7 +54,7 @@ def stage(scenario: str, *, nodes: int, report_s: float, sample_s: float) -> Ite
             "SCENARIO": folder / "scenario.toml",
             "EXAMPLE": "false",
         }
-        stack.enter_context(_supervisor(folder / "supervisor.log", settings))
+        stack.enter_context(_supervisor(folder / "supervisor.log", settings, environ or {}))
         yield Stage(
             folder=folder,
             server=f"http://127.0.0.1:{ports[-1]}",
@@ -62,10 +64,10 @@ def stage(scenario: str, *, nodes: int, report_s: float, sample_s: float) -> Ite
 
 
 @contextmanager
-def _supervisor(log: Path, settings: Mapping[str, object]) -> Iterator[None]:
+def _supervisor(log: Path, settings: Mapping[str, object], more: Mapping[str, str]) -> Iterator[None]:
     # A database of the user's is not the demo's to play in.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DURE_")}
-    environ = kept | {f"DURE_LOCAL_{name}": str(value) for name, value in settings.items()}
+    environ = {**kept, **{f"DURE_LOCAL_{name}": str(value) for name, value in settings.items()}, **more}
     with log.open("w") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "deploy.local", "up"], cwd=TREE, env=environ, stdout=file, stderr=subprocess.STDOUT

@@ -20,7 +20,7 @@ def make(dure: Dure, folder: Folder) -> bool:
         return has_token and POOL in pools
     folder.company_token.unlink(missing_ok=True)
     if POOL not in pools:
-        dure("pool", "add", POOL, "--product", PRODUCT)
+        dure("pool", "add", POOL, "--product", PRODUCT, "--why", "an example to begin with")
     if COMPANY not in companies:
         dure("company", "add", COMPANY)
     dure("quota", "set", COMPANY, POOL, "--gpus", str(QUOTA_GPUS))

@@ -6,7 +6,7 @@ import typer
 
 from dure.cli import limits
 from dure.cli.command import command
-from dure.cli.terminal import BadUsage, Terminal
+from dure.cli.terminal import Terminal
 
 app = typer.Typer(help="Companies: the startups that share the pools.", no_args_is_help=True)
 
@@ -61,8 +61,7 @@ def close(terminal: Terminal, name: Name) -> None:
     from dure.render import companies
 
     limits.name("COMPANY", name, limits.COMPANY)
-    if not terminal.flags.why:
-        raise BadUsage("--why", 'say why: the audit log keeps it; for example --why "left the programme"')
+    terminal.needs_why("left the programme")
     with terminal.client() as client:
         closed = client.close_company(name)
     terminal.show(closed, lambda view: companies.closed(closed, view))

@@ -84,8 +84,7 @@ def adjust(
 
     limits.name("COMPANY", company, limits.COMPANY)
     limits.name("POOL", pool, limits.POOL)
-    if not terminal.flags.why:
-        raise BadUsage("--why", 'say why: it stays in the ledger; for example --why "two hours were lost on Monday"')
+    terminal.needs_why("two hours were lost on Monday", kept_in="the ledger")
     body = wire.LedgerAdjust(company=company, pool=pool, gpu_seconds=_gpu_seconds(gpu_hours))
     with terminal.client() as client:
         found = client.adjust_ledger(body)

@@ -121,8 +121,8 @@ def apply(
     from dure.render import policies
 
     found = _read(file)
-    if not dry_run and not terminal.flags.why:
-        raise BadUsage("--why", 'say why: it stays in the history; for example --why "shorter promises in June"')
+    if not dry_run:
+        terminal.needs_why("shorter promises in June", kept_in="the history")
     with terminal.client() as client:
         try:
             body = policy_file.complete(found, client.policy())

@@ -54,7 +54,8 @@ def add(  # noqa: PLR0913 (one parameter an option)
 ) -> None:
     """Add a pool.
 
-    GPUs of its product join it at once.
+    For admins, and with --why: its policy is a version of its own, with a place in the history. GPUs of its product join it
+    at once.
     """
     from dure import wire
     from dure.render import fleet
@@ -72,6 +73,7 @@ def add(  # noqa: PLR0913 (one parameter an option)
         **policy_said.walk_in(walk_in),
         **policy_said.shares(contended, half_life, entry),
     )
+    terminal.needs_why("eight nodes came in March", kept_in="the policy's history")
     with terminal.client() as client:
         added = client.add_pool(body)
     terminal.show(added, lambda view: fleet.pool(added, view))
@@ -137,7 +139,8 @@ def policy(  # noqa: PLR0913 (one parameter an option)
 ) -> None:
     """Change how a pool promises, lends and takes back.
 
-    What is not named stays as it is, and what is promised already stays promised.
+    For admins, and with --why: it stays in the policy's history. What is not named stays as it is, and what is promised
+    already stays promised.
     """
     from dure import wire
     from dure.render import fleet
@@ -159,6 +162,7 @@ def policy(  # noqa: PLR0913 (one parameter an option)
     if extension_closes is not None:
         said["extension_closes_s"] = seconds("--extension-closes", extension_closes)
     change = wire.PolicyChange.model_validate(said)
+    terminal.needs_why("shorter promises in June", kept_in="the policy's history")
     with terminal.client() as client:
         found = client.change_policy(name, change)
     terminal.show(found, lambda view: fleet.pool(found, view))

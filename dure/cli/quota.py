@@ -20,7 +20,11 @@ Company = Annotated[str, typer.Argument(metavar="COMPANY", help="The company.")]
 Pool = Annotated[str, typer.Argument(metavar="POOL", help="The pool.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be so, and whom it touches; change nothing.")]
 Revoke = Annotated[
-    bool, typer.Option("--revoke", help="Take back the promises that are beyond it, each named; else they are kept.")
+    bool,
+    typer.Option(
+        "--revoke",
+        help="Take back the promises that are beyond it, each named, for the reason that --why says; else they are kept.",
+    ),
 ]
 
 
@@ -52,6 +56,7 @@ def put(  # noqa: PLR0913 (one parameter an option)
     limits.name("COMPANY", company, limits.COMPANY)
     limits.name("POOL", pool, limits.POOL)
     said = quota_said.limits(gpus, longest, furthest, ahead, open_asks)
+    _needs_why(terminal, revoke=revoke, dry_run=dry_run)
     with terminal.client() as client:
         if _of_budget := quota_said.budget_said(terminal, budget, carry_over, begins, ends):
             held = {one.pool: one for one in client.quotas(company)}.get(pool)
@@ -76,6 +81,7 @@ def remove(
 
     limits.name("COMPANY", company, limits.COMPANY)
     limits.name("POOL", pool, limits.POOL)
+    _needs_why(terminal, revoke=revoke, dry_run=dry_run)
     with terminal.client() as client:
         found = client.remove_quota(company, pool, dry_run=dry_run or revoke)
         if revoke and not dry_run:
@@ -119,6 +125,7 @@ def default(  # noqa: PLR0913 (one parameter an option)
             gone = client.remove_default_quota(pool)
         terminal.show(gone, lambda _: quotas.no_default(gone))
         return
+    _needs_why(terminal, revoke=revoke, dry_run=dry_run)
     with terminal.client() as client:
         held = next((one for one in client.all_quotas() if one.company is None and one.pool == pool), None)
         if of_budget:
@@ -136,6 +143,12 @@ def default(  # noqa: PLR0913 (one parameter an option)
         except InvalidRequest as error:
             raise _of_one(error, pool) from None
     terminal.show(found, lambda view: quotas.imported(found, view, dry_run=dry_run, revoke=revoke))
+
+
+def _needs_why(terminal: Terminal, *, revoke: bool, dry_run: bool) -> None:
+    """Promises are taken back for a reason that is said, or not at all."""
+    if revoke and not dry_run:
+        terminal.needs_why("the pool is smaller from Monday on")
 
 
 @command(app, "show")
@@ -187,6 +200,7 @@ def import_(
     from dure.render import quotas
 
     read = _read(file)
+    _needs_why(terminal, revoke=revoke, dry_run=dry_run)
     with terminal.client() as client:
         try:
             found = _import(client, wire.QuotaImport(quotas=read.quotas), revoke=revoke, dry_run=dry_run)
@@ -226,7 +240,7 @@ def _of_one(error: "InvalidRequest", pool: str) -> "DureError":
     from dure.errors import UnknownPool
 
     place = "quotas.0."
-    if any(one.field == f"{place}pool" for one in error.errors):
+    if [one.field for one in error.errors] == [f"{place}pool"]:
         said = f"there is no pool {pool}; `dure pool list` shows those there are"
         return UnknownPool(said, request_id=error.request_id)
     errors = [one.model_copy(update={"field": one.field.removeprefix(place)}) for one in error.errors]

@@ -98,6 +98,11 @@ class Terminal:
         """The file that this command's own token comes from."""
         return self.context.token_path
 
+    def needs_why(self, example: str, *, kept_in: str = "the audit log") -> None:
+        """Raises BadUsage where nobody said why it is done."""
+        if not self.flags.why:
+            raise BadUsage("--why", f'say why: it stays in {kept_in}; for example --why "{example}"')
+
     def client(self) -> "Client":
         """To be used in a `with`. Raises ConfigError where server or token is missing."""
         from dure.client import Client

@@ -107,7 +107,9 @@ class Connection:
         """What happens, as it comes, until the server ends it. Raises Refused, and Away after `silence_s` without a word."""
         response = self._send("GET", path, query={**query, "watch": "true"}, timeout=(self._timeout_s, silence_s))
         try:
-            _check(response.status, response.headers, None if response.status == 200 else response.read())
+            with _away():
+                said = None if response.status == 200 else response.read()
+            _check(response.status, response.headers, said)
             yield from _events(response)
         finally:
             response.close()
@@ -116,11 +118,7 @@ class Connection:
         self._client.close()
 
     def _json(self, method: str, path: str, **said: Any) -> Json:
-        answer = self._call(method, path, **said)
-        try:
-            return json.loads(answer)
-        except ValueError:
-            raise Away(f"{method} {path}: the answer is no JSON") from None
+        return _object(self._call(method, path, **said), f"{method} {path}: the answer")
 
     def _call(self, method: str, path: str, **said: Any) -> bytes:
         with _away():
@@ -177,14 +175,25 @@ def _events(response: urllib3.BaseHTTPResponse) -> Iterator[Json]:
 
 
 def _event(line: bytes) -> Json:
-    try:
-        event = json.loads(line)
-    except ValueError:
-        raise Away("a watch's event is no JSON") from None
+    event = _object(line, "a watch's event")
+    found = event.get("object")
+    if not isinstance(found, dict):
+        raise Away("a watch's event is about nothing")
     if event.get("type") == "ERROR":
-        found = event.get("object", {})
-        raise Refused(int(found.get("code") or 500), str(found.get("reason")), str(found.get("message")))
+        code = found.get("code")
+        raise Refused(code if isinstance(code, int) else 500, str(found.get("reason")), str(found.get("message")))
     return event
+
+
+def _object(said: bytes, what: str) -> Json:
+    """What is none comes from whatever stands between us and the API server."""
+    try:
+        found = json.loads(said)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise Away(f"{what} is no JSON object")
+    return found
 
 
 def _check(status: int, headers: Mapping[str, str], body: bytes | None) -> None:
@@ -205,7 +214,7 @@ def _said(body: bytes) -> tuple[str, str]:
 
 
 def _seconds(said: str | None) -> float | None:
-    return float(said) if said and said.isdigit() else None
+    return float(said) if said and said.isdecimal() else None
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from sqlmodel import Session, col, select
 from dure import wire
 from dure.errors import UnknownQuota
 from scheduler.actor import Actor
-from scheduler.store import adding, audit, generation, programme, quotas
+from scheduler.store import adding, audit, generation, programme, quota_checks, quotas
 from scheduler.store.tables import Company, DefaultQuota, Quota
 
 
@@ -19,7 +19,7 @@ def put(session: Session, pool: str, body: wire.QuotaSet, *, actor: Actor, now: 
     body = quotas.in_zone(body, programme.zone(session))
     row = session.get(DefaultQuota, pool)
     before = None if row is None else quotas.said_by(row)
-    quotas.check(before, body, now)
+    quota_checks.refuse(quota_checks.mistakes(before, body, now))
     row = row or DefaultQuota(pool=pool, gpus=body.gpus)
     row.gpus, row.limits = body.gpus, quotas.limits(body)
     session.add(row)

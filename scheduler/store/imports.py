@@ -1,15 +1,14 @@
 """Many quotas at once: all are set or none is, and the answer says what is different and whom it touches."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sqlmodel import Session, col, select, tuple_
 
 from dure import wire
-from dure.errors import ContradictoryLimits, InvalidRequest
-from dure.quota_clashes import contradictions
-from dure.wire import FieldError
 from scheduler.actor import Actor
-from scheduler.store import adding, defaults, generation, pages, programme, quotas
+from scheduler.store import adding, defaults, generation, pages, programme, quota_checks, quotas
+from scheduler.store.quota_checks import Mistake
 from scheduler.store.tables import Company, DefaultQuota, Pool, Quota
 
 Touched = Mapping[str, Collection[str]]
@@ -24,11 +23,10 @@ def put(
     Raises InvalidRequest or ContradictoryLimits, which name everything that is wrong by its place.
     """
     adding.alone(session, "company")
-    _check_names(session, body.quotas)
-    generation.lock_all(session, {one.pool for one in body.quotas})
+    there = _names_there(session, body.quotas)
+    generation.lock_all(session, there.pools)
     changes = _changes(session, body.quotas)
-    _check_terms(body.quotas, changes, now)
-    _check_clashes(body.quotas, changes)
+    quota_checks.refuse(_mistakes(body.quotas, there, changes, now))
     pools = sorted({change.pool for change in changes})
     for pool in pools:
         own = [(one.company, one.after) for one in changes if one.pool == pool and one.company is not None]
@@ -118,43 +116,33 @@ def _with_beyond(
     return [change.model_copy(update={"beyond": found.get((change.company, change.pool), [])}) for change in changes]
 
 
-def _check_names(session: Session, wanted: Sequence[wire.QuotaOf]) -> None:
-    companies = set(session.exec(select(Company.name)).all())
-    pools = set(session.exec(select(Pool.name).where(col(Pool.name).in_({one.pool for one in wanted}))).all())
-    errors: list[FieldError] = []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Names:
+    """Those of companies and pools that there are."""
+
+    companies: Collection[str]
+    pools: Collection[str]
+
+
+def _names_there(session: Session, wanted: Sequence[wire.QuotaOf]) -> _Names:
+    pools = select(Pool.name).where(col(Pool.name).in_({one.pool for one in wanted}))
+    return _Names(companies=set(session.exec(select(Company.name)).all()), pools=set(session.exec(pools).all()))
+
+
+def _mistakes(
+    wanted: Sequence[wire.QuotaOf], there: _Names, changes: Iterable[wire.QuotaChange], now: float
+) -> Iterator[Mistake]:
+    """Everything that is wrong with each, by its place in the list."""
+    by_whose = {(change.company, change.pool): change for change in changes}
     for place, one in enumerate(wanted):
-        if one.company is not None and one.company not in companies:
-            errors.append(FieldError(field=f"quotas.{place}.company", message=f"there is no company {one.company}"))
-        if one.pool not in pools:
-            errors.append(FieldError(field=f"quotas.{place}.pool", message=f"there is no pool {one.pool}"))
-    _refuse(errors)
+        change = by_whose.get((one.company, one.pool))
+        found = [] if change is None else quota_checks.mistakes(change.before, change.after, now)
+        for mistake in (*_unknown(one, there), *found):
+            yield replace(mistake, field=f"quotas.{place}.{mistake.field}")
 
 
-def _check_terms(wanted: Sequence[wire.QuotaOf], changes: Iterable[wire.QuotaChange], now: float) -> None:
-    over = {
-        (change.company, change.pool) for change in changes if quotas.becomes_over(change.before, change.after, now)
-    }
-    _refuse(
-        [
-            FieldError(field=f"quotas.{place}.budget", message=quotas.TERM_OVER)
-            for place, one in enumerate(wanted)
-            if (one.company, one.pool) in over
-        ]
-    )
-
-
-def _check_clashes(wanted: Sequence[wire.QuotaOf], changes: Iterable[wire.QuotaChange]) -> None:
-    places = {(one.company, one.pool): place for place, one in enumerate(wanted)}
-    found = [
-        (places[change.company, change.pool], one)
-        for change in changes
-        for one in contradictions(change.before, change.after)
-    ]
-    if found:
-        errors = [FieldError(field=f"quotas.{place}.{one.field}", message=one.said) for place, one in found]
-        raise ContradictoryLimits(quotas.unchanged(errors), errors=errors, numbers=found[0][1].numbers)
-
-
-def _refuse(errors: list[FieldError]) -> None:
-    if errors:
-        raise InvalidRequest(quotas.unchanged(errors), errors=errors)
+def _unknown(one: wire.QuotaOf, there: _Names) -> Iterator[Mistake]:
+    if one.company is not None and one.company not in there.companies:
+        yield Mistake(field="company", said=f"there is no company {one.company}")
+    if one.pool not in there.pools:
+        yield Mistake(field="pool", said=f"there is no pool {one.pool}")

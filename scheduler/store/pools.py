@@ -53,6 +53,9 @@ def change(session: Session, name: str, body: wire.PoolChange, *, actor: Actor, 
         found.resource = body.resource
     after = {"cluster": found.cluster, "resource": found.resource}
     session.add(found)
+    session.flush()
+    generation.bump(session, name)  # whoever enforces its leases looks again
+    session.refresh(found)
     audit.record(
         session, actor=actor, action=wire.AuditAction.POOL_CHANGE, subject=name, at=now, before=before, after=after
     )

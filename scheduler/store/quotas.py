@@ -9,21 +9,31 @@ from zoneinfo import ZoneInfo
 from sqlmodel import Session, col, func, select
 
 from dure import wire
-from dure.errors import ContradictoryLimits, InvalidRequest, UnknownQuota
-from dure.quota_clashes import clashes, contradictions
+from dure.errors import InvalidRequest, UnknownQuota
+from dure.quota_clashes import clashes
 from dure.wire import FieldError
 from scheduler.actor import Actor
 from scheduler.core import quota as core
 from scheduler.core.beyond import beyond
 from scheduler.core.budget import Standing, left
 from scheduler.core.model import CompanyId, Instant, Lease, State
-from scheduler.store import audit, budgets, bulk, changes, companies, edges, generation, leases, pages, programme
+from scheduler.store import (
+    audit,
+    budgets,
+    bulk,
+    changes,
+    companies,
+    edges,
+    generation,
+    leases,
+    pages,
+    programme,
+    quota_checks,
+)
 from scheduler.store.budgets import Changed, Where
 from scheduler.store.tables import Audit, DefaultQuota, Quota
 from scheduler.store.tables import Lease as LeaseRow
 from scheduler.store.times import to_wire
-
-TERM_OVER = "the term is over already; give one that ends in the future"
 
 CLOSED = wire.QuotaSet(gpus=0)
 """Without a default a pool is closed to who has no quota of its own."""
@@ -179,7 +189,7 @@ def _put(
     before = None if row is None else said_by(row)
     was, budget = None if before is None else budgets.parsed(before.budget), budgets.parsed(body.budget)
     if not of_default:
-        check(before, body, now)
+        quota_checks.refuse(quota_checks.mistakes(before, body, now))
     row = row or Quota(company=company, pool=pool, gpus=body.gpus, since=int(now))
     row.gpus, row.limits, row.of_default = body.gpus, limits(body), of_default
     if was != budget:
@@ -220,32 +230,9 @@ def _of(body: wire.QuotaSet, *, of_default: bool) -> dict[str, object]:
     return shown(body) | ({"of_default": True} if of_default else {})
 
 
-def check(before: wire.QuotaSet | None, after: wire.QuotaSet, now: float) -> None:
-    """Whether it may be set instead of `before`. Raises InvalidRequest, ContradictoryLimits."""
-    if becomes_over(before, after, now):
-        raise InvalidRequest.about("budget", TERM_OVER)
-    if found := contradictions(before, after):
-        errors = [FieldError(field=one.field, message=one.said) for one in found]
-        raise ContradictoryLimits(unchanged(errors), errors=errors, numbers=found[0].numbers)
-
-
-def unchanged(errors: Sequence[FieldError]) -> str:
-    """What is wrong, the first of it at least, and that therefore nothing was done."""
-    said = "; ".join(f"{error.field}: {error.message}" for error in errors[:5])
-    return f"{said}. Nothing was changed"
-
-
 def warnings(body: wire.QuotaSet) -> list[FieldError]:
     """Its limits that have no use beside the others."""
     return [FieldError(field=one.field, message=one.said) for one in clashes(body)]
-
-
-def becomes_over(before: wire.QuotaSet | None, after: wire.QuotaSet, now: float) -> bool:
-    """Whether its budget is another than before, and of a term that is over."""
-    ends_at = None if after.budget is None else after.budget.ends_at
-    if ends_at is None or ends_at.timestamp() > now:
-        return False
-    return before is None or before.budget != after.budget
 
 
 def in_zone(body: wire.QuotaSet, zone: ZoneInfo) -> wire.QuotaSet:

@@ -8,9 +8,12 @@ from tests import servers
 from tests.acceptance.stack import Stack
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def running() -> Iterator[Stack]:
-    """Two nodes of four GPUs with agents that report every 0.3 s, on a PostgreSQL that the test may stop and start."""
+    """Two nodes of four GPUs with agents that report every 0.3 s, on a PostgreSQL that tests may stop and start.
+
+    It takes longer to start than most tests take, so it is that of a module, and each test leaves it whole.
+    """
     with servers.folder("stack") as folder, Stack(folder, nodes=2, gpus=4) as stack:
         stack.start()
         yield stack

@@ -91,7 +91,7 @@ class Stack:
 
     def client(self, token: str | None = None) -> Client:
         """A client with `token`, or the admin's."""
-        return Client(self.server, token or self.admin_token)
+        return Client(self.server, token or self.admin_token, why="a test")
 
     def dure(self, *arguments: str, token: str | None = None) -> Any:
         """What `dure ... --json` answers; raises CalledProcessError with its exit code."""

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -32,11 +32,34 @@ STOPPED_S = 14.0
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
+    """The pool and its companies, and the play: it goes on from test to test, and its checks are of all that ever was."""
+
     stack: Stack
     admin: Client
     play: Play
 
-    def checked(self) -> Findings:
+    def play_and_hurt(self, hurt: Callable[[], None]) -> Findings:
+        """Plays, hurts in the middle, and waits until everything is over and proved empty. Late are those of this time."""
+        self.play.released = None
+        before = set(self.play.promised)
+        harm = threading.Timer(HURT_AT_S, hurt)
+        harm.start()
+        self.play.run(_jobs(), patience_s=PATIENCE_S)
+        harm.join()
+        self.until_empty()
+        found = self._checked()
+        assert len(self.play.promised.keys() - before) >= 20
+        late = [line for line in found.late_with_cause if line.partition(":")[0] not in before]
+        return replace(found, late_with_cause=late)
+
+    def until_empty(self) -> None:
+        self.stack.until(
+            lambda: all(gpu.proved_empty_at for lease in self.admin.leases() for gpu in lease.gpus),
+            "every GPU is proved empty",
+            within_s=120,
+        )
+
+    def _checked(self) -> Findings:
         usage = self.admin.usage(since=datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1))
         quotas = {(company, POOL): QUOTA for company in self.play.clients}
         return check(self.play.promised, list(self.admin.leases()), usage, quotas)
@@ -48,10 +71,10 @@ def _jobs() -> list[trace.Job]:
     return [replace(job, submit_s=at // 3) for at, job in enumerate(found[:30])]
 
 
-@contextmanager
-def _scene(stack: Stack) -> Iterator[Scene]:
+@pytest.fixture(scope="module")
+def founded(running: Stack) -> Iterator[Scene]:
     with ExitStack() as opened:
-        admin = opened.enter_context(stack.client())
+        admin = opened.enter_context(running.client())
         product = "NVIDIA H100 80GB HBM3"
         admin.add_pool(wire.PoolCreate(name=POOL, product=product, gap_s=2, grace_s=1))
         clients: dict[str, Client] = {}
@@ -59,51 +82,37 @@ def _scene(stack: Stack) -> Iterator[Scene]:
             admin.add_company(wire.CompanyCreate(name=name))
             admin.set_quota(name, POOL, wire.QuotaSet(gpus=QUOTA))
             secret = admin.issue_token(wire.TokenIssue(role=wire.Role.COMPANY, company=name)).secret
-            clients[name] = opened.enter_context(stack.client(secret))
-        stack.until(lambda: admin.pool(POOL).gpus.get(wire.GpuState.FREE) == 8, "all GPUs are free")
-        yield Scene(
-            stack=stack,
-            admin=admin,
-            play=Play(clients=clients, pools=dict.fromkeys(clients, POOL), admin=admin, tell=print),
-        )
+            clients[name] = opened.enter_context(running.client(secret))
+        play = Play(clients=clients, pools=dict.fromkeys(clients, POOL), admin=admin, tell=print)
+        yield Scene(stack=running, admin=admin, play=play)
 
 
-def _played(scene: Scene, hurt: Callable[[], None]) -> Findings:
-    """Plays, hurts in the middle, and waits until everything is over and proved empty."""
-    harm = threading.Timer(HURT_AT_S, hurt)
-    harm.start()
-    scene.play.run(_jobs(), patience_s=PATIENCE_S)
-    harm.join()
-    scene.stack.until(
-        lambda: all(gpu.proved_empty_at for lease in scene.admin.leases() for gpu in lease.gpus),
-        "every GPU is proved empty",
-        within_s=120,
-    )
-    return scene.checked()
+@pytest.fixture
+def scene(founded: Scene) -> Scene:
+    """With all GPUs free."""
+    founded.stack.until(lambda: founded.admin.pool(POOL).gpus.get(wire.GpuState.FREE) == 8, "all GPUs are free")
+    return founded
 
 
 @pytest.mark.parametrize("victim", ["api", "scheduler", "agent-node-1"])
-def test_a_process_killed_in_the_middle_of_leases_loses_nothing(running: Stack, victim: str) -> None:
-    with _scene(running) as scene:
-        found = _played(scene, lambda: running.until_again(victim, not_pid=running.kill(victim)))
-        assert found.wrong == []
-        assert len(scene.play.promised) >= 20
+def test_a_process_killed_in_the_middle_of_leases_loses_nothing(running: Stack, scene: Scene, victim: str) -> None:
+    found = scene.play_and_hurt(lambda: running.until_again(victim, not_pid=running.kill(victim)))
+    assert found.wrong == []
 
 
-def test_postgresql_stopped_and_started_again_under_load_loses_nothing(running: Stack) -> None:
+def test_postgresql_stopped_and_started_again_under_load_loses_nothing(running: Stack, scene: Scene) -> None:
     def away() -> None:
         running.postgres.stop()
         time.sleep(3)
         running.postgres.start()
 
-    with _scene(running) as scene:
-        found = _played(scene, away)
-        assert found.wrong == []
-        causes = {line.rpartition(", ")[2] for line in found.late_with_cause}
-        assert causes <= {"database_away", "gpu_not_empty", "node_unknown", "scheduler_slow"}
+    found = scene.play_and_hurt(away)
+    assert found.wrong == []
+    causes = {line.rpartition(", ")[2] for line in found.late_with_cause}
+    assert causes <= {"database_away", "gpu_not_empty", "node_unknown", "scheduler_slow"}
 
 
-def test_postgresql_killed_in_the_middle_of_leases_loses_nothing(running: Stack) -> None:
+def test_postgresql_killed_in_the_middle_of_leases_loses_nothing(running: Stack, scene: Scene) -> None:
     def killed() -> None:
         pid = running.postgres.pid
         assert pid is not None
@@ -111,49 +120,52 @@ def test_postgresql_killed_in_the_middle_of_leases_loses_nothing(running: Stack)
         running.until(lambda: running.postgres.exited() is not None, "PostgreSQL is dead")
         running.postgres.start()
 
-    with _scene(running) as scene:
-        assert _played(scene, killed).wrong == []
+    assert scene.play_and_hurt(killed).wrong == []
 
 
-def test_a_supervisor_killed_in_the_middle_of_leases_loses_nothing(running: Stack) -> None:
+def test_a_supervisor_killed_in_the_middle_of_leases_loses_nothing(running: Stack, scene: Scene) -> None:
     def killed() -> None:
         running.stop(signal.SIGKILL)
         running.start()
 
-    with _scene(running) as scene:
-        assert _played(scene, killed).wrong == []
+    assert scene.play_and_hurt(killed).wrong == []
 
 
 def test_a_scheduler_stopped_for_a_while_starts_late_with_its_cause_and_the_lateness_is_a_metric(
-    running: Stack,
+    running: Stack, scene: Scene
 ) -> None:
-    with _scene(running) as scene:
-        company = next(iter(scene.play.clients))
-        running.signal("scheduler", signal.SIGSTOP)
-        lease = scene.play.clients[company].ask(wire.Ask(pool=POOL, shape=wire.Shape(gpus=1), duration_s=60))
-        time.sleep(STOPPED_S)
-        assert scene.admin.lease(lease.id).state == wire.LeaseState.SCHEDULED
-        running.signal("scheduler", signal.SIGCONT)
-        started = running.until(
-            lambda: (found := scene.admin.lease(lease.id)).state == wire.LeaseState.ACTIVE and found, "it starts"
-        )
-        assert (started.promised_start, started.ends_at) == (lease.promised_start, lease.ends_at)
-        assert started.late_start_s >= STOPPED_S - 2
-        assert started.late_cause in ("scheduler_away", "scheduler_slow", "database_away")
-        metrics = httpx.get(running.metrics["scheduler"], timeout=60).text
-        late = float(metrics.partition(f'dure_lease_start_lateness_seconds_sum{{pool="{POOL}"}} ')[2].split()[0])
-        assert late >= STOPPED_S - 2
+    client, before_s = next(iter(scene.play.clients.values())), _lateness_s(running)
+    running.signal("scheduler", signal.SIGSTOP)
+    lease = client.ask(wire.Ask(pool=POOL, shape=wire.Shape(gpus=1), duration_s=60))
+    time.sleep(STOPPED_S)
+    assert scene.admin.lease(lease.id).state == wire.LeaseState.SCHEDULED
+    running.signal("scheduler", signal.SIGCONT)
+    started = running.until(
+        lambda: (found := scene.admin.lease(lease.id)).state == wire.LeaseState.ACTIVE and found, "it starts"
+    )
+    assert (started.promised_start, started.ends_at) == (lease.promised_start, lease.ends_at)
+    assert started.late_start_s >= STOPPED_S - 2
+    assert started.late_cause in ("scheduler_away", "scheduler_slow", "database_away")
+    assert _lateness_s(running) - before_s >= STOPPED_S - 2
+    client.release(lease.id)
+    scene.until_empty()
 
 
-def test_writes_are_answered_503_with_retry_after_while_postgresql_is_away(running: Stack) -> None:
-    with _scene(running) as scene:
-        headers = {"Authorization": f"Bearer {running.admin_token}"}
-        running.postgres.stop()
-        answer = httpx.post(f"{running.server}/v1/companies", json={"name": "late"}, headers=headers, timeout=60)
-        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-        assert int(answer.headers["Retry-After"]) >= 1
-        assert httpx.get(f"{running.server}/healthz", timeout=60).status_code == 200
-        assert httpx.get(f"{running.server}/readyz", timeout=60).status_code == 503
-        running.postgres.start()
-        running.until(lambda: httpx.get(f"{running.server}/readyz", timeout=60).status_code == 200, "it is ready again")
-        assert scene.admin.add_company(wire.CompanyCreate(name="late")).name == "late"
+def _lateness_s(running: Stack) -> float:
+    """The seconds by which leases started late since the scheduler was started."""
+    metrics = httpx.get(running.metrics["scheduler"], timeout=60).text
+    name = f'dure_lease_start_lateness_seconds_sum{{pool="{POOL}"}} '
+    return float(metrics.partition(name)[2].split()[0]) if name in metrics else 0
+
+
+def test_writes_are_answered_503_with_retry_after_while_postgresql_is_away(running: Stack, scene: Scene) -> None:
+    headers = {"Authorization": f"Bearer {running.admin_token}"}
+    running.postgres.stop()
+    answer = httpx.post(f"{running.server}/v1/companies", json={"name": "late"}, headers=headers, timeout=60)
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert httpx.get(f"{running.server}/healthz", timeout=60).status_code == 200
+    assert httpx.get(f"{running.server}/readyz", timeout=60).status_code == 503
+    running.postgres.start()
+    running.until(lambda: httpx.get(f"{running.server}/readyz", timeout=60).status_code == 200, "it is ready again")
+    assert scene.admin.add_company(wire.CompanyCreate(name="late")).name == "late"

@@ -11,6 +11,7 @@ from tests import servers
 ROOT = Path("/sys/fs/cgroup")
 WANTED = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids")
 GONE_S = 10.0
+LOOK_S = 0.05
 
 
 def why_not() -> str | None:
@@ -40,19 +41,19 @@ def group(name: str) -> Iterator[str]:
 def remove(name: str) -> None:
     """Waits for the kernel to be done with what was killed in it. Raises OSError when it is not."""
     end = time.monotonic() + GONE_S
-    for hierarchy in _hierarchies():
-        while True:
+    # In cgroup v2 too, which may be beside: runc goes there by itself.
+    for folder in ROOT.glob(f"*/{name}"):
+        while folder.exists():
             try:
-                _remove_tree(hierarchy / name)
-                break
+                _remove_tree(folder)
             except OSError:
                 if time.monotonic() > end:
                     raise
-                time.sleep(0.05)
+                time.sleep(LOOK_S)
 
 
 def _hierarchies() -> list[Path]:
-    """Every one that is mounted: the kubelet looks into those too that it does not need."""
+    """Every one of version 1 that is mounted: the kubelet looks into those too that it does not need."""
     found = [path for path in ROOT.iterdir() if path.is_dir() and not path.is_symlink()]
     return [path for path in found if (path / "release_agent").exists()]
 
@@ -65,7 +66,7 @@ def _remove_tree(folder: Path) -> None:
 
 def sweep() -> None:
     """Removes the groups of runs that were killed: those are named after their folders, which are gone."""
-    for left in (ROOT / "pids").glob(f"{servers.PREFIX}*"):
-        if not (Path("/tmp") / left.name).exists():
+    for name in {left.name for left in ROOT.glob(f"*/{servers.PREFIX}*")}:
+        if not (Path("/tmp") / name).exists():
             with suppress(OSError):
-                remove(left.name)
+                remove(name)

@@ -72,18 +72,17 @@ def allocated(kubelet: Path) -> list[Allocated]:
     """By the kubelet's own record, read from the socket in its folder `kubelet`."""
     request, answer = RESOURCES["ListPodResourcesRequest"](), RESOURCES["ListPodResourcesResponse"]
     found = _ask(kubelet / "pod-resources" / "kubelet.sock", "v1.PodResourcesLister/List", request, answer)
-    return sorted(
-        Allocated(
-            namespace=pod.namespace,
-            pod=pod.name,
-            container=container.name,
-            resource=devices.resource_name,
-            ids=tuple(sorted(devices.device_ids)),
-        )
-        for pod in found.pod_resources
-        for container in pod.containers
-        for devices in container.devices
-    )
+    given: dict[tuple[str, str, str, str], list[str]] = {}
+    for pod in found.pod_resources:
+        for container in pod.containers:
+            # Each device may stand in an entry of its own.
+            for devices in container.devices:
+                key = (pod.namespace, pod.name, container.name, devices.resource_name)
+                given.setdefault(key, []).extend(devices.device_ids)
+    return [
+        Allocated(namespace=namespace, pod=pod, container=container, resource=resource, ids=tuple(sorted(ids)))
+        for (namespace, pod, container, resource), ids in sorted(given.items())
+    ]
 
 
 def _allocate(request: Any, _: grpc.ServicerContext) -> Any:

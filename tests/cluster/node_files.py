@@ -87,6 +87,9 @@ def _kubelet(folder: Path, cluster: Cluster, *, group: str, port: int) -> dict[s
         "podLogsDir": f"{folder}/logs",
         "volumePluginDir": f"{folder}/volume-plugins",
         "resolvConf": "",
+        # Nobody answers there; without one each pod would have a warning of it.
+        "clusterDNS": ["10.96.0.10"],
+        "clusterDomain": "cluster.local",
         # New GPUs are seen within a second, not within ten.
         "nodeStatusUpdateFrequency": "1s",
         "maxPods": 100,

@@ -13,6 +13,7 @@ from scheduler.core.quota import FOR_EVER
 from scheduler.core.steps import Steps
 from scheduler.core.walk_in import soon, soon_of
 from tests.builders import a_node
+from tests.effort import examples
 from tests.property.lives import Step, bad_days, policies, shapes
 from tests.property.pool import Pool
 from tests.reference.calendar import Calendar
@@ -72,7 +73,7 @@ def starts(
     return found
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 @given(capacities, closed, bookings, limits, shapes, st.integers(1, 15), st.integers(0, 5), st.data())
 def test_the_first_and_the_last_start_are_those_that_counting_finds(
     capacities: list[int],
@@ -116,7 +117,7 @@ def test_the_first_and_the_last_start_are_those_that_counting_finds(
         assert reference.earliest(shape, hold + gap, lo, hi, only, shape.gpus, hold) == (want[0] if want else None)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(capacities, closed, bookings)
 def test_the_rows_are_the_step_functions_of_the_reference(
     capacities: list[int], closed: list[bool], bookings: Bookings
@@ -125,7 +126,7 @@ def test_the_rows_are_the_step_functions_of_the_reference(
     assert [profiles.steps(row) for row in range(4)] == [reference.free[NodeId(f"n{row}")] for row in range(4)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(policies, bad_days)
 def test_the_look_at_what_waits_never_misses_one_that_could_start_earlier(policy: Policy, history: list[Step]):
     """Each that waits is lifted out and tried, as the compiled look does not."""
@@ -158,7 +159,7 @@ lent = st.lists(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(capacities, closed, lent, shapes, st.integers(0, END - 1))
 def test_what_is_booked_beside_a_box_is_what_trying_one_after_the_other_books(
     capacities: list[int],

@@ -17,6 +17,7 @@ from scheduler.core.quota import Quota
 from scheduler.core.resize import Resized
 from scheduler.core.shapes import size_of
 from tests.builders import a_policy
+from tests.effort import examples
 from tests.property.test_extend import extendable
 from tests.property.world import HORIZON_S, QUOTAS, Asks, Step, World, asks, histories
 
@@ -51,7 +52,7 @@ def decided(book: Book, ask: Asks, now: Instant) -> record.Record:
     return record.of_asks(book, pairs, now, decide(book, pairs, now))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(histories, asks, RULES, st.sampled_from([0, 300_000, 600_000]))
 def test_a_book_that_was_kept_made_anew_or_rebuilt_from_its_items_gives_the_same_bytes(
     history: list[Step], ask: Asks, rule: str, reserve_ppm: int
@@ -64,7 +65,7 @@ def test_a_book_that_was_kept_made_anew_or_rebuilt_from_its_items_gives_the_same
     assert record.again(record.ASK, rebuilt(world), inputs) == found.result
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(histories, st.integers(0, 9), st.integers(1, 45), st.booleans())
 def test_an_extension_granted_or_not_is_in_the_digest_and_is_made_again(
     history: list[Step], which: int, by_s: int, partly: bool
@@ -85,7 +86,7 @@ def test_an_extension_granted_or_not_is_in_the_digest_and_is_made_again(
     assert ("refused" in record.loads(again)) == (not isinstance(found, Extended))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(histories, st.integers(0, 9), st.integers(1, 45))
 def test_an_extension_that_was_kept_by_what_was_granted_is_made_again(
     history: list[Step], which: int, by_s: int
@@ -105,7 +106,7 @@ def test_an_extension_that_was_kept_by_what_was_granted_is_made_again(
     assert result == {"moves": record.loads(kept.result)["moves"]}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(histories, st.integers(0, 9), st.integers(1, 16), st.integers(1, 3), st.none() | st.integers(4, 12), st.data())
 def test_a_resize_granted_or_not_is_made_again(
     history: list[Step], which: int, size: int, least: int, most: int | None, data: st.DataObject
@@ -125,7 +126,7 @@ def test_a_resize_granted_or_not_is_made_again(
     assert ("refused" in record.loads(again)) == (not isinstance(found, Resized))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(histories, st.integers(0, 10))
 def test_what_was_forgotten_when_is_not_in_the_digest(history: list[Step], later: int) -> None:
     world = lived(history, "late-slots")
@@ -135,7 +136,7 @@ def test_what_was_forgotten_when_is_not_in_the_digest(history: list[Step], later
     assert world.book.digest(now) == whole.digest(now)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(histories, st.data())
 def test_whatever_changes_changes_the_digest(history: list[Step], data: st.DataObject) -> None:
     world = lived(history, "late-slots")
@@ -173,7 +174,7 @@ def _other(thing: Item, data: st.DataObject) -> Item:
             raise AssertionError(thing)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(histories, st.integers(-5, 20), st.integers(1, 10))
 def test_a_drain_counts_until_it_is_over(history: list[Step], begins: int, lasts: int) -> None:
     world = lived(history, "late-slots")

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from scheduler.core.ahead import ahead
 from scheduler.core.extend import Extended, NotExtended, extend
 from scheduler.core.model import Lease, State
+from tests.effort import examples
 from tests.property import slow
 from tests.property.test_history import lived
 from tests.property.world import QUOTA, Step, World, histories
@@ -33,7 +34,7 @@ def over(world: World, leases: list[Lease]) -> set[tuple[str, int]]:
     }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(histories, st.integers(0, 9), longer)
 def test_an_extension_takes_nothing_that_is_promised_and_moves_nobodys_time(
     history: list[Step], which: int, by_s: int
@@ -63,7 +64,7 @@ def test_an_extension_takes_nothing_that_is_promised_and_moves_nobodys_time(
     assert all(slow.held(after.values(), lease.company, second) <= QUOTA for second in added)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(histories, st.integers(0, 9), longer)
 def test_a_refusal_says_the_longest_that_is_possible(history: list[Step], which: int, by_s: int) -> None:
     world = lived(history)
@@ -81,7 +82,7 @@ def test_a_refusal_says_the_longest_that_is_possible(history: list[Step], which:
             assert isinstance(partly, NotExtended)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(histories, st.integers(0, 9), longer, longer)
 def test_what_is_possible_for_long_is_possible_for_less(
     history: list[Step], which: int, longest_s: int, by_s: int
@@ -100,7 +101,7 @@ def test_what_is_possible_for_long_is_possible_for_less(
         assert isinstance(near, Extended) == (min(by_s, longest_s) <= far.longest_s)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(histories, st.integers(0, 9), longer)
 def test_what_nobody_has_to_move_for_is_always_possible(history: list[Step], which: int, by_s: int) -> None:
     """Second by second, from the plain leases: the lease's own nodes and its quota have room, so it is extended."""
@@ -124,7 +125,7 @@ def test_what_nobody_has_to_move_for_is_always_possible(history: list[Step], whi
         assert isinstance(found, NotExtended)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(histories, st.integers(0, 9), longer)
 def test_what_is_told_of_a_drain_ahead_is_as_far_as_any_extension_goes(
     history: list[Step], which: int, by_s: int

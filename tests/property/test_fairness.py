@@ -17,6 +17,7 @@ from scheduler.core.rules import EARLIEST_SLOT
 from scheduler.core.shapes import size_of
 from scheduler.core.shares import Share, Use, Uses
 from tests.builders import a_policy, an_ask
+from tests.effort import examples
 from tests.property import slow
 from tests.property.lives import HORIZON_S, Step, good_days, ones, policies
 from tests.property.pool import ACME, BOLT, Pool
@@ -38,7 +39,7 @@ def above(book: Book, lease: Lease) -> list[int]:
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(sharing, good_days, st.lists(ones, min_size=1, max_size=4))
 def test_an_ask_is_promised_nothing_above_its_share_of_a_contended_second(
     policy: Policy, history: list[Step], last: list[object]
@@ -58,7 +59,7 @@ def test_an_ask_is_promised_nothing_above_its_share_of_a_contended_second(
     event(f"{promised} promised")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(sharing, good_days, st.integers(1, 30), st.integers(1, 6), st.integers(0, 9))
 def test_what_is_given_a_lease_beyond_its_promise_lifts_nobody_above_its_share_while_others_come_before(
     policy: Policy, history: list[Step], by_s: int, more: int, which: int
@@ -91,7 +92,7 @@ def test_what_is_given_a_lease_beyond_its_promise_lifts_nobody_above_its_share_w
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(sharing, good_days, st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500)), min_size=2, max_size=2))
 def test_no_promise_moves_later_for_anything_that_was_counted(
     policy: Policy, history: list[Step], counts: list[tuple[int, int]]
@@ -115,7 +116,7 @@ def test_no_promise_moves_later_for_anything_that_was_counted(
         assert (after.starts_at or 0) <= (lease.starts_at or 0)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.integers(1, 9),
     st.integers(1, 9),

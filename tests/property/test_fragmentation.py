@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.core.fragmentation import ASK, FULL, GRAIN, UNSEEN, Mix, expected, forecast, seen, stranded
+from tests.effort import examples
 
 LARGEST = 16
 sizes = st.integers(1, LARGEST)
@@ -17,7 +18,7 @@ def order(table: list[int], gpus: int, free: int) -> tuple[int, int]:
     return table[free - gpus] - table[free], free
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(mixes)
 def test_the_table_is_the_expectation_rounded_up(mix: Mix):
     asks = sum(weight for _, weight in mix.weights)
@@ -26,7 +27,7 @@ def test_the_table_is_the_expectation_rounded_up(mix: Mix):
         assert exact <= got < exact + 1
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(mixes)
 def test_no_more_is_stranded_than_is_free_and_nothing_on_a_node_that_holds_every_ask(mix: Mix):
     table = stranded(mix, LARGEST).tolist()
@@ -35,7 +36,7 @@ def test_no_more_is_stranded_than_is_free_and_nothing_on_a_node_that_holds_every
     assert not any(table[largest:])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(mixes)
 def test_two_nodes_strand_at_least_what_one_with_both_their_gpus_strands(mix: Mix):
     table = stranded(mix, LARGEST).tolist()
@@ -46,7 +47,7 @@ def test_two_nodes_strand_at_least_what_one_with_both_their_gpus_strands(mix: Mi
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(mixes, sizes, nodes)
 def test_a_node_that_the_share_fills_is_never_passed_over(mix: Mix, gpus: int, free: list[int]):
     """So an ask for a whole node takes an empty node of just that size, and no larger one is broken while a share fills another."""
@@ -55,14 +56,14 @@ def test_a_node_that_the_share_fills_is_never_passed_over(mix: Mix, gpus: int, f
     assert min(fitting, key=lambda has: order(table, gpus, has)) == gpus
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(1, 10_000), st.integers(1, 10_000), st.lists(st.integers(1, LARGEST - 1), min_size=1))
 def test_single_gpus_never_break_a_whole_node_while_another_has_one_free(ones: int, wholes: int, broken: list[int]):
     table = stranded(Mix(weights=((1, ones), (LARGEST, wholes))), LARGEST).tolist()
     assert min([LARGEST, *broken], key=lambda has: order(table, 1, has)) < LARGEST
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(mixes, st.integers(2, 50))
 def test_only_how_often_sizes_come_beside_each_other_counts(mix: Mix, times: int):
     more = Mix(weights=tuple((gpus, weight * times) for gpus, weight in mix.weights))
@@ -72,7 +73,7 @@ def test_only_how_often_sizes_come_beside_each_other_counts(mix: Mix, times: int
 histories = st.lists(st.dictionaries(sizes, st.integers(1, 3000), max_size=4), max_size=20)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(histories)
 def test_no_size_ever_leaves_the_mix_and_the_mix_stays_bounded(history: list[dict[int, int]]):
     mix = UNSEEN
@@ -83,7 +84,7 @@ def test_no_size_ever_leaves_the_mix_and_the_mix_stays_bounded(history: list[dic
     assert sum(weight for _, weight in mix.weights) <= FULL + LARGEST
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.dictionaries(sizes, st.integers(1, 200)), st.dictionaries(sizes, st.integers(1, 200)))
 def test_while_nothing_is_halved_the_mix_is_the_same_however_the_history_is_cut(
     earlier: dict[int, int], later: dict[int, int]
@@ -93,7 +94,7 @@ def test_while_nothing_is_halved_the_mix_is_the_same_however_the_history_is_cut(
         assert seen(seen(UNSEEN, earlier), later) == seen(UNSEEN, both)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(mixes, st.integers(1, LARGEST))
 def test_every_size_that_is_expected_is_planned_for_and_nothing_larger_than_a_node(mix: Mix, largest: int):
     found = dict(forecast(mix, largest).weights)

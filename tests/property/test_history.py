@@ -8,6 +8,7 @@ from scheduler.core.decide import decide
 from scheduler.core.decide import verdict as in_draft
 from scheduler.core.model import Ask, Code, CompanyId, Gang, Instant, LeaseId, Numbers, Promise, Shape, Total, Verdict
 from tests.builders import a_node
+from tests.effort import examples
 from tests.property import slow
 from tests.property.world import QUOTA, Asks, Changes, Passes, Step, World, asks, histories
 
@@ -37,7 +38,7 @@ def offered(numbers: Numbers, ask: Ask, begin: Instant) -> Iterator[Ask]:
         yield replace(ask, start=begin, start_by=None, shape=smaller)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(histories)
 def test_no_promise_takes_a_gpu_that_another_lease_has(history: list[Step]):
     world = World()
@@ -50,7 +51,7 @@ def test_no_promise_takes_a_gpu_that_another_lease_has(history: list[Step]):
                     assert used <= world.nodes[node].capacity
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(histories)
 def test_no_company_is_ever_above_its_quota(history: list[Step]):
     world = lived(history)
@@ -58,7 +59,7 @@ def test_no_company_is_ever_above_its_quota(history: list[Step]):
         assert max(slow.held(world.leases.values(), CompanyId(company), instant) for instant in SECONDS) <= QUOTA
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(histories)
 def test_a_placement_is_the_whole_shape_or_there_is_none(history: list[Step]):
     for lease in lived(history).leases.values():
@@ -70,7 +71,7 @@ def test_a_placement_is_the_whole_shape_or_there_is_none(history: list[Step]):
             assert [gpus for _, gpus in lease.placement] == [lease.shape.gpus_per_node] * lease.shape.nodes
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(histories, asks)
 def test_the_same_history_gives_the_same_answers(history: list[Step], ask: Asks):
     first, second = lived(history), lived(history)
@@ -78,7 +79,7 @@ def test_the_same_history_gives_the_same_answers(history: list[Step], ask: Asks)
     assert first.decide(ask.at(first.now)) == second.decide(ask.at(second.now))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(histories, asks)
 def test_a_book_that_is_kept_decides_as_one_that_is_made_anew(history: list[Step], ask: Asks):
     world = lived(history)
@@ -98,7 +99,7 @@ MAKES_ROOM: list[Step] = [
 """The gang takes the whole quota for a second, and may start earlier as soon as somebody asks."""
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(histories, asks)
 @example(history=MAKES_ROOM, ask=an_ask_of(Total(gpus=1), 1, start_in=2, width=1))
 def test_a_promised_start_is_the_earliest_there_is(history: list[Step], ask: Asks):
@@ -114,7 +115,7 @@ def test_a_promised_start_is_the_earliest_there_is(history: list[Step], ask: Ask
     assert want is None or (isinstance(got, Promise) and got.start <= got.promised <= want)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(histories, asks)
 def test_what_a_refusal_offers_would_be_granted(history: list[Step], ask: Asks):
     world = lived(history)

@@ -8,12 +8,13 @@ from scheduler.core.charge import charge
 from scheduler.core.lease import NEXT, IllegalTransition, advance
 from scheduler.core.model import Cause, Instant, State
 from tests.builders import a_lease
+from tests.effort import examples
 
 instants = st.integers(0, 300).map(Instant)
 moves = st.lists(st.tuples(st.sampled_from(State), st.sampled_from(Cause), instants), max_size=8)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(instants, instants, st.none() | instants, st.none() | instants, st.integers(1, 8))
 def test_the_parts_of_a_box_are_never_negative_and_add_up(
     starts_at: Instant, ends_at: Instant, stops_at: Instant | None, started_at: Instant | None, gpus: int
@@ -26,7 +27,7 @@ def test_the_parts_of_a_box_are_never_negative_and_add_up(
         assert parts.delivered == 0
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(moves)
 def test_a_lease_moves_by_the_table_alone(tried: list[tuple[State, Cause, Instant]]):
     lease = a_lease()
@@ -39,7 +40,7 @@ def test_a_lease_moves_by_the_table_alone(tried: list[tuple[State, Cause, Instan
                 advance(lease, to, cause, now)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(Cause), instants), min_size=3, max_size=3))
 def test_a_lease_that_runs_to_its_end_stops_inside_its_box_by_its_first_cause(causes: list[tuple[Cause, Instant]]):
     lease = a_lease()

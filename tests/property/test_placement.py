@@ -10,6 +10,7 @@ from scheduler.core.fragmentation import Mix, forecast
 from scheduler.core.model import Gang, Lease, Placement, Purpose, State, Total
 from scheduler.core.placement import place
 from tests.builders import a_lease, a_node, a_placement, a_policy
+from tests.effort import examples
 from tests.reference.placement import Choice, spread
 
 END = 60
@@ -49,7 +50,7 @@ def one(book: Book, gpus: int, box: tuple[int, int]) -> Placement | None:
         return None
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(capacities, bookings, mixes, shares, boxes)
 def test_a_share_goes_where_the_reference_puts_it(
     capacities: list[int],
@@ -68,7 +69,7 @@ def test_a_share_goes_where_the_reference_puts_it(
         assert place(book, Total(gpus=gpus), *box) == ((f"n{want}", gpus),)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(capacities, bookings, mixes, boxes, st.data())
 def test_a_share_never_breaks_a_node_while_another_holds_just_that_much(
     capacities: list[int],
@@ -87,7 +88,7 @@ def test_a_share_never_breaks_a_node_while_another_holds_just_that_much(
         assert has[node] == gpus
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.integers(1, 4), st.integers(1, 20), mixes)
 def test_a_total_larger_than_a_node_takes_whole_nodes_and_breaks_one_at_most(nodes: int, gpus: int, mix: Mix):
     book = a_book([LARGEST] * 4, [], mix)
@@ -97,7 +98,7 @@ def test_a_total_larger_than_a_node_takes_whole_nodes_and_breaks_one_at_most(nod
     assert len(placed) == -(-gpus // LARGEST)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.lists(st.integers(1, END), min_size=2, max_size=6), st.integers(1, 8), shares, mixes, st.integers(1, END))
 def test_among_nodes_that_are_equally_full_the_one_whose_window_ends_nearest_is_taken(
     ends: list[int], taken: int, gpus: int, mix: Mix, end: int
@@ -132,7 +133,7 @@ def counted(book: Book, placement: Placement, *, islands: bool) -> dict[tuple[st
     return found
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(capacities, domains, st.integers(1, 40))
 def test_a_total_for_inference_takes_one_gpu_after_the_other_as_the_reference_does(
     capacities: list[int], labels: list[tuple[str, str]], gpus: int
@@ -143,7 +144,7 @@ def test_a_total_for_inference_takes_one_gpu_after_the_other_as_the_reference_do
     assert {int(node[1:]): share for node, share in placed} == want
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(capacities, domains, st.integers(1, 40))
 def test_a_total_for_training_is_on_the_fewest_nodes_and_on_one_domain_if_one_holds_it_on_as_few(
     capacities: list[int], labels: list[tuple[str, str]], gpus: int

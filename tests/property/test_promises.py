@@ -13,6 +13,7 @@ from scheduler.core.replan import replan
 from scheduler.core.reserve import RESERVE
 from scheduler.core.walk_in import AHEAD
 from tests.builders import looks
+from tests.effort import examples
 from tests.property.lives import Asks, Step, asks, bad_days, good_days, policies
 from tests.property.pool import Pool
 
@@ -27,7 +28,7 @@ def lived(policy: Policy, history: list[Step], *, limited: bool = False) -> Pool
     return pool
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(policies, good_days)
 def test_while_nothing_is_lost_every_promise_is_kept_to_the_second(policy: Policy, history: list[Step]):
     pool = Pool(policy=policy)
@@ -42,13 +43,13 @@ def test_while_nothing_is_lost_every_promise_is_kept_to_the_second(policy: Polic
         assert lease.state is not State.SCHEDULED or (lease.starts_at or 0) > pool.now
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(policies, bad_days)
 def test_what_slips_was_short_of_capacity_and_says_so(policy: Policy, history: list[Step]):
     event("something slipped" if lived(policy, history).slipped else "nothing slipped")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(policies, good_days | bad_days)
 def test_a_company_s_limits_hold_over_time_and_break_no_promise(policy: Policy, history: list[Step]):
     pool = lived(policy, history, limited=True)
@@ -57,7 +58,7 @@ def test_a_company_s_limits_hold_over_time_and_break_no_promise(policy: Policy, 
     assert kept.digest(pool.now) == fresh.digest(pool.now)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(policies, bad_days)
 def test_a_book_that_is_kept_up_is_the_one_that_is_made_anew(policy: Policy, history: list[Step]):
     pool = lived(policy, history)
@@ -67,7 +68,7 @@ def test_a_book_that_is_kept_up_is_the_one_that_is_made_anew(policy: Policy, his
     assert kept.limits.steps(AHEAD) == fresh.limits.steps(AHEAD)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(policies, bad_days, asks)
 def test_nobody_who_starts_within_the_hour_is_kept_from_anything_by_the_walk_in_reserve(
     policy: Policy, history: list[Step], step: Asks
@@ -87,7 +88,7 @@ def test_nobody_who_starts_within_the_hour_is_kept_from_anything_by_the_walk_in_
             assert with_it.promised <= without.promised
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(policies, bad_days)
 def test_planning_again_only_moves_earlier_and_soon_nothing_at_all(policy: Policy, history: list[Step]):
     pool = lived(policy, history)

@@ -6,11 +6,12 @@ from scheduler.core.decide import decide
 from scheduler.core.model import Ask, Instant, LeaseId, Policy, Promise, Queued, Refusal
 from scheduler.core.quotes import HOLDS_S, quote
 from scheduler.core.replan import replan
+from tests.effort import examples
 from tests.property.lives import One, Step, bad_days, ones, policies
 from tests.property.pool import Pool
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(policies, bad_days, ones)
 def test_an_ask_within_a_second_of_its_quote_is_promised_no_later(policy: Policy, history: list[Step], asked: One):
     pool = Pool(policy=policy)

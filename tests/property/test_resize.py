@@ -12,13 +12,14 @@ from scheduler.core.model import Cause, Instant, Purpose, State, Total
 from scheduler.core.resize import Resized, grow, shrink
 from scheduler.core.shapes import size_of
 from tests.builders import a_lease, a_placement
+from tests.effort import examples
 from tests.property import slow
 from tests.property.test_extend import extendable, over
 from tests.property.test_history import lived
 from tests.property.world import QUOTA, Step, histories
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(histories, st.integers(0, 9), st.integers(1, 8))
 def test_a_resize_moves_nobody_and_takes_nothing_that_is_promised(history: list[Step], which: int, size: int) -> None:
     world = lived(history)
@@ -48,7 +49,7 @@ def test_a_resize_moves_nobody_and_takes_nothing_that_is_promised(history: list[
                 assert slow.used(after.values(), node, second, gap_s) == slow.used(before.values(), node, second, gap_s)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(histories, st.integers(0, 9), st.integers(2, 12))
 def test_a_larger_size_that_is_refused_is_possible_from_when_it_says_and_no_sooner(
     history: list[Step], which: int, size: int

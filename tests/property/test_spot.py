@@ -36,6 +36,7 @@ from scheduler.core.replan import replan
 from scheduler.core.rules import RULES
 from scheduler.core.shares import Share
 from tests.builders import a_node, a_policy, an_ask
+from tests.effort import examples
 from tests.property import slow
 
 NODES = (a_node("n1", 4), a_node("n2", 3), a_node("n3", 3), a_node("n4", 1))
@@ -248,7 +249,7 @@ def _same(one: object, other: object) -> bool:
 
 
 @given(steps, st.sampled_from(list(RULES)), st.sampled_from([NONE, NONE, ALWAYS]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_spot_leases_are_in_nobodys_way_and_are_told_in_time(steps: list[object], rule: str, contended: str) -> None:
     world = World.of(rule=rule, contended=contended)
     for step in steps:
@@ -290,7 +291,7 @@ class Lending(World):
 
 
 @given(st.lists(st.one_of(st.lists(lent, min_size=1, max_size=3), st.integers(1, 6)), min_size=3, max_size=15))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_spot_is_reclaimed_of_who_has_more_and_not_of_what_has_just_started(steps: list[object]) -> None:
     world = Lending.of(contended=ALWAYS)
     for step in steps:

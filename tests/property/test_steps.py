@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.core.steps import Steps
+from tests.effort import examples
 
 END = 30
 instants = st.integers(0, END - 1)
@@ -26,14 +27,14 @@ def value(values: naive, instant: int) -> int:
     return values[min(instant, END)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(0, 8), additions)
 def test_every_value_is_the_sum_of_what_was_added(base: int, added: list[tuple[int, int, int]]):
     steps, values = both(base, added)
     assert [steps.at(t) for t in range(END + 1)] == values
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(0, 8), additions, additions)
 def test_equal_functions_are_equal_values(
     base: int, added: list[tuple[int, int, int]], more: list[tuple[int, int, int]]
@@ -50,7 +51,7 @@ def test_equal_functions_are_equal_values(
     assert all(a != b for a, b in pairwise(steps.values))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(0, 8), additions, instants, st.integers(1, END))
 def test_the_least_and_the_most_are_those_of_every_second(
     base: int, added: list[tuple[int, int, int]], start: int, length: int
@@ -62,7 +63,7 @@ def test_the_least_and_the_most_are_those_of_every_second(
         assert measure(start, start + length) == want
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(0, 8), additions, instants, st.integers(-3, 3))
 def test_forgetting_and_shifting_change_no_second_from_then_on(
     base: int, added: list[tuple[int, int, int]], since: int, amount: int
@@ -73,7 +74,7 @@ def test_forgetting_and_shifting_change_no_second_from_then_on(
     assert all(time == 0 or time > since for time in changed.times)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.integers(0, 8), additions, st.integers(0, 8), st.integers(1, 12), instants, st.integers(0, END + 10))
 def test_the_starts_are_those_at_which_every_second_is_high_enough(
     base: int, added: list[tuple[int, int, int]], level: int, length: int, lo: int, hi: int

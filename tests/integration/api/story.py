@@ -64,7 +64,7 @@ class Story:
         """Sends it, keeps it as an example, and answers what was answered."""
         headers = {} if who is None else {"Authorization": f"Bearer {self.secrets[who]}"}
         headers["X-Request-Id"] = f"req_{len(self.told):020}"
-        answer = httpx.request(method, self.url + path, json=body, headers=headers, trust_env=False)
+        answer = httpx.request(method, self.url + path, json=body, headers=headers, trust_env=False, verify=False)
         found = answer.json()
         shown = _masked(found)
         exchange = {"name": name, "request": _masked(body), "status": answer.status_code, "answer": shown}
@@ -75,8 +75,9 @@ class Story:
 
     def _founding(self) -> None:
         pool = {"name": "h100-80gb", "product": "NVIDIA H100 80GB HBM3"}
-        self.say("add_pool", "an H100 pool", "admin", "POST", "/v1/pools", pool)
-        self.say("add_pool", "the same again", "admin", "POST", "/v1/pools", pool)
+        self.say("add_pool", "an H100 pool", "admin", "POST", "/v1/pools?reason=the+first", pool)
+        self.say("add_pool", "the same again", "admin", "POST", "/v1/pools?reason=the+first", pool)
+        self.say("add_pool", "without a reason", "admin", "POST", "/v1/pools", {**pool, "name": "h100"})
         for node in ("gpu-01", "gpu-02"):
             self._node(node)
         body = {"name": "acme", "title": "Acme Robotics Inc."}
@@ -84,7 +85,11 @@ class Story:
         self.say("add_company", "the same again", "admin", "POST", "/v1/companies", body)
         self.say("add_company", "a name that is none", "admin", "POST", "/v1/companies", {"name": "Acme Inc."})
         httpx.post(
-            f"{self.url}/v1/companies", json={"name": "globex"}, headers=self._bearer("admin"), trust_env=False
+            f"{self.url}/v1/companies",
+            json={"name": "globex"},
+            headers=self._bearer("admin"),
+            trust_env=False,
+            verify=False,
         ).raise_for_status()
         quota = {"gpus": 4}
         self.say("set_quota", "4 GPUs at once", "admin", "PUT", "/v1/companies/acme/quotas/h100-80gb", quota)
@@ -297,7 +302,9 @@ class Story:
         self.say("put_policy", "with no pool", "admin", "PUT", f"/v1/policy?{why}", {**body, "pools": {}})
         self.say("list_policy_versions", "the newest", "auditor", "GET", "/v1/policy/history?limit=1")
         policy = {"slack_ppm": 20_000, "reserve_ppm": 20_000, "reserve_over_s": 3600}
-        self.say("change_policy", "less slack, and a reserve", "admin", "PATCH", "/v1/pools/h100-80gb/policy", policy)
+        path = "/v1/pools/h100-80gb/policy"
+        self.say("change_policy", "less slack, and a reserve", "admin", "PATCH", f"{path}?reason=for+June", policy)
+        self.say("change_policy", "without a reason", "admin", "PATCH", path, policy)
 
     def _amending(self) -> None:
         lease, gang = self._lease("finetune-7b"), self._lease("pretrain")
@@ -431,8 +438,11 @@ class Story:
         self.say(
             "change_quota", "2 GPUs: which promises are beyond it", "admin", "PATCH", f"{path}?dry_run=true", lower
         )
-        self.say("change_quota", "2 GPUs, and one promise back", "admin", "PATCH", f"{path}?revoke={lease}", lower)
-        self.say("change_quota", "a promise that is not beyond it", "admin", "PATCH", f"{path}?revoke={UNKNOWN}", lower)
+        back, none = (f"{path}?revoke={revoked}" for revoked in (lease, UNKNOWN))
+        self.say("change_quota", "a promise back, without a reason", "admin", "PATCH", back, lower)
+        why = "&reason=the+pool+is+smaller"
+        self.say("change_quota", "2 GPUs, and one promise back", "admin", "PATCH", back + why, lower)
+        self.say("change_quota", "a promise that is not beyond it", "admin", "PATCH", none + why, lower)
         term = {"budget": {"gpu_seconds": 3600, "period": "term", "begins_at": "2026-12-01T00:00:00+09:00"}}
         self.say("change_quota", "a term without an end", "admin", "PATCH", path, term)
         closed = {"gpus": 0, "budget": {"gpu_seconds": 3_600_000, "period": "month"}}
@@ -456,7 +466,9 @@ class Story:
         self.say("remove_default", "of a pool that has none", "admin", "DELETE", "/v1/quotas/h100-80gb")
 
     def _end_of_tokens(self) -> None:
-        tokens = httpx.get(f"{self.url}/v1/tokens", headers=self._bearer("admin"), trust_env=False).json()["items"]
+        tokens = httpx.get(
+            f"{self.url}/v1/tokens", headers=self._bearer("admin"), trust_env=False, verify=False
+        ).json()["items"]
         mine = next(found["id"] for found in tokens if found["company"] == "acme")
         adjusted = {"company": "acme", "pool": "h100-80gb", "gpu_seconds": 7200}
         path = "/v1/ledger/adjustments?reason=node-1+was+slow+on+Monday"
@@ -497,7 +509,7 @@ class Story:
         return {"Authorization": f"Bearer {self.secrets[who]}"}
 
     def _lease(self, name: str) -> str:
-        answer = httpx.get(f"{self.url}/v1/leases", headers=self._bearer("admin"), trust_env=False)
+        answer = httpx.get(f"{self.url}/v1/leases", headers=self._bearer("admin"), trust_env=False, verify=False)
         return next(found["id"] for found in answer.json()["items"] if found["name"] == name)
 
 

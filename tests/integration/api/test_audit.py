@@ -58,8 +58,11 @@ def test_a_word_of_an_action_is_all_that_has_it(site: Site) -> None:
     live = site.get("admin", "/v1/policy").json()
     body = {**{name: live[name] for name in ("version", "pools")}, "programme": {"zone": "Asia/Seoul"}}
     assert site.send("admin", "PUT", "/v1/policy?reason=Seoul", json=body).status_code == 200
-    assert site.send("admin", "PATCH", "/v1/pools/h100/policy", json={"slack_ppm": 20_000}).status_code == 200
-    assert [one["action"] for one in audit(site, action="policy")] == ["pool.policy", "policy.apply"]
+    assert (
+        site.send("admin", "PATCH", "/v1/pools/h100/policy?reason=June", json={"slack_ppm": 20_000}).status_code == 200
+    )
+    said = [(one["action"], one["reason"]) for one in audit(site, action="policy")]
+    assert said == [("pool.policy", "June"), ("policy.apply", "Seoul")]
     assert {one["action"] for one in audit(site, action="pool")} == {"pool.add", "pool.policy"}
     assert {one["action"] for one in audit(site, action="set")} == {"quota.set"}
 

@@ -166,10 +166,12 @@ def test_the_edges_of_time_are_answered(standing: Site) -> None:
     ("method", "path", "body", "want"),
     [
         pytest.param("POST", "/v1/companies", {"name": "acme"}, (409, "already_exists"), id="a company again"),
-        pytest.param("POST", "/v1/pools", {"name": "h100", "product": "x"}, (409, "already_exists"), id="a pool again"),
+        pytest.param(
+            "POST", "/v1/pools?reason=new", {"name": "h100", "product": "x"}, (409, "already_exists"), id="a pool again"
+        ),
         pytest.param(
             "POST",
-            "/v1/pools",
+            "/v1/pools?reason=new",
             {"name": "p", "product": "NVIDIA H100 80GB HBM3"},
             (409, "already_exists"),
             id="a product again",
@@ -218,7 +220,7 @@ def _quoted(text: str) -> str:
     ("path", "body"),
     [
         pytest.param("/v1/companies", {"name": "initech"}, id="a company"),
-        pytest.param("/v1/pools", {"name": "h200", "product": "NVIDIA H200"}, id="a pool"),
+        pytest.param("/v1/pools?reason=new", {"name": "h200", "product": "NVIDIA H200"}, id="a pool"),
         pytest.param("/v1/nodes", {"name": "n3"}, id="a node"),
     ],
 )

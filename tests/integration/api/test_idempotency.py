@@ -111,7 +111,7 @@ def test_duplicates_that_come_at_once_are_done_once(site: Site) -> None:
 def test_what_failed_is_not_kept_and_may_be_tried_again_under_its_key(site: Site) -> None:
     assert code(site.ask("acme", key="k1", pool="h200")) == (404, "unknown_pool")
     pool = {"name": "h200", "product": "NVIDIA H200"}
-    assert site.post("admin", "/v1/pools", json=pool).status_code == 201
+    assert site.post("admin", "/v1/pools?reason=new", json=pool).status_code == 201
     assert code(site.ask("acme", key="k1", pool="h200")) == (409, "never_fits")
 
 
@@ -133,7 +133,7 @@ def test_every_writing_operation_is_done_once_under_its_key(site: Site) -> None:
         ("PUT", "/v1/companies/acme/quotas/h100", {"gpus": 5}),
         ("POST", "/v1/tokens", {"role": "admin"}),
         ("DELETE", f"/v1/tokens/{issued}", None),
-        ("POST", "/v1/pools", {"name": "h200", "product": "NVIDIA H200"}),
+        ("POST", "/v1/pools?reason=new", {"name": "h200", "product": "NVIDIA H200"}),
         ("POST", "/v1/nodes", {"name": "n3"}),
         ("POST", "/v1/nodes?renew=true", {"name": "n3"}),
         ("POST", f"/v1/leases/{lease}/cancel", None),

@@ -13,7 +13,7 @@ from scheduler.kube.keys import Keys
 from scheduler.store import pools
 from scheduler.store.db import Database
 from tests.integration.api.conftest import Site, code, opened
-from tests.integration.scheduler.conftest import ADMIN, T0
+from tests.integration.scheduler.conftest import ADMIN, T0, World
 from tests.kube_server import TOKEN, KubeServer, kube_server
 
 
@@ -27,7 +27,7 @@ def there(tmp_path: Path) -> Iterator[KubeServer]:
 def site(database: Database, there: KubeServer) -> Iterator[Site]:
     """Its pool is enforced by `main`."""
     keys = Keys((ClusterAddress(name="main", kubeconfig=str(there.kubeconfig)),), {"edge": "https://edge.example:6443"})
-    with opened(database, keys=keys) as found:
+    with opened(World(database).found(), keys=keys) as found:
         enforce(found, "main")
         yield found
 

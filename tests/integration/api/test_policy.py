@@ -46,6 +46,25 @@ def test_without_a_reason_nothing_is_put(site: Site) -> None:
     assert site.get("admin", "/v1/policy").json()["version"] == 2
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "sent"),
+    [
+        pytest.param("POST", "/v1/pools", {"name": "a100", "product": "NVIDIA A100"}, id="a new pool"),
+        pytest.param("PATCH", "/v1/pools/h100/policy", {"slack_ppm": 7}, id="a changed one"),
+    ],
+)
+def test_how_one_pool_promises_is_said_with_a_reason_too(
+    site: Site, method: str, path: str, sent: dict[str, Any]
+) -> None:
+    for none in ({}, {"reason": ""}, {"reason": "   "}):
+        refused = site.send("admin", method, path, json=sent, params=none)
+        assert (code(refused), "reason: say why" in refused.json()["detail"]) == ((422, "invalid_request"), True)
+    assert site.get("admin", "/v1/policy").json()["version"] == 2
+    assert site.send("admin", method, path, json=sent, params=WHY).is_success
+    [newest, *_] = site.get("admin", "/v1/policy/history").json()["items"]
+    assert (newest["version"], newest["reason"]) == (3, "a test")
+
+
 def test_the_same_request_under_its_key_is_answered_as_it_was(site: Site) -> None:
     sent = {"json": body(site, slack_ppm=7), "params": WHY, "headers": {"Idempotency-Key": "k"}}
     first, again = (site.send("admin", "PUT", "/v1/policy", **sent) for _ in range(2))

@@ -21,6 +21,9 @@ def iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat()
 
 
+WHY = {"reason": "less"}
+
+
 def put(site: Site, body: Mapping[str, Any], **params: Any) -> httpx.Response:
     return site.send("admin", "PUT", ACME, json=body, params=params)
 
@@ -203,9 +206,9 @@ def test_promises_stay_beyond_a_lowered_quota_and_are_named_with_the_limit(site:
 
 def test_with_its_own_quota_what_is_beyond_the_default_is_taken_back(site: Site) -> None:
     lease = promised(site, 8)
-    refused = site.send("admin", "DELETE", ACME, params={"revoke": "lea_0"})
+    refused = site.send("admin", "DELETE", ACME, params={"revoke": "lea_0", **WHY})
     assert code(refused) == (409, "not_beyond_quota")
-    gone = site.send("admin", "DELETE", ACME, params={"revoke": lease}).json()
+    gone = site.send("admin", "DELETE", ACME, params={"revoke": lease, **WHY}).json()
     assert (gone["gpus"], gone["revoked"], gone["beyond"]) == (0, [lease], [])
 
 
@@ -241,12 +244,28 @@ def test_what_is_revoked_is_cancelled_with_that_cause_refunded_told_and_in_the_a
     assert site.ask("globex", 8, start=iso(T0 + 3600)).status_code == 201, "its GPUs are free again"
 
 
+@pytest.mark.parametrize("reason", [None, "", "   "], ids=["none", "empty", "blanks"])
+def test_without_a_reason_no_promise_is_taken_back_and_nothing_is_changed(site: Site, reason: str | None) -> None:
+    lease = promised(site, 8)
+    before = kept(site)
+    said = {} if reason is None else {"reason": reason}
+    for answer in (
+        put(site, {"gpus": 0}, revoke=lease, **said),
+        patch(site, {"gpus": 0}, revoke=lease, **said),
+        site.send("admin", "DELETE", ACME, params={"revoke": lease, **said}),
+        imported(site, {"company": "acme", "pool": "h100", "gpus": 0}, revoke=lease, **said),
+    ):
+        assert code(answer) == (422, "invalid_request")
+        assert [one["field"] for one in answer.json()["errors"]] == ["reason"]
+    assert kept(site) == before
+
+
 def test_of_all_that_is_named_everything_is_beyond_the_quota_or_nothing_is_changed(site: Site) -> None:
     first, second = promised(site, 8), promised(site, 8)
     theirs = promised(site, 4, "globex", after_s=7200)
     before = kept(site)
     for wrong in (first, theirs, "lea_0000000000000000none"):
-        answer = patch(site, {"gpus": 8}, revoke=[second, wrong])
+        answer = patch(site, {"gpus": 8}, revoke=[second, wrong], **WHY)
         assert code(answer) == (409, "not_beyond_quota")
         assert answer.json()["numbers"] == {"not_beyond": wrong, "beyond": second}
     assert kept(site) == before
@@ -254,8 +273,8 @@ def test_of_all_that_is_named_everything_is_beyond_the_quota_or_nothing_is_chang
 
 def test_a_thousand_promises_may_be_named_at_once_and_no_more(standing: Site) -> None:
     ids = [f"lea_{number:020}" for number in range(1001)]
-    assert code(patch(standing, {"gpus": 8}, revoke=ids[:1000])) == (409, "not_beyond_quota")
-    answer = patch(standing, {"gpus": 8}, revoke=ids)
+    assert code(patch(standing, {"gpus": 8}, revoke=ids[:1000], **WHY)) == (409, "not_beyond_quota")
+    answer = patch(standing, {"gpus": 8}, revoke=ids, **WHY)
     assert code(answer) == (422, "invalid_request")
     assert "revoke" in answer.text
 
@@ -265,7 +284,7 @@ def test_a_lease_that_runs_is_never_revoked(site: Site) -> None:
     site.world.turn(T0)
     found = patch(site, {"gpus": 0})
     assert found.json()["beyond"] == []
-    assert code(patch(site, {"gpus": 0}, revoke=lease)) == (409, "not_beyond_quota")
+    assert code(patch(site, {"gpus": 0}, revoke=lease, **WHY)) == (409, "not_beyond_quota")
     assert site.get("acme", f"/v1/leases/{lease}").json()["state"] == "active"
 
 
@@ -286,7 +305,7 @@ def test_a_change_of_a_default_names_the_promises_of_everybody_who_follows_it(si
     for who in ("acme", "globex"):
         site.send("admin", "DELETE", f"/v1/companies/{who}/quotas/h100")
     leases = [promised(site, 8, who) for who in ("acme", "globex")]
-    [change] = imported(site, {"pool": "h100", "gpus": 4}, revoke=leases).json()["changes"]
+    [change] = imported(site, {"pool": "h100", "gpus": 4}, revoke=leases, **WHY).json()["changes"]
     assert sorted(one["lease"] for one in change["beyond"]) == sorted(leases)
     states = {site.get("admin", f"/v1/leases/{lease}").json()["state"] for lease in leases}
     assert states == {"cancelled"}
@@ -321,6 +340,34 @@ def test_of_an_import_with_one_wrong_quota_nothing_is_set_and_each_that_is_wrong
     ]
     assert "Nothing was changed" in answer.json()["detail"]
     assert kept(site) == before
+
+
+def test_of_an_import_everything_that_is_wrong_with_a_quota_is_named_at_once(site: Site) -> None:
+    before = kept(site)
+    over = {"gpu_seconds": 1, "period": "term", "begins_at": iso(T0 - 9), "ends_at": iso(T0)}
+    answer = imported(
+        site,
+        {"company": "hooli", "pool": "h200", "gpus": 0, "budget": over, "ahead_gpu_seconds": 9},
+        {"company": "acme", "pool": "h100", "gpus": 8},
+        {"company": "globex", "pool": "h100", "gpus": 0, "ahead_gpu_seconds": 9},
+    )
+    assert code(answer) == (422, "invalid_request")
+    assert [(one["field"], one["message"].partition(" ")[0]) for one in answer.json()["errors"]] == [
+        ("quotas.0.company", "there"),
+        ("quotas.0.pool", "there"),
+        ("quotas.0.budget", "the"),
+        ("quotas.0.budget", "nothing"),
+        ("quotas.0.ahead_gpu_seconds", "nothing"),
+        ("quotas.2.ahead_gpu_seconds", "nothing"),
+    ]
+    assert kept(site) == before
+
+
+def test_a_term_that_is_over_and_a_limit_that_has_no_use_are_named_together(standing: Site) -> None:
+    over = {"gpu_seconds": 1, "period": "term", "begins_at": iso(T0 - 9), "ends_at": iso(T0)}
+    answer = patch(standing, {"gpus": 4, "budget": over, "furthest_s": 0, "ahead_gpu_seconds": 9})
+    assert code(answer) == (422, "invalid_request")
+    assert [one["field"] for one in answer.json()["errors"]] == ["budget", "ahead_gpu_seconds"]
 
 
 @pytest.mark.parametrize("of_default", [False, True], ids=["a company's", "a default"])
@@ -426,7 +473,7 @@ def test_who_follows_a_closed_default_is_not_asked_about_it(site: Site) -> None:
 
 def test_the_same_request_under_its_key_is_done_once(site: Site) -> None:
     lease = promised(site, 8)
-    sent = {"json": {"gpus": 4}, "params": {"revoke": lease}, "headers": {"Idempotency-Key": "monday"}}
+    sent = {"json": {"gpus": 4}, "params": {"revoke": lease, **WHY}, "headers": {"Idempotency-Key": "monday"}}
     first, again = (site.send("admin", "PATCH", ACME, **sent) for _ in range(2))
     assert (first.status_code, first.json()["revoked"]) == (200, [lease])
     assert again.json() == first.json()
@@ -465,7 +512,7 @@ def test_two_admins_at_once_each_change_what_they_name(site: Site) -> None:
 def test_page_by_page_each_quota_is_there_once(site: Site) -> None:
     for name in ("a", "b-c", "zz"):
         site.post("admin", "/v1/companies", json={"name": name})
-        site.post("admin", "/v1/pools", json={"name": f"p.{name}", "product": f"P {name}"})
+        site.post("admin", "/v1/pools", json={"name": f"p.{name}", "product": f"P {name}"}, params=WHY)
     wanted = [{"company": None, "pool": pool, "gpus": 1} for pool in ("p.zz", "h100", "p.a")]
     wanted += [{"company": name, "pool": pool, "gpus": 2} for name in ("zz", "a", "b-c") for pool in ("p.a", "h100")]
     imported(site, *wanted)

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from dure.cli import app, exits
+from dure.cli import exits
 from dure.cli.terminal import Outside
+from tests import commandline
 from tests.integration.api.conftest import Site
 from tests.integration.scheduler.conftest import T0
 from tests.receiver import receiver
@@ -32,9 +33,7 @@ def dure(site: Site, tmp_path: Path) -> Dure:
             "DURE_TOKEN": site.secrets.get(who, who),
             "TZ": "UTC",
         }
-        result = CliRunner().invoke(app, list(words), obj=Outside(environ=environ, now=now, sleep=lambda _: None))
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
+        result = commandline.run(words, Outside(environ=environ, now=now, sleep=lambda _: None))
         assert result.exit_code == code, result.output
         return result
 
@@ -44,7 +43,7 @@ def dure(site: Site, tmp_path: Path) -> Dure:
 def test_a_programme_is_set_up(dure: Dure, tmp_path: Path) -> None:
     dure("admin", "company", "add", "initech", "--title", "Initech")
     assert "Initech" in dure("admin", "company", "list").stdout
-    dure("admin", "pool", "add", "a100", "--product", "NVIDIA A100", "--gap", "1m")
+    dure("admin", "pool", "add", "a100", "--product", "NVIDIA A100", "--gap", "1m", "--why", "new")
     assert "a100" in dure("admin", "pool", "list").stdout
     assert "1m after each lease" in dure("admin", "pool", "show", "a100").stdout
     assert "4 GPUs at once" in dure("admin", "quota", "set", "initech", "a100", "--gpus", "4").stdout
@@ -109,7 +108,7 @@ def test_promises_beyond_a_lowered_quota_are_named_and_revoked_when_that_is_said
     audited = dure("auditor", "audit", "--action", "lease.revoke").stdout
     assert second in audited
     assert "a smaller pool" in audited
-    assert "taken back" not in dure("admin", *lower, "--revoke").stdout
+    assert "taken back" not in dure("admin", *lower, "--revoke", "--why", "again").stdout
 
 
 def test_a_token_lives_and_dies(dure: Dure, tmp_path: Path) -> None:
@@ -187,7 +186,7 @@ def test_a_node_is_out_of_service_for_a_while_and_back(dure: Dure) -> None:
 
 def test_what_is_not_named_of_a_policy_or_a_label_stays(dure: Dure) -> None:
     def policy(*words: str) -> dict[str, object]:
-        return json.loads(dure("admin", "pool", "policy", "h100", *words, "--json").stdout)
+        return json.loads(dure("admin", "pool", "policy", "h100", *words, "--why", "for June", "--json").stdout)
 
     policy("--rule", "earliest-slot", "--slack", "7%", "--reserve", "2%:1h", "--seniority", "6h")
     found = policy("--slack", "3%")

@@ -19,7 +19,7 @@ BREAK_GLASS = "dure:break-glass"
 
 NO_WORKLOADS = ("scheduler", "api", "agent", "migration")
 
-TAKES_EFFECT_S = 20.0
+TAKES_EFFECT_S = 120.0
 
 
 def helm(*arguments: str, cluster: Cluster | None = None) -> str:
@@ -44,7 +44,8 @@ def install(cluster: Cluster, *values: str) -> None:
         off = [f"--set={name}.enabled=false" for name in NO_WORKLOADS]
         given = [f"--set={value}" for value in values]
         helm(
-            "install",
+            "upgrade",
+            "--install",
             "dure",
             str(CHART),
             f"--namespace={kube.SYSTEM_NAMESPACE}",

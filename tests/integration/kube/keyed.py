@@ -25,7 +25,7 @@ from tests.integration.api.conftest import Site, opened, token
 from tests.integration.kube import companies
 from tests.integration.kube.chart import account
 from tests.integration.kube.chart import token as kube_token
-from tests.integration.scheduler.conftest import ADMIN, T0
+from tests.integration.scheduler.conftest import ADMIN, T0, World
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ def keyed(db: Database, cluster: Cluster, company: str, home: Path) -> Iterator[
     """The namespace goes again, in its own time."""
     api = cluster.kubeconfig_for_token(kube_token(cluster.api, kube.SYSTEM_NAMESPACE, kube.API_ACCOUNT))
     keys = Keys([ClusterAddress(name="main", kubeconfig=str(api))])
-    with opened(db, keys=keys) as site, account(cluster, kube.RECONCILER_ACCOUNT) as reconciler:
+    with opened(World(db).found(), keys=keys) as site, account(cluster, kube.RECONCILER_ACCOUNT) as reconciler:
         with db.begin() as session:
             joining.add(session, wire.CompanyCreate(name=company), actor=ADMIN, now=T0)
             quotas.put(session, company, "h100", wire.QuotaSet(gpus=16), actor=ADMIN, now=T0)

@@ -1,6 +1,7 @@
 """A small world on a real database: companies, a pool, nodes that report, and time that the test sets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -18,6 +19,8 @@ from scheduler.store.books import Books, fresh
 from scheduler.store.db import Database
 from scheduler.store.tables import Account
 from scheduler.turns import attendance, budgets, idling, queue, renewals, starts, stops
+from tests import databases
+from tests.servers import Server
 
 T0 = 1_800_000_000
 DAY = datetime(2027, 1, 15, tzinfo=UTC)
@@ -240,11 +243,28 @@ class World:
             return {state.value: count for state, count in pools.get(session, "h100").gpus.items() if count}
 
 
-@pytest.fixture
-def world(database: Database) -> World:
-    return World(database).found()
+def founded(url: str) -> None:
+    """Fills the database at an address as `World.found` does."""
+    with databases.opened(url) as db:
+        World(db).found()
+
+
+@contextmanager
+def world_on(server: Server) -> Iterator[World]:
+    """A world that was founded, on a database of its own."""
+    with server.database(founded) as url, databases.opened(url) as db:
+        yield World(db, seq=2)
 
 
 @pytest.fixture
-def any_world(any_database: Database) -> World:
-    return World(any_database).found()
+def world(embedded: Server) -> Iterator[World]:
+    """Pool `h100` of two nodes with 8 GPUs each; companies `acme` and `globex` with a quota of 16."""
+    with world_on(embedded) as found:
+        yield found
+
+
+@pytest.fixture(params=["embedded", "postgres15"])
+def any_world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """The same; the test runs once on each PostgreSQL."""
+    with world_on(request.getfixturevalue(request.param)) as found:
+        yield found

@@ -11,7 +11,9 @@ from sqlalchemy import text
 from dure import wire
 from dure.errors import DureError
 from scheduler.store import accounts, sums, usage
-from tests.integration.scheduler.conftest import ADMIN, T0, World
+from tests.effort import examples
+from tests.integration.scheduler.conftest import ADMIN, T0, World, world_on
+from tests.servers import Server
 
 STEPS = st.lists(
     st.tuples(
@@ -120,18 +122,14 @@ def _play(world: World, steps: list[tuple[str, int, int]]) -> float:
 
 
 @pytest.mark.timeout(300)
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(12), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(steps=STEPS)
-def test_usage_equals_the_ledger_over_any_history(embedded: object, steps: list[tuple[str, int, int]]) -> None:
-    from scheduler.store.db import Database
-
-    with embedded.database() as url:  # type: ignore[attr-defined]
-        world = World(Database(url)).found()
+def test_usage_equals_the_ledger_over_any_history(embedded: Server, steps: list[tuple[str, int, int]]) -> None:
+    with world_on(embedded) as world:
         now = _play(world, steps)
         found = _ledger(world)
         leased, lost = _usage(world, now)
         balances = _adds_up(world)
-        world.db.close()
     commits = sum(total for key, total in found.items() if key.startswith("commit"))
     settles = sum(total for key, total in found.items() if key.startswith("settle"))
     refunds = sum(total for key, total in found.items() if key.startswith("refund"))

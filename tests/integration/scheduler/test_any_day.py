@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.effort import examples
 from tests.integration.scheduler.day.failing import Failing
 from tests.servers import Server
 
@@ -21,5 +22,5 @@ class AnyDay(Failing):
 def test_any_day(embedded: Server) -> None:
     AnyDay.server = embedded
     run_state_machine_as_test(
-        AnyDay, settings=settings(max_examples=4, stateful_step_count=25, deadline=None, print_blob=True)
+        AnyDay, settings=settings(max_examples=examples(4), stateful_step_count=25, deadline=None, print_blob=True)
     )

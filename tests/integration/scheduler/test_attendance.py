@@ -162,7 +162,7 @@ def test_to_keep_one_that_is_not_about_to_be_given_back_takes_no_keep(strict: Wo
         keep(strict, lease, now=T0 + 501)
 
 
-def test_there_is_nothing_to_keep_where_nothing_is_given_back(world: World, database: Database) -> None:
+def test_there_is_nothing_to_keep_where_nothing_is_given_back(world: World) -> None:
     lease = begun(world)
     with pytest.raises(WrongState, match="its pool gives none back"):
         keep(world, lease, now=T0 + 1)

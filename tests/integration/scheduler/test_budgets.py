@@ -14,9 +14,10 @@ from scheduler import maintenance
 from scheduler.core.model import Instant
 from scheduler.store import accounts, defaults, history, joining, quotas, sums
 from scheduler.store.books import loaded
-from scheduler.store.db import Database
 from scheduler.store.tables import Pool
-from tests.integration.scheduler.conftest import ADMIN, T0, World
+from tests.effort import examples
+from tests.integration.scheduler.conftest import ADMIN, T0, World, world_on
+from tests.servers import Server
 
 DAY_S = 86_400
 MONDAY = T0 - T0 % DAY_S + 3 * DAY_S
@@ -272,18 +273,16 @@ STEPS = st.lists(
 
 
 @pytest.mark.timeout(500)
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(12), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(steps=STEPS)
 def test_over_any_history_of_budgets_the_ledger_adds_up_and_is_what_decisions_see(
-    embedded: Any, steps: list[tuple[str, Any, Any]]
+    embedded: Server, steps: list[tuple[str, Any, Any]]
 ) -> None:
-    with embedded.database() as url:
-        world = World(Database(url)).found()
+    with world_on(embedded) as world:
         now, asked = T0, list[wire.Lease]()
         for step in steps:
             now = _do(world, step, now, asked)
             _same_everywhere(world, now)
-        world.db.close()
 
 
 def _ask(world: World, gpus: int, duration_s: int, now: int) -> wire.Lease:

@@ -17,9 +17,10 @@ from dure.errors import DureError
 from scheduler import days
 from scheduler.core.charge import charge
 from scheduler.store import counting, leases, shares, summaries, usage
-from scheduler.store.db import Database
 from scheduler.store.summaries import Wanted
 from scheduler.store.tables import Lease
+from tests import databases
+from tests.effort import examples
 from tests.integration.scheduler.conftest import ADMIN, World
 from tests.integration.scheduler.test_policy_versions import put, wanted
 from tests.servers import Server
@@ -202,15 +203,14 @@ def _by_the_core(world: World) -> dict[tuple[str, date], int]:
 
 
 @pytest.mark.timeout(400)
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(8), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(steps=STEPS)
 def test_every_cut_of_every_history_adds_up(embedded: Server, steps: list[tuple[str, int, int]]) -> None:
-    with embedded.database() as url:
-        world = in_zone(World(Database(url)).found(at=EVENING))
+    with embedded.database() as url, databases.opened(url) as db:
+        world = in_zone(World(db).found(at=EVENING))
         now = _play(world, steps)
         before = _adds_up(world, now)
         assert {key: row[0] for key, row in before.items() if row[0]} == _by_the_core(world)
         over = len({lease for lease, _ in before})
         assert count(world, now=now + 31 * 86_400) >= over
         assert _adds_up(world, now) == before, "what is written is what was worked out"
-        world.db.close()

@@ -18,6 +18,7 @@ from scheduler.store import accounts, budgets, ledger, statements, sums
 from scheduler.store.budgets import Where
 from scheduler.store.ledger import Entry
 from scheduler.store.statements import Wanted
+from tests.effort import examples
 from tests.integration.scheduler.conftest import ADMIN, T0, World, company
 
 WEEK_S = 7 * 86_400
@@ -66,7 +67,7 @@ ANY_ENTRY = st.tuples(st.sampled_from(KINDS), st.integers(1, 400), st.sampled_fr
 
 
 @pytest.mark.timeout(300)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(history=st.lists(st.lists(ANY_ENTRY, min_size=1, max_size=4), max_size=8))
 def test_what_would_be_below_zero_is_refused_whole_and_all_else_adds_up(
     world: World, history: list[list[tuple[Kind, int, Period | None]]]

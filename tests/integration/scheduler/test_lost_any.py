@@ -18,10 +18,11 @@ from scheduler.core import model
 from scheduler.core.charge import Charge, charge, within
 from scheduler.core.model import Instant
 from scheduler.store import fleet, leases, lost_gpus, reports, summaries, sums, uses
-from scheduler.store.db import Database
 from scheduler.store.summaries import Wanted
 from scheduler.store.tables import Allocation, AllocationLoss, Lease
 from scheduler.store.times import to_wire
+from tests import databases
+from tests.effort import examples
 from tests.integration.scheduler.conftest import ADMIN, PRODUCT, T0, World
 from tests.integration.scheduler.test_policy_versions import put, wanted
 from tests.servers import Server
@@ -288,40 +289,37 @@ class Play:
 
 
 def play(server: Server, steps: Iterable[tuple[str, int, float]], *, back: bool = False) -> None:
-    with server.database() as url:
-        world = World(Database(url)).found(gpus=4, at=BEGIN)
+    with server.database() as url, databases.opened(url) as db:
+        world = World(db).found(gpus=4, at=BEGIN)
         put(world, wanted(world, zone="America/Los_Angeles"), now=BEGIN, why="it is there")
         nodes = {name: Node(name, [f"GPU-{name}-{index}" for index in range(4)]) for name in ("n1", "n2")}
         playing = Play(world, nodes, now=BEGIN + 1, seq=10)
         for node in nodes.values():
             playing.report(node)
         playing.ask("total", 7)
-        try:
-            for what, which, seconds in steps:
-                playing.step(what, which)
+        for what, which, seconds in steps:
+            playing.step(what, which)
+            playing.look(fair=not back)
+            playing.now = round(playing.now + (-seconds if back and which % 5 == 0 else seconds), 1)
+            if which % 4 == 0:
+                world.turn(playing.now)
                 playing.look(fair=not back)
-                playing.now = round(playing.now + (-seconds if back and which % 5 == 0 else seconds), 1)
-                if which % 4 == 0:
-                    world.turn(playing.now)
-                    playing.look(fair=not back)
-            for _ in range(3):
-                playing.now += 200
-                for _ in range(2):
-                    world.turn(playing.now)
-                    playing.look(fair=not back)
-        finally:
-            world.db.close()
+        for _ in range(3):
+            playing.now += 200
+            for _ in range(2):
+                world.turn(playing.now)
+                playing.look(fair=not back)
 
 
 @pytest.mark.timeout(600)
-@settings(SETTINGS, max_examples=5)
+@settings(SETTINGS, max_examples=examples(5))
 @given(steps=STEPS)
 def test_each_second_without_gpus_is_refunded_once(embedded: Server, steps: list[tuple[str, int, float]]) -> None:
     play(embedded, steps)
 
 
 @pytest.mark.timeout(600)
-@settings(SETTINGS, max_examples=2)
+@settings(SETTINGS, max_examples=examples(2))
 @given(steps=STEPS)
 def test_clocks_that_are_put_back_refuse_no_report(embedded: Server, steps: list[tuple[str, int, float]]) -> None:
     play(embedded, steps, back=True)

@@ -99,7 +99,7 @@ def test_the_probes_say_what_is_wrong_and_that_it_is_over(
     port = next(
         record.__dict__["port"] for record in caplog.records if record.__dict__.get("action") == "agent.started"
     )
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as probe:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", verify=False) as probe:
         metrics, health = probe.get("/metrics"), probe.get("/healthz")
         ready = probe.get("/readyz")
         allocator.replies = [Reply(404, b"") for _ in range(50)]

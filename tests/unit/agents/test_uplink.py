@@ -119,7 +119,7 @@ def test_retry_after_is_passed_on(uplink: Uplink, allocator: Allocator) -> None:
 
 
 def test_nobody_there_is_unreachable(token: Path, clock: Hand) -> None:
-    with httpx.Client(base_url="http://127.0.0.1:9") as nowhere:
+    with httpx.Client(base_url="http://127.0.0.1:9", verify=False) as nowhere:
         uplink = Uplink(nowhere, node="node-1", credential=Credential(token), monotonic=clock.monotonic, now=clock.wall)
         sent = uplink.send(_report())
 

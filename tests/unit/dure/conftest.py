@@ -5,10 +5,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from dure.cli import app
 from dure.cli.terminal import Outside
+from tests import commandline
 from tests.unit.dure.answers import NOW, SERVER, TOKEN, Api
 from tests.unit.dure.fake_kubectl import Kubectl, installed
 
@@ -43,10 +43,6 @@ def run(api: Api, environ: dict[str, str]) -> Run:
         return NOW + timedelta(seconds=sum(api.slept))
 
     def dure(*words: str) -> Result:
-        outside = Outside(environ=environ, now=now, sleep=api.slept.append, transport=api)
-        result = CliRunner().invoke(app, list(words), obj=outside)
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
+        return commandline.run(words, Outside(environ=environ, now=now, sleep=api.slept.append, transport=api))
 
     return dure

@@ -4,7 +4,13 @@ import re
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[3]
-SOURCES = ("scheduler/metrics.py", "scheduler/webhooks/metrics.py", "api/metrics.py", "agents/exporter.py")
+SOURCES = (
+    "scheduler/metrics.py",
+    "scheduler/webhooks/metrics.py",
+    "scheduler/kube/metrics.py",
+    "api/metrics.py",
+    "agents/exporter.py",
+)
 
 
 def _made() -> set[str]:

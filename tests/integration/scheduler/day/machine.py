@@ -1,7 +1,7 @@
 """What a day is made of: two replicas that take turns, agents that report, time that passes, crashes; and who watches."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ from scheduler.core.model import State
 from scheduler.service import Service
 from scheduler.store import policies as versions
 from scheduler.store.books import Books
-from scheduler.store.db import Database
+from tests import databases
 from tests.integration.scheduler.conftest import ADMIN, T0, World
 from tests.integration.scheduler.day.capacity import Capacity
 from tests.integration.scheduler.day.limits import Budgets, Quotas, WalkIns
@@ -64,8 +64,9 @@ class Day(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self._database = self.server.database()
-        self.world = World(Database(self._database.__enter__()))
+        self._open = ExitStack()
+        url = self._open.enter_context(self.server.database())
+        self.world = World(self._open.enter_context(databases.opened(url)))
         self.world.found(
             walk_in_ppm=500_000, walk_in_within_s=60, extension_closes_s=10, loss_grace_s=30, spot_least_s=60
         )
@@ -84,8 +85,7 @@ class Day(RuleBasedStateMachine):
         self.watches = (self.states, Promises(), Notices(), Quotas(), Budgets(), WalkIns(), Capacity())
 
     def teardown(self) -> None:
-        self.world.db.close()
-        self._database.__exit__(None, None, None)
+        self._open.close()
 
     @invariant()
     def all_holds(self) -> None:

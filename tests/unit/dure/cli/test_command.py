@@ -25,7 +25,7 @@ COMMANDS = [
     ("token issue --company acme", "POST", "/v1/tokens", answers.an_issued_token()),
     ("token list", "GET", "/v1/tokens", page(answers.a_token())),
     ("token revoke tok_1", "DELETE", "/v1/tokens/tok_1", answers.a_token()),
-    ("pool add p --product P", "POST", "/v1/pools", answers.a_pool()),
+    ("pool add p --product P --why new", "POST", "/v1/pools", answers.a_pool()),
     ("pool list", "GET", "/v1/pools", page(answers.a_pool())),
     ("pool show p", "GET", "/v1/pools/p", answers.a_pool()),
     ("node enroll n", "POST", "/v1/nodes", answers.an_issued_token()),

@@ -39,7 +39,9 @@ from tests.unit.dure.conftest import Run
 )
 def test_a_pool_is_added(api: Api, run: Run, words: list[str], want: dict[str, Any]) -> None:
     api.on("POST", "/v1/pools", a_pool())
-    assert run("pool", "add", "h100-80gb", "--product", "NVIDIA H100 80GB HBM3", *words).exit_code == 0
+    named = ("h100-80gb", "--product", "NVIDIA H100 80GB HBM3")
+    assert run("pool", "add", *named, *words, "--why", "they came").exit_code == 0
+    assert dict(api.seen[0].url.params) == {"reason": "they came"}
     policy = {"rule": "late-slots", "slack_ppm": 50_000, "reserve_ppm": 0, "reserve_over_s": 0, "renews_before_s": 1800}
     policy |= {"loss_grace_s": 300, "keeps": 2, "idle_below_ppm": 50_000, "inference_idle_below_ppm": 10_000}
     policy |= {"walk_in_ppm": 0, "walk_in_within_s": 3600}
@@ -72,6 +74,18 @@ def test_enforcing_nothing_in_particular_is_bad_usage(run: Run) -> None:
     result = run("pool", "enforce", "h100-80gb")
     assert result.exit_code == 2
     assert "--cluster: name the cluster" in result.stderr
+
+
+@pytest.mark.parametrize("why", [(), ("--why", "  ")], ids=["nothing", "blanks"])
+@pytest.mark.parametrize(
+    "words", [("add", "p", "--product", "P"), ("policy", "p", "--slack", "3%")], ids=["a new pool", "a changed policy"]
+)
+def test_how_a_pool_promises_is_said_with_a_reason(
+    api: Api, run: Run, words: tuple[str, ...], why: tuple[str, ...]
+) -> None:
+    result = run("pool", *words, *why)
+    assert (result.exit_code, api.seen) == (2, [])
+    assert result.stderr.startswith("error: --why: say why: it stays in the policy's history; for example --why ")
 
 
 @pytest.mark.parametrize(("option", "value"), [("--gap", "5"), ("--grace", "long")])
@@ -124,7 +138,8 @@ def test_what_is_named_of_a_policy_is_sent_and_nothing_else(
     api: Api, run: Run, words: list[str], want: dict[str, Any]
 ) -> None:
     api.on("PATCH", "/v1/pools/h100-80gb/policy", a_pool())
-    assert run("pool", "policy", "h100-80gb", *words).exit_code == 0
+    assert run("pool", "policy", "h100-80gb", *words, "--why", "for June").exit_code == 0
+    assert [dict(request.url.params) for request in api.seen] == [{"reason": "for June"}]
     assert [json.loads(request.content) for request in api.seen] == [want]
 
 

@@ -17,6 +17,7 @@ ALL = "/v1/quotas"
 SET = ("quota", "set", "acme", "h100-80gb")
 DEFAULT = ("quota", "default", "h100-80gb")
 TERM = ("--budget", "9000h/term", "--begins", "2027-03-01", "--ends", "2027-07-01")
+WHY = ("--why", "less")
 FIRST, SECOND = "lea_06eqz8n1hg7k2m9v4r31", "lea_06eqz8n1hg7k2m9v4r32"
 
 
@@ -181,8 +182,11 @@ def test_a_dry_run_changes_nothing_and_names_whom_it_touches(api: Api, run: Run)
 def test_what_is_revoked_is_exactly_what_was_beyond_it_when_that_was_asked(api: Api, run: Run) -> None:
     beyond = [a_beyond(FIRST), a_beyond(SECOND, "budget")]
     api.on("PATCH", MINE, a_quota(beyond=beyond), a_quota(revoked=[FIRST, SECOND]))
-    shown = run(*SET, "--gpus", "8", "--revoke").stdout
-    assert [one.url.query.decode() for one in api.seen] == ["dry_run=true", f"revoke={FIRST}&revoke={SECOND}"]
+    shown = run(*SET, "--gpus", "8", "--revoke", *WHY).stdout
+    assert [one.url.query.decode() for one in api.seen] == [
+        "dry_run=true&reason=less",
+        f"revoke={FIRST}&revoke={SECOND}&reason=less",
+    ]
     assert f"taken back: {FIRST}, {SECOND}" in shown
 
 
@@ -194,7 +198,7 @@ def test_a_dry_run_of_revoking_revokes_nothing(api: Api, run: Run) -> None:
 
 def test_where_one_has_started_meanwhile_nothing_is_revoked_and_that_is_said(api: Api, run: Run) -> None:
     api.on("PATCH", MINE, a_quota(beyond=[a_beyond(FIRST)]), problem("not_beyond_quota", 409, f"{FIRST}: not beyond"))
-    done = run(*SET, "--gpus", "8", "--revoke")
+    done = run(*SET, "--gpus", "8", "--revoke", *WHY)
     assert (done.exit_code, done.stdout) == (exits.CONFLICT, "")
     assert done.stderr.startswith(f"error (not_beyond_quota): {FIRST}: not beyond")
 
@@ -208,8 +212,11 @@ def test_a_companys_own_is_taken_away(api: Api, run: Run) -> None:
 
 def test_with_a_companys_own_what_was_beyond_what_is_left_is_taken_back(api: Api, run: Run) -> None:
     api.on("DELETE", MINE, a_quota(beyond=[a_beyond(FIRST), a_beyond(SECOND)]), a_quota(revoked=[FIRST, SECOND]))
-    shown = run("quota", "remove", "acme", "h100-80gb", "--revoke").stdout
-    assert [one.url.query.decode() for one in api.seen] == ["dry_run=true", f"revoke={FIRST}&revoke={SECOND}"]
+    shown = run("quota", "remove", "acme", "h100-80gb", "--revoke", *WHY).stdout
+    assert [one.url.query.decode() for one in api.seen] == [
+        "dry_run=true&reason=less",
+        f"revoke={FIRST}&revoke={SECOND}&reason=less",
+    ]
     assert f"taken back: {FIRST}, {SECOND}" in shown
 
 
@@ -229,6 +236,20 @@ def test_a_dry_run_with_revoke_takes_nothing_back_and_says_what_would_be(
     shown = run(*line, "--revoke", "--dry-run").stdout
     assert [one.url.query.decode() for one in api.seen if one.method == method] == ["dry_run=true"]
     assert "which would be taken back:" in shown
+
+
+@pytest.mark.parametrize("why", [(), ("--why", "  ")], ids=["nothing", "blanks"])
+@pytest.mark.parametrize(
+    "line",
+    [(*SET, "--gpus", "8"), ("quota", "remove", "acme", "h100-80gb"), (*DEFAULT, "--gpus", "8"), ("quota", "import")],
+    ids=["set", "remove", "default", "import"],
+)
+def test_no_promise_is_taken_back_without_a_reason(
+    api: Api, run: Run, file: Path, line: tuple[str, ...], why: tuple[str, ...]
+) -> None:
+    done = run(*line, *([str(file)] if "import" in line else []), "--revoke", *why)
+    assert (done.exit_code, api.seen) == (2, [])
+    assert done.stderr.startswith("error: --why: say why: it stays in the audit log; for example --why ")
 
 
 def test_a_first_default_says_how_many_gpus(api: Api, run: Run) -> None:
@@ -257,9 +278,9 @@ def test_what_is_not_named_of_a_default_stays(api: Api, run: Run) -> None:
 def test_of_a_default_too_what_is_revoked_is_what_was_beyond_it(api: Api, run: Run) -> None:
     change = a_change(None, beyond=[a_beyond(FIRST), a_beyond(SECOND)])
     api.on("GET", ALL, page()).on("PUT", ALL, an_import(change), an_import(change, revoked=[FIRST, SECOND]))
-    shown = run(*DEFAULT, "--gpus", "8", "--revoke").stdout
+    shown = run(*DEFAULT, "--gpus", "8", "--revoke", *WHY).stdout
     queries = [one.url.query.decode() for one in api.seen if one.method == "PUT"]
-    assert queries == ["dry_run=true", f"revoke={FIRST}&revoke={SECOND}"]
+    assert queries == ["dry_run=true&reason=less", f"revoke={FIRST}&revoke={SECOND}&reason=less"]
     assert "promises beyond it" not in shown
 
 
@@ -325,8 +346,11 @@ def test_a_dry_run_of_an_import_says_what_would_be_different_and_whom_it_touches
 def test_what_an_import_revokes_is_what_was_beyond_it_when_that_was_asked(api: Api, run: Run, file: Path) -> None:
     found = a_change(beyond=[a_beyond(FIRST)]), a_change("globex", beyond=[a_beyond(SECOND)])
     api.on("PUT", ALL, an_import(*found), an_import(*found, revoked=[FIRST, SECOND]))
-    run("quota", "import", str(file), "--revoke")
-    assert [one.url.query.decode() for one in api.seen] == ["dry_run=true", f"revoke={FIRST}&revoke={SECOND}"]
+    run("quota", "import", str(file), "--revoke", *WHY)
+    assert [one.url.query.decode() for one in api.seen] == [
+        "dry_run=true&reason=less",
+        f"revoke={FIRST}&revoke={SECOND}&reason=less",
+    ]
 
 
 WARNING = wire.FieldError(field="budget", message="9000h/month is never reached")

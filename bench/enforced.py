@@ -1,0 +1,317 @@
+"""How late a real cluster hears of it: pods at the gate of leases that start, pods of leases that end, and what that costs.
+
+A real API server, scheduler and controllers with simulated nodes; the real scheduler process as the chart's own account;
+leases asked for and reported over HTTP. Whether a pod runs is seen by a watch of our own; when an end was asked for is
+what the API server wrote into its audit log as it received it.
+"""
+
+import json
+import math
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+
+from bench import fleet
+from bench.figures import percentile
+from bench.fleet import GPUS_PER_NODE, INTERVAL_S, POOL, Fleet
+from bench.load import Connection, threads
+from bench.reporting import reporting
+from bench.results import Result, Row
+from bench.stack import Stack, stack
+from dure import kube, wire
+from scheduler.clock import DatabaseClock
+from scheduler.store.db import Database
+from tests import servers
+from tests.cluster import binaries, kwok, nodes
+from tests.cluster.cluster import Cluster
+from tests.cluster.control_plane import ControlPlane
+from tests.integration.kube import chart
+
+SEED = 5
+CLIENTS = 4
+GRACE_S, MARGIN_S = 30, 5
+STUBBORN = 10
+"""Every so many-th pod takes all of its grace, so that it is ended twice."""
+SECONDS_A_LEASE = 0.06
+"""For asking and making its pod, before the first starts."""
+READY_S = 30
+RUNS_S = 60
+PATIENCE_S = 120
+IDLE_S = 60
+RECONCILER = f"system:serviceaccount:{kube.SYSTEM_NAMESPACE}:{kube.RECONCILER_ACCOUNT}"
+
+
+class TooLong(Exception):
+    """What was waited for did not come."""
+
+
+@dataclass(slots=True)
+class Ground:
+    """Everything that a run stands on."""
+
+    stack: Stack
+    cluster: Cluster
+    fleet: Fleet
+    clock: DatabaseClock
+    server: str
+    ran: dict[str, float] = field(default_factory=dict[str, float])
+    """When the pod of a lease was first seen running."""
+
+
+def measure(*, starts: int, ends: int, count: int, pods: int) -> list[Result]:
+    """So many leases that start within a minute, and so many that end within one, on `count` nodes; and idle beside `pods`."""
+    with _ground(count) as ground:
+        settings = {"nodes": count, "gpus_in_pool": ground.fleet.gpus}
+        begun = _started(ground, starts)
+        over, calls = _ended(ground, ends)
+        cost = _cost(ground, pods, calls, starts + ends)
+        machine = ground.stack.machine
+    return [
+        Result(measure="enforced-starts", settings={**settings, "leases": starts}, machine=machine, rows=[begun]),
+        Result(measure="enforced-ends", settings={**settings, "leases": ends}, machine=machine, rows=over),
+        Result(measure="enforced-cost", settings={**settings, "pods": pods}, machine=machine, rows=[cost]),
+    ]
+
+
+@contextmanager
+def _ground(count: int) -> Iterator[Ground]:
+    binaries.ensure((*binaries.CONTROL_PLANE, "helm"))
+    with ExitStack() as left:
+        ground = left.enter_context(stack())
+        folder = left.enter_context(servers.folder("cluster"))
+        cluster = left.enter_context(ControlPlane(folder, audit=True)).cluster
+        chart.install(cluster)
+        with closing(Database(ground.database_url, pool_size=1)) as db:
+            made = fleet.make(db, gpus=count * GPUS_PER_NODE, interval_s=INTERVAL_S)
+            clock = DatabaseClock(db)
+        nodes.add(cluster, [nodes.node(node.name, gpus=len(node.gpus), pool=POOL) for node in made.nodes])
+        with psycopg.connect(ground.database_url, autocommit=True) as connection:
+            connection.execute("UPDATE pool SET cluster = 'main', grace_s = %s", [GRACE_S])
+        server = left.enter_context(ground.process("api"))
+        left.enter_context(reporting(server, made.nodes))
+        found = Ground(stack=ground, cluster=cluster, fleet=made, clock=clock, server=server)
+        left.enter_context(_watching(found))
+        token = chart.token(cluster.api, kube.SYSTEM_NAMESPACE, kube.RECONCILER_ACCOUNT, seconds=86_400)
+        environ = {"DURE_SCHEDULER_CLUSTERS": f"main={cluster.kubeconfig_for_token(token)}"}
+        left.enter_context(ground.process("scheduler", environ))
+        _until(lambda: _furnished(found), "the companies' namespaces")
+        yield found
+
+
+def _started(ground: Ground, leases: int) -> Row:
+    """From a lease's start to its pod running."""
+    first = _first(ground, leases)
+    asked = _asked(ground, _asks(leases, first, length=(RUNS_S * 2, RUNS_S * 2 + 30)), stubborn=False)
+    _until(lambda: asked.keys() <= ground.ran.keys(), "all pods to run", first + 60 - ground.clock.now() + PATIENCE_S)
+    late = [ground.ran[lease] - start for lease, (start, _) in asked.items()]
+    return {"what": "start to running", **_figures(late), "early": sum(one < 0 for one in late)}
+
+
+def _ended(ground: Ground, leases: int) -> tuple[list[Row], int]:
+    """From each end action's own instant to its arrival, and how many calls all of it took."""
+    before = len(_calls(ground))
+    first = _first(ground, leases)
+    # All start early and end within a minute of each other.
+    chance = random.Random(SEED)
+    last = first + 90
+    ends = sorted(last + chance.randrange(60) for _ in range(leases))
+    asks = [_ask(first + k * 60 // leases, end - (first + k * 60 // leases)) for k, end in enumerate(ends)]
+    asked = _asked(ground, asks, stubborn=True)
+    with psycopg.connect(ground.stack.database_url, autocommit=True) as connection:
+        _until(lambda: _live(connection) == 0, "all leases to end", last + 60 - ground.clock.now() + PATIENCE_S)
+    calls = _calls(ground)[before:]
+    return _end_rows(calls, asked), len(calls)
+
+
+def _end_rows(calls: Sequence[Mapping[str, Any]], asked: Mapping[str, tuple[int, int]]) -> list[Row]:
+    told: dict[str, list[float]] = {}
+    for call in calls:
+        if call["verb"] == "delete" and call["objectRef"].get("resource") == "pods":
+            lease = "lea_" + call["objectRef"]["name"].removeprefix("lea-")
+            told.setdefault(lease, []).append(datetime.fromisoformat(call["requestReceivedTimestamp"]).timestamp())
+    first = [at[0] - (asked[lease][1] - GRACE_S) for lease, at in told.items() if lease in asked]
+    second = [at[1] - (asked[lease][1] - MARGIN_S) for lease, at in told.items() if lease in asked and len(at) > 1]
+    found = (("told, a grace before the end", first), ("hurried, a margin before it", second))
+    return [{"what": what, **_figures(late), "early": sum(one < 0 for one in late)} for what, late in found if late]
+
+
+def _cost(ground: Ground, pods: int, calls: int, leases: int) -> Row:
+    """What stands at the gate costs memory alone."""
+    company = next(iter(ground.fleet.companies))
+    first = _first(ground, 0) + 3600
+    lease = _asked(ground, [_ask(first, 3600, gpus=min(pods, ground.fleet.gpus))], stubborn=False, make=False)
+    made = [_pod(f"waits-{k}", next(iter(lease)), stubborn=False) for k in range(pods)]
+    _make(ground, [(kube.namespace(_company(ground, next(iter(lease)))), one) for one in made[:480]])
+    time.sleep(5)
+    before = len(_calls(ground))
+    process = _scheduler()
+    used = process.cpu_times()
+    time.sleep(IDLE_S)
+    idle, after = _calls(ground)[before:], process.cpu_times()
+    return {
+        "calls a lease": calls / leases if leases else 0.0,
+        "calls an idle minute": len(idle) * 60 / IDLE_S,
+        "of them watches": sum(call["verb"] in ("list", "watch") for call in idle),
+        "reconciler MiB": process.memory_info().rss / (1 << 20),
+        "cpu s an idle minute": after.user + after.system - used.user - used.system,
+        "pods": len(json.loads(ground.cluster.kubectl("get", "pods", "-A", "-o", "json"))["items"]),
+        "company": company,
+    }
+
+
+def _first(ground: Ground, leases: int) -> int:
+    return math.ceil(ground.clock.now()) + READY_S + math.ceil(leases * SECONDS_A_LEASE)
+
+
+def _ask(start: int, length: int, gpus: int = 1) -> wire.Ask:
+    at = datetime.fromtimestamp(start, UTC)
+    return wire.Ask(pool=POOL, shape=wire.Shape(gpus=gpus), duration_s=length, start=at)
+
+
+def _asks(leases: int, first: int, *, length: tuple[int, int]) -> list[wire.Ask]:
+    chance = random.Random(SEED)
+    return [
+        _ask(start, chance.randint(*length)) for start in sorted(first + chance.randrange(60) for _ in range(leases))
+    ]
+
+
+def _asked(
+    ground: Ground, asks: Sequence[wire.Ask], *, stubborn: bool, make: bool = True
+) -> dict[str, tuple[int, int]]:
+    """Asks for all, and makes a pod for each, which waits; start and end by lease."""
+    tokens = list(ground.fleet.companies.items())
+    found: dict[str, tuple[int, int]] = {}
+
+    def some(part: int) -> None:
+        company, token = tokens[part]
+        with closing(Connection(ground.server, token)) as connection:
+            mine: list[str] = []
+            for ask in asks[part::CLIENTS]:
+                answer = connection.post("/v1/leases", ask.model_dump_json(exclude_none=True).encode(), status=201)
+                lease = wire.Lease.model_validate_json(answer)
+                assert lease.starts_at is not None and lease.ends_at is not None  # noqa: PT018
+                found[lease.id] = (int(lease.starts_at.timestamp()), int(lease.ends_at.timestamp()))
+                mine.append(lease.id)
+        if make:
+            bodies = [
+                _pod(lease.replace("_", "-"), lease, stubborn=stubborn and k % STUBBORN == 0)
+                for k, lease in enumerate(mine)
+            ]
+            _make(ground, [(kube.namespace(company), body) for body in bodies])
+
+    with threads(CLIENTS) as (pool, _):
+        for share in [pool.submit(some, part) for part in range(min(CLIENTS, len(asks)))]:
+            share.result()
+    return found
+
+
+def _company(ground: Ground, lease: str) -> str:
+    with psycopg.connect(ground.stack.database_url) as connection:
+        row = connection.execute("SELECT company FROM lease WHERE id = %s", [lease]).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def _pod(name: str, lease: str, *, stubborn: bool) -> dict[str, Any]:
+    container = {"name": "main", "image": "none", "resources": {"limits": {kube.DEFAULT_RESOURCE: "1"}}}
+    annotations = {kwok.STUBBORN: "true"} if stubborn else {}
+    metadata = {"name": name, "labels": {kube.LEASE_LABEL: lease}, "annotations": annotations}
+    return {"metadata": metadata, "spec": {"terminationGracePeriodSeconds": GRACE_S, "containers": [container]}}
+
+
+def _make(ground: Ground, bodies: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """As the administrator; the quota counts what was just promised a moment later, so a refusal is tried again."""
+    with ground.cluster.http() as client:
+        for namespace, body in bodies:
+            until = time.monotonic() + PATIENCE_S
+            while (answer := client.post(f"/api/v1/namespaces/{namespace}/pods", json=body)).status_code == 403:
+                if time.monotonic() > until:
+                    raise TooLong(answer.text)
+                time.sleep(0.1)
+            answer.raise_for_status()
+
+
+@contextmanager
+def _watching(ground: Ground) -> Iterator[None]:
+    """Notes when pods are first seen running, until the `with` is left."""
+    over = threading.Event()
+
+    def watch() -> None:
+        version = ground.cluster.get("/api/v1/pods")["metadata"]["resourceVersion"]
+        with ground.cluster.http() as client:
+            while not over.is_set():
+                params = {
+                    "watch": "true",
+                    "resourceVersion": version,
+                    "timeoutSeconds": "30",
+                    "allowWatchBookmarks": "true",
+                }
+                with client.stream("GET", "/api/v1/pods", params=params, timeout=60) as answer:
+                    for line in answer.iter_lines():
+                        at = ground.clock.now()
+                        event = json.loads(line)
+                        if event["type"] == "ERROR":
+                            raise TooLong(str(event))
+                        version = event["object"]["metadata"]["resourceVersion"]
+                        lease = event["object"]["metadata"].get("labels", {}).get(kube.PLACEMENT_LABEL)
+                        if lease and event["object"].get("status", {}).get("phase") == "Running":
+                            ground.ran.setdefault(lease, at)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _calls(ground: Ground) -> list[dict[str, Any]]:
+    return [call for call in ground.cluster.audited() if call["user"]["username"] == RECONCILER]
+
+
+def _furnished(ground: Ground) -> bool:
+    found = ground.cluster.get("/apis/rbac.authorization.k8s.io/v1/rolebindings")["items"]
+    made = Counter(one["metadata"]["name"] for one in found)
+    return made[kube.COMPANY_KEY] >= len(ground.fleet.companies)
+
+
+def _live(connection: psycopg.Connection) -> int:
+    row = connection.execute("SELECT count(*) FROM lease WHERE state IN ('scheduled', 'active', 'ending')").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _scheduler() -> psutil.Process:
+    port = {"python", "-m", "scheduler"}
+    for found in psutil.Process().children(recursive=True):
+        if port <= {Path(word).name.rstrip("0123456789.") for word in found.cmdline()}:
+            return found
+    raise TooLong("the scheduler is not there")
+
+
+def _until(condition: Any, what: str, within_s: float = PATIENCE_S) -> None:
+    until = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > until:
+            raise TooLong(f"waited {within_s:.0f} s for {what}")
+        time.sleep(0.5)
+
+
+def _figures(late_s: Sequence[float]) -> Row:
+    late = [one * 1000 for one in late_s]
+    return {
+        "p50 ms": percentile(late, 50),
+        "p99 ms": percentile(late, 99),
+        "max ms": max(late),
+        "least ms": min(late),
+        "count": len(late),
+    }

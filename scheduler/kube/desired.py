@@ -1,0 +1,63 @@
+"""What a cluster should hold: companies, and their leases as they stand now. Frozen values, read by `scheduler.store.enforced`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseNow:
+    """A lease that is scheduled or holds GPUs. Instants are Unix seconds."""
+
+    id: str
+    company: str
+    name: str | None
+    resource: str
+    holds: bool
+    """Whether it holds its GPUs now; else it is scheduled."""
+    starts_at: int
+    stops_at: int
+    grace_s: int
+    """How long before `stops_at` its pods are told to end."""
+    closes_at: int | None
+    """From when on it is not extended any more; None where that is for ever open."""
+    placement: Mapping[str, int]
+    """GPUs by node."""
+    all_at_once: bool = False
+
+    @property
+    def gpus(self) -> int:
+        return sum(self.placement.values())
+
+    @property
+    def ending_at(self) -> int:
+        return self.stops_at - self.grace_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompanyNow:
+    """A company and its leases in one cluster. `closed_at` is when it was closed, if it is."""
+
+    name: str
+    closed_at: int | None = None
+    leases: tuple[LeaseNow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """All of one cluster, read in one snapshot. `resources` are what its pools' GPUs are called."""
+
+    companies: Mapping[str, CompanyNow] = field(default_factory=dict[str, CompanyNow])
+    resources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the operator sets for all."""
+
+    kill_margin_s: int = 5
+    """So long before a lease's end what still runs is ended without grace."""
+    warning_s: int = 900
+    """So long before a lease's end its pods are marked and an event says so."""
+    removal_grace_s: int = 7 * 86_400
+    """So long after a company was closed its namespace stays."""
+    taint_key: str = "nvidia.com/gpu"

@@ -1,0 +1,189 @@
+"""The end of pods, at the instants of DESIGN section 5.6: told a grace before their lease's end, without grace a margin
+before it, and gone at it. What no lease explains ends at once.
+
+A kubelet that nobody tells anything ends them too: once extending has closed they have their deadline.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from dure import kube
+from scheduler.kube.actions import Action, Delete, Json, Keep, Patch, Tell
+from scheduler.kube.desired import LeaseNow, Terms
+from scheduler.kube.instants import written
+from scheduler.kube.observed import Node, Pod, Seen
+from scheduler.kube.opening import annotated, deadline, extending_closed
+from scheduler.kube.pairing import sits
+
+SOON_S = 1.5
+"""A pod whose grace is over by then is left alone: it is going."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What the ends of one company's pods are decided from. `leases` are those that hold GPUs, by id."""
+
+    leases: Mapping[str, LeaseNow]
+    nodes: Mapping[str, Node]
+    terms: Terms
+    now: float
+
+
+def ends(seen: Seen, context: Context) -> Iterator[Action]:
+    """What is due now for every pod that is not at the gate."""
+    surplus = _surplus(seen, context)
+    for pod in seen.pods:
+        if pod.is_gated or not (pod.gpus or pod.placed):
+            continue
+        yield from _kept(pod, seen, context)
+        lease = _lease(pod, context)
+        if lease is None:
+            yield from _gone(pod, context, "no lease explains it", at=None)
+        elif pod.uid in surplus and context.now < lease.ending_at:
+            yield from _returned(pod, lease, context)
+        else:
+            yield from _of_lease(pod, lease, context)
+
+
+def instants(pod: Pod, lease: LeaseNow, terms: Terms) -> Iterator[float]:
+    """When something is to be done to a pod of a lease by time alone."""
+    yield lease.stops_at - terms.warning_s
+    if lease.closes_at is not None:
+        yield lease.closes_at
+    yield lease.ending_at
+    yield _margin_at(lease, terms)
+    yield lease.stops_at
+    if pod.deleted_at is not None:
+        yield pod.deleted_at + SOON_S
+
+
+def _margin_at(lease: LeaseNow, terms: Terms) -> int:
+    return lease.stops_at - min(terms.kill_margin_s, lease.grace_s)
+
+
+def _lease(pod: Pod, context: Context) -> LeaseNow | None:
+    """The lease that explains that it has GPUs."""
+    lease = context.leases.get(pod.placed or "")
+    return None if lease is None or not pod.of(lease.resource) or len(pod.gpus) > 1 else lease
+
+
+def _surplus(seen: Seen, context: Context) -> frozenset[str]:
+    """The newest pods on nodes where a lease has fewer GPUs than its pods hold, or none: it was made smaller."""
+    left = {(lease.id, node): gpus for lease in context.leases.values() for node, gpus in lease.placement.items()}
+    found: set[str] = set()
+    for pod in sorted(seen.pods, key=lambda one: (one.created_at, one.uid)):
+        lease = None if pod.is_gated or pod.is_over else _lease(pod, context)
+        if lease is None:
+            continue
+        place = (lease.id, str(sits(pod, context.nodes.values())))
+        room = left.get(place, 0) - pod.of(lease.resource)
+        if room < 0:
+            found.add(pod.uid)
+        else:
+            left[place] = room
+    return frozenset(found)
+
+
+def _returned(pod: Pod, lease: LeaseNow, context: Context) -> Iterator[Action]:
+    """What it is on was given back: it has a grace from now."""
+    why = f"lease {lease.id} gave back what it was on"
+    if pod.deleted_at is not None and pod.deleted_at + SOON_S <= context.now:
+        yield from _gone(pod, context, why, at=None)
+    else:
+        yield from _told(pod, context.now + lease.grace_s, context, why)
+
+
+def _of_lease(pod: Pod, lease: LeaseNow, context: Context) -> Iterator[Action]:
+    now = context.now
+    if now >= lease.stops_at:
+        yield from _gone(pod, context, f"lease {lease.id} is over", at=lease.stops_at)
+    elif now >= _margin_at(lease, context.terms):
+        yield from _hurried(pod, f"lease {lease.id} ends", at=_margin_at(lease, context.terms))
+    elif now >= lease.ending_at:
+        yield from _told(pod, lease.stops_at, context, f"lease {lease.id} ends", at=lease.ending_at)
+    elif pod.deleted_at is None and not pod.is_over:
+        yield from _written(pod, lease, context)
+
+
+def _written(pod: Pod, lease: LeaseNow, context: Context) -> Iterator[Action]:
+    """What a pod that runs carries: its end, the warning of it, and its deadline once the end stays."""
+    end = written(lease.stops_at)
+    is_near = context.now >= lease.stops_at - context.terms.warning_s
+    changes: dict[str, Json] = {}
+    if pod.ends_at != end:
+        changes[f"ends-at {end}"] = annotated(pod, kube.ENDS_AT, end)
+    elif is_near and pod.warned != end:
+        changes[f"ending {end}"] = annotated(pod, kube.ENDING, end)
+    if (seconds := _deadline(pod, lease, context.now)) is not None:
+        changes[f"deadline {seconds}"] = {"op": "add", "path": "/spec/activeDeadlineSeconds", "value": seconds}
+    if changes:
+        operations = (*_same(pod), *changes.values())
+        yield Patch(path=pod.path, uid=pod.uid, what=", ".join(changes), operations=operations)
+    if is_near:
+        said = f"Lease {lease.id} ends at {end}: SIGTERM comes {lease.grace_s} s before; `dure lease extend` while that is open"
+        yield Tell(path=pod.path, uid=pod.uid, reason="LeaseEnding", message=said, warning=True)
+
+
+def _deadline(pod: Pod, lease: LeaseNow, now: float) -> int | None:
+    """One that its kubelet has not begun with gets one that is a little late, so that it has one whoever dies now."""
+    if not extending_closed(lease, now) or (pod.started_at is None and pod.deadline_s is not None):
+        return None
+    return deadline(pod, lease, math.ceil(now) if pod.started_at is None else pod.started_at)
+
+
+def _same(pod: Pod) -> Iterator[Json]:
+    """The same pod, whatever its company writes on it meanwhile: by writing without end nobody keeps us from it. One without
+    annotations has them made, which would undo what another makes of them.
+    """
+    yield {"op": "test", "path": "/metadata/uid", "value": pod.uid}
+    if not pod.has_annotations:
+        yield {"op": "test", "path": "/metadata/resourceVersion", "value": pod.version}
+
+
+def _told(pod: Pod, end: float, context: Context, why: str, at: int | None = None) -> Iterator[Action]:
+    """Its SIGTERM, with all of the time that is left. One that its maker deletes with a longer grace is hurried."""
+    if pod.is_over or (pod.deleted_at is not None and pod.deleted_at <= end + SOON_S):
+        return
+    grace_s = max(1, int(end - context.now + 0.01))
+    yield Delete(path=pod.path, uid=pod.uid, grace_s=grace_s, why=why, at=at)
+
+
+def _hurried(pod: Pod, why: str, at: int) -> Iterator[Action]:
+    if not pod.is_over and not _is_cut(pod):
+        yield Delete(path=pod.path, uid=pod.uid, grace_s=1, why=why, at=at)
+
+
+def _is_cut(pod: Pod) -> bool:
+    """Whether it is being deleted without grace. A grace cut short counts from when it was first deleted, so the instant at
+    which it is over may be long past while the kubelet still waits for it: the grace says, the instant does not.
+    """
+    return pod.deleted_at is not None and pod.deletion_grace_s is not None and pod.deletion_grace_s <= 1
+
+
+def _gone(pod: Pod, context: Context, why: str, at: int | None) -> Iterator[Action]:
+    """What is over of itself stays to be looked at, unless it was deleted and something holds it."""
+    if not pod.is_over and not _is_cut(pod):
+        yield Delete(path=pod.path, uid=pod.uid, grace_s=1, why=why, at=at)
+    elif pod.deleted_at is not None and (pod.is_over or pod.deleted_at + SOON_S <= context.now):
+        yield from _freed(pod, context, why, at)
+
+
+def _freed(pod: Pod, context: Context, why: str, at: int | None) -> Iterator[Action]:
+    """Whatever holds the object of a pod whose time is up."""
+    is_lost = pod.node is not None and pod.node not in context.nodes
+    if is_lost and pod.deletion_grace_s != 0:
+        yield Delete(path=pod.path, uid=pod.uid, grace_s=0, why=f"{why}, and its node is gone", at=at)
+    elif pod.finalizers:
+        operations = (*_same(pod), {"op": "remove", "path": "/metadata/finalizers"})
+        yield Patch(path=pod.path, uid=pod.uid, what="finalizers", operations=operations)
+
+
+def _kept(pod: Pod, seen: Seen, context: Context) -> Iterator[Action]:
+    """Its last lines: once it is over, and before it is ended without grace, as it may be gone then."""
+    if not pod.placed or not pod.containers or pod.node is None:
+        return
+    lease = context.leases.get(pod.placed)
+    is_late = lease is None or context.now >= _margin_at(lease, context.terms)
+    if (pod.is_over or is_late) and (pod.uid, pod.is_over) not in seen.kept:
+        yield Keep(path=pod.path, uid=pod.uid, container=pod.containers[0], is_over=pod.is_over)

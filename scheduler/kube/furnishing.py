@@ -1,0 +1,73 @@
+"""A company's namespace and what bounds it, made, repaired and taken away."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dure import kube
+from scheduler.kube import manifests
+from scheduler.kube.actions import Action, Apply, Create, Remove
+from scheduler.kube.desired import CompanyNow, Terms
+from scheduler.kube.observed import Json, Seen
+
+
+def is_ours(namespace: Json, company: str) -> bool:
+    """Whether a namespace was made by us for the company: one that somebody else made of that name is never adopted."""
+    labels = namespace["metadata"].get("labels") or {}
+    return labels.get(kube.MANAGED_BY) == kube.MANAGER and labels.get(kube.COMPANY_LABEL, company) == company
+
+
+def furnished(
+    company: CompanyNow, seen: Seen, resources: tuple[str, ...], terms: Terms, now: float
+) -> Iterator[Action]:
+    """What is missing, wrong or left over. The namespace is there, and ours, before anything is put into it."""
+    wanted = manifests.namespace(company.name)
+    closed = company.closed_at is not None and now >= company.closed_at + terms.removal_grace_s
+    if seen.namespace is None:
+        if not closed:
+            yield Create(path="/api/v1/namespaces", body=wanted)
+        return
+    if not is_ours(seen.namespace, company.name) or seen.namespace["metadata"].get("deletionTimestamp"):
+        return
+    if closed:
+        yield Remove(path=manifests.path(wanted), uid=seen.namespace["metadata"]["uid"])
+        return
+    if not covers(seen.namespace, wanted):
+        yield Apply(path=manifests.path(wanted), body=wanted)
+    yield from _inside(manifests.objects(company, resources, now), seen)
+
+
+def _inside(wanted: Mapping[str, Json], seen: Seen) -> Iterator[Action]:
+    # Bindings go before accounts: without its binding a token is worth nothing at once.
+    for path in sorted(seen.objects.keys() - wanted.keys(), key=lambda one: "/rolebindings/" not in one):
+        yield Remove(path=path, uid=seen.objects[path]["metadata"]["uid"])
+    for path, body in wanted.items():
+        found = seen.objects.get(path)
+        if found is not None and _rebound(found, body):
+            yield Remove(path=path, uid=found["metadata"]["uid"])
+        elif found is None or not covers(found, body):
+            yield Apply(path=path, body=dict(body))
+
+
+def _rebound(found: Json, wanted: Json) -> bool:
+    """A binding's role cannot be changed: it is made anew."""
+    return "roleRef" in wanted and found.get("roleRef") != wanted["roleRef"]
+
+
+def covers(found: Any, wanted: Any) -> bool:
+    """Whether all that is wanted is there, beside what the API server or others added."""
+    if isinstance(wanted, Mapping):
+        return isinstance(found, Mapping) and all(
+            covers(found.get(key, _absent(value)), value) for key, value in wanted.items()
+        )
+    if isinstance(wanted, list):
+        return (
+            isinstance(found, list)
+            and len(found) == len(wanted)
+            and all(covers(one, other) for one, other in zip(found, wanted, strict=True))
+        )
+    return found == wanted
+
+
+def _absent(wanted: Any) -> Any:
+    """What a field that the API server leaves out stands for: nothing, which an empty object is."""
+    return {} if wanted == {} else None

@@ -1,0 +1,119 @@
+"""What a company has in a cluster: its namespace, and the objects in it that bound what it can do."""
+
+from collections.abc import Mapping
+
+from dure import kube
+from scheduler.kube.actions import Json
+from scheduler.kube.desired import CompanyNow, LeaseNow
+
+PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16")
+"""Where nodes, other tenants and cloud metadata are; a company's pods reach the internet, and none of these."""
+
+MOST_PODS = 500
+"""In a namespace, so that nobody's gated pods fill the API server."""
+
+LEVELS = {
+    "pod-security.kubernetes.io/enforce": "baseline",
+    "pod-security.kubernetes.io/warn": "restricted",
+    "pod-security.kubernetes.io/audit": "restricted",
+}
+
+
+def namespace(company: str) -> Json:
+    """The company label on it switches the admission policies on."""
+    name = kube.namespace(company)
+    labels = {kube.COMPANY_LABEL: company, kube.MANAGED_BY: kube.MANAGER, **LEVELS}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def objects(company: CompanyNow, resources: tuple[str, ...], now: float) -> Mapping[str, Json]:
+    """All that should be in its namespace, by path."""
+    name = kube.namespace(company.name)
+    found = [
+        _quota(name, company, resources),
+        _limits(name),
+        _isolation(name),
+        _account(name, kube.COMPANY_KEY, {}),
+        _binding(name, kube.COMPANY_KEY, kube.COMPANY_KEY, {}),
+    ]
+    for lease in company.leases:
+        if lease.holds and now < lease.stops_at:
+            account, labels = kube.lease_account(lease.id), {kube.LEASE_LABEL: lease.id}
+            found += [_account(name, account, labels), _binding(name, account, kube.LEASE_ROLE, labels)]
+    return {path(one): one for one in found}
+
+
+PLURALS = {
+    "ResourceQuota": "resourcequotas",
+    "LimitRange": "limitranges",
+    "NetworkPolicy": "networkpolicies",
+    "ServiceAccount": "serviceaccounts",
+    "RoleBinding": "rolebindings",
+    "Namespace": "namespaces",
+}
+
+
+def path(body: Json) -> str:
+    """Where the API server has an object."""
+    version, meta = body["apiVersion"], body["metadata"]
+    root = f"/api/{version}" if "/" not in version else f"/apis/{version}"
+    inside = f"/namespaces/{meta['namespace']}" if "namespace" in meta else ""
+    return f"{root}{inside}/{PLURALS[body['kind']]}/{meta['name']}"
+
+
+def _object(kind: str, version: str, namespace: str, name: str, labels: Mapping[str, str], **rest: object) -> Json:
+    metadata = {"name": name, "namespace": namespace, "labels": {kube.MANAGED_BY: kube.MANAGER, **labels}}
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, **rest}
+
+
+def _quota(namespace: str, company: CompanyNow, resources: tuple[str, ...]) -> Json:
+    """Of all leases that hold GPUs or are scheduled, so that tomorrow's pods may wait at the gate today."""
+    hard = {f"requests.{resource}": quantity(_booked(company.leases, resource)) for resource in resources}
+    hard["pods"] = str(MOST_PODS)
+    return _object("ResourceQuota", "v1", namespace, kube.QUOTA, {}, spec={"hard": hard})
+
+
+def quantity(count: int) -> str:
+    """As the API server writes it, so that what was applied is found again: a thousand is `1k`."""
+    return f"{count // 1000}k" if count and count % 1000 == 0 else str(count)
+
+
+def _booked(leases: tuple[LeaseNow, ...], resource: str) -> int:
+    return sum(lease.gpus for lease in leases if lease.resource == resource)
+
+
+def _limits(namespace: str) -> Json:
+    """What a container that says nothing of itself asks for."""
+    asks = {"cpu": "100m", "memory": "256Mi"}
+    limits = [{"type": "Container", "defaultRequest": asks}]
+    return _object("LimitRange", "v1", namespace, kube.LIMITS, {}, spec={"limits": limits})
+
+
+def _isolation(namespace: str) -> Json:
+    """In from the own namespace; out to it, to DNS and to the internet."""
+    own = {"podSelector": {}}
+    dns = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
+    system = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
+    egress = [
+        {"to": [own]},
+        {"to": [system], "ports": dns},
+        {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": list(PRIVATE)}}]},
+    ]
+    spec = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [{"from": [own]}], "egress": egress}
+    return _object("NetworkPolicy", "networking.k8s.io/v1", namespace, kube.ISOLATION, {}, spec=spec)
+
+
+def _account(namespace: str, name: str, labels: Mapping[str, str]) -> Json:
+    return _object("ServiceAccount", "v1", namespace, name, labels, automountServiceAccountToken=False)
+
+
+def _binding(namespace: str, name: str, role: str, labels: Mapping[str, str]) -> Json:
+    return _object(
+        "RoleBinding",
+        "rbac.authorization.k8s.io/v1",
+        namespace,
+        name,
+        labels,
+        roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        subjects=[{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+    )

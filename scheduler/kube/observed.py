@@ -1,0 +1,218 @@
+"""What a cluster holds: pods, nodes and namespaces as the decisions see them, parsed from the API server's JSON."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from dure import kube
+
+Json = Mapping[str, Any]
+Amounts = tuple[tuple[str, int], ...]
+"""How many of what, by name."""
+
+Begun = Mapping[str, tuple[str, str]]
+"""Pods whose gate is being opened, by uid: for which lease and on which node. Whether it is open already nobody knows."""
+
+OVER = frozenset({"Succeeded", "Failed"})
+HOSTNAME = "kubernetes.io/hostname"
+_NATIVE = ("kubernetes.io/", "k8s.io/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """A pod in a company's namespace. Instants are Unix seconds."""
+
+    uid: str
+    namespace: str
+    name: str
+    version: str
+    phase: str
+    gpus: Amounts = ()
+    """What it asks for at most at a time, of every device that nodes are asked for."""
+    gates: tuple[str, ...] = ()
+    wish: str | None = None
+    """The lease that it is meant for, by id or name."""
+    placed: str | None = None
+    """The lease that its gate was opened for."""
+    node: str | None = None
+    hostname: str | None = None
+    """The node that its selector says, by hostname: ours once its gate was opened, else its maker's."""
+    selects: bool = False
+    """Whether it has a node selector at all."""
+    tolerates: bool = False
+    """Whether it has tolerations at all."""
+    has_labels: bool = True
+    has_annotations: bool = True
+    ends_at: str | None = None
+    """The end that was written on it."""
+    warned: str | None = None
+    created_at: float = 0
+    started_at: float | None = None
+    """When its kubelet began with it; its deadline counts from then."""
+    deadline_s: int | None = None
+    grace_s: int = 30
+    deleted_at: float | None = None
+    """When its grace is over, once it is being deleted."""
+    deletion_grace_s: int | None = None
+    finalizers: tuple[str, ...] = ()
+    exit_code: int | None = None
+    reason: str | None = None
+    message: str | None = None
+    containers: tuple[str, ...] = ()
+
+    @property
+    def is_over(self) -> bool:
+        return self.phase in OVER
+
+    @property
+    def is_gated(self) -> bool:
+        return kube.GATE in self.gates
+
+    @property
+    def path(self) -> str:
+        return f"/api/v1/namespaces/{self.namespace}/pods/{self.name}"
+
+    def of(self, resource: str) -> int:
+        """How many of the resource it asks for."""
+        return dict(self.gpus).get(resource, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A node; `hostname` is what its label says, which selectors go by."""
+
+    name: str
+    hostname: str
+    ready: bool
+    pool: str | None = None
+    devices: Amounts = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What there is of one company: its namespace, what of ours is in it by path, and its pods."""
+
+    namespace: Json | None = None
+    objects: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    pods: tuple[Pod, ...] = ()
+    kept: frozenset[tuple[str, bool]] = frozenset()
+    """Pods whose last lines were read, by uid and whether that was after they were over."""
+    begun: Begun = field(default_factory=dict[str, tuple[str, str]])
+
+
+def seconds(said: str | None) -> float | None:
+    """Unix seconds of a time as the API server writes it."""
+    return None if said is None else datetime.fromisoformat(said).timestamp()
+
+
+def pod(found: Json) -> Pod:
+    """Of the API server's JSON."""
+    meta, spec, status = found["metadata"], found.get("spec", {}), found.get("status", {})
+    labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
+    code, reason, message = _ended(status)
+    return Pod(
+        uid=meta["uid"],
+        namespace=meta["namespace"],
+        name=meta["name"],
+        version=meta["resourceVersion"],
+        phase=status.get("phase", "Pending"),
+        gpus=devices(spec),
+        gates=tuple(gate["name"] for gate in spec.get("schedulingGates") or ()),
+        wish=labels.get(kube.LEASE_LABEL),
+        placed=labels.get(kube.PLACEMENT_LABEL),
+        node=spec.get("nodeName") or None,
+        hostname=(spec.get("nodeSelector") or {}).get(HOSTNAME),
+        selects=bool(spec.get("nodeSelector")),
+        tolerates=bool(spec.get("tolerations")),
+        has_labels=bool(labels),
+        has_annotations=bool(annotations),
+        ends_at=annotations.get(kube.ENDS_AT),
+        warned=annotations.get(kube.ENDING),
+        created_at=seconds(meta.get("creationTimestamp")) or 0,
+        started_at=seconds(status.get("startTime")),
+        deadline_s=spec.get("activeDeadlineSeconds"),
+        grace_s=int(spec.get("terminationGracePeriodSeconds", 30)),
+        deleted_at=seconds(meta.get("deletionTimestamp")),
+        deletion_grace_s=meta.get("deletionGracePeriodSeconds"),
+        finalizers=tuple(meta.get("finalizers") or ()),
+        exit_code=code,
+        reason=reason,
+        message=message,
+        containers=tuple(one["name"] for one in spec.get("containers") or ()),
+    )
+
+
+def node(found: Json) -> Node:
+    """Of the API server's JSON."""
+    meta, status = found["metadata"], found.get("status", {})
+    labels = meta.get("labels") or {}
+    ready = any(one.get("type") == "Ready" and one.get("status") == "True" for one in status.get("conditions") or ())
+    allocatable = status.get("allocatable") or {}
+    return Node(
+        name=meta["name"],
+        hostname=labels.get(HOSTNAME, meta["name"]),
+        ready=ready,
+        pool=labels.get(kube.POOL_LABEL),
+        devices=tuple(sorted((name, whole(value)) for name, value in allocatable.items() if is_device(name))),
+    )
+
+
+def is_device(name: str) -> bool:
+    """Whether a resource's name is that of a device, and none of Kubernetes' own."""
+    return "/" in name and not name.startswith(_NATIVE)
+
+
+def devices(spec: Json) -> Amounts:
+    """What a pod holds at most at a time: its containers and sidecars together, or an init container beside the sidecars that
+    began before it. As the scheduler counts it:
+    https://kubernetes.io/docs/concepts/workloads/pods/init-containers/#resource-sharing-within-containers
+    """
+    always: dict[str, int] = {}
+    most: dict[str, int] = {}
+    for one in spec.get("initContainers") or ():
+        wanted = _wanted(one)
+        if one.get("restartPolicy") == "Always":
+            always = _sum(always, wanted)
+            most = _largest(most, always)
+        else:
+            most = _largest(most, _sum(always, wanted))
+    for one in spec.get("containers") or ():
+        always = _sum(always, _wanted(one))
+    return tuple(sorted((name, count) for name, count in _largest(most, always).items() if count))
+
+
+_SUFFIX = {"k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+
+
+def whole(said: object) -> int:
+    """Of a quantity of devices as the API server writes it, where a thousand is `1k`; what is no number is none."""
+    found = re.fullmatch(r"(\d+(?:[eE]\d{1,2})?)([kMG]|[KMG]i|)", str(said))
+    return 0 if found is None else int(Decimal(found[1])) * _SUFFIX.get(found[2], 1)
+
+
+def _wanted(container: Json) -> dict[str, int]:
+    said = container.get("resources") or {}
+    both = {**(said.get("requests") or {}), **(said.get("limits") or {})}
+    return {name: whole(value) for name, value in both.items() if is_device(name)}
+
+
+def _sum(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
+
+
+def _largest(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    return {name: max(one.get(name, 0), other.get(name, 0)) for name in {**one, **other}}
+
+
+def _ended(status: Json) -> tuple[int | None, str | None, str | None]:
+    """The first bad exit code of its containers, else the first; and what the kubelet says of the pod."""
+    codes: list[int] = []
+    for one in status.get("containerStatuses") or ():
+        over = (one.get("state") or {}).get("terminated")
+        if over is not None:
+            codes.append(int(over.get("exitCode", 0)))
+    code = next((one for one in codes if one), codes[0] if codes else None)
+    return code, status.get("reason"), status.get("message")

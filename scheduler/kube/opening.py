@@ -1,0 +1,71 @@
+"""The patch that lets a pod in: pins, tolerates, marks and opens the gate at once."""
+
+import math
+from collections.abc import Iterator
+
+from dure import kube
+from scheduler.kube.actions import Json, Open
+from scheduler.kube.desired import LeaseNow, Terms
+from scheduler.kube.instants import written
+from scheduler.kube.observed import HOSTNAME, Pod
+from scheduler.kube.pairing import Seat
+
+
+def opened(pod: Pod, seat: Seat, terms: Terms, now: float) -> Open:
+    """As a JSON patch, which fails as a whole where the pod is another by now."""
+    return Open(
+        path=pod.path,
+        uid=pod.uid,
+        lease=seat.lease.id,
+        node=seat.node.name,
+        operations=tuple(_operations(pod, seat, terms, now)),
+    )
+
+
+def deadline(pod: Pod, lease: LeaseNow, begins: float) -> int | None:
+    """Seconds after `begins` by which its kubelet ends it by itself; None where it has one that is no later already.
+
+    The kubelet gives the pod its own grace after the deadline, so that lies before.
+    """
+    wanted = max(1, math.floor(lease.stops_at - begins) - pod.grace_s)
+    return None if pod.deadline_s is not None and pod.deadline_s <= wanted else wanted
+
+
+def extending_closed(lease: LeaseNow, now: float) -> bool:
+    return lease.closes_at is not None and now >= lease.closes_at
+
+
+def _operations(pod: Pod, seat: Seat, terms: Terms, now: float) -> Iterator[Json]:
+    yield {"op": "test", "path": "/metadata/resourceVersion", "value": pod.version}
+    if pod.selects:
+        yield _add("/spec/nodeSelector/" + escaped(HOSTNAME), seat.node.hostname)
+    else:
+        yield _add("/spec/nodeSelector", {HOSTNAME: seat.node.hostname})
+    toleration = {"key": terms.taint_key, "operator": "Exists", "effect": "NoSchedule"}
+    yield _add("/spec/tolerations/-", toleration) if pod.tolerates else _add("/spec/tolerations", [toleration])
+    if pod.has_labels:
+        yield _add("/metadata/labels/" + escaped(kube.PLACEMENT_LABEL), seat.lease.id)
+    else:
+        yield _add("/metadata/labels", {kube.PLACEMENT_LABEL: seat.lease.id})
+    yield annotated(pod, kube.ENDS_AT, written(seat.lease.stops_at))
+    # It counts from when the kubelet begins, a moment from now: made exact once that is known.
+    if extending_closed(seat.lease, now) and (seconds := deadline(pod, seat.lease, math.ceil(now))) is not None:
+        yield _add("/spec/activeDeadlineSeconds", seconds)
+    rest = [{"name": name} for name in pod.gates if name != kube.GATE]
+    yield {"op": "replace", "path": "/spec/schedulingGates", "value": rest}
+
+
+def annotated(pod: Pod, name: str, value: str) -> Json:
+    """The operation that writes an annotation."""
+    if pod.has_annotations:
+        return _add("/metadata/annotations/" + escaped(name), value)
+    return _add("/metadata/annotations", {name: value})
+
+
+def escaped(name: str) -> str:
+    """A key in a JSON pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _add(path: str, value: object) -> Json:
+    return {"op": "add", "path": path, "value": value}

@@ -1,0 +1,235 @@
+"""Which gated pod is let in to which lease, and on which node; or why it waits (DESIGN section 5.5).
+
+The lease that the pod names, else the only one of its company that it fits; where two would do it waits, and is told
+which label to set. A pod goes to the node that leaves least beside it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dure import kube
+from scheduler.kube.desired import LeaseNow
+from scheduler.kube.instants import written
+from scheduler.kube.observed import Begun, Node, Pod
+
+
+class Code(StrEnum):
+    """Why a pod waits at the gate; permanent."""
+
+    NO_LEASE = "no_lease"
+    NOT_STARTED = "not_started"
+    UNKNOWN_LEASE = "unknown_lease"
+    WHICH_LEASE = "which_lease"
+    FULL = "full"
+    NEVER_FITS = "never_fits"
+    WAITS_FOR_ALL = "waits_for_all"
+    GRACE_TOO_LONG = "grace_too_long"
+    ENDING = "ending"
+    PINNED = "pinned"
+    MIXED = "mixed"
+    OTHER_RESOURCE = "other_resource"
+    NODE_AWAY = "node_away"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Why a pod waits, in a sentence that says what would let it in."""
+
+    code: Code
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """Where a pod is let in."""
+
+    lease: LeaseNow
+    node: Node
+
+
+Paired = Mapping[str, Seat | Wait]
+"""By the pod's uid."""
+
+
+def pair(
+    pods: Sequence[Pod], leases: Sequence[LeaseNow], nodes: Mapping[str, Node], now: float, begun: Begun | None = None
+) -> Paired:
+    """Every gated pod of one company, oldest first. One whose gate is being opened keeps its seat, whoever came since."""
+    begun = begun or {}
+    rooms = _rooms(pods, leases, nodes, begun)
+    found: dict[str, Seat | Wait] = {}
+    waiting = sorted((one for one in pods if _waits(one)), key=lambda one: (one.created_at, one.name, one.uid))
+    for pod in waiting:
+        seat = _again(pod, begun, leases, nodes, rooms, now)
+        lease = _lease(pod, leases, rooms, now) if seat is None else seat.lease
+        found[pod.uid] = seat or (lease if isinstance(lease, Wait) else _seat(pod, lease, nodes, rooms))
+    return _together(waiting, leases, found, rooms)
+
+
+def sits(pod: Pod, nodes: Iterable[Node]) -> str | None:
+    """The name of the node that an opened pod is on, or is to be scheduled on."""
+    if pod.node is not None:
+        return pod.node
+    return next((one.name for one in nodes if one.hostname == pod.hostname), pod.hostname)
+
+
+def _waits(pod: Pod) -> bool:
+    return pod.is_gated and not pod.is_over and pod.deleted_at is None and bool(pod.gpus)
+
+
+Rooms = dict[str, dict[str, int]]
+"""GPUs that nobody's pod has, by lease and node."""
+
+
+def _rooms(pods: Sequence[Pod], leases: Sequence[LeaseNow], nodes: Mapping[str, Node], begun: Begun) -> Rooms:
+    rooms = {lease.id: dict(lease.placement) for lease in leases if lease.holds}
+    resources = {lease.id: lease.resource for lease in leases}
+    for pod in pods:
+        lease, node = _place(pod, nodes, begun)
+        if lease in rooms and node in rooms[lease] and not pod.is_over:
+            rooms[lease][node] -= pod.of(resources[lease])
+    return rooms
+
+
+def _place(pod: Pod, nodes: Mapping[str, Node], begun: Begun) -> tuple[str | None, str | None]:
+    """The lease and the node that it has GPUs of, or may have by now."""
+    return begun.get(pod.uid, (None, None)) if pod.is_gated else (pod.placed, sits(pod, nodes.values()))
+
+
+def _again(
+    pod: Pod, begun: Begun, leases: Sequence[LeaseNow], nodes: Mapping[str, Node], rooms: Rooms, now: float
+) -> Seat | None:
+    """The seat that was given to it, where that is still good. What it has of `rooms` is taken off already."""
+    name, place = begun.get(pod.uid, ("", ""))
+    lease = next((one for one in leases if one.id == name and one.holds and now < one.ending_at), None)
+    if lease is None or rooms[name].get(place, -1) < 0 or place not in nodes or not nodes[place].ready:
+        return None
+    return Seat(lease=lease, node=nodes[place])
+
+
+def _lease(pod: Pod, leases: Sequence[LeaseNow], rooms: Rooms, now: float) -> LeaseNow | Wait:
+    if len(pod.gpus) > 1:
+        names = " and ".join(name for name, _ in pod.gpus)
+        return Wait(code=Code.MIXED, detail=f"it asks for {names}; a lease is of one of them, so a pod asks for one")
+    if pod.hostname is not None:
+        return Wait(
+            code=Code.PINNED, detail="it names a node in its nodeSelector; leave that out: the lease says where"
+        )
+    found = _named(pod, leases, now) if pod.wish is not None else _only(pod, leases, rooms, now)
+    return found if isinstance(found, Wait) else _open(pod, found, now)
+
+
+def _named(pod: Pod, leases: Sequence[LeaseNow], now: float) -> LeaseNow | Wait:
+    called = [one for one in leases if pod.wish in (one.id, one.name)]
+    if not called:
+        return Wait(
+            code=Code.UNKNOWN_LEASE,
+            detail=f"no lease of yours that is scheduled or runs is called {pod.wish}; `dure lease list` shows those there are",
+        )
+    held = _letting_in(called, now)
+    if len(held) > 1:
+        return _which(held)
+    return _of_its_kind(pod, held[0]) if held else _not_started(called, now)
+
+
+def _of_its_kind(pod: Pod, lease: LeaseNow) -> LeaseNow | Wait:
+    if pod.of(lease.resource):
+        return lease
+    return Wait(
+        code=Code.OTHER_RESOURCE,
+        detail=f"lease {lease.id} is of {lease.resource}, and the pod asks for {pod.gpus[0][0]}; ask for what the lease has",
+    )
+
+
+def _only(pod: Pod, leases: Sequence[LeaseNow], rooms: Rooms, now: float) -> LeaseNow | Wait:
+    kind = [one for one in leases if pod.of(one.resource)]
+    held = _letting_in(kind, now)
+    if not kind:
+        resource, count = pod.gpus[0]
+        return Wait(
+            code=Code.NO_LEASE,
+            detail=f"you have no lease of {resource} that is scheduled or runs; `dure ask` for {count} and it starts by itself",
+        )
+    if not held:
+        return _not_started(kind, now)
+    fit = [one for one in held if any(room >= pod.of(one.resource) for room in rooms[one.id].values())]
+    if len(fit) > 1:
+        return _which(fit)
+    return fit[0] if fit else _full(pod, held)
+
+
+def _letting_in(leases: Sequence[LeaseNow], now: float) -> list[LeaseNow]:
+    """Those that hold GPUs; one that is ending does not stand in the way of the next."""
+    held = [one for one in leases if one.holds]
+    return [one for one in held if now < one.ending_at] or held
+
+
+def _which(leases: Sequence[LeaseNow]) -> Wait:
+    names = ", ".join(sorted(one.id for one in leases))
+    return Wait(code=Code.WHICH_LEASE, detail=f"it fits leases {names}; say which by the label {kube.LEASE_LABEL}")
+
+
+def _not_started(leases: Sequence[LeaseNow], now: float) -> Wait:
+    first = min(leases, key=lambda one: one.starts_at)
+    when = written(first.starts_at)
+    said = f"lease {first.id} starts at {when}" if first.starts_at > now else f"lease {first.id} was to start at {when}"
+    return Wait(code=Code.NOT_STARTED, detail=f"{said}; it starts by itself then")
+
+
+def _full(pod: Pod, leases: Sequence[LeaseNow]) -> Wait:
+    resource, count = pod.gpus[0]
+    most = max(max(one.placement.values(), default=0) for one in leases)
+    if most < count:
+        detail = f"it asks for {count} {resource} on one node, and no lease of yours has more than {most} on one; ask for fewer"
+        return Wait(code=Code.NEVER_FITS, detail=detail)
+    names = ", ".join(sorted(one.id for one in leases))
+    return Wait(
+        code=Code.FULL, detail=f"{count} {resource} are not free on any node of lease {names}; it starts once they are"
+    )
+
+
+def _open(pod: Pod, lease: LeaseNow, now: float) -> LeaseNow | Wait:
+    """Whether there is time for it."""
+    if pod.grace_s > lease.grace_s:
+        detail = (
+            f"its terminationGracePeriodSeconds is {pod.grace_s}, longer than the {lease.grace_s} s that lease {lease.id} has "
+            f"before its end; set {lease.grace_s} at most"
+        )
+        return Wait(code=Code.GRACE_TOO_LONG, detail=detail)
+    if now >= lease.ending_at:
+        return Wait(
+            code=Code.ENDING, detail=f"lease {lease.id} is ending, and lets nothing in any more; ask for a new one"
+        )
+    return lease
+
+
+def _seat(pod: Pod, lease: LeaseNow, nodes: Mapping[str, Node], rooms: Rooms) -> Seat | Wait:
+    count = pod.of(lease.resource)
+    fit = sorted((room, node) for node, room in rooms[lease.id].items() if room >= count)
+    there = [node for _, node in fit if node in nodes and nodes[node].ready]
+    if there:
+        rooms[lease.id][there[0]] -= count
+        return Seat(lease=lease, node=nodes[there[0]])
+    if fit:
+        names = ", ".join(node for _, node in fit)
+        return Wait(code=Code.NODE_AWAY, detail=f"{names}, where lease {lease.id} is, is not ready in the cluster")
+    return _full(pod, [lease])
+
+
+def _together(
+    waiting: Sequence[Pod], leases: Sequence[LeaseNow], found: dict[str, Seat | Wait], rooms: Rooms
+) -> dict[str, Seat | Wait]:
+    """What is all at once waits until nothing of its lease is left over."""
+    left = {
+        one.id: sum(max(0, room) for room in rooms[one.id].values()) for one in leases if one.holds and one.all_at_once
+    }
+    for pod in waiting:
+        seat = found[pod.uid]
+        if isinstance(seat, Seat) and left.get(seat.lease.id):
+            detail = (
+                f"{left[seat.lease.id]} of the {seat.lease.gpus} GPUs of lease {seat.lease.id} are not asked for yet; it was "
+                "asked for with all_at_once, so its pods start together"
+            )
+            found[pod.uid] = Wait(code=Code.WAITS_FOR_ALL, detail=detail)
+    return found

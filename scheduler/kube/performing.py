@@ -1,0 +1,284 @@
+"""Doing actions: on threads of their own, ends before everything else, each at most once at a time.
+
+What fails is tried again later by whoever decided it, since it is decided again from what there is; here is only kept
+what must not be tried before when, and since when something could not be done.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import count
+from queue import PriorityQueue
+from typing import Any
+
+import structlog
+
+from scheduler.kube.actions import Action, Apply, Create, Delete, Json, Keep, Open, Patch, Remove, Tell
+from scheduler.kube.connection import Away, Connection, Refused
+from scheduler.kube.instants import written
+from scheduler.kube.observed import Begun
+from scheduler.kube.world import World
+
+log = structlog.get_logger()
+
+THREADS = 16
+FIRST_S, LONGEST_S = 0.2, 30.0
+"""The first wait after a failure, and the longest, whatever the API server asks for."""
+
+HELD_S = 1.0
+"""How long it is waited with what may not be done now."""
+
+LINES, BYTES = 50, 8_192
+"""How much of a log is kept."""
+
+Key = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undone:
+    """Something that could not be done: since when, why, and not again before."""
+
+    action: Action
+    since: float
+    tries: int
+    again_at: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """An action that was tried at `at` (of `now`) and took `took_s`; `failure` where it is to be decided again."""
+
+    action: Action
+    at: float
+    took_s: float
+    failure: Exception | None = None
+
+
+class Withheld(Exception):
+    """It may not be done now."""
+
+
+class Performer:
+    """`may_act` is asked before each; `now` is the time that instants are of. `done` and `log_of` are called from its threads:
+    `done` after each try, and `log_of` with None where there are no lines.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        world: World,
+        *,
+        now: Callable[[], float],
+        may_act: Callable[[Action], bool],
+        done: Callable[[Done], None],
+        log_of: Callable[[Keep, str | None], None],
+    ) -> None:
+        self._connection, self._world, self._now = connection, world, now
+        self._may_act, self._done, self._log_of = may_act, done, log_of
+        self._lock = threading.Lock()
+        self._busy: dict[Key, Action] = {}
+        self._undone: dict[Key, Undone] = {}
+        self._told: dict[tuple[str, str], str] = {}
+        self._queue: PriorityQueue[tuple[int, int, Action | None]] = PriorityQueue()
+        self._numbers = count()
+        self._threads = [threading.Thread(target=self._work, name="kube", daemon=True) for _ in range(THREADS)]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        for _ in self._threads:
+            self._queue.put((9, next(self._numbers), None))
+
+    def undone(self) -> tuple[Undone, ...]:
+        """What could not be done when it was last tried."""
+        with self._lock:
+            return tuple(self._undone.values())
+
+    def submit(self, actions: tuple[Action, ...]) -> float | None:
+        """Begins what is not being done already, nor to be waited with; the first instant at which to ask again for the rest."""
+        again: float | None = None
+        now = time.monotonic()
+        for action in actions:
+            key = key_of(action)
+            with self._lock:
+                held = self._undone.get(key)
+                if key in self._busy or (isinstance(action, Tell) and self._was_told(action)):
+                    continue
+                if held is not None and held.again_at > now:
+                    again = min(again or held.again_at, held.again_at)
+                    continue
+                self._busy[key] = action
+            self._queue.put((_PRIORITY[type(action)], next(self._numbers), action))
+        return None if again is None else self._now() + again - now
+
+    def begun(self) -> Begun:
+        """Pods whose gate is being opened, or was tried to be: whether it is open already nobody knows."""
+        with self._lock:
+            actions = [*(one.action for one in self._undone.values()), *self._busy.values()]
+            return {one.uid: (one.lease, one.node) for one in actions if isinstance(one, Open)}
+
+    def settle(self, wanted: frozenset[Key]) -> None:
+        """Forgets what could not be done and is not wanted any more."""
+        with self._lock:
+            for key in self._undone.keys() - wanted:
+                del self._undone[key]
+
+    def forget(self, uids: frozenset[str]) -> None:
+        """Pods that are gone are told nothing any more."""
+        with self._lock:
+            for key in [one for one in self._told if one[0] in uids]:
+                del self._told[key]
+
+    def _was_told(self, action: Tell) -> bool:
+        return self._told.get((action.uid, action.reason)) == action.message
+
+    def _work(self) -> None:
+        while (action := self._queue.get()[2]) is not None:
+            at, began = self._now(), time.monotonic()
+            failure = self._tried(action)
+            with self._lock:
+                self._busy.pop(key_of(action), None)
+            try:
+                self._done(Done(action=action, at=at, took_s=time.monotonic() - began, failure=failure))
+            except Exception:
+                log.exception("what was done could not be told", action="kube_failed", what=describe(action))
+
+    def _tried(self, action: Action) -> Exception | None:
+        """Does it, or puts it off; why it is to be decided again."""
+        key = key_of(action)
+        try:
+            if not self._may_act(action):
+                raise Withheld("it may not be done now")
+            self._do(action)
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is logged, and tried again
+            if not (isinstance(error, Refused) and self._expected(action, error)):
+                self._put_off(key, action, error)
+            return error
+        with self._lock:
+            self._undone.pop(key, None)
+            if isinstance(action, Tell):
+                self._told[action.uid, action.reason] = action.message
+        return None
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case Apply(path=path, body=body):
+                self._world.answered(self._connection.apply(path, body))
+            case Create(path=path, body=body):
+                self._world.answered(self._connection.create(path, body))
+            case Remove(path=path, uid=uid):
+                self._connection.delete(path, {"preconditions": {"uid": uid}})
+            case Open(path=path, operations=operations) | Patch(path=path, operations=operations):
+                self._world.answered(self._connection.patch(path, list(operations)))
+            case Delete(path=path, uid=uid, grace_s=grace_s):
+                body = {"gracePeriodSeconds": grace_s, "preconditions": {"uid": uid}}
+                self._world.answered(self._connection.delete(path, body))
+            case Keep(path=path, container=container):
+                query = {"container": container, "tailLines": LINES, "limitBytes": BYTES}
+                self._log_of(action, self._lines(f"{path}/log", query))
+            case Tell():
+                self._connection.create(_events(action), self._event(action))
+
+    def _lines(self, path: str, query: Mapping[str, Any]) -> str | None:
+        """None where there are none, nor ever will be: its container never began, or it is gone with its node."""
+        try:
+            return self._connection.text(path, **query)
+        except Refused as error:
+            if error.status in (400, 404):
+                return None
+            raise
+
+    def _expected(self, action: Action, error: Refused) -> bool:
+        """What a world that moved on answers: it is decided again from what is now known."""
+        if error.status == 404 and isinstance(action, (Delete, Open, Patch, Remove)):
+            self._world.gone(action.path, action.uid)
+            return True
+        return False
+
+    def _put_off(self, key: Key, action: Action, error: Exception) -> None:
+        with self._lock:
+            held = self._undone.get(key)
+            tries = 1 if held is None else held.tries + 1
+            since = self._now() if held is None else held.since
+            again_at = time.monotonic() + wait_s(error, tries)
+            self._undone[key] = Undone(action=action, since=since, tries=tries, again_at=again_at, why=str(error))
+        if not isinstance(error, (Away, Refused, Withheld)):
+            log.error(
+                "an action failed and is tried again", action="kube_failed", what=describe(action), exc_info=error
+            )
+        elif tries in (1, 5, 50):
+            why = str(error)
+            log.warning(
+                "a cluster did not do it; it is tried again", action="kube_undone", what=describe(action), why=why
+            )
+
+    def _event(self, action: Tell) -> Json:
+        now = written(self._now())
+        namespace, name = action.path.split("/")[4], action.path.split("/")[6]
+        return {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{name[:200]}.", "namespace": namespace},
+            "involvedObject": {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "namespace": namespace,
+                "name": name,
+                "uid": action.uid,
+            },
+            "reason": action.reason,
+            "message": action.message[:1000],
+            "type": "Warning" if action.warning else "Normal",
+            "source": {"component": "dure"},
+            "reportingComponent": "dure.dev/reconciler",
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        }
+
+
+def wait_s(error: Exception, tries: int) -> float:
+    """How long it is waited after a failure that is the so-manieth in a row."""
+    if isinstance(error, Withheld):
+        return HELD_S
+    asked = error.retry_after_s if isinstance(error, Away) else None
+    return min(LONGEST_S, max(asked or 0, FIRST_S * 2 ** min(tries - 1, 10)))
+
+
+_PRIORITY: dict[type[Action], int] = {Delete: 0, Remove: 0, Open: 1, Patch: 2, Create: 3, Apply: 3, Keep: 4, Tell: 5}
+
+
+def key_of(action: Action) -> Key:
+    """What makes two actions the same."""
+    match action:
+        case Delete(grace_s=grace_s):
+            return ("Delete", action.path, action.uid, "hurried" if grace_s <= 1 else "told")
+        case Patch(what=what):
+            return ("Patch", action.path, action.uid, what)
+        case Tell(reason=reason):
+            return ("Tell", action.path, action.uid, reason)
+        case Keep() | Open() | Remove():
+            return (type(action).__name__, action.path, action.uid, "")
+        case Apply() | Create():
+            return (type(action).__name__, action.path, str(action.body["metadata"]["name"]), "")
+
+
+def describe(action: Action) -> str:
+    """For logs."""
+    match action:
+        case Delete(why=why, grace_s=grace_s):
+            return f"end {action.path} with {grace_s} s: {why}"
+        case Open(lease=lease, node=node):
+            return f"let {action.path} in to {lease} on {node}"
+        case Patch(what=what):
+            return f"write {what} on {action.path}"
+        case _:
+            return f"{type(action).__name__.lower()} {action.path}"
+
+
+def _events(action: Tell) -> str:
+    return f"/api/v1/namespaces/{action.path.split('/')[4]}/events"

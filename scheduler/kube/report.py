@@ -1,0 +1,24 @@
+"""How a reconciler stands, for metrics and for people."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """One cluster now. `undone_s` are the ages of what could not be done yet; `waiting` counts pods by why they wait."""
+
+    cluster: str
+    trouble: str | None
+    undone_s: tuple[float, ...]
+    waiting: Mapping[str, int]
+    placed: int
+    troubled: int
+    strays: int
+
+
+class Report(Protocol):
+    """What tells its state; None while it does not lead."""
+
+    def state(self) -> State | None: ...

@@ -1,0 +1,222 @@
+"""One lead over one cluster: what was read under it, what is being done, and looking at what changed."""
+
+import time
+from dataclasses import dataclass, field
+
+import structlog
+
+from scheduler.kube import fitness
+from scheduler.kube.actions import Action, Delete, Keep
+from scheduler.kube.connection import Connection
+from scheduler.kube.desired import Desired
+from scheduler.kube.performing import Done, Key, Performer, describe, key_of
+from scheduler.kube.reconcile import Steps, reconcile
+from scheduler.kube.report import State
+from scheduler.kube.sightings import Sightings
+from scheduler.kube.site import Site
+from scheduler.kube.watching import Watch
+from scheduler.kube.world import Kind, World, company_of
+from scheduler.store import enforced
+from scheduler.store.leader import Deposed
+
+log = structlog.get_logger()
+
+READ_AGAIN_S = 1.0
+"""What should be is read again after so long, whoever says that nothing changed."""
+
+STALE_S = 10.0
+"""Nothing is done on what was read longer ago."""
+
+FIT_S = 60.0
+"""How often it is looked whether the cluster is fit to enforce anything."""
+
+UNFIT_S = 2.0
+"""How often, while it is not."""
+
+TOLD_S = 10.0
+"""How often it is written down that the cluster answers."""
+
+
+@dataclass(slots=True)
+class Attended:
+    """What is kept of one company between looks."""
+
+    steps: Steps
+    wanted: frozenset[Key]
+    again_at: float | None
+    kept: set[tuple[str, bool]] = field(default_factory=set[tuple[str, bool]])
+
+
+class Tenure:
+    """From `begin` to `end` it has threads. `turn` is called by one."""
+
+    def __init__(self, site: Site, epoch: int) -> None:
+        """Raises Misconfigured."""
+        self._site, self._epoch = site, epoch
+        self._connection = Connection(site.address)
+        self._world = World(site.attention.changed)
+        self._sightings = Sightings(site.db, site.name, epoch)
+        self._desired, self._read_at = Desired(), float("-inf")
+        self._version: tuple[object, ...] = ()
+        self._attended: dict[str, Attended] = {}
+        self._fit_at = self._told_at = float("-inf")
+        self._is_fit = False
+        self._said: tuple[str, str | None] | None = None
+        self._performer = Performer(
+            self._connection,
+            self._world,
+            now=site.clock.now,
+            may_act=self._may_act,
+            done=self._done,
+            log_of=self._keep,
+        )
+        self._watches = [Watch(self._connection, kind, self._world, site.condition) for kind in Kind]
+
+    def begin(self) -> None:
+        self._performer.start()
+        for watch in self._watches:
+            watch.start()
+
+    def end(self) -> None:
+        """What is being done is done; what waits is left to the next leader."""
+        for watch in self._watches:
+            watch.stop()
+        self._performer.stop()
+        self._connection.close()
+
+    def turn(self) -> float:
+        """Looks at all that changed, and at what is due; when to look again.
+
+        Raises Away, Refused, Unavailable, and Deposed where another leads by now.
+        """
+        began = time.monotonic()
+        self._look_at_cluster()
+        self._read()
+        now = self._site.clock.now()
+        again = now + READ_AGAIN_S
+        if self._is_fit and all(watch.listed.is_set() for watch in self._watches):
+            for company in self._due(now):
+                self._look(company, now)
+            self._settle()
+            self._sightings.write(now)
+            again = min([again, *(one.again_at for one in self._attended.values() if one.again_at is not None)])
+            self._site.counters.turned(self._site.name, time.monotonic() - began)
+        self._tell()
+        return again
+
+    def state(self) -> State:
+        """How it stands."""
+        now = self._site.clock.now()
+        waiting: dict[str, int] = {}
+        attended = list(self._attended.values())
+        for wait in (wait for one in attended for wait in one.steps.waits.values()):
+            waiting[wait.code] = waiting.get(wait.code, 0) + 1
+        return State(
+            cluster=self._site.name,
+            trouble=self._site.condition.trouble,
+            undone_s=tuple(max(0.0, now - one.since) for one in self._performer.undone()),
+            waiting=waiting,
+            placed=self._sightings.placed,
+            troubled=sum(one.steps.trouble is not None for one in attended),
+            strays=self._sightings.strays,
+        )
+
+    def _look_at_cluster(self) -> None:
+        if time.monotonic() - self._fit_at < (FIT_S if self._is_fit else UNFIT_S):
+            return
+        self._fit_at = time.monotonic()
+        condition = self._site.condition
+        condition.version = fitness.version(self._connection)
+        condition.heard()
+        unfit = fitness.unfit(self._connection, condition.version)
+        self._is_fit = unfit is None
+        if unfit is None:
+            condition.well("fitness")
+        else:
+            condition.wrong("fitness", unfit)
+
+    def _read(self) -> None:
+        """What should be, where it may have changed."""
+        if not self._site.attention.take_rows() and time.monotonic() - self._read_at < READ_AGAIN_S:
+            return
+        at = time.monotonic()
+        with self._site.db.snapshot() as session:
+            version = enforced.version(session)
+            if version[-1] != self._epoch:
+                raise Deposed(f"epoch {version[-1]} leads, this is epoch {self._epoch}")
+            if version != self._version:
+                self._take(enforced.desired(session, self._site.name))
+        self._version, self._read_at = version, at
+
+    def _take(self, found: Desired) -> None:
+        if found.resources != self._desired.resources:
+            self._site.attention.changed(None)
+        for name in found.companies.keys() | self._desired.companies.keys():
+            if found.companies.get(name) != self._desired.companies.get(name):
+                self._site.attention.changed(name)
+        self._desired = found
+
+    def _due(self, now: float) -> frozenset[str]:
+        changed = self._site.attention.take(frozenset(self._desired.companies))
+        due = {name for name, one in self._attended.items() if one.again_at is not None and one.again_at <= now}
+        # A namespace of a company that nobody knows is none of ours, whatever it is called.
+        return (changed | due) & self._desired.companies.keys()
+
+    def _look(self, name: str, now: float) -> None:
+        company, before = self._desired.companies[name], self._attended.get(name)
+        kept = set() if before is None else before.kept
+        seen = self._world.seen(name, frozenset(kept), self._performer.begun())
+        steps = reconcile(company, seen, self._world.nodes, self._desired.resources, self._site.terms, now)
+        if steps.trouble is not None and (before is None or before.steps.trouble != steps.trouble):
+            log.error(
+                "a company is not enforced", action="company_troubled", cluster=self._site.name, why=steps.trouble
+            )
+        again = self._performer.submit(steps.actions)
+        gone = self._sightings.look(name, seen, steps, now)
+        self._performer.forget(gone)
+        self._attended[name] = Attended(
+            steps=steps,
+            wanted=frozenset(key_of(one) for one in steps.actions),
+            again_at=min((one for one in (again, steps.next_at) if one is not None), default=None),
+            kept={one for one in kept if one[0] not in gone},
+        )
+
+    def _settle(self) -> None:
+        for name in self._attended.keys() - self._desired.companies.keys():
+            del self._attended[name]
+        if self._performer.undone():
+            self._performer.settle(frozenset(key for one in self._attended.values() for key in one.wanted))
+
+    def _tell(self) -> None:
+        """That the cluster answers, now and then; and at once what is wrong with it."""
+        condition = self._site.condition
+        said = (condition.version or "", condition.trouble)
+        if said == self._said and time.monotonic() - self._told_at < TOLD_S:
+            return
+        self._site.write_condition()
+        self._said, self._told_at = said, time.monotonic()
+
+    def _may_act(self, action: Action) -> bool:
+        """Not on what was read too long ago, nor for another's lead; and no lease is ended by a clock that nobody trusts."""
+        if self._site.epoch() != self._epoch or time.monotonic() - self._read_at > STALE_S:
+            return False
+        return not (isinstance(action, Delete) and action.at is not None and self._site.clock.stepped)
+
+    def _done(self, done: Done) -> None:
+        self._site.counters.did(self._site.name, done)
+        if isinstance(done.action, Delete) and done.failure is None:
+            log.info("a pod is ended", action="pod_end", cluster=self._site.name, what=describe(done.action))
+        if done.failure is not None:
+            self._site.attention.changed(_company(done.action))
+
+    def _keep(self, action: Keep, lines: str | None) -> None:
+        if lines is not None:
+            self._sightings.keep(action.uid, lines)
+        attended = self._attended.get(_company(action) or "")
+        if attended is not None:
+            attended.kept.add((action.uid, action.is_over))
+
+
+def _company(action: Action) -> str | None:
+    parts = action.path.split("/namespaces/", 1)
+    return company_of(parts[1].split("/", 1)[0]) if len(parts) > 1 else None

@@ -1,0 +1,135 @@
+"""What clusters enforce, read for the reconciler; and what it saw there, written for people."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import text
+from sqlmodel import Session, col, delete, select
+
+from scheduler.kube.desired import CompanyNow, Desired, LeaseNow
+from scheduler.store import bulk
+from scheduler.store.tables import Cluster, Pod
+
+KEPT_S = 7 * 86_400
+"""How long the last lines and exit codes of pods that are over are kept."""
+
+_VERSION = text(
+    """
+    SELECT (SELECT coalesce(sum(generation), 0) FROM pool), (SELECT count(*) FROM pool WHERE cluster IS NOT NULL),
+        (SELECT count(*) FROM company), (SELECT count(closed_at) FROM company), (SELECT max(closed_at) FROM company),
+        (SELECT epoch FROM leader WHERE id = 1)
+    """
+)
+"""What changes with everything that `desired` reads: every change of a lease raises its pool's generation."""
+
+_LEASES = text(
+    """
+    SELECT l.id, l.company, l.name, p.resource, l.state, l.extendable AND l.tier <> 'spot' AS open,
+        extract(epoch FROM l.starts_at)::bigint AS starts_at, extract(epoch FROM l.stops_at)::bigint AS stops_at,
+        least(p.grace_s, l.duration_s / 2) AS grace_s,
+        extract(epoch FROM l.ends_at)::bigint - least(p.extension_closes_s, l.duration_s / 2) AS closes_at,
+        l.all_at_once, (SELECT jsonb_object_agg(s.node, s.gpus) FROM placement s WHERE s.lease = l.id) AS placement
+    FROM lease l JOIN pool p ON p.name = l.pool
+    WHERE p.cluster = :cluster AND l.state IN ('scheduled', 'active', 'ending') ORDER BY l.id
+    """
+)
+
+
+def version(session: Session) -> tuple[object, ...]:
+    """Differs whenever what `desired` reads may differ; cheap. The last of it is the leader's epoch."""
+    return tuple(session.connection().execute(_VERSION).one())
+
+
+def desired(session: Session, cluster: str) -> Desired:
+    """What a cluster should hold, in the caller's snapshot: nothing where no pool is enforced by it."""
+    connection = session.connection()
+    found = connection.execute(
+        text("SELECT DISTINCT resource FROM pool WHERE cluster = :cluster"), {"cluster": cluster}
+    )
+    resources = tuple(sorted(found.scalars()))
+    if not resources:
+        return Desired()
+    leases: dict[str, list[LeaseNow]] = {}
+    for row in connection.execute(_LEASES, {"cluster": cluster}).mappings():
+        leases.setdefault(row["company"], []).append(_lease(dict(row)))
+    closed = connection.execute(text("SELECT name, extract(epoch FROM closed_at)::bigint FROM company ORDER BY name"))
+    companies = {
+        name: CompanyNow(name=name, closed_at=at, leases=tuple(leases.get(name, ()))) for name, at in closed.all()
+    }
+    return Desired(companies=companies, resources=resources)
+
+
+def _lease(said: dict[Any, Any]) -> LeaseNow:
+    state, is_open, closes_at = said.pop("state"), said.pop("open"), said.pop("closes_at")
+    stays = state == "ending" or not is_open
+    return LeaseNow(
+        **{**said, "placement": said["placement"] or {}},
+        holds=state in ("active", "ending"),
+        closes_at=0 if stays else closes_at,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """How a cluster was found: its version, when it last answered, and what is wrong with it."""
+
+    cluster: str
+    version: str | None
+    heard_at: float | None
+    trouble: str | None
+
+
+def heard(session: Session, found: Heard) -> None:
+    """Writes down how a cluster is."""
+    row = session.get(Cluster, found.cluster) or Cluster(name=found.cluster)
+    row.version, row.heard_at, row.trouble = found.version or row.version, found.heard_at or row.heard_at, found.trouble
+    session.add(row)
+
+
+_KNOWN = text(
+    """
+    INSERT INTO pod AS p (uid, cluster, company, name, lease, gpus, node, phase, waits, detail, seen_at, ended_at, exit_code, reason)
+    SELECT n.uid, n.cluster, n.company, n.name, l.id, n.gpus, n.node, n.phase, n.waits, n.detail, n.seen_at, n.ended_at,
+        n.exit_code, n.reason
+    FROM jsonb_populate_recordset(NULL::pod, CAST(:rows AS jsonb)) n
+    LEFT JOIN lease l ON l.id = n.lease JOIN company c ON c.name = n.company
+    ON CONFLICT (uid) DO UPDATE SET lease = coalesce(excluded.lease, p.lease), gpus = excluded.gpus,
+        node = coalesce(excluded.node, p.node), phase = excluded.phase, waits = excluded.waits, detail = excluded.detail,
+        seen_at = excluded.seen_at, ended_at = coalesce(p.ended_at, excluded.ended_at),
+        exit_code = coalesce(excluded.exit_code, p.exit_code), reason = coalesce(excluded.reason, p.reason)
+    """
+)
+
+
+def saw(session: Session, rows: Sequence[bulk.Row]) -> None:
+    """Writes down pods as they were seen, all columns but the log. What was known of one that is gone stays."""
+    if rows:
+        session.connection().execute(_KNOWN, {"rows": bulk.dumped(Pod, rows)})
+
+
+def keep_log(session: Session, uid: str, lines: str) -> None:
+    """The last lines of a pod that was seen."""
+    row = session.get(Pod, uid)
+    if row is not None:
+        row.log = lines
+        session.add(row)
+
+
+def open_pods(session: Session, cluster: str) -> list[str]:
+    """Those that are not over as far as is known, by uid: a new leader looks what became of them."""
+    query = select(Pod.uid).where(col(Pod.cluster) == cluster, col(Pod.ended_at).is_(None))
+    return list(session.exec(query))
+
+
+def gone(session: Session, uids: Sequence[str], *, now: float) -> None:
+    """They are not in the cluster any more."""
+    for row in session.exec(select(Pod).where(col(Pod.uid).in_(uids), col(Pod.ended_at).is_(None))):
+        row.ended_at, row.phase, row.waits, row.detail = int(now), "Gone", None, None
+        session.add(row)
+
+
+def forget(session: Session, *, now: float) -> int:
+    """Removes what is over for longer than it is kept; how many."""
+    found = session.exec(delete(Pod).where(col(Pod.ended_at) < int(now) - KEPT_S))
+    return found.rowcount

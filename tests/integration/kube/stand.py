@@ -1,0 +1,335 @@
+"""A whole allocator beside a real cluster: database, loop, reconciler as the chart's own account, and agents that report."""
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from sqlmodel import col, select
+
+from dure import kube, wire
+from dure.errors import DureError
+from scheduler import amend, endings
+from scheduler.actor import Actor
+from scheduler.clock import DatabaseClock
+from scheduler.kube.clusters import ClusterAddress
+from scheduler.kube.desired import Terms
+from scheduler.kube.metrics import KubeCollector, KubeCounters
+from scheduler.kube.reconciler import Reconciler, look
+from scheduler.loop import Loop
+from scheduler.metrics import Counters
+from scheduler.service import Service
+from scheduler.store import companies, joining, leases, nodes, pools, quotas, reports
+from scheduler.store.books import Books
+from scheduler.store.db import Database
+from scheduler.store.tables import Lease, Pod
+from tests.cluster import nodes as fakes
+from tests.cluster.cluster import Cluster
+from tests.cluster.daemons import until
+from tests.integration.kube import chart
+
+ADMIN = Actor(role=wire.Role.ADMIN, token="tok_admin")
+PRODUCT = "NVIDIA H100 80GB HBM3"
+GAP_S, GRACE_S = 4, 6
+WITHIN_S = 30.0
+REPORT_S = 0.5
+
+
+class Stand:
+    """`acme` and `globex` are companies of this stand's own, `nodes` its own nodes in the shared cluster."""
+
+    def __init__(self, database: Database, cluster: Cluster, *, kubeconfig: Path, count: int, gpus: int) -> None:
+        self.db, self.cluster = database, cluster
+        self.tag = uuid.uuid4().hex[:6]
+        self.acme, self.globex = f"acme-{self.tag}", f"globex-{self.tag}"
+        self.nodes = [f"n-{self.tag}-{number}" for number in range(count)]
+        self.gpus = gpus
+        self.clock = DatabaseClock(database)
+        self.service = Service(Books(), self.clock.now)
+        self.registry = CollectorRegistry()
+        self.address = ClusterAddress(name="main", kubeconfig=str(kubeconfig))
+        self.silent: set[str] = set()
+        """Nodes whose agents say nothing."""
+        self.busy: set[str] = set()
+        """GPUs on which their agents see a process."""
+        self._seq = 0
+        self._over = threading.Event()
+        self.terms = Terms(warning_s=900)
+
+    def found(self, *, grace_s: int = GRACE_S, names: Sequence[str] | None = None, **policy: Any) -> None:
+        now = self.clock.now()
+        pool = {"name": "h100", "product": PRODUCT, "gap_s": GAP_S, "grace_s": grace_s, "slack_ppm": 0}
+        with self.db.begin() as session:
+            body = wire.PoolCreate.model_validate({**pool, "cluster": "main", "extension_closes_s": 10, **policy})
+            pools.add(session, body, actor=ADMIN, now=now)
+            for name in names or (self.acme, self.globex):
+                joining.add(session, wire.CompanyCreate(name=name), actor=ADMIN, now=now)
+                quotas.put(session, name, "h100", wire.QuotaSet(gpus=10_000), actor=ADMIN, now=now)
+            for name in self.nodes:
+                nodes.enroll(session, wire.NodeEnroll(name=name), actor=ADMIN, now=now)
+        for name in self.nodes:
+            self.report(name, ())
+
+    def report(self, node: str, knew: Sequence[str]) -> list[str]:
+        """One report of a node's agent; the allocations that it is told are over."""
+        self._seq += 1
+        readings = [
+            wire.GpuReading(
+                uuid=f"GPU-{node}-{index}",
+                index=index,
+                product=PRODUCT,
+                health="ok",
+                memory_used_bytes=0,
+                processes=1 if f"GPU-{node}-{index}" in self.busy else 0,
+            )
+            for index in range(self.gpus)
+        ]
+        now = self.clock.now()
+        body = wire.Report(
+            boot="boot1",
+            seq=self._seq,
+            sent_at=now,
+            interval_s=2,
+            agent_version="1",
+            gpus=readings,
+            knew_ended=list(knew),
+        )
+        with self.db.begin() as session:
+            answer = reports.take(session, node, body, now=now)
+        return [one.allocation for one in answer.allocations if one.ended]
+
+    def agents(self) -> None:
+        """Until the stand is taken down: every node reports, and what ended was known before it looked again."""
+        knew: dict[str, list[str]] = {}
+        while not self._over.wait(REPORT_S):
+            for name in self.nodes:
+                if name not in self.silent:
+                    knew[name] = self.report(name, knew.get(name, ()))
+
+    def ask(self, gpus: int = 8, *, who: str | None = None, duration_s: int = 20, **more: Any) -> wire.Lease:
+        who = who or self.acme
+        shape = more.pop("shape", {"gpus": gpus})
+        if "start_in_s" in more:
+            start = datetime.fromtimestamp(int(self.clock.now()) + more.pop("start_in_s"), UTC)
+            more["start"] = start.isoformat()
+        body = wire.Ask.model_validate({"pool": "h100", "shape": shape, "duration_s": duration_s, **more})
+        with self.db.begin() as session:
+            return self.service.ask(session, body, actor=company(who), now=self.clock.now())
+
+    def extend(self, lease: wire.Lease, by_s: int) -> wire.Lease:
+        with self.db.begin() as session:
+            found = amend.extended(
+                self.service,
+                session,
+                lease.id,
+                wire.Extend(by_s=by_s),
+                actor=company(lease.company),
+                now=self.clock.now(),
+            )
+        assert not isinstance(found, DureError), found
+        return found.lease
+
+    def release(self, lease: wire.Lease) -> None:
+        with self.db.begin() as session:
+            endings.release(self.service, session, lease.id, actor=company(lease.company), now=self.clock.now())
+
+    def resize(self, lease: wire.Lease, *, gpus: int) -> None:
+        with self.db.begin() as session:
+            body, actor = wire.Resize(gpus=gpus), company(lease.company)
+            found = amend.resized(self.service, session, lease.id, body, actor=actor, now=self.clock.now())
+        assert not isinstance(found, DureError), found
+
+    def refused_extension(self, lease: wire.Lease) -> str:
+        """The code with which another minute is refused."""
+        with pytest.raises(DureError) as told, self.db.begin() as session:
+            amend.extended(self.service, session, lease.id, wire.Extend(by_s=60), actor=ADMIN, now=self.clock.now())
+        return told.value.code
+
+    def close_company(self, *, ago_s: int) -> None:
+        """As if `acme` had been closed then."""
+        with self.db.begin() as session:
+            row = companies.row(session, self.acme)
+            row.closed_at = int(self.clock.now()) - ago_s
+            session.add(row)
+
+    def lease(self, lease: wire.Lease) -> wire.Lease:
+        with self.db.snapshot() as session:
+            return leases.get(session, lease.id, actor=ADMIN)
+
+    def starts(self, lease: wire.Lease) -> float:
+        found = self.lease(lease).starts_at
+        assert found is not None
+        return found.timestamp()
+
+    def ends(self, lease: wire.Lease) -> float:
+        """As it is now."""
+        found = self.lease(lease).ends_at
+        assert found is not None
+        return found.timestamp()
+
+    def loop(self, reconcile: bool = True) -> "Running":
+        """A scheduler's process, but for the process."""
+        registry = CollectorRegistry()
+        found: list[Reconciler] = []
+        loop = Loop(self.db, self.clock, Counters(registry), wake_s=0.5, turned=lambda: look(found))
+        if reconcile:
+            counters = KubeCounters(registry)
+            found.append(Reconciler(self.db, self.clock, self.address, self.terms, counters, lambda: loop.epoch))
+            registry.register(KubeCollector(found))
+        return Running(loop, found, registry)
+
+    def namespace(self, who: str | None = None) -> str:
+        return kube.namespace(who or self.acme)
+
+    def pods(self, who: str | None = None) -> dict[str, dict[str, Any]]:
+        """As the administrator sees them, by name."""
+        found = self.cluster.get(f"/api/v1/namespaces/{self.namespace(who)}/pods")
+        return {one["metadata"]["name"]: one for one in found["items"]}
+
+    def running(self, who: str | None = None) -> set[str]:
+        return {name for name, one in self.pods(who).items() if one["status"].get("phase") == "Running"}
+
+    def tenant(self, who: str | None = None, account: str = kube.COMPANY_KEY) -> Any:
+        """A client with the key of a company, or of a lease by its account."""
+        with chart.account(self.cluster, kube.API_ACCOUNT) as api:
+            return self.cluster.http(token=chart.token(api, self.namespace(who), account))
+
+    def make(self, *objects: Mapping[str, Any], who: str | None = None) -> None:
+        """By the company's own key, once its quota counts all that it has booked."""
+        soon(lambda: self.quota(who) == str(self.booked(who or self.acme)), "the quota of what is booked")
+        with self.tenant(who) as client:
+            for body in objects:
+                client.post(collection(body, self.namespace(who)), json=body).raise_for_status()
+
+    def path(self, name: str) -> str:
+        return f"/api/v1/namespaces/{self.namespace()}/pods/{name}"
+
+    def get(self, path: str) -> dict[str, Any] | None:
+        """What is there, as the administrator sees it."""
+        answer = self.cluster.api.get(path)
+        return answer.json() if answer.status_code == 200 else None
+
+    def has_key(self, account: str = kube.COMPANY_KEY, who: str | None = None) -> bool:
+        inside = f"/namespaces/{self.namespace(who)}"
+        binding = self.get(f"/apis/rbac.authorization.k8s.io/v1{inside}/rolebindings/{account}")
+        return binding is not None and self.get(f"/api/v1{inside}/serviceaccounts/{account}") is not None
+
+    def booked(self, who: str) -> int:
+        """GPUs of its leases that run or are scheduled."""
+        with self.db.snapshot() as session:
+            query = select(Lease.total_gpus).where(
+                col(Lease.company) == who, col(Lease.state).in_(("scheduled", "active", "ending"))
+            )
+            return sum(session.exec(query).all())
+
+    def quota(self, who: str | None = None) -> str | None:
+        """How many GPUs its pods may ask for."""
+        found = self.get(f"/api/v1/namespaces/{self.namespace(who)}/resourcequotas/{kube.QUOTA}")
+        return None if found is None else found["spec"]["hard"].get("requests.nvidia.com/gpu")
+
+    def told(self, name: str) -> dict[str, str]:
+        """What events say of a pod, by their reason."""
+        found = self.cluster.get(f"/api/v1/namespaces/{self.namespace()}/events")["items"]
+        return {one["reason"]: one["message"] for one in found if one["involvedObject"]["name"] == name}
+
+    def row(self, name: str) -> Pod | None:
+        """What is known of a pod in the database."""
+        with self.db.snapshot() as session:
+            query = select(Pod).where(col(Pod.name) == name, col(Pod.company) == self.acme)
+            return session.exec(query).one_or_none()
+
+    def waits(self, name: str) -> str | None:
+        """Why a pod waits, as people are told."""
+        found = self.row(name)
+        return None if found is None else found.waits
+
+    def gpus_by_state(self) -> dict[str, int]:
+        with self.db.snapshot() as session:
+            return {state.value: count for state, count in pools.get(session, "h100").gpus.items() if count}
+
+    def close(self) -> None:
+        self._over.set()
+
+
+class Running:
+    """A loop and its reconcilers between `with` and its end."""
+
+    def __init__(self, loop: Loop, reconcilers: list[Reconciler], registry: CollectorRegistry) -> None:
+        self.loop, self.reconcilers, self.registry = loop, reconcilers, registry
+        self._thread = threading.Thread(target=loop.run, daemon=True)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "Running":
+        self._thread.start()
+        for one in self.reconcilers:
+            self._stack.enter_context(one)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+        self.loop.stop()
+        self._thread.join(10)
+
+    def value(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(name, labels) or 0.0
+
+
+def company(name: str) -> Actor:
+    return Actor(role=wire.Role.COMPANY, token=f"tok_{name}", company=name)
+
+
+def collection(body: Mapping[str, Any], namespace: str) -> str:
+    version, kind = body["apiVersion"], body["kind"].lower()
+    root = f"/api/{version}" if "/" not in version else f"/apis/{version}"
+    return f"{root}/namespaces/{namespace}/{kind}s"
+
+
+def pod(name: str, gpus: int = 1, *, lease: str | None = None, **spec: Any) -> dict[str, Any]:
+    container = {"name": "main", "image": "none", "resources": {"limits": {kube.DEFAULT_RESOURCE: str(gpus)}}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {} if lease is None else {kube.LEASE_LABEL: lease}},
+        "spec": {"terminationGracePeriodSeconds": 2, "containers": [container], **spec},
+    }
+
+
+@contextmanager
+def stand(
+    database: Database, cluster: Cluster, *, count: int = 2, gpus: int = 8, url: str | None = None, **policy: Any
+) -> Iterator[Stand]:
+    """With its nodes in the cluster and its agents reporting; nothing is enforced until a loop runs."""
+    chart.install(cluster)
+    token = chart.token(cluster.api, kube.SYSTEM_NAMESPACE, kube.RECONCILER_ACCOUNT, seconds=7200)
+    made = Stand(database, cluster, kubeconfig=cluster.kubeconfig_for_token(token, url=url), count=count, gpus=gpus)
+    thread = threading.Thread(target=made.agents, daemon=True)
+    try:
+        fakes.add(cluster, [fakes.node(name, gpus=gpus, pool="h100") for name in made.nodes])
+        made.found(**policy)
+        thread.start()
+        yield made
+    finally:
+        made.close()
+        thread.join(5)
+        _cleared(made)
+
+
+def _cleared(made: Stand) -> None:
+    with chart.break_glass(made.cluster) as operator:
+        for who in (made.acme, made.globex):
+            operator.delete(f"/api/v1/namespaces/{kube.namespace(who)}")
+    fakes.remove(made.cluster, made.nodes)
+
+
+def seconds(said: str) -> float:
+    return datetime.fromisoformat(said).timestamp()
+
+
+def soon(condition: Callable[[], Any], what: str, within_s: float = WITHIN_S) -> None:
+    """Waits until it is so; fails with what it was, if it never is."""
+    until(condition, [], within_s=within_s, what=what)

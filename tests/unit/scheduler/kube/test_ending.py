@@ -1,0 +1,250 @@
+"""The end of pods: what is due, when, and that it is asked for once."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from scheduler.kube.actions import Action, Delete, Keep, Patch, Tell
+from scheduler.kube.desired import LeaseNow, Terms
+from scheduler.kube.ending import Context, ends, instants
+from scheduler.kube.observed import Pod, Seen
+from tests.unit.scheduler.kube.builders import (
+    GPU,
+    a_json_pod,
+    a_lease,
+    a_placed_pod,
+    a_pod,
+    of_kind,
+    patched,
+    some_nodes,
+)
+
+END = "1970-01-01T00:16:40Z"
+KEPT = frozenset({("uid-p", False), ("uid-p", True)})
+LONG_GONE: dict[str, Any] = {"deleted_at": 900.0, "deletion_grace_s": 1}
+
+
+def due(pod: Pod, now: float, *leases: LeaseNow, beside: tuple[Pod, ...] = (), **nodes: bool) -> list[Action]:
+    seen = Seen(pods=(*beside, pod), kept=KEPT)
+    held = {one.id: one for one in leases or (a_lease(),) if one.holds}
+    known = some_nodes(*nodes) if nodes else some_nodes()
+    return list(ends(seen, Context(leases=held, nodes=known, terms=Terms(warning_s=200), now=now)))
+
+
+def deletes(pod: Pod, now: float, *leases: LeaseNow, **more: Any) -> list[tuple[int, int | None]]:
+    """Grace and the instant that it is for, of every DELETE of the pod."""
+    found = of_kind(due(pod, now, *leases, **more), Delete)
+    return [(one.grace_s, one.at) for one in found if one.uid == pod.uid]
+
+
+@pytest.mark.parametrize(
+    ("now", "want"),
+    [
+        (969.99, []),
+        (970.0, [(30, 970)]),
+        (970.02, [(29, 970)]),
+        (994.9, [(5, 970)]),
+        (995.0, [(1, 995)]),
+        (999.9, [(1, 995)]),
+        (1000.0, [(1, 1000)]),
+        (4000.0, [(1, 1000)]),
+    ],
+)
+def test_a_pod_is_told_a_grace_before_hurried_a_margin_before_and_gone_at_the_end(
+    now: float, want: list[tuple[int, int]]
+) -> None:
+    assert deletes(a_placed_pod(ends_at=END), now) == want
+
+
+def test_a_lease_whose_grace_is_shorter_than_the_margin_is_told_at_its_own_instant() -> None:
+    short = a_lease(grace_s=2)
+    assert deletes(a_placed_pod(), 997.9, short) == []
+    assert deletes(a_placed_pod(), 998.0, short) == [(1, 998)]
+
+
+@pytest.mark.parametrize(
+    ("deleted", "now", "want"),
+    [
+        pytest.param((1000.0, 30), 980.0, [], id="told already"),
+        pytest.param((900.0, 30), 980.0, [], id="its maker deleted it"),
+        pytest.param((5000.0, 5000), 980.0, [(20, 970)], id="its maker deleted it with a grace past the end"),
+        pytest.param((1000.0, 30), 996.0, [(1, 995)], id="told, and still there"),
+        pytest.param((930.0, 30), 996.0, [(1, 995)], id="a grace cut short counts from the first, and is over by that"),
+        pytest.param((971.0, 1), 996.0, [], id="hurried already"),
+        pytest.param((950.0, 900), 1000.0, [(1, 1000)], id="cut to what is still too long"),
+        pytest.param((971.0, 1), 1000.0, [], id="hurried, and its end is here"),
+        pytest.param((970.0, 0), 1000.0, [], id="forced, and something holds it"),
+    ],
+)
+def test_what_is_being_deleted_is_hurried_only_where_that_helps(
+    deleted: tuple[float, int], now: float, want: list[tuple[int, int]]
+) -> None:
+    pod = a_placed_pod(deleted_at=deleted[0], deletion_grace_s=deleted[1])
+    assert deletes(pod, now) == want
+
+
+@pytest.mark.parametrize("now", [980.0, 996.0, 1001.0])
+def test_what_is_over_of_itself_stays_to_be_looked_at(now: float) -> None:
+    assert due(a_placed_pod(phase="Succeeded"), now) == []
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        pytest.param(a_placed_pod(lease="lea_x"), id="of a lease that is over"),
+        pytest.param(a_pod(gates=(), phase="Running", node="n1"), id="that nobody let in"),
+        pytest.param(a_placed_pod(gpus=0), id="that has none of the lease's GPUs"),
+    ],
+)
+def test_what_no_lease_explains_ends_at_once(pod: Pod) -> None:
+    assert deletes(pod, 500.0) == [(1, None)]
+
+
+def test_a_pod_that_also_has_another_kind_of_gpus_ends_at_once() -> None:
+    mixed = replace(a_placed_pod(), gpus=((GPU, 1), ("nvidia.com/mig-1g.10gb", 1)))
+    assert deletes(mixed, 500.0) == [(1, None)]
+
+
+@pytest.mark.parametrize("pod", [a_pod(), a_pod(gates=(), gpus=0)], ids=["at the gate", "without GPUs"])
+@pytest.mark.parametrize("now", [500.0, 1001.0])
+def test_what_has_no_gpus_is_left_alone(pod: Pod, now: float) -> None:
+    assert due(pod, now) == []
+
+
+def test_the_newest_pods_of_a_lease_that_became_smaller_are_told_to_end() -> None:
+    older, newer = a_placed_pod("old", 4, created_at=10), a_placed_pod(gpus=4, created_at=20)
+    assert deletes(newer, 500.0, a_lease(placement={"n1": 4}), beside=(older,)) == [(30, None)]
+    assert deletes(newer, 500.0, a_lease(), beside=(older,)) == []
+
+
+def test_pods_on_a_node_that_was_given_back_are_told_to_end() -> None:
+    assert deletes(a_placed_pod(node="n2"), 500.0) == [(30, None)]
+
+
+def test_a_pod_that_was_told_so_ends_with_its_lease_at_the_latest() -> None:
+    pod = a_placed_pod(node="n2", deleted_at=990.0, deletion_grace_s=30)
+    assert deletes(pod, 965.0) == []
+    assert deletes(pod, 996.0) == [(1, 995)]
+
+
+def test_what_holds_a_pod_that_was_told_so_is_taken_away() -> None:
+    pod = a_placed_pod(node="n2", deleted_at=531.0, deletion_grace_s=30, finalizers=("a/b",))
+    assert deletes(pod, 500.0) == []
+    assert deletes(pod, 532.5) == [(1, None)]
+    hurried = a_placed_pod(node="n2", deleted_at=502.0, deletion_grace_s=1, finalizers=("a/b",))
+    assert [one.what for one in of_kind(due(hurried, 532.6), Patch)] == ["finalizers"]
+
+
+def test_finalizers_are_taken_away_once_the_time_is_up() -> None:
+    pod = a_placed_pod(deleted_at=971.0, deletion_grace_s=1, finalizers=("a/b",))
+    assert due(pod, 999.0) == []
+    (patch,) = due(pod, 1000.0)
+    assert isinstance(patch, Patch)
+    found = patched(a_json_pod(version=99, meta={"finalizers": ["a/b", "c/d"]}), patch.operations)
+    assert "finalizers" not in found["metadata"]
+
+
+def test_a_pod_is_forced_only_where_its_node_is_gone() -> None:
+    pod = a_placed_pod(**LONG_GONE)
+    assert deletes(pod, 1000.0) == []
+    assert deletes(pod, 1000.0, n2=True) == [(0, 1000)]
+
+
+def test_what_was_forced_is_not_forced_again_and_loses_its_finalizers() -> None:
+    pod = a_placed_pod(deleted_at=900.0, deletion_grace_s=0, finalizers=("a/b",))
+    assert [type(one) for one in due(pod, 1000.0, n2=True)] == [Patch]
+
+
+def test_a_lost_node_is_proof_only_once_the_grace_is_over() -> None:
+    pod = a_placed_pod(deleted_at=1001.0, deletion_grace_s=1)
+    assert deletes(pod, 1002.4, n2=True) == []
+    assert deletes(pod, 1002.5, n2=True) == [(0, 1000)]
+
+
+def written(pod: Pod, now: float, *leases: LeaseNow) -> list[str]:
+    return [one.what for one in of_kind(due(pod, now, *leases), Patch)]
+
+
+def test_an_extension_is_written_on_the_pod() -> None:
+    later = a_lease(stops_at=2000, closes_at=1900)
+    assert written(a_placed_pod(), 500.0, later) == ["ends-at 1970-01-01T00:33:20Z"]
+    assert written(a_placed_pod(ends_at="1970-01-01T00:33:20Z"), 500.0, later) == []
+
+
+def test_a_warning_is_written_and_said_when_it_is_time() -> None:
+    assert due(a_placed_pod(), 799.9) == []
+    patch, told = due(a_placed_pod(), 800.0)
+    assert isinstance(patch, Patch)
+    assert patch.what == f"ending {END}"
+    assert isinstance(told, Tell)
+    assert (told.reason, told.warning) == ("LeaseEnding", True)
+    assert f"Lease lea_a ends at {END}: SIGTERM comes 30 s before" in told.message
+
+
+def test_a_warning_is_said_until_it_was_heard() -> None:
+    """Whoever performs it knows what was told; that the annotation is there does not mean that the event is."""
+    assert [type(one) for one in due(a_placed_pod(warned=END), 801.0)] == [Tell]
+
+
+@pytest.mark.parametrize(
+    ("pod", "want"),
+    [
+        pytest.param(a_placed_pod(), ["deadline 770"], id="none yet"),
+        pytest.param(a_placed_pod(deadline_s=900), ["deadline 770"], id="a later one"),
+        pytest.param(a_placed_pod(deadline_s=770), [], id="the right one"),
+        pytest.param(a_placed_pod(deadline_s=60), [], id="an earlier one"),
+        pytest.param(a_placed_pod(started_at=None), ["deadline 369"], id="not begun: one that may be a little late"),
+        pytest.param(a_placed_pod(started_at=None, deadline_s=369), [], id="not begun, and it has one"),
+        pytest.param(a_placed_pod(deleted_at=1000.0, deletion_grace_s=500), [], id="being deleted"),
+    ],
+)
+def test_once_extending_has_closed_the_kubelet_is_told_the_end(pod: Pod, want: list[str]) -> None:
+    closed = a_lease(closes_at=600)
+    assert written(pod, 600.5, closed) == want
+    assert written(pod, 599.9, closed) == []
+
+
+def test_what_is_written_goes_into_one_patch_whatever_version_it_is() -> None:
+    (patch, _) = due(a_placed_pod(), 850.0, a_lease(closes_at=850))
+    assert isinstance(patch, Patch)
+    assert patch.what == f"ending {END}, deadline 770"
+    found = patched(a_json_pod(version=99, meta={"annotations": {"a": "b"}}), patch.operations)
+    assert found["metadata"]["annotations"] == {"a": "b", "dure.dev/ending": END}
+    assert found["spec"]["activeDeadlineSeconds"] == 770
+
+
+def test_annotations_are_not_made_over_those_that_another_made() -> None:
+    (patch,) = due(a_placed_pod(has_annotations=False, ends_at=None), 500.0)
+    assert isinstance(patch, Patch)
+    assert {"op": "test", "path": "/metadata/resourceVersion", "value": "7"} in patch.operations
+
+
+@pytest.mark.parametrize(
+    ("pod", "now", "want"),
+    [
+        pytest.param(a_placed_pod(), 990.0, [], id="it may still write"),
+        pytest.param(a_placed_pod(), 995.0, [False], id="before it is ended without grace"),
+        pytest.param(a_placed_pod(phase="Failed"), 500.0, [True], id="once it is over"),
+        pytest.param(a_placed_pod(lease="lea_x"), 500.0, [False], id="its lease is over"),
+        pytest.param(a_placed_pod(node=None), 995.0, [], id="it never was anywhere"),
+        pytest.param(a_placed_pod(containers=()), 995.0, [], id="it has no containers"),
+        pytest.param(a_pod(gates=(), node="n1"), 995.0, [], id="nobody let it in"),
+    ],
+)
+def test_last_lines_are_kept(pod: Pod, now: float, want: list[bool]) -> None:
+    context = Context(leases={"lea_a": a_lease()}, nodes=some_nodes(), terms=Terms(), now=now)
+    found = of_kind(list(ends(Seen(pods=(pod,)), context)), Keep)
+    assert [one.is_over for one in found] == want
+
+
+def test_last_lines_are_kept_once() -> None:
+    context = Context(leases={"lea_a": a_lease()}, nodes=some_nodes(), terms=Terms(), now=995.0)
+    seen = Seen(pods=(a_placed_pod(),), kept=frozenset({("uid-p", False)}))
+    assert of_kind(list(ends(seen, context)), Keep) == []
+
+
+def test_the_instants_of_a_pod_are_those_of_its_lease_and_of_its_own_end() -> None:
+    terms = Terms(warning_s=200)
+    assert sorted(instants(a_placed_pod(), a_lease(), terms)) == [800, 900, 970, 995, 1000]
+    assert 511.5 in set(instants(a_placed_pod(deleted_at=510.0), a_lease(closes_at=None), terms))

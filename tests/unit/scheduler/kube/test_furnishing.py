@@ -1,0 +1,141 @@
+"""A company's namespace and what bounds it, made, repaired and taken away."""
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from scheduler.kube.actions import Action, Apply, Create, Remove
+from scheduler.kube.desired import CompanyNow, Terms
+from scheduler.kube.furnishing import covers, furnished, is_ours
+from scheduler.kube.observed import Seen
+from tests.unit.scheduler.kube.builders import GPU, a_company, a_lease, a_namespace, furnished_with, with_uid
+
+NOW = 500.0
+SPACE = "/api/v1/namespaces/dure-co-acme"
+QUOTA = f"{SPACE}/resourcequotas/dure-gpus"
+ACCOUNT = f"{SPACE}/serviceaccounts/dure-lease-a"
+BINDING = "/apis/rbac.authorization.k8s.io/v1/namespaces/dure-co-acme/rolebindings/dure-lease-a"
+TERMS = Terms(removal_grace_s=100)
+
+
+def todo(company: CompanyNow, seen: Seen, now: float = NOW) -> list[Action]:
+    return list(furnished(company, seen, (GPU,), TERMS, now))
+
+
+def test_the_namespace_comes_first_and_alone() -> None:
+    (action,) = todo(a_company(a_lease()), Seen())
+    assert isinstance(action, Create)
+    assert action.body["metadata"]["name"] == "dure-co-acme"
+
+
+def test_then_all_that_should_be_in_it() -> None:
+    company = a_company(a_lease())
+    found = todo(company, Seen(namespace=a_namespace()))
+    assert {one.path for one in found} == set(furnished_with(company, NOW).objects)
+    assert all(isinstance(one, Apply) for one in found)
+
+
+def test_what_is_as_it_should_be_is_left_alone() -> None:
+    company = a_company(a_lease())
+    assert todo(company, furnished_with(company, NOW)) == []
+
+
+def test_what_somebody_changed_is_repaired() -> None:
+    company = a_company(a_lease())
+    seen = furnished_with(company, NOW)
+    changed: dict[str, Any] = copy.deepcopy(dict(seen.objects))
+    changed[QUOTA]["spec"]["hard"][f"requests.{GPU}"] = "800"
+    found = todo(company, replace(seen, objects=changed))
+    assert found == [Apply(path=QUOTA, body=_wanted(company, QUOTA))]
+
+
+def _wanted(company: CompanyNow, path: str) -> dict[str, Any]:
+    found = copy.deepcopy(dict(furnished_with(company, NOW).objects[path]))
+    del found["metadata"]["uid"]
+    return found
+
+
+def test_what_others_added_beside_it_stays() -> None:
+    company = a_company()
+    seen = furnished_with(company, NOW)
+    more: dict[str, Any] = copy.deepcopy(dict(seen.objects))
+    more[QUOTA]["metadata"]["annotations"] = {"a": "b"}
+    more[QUOTA]["spec"]["scopes"] = []
+    assert todo(company, replace(seen, objects=more)) == []
+
+
+def test_the_binding_of_a_lease_that_is_over_goes_before_its_account() -> None:
+    seen = furnished_with(a_company(a_lease()), NOW)
+    found = todo(a_company(), seen)
+    assert found[:2] == [Remove(path=BINDING, uid=BINDING), Remove(path=ACCOUNT, uid=ACCOUNT)]
+
+
+def test_a_binding_to_another_role_is_made_anew() -> None:
+    company = a_company(a_lease())
+    seen = furnished_with(company, NOW)
+    changed: dict[str, Any] = copy.deepcopy(dict(seen.objects))
+    changed[BINDING]["roleRef"]["name"] = "cluster-admin"
+    assert todo(company, replace(seen, objects=changed)) == [Remove(path=BINDING, uid=BINDING)]
+    del changed[BINDING]
+    assert [type(one) for one in todo(company, replace(seen, objects=changed))] == [Apply]
+
+
+def test_labels_that_somebody_took_from_the_namespace_are_put_back() -> None:
+    seen = replace(furnished_with(a_company(), NOW), namespace=a_namespace(**{"dure.dev/company": None}))
+    (action,) = todo(a_company(), seen)
+    assert isinstance(action, Apply)
+    assert action.path == SPACE
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [{"app.kubernetes.io/managed-by": None}, {"app.kubernetes.io/managed-by": "helm"}, {"dure.dev/company": "other"}],
+)
+def test_a_namespace_that_is_not_ours_is_never_adopted(labels: dict[str, str | None]) -> None:
+    namespace = a_namespace(**labels)
+    assert not is_ours(namespace, "acme")
+    assert todo(a_company(a_lease()), Seen(namespace=namespace)) == []
+    assert todo(a_company(closed_at=0), Seen(namespace=namespace)) == []
+
+
+def test_a_namespace_without_labels_is_not_ours() -> None:
+    assert not is_ours({"metadata": {"name": "dure-co-acme", "labels": None}}, "acme")
+
+
+def test_nothing_is_put_into_a_namespace_that_is_going() -> None:
+    going = a_namespace()
+    going["metadata"]["deletionTimestamp"] = "1970-01-01T00:08:00Z"
+    assert todo(a_company(a_lease()), Seen(namespace=going)) == []
+
+
+def test_a_closed_company_is_removed_after_a_while() -> None:
+    closed = a_company(closed_at=400)
+    seen = furnished_with(closed, NOW)
+    assert todo(closed, seen, 499.9) == []
+    assert todo(closed, seen, 500) == [Remove(path=SPACE, uid="uid-ns")]
+    assert todo(closed, Seen(), 500) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "want"),
+    [
+        ({"a": 1, "b": 2}, {"a": 1}, True),
+        ({"a": 2}, {"a": 1}, False),
+        ({}, {"a": {}}, True),
+        ({}, {"a": 1}, False),
+        ({"a": [{"b": 1, "c": 2}]}, {"a": [{"b": 1}]}, True),
+        ({"a": [{"b": 1}, {}]}, {"a": [{"b": 1}]}, False),
+        ({"a": "x"}, {"a": ["x"]}, False),
+        ({"a": "x"}, {"a": {"b": 1}}, False),
+        ({}, {"a": False}, False),
+    ],
+)
+def test_what_is_wanted_is_there_or_not(found: Any, wanted: Any, want: bool) -> None:
+    assert covers(found, wanted) is want
+
+
+def test_a_copy_with_a_uid_is_covered() -> None:
+    wanted = _wanted(a_company(), QUOTA)
+    assert covers(with_uid(wanted, "u"), wanted)

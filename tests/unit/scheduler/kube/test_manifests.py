@@ -1,0 +1,68 @@
+"""What a company has in a cluster."""
+
+import pytest
+
+from scheduler.kube import manifests
+from scheduler.kube.desired import LeaseNow
+from tests.unit.scheduler.kube.builders import GPU, a_company, a_lease
+
+MIG = "nvidia.com/mig-1g.10gb"
+INSIDE = "/api/v1/namespaces/dure-co-acme"
+BINDINGS = "/apis/rbac.authorization.k8s.io/v1/namespaces/dure-co-acme/rolebindings"
+
+
+def names(*leases: LeaseNow, now: float = 500.0) -> set[str]:
+    return set(manifests.objects(a_company(*leases), (GPU,), now))
+
+
+def test_a_namespace_says_whose_it_is_and_what_its_pods_may_not() -> None:
+    found = manifests.namespace("acme")
+    assert found["metadata"]["name"] == "dure-co-acme"
+    labels = found["metadata"]["labels"]
+    assert (labels["dure.dev/company"], labels["app.kubernetes.io/managed-by"]) == ("acme", "dure")
+    assert labels["pod-security.kubernetes.io/enforce"] == "baseline"
+    assert manifests.path(found) == INSIDE
+
+
+def test_a_company_without_leases_has_its_bounds_and_its_key() -> None:
+    assert names() == {
+        f"{INSIDE}/resourcequotas/dure-gpus",
+        f"{INSIDE}/limitranges/dure-limits",
+        "/apis/networking.k8s.io/v1/namespaces/dure-co-acme/networkpolicies/dure-isolation",
+        f"{INSIDE}/serviceaccounts/dure-company",
+        f"{BINDINGS}/dure-company",
+    }
+
+
+def test_a_lease_has_a_key_while_it_holds_gpus_and_not_a_moment_longer() -> None:
+    keys = {f"{INSIDE}/serviceaccounts/dure-lease-a", f"{BINDINGS}/dure-lease-a"}
+    assert names(a_lease("lea_a", stops_at=1000), now=999.9) - names() == keys
+    assert names(a_lease("lea_a", stops_at=1000), now=1000) == names()
+    assert names(a_lease("lea_a", holds=False)) == names()
+
+
+def test_a_binding_gives_its_account_and_nobody_else_the_role() -> None:
+    found = manifests.objects(a_company(a_lease("lea_a")), (GPU,), 500)[f"{BINDINGS}/dure-lease-a"]
+    assert found["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "dure-lease"}
+    assert found["subjects"] == [{"kind": "ServiceAccount", "name": "dure-lease-a", "namespace": "dure-co-acme"}]
+    assert found["metadata"]["labels"]["dure.dev/lease"] == "lea_a"
+
+
+def test_all_that_is_ours_says_so() -> None:
+    for found in manifests.objects(a_company(a_lease()), (GPU,), 500).values():
+        assert found["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "dure"
+        assert found["metadata"]["namespace"] == "dure-co-acme"
+
+
+def test_the_quota_is_of_all_leases_that_run_or_are_scheduled() -> None:
+    leases = (a_lease("lea_a"), a_lease("lea_b", holds=False), a_lease("lea_c", resource=MIG, placement={"n1": 3}))
+    quota = manifests.objects(a_company(*leases), (GPU, MIG, "amd.com/gpu"), 500)[f"{INSIDE}/resourcequotas/dure-gpus"]
+    want = {f"requests.{GPU}": "16", f"requests.{MIG}": "3", "requests.amd.com/gpu": "0", "pods": "500"}
+    assert quota["spec"]["hard"] == want
+
+
+@pytest.mark.parametrize(
+    ("count", "want"), [(0, "0"), (8, "8"), (999, "999"), (1000, "1k"), (1024, "1024"), (16_000, "16k")]
+)
+def test_a_quantity_is_written_as_the_api_server_writes_it(count: int, want: str) -> None:
+    assert manifests.quantity(count) == want

@@ -1,0 +1,119 @@
+"""What is to be done about a company: all of it together."""
+
+from typing import Any
+
+import pytest
+
+from scheduler.kube.actions import Create, Delete, Open, Tell
+from scheduler.kube.desired import CompanyNow, Terms
+from scheduler.kube.observed import Seen
+from scheduler.kube.pairing import Code
+from scheduler.kube.reconcile import Steps, reconcile
+from tests.unit.scheduler.kube.builders import (
+    GPU,
+    a_company,
+    a_lease,
+    a_namespace,
+    a_placed_pod,
+    a_pod,
+    furnished_with,
+    of_kind,
+    some_nodes,
+)
+
+NOW = 500.0
+TERMS = Terms(warning_s=200)
+
+
+def steps(company: CompanyNow, seen: Seen | None = None, now: float = NOW) -> Steps:
+    return reconcile(company, furnished_with(company, now) if seen is None else seen, some_nodes(), (GPU,), TERMS, now)
+
+
+def test_a_company_in_order_needs_nothing() -> None:
+    company = a_company(a_lease())
+    found = steps(company, furnished_with(company, NOW, a_placed_pod()))
+    assert (found.actions, found.waits, found.trouble) == ((), {}, None)
+
+
+def test_a_company_that_is_new_gets_its_namespace() -> None:
+    (action,) = steps(a_company(), Seen()).actions
+    assert isinstance(action, Create)
+
+
+def test_a_pod_is_let_in() -> None:
+    company = a_company(a_lease())
+    (action,) = steps(company, furnished_with(company, NOW, a_pod())).actions
+    assert isinstance(action, Open)
+    assert (action.lease, action.node) == ("lea_a", "n1")
+
+
+def test_a_pod_that_waits_is_told_why() -> None:
+    found = steps(a_company(), furnished_with(a_company(), NOW, a_pod()))
+    (told,) = found.actions
+    assert isinstance(told, Tell)
+    assert told.reason == "NoLease"
+    assert told.message.startswith("You have no lease of nvidia.com/gpu")
+    assert {uid: wait.code for uid, wait in found.waits.items()} == {"uid-p": Code.NO_LEASE}
+
+
+def test_whose_gate_is_being_opened_is_not_decided_anew() -> None:
+    company = a_company(a_lease())
+    seen = furnished_with(company, NOW, a_pod("b", 8, created_at=1), a_pod("a", 8, created_at=1))
+    begun = Seen(namespace=seen.namespace, objects=seen.objects, pods=seen.pods, begun={"uid-b": ("lea_a", "n1")})
+    assert [one.uid for one in of_kind(steps(company, begun).actions, Open)] == ["uid-b"]
+
+
+def test_ends_come_first() -> None:
+    company = a_company(a_lease())
+    found = steps(company, Seen(namespace=a_namespace(), pods=(a_placed_pod(),)), now=980.0)
+    assert isinstance(found.actions[0], Delete)
+
+
+@pytest.mark.parametrize("closed_at", [None, 0])
+def test_nothing_is_done_in_a_namespace_that_is_not_ours(closed_at: int | None) -> None:
+    theirs = a_namespace(**{"app.kubernetes.io/managed-by": None})
+    pods = (a_placed_pod("a", lease="lea_x"), a_pod("b"))
+    found = steps(a_company(a_lease(), closed_at=closed_at), Seen(namespace=theirs, pods=pods))
+    assert (found.actions, found.waits, found.next_at) == ((), {}, None)
+    assert found.trouble == (
+        "namespace dure-co-acme is there and was not made by Dure: it is left alone; rename or delete it, and it is made anew"
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "want"),
+    [(500.0, 800), (800.0, 900), (900.0, 970), (970.0, 995), (995.0, 1000), (1000.0, None)],
+)
+def test_it_is_known_when_time_alone_brings_more(now: float, want: float | None) -> None:
+    company = a_company(a_lease())
+    assert steps(company, furnished_with(company, now, a_placed_pod()), now).next_at == want
+
+
+def test_without_pods_the_keys_of_a_lease_end_with_it() -> None:
+    assert steps(a_company(a_lease()), now=975.0).next_at == 1000
+
+
+def test_a_pod_that_fits_two_leases_is_let_in_once_one_of_them_is_ending() -> None:
+    company = a_company(a_lease("lea_a"), a_lease("lea_b", stops_at=2000))
+    waiting = furnished_with(company, NOW, a_pod())
+    assert of_kind(steps(company, waiting).actions, Open) == []
+    at = steps(company, waiting).next_at
+    assert at == 970
+    assert [one.lease for one in of_kind(steps(company, waiting, at).actions, Open)] == ["lea_b"]
+
+
+def test_a_scheduled_lease_is_waited_for_by_whoever_starts_it() -> None:
+    assert steps(a_company(a_lease(holds=False, starts_at=600))).next_at is None
+
+
+def test_a_company_that_was_closed_is_looked_at_when_it_is_to_be_removed() -> None:
+    assert steps(a_company(closed_at=400)).next_at == 400 + TERMS.removal_grace_s
+
+
+def test_a_pod_that_no_lease_explains_is_looked_at_until_it_is_gone() -> None:
+    stray: dict[str, Any] = {"lease": "lea_x", "deleted_at": 501.0, "deletion_grace_s": 1, "finalizers": ("a/b",)}
+    seen = furnished_with(a_company(), NOW, a_placed_pod(**stray))
+    found = steps(a_company(), seen)
+    assert found.next_at == 502.5
+    assert of_kind(steps(a_company(), seen, 502.5).actions, Delete) == []
+    assert [getattr(one, "what", None) for one in steps(a_company(), seen, 502.5).actions][-1] == "finalizers"
