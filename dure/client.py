@@ -35,6 +35,9 @@ class Client(Reaching):
     def company(self, name: str) -> wire.Company:
         return self._get(f"/v1/companies/{segment(name)}", wire.Company)
 
+    def change_company(self, name: str, body: wire.CompanyChange) -> wire.Company:
+        return self._patch(f"/v1/companies/{segment(name)}", body, wire.Company)
+
     def close_company(self, name: str) -> wire.Company:
         """It asks for nothing from now on. Raises HasLeases while it has some."""
         return self._post(f"/v1/companies/{segment(name)}/close", None, wire.Company)

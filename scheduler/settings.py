@@ -1,11 +1,13 @@
 """The scheduler's settings, read once in `__main__`."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from dure.kube import TAINT_KEY
 from scheduler.compiled import CompiledFolder
 from scheduler.kube.clusters import DESCRIPTION, Clusters
-from scheduler.webhooks.addresses import Networks
+from scheduler.webhooks.addresses import Networks, split
 
 
 class Settings(BaseModel):
@@ -28,6 +30,9 @@ class Settings(BaseModel):
         default=TAINT_KEY,
         pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$",
         description="key of the taint of nodes whose GPUs are leased, as the chart and `dure node adopt` have it",
+    )
+    other_resources: Annotated[frozenset[str], BeforeValidator(split)] = Field(
+        default=frozenset(), description="devices that companies' pods have without a lease: rdma/hca_shared,..."
     )
     company_grace_days: int = Field(
         default=7, ge=0, le=365, description="so long after a company was closed its namespace and volumes stay"

@@ -35,6 +35,12 @@ def show_company(company: wire.CompanyName, call: PersonReads) -> Response:
     return call.read(lambda at: companies.get(at.session, company))
 
 
+@router.patch("/{company}", response_model=wire.Company, summary="Change a company", openapi_extra=own(UnknownCompany))
+def change_company(company: wire.CompanyName, body: wire.CompanyChange, call: AdminWrites) -> Response:
+    """For admins. Another Pod Security level holds for pods that are made from then on."""
+    return call.write(lambda at: answers.ok(companies.change(at.session, company, body, actor=at.actor, now=at.now)))
+
+
 @router.post(
     "/{company}/close",
     response_model=wire.Company,

@@ -39,6 +39,7 @@ def closed(found: wire.Company, view: View) -> RenderableType:
 
 def _company(found: wire.Company, view: View) -> RenderableType:
     rows = [("company", found.name), ("title", found.title or view.none), ("added", view.full(found.created_at))]
+    rows.append(("Pod Security", found.pod_security))
     if found.closed_at is not None:
         rows.append(("closed", view.past(found.closed_at)))
     return facts(rows)

@@ -4,8 +4,10 @@ from dure.wire.amend import Amended, Extend, Renewal, Resize, Shrink
 from dure.wire.audit import AuditAction, AuditEntry
 from dure.wire.companies import (
     Company,
+    CompanyChange,
     CompanyCreate,
     IssuedToken,
+    PodSecurity,
     Token,
     TokenIssue,
 )
@@ -159,6 +161,7 @@ __all__ = [
     "Cluster",
     "ClusterName",
     "Company",
+    "CompanyChange",
     "CompanyCreate",
     "CompanyName",
     "CompanyUsage",
@@ -234,6 +237,7 @@ __all__ = [
     "PlacementClass",
     "Pod",
     "PodLog",
+    "PodSecurity",
     "Policy",
     "PolicyApplied",
     "PolicyChange",

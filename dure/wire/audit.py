@@ -10,6 +10,7 @@ class AuditAction(StrEnum):
     """Everything that the audit log keeps: a noun and a verb."""
 
     COMPANY_ADD = "company.add"
+    COMPANY_CHANGE = "company.change"
     COMPANY_CLOSE = "company.close"
     COMPANY_REOPEN = "company.reopen"
     LEASE_ASK = "lease.ask"

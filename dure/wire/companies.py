@@ -1,21 +1,39 @@
 """Companies and their tokens."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import model_validator
 
-from dure.wire.values import CompanyName, Instant, Label, NodeName, Role, Wire
+from dure.wire.values import CompanyName, Instant, Label, NodeName, Patch, Role, Wire
+
+PodSecurity = Literal["baseline", "restricted"]
 
 
 class CompanyCreate(Wire):
     name: CompanyName
     title: Label | None = None
     """The company's full name, for people."""
+    pod_security: PodSecurity = "baseline"
+    """The Pod Security level that its namespaces enforce; of `restricted`, which most images do not meet, all are warned."""
+
+
+class CompanyChange(Patch):
+    """What to change of a company. What is left out stays; null takes the title away."""
+
+    title: Label | None = None
+    pod_security: PodSecurity | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.model_fields_set or ("pod_security" in self.model_fields_set and self.pod_security is None):
+            raise ValueError('say what to change: title, or pod_security, for example "restricted"')
+        return self
 
 
 class Company(Wire):
     name: CompanyName
     title: str | None
+    pod_security: PodSecurity = "baseline"
     created_at: Instant
     closed_at: Instant | None = None
     """Since when it asks for nothing; its namespaces are removed a grace later. Null for one that is open."""

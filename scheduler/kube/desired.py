@@ -39,6 +39,7 @@ class CompanyNow:
 
     name: str
     closed_at: int | None = None
+    pod_security: str = "baseline"
     leases: tuple[LeaseNow, ...] = ()
 
 
@@ -61,3 +62,5 @@ class Terms:
     removal_grace_s: int = 7 * 86_400
     """So long after a company was closed its namespace stays."""
     taint_key: str = "nvidia.com/gpu"
+    other_resources: frozenset[str] = frozenset()
+    """Devices that pods have without a lease, such as `rdma/hca_shared`."""

@@ -20,7 +20,7 @@ def furnished(
     company: CompanyNow, seen: Seen, resources: tuple[str, ...], terms: Terms, now: float
 ) -> Iterator[Action]:
     """What is missing, wrong or left over. The namespace is there, and ours, before anything is put into it."""
-    wanted = manifests.namespace(company.name)
+    wanted = manifests.namespace(company.name, company.pod_security)
     closed = company.closed_at is not None and now >= company.closed_at + terms.removal_grace_s
     if seen.namespace is None:
         if not closed:

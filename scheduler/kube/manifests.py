@@ -12,17 +12,17 @@ PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "16
 MOST_PODS = 500
 """In a namespace, so that nobody's gated pods fill the API server."""
 
+ENFORCE = "pod-security.kubernetes.io/enforce"
 LEVELS = {
-    "pod-security.kubernetes.io/enforce": "baseline",
     "pod-security.kubernetes.io/warn": "restricted",
     "pod-security.kubernetes.io/audit": "restricted",
 }
 
 
-def namespace(company: str) -> Json:
+def namespace(company: str, pod_security: str = "baseline") -> Json:
     """The company label on it switches the admission policies on."""
     name = kube.namespace(company)
-    labels = {kube.COMPANY_LABEL: company, kube.MANAGED_BY: kube.MANAGER, **LEVELS}
+    labels = {kube.COMPANY_LABEL: company, kube.MANAGED_BY: kube.MANAGER, ENFORCE: pod_security, **LEVELS}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 

@@ -108,8 +108,8 @@ def seconds(said: str | None) -> float | None:
     return None if said is None else datetime.fromisoformat(said).timestamp()
 
 
-def pod(found: Json) -> Pod:
-    """Of the API server's JSON."""
+def pod(found: Json, others: frozenset[str] = frozenset()) -> Pod:
+    """Of the API server's JSON; what it asks for of `others` needs no lease."""
     meta, spec, status = found["metadata"], found.get("spec", {}), found.get("status", {})
     labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
     code, reason, message = _ended(status)
@@ -119,7 +119,7 @@ def pod(found: Json) -> Pod:
         name=meta["name"],
         version=meta["resourceVersion"],
         phase=status.get("phase", "Pending"),
-        gpus=devices(spec),
+        gpus=tuple(one for one in devices(spec) if one[0] not in others),
         gates=tuple(gate["name"] for gate in spec.get("schedulingGates") or ()),
         wish=labels.get(kube.LEASE_LABEL),
         placed=labels.get(kube.PLACEMENT_LABEL),

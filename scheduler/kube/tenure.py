@@ -54,7 +54,7 @@ class Tenure:
         """Raises Misconfigured."""
         self._site, self._epoch = site, epoch
         self._connection = Connection(site.address)
-        self._world = World(site.attention.changed)
+        self._world = World(site.attention.changed, site.terms.other_resources)
         self._sightings = Sightings(site.db, site.name, epoch)
         self._desired, self._read_at = Desired(), float("-inf")
         self._version: tuple[object, ...] = ()

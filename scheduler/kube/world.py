@@ -49,7 +49,9 @@ def company_of(namespace: str) -> str | None:
 class World:
     """By company. Safe from any thread; `changed` is called with a company, or None for all, whenever something did."""
 
-    def __init__(self, changed: Callable[[str | None], None]) -> None:
+    def __init__(self, changed: Callable[[str | None], None], others: frozenset[str] = frozenset()) -> None:
+        """`others` are devices that pods have without a lease."""
+        self._others = others
         self._lock = threading.Lock()
         self._changed = changed
         self._pods: dict[str, dict[str, Pod]] = {}
@@ -166,7 +168,7 @@ class World:
 
     def _put(self, kind: Kind, company: str, path: str, found: Json) -> bool:
         if kind is Kind.PODS:
-            self._pods.setdefault(company, {})[path] = observed.pod(found)
+            self._pods.setdefault(company, {})[path] = observed.pod(found, self._others)
             return True
         slim = _without_noise(found)
         if kind is Kind.NAMESPACES:

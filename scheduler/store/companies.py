@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Sequence
 
+from pydantic import TypeAdapter
 from sqlmodel import Session, col, select
 
 from dure import wire
 from dure.errors import CompanyClosed, UnknownCompany
-from scheduler.store import pages
+from scheduler.actor import Actor
+from scheduler.store import audit, pages
 from scheduler.store.tables import Company
 from scheduler.store.times import to_wire
 
@@ -56,8 +58,26 @@ def page(session: Session, *, after: str | None, limit: int) -> wire.Page[wire.C
     return pages.page(session.exec(query).all(), limit, wire=shown, key=lambda found: found.name)
 
 
+def change(session: Session, name: str, body: wire.CompanyChange, *, actor: Actor, now: float) -> wire.Company:
+    """Raises UnknownCompany."""
+    found = row(session, name)
+    changes = body.model_dump(exclude_unset=True)
+    before = {field: getattr(found, field) for field in changes}
+    for field, value in changes.items():
+        setattr(found, field, value)
+    session.add(found)
+    audit.record(
+        session, actor=actor, action=wire.AuditAction.COMPANY_CHANGE, subject=name, at=now, before=before, after=changes
+    )
+    return shown(found)
+
+
 def shown(found: Company) -> wire.Company:
     """What people see of it."""
     return wire.Company(
-        name=found.name, title=found.title, created_at=to_wire(found.created_at), closed_at=to_wire(found.closed_at)
+        name=found.name,
+        title=found.title,
+        pod_security=TypeAdapter(wire.PodSecurity).validate_python(found.pod_security),
+        created_at=to_wire(found.created_at),
+        closed_at=to_wire(found.closed_at),
     )

@@ -18,6 +18,7 @@ _VERSION = text(
     """
     SELECT (SELECT coalesce(sum(generation), 0) FROM pool), (SELECT count(*) FROM pool WHERE cluster IS NOT NULL),
         (SELECT count(*) FROM company), (SELECT count(closed_at) FROM company), (SELECT max(closed_at) FROM company),
+        (SELECT sum(hashtext(name)::bigint) FROM company WHERE pod_security <> 'baseline'),
         (SELECT epoch FROM leader WHERE id = 1)
     """
 )
@@ -53,9 +54,12 @@ def desired(session: Session, cluster: str) -> Desired:
     leases: dict[str, list[LeaseNow]] = {}
     for row in connection.execute(_LEASES, {"cluster": cluster}).mappings():
         leases.setdefault(row["company"], []).append(_lease(dict(row)))
-    closed = connection.execute(text("SELECT name, extract(epoch FROM closed_at)::bigint FROM company ORDER BY name"))
+    closed = connection.execute(
+        text("SELECT name, extract(epoch FROM closed_at)::bigint, pod_security FROM company ORDER BY name")
+    )
     companies = {
-        name: CompanyNow(name=name, closed_at=at, leases=tuple(leases.get(name, ()))) for name, at in closed.all()
+        name: CompanyNow(name=name, closed_at=at, pod_security=level, leases=tuple(leases.get(name, ())))
+        for name, at, level in closed.all()
     }
     return Desired(companies=companies, resources=resources)
 

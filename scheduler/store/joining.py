@@ -14,7 +14,7 @@ def add(session: Session, body: wire.CompanyCreate, *, actor: Actor, now: float)
     adding.alone(session, "company")
     if session.get(Company, body.name) is not None:
         raise AlreadyExists(f"company {body.name} exists already; choose another name, or go on with it")
-    row = Company(name=body.name, title=body.title, created_at=int(now))
+    row = Company(name=body.name, title=body.title, pod_security=body.pod_security, created_at=int(now))
     session.add(row)
     session.flush()
     audit.record(

@@ -32,11 +32,12 @@ _NEVER: tuple[Network, ...] = (
 )
 
 
-def _split(value: object) -> object:
+def split(value: object) -> object:
+    """The parts of a setting that are separated by commas."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-Networks = Annotated[tuple[Network, ...], BeforeValidator(_split)]
+Networks = Annotated[tuple[Network, ...], BeforeValidator(split)]
 """Of a setting: networks separated by commas."""
 
 

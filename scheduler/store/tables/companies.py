@@ -13,11 +13,15 @@ from scheduler.store.tables.columns import Epoch, at_column, int_column, key_col
 
 
 class Company(SQLModel, table=True):
+    __table_args__ = (CheckConstraint("pod_security IN ('baseline', 'restricted')", name="pod_security"),)
+
     name: str = Field(sa_column=key_column())
     title: str | None = Field(default=None, sa_column=text_column(null=True))
     created_at: int = Field(sa_column=at_column())
     closed_at: int | None = Field(default=None, sa_column=at_column(null=True))
     """From then on it asks for nothing; its namespace goes a grace later."""
+    pod_security: str = Field(default="baseline", sa_column=Column(Text, nullable=False, server_default="baseline"))
+    """The Pod Security level that its namespaces enforce."""
 
 
 class Quota(SQLModel, table=True):

@@ -15,6 +15,8 @@ def upgrade() -> None:
     for name, default in (("all_at_once", "false"), ("extendable", "true")):
         op.add_column("lease", sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.text(default)))
     op.add_column("company", sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("company", sa.Column("pod_security", sa.Text(), nullable=False, server_default="baseline"))
+    op.create_check_constraint("pod_security", "company", "pod_security IN ('baseline', 'restricted')")
     op.create_table(
         "cluster",
         sa.Column("name", sa.Text(), nullable=False),
