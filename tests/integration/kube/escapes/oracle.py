@@ -6,6 +6,7 @@ from typing import Any
 
 from dure import kube
 from tests.cluster.cluster import Cluster
+from tests.cluster.kwok import COMPLETES_AFTER
 from tests.integration.kube.escapes import pods
 from tests.integration.kube.escapes.ledger import Ledger
 
@@ -127,11 +128,17 @@ def _beyond_leases(everything: Sequence[Mapping[str, Any]], ledger: Ledger) -> l
         node = pod["spec"].get("nodeName")
         if node not in ledger.nodes:
             continue
-        taken[pod["metadata"]["namespace"], node] += pods.gpus(pod)
+        taken[pod["metadata"]["namespace"], node] += 0 if _over(pod) else pods.gpus(pod)
         if not pods.gpus(pod) or not _explained(pod, ledger):
             found.append(f"{_name(pod)} is on {node}, and no lease explains it")
     over = [(where, count) for where, count in taken.items() if count > ledger.held(*where)]
     return found + [f"{namespace} has {count} GPUs of {node}, beyond its leases" for (namespace, node), count in over]
+
+
+def _over(pod: Mapping[str, Any]) -> bool:
+    """Of those that were made to finish. What only looks finished is not believed."""
+    phase = pod["status"].get("phase")
+    return phase in ("Succeeded", "Failed") and COMPLETES_AFTER in pod["metadata"].get("annotations", {})
 
 
 def _explained(pod: Mapping[str, Any], ledger: Ledger) -> bool:

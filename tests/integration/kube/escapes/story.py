@@ -18,7 +18,7 @@ from tests.integration.kube.escapes.ledger import Holding, Ledger
 from tests.integration.kube.stand import Stand, stand
 
 WITHIN_S = 60.0
-LOOK_S = 0.1
+LOOK_S = 0.2
 
 RULER = "ruler"
 
