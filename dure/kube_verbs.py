@@ -54,10 +54,7 @@ RECONCILER = (
     ),
 )
 
-API = (
-    Right(resource="serviceaccounts/token", verbs=("create",)),
-    Right(resource="tokenreviews", verbs=("create",), group="authentication.k8s.io"),
-)
+API = (Right(resource="serviceaccounts/token", verbs=("create",)),)
 
 MUTATING = (GATE_POLICY, "dure-void")
 VALIDATING = (
@@ -65,6 +62,7 @@ VALIDATING = (
     "dure-claims",
     "dure-devices",
     "dure-endings",
+    "dure-endpoints",
     "dure-environment",
     "dure-events",
     "dure-fence-api",

@@ -66,6 +66,7 @@ def _reconcilers(
     terms = Terms(
         kill_margin_s=settings.kill_margin_s,
         taint_key=settings.taint_key,
+        pod_security_floor=settings.pod_security_floor,
         other_resources=settings.other_resources,
         removal_grace_s=settings.company_grace_days * 86_400,
     )

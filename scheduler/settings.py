@@ -1,6 +1,6 @@
 """The scheduler's settings, read once in `__main__`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -33,6 +33,9 @@ class Settings(BaseModel):
     )
     other_resources: Annotated[frozenset[str], BeforeValidator(split)] = Field(
         default=frozenset(), description="devices that companies' pods have without a lease: rdma/hca_shared,..."
+    )
+    pod_security_floor: Literal["baseline", "restricted"] = Field(
+        default="baseline", description="the least Pod Security level that companies' namespaces enforce"
     )
     company_grace_days: int = Field(
         default=7, ge=0, le=365, description="so long after a company was closed its namespace and volumes stay"

@@ -9,7 +9,7 @@ from api.deps import AdminWrites, Cursor, Limit, PersonReads, after
 from api.openapi import own
 from api.strict import StrictRoute
 from dure import wire
-from dure.errors import AlreadyExists, UnknownPool
+from dure.errors import AlreadyExists, UnknownPool, WrongState
 from scheduler import policies
 from scheduler.store import pools
 
@@ -43,7 +43,10 @@ def change_policy(pool: wire.PoolName, body: wire.PolicyChange, call: AdminWrite
 
 
 @router.patch(
-    "/{pool}", response_model=wire.Pool, summary="Say where a pool is enforced", openapi_extra=own(UnknownPool)
+    "/{pool}",
+    response_model=wire.Pool,
+    summary="Say where a pool is enforced",
+    openapi_extra=own(UnknownPool, WrongState),
 )
 def change_pool(pool: wire.PoolName, body: wire.PoolChange, call: AdminWrites) -> Response:
     """For admins. Names the cluster that holds its nodes, and what that calls its GPUs."""

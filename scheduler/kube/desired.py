@@ -62,5 +62,7 @@ class Terms:
     removal_grace_s: int = 7 * 86_400
     """So long after a company was closed its namespace stays."""
     taint_key: str = "nvidia.com/gpu"
+    pod_security_floor: str = "baseline"
+    """The least level that any company's namespace enforces."""
     other_resources: frozenset[str] = frozenset()
     """Devices that pods have without a lease, such as `rdma/hca_shared`."""

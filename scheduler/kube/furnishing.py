@@ -20,7 +20,7 @@ def furnished(
     company: CompanyNow, seen: Seen, resources: tuple[str, ...], terms: Terms, now: float
 ) -> Iterator[Action]:
     """What is missing, wrong or left over. The namespace is there, and ours, before anything is put into it."""
-    wanted = manifests.namespace(company.name, company.pod_security)
+    wanted = manifests.namespace(company.name, _level(company, terms))
     closed = company.closed_at is not None and now >= company.closed_at + terms.removal_grace_s
     if seen.namespace is None:
         if not closed:
@@ -34,6 +34,10 @@ def furnished(
     if not covers(seen.namespace, wanted):
         yield Apply(path=manifests.path(wanted), body=wanted)
     yield from _inside(manifests.objects(company, resources, now), seen)
+
+
+def _level(company: CompanyNow, terms: Terms) -> str:
+    return "restricted" if "restricted" in (company.pod_security, terms.pod_security_floor) else company.pod_security
 
 
 def _inside(wanted: Mapping[str, Json], seen: Seen) -> Iterator[Action]:

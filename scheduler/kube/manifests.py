@@ -10,7 +10,7 @@ PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "16
 """Where nodes, other tenants and cloud metadata are; a company's pods reach the internet, and none of these."""
 
 MOST_PODS = 500
-"""In a namespace, so that nobody's gated pods fill the API server."""
+"""In a namespace, beside two for each GPU that is booked, so that nobody's gated pods fill the API server."""
 
 ENFORCE = "pod-security.kubernetes.io/enforce"
 LEVELS = {
@@ -69,7 +69,7 @@ def _object(kind: str, version: str, namespace: str, name: str, labels: Mapping[
 def _quota(namespace: str, company: CompanyNow, resources: tuple[str, ...]) -> Json:
     """Of all leases that hold GPUs or are scheduled, so that tomorrow's pods may wait at the gate today."""
     hard = {f"requests.{resource}": quantity(_booked(company.leases, resource)) for resource in resources}
-    hard["pods"] = str(MOST_PODS)
+    hard["pods"] = str(MOST_PODS + 2 * sum(lease.gpus for lease in company.leases))
     return _object("ResourceQuota", "v1", namespace, kube.QUOTA, {}, spec={"hard": hard})
 
 

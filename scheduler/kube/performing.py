@@ -22,7 +22,9 @@ from scheduler.kube.world import World
 
 log = structlog.get_logger()
 
-THREADS = 16
+THREADS, SLOW = 16, 4
+"""What changes a cluster has threads of its own: lines and events wait for kubelets and for each other, and hold up no end."""
+
 FIRST_S, LONGEST_S = 0.2, 30.0
 """The first wait after a failure, and the longest, whatever the API server asks for."""
 
@@ -33,6 +35,7 @@ LINES, BYTES = 50, 8_192
 """How much of a log is kept."""
 
 Key = tuple[str, str, str, str]
+Queued = PriorityQueue[tuple[int, int, Action | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,17 +84,19 @@ class Performer:
         self._busy: dict[Key, Action] = {}
         self._undone: dict[Key, Undone] = {}
         self._told: dict[tuple[str, str], str] = {}
-        self._queue: PriorityQueue[tuple[int, int, Action | None]] = PriorityQueue()
+        self._queue: Queued = PriorityQueue()
+        self._slow: Queued = PriorityQueue()
         self._numbers = count()
-        self._threads = [threading.Thread(target=self._work, name="kube", daemon=True) for _ in range(THREADS)]
+        queues = [self._queue] * THREADS + [self._slow] * SLOW
+        self._threads = [threading.Thread(target=self._work, args=(one,), name="kube", daemon=True) for one in queues]
 
     def start(self) -> None:
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        for _ in self._threads:
-            self._queue.put((9, next(self._numbers), None))
+        for queue in [self._queue] * THREADS + [self._slow] * SLOW:
+            queue.put((9, next(self._numbers), None))
 
     def undone(self) -> tuple[Undone, ...]:
         """What could not be done when it was last tried."""
@@ -112,7 +117,8 @@ class Performer:
                     again = min(again or held.again_at, held.again_at)
                     continue
                 self._busy[key] = action
-            self._queue.put((_PRIORITY[type(action)], next(self._numbers), action))
+            queue = self._slow if isinstance(action, (Keep, Tell)) else self._queue
+            queue.put((_PRIORITY[type(action)], next(self._numbers), action))
         return None if again is None else self._now() + again - now
 
     def begun(self) -> Begun:
@@ -136,8 +142,8 @@ class Performer:
     def _was_told(self, action: Tell) -> bool:
         return self._told.get((action.uid, action.reason)) == action.message
 
-    def _work(self) -> None:
-        while (action := self._queue.get()[2]) is not None:
+    def _work(self, queue: Queued) -> None:
+        while (action := queue.get()[2]) is not None:
             at, began = self._now(), time.monotonic()
             failure = self._tried(action)
             with self._lock:

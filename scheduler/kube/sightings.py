@@ -63,11 +63,11 @@ class Sightings:
             enforced.gone(session, sorted(gone), now=now)
         self._changed, self._gone = {}, set()
 
-    def keep(self, uid: str, lines: str) -> None:
-        """The last lines of a pod. Raises Unavailable, Deposed."""
+    def keep(self, uid: str, lines: str) -> bool:
+        """The last lines of a pod; whether it is written down already. Raises Unavailable, Deposed."""
         with self.db.begin() as session:
             fence(session, self.epoch)
-            enforced.keep_log(session, uid, lines)
+            return enforced.keep_log(session, uid, lines)
 
     def _left_behind(self) -> set[str]:
         """What another leader saw and is not there any more."""

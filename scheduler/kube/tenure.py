@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import structlog
 
 from scheduler.kube import fitness
-from scheduler.kube.actions import Action, Delete, Keep
-from scheduler.kube.connection import Connection
+from scheduler.kube.actions import Action, Apply, Create, Delete, Keep, Open
+from scheduler.kube.connection import Away, Connection, Refused
 from scheduler.kube.desired import Desired
 from scheduler.kube.performing import Done, Key, Performer, describe, key_of
 from scheduler.kube.reconcile import Steps, reconcile
@@ -94,7 +94,7 @@ class Tenure:
         self._read()
         now = self._site.clock.now()
         again = now + READ_AGAIN_S
-        if self._is_fit and all(watch.listed.is_set() for watch in self._watches):
+        if all(watch.listed.is_set() for watch in self._watches):
             for company in self._due(now):
                 self._look(company, now)
             self._settle()
@@ -126,9 +126,12 @@ class Tenure:
             return
         self._fit_at = time.monotonic()
         condition = self._site.condition
-        condition.version = fitness.version(self._connection)
-        condition.heard()
-        unfit = fitness.unfit(self._connection, condition.version)
+        try:
+            condition.version = fitness.version(self._connection)
+            condition.heard()
+            unfit = fitness.unfit(self._connection, condition.version)
+        except (Away, Refused) as error:
+            unfit = f"whether the cluster is fit cannot be seen: {error}"
         self._is_fit = unfit is None
         if unfit is None:
             condition.well("fitness")
@@ -137,7 +140,9 @@ class Tenure:
 
     def _read(self) -> None:
         """What should be, where it may have changed."""
-        if not self._site.attention.take_rows() and time.monotonic() - self._read_at < READ_AGAIN_S:
+        told = self._site.attention.take_rows()
+        # What is due by time is not done on rows of a moment ago: a lease may have been extended at the last second.
+        if not told and time.monotonic() - self._read_at < READ_AGAIN_S and not self._overdue(self._site.clock.now()):
             return
         at = time.monotonic()
         with self._site.db.snapshot() as session:
@@ -158,14 +163,18 @@ class Tenure:
 
     def _due(self, now: float) -> frozenset[str]:
         changed = self._site.attention.take(frozenset(self._desired.companies))
-        due = {name for name, one in self._attended.items() if one.again_at is not None and one.again_at <= now}
+        due = self._overdue(now)
         # A namespace of a company that nobody knows is none of ours, whatever it is called.
         return (changed | due) & self._desired.companies.keys()
 
+    def _overdue(self, now: float) -> set[str]:
+        """Companies that time alone brings something for."""
+        return {name for name, one in self._attended.items() if one.again_at is not None and one.again_at <= now}
+
     def _look(self, name: str, now: float) -> None:
         company, before = self._desired.companies[name], self._attended.get(name)
-        kept = set() if before is None else before.kept
-        seen = self._world.seen(name, frozenset(kept), self._performer.begun())
+        kept = frozenset(() if before is None else tuple(before.kept))
+        seen = self._world.seen(name, kept, self._performer.begun())
         steps = reconcile(company, seen, self._world.nodes, self._desired.resources, self._site.terms, now)
         if steps.trouble is not None and (before is None or before.steps.trouble != steps.trouble):
             log.error(
@@ -197,8 +206,12 @@ class Tenure:
         self._said, self._told_at = said, time.monotonic()
 
     def _may_act(self, action: Action) -> bool:
-        """Not on what was read too long ago, nor for another's lead; and no lease is ended by a clock that nobody trusts."""
+        """Not on what was read too long ago, nor for another's lead; no lease is ended by a clock that nobody trusts, and nothing
+        is begun in a cluster that is not fit: what runs there is ended all the same.
+        """
         if self._site.epoch() != self._epoch or time.monotonic() - self._read_at > STALE_S:
+            return False
+        if not self._is_fit and isinstance(action, (Apply, Create, Open)):
             return False
         return not (isinstance(action, Delete) and action.at is not None and self._site.clock.stepped)
 
@@ -210,8 +223,8 @@ class Tenure:
             self._site.attention.changed(_company(done.action))
 
     def _keep(self, action: Keep, lines: str | None) -> None:
-        if lines is not None:
-            self._sightings.keep(action.uid, lines)
+        if lines is not None and not self._sightings.keep(action.uid, lines):
+            return  # the pod itself is not written down yet: it is looked at again
         attended = self._attended.get(_company(action) or "")
         if attended is not None:
             attended.kept.add((action.uid, action.is_over))

@@ -14,6 +14,9 @@ from scheduler.store.tables import Cluster, Pod
 KEPT_S = 7 * 86_400
 """How long the last lines and exit codes of pods that are over are kept."""
 
+SETTLES_S = 12
+"""So long after extending has closed every extension that was in time is committed: a pod's deadline cannot be taken back."""
+
 _VERSION = text(
     """
     SELECT (SELECT coalesce(sum(generation), 0) FROM pool), (SELECT count(*) FROM pool WHERE cluster IS NOT NULL),
@@ -70,7 +73,9 @@ def _lease(said: dict[Any, Any]) -> LeaseNow:
     return LeaseNow(
         **{**said, "placement": said["placement"] or {}},
         holds=state in ("active", "ending"),
-        closes_at=0 if stays else closes_at,
+        closes_at=0
+        if stays
+        else closes_at + min(SETTLES_S, max(0, said["stops_at"] - said["grace_s"] - closes_at) // 2),
     )
 
 
@@ -97,7 +102,7 @@ _KNOWN = text(
     SELECT n.uid, n.cluster, n.company, n.name, l.id, n.gpus, n.node, n.phase, n.waits, n.detail, n.seen_at, n.ended_at,
         n.exit_code, n.reason
     FROM jsonb_populate_recordset(NULL::pod, CAST(:rows AS jsonb)) n
-    LEFT JOIN lease l ON l.id = n.lease JOIN company c ON c.name = n.company
+    LEFT JOIN lease l ON l.id = n.lease AND l.company = n.company JOIN company c ON c.name = n.company
     ON CONFLICT (uid) DO UPDATE SET lease = coalesce(excluded.lease, p.lease), gpus = excluded.gpus,
         node = coalesce(excluded.node, p.node), phase = excluded.phase, waits = excluded.waits, detail = excluded.detail,
         seen_at = excluded.seen_at, ended_at = coalesce(p.ended_at, excluded.ended_at),
@@ -112,12 +117,14 @@ def saw(session: Session, rows: Sequence[bulk.Row]) -> None:
         session.connection().execute(_KNOWN, {"rows": bulk.dumped(Pod, rows)})
 
 
-def keep_log(session: Session, uid: str, lines: str) -> None:
-    """The last lines of a pod that was seen."""
+def keep_log(session: Session, uid: str, lines: str) -> bool:
+    """The last lines of a pod; whether it is known yet."""
     row = session.get(Pod, uid)
-    if row is not None:
-        row.log = lines
-        session.add(row)
+    if row is None:
+        return False
+    row.log = lines
+    session.add(row)
+    return True
 
 
 def open_pods(session: Session, cluster: str) -> list[str]:

@@ -6,12 +6,14 @@ from pydantic import TypeAdapter
 from sqlmodel import Session, col, func, select
 
 from dure import wire
-from dure.errors import AlreadyExists, TooMany
+from dure.errors import AlreadyExists, TooMany, WrongState
 from dure.wire.policies import MAX_POOLS, differences
 from scheduler.actor import Actor
 from scheduler.store import audit, books, changes, fleet, generation, gpus, pages, policies
 from scheduler.store.tables import Lease, Pool, PoolNode
 from scheduler.store.times import to_wire
+
+BOOKED = ("scheduled", "active", "ending")
 
 
 def add(session: Session, body: wire.PoolCreate, *, actor: Actor, now: float) -> wire.Pool:
@@ -44,8 +46,12 @@ def _joined(live: wire.Policy, body: wire.PoolCreate) -> wire.PolicyPut:
 
 
 def change(session: Session, name: str, body: wire.PoolChange, *, actor: Actor, now: float) -> wire.Pool:
-    """Says where its leases are enforced from now on. Raises UnknownPool."""
+    """Says where its leases are enforced from now on. Raises UnknownPool, and WrongState while some are booked
+    where they are enforced: what runs would be ended at once as explained by nothing, or left running with nobody to end it.
+    """
     found = generation.lock(session, name)
+    if found.cluster is not None:
+        _nothing_is_booked(session, name)
     before = {"cluster": found.cluster, "resource": found.resource}
     if "cluster" in body.model_fields_set:
         found.cluster = body.cluster
@@ -60,6 +66,16 @@ def change(session: Session, name: str, body: wire.PoolChange, *, actor: Actor, 
         session, actor=actor, action=wire.AuditAction.POOL_CHANGE, subject=name, at=now, before=before, after=after
     )
     return _wire(session, found)
+
+
+def _nothing_is_booked(session: Session, name: str) -> None:
+    query = select(func.count()).select_from(Lease)
+    booked = session.exec(query.where(col(Lease.pool) == name, col(Lease.state).in_(BOOKED))).one()
+    if booked:
+        raise WrongState(
+            f"pool {name} has {booked} leases that run or are scheduled; it is enforced elsewhere once they are over",
+            numbers={"leases": booked},
+        )
 
 
 def names(session: Session, limit: int) -> list[str]:

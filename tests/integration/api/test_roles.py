@@ -59,6 +59,7 @@ MAY = {
     "list_webhooks": READERS,
     "resume_node": OPERATORS,
     "change_policy": ADMINS,
+    "change_company": ADMINS,
     "change_pool": ADMINS,
     "put_policy": ADMINS,
     "show_policy": STAFF,

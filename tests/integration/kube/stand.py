@@ -53,6 +53,8 @@ class Stand:
         self.service = Service(Books(), self.clock.now)
         self.registry = CollectorRegistry()
         self.address = ClusterAddress(name="main", kubeconfig=str(kubeconfig))
+        self.products: dict[str, tuple[str, int]] = {}
+        """What nodes have that are not like the others: a product and how many."""
         self.silent: set[str] = set()
         """Nodes whose agents say nothing."""
         self.busy: set[str] = set()
@@ -78,16 +80,17 @@ class Stand:
     def report(self, node: str, knew: Sequence[str]) -> list[str]:
         """One report of a node's agent; the allocations that it is told are over."""
         self._seq += 1
+        product, gpus = self.products.get(node, (PRODUCT, self.gpus))
         readings = [
             wire.GpuReading(
                 uuid=f"GPU-{node}-{index}",
                 index=index,
-                product=PRODUCT,
+                product=product,
                 health="ok",
                 memory_used_bytes=0,
                 processes=1 if f"GPU-{node}-{index}" in self.busy else 0,
             )
-            for index in range(self.gpus)
+            for index in range(gpus)
         ]
         now = self.clock.now()
         body = wire.Report(
@@ -114,10 +117,11 @@ class Stand:
     def ask(self, gpus: int = 8, *, who: str | None = None, duration_s: int = 20, **more: Any) -> wire.Lease:
         who = who or self.acme
         shape = more.pop("shape", {"gpus": gpus})
+        more.setdefault("pool", "h100")
         if "start_in_s" in more:
             start = datetime.fromtimestamp(int(self.clock.now()) + more.pop("start_in_s"), UTC)
             more["start"] = start.isoformat()
-        body = wire.Ask.model_validate({"pool": "h100", "shape": shape, "duration_s": duration_s, **more})
+        body = wire.Ask.model_validate({"shape": shape, "duration_s": duration_s, **more})
         with self.db.begin() as session:
             return self.service.ask(session, body, actor=company(who), now=self.clock.now())
 
@@ -172,14 +176,15 @@ class Stand:
         assert found is not None
         return found.timestamp()
 
-    def loop(self, reconcile: bool = True) -> "Running":
+    def loop(self, reconcile: bool = True, more: Sequence[ClusterAddress] = ()) -> "Running":
         """A scheduler's process, but for the process."""
         registry = CollectorRegistry()
         found: list[Reconciler] = []
         loop = Loop(self.db, self.clock, Counters(registry), wake_s=0.5, turned=lambda: look(found))
         if reconcile:
             counters = KubeCounters(registry)
-            found.append(Reconciler(self.db, self.clock, self.address, self.terms, counters, lambda: loop.epoch))
+            for address in (self.address, *more):
+                found.append(Reconciler(self.db, self.clock, address, self.terms, counters, lambda: loop.epoch))  # noqa: PERF401
             registry.register(KubeCollector(found))
         return Running(loop, found, registry)
 
@@ -223,7 +228,7 @@ class Stand:
         """GPUs of its leases that run or are scheduled."""
         with self.db.snapshot() as session:
             query = select(Lease.total_gpus).where(
-                col(Lease.company) == who, col(Lease.state).in_(("scheduled", "active", "ending"))
+                col(Lease.company) == who, col(Lease.pool) == "h100", col(Lease.state).in_(("scheduled", "active", "ending"))
             )
             return sum(session.exec(query).all())
 

@@ -1,16 +1,20 @@
 """Leases enforced on a real API server, by the chart's own account, with tenants who make pods by their own keys."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 
-from dure import kube
+from dure import kube, wire
+from dure.errors import WrongState
+from scheduler.kube import tenure
+from scheduler.store import pools
 from scheduler.store.db import Database
 from tests.cluster.cluster import Cluster
+from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kwok import STUBBORN
 from tests.integration.kube import chart
-from tests.integration.kube.stand import Stand, pod, seconds, soon, stand
+from tests.integration.kube.stand import ADMIN, Stand, pod, seconds, soon, stand
 from tests.integration.kube.workloads import deployment, indexed_job, job, jobset_pod, stateful_set
 
 
@@ -223,6 +227,29 @@ def test_a_namespace_that_somebody_else_made_is_left_alone(database: Database, c
         found = cluster.get(f"/api/v1/namespaces/{made.namespace()}")
         assert kube.COMPANY_LABEL not in found["metadata"]["labels"]
         assert not cluster.get(f"/api/v1/namespaces/{made.namespace()}/resourcequotas")["items"]
+
+
+def test_a_pool_stays_in_its_cluster_while_leases_of_it_are_booked(acme: Stand) -> None:
+    acme.ask(8, start_in_s=3600, duration_s=60)
+    with pytest.raises(WrongState, match="1 leases that run or are scheduled"), acme.db.begin() as session:
+        pools.change(session, "h100", wire.PoolChange(cluster=None), actor=ADMIN, now=acme.clock.now())
+
+
+def test_what_runs_is_ended_though_somebody_took_the_gate_away_and_nothing_new_begins(
+    database: Database, control_planes: Callable[..., ControlPlane], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tenure, "FIT_S", 1.0)
+    cluster = control_planes().cluster
+    with stand(database, cluster) as made, made.loop() as running:
+        soon(made.has_key, "the company's namespace and key")
+        made.ask(8, duration_s=20)
+        made.make(pod("runs", 1))
+        soon(lambda: made.running() == {"runs"}, "the pod to run")
+        with chart.break_glass(cluster) as operator:
+            path = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings/dure-gate"
+            operator.delete(path).raise_for_status()
+        soon(lambda: running.value("dure_cluster_up", cluster="main") == 0, "it to be said")
+        soon(lambda: not made.pods(), "the pod to be ended with its lease", within_s=60)
 
 
 def test_a_gpu_that_is_not_shown_empty_after_its_lease_is_granted_to_nobody(acme: Stand) -> None:

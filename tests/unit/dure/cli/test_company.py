@@ -9,7 +9,23 @@ from tests.unit.dure.conftest import Run
 def test_a_company_is_added_with_its_title(api: Api, run: Run) -> None:
     api.on("POST", "/v1/companies", a_company()).on("GET", "/v1/companies/acme/quotas", page())
     assert "Acme Robotics" in run("company", "add", "acme", "--title", "Acme Robotics").stdout
-    assert json.loads(api.seen[0].content) == {"name": "acme", "title": "Acme Robotics"}
+    assert json.loads(api.seen[0].content) == {
+        "name": "acme",
+        "title": "Acme Robotics",
+        "pod_security": "baseline",
+    }
+
+
+def test_a_company_s_pods_are_held_to_a_stricter_level(api: Api, run: Run) -> None:
+    api.on("PATCH", "/v1/companies/acme", a_company(pod_security="restricted"))
+    assert "restricted" in run("company", "set", "acme", "--pod-security", "restricted").stdout
+    assert json.loads(api.seen[0].content) == {"pod_security": "restricted"}
+
+
+def test_changing_nothing_of_a_company_is_bad_usage(run: Run) -> None:
+    result = run("company", "set", "acme")
+    assert result.exit_code == 2
+    assert "--pod-security: say what to change" in result.stderr
 
 
 def test_a_company_that_is_added_is_shown_with_the_defaults_that_it_got(api: Api, run: Run) -> None:

@@ -1,0 +1,66 @@
+"""Several clusters in one allocator: each pool names its own, and each is reconciled by itself."""
+
+from collections.abc import Callable
+from contextlib import closing
+
+from dure import kube, wire
+from scheduler.kube.clusters import ClusterAddress
+from scheduler.store import nodes, pools, quotas
+from scheduler.store.db import Database
+from tests.cluster import nodes as fakes
+from tests.cluster.cluster import Cluster
+from tests.cluster.control_plane import ControlPlane
+from tests.integration.kube import chart
+from tests.integration.kube.stand import ADMIN, Stand, pod, soon, stand
+
+MIG = "nvidia.com/mig-1g.10gb"
+PRODUCT = "NVIDIA A100 MIG 1g.10gb"
+
+
+def test_each_pool_is_enforced_by_its_own_cluster_and_one_that_is_away_holds_up_no_other(
+    database: Database, cluster: Cluster, control_planes: Callable[..., ControlPlane]
+) -> None:
+    plane = control_planes()
+    edge = plane.cluster
+    chart.install(edge)
+    token = chart.token(edge.api, kube.SYSTEM_NAMESPACE, kube.RECONCILER_ACCOUNT, seconds=7200)
+    there = ClusterAddress(name="edge", kubeconfig=str(edge.kubeconfig_for_token(token)))
+    with stand(database, cluster) as made:
+        _edge_pool(made, edge)
+        with made.loop(more=(there,)) as running, closing(edge):
+            lease = made.ask(8, duration_s=120)
+            other = made.ask(2, duration_s=120, pool="mig")
+            soon(lambda: made.quota() == "8", "the quota of the one")
+            soon(lambda: _quota(made, edge) == "2", "the quota of the other")
+            made.make(pod("here", 1))
+            body = pod("there", 1)
+            body["spec"]["containers"][0]["resources"] = {"limits": {MIG: "1"}}
+            path = f"/api/v1/namespaces/{made.namespace()}/pods"
+            edge.api.post(path, json=body).raise_for_status()
+            soon(lambda: made.running() == {"here"}, "the pod in the one")
+            soon(lambda: edge.get(f"{path}/there")["status"].get("phase") == "Running", "the pod in the other")
+            placed = edge.get(f"{path}/there")["metadata"]["labels"][kube.PLACEMENT_LABEL]
+            assert placed == other.id != lease.id
+            plane.kill("kube-apiserver")
+            soon(lambda: running.value("dure_cluster_up", cluster="edge") == 0, "it to be said that one is away")
+            assert running.value("dure_cluster_up", cluster="main") == 1
+            made.make(pod("on", 1))
+            soon(lambda: made.running() == {"here", "on"}, "the other to go on")
+
+
+def _edge_pool(made: Stand, edge: Cluster) -> None:
+    """A pool of MIG slices on a node of the other cluster."""
+    now, node = made.clock.now(), f"edge-{made.tag}"
+    fakes.add(edge, [fakes.node(node, gpus=0, mig={MIG: 4}, pool="mig")])
+    with made.db.begin() as session:
+        body = {"name": "mig", "product": PRODUCT, "gap_s": 4, "grace_s": 6, "cluster": "edge", "resource": MIG}
+        pools.add(session, wire.PoolCreate.model_validate({**body, "slack_ppm": 0}), actor=ADMIN, now=now)
+        quotas.put(session, made.acme, "mig", wire.QuotaSet(gpus=100), actor=ADMIN, now=now)
+        nodes.enroll(session, wire.NodeEnroll(name=node), actor=ADMIN, now=now)
+    made.products[node] = (PRODUCT, 4)
+    made.nodes.append(node)
+
+
+def _quota(made: Stand, edge: Cluster) -> str | None:
+    answer = edge.api.get(f"/api/v1/namespaces/{made.namespace()}/resourcequotas/{kube.QUOTA}")
+    return answer.json()["spec"]["hard"].get(f"requests.{MIG}") if answer.status_code == 200 else None
