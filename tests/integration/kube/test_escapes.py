@@ -91,7 +91,7 @@ def _tried(story: Story, phase: str) -> list[Result]:
 
 def _try(story: Story, row: Row, who: str) -> Result:
     name = f"a{row.number}-{who}"
-    words = {**story.words, "name": name}
+    words = {**story.words, "name": name, "who": who}
     for each in attempts.given(row, words):
         each.send(story.people["company"]).raise_for_status()
     answer = attempts.request(row, words, story.operator).send(story.people[who])

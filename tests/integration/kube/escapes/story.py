@@ -12,6 +12,7 @@ import httpx
 from dure import kube, wire
 from scheduler.store.db import Database
 from tests.cluster.cluster import Cluster
+from tests.cluster.kwok import COMPLETES_AFTER
 from tests.integration.kube import chart
 from tests.integration.kube.escapes import objects, oracle
 from tests.integration.kube.escapes.ledger import Holding, Ledger
@@ -135,7 +136,16 @@ def _begun(story: Story, stack: ExitStack) -> None:
     story.people["lease"] = stack.enter_context(made.tenant(account=account))
     spec = {"volumes": [{"name": "scratch", "emptyDir": {}}], "activeDeadlineSeconds": LONG_S}
     _make(story.people["company"], story, "running", story.words["lease"], **spec)
-    until(lambda: "running" in made.running(), "the company's pod")
+    for who in ("lease", RULER):
+        for name, annotations in ((f"spare-{who}", {}), (f"done-{who}", {COMPLETES_AFTER: "0.1s"})):
+            plain = objects.build({"cpu": {"metadata": {"annotations": annotations}}}, {**story.words, "name": name})
+            story.people["company"].post(f"/api/v1/namespaces/{story.namespace}/pods", json=plain).raise_for_status()
+    until(lambda: {"running", "spare-lease", "spare-ruler"} <= made.running(), "the company's pods")
+    until(lambda: all(_is_over(made.pods()[f"done-{who}"]) for who in ("lease", RULER)), "those that finish")
+
+
+def _is_over(pod: dict[str, Any]) -> bool:
+    return pod["status"].get("phase") == "Succeeded"
 
 
 def _ended(story: Story, ours: wire.Lease) -> None:
