@@ -26,6 +26,9 @@ LONG_S = 90.0
 
 SAYS_AND_GOES = "trap 'echo SIGTERM at $(date +%s); exit 3' TERM; echo began; sleep 3600 & wait"
 DEAF = "trap '' TERM; echo began; while :; do sleep 1; done"
+QUICK = {"terminationGracePeriodSeconds": 2}
+"""What needs little of its lease's grace, and so has its SIGTERM on the second."""
+
 HANGS = {"lifecycle": {"preStop": {"exec": {"command": ["sleep", "3600"]}}}}
 
 
@@ -76,21 +79,23 @@ def runs(name: str, command: str = SAYS_AND_GOES, gpus: int = 1, **more: Any) ->
     return made
 
 
-def controlled(kind: str, name: str, **spec: Any) -> dict[str, Any]:
+def controlled(kind: str, name: str, replicas: int = 1, **more: Any) -> dict[str, Any]:
     """A controller of such pods, which it makes again."""
-    made = runs(name, restartPolicy="Always" if kind == "Deployment" else "Never")
+    is_job = kind == "Job"
+    made = runs(name, restartPolicy="Never" if is_job else "Always", **more)
     template = {"metadata": {"labels": {"app": name}}, "spec": made["spec"]}
-    version = "apps/v1" if kind == "Deployment" else "batch/v1"
-    spec |= {"selector": {"matchLabels": {"app": name}}} if kind == "Deployment" else {"backoffLimit": 100}
+    version = "batch/v1" if is_job else "apps/v1"
+    spec = {"backoffLimit": 100} if is_job else {"replicas": replicas, "selector": {"matchLabels": {"app": name}}}
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": {**spec, "template": template}}
 
 
 def test_pods_run_from_their_lease_s_start_and_nothing_of_them_lives_at_its_end(acme: Real) -> None:
     with acme.loop():
         soon(acme.has_key, "the company's key")
-        lease = acme.ask(GPUS, start_in_s=10, duration_s=22)
+        lease = acme.ask(GPUS, start_in_s=8, duration_s=30)
         names = {"honest", "deaf", "hangs"}
-        acme.make(runs("honest"), runs("deaf", DEAF), runs("hangs", DEAF, main=HANGS), controlled("Job", "again"))
+        acme.make(runs("honest", **QUICK), controlled("Job", "again", **QUICK))
+        acme.make(runs("deaf", DEAF), runs("hangs", DEAF, main=HANGS))
         soon(lambda: acme.waits("honest") == "not_started", "to be told why it waits")
         soon(lambda: acme.lease(lease).state == "ended", "the lease to end", LONG_S)
         soon(lambda: _kept(acme, "honest"), "its last lines")
@@ -151,14 +156,18 @@ def test_with_every_dure_process_gone_the_kubelet_ends_what_has_its_deadline(acm
     assert left > 0, "too late to prove anything"
     end = max(acme.ends(fixed), acme.ends(closing))
     soon(lambda: all(one.ended for one in acme.witness.ran()), "the kubelet to end all", LONG_S)
-    found = {name: one["status"] for name, one in acme.pods().items()}
+    soon(lambda: set(_reasons(acme)) == {"DeadlineExceeded"}, "the kubelet to say why", LONG_S)
     ran = acme.witness.ran()
     print(left, _times(ran, end))
-    assert {name: one.get("reason") for name, one in found.items()} == dict.fromkeys(found, "DeadlineExceeded")
+    assert len(ran) == GPUS
     for one in ran:
         lease = fixed if str(one.pod).startswith("fixed") else closing
         assert one.ended is not None
         assert one.ended < acme.ends(lease), _times(ran, end)
+
+
+def _reasons(acme: Real) -> list[str | None]:
+    return [one["status"].get("reason") for one in acme.pods().values()]
 
 
 def _deadline(found: dict[str, Any]) -> int | None:
@@ -194,7 +203,7 @@ def test_two_companies_on_one_node_have_each_their_own_gpus(acme: Real) -> None:
         soon(acme.has_key, "the company's key")
         acme.ask(2, duration_s=60)
         acme.ask(2, who=acme.globex, duration_s=60)
-        acme.make(runs("one"), runs("other"), runs("too-many"))
+        acme.make(runs("one"), runs("other"))
         acme.make(runs("both", gpus=2), who=acme.globex)
         soon(lambda: len(acme.running()) == 2 and acme.running(acme.globex), "both companies' pods", LONG_S)
         soon(lambda: len(acme.witness.node.allocated()) == 3, "PodResources")

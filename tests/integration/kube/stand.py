@@ -35,7 +35,7 @@ from tests.integration.kube import chart
 
 ADMIN = Actor(role=wire.Role.ADMIN, token="tok_admin")
 PRODUCT = "NVIDIA H100 80GB HBM3"
-GAP_S, GRACE_S = 4, 6
+GAP_S, GRACE_S, MARGIN_S = 4, 6, 5
 WITHIN_S = 30.0
 REPORT_S = 0.5
 
@@ -44,7 +44,14 @@ class Stand:
     """`acme` and `globex` are companies of this stand's own, `nodes` its nodes in the shared cluster."""
 
     def __init__(
-        self, database: Database, cluster: Cluster, *, kubeconfig: Path, gpus: int, count: int = 0, nodes: Sequence[str] = ()
+        self,
+        database: Database,
+        cluster: Cluster,
+        *,
+        kubeconfig: Path,
+        gpus: int,
+        count: int = 0,
+        nodes: Sequence[str] = (),
     ) -> None:
         """`nodes` are there already; else it has `count` of its own."""
         self.db, self.cluster = database, cluster
