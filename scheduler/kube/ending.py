@@ -180,10 +180,12 @@ def _freed(pod: Pod, context: Context, why: str, at: int | None) -> Iterator[Act
 
 
 def _kept(pod: Pod, seen: Seen, context: Context) -> Iterator[Action]:
-    """Its last lines: once it is over, and before it is ended without grace, as it may be gone then."""
+    """Its last lines: once it is over, and before that as soon as its end has begun, as its kubelet may have removed them a
+    second after it.
+    """
     if not pod.placed or not pod.containers or pod.node is None:
         return
     lease = context.leases.get(pod.placed)
     is_late = lease is None or context.now >= context.terms.cut_at(lease)
-    if (pod.is_over or is_late) and (pod.uid, pod.is_over) not in seen.kept:
+    if (pod.is_over or pod.deleted_at is not None or is_late) and (pod.uid, pod.is_over) not in seen.kept:
         yield Keep(path=pod.path, uid=pod.uid, container=pod.containers[0], is_over=pod.is_over)

@@ -71,9 +71,10 @@ class Witness:
         return {one.pod: one.ids for one in self.node.allocated() if one.namespace == namespace}
 
     def _ran(self, container: str, began: float, exited: tuple[float, int] | None) -> Ran:
-        namespace, pod = pair = self._of.get(container, (None, None))
+        found = self._of.get(container)
+        namespace, pod = found or (None, None)
+        devices = self._devices.get(found, ()) if found else ()
         ended, code = exited or (None, None)
-        devices = self._devices.get(pair, ()) if namespace and pod else ()  # pyright: ignore[reportArgumentType]
         return Ran(id=container, namespace=namespace, pod=pod, began=began, ended=ended, code=code, devices=devices)
 
     def look(self) -> None:

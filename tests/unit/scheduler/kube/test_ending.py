@@ -227,6 +227,10 @@ def test_annotations_are_not_made_over_those_that_another_made() -> None:
     [
         pytest.param(a_placed_pod(), 990.0, [], id="it may still write"),
         pytest.param(a_placed_pod(), 995.0, [False], id="before it is ended without grace"),
+        pytest.param(a_placed_pod(deleted_at=995.0), 970.1, [False], id="its end has begun"),
+        pytest.param(
+            a_placed_pod(deleted_at=995.0, phase="Failed"), 971.0, [True], id="its end has begun, and it is over"
+        ),
         pytest.param(a_placed_pod(phase="Failed"), 500.0, [True], id="once it is over"),
         pytest.param(a_placed_pod(lease="lea_x"), 500.0, [False], id="its lease is over"),
         pytest.param(a_placed_pod(node=None), 995.0, [], id="it never was anywhere"),
