@@ -24,7 +24,10 @@ class Settings(BaseModel):
     compiled_folder: CompiledFolder = None
     clusters: Clusters = Field(default=(), description=DESCRIPTION)
     kill_margin_s: int = Field(
-        default=5, ge=1, le=60, description="so long before a lease's end what still runs is ended without grace"
+        default=5,
+        ge=1,
+        le=60,
+        description="so long before a lease's end every grace is over; a kubelet takes up to 4 s longer",
     )
     taint_key: str = Field(
         default=TAINT_KEY,

@@ -1,6 +1,9 @@
 """The end of pods, at the instants of DESIGN section 5.6: told a grace before their lease's end, without grace a margin
 before it, and gone at it. What no lease explains ends at once.
 
+The first DELETE has to say already when the grace is over: a kubelet that has begun to end a pod hears of no shorter one
+(https://github.com/kubernetes/kubernetes/issues/83916). The second is for one that has not begun.
+
 A kubelet that nobody tells anything ends them too: once extending has closed they have their deadline.
 """
 
@@ -52,14 +55,10 @@ def instants(pod: Pod, lease: LeaseNow, terms: Terms) -> Iterator[float]:
     if lease.closes_at is not None:
         yield lease.closes_at
     yield lease.ending_at
-    yield _margin_at(lease, terms)
+    yield terms.cut_at(lease)
     yield lease.stops_at
     if pod.deleted_at is not None:
         yield pod.deleted_at + SOON_S
-
-
-def _margin_at(lease: LeaseNow, terms: Terms) -> int:
-    return lease.stops_at - min(terms.kill_margin_s, lease.grace_s)
 
 
 def _lease(pod: Pod, context: Context) -> LeaseNow | None:
@@ -91,17 +90,17 @@ def _returned(pod: Pod, lease: LeaseNow, context: Context) -> Iterator[Action]:
     if pod.deleted_at is not None and pod.deleted_at + SOON_S <= context.now:
         yield from _gone(pod, context, why, at=None)
     else:
-        yield from _told(pod, context.now + lease.grace_s, context, why)
+        yield from _told(pod, min(context.now + lease.grace_s, context.terms.cut_at(lease)), context, why)
 
 
 def _of_lease(pod: Pod, lease: LeaseNow, context: Context) -> Iterator[Action]:
-    now = context.now
+    now, cut_at = context.now, context.terms.cut_at(lease)
     if now >= lease.stops_at:
         yield from _gone(pod, context, f"lease {lease.id} is over", at=lease.stops_at)
-    elif now >= _margin_at(lease, context.terms):
-        yield from _hurried(pod, f"lease {lease.id} ends", at=_margin_at(lease, context.terms))
+    elif now >= cut_at:
+        yield from _hurried(pod, f"lease {lease.id} ends", at=cut_at)
     elif now >= lease.ending_at:
-        yield from _told(pod, lease.stops_at, context, f"lease {lease.id} ends", at=lease.ending_at)
+        yield from _told(pod, cut_at, context, f"lease {lease.id} ends", at=lease.ending_at)
     elif pod.deleted_at is None and not pod.is_over:
         yield from _written(pod, lease, context)
 
@@ -115,7 +114,7 @@ def _written(pod: Pod, lease: LeaseNow, context: Context) -> Iterator[Action]:
         changes[f"ends-at {end}"] = annotated(pod, kube.ENDS_AT, end)
     elif is_near and pod.warned != end:
         changes[f"ending {end}"] = annotated(pod, kube.ENDING, end)
-    if (seconds := _deadline(pod, lease, context.now)) is not None:
+    if (seconds := _deadline(pod, lease, context)) is not None:
         changes[f"deadline {seconds}"] = {"op": "add", "path": "/spec/activeDeadlineSeconds", "value": seconds}
     if changes:
         operations = (*_same(pod), *changes.values())
@@ -125,11 +124,12 @@ def _written(pod: Pod, lease: LeaseNow, context: Context) -> Iterator[Action]:
         yield Tell(path=pod.path, uid=pod.uid, reason="LeaseEnding", message=said, warning=True)
 
 
-def _deadline(pod: Pod, lease: LeaseNow, now: float) -> int | None:
+def _deadline(pod: Pod, lease: LeaseNow, context: Context) -> int | None:
     """One that its kubelet has not begun with gets one that is a little late, so that it has one whoever dies now."""
-    if not extending_closed(lease, now) or (pod.started_at is None and pod.deadline_s is not None):
+    if not extending_closed(lease, context.now) or (pod.started_at is None and pod.deadline_s is not None):
         return None
-    return deadline(pod, lease, math.ceil(now) if pod.started_at is None else pod.started_at)
+    begins = math.ceil(context.now) if pod.started_at is None else pod.started_at
+    return deadline(pod, lease, context.terms, begins)
 
 
 def _same(pod: Pod) -> Iterator[Json]:
@@ -142,7 +142,7 @@ def _same(pod: Pod) -> Iterator[Json]:
 
 
 def _told(pod: Pod, end: float, context: Context, why: str, at: int | None = None) -> Iterator[Action]:
-    """Its SIGTERM, with all of the time that is left. One that its maker deletes with a longer grace is hurried."""
+    """Its SIGTERM, with all of the grace that is left. One that its maker deletes with a longer grace is hurried."""
     if pod.is_over or (pod.deleted_at is not None and pod.deleted_at <= end + SOON_S):
         return
     grace_s = max(1, int(end - context.now + 0.01))
@@ -180,10 +180,12 @@ def _freed(pod: Pod, context: Context, why: str, at: int | None) -> Iterator[Act
 
 
 def _kept(pod: Pod, seen: Seen, context: Context) -> Iterator[Action]:
-    """Its last lines: once it is over, and before it is ended without grace, as it may be gone then."""
+    """Its last lines: once it is over, and before that as soon as its end has begun, as its kubelet may have removed them a
+    second after it.
+    """
     if not pod.placed or not pod.containers or pod.node is None:
         return
     lease = context.leases.get(pod.placed)
-    is_late = lease is None or context.now >= _margin_at(lease, context.terms)
-    if (pod.is_over or is_late) and (pod.uid, pod.is_over) not in seen.kept:
+    is_late = lease is None or context.now >= context.terms.cut_at(lease)
+    if (pod.is_over or pod.deleted_at is not None or is_late) and (pod.uid, pod.is_over) not in seen.kept:
         yield Keep(path=pod.path, uid=pod.uid, container=pod.containers[0], is_over=pod.is_over)

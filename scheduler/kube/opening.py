@@ -22,12 +22,12 @@ def opened(pod: Pod, seat: Seat, terms: Terms, now: float) -> Open:
     )
 
 
-def deadline(pod: Pod, lease: LeaseNow, begins: float) -> int | None:
+def deadline(pod: Pod, lease: LeaseNow, terms: Terms, begins: float) -> int | None:
     """Seconds after `begins` by which its kubelet ends it by itself; None where it has one that is no later already.
 
     The kubelet gives the pod its own grace after the deadline, so that lies before.
     """
-    wanted = max(1, math.floor(lease.stops_at - begins) - pod.grace_s)
+    wanted = max(1, math.floor(terms.cut_at(lease) - begins) - pod.grace_s)
     return None if pod.deadline_s is not None and pod.deadline_s <= wanted else wanted
 
 
@@ -49,7 +49,8 @@ def _operations(pod: Pod, seat: Seat, terms: Terms, now: float) -> Iterator[Json
         yield _add("/metadata/labels", {kube.PLACEMENT_LABEL: seat.lease.id})
     yield annotated(pod, kube.ENDS_AT, written(seat.lease.stops_at))
     # It counts from when the kubelet begins, a moment from now: made exact once that is known.
-    if extending_closed(seat.lease, now) and (seconds := deadline(pod, seat.lease, math.ceil(now))) is not None:
+    seconds = deadline(pod, seat.lease, terms, math.ceil(now)) if extending_closed(seat.lease, now) else None
+    if seconds is not None:
         yield _add("/spec/activeDeadlineSeconds", seconds)
     rest = [{"name": name} for name in pod.gates if name != kube.GATE]
     yield {"op": "replace", "path": "/spec/schedulingGates", "value": rest}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dure import kube
-from scheduler.kube.desired import LeaseNow
+from scheduler.kube.desired import LeaseNow, Terms
 from scheduler.kube.instants import written
 from scheduler.kube.observed import Begun, Node, Pod
 
@@ -53,7 +53,12 @@ Paired = Mapping[str, Seat | Wait]
 
 
 def pair(
-    pods: Sequence[Pod], leases: Sequence[LeaseNow], nodes: Mapping[str, Node], now: float, begun: Begun | None = None
+    pods: Sequence[Pod],
+    leases: Sequence[LeaseNow],
+    nodes: Mapping[str, Node],
+    terms: Terms,
+    now: float,
+    begun: Begun | None = None,
 ) -> Paired:
     """Every gated pod of one company, oldest first. One whose gate is being opened keeps its seat, whoever came since."""
     begun = begun or {}
@@ -62,7 +67,7 @@ def pair(
     waiting = sorted((one for one in pods if _waits(one)), key=lambda one: (one.created_at, one.name, one.uid))
     for pod in waiting:
         seat = _again(pod, begun, leases, nodes, rooms, now)
-        lease = _lease(pod, leases, rooms, now) if seat is None else seat.lease
+        lease = _lease(pod, leases, rooms, terms, now) if seat is None else seat.lease
         found[pod.uid] = seat or (lease if isinstance(lease, Wait) else _seat(pod, lease, nodes, rooms))
     return _together(waiting, leases, found, rooms)
 
@@ -108,7 +113,7 @@ def _again(
     return Seat(lease=lease, node=nodes[place])
 
 
-def _lease(pod: Pod, leases: Sequence[LeaseNow], rooms: Rooms, now: float) -> LeaseNow | Wait:
+def _lease(pod: Pod, leases: Sequence[LeaseNow], rooms: Rooms, terms: Terms, now: float) -> LeaseNow | Wait:
     if len(pod.gpus) > 1:
         names = " and ".join(name for name, _ in pod.gpus)
         return Wait(code=Code.MIXED, detail=f"it asks for {names}; a lease is of one of them, so a pod asks for one")
@@ -116,18 +121,18 @@ def _lease(pod: Pod, leases: Sequence[LeaseNow], rooms: Rooms, now: float) -> Le
         return Wait(
             code=Code.PINNED, detail="it names a node in its nodeSelector; leave that out: the lease says where"
         )
-    found = _named(pod, leases, now) if pod.wish is not None else _only(pod, leases, rooms, now)
-    return found if isinstance(found, Wait) else _open(pod, found, now)
+    found = _named(pod, leases, terms, now) if pod.wish is not None else _only(pod, leases, rooms, terms, now)
+    return found if isinstance(found, Wait) else _open(pod, found, terms, now)
 
 
-def _named(pod: Pod, leases: Sequence[LeaseNow], now: float) -> LeaseNow | Wait:
+def _named(pod: Pod, leases: Sequence[LeaseNow], terms: Terms, now: float) -> LeaseNow | Wait:
     called = [one for one in leases if pod.wish in (one.id, one.name)]
     if not called:
         return Wait(
             code=Code.UNKNOWN_LEASE,
             detail=f"no lease of yours that is scheduled or runs is called {pod.wish}; `dure lease list` shows those there are",
         )
-    held = _letting_in(called, now)
+    held = _letting_in(pod, called, terms, now)
     if len(held) > 1:
         return _which(held)
     return _of_its_kind(pod, held[0]) if held else _not_started(called, now)
@@ -142,9 +147,9 @@ def _of_its_kind(pod: Pod, lease: LeaseNow) -> LeaseNow | Wait:
     )
 
 
-def _only(pod: Pod, leases: Sequence[LeaseNow], rooms: Rooms, now: float) -> LeaseNow | Wait:
+def _only(pod: Pod, leases: Sequence[LeaseNow], rooms: Rooms, terms: Terms, now: float) -> LeaseNow | Wait:
     kind = [one for one in leases if pod.of(one.resource)]
-    held = _letting_in(kind, now)
+    held = _letting_in(pod, kind, terms, now)
     if not kind:
         resource, count = pod.gpus[0]
         return Wait(
@@ -159,10 +164,15 @@ def _only(pod: Pod, leases: Sequence[LeaseNow], rooms: Rooms, now: float) -> Lea
     return fit[0] if fit else _full(pod, held)
 
 
-def _letting_in(leases: Sequence[LeaseNow], now: float) -> list[LeaseNow]:
+def _letting_in(pod: Pod, leases: Sequence[LeaseNow], terms: Terms, now: float) -> list[LeaseNow]:
     """Those that hold GPUs; one that is ending does not stand in the way of the next."""
     held = [one for one in leases if one.holds]
-    return [one for one in held if now < one.ending_at] or held
+    return [one for one in held if now < _latest(pod, one, terms)] or held
+
+
+def _latest(pod: Pod, lease: LeaseNow, terms: Terms) -> int:
+    """Until when it is let in: its kubelet would give it its own grace after a deadline that has passed already."""
+    return min(lease.ending_at, terms.cut_at(lease) - pod.grace_s)
 
 
 def _which(leases: Sequence[LeaseNow]) -> Wait:
@@ -189,7 +199,7 @@ def _full(pod: Pod, leases: Sequence[LeaseNow]) -> Wait:
     )
 
 
-def _open(pod: Pod, lease: LeaseNow, now: float) -> LeaseNow | Wait:
+def _open(pod: Pod, lease: LeaseNow, terms: Terms, now: float) -> LeaseNow | Wait:
     """Whether there is time for it."""
     if pod.grace_s > lease.grace_s:
         detail = (
@@ -197,7 +207,7 @@ def _open(pod: Pod, lease: LeaseNow, now: float) -> LeaseNow | Wait:
             f"before its end; set {lease.grace_s} at most"
         )
         return Wait(code=Code.GRACE_TOO_LONG, detail=detail)
-    if now >= lease.ending_at:
+    if now >= _latest(pod, lease, terms):
         return Wait(
             code=Code.ENDING, detail=f"lease {lease.id} is ending, and lets nothing in any more; ask for a new one"
         )

@@ -34,6 +34,13 @@ HELD_S = 1.0
 LINES, BYTES = 50, 8_192
 """How much of a log is kept."""
 
+NO_LINES = (
+    "unable to retrieve container logs for ",
+    "failed to try resolving symlinks in path ",
+    "failed to open log file ",
+)
+"""What a kubelet says, in the place of lines and with status 200, when it has removed them."""
+
 Key = tuple[str, str, str, str]
 Queued = PriorityQueue[tuple[int, int, Action | None]]
 
@@ -192,7 +199,8 @@ class Performer:
     def _lines(self, path: str, query: Mapping[str, Any]) -> str | None:
         """None where there are none, nor ever will be: its container never began, or it is gone with its node."""
         try:
-            return self._connection.text(path, **query)
+            found = self._connection.text(path, **query)
+            return None if found.startswith(NO_LINES) and not found.endswith("\n") else found
         except Refused as error:
             if error.status in (400, 404):
                 return None

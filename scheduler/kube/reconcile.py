@@ -40,7 +40,7 @@ def reconcile(
         return Steps(waits={}, trouble=said)
     held = {lease.id: lease for lease in company.leases if lease.holds}
     context = ending.Context(leases=held, nodes=nodes, terms=terms, now=now)
-    paired = pairing.pair(seen.pods, company.leases, nodes, now, seen.begun)
+    paired = pairing.pair(seen.pods, company.leases, nodes, terms, now, seen.begun)
     # Ends come first: they have an instant of their own.
     actions = [*ending.ends(seen, context), *_gates(seen, paired, terms, now)]
     actions += furnished(company, seen, resources, terms, now)

@@ -1,8 +1,9 @@
 """What was seen of companies' pods, written down for people: only what changed, once a turn."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from scheduler.kube.observed import Pod, Seen
+from scheduler.kube.observed import Pod
 from scheduler.kube.reconcile import Steps
 from scheduler.store import bulk, enforced
 from scheduler.store.db import Database
@@ -38,10 +39,10 @@ class Sightings:
     def _all(self) -> list[list[bulk.Row]]:
         return [list(rows.values()) for rows in list(self._rows.values())]
 
-    def look(self, company: str, seen: Seen, steps: Steps, now: float) -> frozenset[str]:
-        """Notes what changed of a company's pods with GPUs; the uids of those that are gone."""
+    def look(self, company: str, pods: Iterable[Pod], steps: Steps, now: float) -> frozenset[str]:
+        """Notes what changed of a company's pods with GPUs, also those that went since; the uids of those that are gone."""
         known = self._rows.get(company, {})
-        rows = {pod.uid: self._row(company, pod, steps, now) for pod in seen.pods if pod.gpus}
+        rows = {pod.uid: self._row(company, pod, steps, now) for pod in pods if pod.gpus}
         for uid, row in rows.items():
             if _without_time(known.get(uid)) != _without_time(row):
                 self._changed[uid] = row

@@ -181,7 +181,7 @@ class Tenure:
                 "a company is not enforced", action="company_troubled", cluster=self._site.name, why=steps.trouble
             )
         again = self._performer.submit(steps.actions)
-        gone = self._sightings.look(name, seen, steps, now)
+        gone = self._sightings.look(name, (*seen.pods, *self._world.take_ended(name)), steps, now)
         self._performer.forget(gone)
         self._attended[name] = Attended(
             steps=steps,

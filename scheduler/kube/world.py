@@ -1,6 +1,7 @@
 """What is known of a cluster now, kept by watches and by what the API server answers to our own changes."""
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any
@@ -8,6 +9,9 @@ from typing import Any
 from dure import kube
 from scheduler.kube import observed
 from scheduler.kube.observed import Begun, Json, Node, Pod, Seen
+
+ENDED = 1000
+"""Of so many pods of a company at most it is known how they ended, until somebody asks."""
 
 _PREFIX = kube.namespace("")
 
@@ -55,6 +59,7 @@ class World:
         self._lock = threading.Lock()
         self._changed = changed
         self._pods: dict[str, dict[str, Pod]] = {}
+        self._ended: dict[str, deque[Pod]] = {}
         self._namespaces: dict[str, Json] = {}
         self._objects: dict[str, dict[str, Json]] = {}
         self._nodes: dict[str, Node] = {}
@@ -87,6 +92,11 @@ class World:
                 kept=kept,
                 begun=begun,
             )
+
+    def take_ended(self, company: str) -> tuple[Pod, ...]:
+        """Its pods that were over and went since this was asked last, as they were last: nobody may have seen them so before."""
+        with self._lock:
+            return tuple(self._ended.pop(company, ()))
 
     def replace(self, kind: Kind, found: Iterable[Json], version: str) -> None:
         """What a list of that version says: all there was of the kind then. What was made since stays."""
@@ -156,9 +166,16 @@ class World:
         if event["type"] in ("ADDED", "MODIFIED"):
             self.put(kind, found)
         elif event["type"] == "DELETED" and (kind is Kind.NODES or _company(kind, found) is not None):
+            if kind is Kind.PODS:
+                self._note(observed.pod(found), str(_company(kind, found)))
             self.drop(kind, _path(kind, found), _version(found))
         with self._lock:
             self._upto[kind] = max(self._upto.get(kind, 0), _version(found))
+
+    def _note(self, pod: Pod, company: str) -> None:
+        if pod.is_over:
+            with self._lock:
+                self._ended.setdefault(company, deque(maxlen=ENDED)).append(pod)
 
     def _put_node(self, found: Json) -> bool:
         node = observed.node(found)

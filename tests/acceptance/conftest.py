@@ -6,6 +6,9 @@ import pytest
 
 from tests import servers
 from tests.acceptance.stack import Stack
+from tests.cluster.fixtures import pytest_collection_modifyitems, real_cluster
+
+__all__ = ["pytest_collection_modifyitems", "real_cluster", "running"]
 
 
 @pytest.fixture(scope="module")

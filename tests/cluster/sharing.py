@@ -39,6 +39,14 @@ def shared(meeting: Path, kind: str) -> Iterator[Cluster]:
             cluster.close()
 
 
+@contextmanager
+def alone(cluster: Cluster) -> Iterator[None]:
+    """With nobody else in a shared cluster who asks for the same, such as all the GPUs of its one node."""
+    with (cluster.folder / "alone").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def keep(meeting: Path, kind: str) -> None:
     """Runs the cluster until nobody uses it."""
     said = meeting / f"{kind}.json"

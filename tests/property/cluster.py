@@ -33,7 +33,7 @@ class Cluster:
     pods: dict[str, Json] = field(default_factory=dict[str, Json])
     programs: dict[str, Program] = field(default_factory=dict[str, Program])
     _kills: dict[str, tuple[int | None, float]] = field(default_factory=dict[str, tuple[int | None, float]])
-    """By uid: the grace that its kubelet was told last, and when it kills."""
+    """By uid: the grace with which its kubelet began to end it, and when it kills; it hears of no other."""
     _number: int = 0
 
     def known_nodes(self) -> dict[str, Node]:
@@ -150,7 +150,7 @@ class Cluster:
         if self.now >= deadline:
             at = min(at, deadline + spec["terminationGracePeriodSeconds"] if hangs else self.now)
         told = meta.get("deletionGracePeriodSeconds")
-        if told is not None and told != grace:
+        if told is not None and grace is None:
             at, grace = min(at, self.now + (told if hangs else 0)), told
         self._kills[meta["uid"]] = (grace, at)
         if self.now >= at and not is_over(pod):

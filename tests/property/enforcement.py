@@ -219,16 +219,20 @@ class Enforcement:
             return
         assert seconds is not None
         if started is not None:
-            assert started + seconds <= lease.stops_at - pod["spec"]["terminationGracePeriodSeconds"]
+            assert (
+                started + seconds <= TERMS.cut_at(lease) - pod["spec"]["terminationGracePeriodSeconds"] or seconds == 1
+            )
 
     def _check_waits(self, pod: Json) -> None:
         """Who fits exactly one lease waits for nothing."""
         if not is_gated(pod) or is_deleted(pod) or HOSTNAME in (pod["spec"].get("nodeSelector") or {}):
             return
         wish = (pod["metadata"].get("labels") or {}).get("dure.dev/lease")
-        held = [one for one in self.leases.values() if one.holds and self.cluster.now < one.stops_at - one.grace_s]
+        own_s = pod["spec"]["terminationGracePeriodSeconds"]
+        latest = {one.id: min(one.ending_at, TERMS.cut_at(one) - own_s) for one in self.leases.values()}
+        held = [one for one in self.leases.values() if one.holds and self.cluster.now < latest[one.id]]
         fit = [one for one in held if wish in (None, one.id) and self._has_room(one, gpus_of(pod))]
-        may_wait = len(fit) != 1 or fit[0].all_at_once or pod["spec"]["terminationGracePeriodSeconds"] > fit[0].grace_s
+        may_wait = len(fit) != 1 or fit[0].all_at_once or own_s > fit[0].grace_s
         assert may_wait, f"{pod} fits {fit}"
 
     def _has_room(self, lease: LeaseNow, gpus: int) -> bool:

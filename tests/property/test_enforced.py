@@ -143,10 +143,12 @@ class Company(RuleBasedStateMachine):
 
     @rule(data=st.data(), grace_s=st.sampled_from([0, 1, 30, 900, 100_000]))
     def delete(self, data: st.DataObject, grace_s: int) -> None:
-        if (name := self._pod(data)) is not None and (
-            grace_s or not self.it.cluster.pods[name]["spec"].get("nodeName")
-        ):
-            self.it.cluster.delete(name, grace_s)
+        """As the chart lets a company: with no force, and with no longer grace than the pod's own."""
+        if (name := self._pod(data)) is not None:
+            spec = self.it.cluster.pods[name]["spec"]
+            if not grace_s and spec.get("nodeName"):
+                return
+            self.it.cluster.delete(name, min(grace_s, max(1, spec["terminationGracePeriodSeconds"])))
             self.it.turn()
 
     @rule(data=st.data())

@@ -35,19 +35,29 @@ from tests.integration.kube import chart
 
 ADMIN = Actor(role=wire.Role.ADMIN, token="tok_admin")
 PRODUCT = "NVIDIA H100 80GB HBM3"
-GAP_S, GRACE_S = 4, 6
+GAP_S, GRACE_S, MARGIN_S = 4, 6, 5
 WITHIN_S = 30.0
 REPORT_S = 0.5
 
 
 class Stand:
-    """`acme` and `globex` are companies of this stand's own, `nodes` its own nodes in the shared cluster."""
+    """`acme` and `globex` are companies of this stand's own, `nodes` its nodes in the shared cluster."""
 
-    def __init__(self, database: Database, cluster: Cluster, *, kubeconfig: Path, count: int, gpus: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        cluster: Cluster,
+        *,
+        kubeconfig: Path,
+        gpus: int,
+        count: int = 0,
+        nodes: Sequence[str] = (),
+    ) -> None:
+        """`nodes` are there already; else it has `count` of its own."""
         self.db, self.cluster = database, cluster
         self.tag = uuid.uuid4().hex[:6]
         self.acme, self.globex = f"acme-{self.tag}", f"globex-{self.tag}"
-        self.nodes = [f"n-{self.tag}-{number}" for number in range(count)]
+        self.nodes = list(nodes) or [f"n-{self.tag}-{number}" for number in range(count)]
         self.gpus = gpus
         self.clock = DatabaseClock(database)
         self.service = Service(Books(), self.clock.now)
@@ -309,26 +319,37 @@ def stand(
     database: Database, cluster: Cluster, *, count: int = 2, gpus: int = 8, url: str | None = None, **policy: Any
 ) -> Iterator[Stand]:
     """With its nodes in the cluster and its agents reporting; nothing is enforced until a loop runs."""
-    chart.install(cluster)
-    token = chart.token(cluster.api, kube.SYSTEM_NAMESPACE, kube.RECONCILER_ACCOUNT, seconds=7200)
-    made = Stand(database, cluster, kubeconfig=cluster.kubeconfig_for_token(token, url=url), count=count, gpus=gpus)
-    thread = threading.Thread(target=made.agents, daemon=True)
+    made = Stand(database, cluster, kubeconfig=reconcilers(cluster, url), count=count, gpus=gpus)
     try:
         fakes.add(cluster, [fakes.node(name, gpus=gpus, pool="h100") for name in made.nodes])
+        with reporting(made, **policy):
+            yield made
+    finally:
+        fakes.remove(cluster, made.nodes)
+
+
+def reconcilers(cluster: Cluster, url: str | None = None) -> Path:
+    """A kubeconfig of the chart's own account for the reconciler, in a cluster that has the chart then."""
+    chart.install(cluster)
+    token = chart.token(cluster.api, kube.SYSTEM_NAMESPACE, kube.RECONCILER_ACCOUNT, seconds=7200)
+    return cluster.kubeconfig_for_token(token, url=url)
+
+
+@contextmanager
+def reporting(made: Stand, **policy: Any) -> Iterator[None]:
+    """With its pool, its companies, and agents on its nodes; what the companies have in the cluster goes with it."""
+    thread = threading.Thread(target=made.agents, daemon=True)
+    try:
         made.found(**policy)
         thread.start()
-        yield made
+        yield
     finally:
         made.close()
-        thread.join(5)
-        _cleared(made)
-
-
-def _cleared(made: Stand) -> None:
-    with chart.break_glass(made.cluster) as operator:
-        for who in (made.acme, made.globex):
-            operator.delete(f"/api/v1/namespaces/{kube.namespace(who)}")
-    fakes.remove(made.cluster, made.nodes)
+        if thread.is_alive():
+            thread.join(5)
+        with chart.break_glass(made.cluster) as operator:
+            for who in (made.acme, made.globex):
+                operator.delete(f"/api/v1/namespaces/{made.namespace(who)}")
 
 
 def seconds(said: str) -> float:

@@ -24,6 +24,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kinds import REAL
 from tests.cluster.proxy import Proxy
 from tests.cluster.real_node import RealNode
+from tests.cluster.sharing import alone
 from tests.integration.kube.pods import a_pod
 
 TREE = Path(__file__).resolve().parents[3]
@@ -263,9 +264,11 @@ class TestRealNode:
     @pytest.fixture
     def space(self, real_cluster: Cluster) -> Iterator[str]:
         name = f"test-{uuid.uuid4().hex[:10]}"
-        real_cluster.api.post("/api/v1/namespaces", json={"metadata": {"name": name}}).raise_for_status()
-        yield name
-        real_cluster.api.delete(f"/api/v1/namespaces/{name}").raise_for_status()
+        with alone(real_cluster):
+            real_cluster.api.post("/api/v1/namespaces", json={"metadata": {"name": name}}).raise_for_status()
+            yield name
+            real_cluster.api.delete(f"/api/v1/namespaces/{name}").raise_for_status()
+            until(lambda: real_cluster.api.get(f"/api/v1/namespaces/{name}").status_code == 404)
 
     def test_runs_a_pod_with_two_gpus_that_the_kubelet_names(self, real_cluster, space):
         told = a_pod("two", gpus=2, command="echo I have $NVIDIA_VISIBLE_DEVICES; exec sleep 3600", node=REAL)

@@ -14,7 +14,7 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kwok import STUBBORN
 from tests.integration.kube import chart
-from tests.integration.kube.stand import ADMIN, Stand, pod, seconds, soon, stand
+from tests.integration.kube.stand import ADMIN, MARGIN_S, Stand, pod, seconds, soon, stand
 from tests.integration.kube.workloads import deployment, indexed_job, job, jobset_pod, stateful_set
 
 
@@ -103,14 +103,15 @@ def test_once_extending_has_closed_the_kubelet_itself_knows_when_a_pod_ends(acme
     soon(lambda: "activeDeadlineSeconds" in acme.pods()["open"]["spec"], "its deadline")
     found = acme.pods()["open"]
     ends = seconds(found["status"]["startTime"]) + found["spec"]["activeDeadlineSeconds"]
-    assert ends == acme.ends(lease) - 2  # its own grace comes after its deadline
+    assert ends == acme.ends(lease) - MARGIN_S - 2  # its own grace comes after its deadline
 
 
 def test_what_is_never_extended_has_its_deadline_when_it_is_let_in(acme: Stand) -> None:
     lease = acme.ask(8, duration_s=40, extendable=False)
     acme.make(pod("fixed", 1))
     soon(lambda: acme.running() == {"fixed"}, "the pod to run")
-    assert acme.ends(lease) - 2 - 3 <= _deadline(acme, "fixed") <= acme.ends(lease) - 2  # its grace comes after
+    last = acme.ends(lease) - MARGIN_S - 2  # its own grace comes after its deadline
+    soon(lambda: last - 3 <= _deadline(acme, "fixed") <= last, "its deadline")
     assert acme.refused_extension(lease) == "wrong_state"
 
 

@@ -42,9 +42,9 @@ def deletes(pod: Pod, now: float, *leases: LeaseNow, **more: Any) -> list[tuple[
     ("now", "want"),
     [
         (969.99, []),
-        (970.0, [(30, 970)]),
-        (970.02, [(29, 970)]),
-        (994.9, [(5, 970)]),
+        (970.0, [(25, 970)]),
+        (970.02, [(24, 970)]),
+        (993.9, [(1, 970)]),
         (995.0, [(1, 995)]),
         (999.9, [(1, 995)]),
         (1000.0, [(1, 1000)]),
@@ -54,6 +54,7 @@ def deletes(pod: Pod, now: float, *leases: LeaseNow, **more: Any) -> list[tuple[
 def test_a_pod_is_told_a_grace_before_hurried_a_margin_before_and_gone_at_the_end(
     now: float, want: list[tuple[int, int]]
 ) -> None:
+    """What it is told first has to be over by the margin: its kubelet would not hear of a shorter grace any more."""
     assert deletes(a_placed_pod(ends_at=END), now) == want
 
 
@@ -66,10 +67,10 @@ def test_a_lease_whose_grace_is_shorter_than_the_margin_is_told_at_its_own_insta
 @pytest.mark.parametrize(
     ("deleted", "now", "want"),
     [
-        pytest.param((1000.0, 30), 980.0, [], id="told already"),
+        pytest.param((995.0, 25), 980.0, [], id="told already"),
         pytest.param((900.0, 30), 980.0, [], id="its maker deleted it"),
-        pytest.param((5000.0, 5000), 980.0, [(20, 970)], id="its maker deleted it with a grace past the end"),
-        pytest.param((1000.0, 30), 996.0, [(1, 995)], id="told, and still there"),
+        pytest.param((5000.0, 5000), 980.0, [(15, 970)], id="its maker deleted it with a grace past the end"),
+        pytest.param((995.0, 25), 996.0, [(1, 995)], id="told, and still there"),
         pytest.param((930.0, 30), 996.0, [(1, 995)], id="a grace cut short counts from the first, and is over by that"),
         pytest.param((971.0, 1), 996.0, [], id="hurried already"),
         pytest.param((950.0, 900), 1000.0, [(1, 1000)], id="cut to what is still too long"),
@@ -123,6 +124,7 @@ def test_pods_on_a_node_that_was_given_back_are_told_to_end() -> None:
 
 
 def test_a_pod_that_was_told_so_ends_with_its_lease_at_the_latest() -> None:
+    assert deletes(a_placed_pod(node="n2"), 968.0) == [(27, None)]
     pod = a_placed_pod(node="n2", deleted_at=990.0, deletion_grace_s=30)
     assert deletes(pod, 965.0) == []
     assert deletes(pod, 996.0) == [(1, 995)]
@@ -190,12 +192,12 @@ def test_a_warning_is_said_until_it_was_heard() -> None:
 @pytest.mark.parametrize(
     ("pod", "want"),
     [
-        pytest.param(a_placed_pod(), ["deadline 770"], id="none yet"),
-        pytest.param(a_placed_pod(deadline_s=900), ["deadline 770"], id="a later one"),
-        pytest.param(a_placed_pod(deadline_s=770), [], id="the right one"),
+        pytest.param(a_placed_pod(), ["deadline 765"], id="none yet"),
+        pytest.param(a_placed_pod(deadline_s=900), ["deadline 765"], id="a later one"),
+        pytest.param(a_placed_pod(deadline_s=765), [], id="the right one"),
         pytest.param(a_placed_pod(deadline_s=60), [], id="an earlier one"),
-        pytest.param(a_placed_pod(started_at=None), ["deadline 369"], id="not begun: one that may be a little late"),
-        pytest.param(a_placed_pod(started_at=None, deadline_s=369), [], id="not begun, and it has one"),
+        pytest.param(a_placed_pod(started_at=None), ["deadline 364"], id="not begun: one that may be a little late"),
+        pytest.param(a_placed_pod(started_at=None, deadline_s=364), [], id="not begun, and it has one"),
         pytest.param(a_placed_pod(deleted_at=1000.0, deletion_grace_s=500), [], id="being deleted"),
     ],
 )
@@ -208,10 +210,10 @@ def test_once_extending_has_closed_the_kubelet_is_told_the_end(pod: Pod, want: l
 def test_what_is_written_goes_into_one_patch_whatever_version_it_is() -> None:
     (patch, _) = due(a_placed_pod(), 850.0, a_lease(closes_at=850))
     assert isinstance(patch, Patch)
-    assert patch.what == f"ending {END}, deadline 770"
+    assert patch.what == f"ending {END}, deadline 765"
     found = patched(a_json_pod(version=99, meta={"annotations": {"a": "b"}}), patch.operations)
     assert found["metadata"]["annotations"] == {"a": "b", "dure.dev/ending": END}
-    assert found["spec"]["activeDeadlineSeconds"] == 770
+    assert found["spec"]["activeDeadlineSeconds"] == 765
 
 
 def test_annotations_are_not_made_over_those_that_another_made() -> None:
@@ -225,6 +227,10 @@ def test_annotations_are_not_made_over_those_that_another_made() -> None:
     [
         pytest.param(a_placed_pod(), 990.0, [], id="it may still write"),
         pytest.param(a_placed_pod(), 995.0, [False], id="before it is ended without grace"),
+        pytest.param(a_placed_pod(deleted_at=995.0), 970.1, [False], id="its end has begun"),
+        pytest.param(
+            a_placed_pod(deleted_at=995.0, phase="Failed"), 971.0, [True], id="its end has begun, and it is over"
+        ),
         pytest.param(a_placed_pod(phase="Failed"), 500.0, [True], id="once it is over"),
         pytest.param(a_placed_pod(lease="lea_x"), 500.0, [False], id="its lease is over"),
         pytest.param(a_placed_pod(node=None), 995.0, [], id="it never was anywhere"),

@@ -57,7 +57,7 @@ def test_all_that_is_ours_says_so() -> None:
 def test_the_quota_is_of_all_leases_that_run_or_are_scheduled() -> None:
     leases = (a_lease("lea_a"), a_lease("lea_b", holds=False), a_lease("lea_c", resource=MIG, placement={"n1": 3}))
     quota = manifests.objects(a_company(*leases), (GPU, MIG, "amd.com/gpu"), 500)[f"{INSIDE}/resourcequotas/dure-gpus"]
-    want = {f"requests.{GPU}": "16", f"requests.{MIG}": "3", "requests.amd.com/gpu": "0", "pods": "500"}
+    want = {f"requests.{GPU}": "16", f"requests.{MIG}": "3", "requests.amd.com/gpu": "0", "pods": "538"}
     assert quota["spec"]["hard"] == want
 
 

@@ -67,7 +67,7 @@ def test_what_is_let_in_says_where_and_for_which_lease() -> None:
 
 @pytest.mark.parametrize(
     ("own", "want"),
-    [(None, 1000 - 501 - 30), (100, 100), (100_000, 1000 - 501 - 30)],
+    [(None, 995 - 501 - 30), (100, 100), (100_000, 995 - 501 - 30)],
     ids=["it has none", "it has an earlier one", "it has a later one"],
 )
 def test_once_extending_has_closed_a_pod_is_let_in_with_its_deadline(own: int | None, want: int) -> None:
@@ -80,13 +80,13 @@ def test_extending_closes_at_its_instant(closes_at: int | None, want: bool) -> N
     assert extending_closed(a_lease(closes_at=closes_at), 500) is want
 
 
-def test_a_deadline_leaves_the_pods_own_grace_before_the_end() -> None:
-    assert deadline(a_placed_pod(grace_s=10), a_lease(), begins=200.9) == 789
-    assert deadline(a_placed_pod(grace_s=10, deadline_s=789), a_lease(), begins=200.9) is None
+def test_a_deadline_leaves_the_pods_own_grace_and_the_margin_before_the_end() -> None:
+    assert deadline(a_placed_pod(grace_s=10), a_lease(), Terms(), begins=200.9) == 784
+    assert deadline(a_placed_pod(grace_s=10, deadline_s=784), a_lease(), Terms(), begins=200.9) is None
 
 
 def test_a_deadline_is_at_least_a_second() -> None:
-    assert deadline(a_placed_pod(), a_lease(), begins=999) == 1
+    assert deadline(a_placed_pod(), a_lease(), Terms(), begins=999) == 1
 
 
 def test_a_key_in_a_json_pointer_is_escaped() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.kube.desired import LeaseNow
+from scheduler.kube.desired import LeaseNow, Terms
 from scheduler.kube.observed import Pod
 from scheduler.kube.pairing import Code, Seat, Wait, pair, sits
 from tests.unit.scheduler.kube.builders import GPU, a_lease, a_placed_pod, a_pod, some_nodes
@@ -16,7 +16,7 @@ MIG = "nvidia.com/mig-1g.10gb"
 
 def answer(pods: list[Pod], *leases: LeaseNow, now: float = NOW, **more: Any) -> dict[str, str]:
     """By the pod's name: the lease and node that it is let in to, or the code of why it waits."""
-    paired = pair(pods, leases, some_nodes("n1", "n2", "n3"), now, **more)
+    paired = pair(pods, leases, some_nodes("n1", "n2", "n3"), Terms(), now, **more)
     names = {pod.uid: pod.name for pod in pods}
     return {names[uid]: _said(one) for uid, one in paired.items()}
 
@@ -31,7 +31,7 @@ def test_a_pod_goes_to_the_only_lease_that_it_fits() -> None:
 
 
 def test_a_pod_that_fits_two_leases_waits_and_is_told_which_label_to_set() -> None:
-    paired = pair([a_pod()], [a_lease("lea_a"), a_lease("lea_b")], some_nodes(), NOW)
+    paired = pair([a_pod()], [a_lease("lea_a"), a_lease("lea_b")], some_nodes(), Terms(), NOW)
     assert paired == {
         "uid-p": Wait(
             code=Code.WHICH_LEASE, detail="it fits leases lea_a, lea_b; say which by the label dure.dev/lease"
@@ -71,7 +71,8 @@ def test_a_lease_that_is_ending_does_not_stand_in_the_way_of_the_next() -> None:
         ),
         pytest.param(a_pod(wish="lea_a", gpus=9), [a_lease()], Code.NEVER_FITS, id="more than the one it names has"),
         pytest.param(a_pod(grace_s=31), [a_lease()], Code.GRACE_TOO_LONG, id="it takes too long to end"),
-        pytest.param(a_pod(), [a_lease(stops_at=530)], Code.ENDING, id="the lease ends now"),
+        pytest.param(a_pod(grace_s=1), [a_lease(stops_at=530)], Code.ENDING, id="the lease ends now"),
+        pytest.param(a_pod(), [a_lease(stops_at=535)], Code.ENDING, id="there is no time for its own grace"),
         pytest.param(a_pod(hostname="n1"), [a_lease()], Code.PINNED, id="it names a node"),
         pytest.param(a_pod(gpus=0), [a_lease()], None, id="without GPUs it is none of ours"),
         pytest.param(replace(a_pod(), gpus=((GPU, 1), (MIG, 1))), [a_lease()], Code.MIXED, id="two kinds of GPUs"),
@@ -82,7 +83,7 @@ def test_a_lease_that_is_ending_does_not_stand_in_the_way_of_the_next() -> None:
     ],
 )
 def test_why_a_pod_waits_is_said(pod: Pod, leases: list[LeaseNow], want: Code | None) -> None:
-    paired = pair([pod], leases, some_nodes(), NOW)
+    paired = pair([pod], leases, some_nodes(), Terms(), NOW)
     if want is None:
         assert paired == {}
         return
@@ -93,7 +94,7 @@ def test_why_a_pod_waits_is_said(pod: Pod, leases: list[LeaseNow], want: Code | 
 
 
 def test_a_node_that_is_not_ready_is_waited_for() -> None:
-    paired = pair([a_pod()], [a_lease()], some_nodes(ready=False), NOW)
+    paired = pair([a_pod()], [a_lease()], some_nodes(ready=False), Terms(), NOW)
     assert paired["uid-p"] == Wait(code=Code.NODE_AWAY, detail="n1, where lease lea_a is, is not ready in the cluster")
 
 

@@ -186,6 +186,21 @@ def test_last_lines_are_handed_on(it: Doing) -> None:
     assert it.kept == [("uid-p", "the last lines")]
 
 
+@pytest.mark.parametrize(
+    ("said", "want"),
+    [
+        ("unable to retrieve container logs for containerd://d81b", None),
+        ('failed to try resolving symlinks in path "/var/log/pods/a/main/0.log": lstat: no such file', None),
+        ("unable to retrieve container logs for me, said the program\n", "its own line"),
+        ("", ""),
+    ],
+)
+def test_what_a_kubelet_says_for_want_of_lines_is_not_taken_for_them(it: Doing, said: str, want: str | None) -> None:
+    it.server.lines = said
+    it.do(KEEP)
+    assert it.kept == [("uid-p", said if want else want)]
+
+
 @pytest.mark.parametrize("status", [400, 404])
 def test_a_pod_without_lines_is_not_asked_for_them_for_ever(it: Doing, status: int) -> None:
     """Its container never began, or its node is gone."""

@@ -32,6 +32,9 @@ class Watched:
         self.world.event(kind, {"type": what, "object": found})
 
 
+EXITED = {"containerStatuses": [{"state": {"terminated": {"exitCode": 3}}}]}
+
+
 @pytest.fixture
 def it() -> Watched:
     return Watched()
@@ -125,6 +128,16 @@ def test_a_watch_adds_changes_and_takes_away(it: Watched) -> None:
     it.event(Kind.PODS, "DELETED", a_json_pod(version=3))
     assert (it.seen().pods, it.said()) == ((), ["acme"] * 3)
     assert it.world.companies() == frozenset()
+
+
+def test_how_a_pod_ended_is_known_though_it_went_before_anybody_looked(it: Watched) -> None:
+    it.event(Kind.PODS, "ADDED", a_json_pod("runs", version=1))
+    it.event(Kind.PODS, "ADDED", a_json_pod("fails", version=2, meta={"uid": "uid-fails"}))
+    over = {**a_json_pod("fails", version=3, meta={"uid": "uid-fails"}), "status": {"phase": "Failed", **EXITED}}
+    it.event(Kind.PODS, "DELETED", a_json_pod("runs", version=4))
+    it.event(Kind.PODS, "DELETED", over)
+    assert [(pod.name, pod.exit_code) for pod in it.world.take_ended("acme")] == [("fails", 3)]
+    assert it.world.take_ended("acme") == ()
 
 
 def test_a_bookmark_is_no_object(it: Watched) -> None:

@@ -1,0 +1,239 @@
+"""Leases on a real node, by its kubelet's and containerd's own record: pods run from the start to the end, and never else."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dure import kube
+from scheduler.store.db import Database
+from tests.acceptance.witness import Ran, Witness, watched
+from tests.cluster.cluster import Cluster
+from tests.cluster.images import BUSYBOX
+from tests.cluster.kinds import REAL
+from tests.cluster.real_node import RealNode
+from tests.cluster.sharing import alone
+from tests.integration.kube import chart
+from tests.integration.kube.stand import GAP_S, Stand, pod, reconcilers, reporting, soon
+
+GPUS = 4
+GRACE_S = 8
+LONG_S = 90.0
+"""Only guards against hanging: the machine may be busy."""
+
+SAYS_AND_GOES = "trap 'echo SIGTERM at $(date +%s); exit 3' TERM; echo began; sleep 3600 & wait"
+DEAF = "trap '' TERM; echo began; while :; do sleep 1; done"
+LATE_S = 5.0
+"""A kubelet on a busy machine."""
+
+QUICK: dict[str, Any] = {"terminationGracePeriodSeconds": 2}
+"""What needs little of its lease's grace, and so has its SIGTERM on the second."""
+
+HANGS = {"lifecycle": {"preStop": {"exec": {"command": ["sleep", "3600"]}}}}
+
+
+@pytest.fixture
+def acme(database: Database, real_cluster: Cluster, tmp_path: Path) -> Iterator["Real"]:
+    with alone(real_cluster), real(database, real_cluster, tmp_path) as made:
+        yield made
+
+
+class Real(Stand):
+    """A stand whose one node is the real one, whose agent sees what processes have."""
+
+    witness: Witness
+
+
+@contextmanager
+def real(database: Database, cluster: Cluster, folder: Path) -> Iterator[Real]:
+    """The node is empty before and after."""
+    adopted(cluster)
+    made = Real(database, cluster, kubeconfig=reconcilers(cluster), gpus=GPUS, nodes=[REAL])
+    with watched(cluster, RealNode(cluster, REAL), folder) as made.witness:
+        made.busy = made.witness.busy
+        with reporting(made, grace_s=GRACE_S, extension_closes_s=16):
+            yield made
+            cleared(made)
+
+
+def adopted(cluster: Cluster) -> None:
+    """As `dure node adopt` does it; the node has its taint already."""
+    merge = {"Content-Type": "application/merge-patch+json"}
+    body = {"metadata": {"labels": {kube.POOL_LABEL: "h100"}}}
+    cluster.api.patch(f"/api/v1/nodes/{REAL}", json=body, headers=merge).raise_for_status()
+
+
+def cleared(made: Real) -> None:
+    with chart.break_glass(made.cluster) as operator:
+        for who in (made.acme, made.globex):
+            operator.delete(f"/api/v1/namespaces/{made.namespace(who)}")
+    soon(lambda: not made.witness.node.allocated() and not made.witness.busy, "the node to be empty", LONG_S)
+
+
+def runs(name: str, command: str = SAYS_AND_GOES, gpus: int = 1, **more: Any) -> dict[str, Any]:
+    """A pod that really runs."""
+    made = pod(name, gpus, lease=more.pop("lease", None))
+    container = made["spec"]["containers"][0]
+    container |= {"image": BUSYBOX, "imagePullPolicy": "Never", "command": ["sh", "-c", command]} | more.pop("main", {})
+    made["spec"] |= {"restartPolicy": "Never", "terminationGracePeriodSeconds": GRACE_S, **more}
+    return made
+
+
+def controlled(kind: str, name: str, replicas: int = 1, **more: Any) -> dict[str, Any]:
+    """A controller of such pods, which it makes again."""
+    is_job = kind == "Job"
+    made = runs(name, restartPolicy="Never" if is_job else "Always", **more)
+    template = {"metadata": {"labels": {"app": name}}, "spec": made["spec"]}
+    version = "batch/v1" if is_job else "apps/v1"
+    spec = {"backoffLimit": 100} if is_job else {"replicas": replicas, "selector": {"matchLabels": {"app": name}}}
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": {**spec, "template": template}}
+
+
+def test_pods_run_from_their_lease_s_start_and_nothing_of_them_lives_at_its_end(acme: Real) -> None:
+    with acme.loop():
+        soon(acme.has_key, "the company's key")
+        lease = acme.ask(GPUS, start_in_s=8, duration_s=30)
+        names = {"honest", "deaf", "hangs"}
+        acme.make(runs("honest", **QUICK), controlled("Job", "again", **QUICK))
+        acme.make(runs("deaf", DEAF), runs("hangs", DEAF, main=HANGS))
+        soon(lambda: acme.waits("honest") == "not_started", "to be told why it waits")
+        soon(lambda: acme.lease(lease).state == "ended", "the lease to end", LONG_S)
+        soon(lambda: _kept(acme, "honest"), "its last lines")
+        starts, ends = acme.starts(lease), acme.ends(lease)
+        ran = acme.witness.ran()
+        assert {one.pod for one in ran} > names
+        assert len(ran) == GPUS
+        assert all(one.began >= starts for one in ran)
+        assert all(one.ended is not None and one.ended < ends for one in ran), _times(ran, ends)
+        assert all(one["containerStatuses"][0]["state"]["terminated"] for one in _finished(acme))
+        told_at = acme.witness.of(acme.namespace(), "honest").ended
+        assert told_at is not None
+        assert ends - GRACE_S <= told_at < ends - GRACE_S + LATE_S
+        row = acme.row("honest")
+        assert row is not None
+        assert row.exit_code == 3
+        print(_times(ran, ends), [one.began - starts for one in ran], _kept(acme, "honest"))
+        soon(lambda: _waits_again(acme), "the job's next pod to wait")
+
+
+def _waits_again(acme: Real) -> bool:
+    left = [one for name, one in acme.pods().items() if name.startswith("again")]
+    return any(one["spec"].get("schedulingGates") for one in left)
+
+
+def _kept(acme: Real, name: str) -> str:
+    row = acme.row(name)
+    return "" if row is None or row.ended_at is None else row.log or ""
+
+
+def _finished(acme: Real) -> list[dict[str, Any]]:
+    return [
+        one
+        for (namespace, _), one in acme.witness.statuses.items()
+        if namespace == acme.namespace() and one.get("containerStatuses")
+    ]
+
+
+def _times(ran: list[Ran], ends: float) -> dict[str, float | None]:
+    """How long before the end each was over."""
+    return {f"{one.pod}": None if one.ended is None else round(ends - one.ended, 2) for one in ran}
+
+
+def test_with_every_dure_process_gone_the_kubelet_ends_what_has_its_deadline(acme: Real) -> None:
+    with acme.loop():
+        soon(acme.has_key, "the company's key")
+        fixed = acme.ask(2, duration_s=40, extendable=False)
+        closing = acme.ask(2, duration_s=40)
+        acme.make(
+            runs("fixed", lease=fixed.id),
+            runs("fixed-hangs", DEAF, main=HANGS, lease=fixed.id),
+            runs("closing", lease=closing.id),
+            runs("closing-deaf", DEAF, lease=closing.id),
+        )
+        soon(lambda: len(acme.running()) == GPUS, "all to run", LONG_S)
+        soon(lambda: all(_deadline(one) for one in acme.pods().values()), "deadlines", LONG_S)
+    left = min(acme.ends(fixed), acme.ends(closing)) - GRACE_S - acme.clock.now()
+    assert left > 0, "too late to prove anything"
+    end = max(acme.ends(fixed), acme.ends(closing))
+    soon(lambda: all(one.ended for one in acme.witness.ran()), "the kubelet to end all", LONG_S)
+    soon(lambda: set(_reasons(acme)) == {"DeadlineExceeded"}, "the kubelet to say why", LONG_S)
+    ran = acme.witness.ran()
+    print(left, _times(ran, end))
+    assert len(ran) == GPUS
+    for one in ran:
+        lease = fixed if str(one.pod).startswith("fixed") else closing
+        assert one.ended is not None
+        assert one.ended < acme.ends(lease), _times(ran, end)
+
+
+def _reasons(acme: Real) -> list[str | None]:
+    return [one["status"].get("reason") for one in acme.pods().values()]
+
+
+def _deadline(found: dict[str, Any]) -> int | None:
+    return found["spec"].get("activeDeadlineSeconds")
+
+
+def test_two_leases_one_after_the_other_never_have_a_gpu_at_once(acme: Real) -> None:
+    with acme.loop():
+        soon(acme.has_key, "the company's key")
+        first = acme.ask(GPUS, duration_s=20)
+        second = acme.ask(GPUS, who=acme.globex, duration_s=16)
+        acme.make(controlled("Deployment", "serve", replicas=3), runs("deaf", DEAF))
+        acme.make(*(runs(f"next-{number}") for number in range(GPUS)), who=acme.globex)
+        soon(lambda: acme.lease(second).state == "ended", "both to end", LONG_S)
+        before = acme.witness.ran(acme.namespace())
+        after = acme.witness.ran(acme.namespace(acme.globex))
+        assert len(before) == len(after) == GPUS, "what a controller makes again does not run"
+        ended = max(one.ended or 0 for one in before)
+        began = min(one.began for one in after)
+        print(_times(before, acme.ends(first)), began - ended, began - acme.starts(second))
+        assert ended < acme.ends(first)
+        assert began >= acme.starts(second) >= acme.ends(first) + GAP_S
+        assert all(one.ended is not None and one.ended < acme.ends(second) for one in after)
+        assert acme.witness.shared == []
+        for gpu in range(GPUS):
+            turns = [one for one in acme.witness.ran() if f"gpu-{gpu}" in one.devices]
+            assert len(turns) == 2
+            assert all(one.ended + GAP_S <= other.began for one, other in pairwise(turns) if one.ended)
+
+
+def test_two_companies_on_one_node_have_each_their_own_gpus(acme: Real) -> None:
+    with acme.loop():
+        soon(acme.has_key, "the company's key")
+        acme.ask(2, duration_s=60)
+        acme.ask(2, who=acme.globex, duration_s=60)
+        acme.make(runs("one"), runs("other"))
+        acme.make(runs("both", gpus=2), who=acme.globex)
+        soon(lambda: len(acme.running()) == 2 and acme.running(acme.globex), "both companies' pods", LONG_S)
+        soon(lambda: len(acme.witness.node.allocated()) == 3, "PodResources")
+        ours, theirs = (acme.witness.given(acme.namespace(who)) for who in (acme.acme, acme.globex))
+        assert sorted(map(len, ours.values())) == [1, 1]
+        assert list(map(len, theirs.values())) == [2]
+        assert sorted(each for ids in (*ours.values(), *theirs.values()) for each in ids) == [
+            f"gpu-{number}" for number in range(GPUS)
+        ]
+        assert acme.witness.shared == []
+
+
+def test_the_last_lines_and_exit_code_of_a_pod_are_kept_however_it_ends(acme: Real) -> None:
+    with acme.loop():
+        soon(acme.has_key, "the company's key")
+        lease = acme.ask(GPUS, duration_s=24)
+        acme.make(runs("fails", "echo it fails; exit 7"), runs("told", **QUICK), runs("deleted"), runs("deaf", DEAF))
+        soon(lambda: len(acme.witness.ran()) == GPUS, "all to run", LONG_S)
+        soon(lambda: {"told", "deleted", "deaf"} <= acme.running(), "all to run", LONG_S)
+        with acme.tenant() as client:
+            client.delete(acme.path("deleted")).raise_for_status()
+        soon(lambda: acme.lease(lease).state == "ended", "the lease to end", LONG_S)
+        rows = {name: acme.row(name) for name in ("fails", "told", "deleted", "deaf")}
+        print({name: row and (row.exit_code, row.log, row.reason, row.phase) for name, row in rows.items()})
+        codes = {name: row and row.exit_code for name, row in rows.items()}
+        assert codes == {"fails": 7, "told": 3, "deleted": 3, "deaf": 137}
+        assert _kept(acme, "fails") == "it fails\n"
+        assert _kept(acme, "deaf") == "began\n"
+        # What it says after its SIGTERM is read as well, where its kubelet has not removed it first.
+        assert all(_kept(acme, name).startswith("began\n") for name in ("told", "deleted"))
