@@ -17,6 +17,7 @@ from api.parts import Parts
 from api.routes import ROUTERS
 from api.serving import Serving
 from scheduler.clock import Clock
+from scheduler.kube.keys import Keys
 from scheduler.service import Service
 from scheduler.store.db import Database
 from scheduler.webhooks.addresses import Network
@@ -36,6 +37,7 @@ TAGS = [
     {"name": "pools", "description": "Interchangeable GPUs."},
     {"name": "companies", "description": "The startups, and what each may hold."},
     {"name": "tokens", "description": "Who may ask."},
+    {"name": "clusters", "description": "Kubernetes clusters that enforce leases."},
     {"name": "nodes", "description": "Machines, and their agents' reports."},
     {"name": "problems", "description": "Every permanent code."},
     {"name": "health", "description": "For probes and scrapes."},
@@ -49,10 +51,11 @@ def create_app(
     *,
     pulse: AbstractContextManager[Any] | None = None,
     networks: Sequence[Network] = (),
+    keys: Keys | None = None,
 ) -> FastAPI:
     """`pulse` is what runs beside the requests while the app is up. Closing `db` is its owner's to do.
 
-    `networks` are those whose addresses webhooks may have though they are not public.
+    `networks` are those whose addresses webhooks may have though they are not public; `keys` makes keys to clusters.
     """
 
     metrics = Metrics()
@@ -76,7 +79,14 @@ def create_app(
     asking = Asking(db, clock, service, metrics)
     outward = Outward(Sender(networks))
     app.state.parts = Parts(
-        db=db, clock=clock, service=service, metrics=metrics, asking=asking, feed=feed, outward=outward
+        db=db,
+        clock=clock,
+        service=service,
+        metrics=metrics,
+        asking=asking,
+        feed=feed,
+        outward=outward,
+        keys=keys or Keys(()),
     )
     app.add_middleware(Serving, metrics=metrics)
     problems.install(app)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from api import parts
 from api.calls import Call
 from api.idempotency import HEADER
-from dure.wire import CompanyName, Instant, PoolName, Role
+from dure.wire import ClusterName, CompanyName, Instant, PoolName, Role
 from scheduler.store import pages
 
 
@@ -60,6 +60,8 @@ OperatorWrites = Annotated[Call, Depends(AdmitsOnce(Role.ADMIN, Role.OPERATOR))]
 AdminWrites = Annotated[Call, Depends(AdmitsOnce(Role.ADMIN))]
 PersonReads = Annotated[Call, Depends(Admits(*STAFF, Role.COMPANY))]
 PersonWrites = Annotated[Call, Depends(AdmitsOnce(Role.ADMIN, Role.COMPANY))]
+PersonTakes = Annotated[Call, Depends(Admits(Role.ADMIN, Role.COMPANY))]
+"""What is given at each call anew, and never kept to be given again."""
 NodeReports = Annotated[Call, Depends(Admits(Role.NODE))]
 
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
@@ -68,6 +70,11 @@ DryRun = Annotated[bool, Query(description="Say what would happen, and do nothin
 Since = Annotated[Instant | None, Query(description="From this instant on.")]
 Until = Annotated[Instant | None, Query(description="Up to this instant.")]
 OfCompany = Annotated[CompanyName | None, Query(description="This company's alone.")]
+Lasts = Annotated[
+    int | None,
+    Query(ge=600, le=2_592_000, description="How long the key lives, in seconds; never past its lease. Else 600."),
+]
+OfCluster = Annotated[ClusterName | None, Query(description="Of this cluster; else of the only one.")]
 OfPool = Annotated[PoolName | None, Query(description="Of this pool alone.")]
 
 after = pages.decode

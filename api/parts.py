@@ -9,6 +9,7 @@ from api.feed import Feed
 from api.metrics import Metrics
 from api.outward import Outward
 from scheduler.clock import Clock
+from scheduler.kube.keys import Keys
 from scheduler.service import Service
 from scheduler.store.db import Database
 
@@ -25,6 +26,7 @@ class Parts:
     asking: "Asking"
     feed: Feed
     outward: Outward
+    keys: Keys
 
 
 def of(request: Request) -> Parts:

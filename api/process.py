@@ -13,6 +13,7 @@ from api.server import Server
 from api.settings import ApiSettings
 from dure.errors import Unavailable
 from scheduler.clock import DatabaseClock
+from scheduler.kube.keys import Keys
 from scheduler.service import Service
 from scheduler.store.books import Books
 from scheduler.store.db import Database
@@ -61,7 +62,9 @@ def _clock(db: Database, stop: Event) -> DatabaseClock | None:
 
 
 def _serve(settings: ApiSettings, db: Database, clock: DatabaseClock, stop: Event) -> int:
-    app = create_app(db, clock, Service(Books(), clock.now), pulse=Pulse(db, clock), networks=settings.webhook_networks)
+    keys = Keys(settings.clusters, settings.cluster_urls)
+    service = Service(Books(), clock.now)
+    app = create_app(db, clock, service, pulse=Pulse(db, clock), networks=settings.webhook_networks, keys=keys)
     server = Server(config(app, settings.host, settings.port), app.state.parts.feed.end)
     # Uvicorn takes the signals over when it runs; until then they are kept for it.
     _when_told_to_end(lambda: setattr(server, "should_exit", True))

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.cluster_urls import DESCRIPTION as URLS
+from api.cluster_urls import ClusterUrls
 from scheduler.compiled import CompiledFolder
 from scheduler.kube.clusters import DESCRIPTION, Clusters
 from scheduler.webhooks.addresses import Networks
@@ -24,4 +26,5 @@ class ApiSettings(BaseModel):
     ] = ()
     compiled_folder: CompiledFolder = None
     clusters: Annotated[Clusters, Field(description=DESCRIPTION)] = ()
+    cluster_urls: Annotated[ClusterUrls, Field(description=URLS)] = {}
     connections: Annotated[int, Field(ge=1, le=200, description="the most database connections of this process")] = 10

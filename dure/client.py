@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from dure import wire
+from dure.reaching import Reaching
 from dure.sending import PAGE_SIZE, as_json, as_time, segment
-from dure.using import Using
 
 __all__ = ["PAGE_SIZE", "Client"]
 
@@ -21,7 +21,7 @@ LONGEST_SUM_S = 120
 """How long the ledger may be added up; seconds for a million entries."""
 
 
-class Client(Using):
+class Client(Reaching):
     """One server, one token. Close it, or use it in a `with`. Not for several threads at once."""
 
     # --- companies, quotas, tokens -------------------------------------------------------------------------------
@@ -34,6 +34,13 @@ class Client(Using):
 
     def company(self, name: str) -> wire.Company:
         return self._get(f"/v1/companies/{segment(name)}", wire.Company)
+
+    def close_company(self, name: str) -> wire.Company:
+        """It asks for nothing from now on. Raises HasLeases while it has some."""
+        return self._post(f"/v1/companies/{segment(name)}/close", None, wire.Company)
+
+    def reopen_company(self, name: str) -> wire.Company:
+        return self._post(f"/v1/companies/{segment(name)}/reopen", None, wire.Company)
 
     def set_quota(
         self,

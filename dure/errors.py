@@ -190,6 +190,12 @@ class UnknownCompany(NotFound):
     code = "unknown_company"
 
 
+class UnknownCluster(NotFound):
+    """There is no such cluster, or this server is not told of it."""
+
+    code = "unknown_cluster"
+
+
 class UnknownPool(NotFound):
     """There is no such pool."""
 
@@ -266,6 +272,24 @@ class WrongState(DureError):
     """The lease's state does not allow that."""
 
     code, status = "wrong_state", 409
+
+
+class CompanyClosed(DureError):
+    """The company is closed: it asks for nothing and is given no keys."""
+
+    code, status = "company_closed", 409
+
+
+class HasLeases(DureError):
+    """The company has leases that are not over, and is not closed before they are."""
+
+    code, status = "company_has_leases", 409
+
+
+class NotEnforced(DureError):
+    """No cluster enforces the lease's pool, so there is no key to one."""
+
+    code, status = "not_enforced", 409
 
 
 class TooLateToExtend(DureError):
@@ -434,6 +458,24 @@ class Unavailable(DureError):
     """The database cannot be reached or is busy. Try again shortly."""
 
     code, status = "unavailable", 503
+
+
+class ClusterAway(DureError):
+    """The cluster cannot be reached or is busy. Try again shortly."""
+
+    code, status = "cluster_away", 503
+
+
+class KeyNotMade(DureError):
+    """The key's account is not in the cluster yet. Try again shortly."""
+
+    code, status = "key_not_made", 503
+
+
+class ClusterRefused(DureError):
+    """The cluster does not let Dure do that."""
+
+    code, status = "cluster_refused", 424
 
 
 class Unreachable(DureError):

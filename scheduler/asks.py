@@ -14,13 +14,18 @@ from scheduler.store.times import from_wire
 
 
 def parsed(session: Session, body: wire.Ask, actor: Actor, now: float) -> Ask:
-    """The ask as it is decided. Raises UnknownCompany, Forbidden, InvalidRequest, WindowInPast, BeyondHorizon."""
+    """The ask as it is decided.
+
+    Raises UnknownCompany, CompanyClosed, Forbidden, InvalidRequest, WindowInPast, BeyondHorizon.
+    """
     if actor.company is not None:
-        return of_company(body, actor, now)
+        ask = of_company(body, actor, now)
+        companies.asking(session, ask.company)
+        return ask
     if body.company is None:
         error = FieldError(field="company", message='an admin says for whom it asks, for example "company": "acme"')
         raise InvalidRequest("company: an admin says for whom it asks", errors=[error])
-    return _ask(body, companies.row(session, body.company).name, now)
+    return _ask(body, companies.asking(session, body.company).name, now)
 
 
 def of_company(body: wire.Ask, actor: Actor, now: float) -> Ask:

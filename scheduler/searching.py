@@ -38,7 +38,7 @@ class Seen:
 def seen(service: Service, session: Session, body: wire.OfferSearch, *, actor: Actor, now: float) -> Seen:
     """What a search is made from, as the session sees it.
 
-    Raises UnknownCompany, UnknownPool, Forbidden, InvalidRequest, WindowInPast, BeyondHorizon.
+    Raises UnknownCompany, CompanyClosed, UnknownPool, Forbidden, InvalidRequest, WindowInPast, BeyondHorizon.
     """
     _check(body)
     found: list[tuple[Wish, Book]] = []

@@ -25,7 +25,7 @@ from scheduler.core.replan import Plan, as_moves, replan
 from scheduler.elsewhere import Elsewhere
 from scheduler.expectations import Expectations
 from scheduler.ids import new_id
-from scheduler.store import audit, bulk, changes, due, edges, generation, leases, plans, records
+from scheduler.store import audit, bulk, changes, companies, due, edges, generation, leases, plans, records
 from scheduler.store.books import Books
 from scheduler.store.db import Session
 from scheduler.store.plans import Answer
@@ -71,7 +71,8 @@ class Service:
     ) -> wire.Lease:
         """Decides an ask and stores the decision: the lease is `scheduled`, `queued` or `refused`.
 
-        Raises UnknownCompany, UnknownPool, Forbidden, InvalidRequest, WindowInPast, BeyondHorizon; then nothing is stored.
+        Raises UnknownCompany, CompanyClosed, UnknownPool, Forbidden, InvalidRequest, WindowInPast, BeyondHorizon; then
+        nothing is stored.
         """
         said = {"request_id": session.info.get(audit.REQUEST_ID), "reason": session.info.get(audit.REASON)}
         request = Request(body=body, actor=actor, offer=offer, **said)
@@ -89,7 +90,9 @@ class Service:
         UnknownPool.
         """
         number, book, now = self.locked(session, pool, now)
+        held = companies.held(session, {found for found in map(_company, requests) if found is not None})
         parsed = [_parsed(session, request, now) for request in requests]
+        del held
         fine = [(request, ask) for request, ask in zip(requests, parsed, strict=True) if isinstance(ask, Ask)]
         counted = open_asks.counted(session, book, [ask for _, ask in fine])
         taken = [(LeaseId(new_id("lea", now)), request, ask) for (request, _), ask in zip(fine, counted, strict=True)]
@@ -210,6 +213,10 @@ def _terms(body: wire.Ask, book: Book) -> leases.Terms:
         all_at_once=body.all_at_once,
         extendable=body.extendable,
     )
+
+
+def _company(request: Request) -> str | None:
+    return request.actor.company or request.body.company
 
 
 def _parsed(session: Session, request: Request, now: float) -> Ask | DureError:

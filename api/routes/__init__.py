@@ -3,6 +3,7 @@
 from api.routes import (
     audit,
     calendar,
+    clusters,
     companies,
     decisions,
     events,
@@ -41,6 +42,9 @@ ROUTERS = (
     quotas.router,
     shares.router,
     tokens.router,
+    clusters.router,
+    clusters.of_leases,
+    clusters.of_companies,
     nodes.router,
     nodes.reports,
     problems.router,

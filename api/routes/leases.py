@@ -15,6 +15,7 @@ from dure import wire
 from dure.errors import (
     BeyondHorizon,
     BudgetExceeded,
+    CompanyClosed,
     ExtensionRefused,
     KeepsSpent,
     NeverFits,
@@ -64,7 +65,7 @@ REFUSALS = (
     response_model=wire.Lease,
     responses=ASKED,
     summary="Ask for GPUs",
-    openapi_extra=own(UnknownCompany, UnknownPool, WindowInPast, BeyondHorizon, *REFUSALS),
+    openapi_extra=own(UnknownCompany, CompanyClosed, UnknownPool, WindowInPast, BeyondHorizon, *REFUSALS),
 )
 def ask(body: wire.Ask, call: PersonWrites, dry_run: DryRun = False) -> Response:
     """Decided at once and stored, refusals too: a refused ask answers 409 with the decision and the lease's id."""

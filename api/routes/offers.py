@@ -14,6 +14,7 @@ from api.strict import StrictRoute
 from dure import wire
 from dure.errors import (
     BeyondHorizon,
+    CompanyClosed,
     DureError,
     OfferExpired,
     OfferGone,
@@ -34,7 +35,7 @@ CLAIMED: dict[int | str, dict[str, Any]] = {201: {"description": "Scheduled: exa
     "",
     response_model=wire.Offers,
     summary="Search for windows",
-    openapi_extra=own(UnknownCompany, UnknownPool, WindowInPast, BeyondHorizon),
+    openapi_extra=own(UnknownCompany, CompanyClosed, UnknownPool, WindowInPast, BeyondHorizon),
 )
 def search_offers(body: wire.OfferSearch, call: PersonWrites) -> Response:
     """Several different windows, over one pool or several as of one instant: the soonest, the one that leaves most of the

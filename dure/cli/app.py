@@ -8,13 +8,16 @@ from dure.cli import (
     calendar,
     company,
     decision,
+    doctor,
     events,
     exits,
     fair,
+    kube_key,
     lease,
     ledger,
     node,
     offer,
+    pods,
     policy,
     pool,
     quota,
@@ -26,6 +29,7 @@ from dure.cli import (
     version,
     webhook,
     whatif,
+    work,
 )
 from dure.cli.command import Json, Server, Token, TokenFile, Why, Zone, begin
 
@@ -60,6 +64,9 @@ def root(
 
 ask.register(app)
 app.add_typer(lease.app, name="lease")
+kube_key.register(app)
+work.register(app)
+pods.register(app)
 app.add_typer(offer.app, name="offer")
 app.add_typer(decision.app, name="decision")
 calendar.register(app)
@@ -72,6 +79,7 @@ app.add_typer(webhook.app, name="webhook")
 app.add_typer(policy.app, name="policy")
 app.add_typer(pool.app, name="pool")
 app.add_typer(node.app, name="node")
+doctor.register(app)
 app.add_typer(company.app, name="company")
 app.add_typer(quota.app, name="quota")
 app.add_typer(share.app, name="share")

@@ -49,3 +49,33 @@ def show(terminal: Terminal, name: Name) -> None:
         found = client.company(name)
         held = [] if terminal.flags.json else list(client.quotas(name))
     terminal.show(found, lambda view: companies.company(found, held, view))
+
+
+@command(app, "close", changes=True)
+def close(terminal: Terminal, name: Name) -> None:
+    """Close a company: it asks for nothing any more.
+
+    With --why, and not while it has leases that are not over. Its namespaces, and the volumes in them, are removed a grace
+    later.
+    """
+    from dure.render import companies
+
+    limits.name("COMPANY", name, limits.COMPANY)
+    terminal.needs_why("left the programme")
+    with terminal.client() as client:
+        closed = client.close_company(name)
+    terminal.show(closed, lambda view: companies.closed(closed, view))
+
+
+@command(app, "reopen", changes=True)
+def reopen(terminal: Terminal, name: Name) -> None:
+    """Open a closed company again.
+
+    Within the grace its namespaces are as they were; later they are made anew.
+    """
+    from dure.render import companies
+
+    limits.name("COMPANY", name, limits.COMPANY)
+    with terminal.client() as client:
+        opened = client.reopen_company(name)
+    terminal.show(opened, lambda view: companies.closed(opened, view))

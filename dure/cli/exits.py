@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dure.errors import DureError
 
-OK, OURS, USAGE, REFUSED, NOT_FOUND, NOT_ALLOWED, UNAVAILABLE, INVALID, CONFLICT = range(9)
+OK, OURS, USAGE, REFUSED, NOT_FOUND, NOT_ALLOWED, UNAVAILABLE, INVALID, CONFLICT, KUBECTL = range(10)
 
 MEANINGS = {
     OK: "done; an ask that waits in the queue too",
@@ -17,6 +17,7 @@ MEANINGS = {
     UNAVAILABLE: "the server cannot be reached or cannot answer now",
     INVALID: "the server does not take these values",
     CONFLICT: "it is not the time for it: a name is taken, a lease is over",
+    KUBECTL: "kubectl failed, or the cluster is not as it should be",
 }
 
 _BY_STATUS = {
@@ -24,7 +25,7 @@ _BY_STATUS = {
     404: NOT_FOUND,
     **dict.fromkeys((400, 405, 413, 415, 422), INVALID),
     409: CONFLICT,
-    **dict.fromkeys((429, 502, 503, 504), UNAVAILABLE),
+    **dict.fromkeys((424, 429, 502, 503, 504), UNAVAILABLE),
 }
 
 

@@ -18,7 +18,8 @@ def answer(error: Exception, terminal: Terminal) -> int | None:
     from pydantic import ValidationError
 
     from dure.config import ConfigError
-    from dure.errors import DureError, InvalidRequest
+    from dure.errors import ClusterRefused, DureError, InvalidRequest
+    from dure.kubectl import Failed, Missing
     from dure.wire import FieldError
 
     match error:
@@ -32,8 +33,10 @@ def answer(error: Exception, terminal: Terminal) -> int | None:
         case BadFile():
             fields = [FieldError(field=where, message=message) for where, message in error.mistakes]
             code, problem = exits.USAGE, InvalidRequest(str(error), errors=fields)
-        case ConfigError():
+        case ConfigError() | Missing():
             code, problem = exits.USAGE, InvalidRequest(str(error))
+        case Failed():
+            code, problem = exits.KUBECTL, ClusterRefused(str(error))
         case _:
             return None
     _show(problem, terminal, usage=code == exits.USAGE)

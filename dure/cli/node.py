@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from dure.cli import limits
+from dure.cli import adopt, limits
 from dure.cli.command import command
 from dure.cli.policy_said import seconds
 from dure.cli.secret_file import Taken, prepared
@@ -157,3 +157,6 @@ def show(terminal: Terminal, name: Name) -> None:
     with terminal.client() as client:
         found = client.node(name)
     terminal.show(found, lambda view: fleet.node(found, view))
+
+
+command(app, "adopt")(adopt.adopt)

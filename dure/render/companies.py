@@ -16,8 +16,10 @@ def companies(found: Iterable[wire.Company], view: View) -> RenderableType:
     if not shown:
         return Text("no companies: an admin adds one with dure company add")
     made = table(
-        *("COMPANY", "TITLE", "ADDED"),
-        rows=lambda view: [(one.name, one.title or view.none, view.short(one.created_at)) for one in shown],
+        *("COMPANY", "TITLE", "ADDED", "CLOSED"),
+        rows=lambda view: [
+            (one.name, one.title or view.none, view.short(one.created_at), view.short(one.closed_at)) for one in shown
+        ],
         view=view,
         loose=("TITLE",),
         drop=("ADDED",),
@@ -26,8 +28,20 @@ def companies(found: Iterable[wire.Company], view: View) -> RenderableType:
 
 
 def company(found: wire.Company, held: Iterable[wire.Quota], view: View) -> RenderableType:
-    head = facts([("company", found.name), ("title", found.title or view.none), ("added", view.full(found.created_at))])
-    return Group(head, quotas.quotas(held, view))
+    return Group(_company(found, view), quotas.quotas(held, view))
+
+
+def closed(found: wire.Company, view: View) -> RenderableType:
+    """A company that was closed, or opened again."""
+    said = "open: it may ask" if found.closed_at is None else "closed: it asks for nothing any more"
+    return Group(Text(said, style="bold"), _company(found, view))
+
+
+def _company(found: wire.Company, view: View) -> RenderableType:
+    rows = [("company", found.name), ("title", found.title or view.none), ("added", view.full(found.created_at))]
+    if found.closed_at is not None:
+        rows.append(("closed", view.past(found.closed_at)))
+    return facts(rows)
 
 
 def tokens(found: Iterable[wire.Token], view: View) -> RenderableType:

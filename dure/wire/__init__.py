@@ -14,6 +14,7 @@ from dure.wire.events import Event, EventData
 from dure.wire.fleet import (
     Booking,
     Calendar,
+    ClusterName,
     Drain,
     Drained,
     DrainNode,
@@ -32,6 +33,7 @@ from dure.wire.fleet import (
     Touched,
     WalkInCalendar,
 )
+from dure.wire.kube import Cluster, KubeAccess, KubeToken, Pod, PodLog
 from dure.wire.leases import (
     SPOT_NOTICE_S,
     Ask,
@@ -154,6 +156,8 @@ __all__ = [
     "Budget",
     "BudgetStanding",
     "Calendar",
+    "Cluster",
+    "ClusterName",
     "Company",
     "CompanyCreate",
     "CompanyName",
@@ -191,6 +195,8 @@ __all__ = [
     "Instant",
     "IssuedToken",
     "IssuedWebhook",
+    "KubeAccess",
+    "KubeToken",
     "Label",
     "Lease",
     "LeaseEvent",
@@ -226,6 +232,8 @@ __all__ = [
     "Page",
     "Patch",
     "PlacementClass",
+    "Pod",
+    "PodLog",
     "Policy",
     "PolicyApplied",
     "PolicyChange",

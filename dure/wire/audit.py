@@ -10,6 +10,8 @@ class AuditAction(StrEnum):
     """Everything that the audit log keeps: a noun and a verb."""
 
     COMPANY_ADD = "company.add"
+    COMPANY_CLOSE = "company.close"
+    COMPANY_REOPEN = "company.reopen"
     LEASE_ASK = "lease.ask"
     LEASE_CANCEL = "lease.cancel"
     LEASE_EXTEND = "lease.extend"

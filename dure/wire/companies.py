@@ -17,6 +17,8 @@ class Company(Wire):
     name: CompanyName
     title: str | None
     created_at: Instant
+    closed_at: Instant | None = None
+    """Since when it asks for nothing; its namespaces are removed a grace later. Null for one that is open."""
 
 
 class TokenIssue(Wire):

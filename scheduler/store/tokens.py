@@ -59,7 +59,7 @@ def authenticate_all(session: Session, secrets: Collection[str], now: float) -> 
 
 
 def glance(db: Database, secret: str, pool: str, now: float) -> tuple[Actor, int | None]:
-    """Who holds this secret, and the pool's generation, if there is one, in one round trip and no transaction.
+    """Who holds this secret, and the pool's generation, if there is one and they may ask, in one round trip and no transaction.
 
     Raises TokenInvalid, TokenRevoked, TokenExpired, Unavailable.
     """
@@ -84,8 +84,8 @@ class _Seen(NamedTuple):
 
 _GLANCE = """
     SELECT t.id, t.role, t.company, t.node, extract(epoch FROM t.expires_at)::bigint,
-        extract(epoch FROM t.revoked_at)::bigint, p.generation
-    FROM token t LEFT JOIN pool p ON p.name = %s WHERE t.secret_sha256 = %s
+        extract(epoch FROM t.revoked_at)::bigint, CASE WHEN c.closed_at IS NULL THEN p.generation END
+    FROM token t LEFT JOIN pool p ON p.name = %s LEFT JOIN company c ON c.name = t.company WHERE t.secret_sha256 = %s
     """
 
 

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from api import openapi
 from api.app import create_app
 from dure import wire
+from scheduler.kube.keys import Keys
 from scheduler.service import Service
 from scheduler.store import tokens
 from scheduler.store.books import Books
@@ -98,7 +99,7 @@ def standing(embedded: Server) -> Iterator[Site]:
 
 
 @contextmanager
-def opened(world: World) -> Iterator[Site]:
+def opened(world: World, keys: Keys | None = None) -> Iterator[Site]:
     db, clock = world.db, SetClock()
     secrets = {
         "admin": token(db, role="admin"),
@@ -108,7 +109,7 @@ def opened(world: World) -> Iterator[Site]:
         "globex": token(db, role="company", company="globex"),
         "n1": token(db, role="node", node="n1"),
     }
-    app = described(create_app(db, clock, Service(Books()), networks=[ip_network(LOOPBACK)]))
+    app = described(create_app(db, clock, Service(Books()), networks=[ip_network(LOOPBACK)], keys=keys))
     with served(app) as url:
         yield Site(world=world, clock=clock, app=app, url=url, secrets=secrets)
 

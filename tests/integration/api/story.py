@@ -13,6 +13,7 @@ import httpx
 from dure import wire
 from scheduler.store import attendance, deliveries
 from scheduler.store.db import Database
+from scheduler.store.tables import Cluster, Pod
 from tests.integration.api.conftest import SetClock, token
 from tests.integration.scheduler.conftest import World
 
@@ -49,6 +50,7 @@ class Story:
         self._asking()
         self._looking()
         self._telling()
+        self._enforcing()
         self._choosing()
         self._maintaining()
         self._amending()
@@ -193,6 +195,36 @@ class Story:
         self.say("list_companies", "the first of two", "admin", "GET", "/v1/companies?limit=1")
         self.say("list_companies", "an unknown parameter", "admin", "GET", "/v1/companies?size=1")
         self.say("list_quotas", "a company's quotas", "acme", "GET", "/v1/companies/acme/quotas")
+
+    def _enforcing(self) -> None:
+        lease = self._lease("finetune-7b")
+        self.say(
+            "make_lease_key", "of a pool that is enforced nowhere", "acme", "POST", f"/v1/leases/{lease}/kube-token"
+        )
+        self.say("change_pool", "a cluster", "admin", "PATCH", "/v1/pools/h100-80gb", {"cluster": "main"})
+        self.say("change_pool", "nothing", "admin", "PATCH", "/v1/pools/h100-80gb", {})
+        self._pods(lease)
+        self.say("list_clusters", "one", "admin", "GET", "/v1/clusters")
+        self.say("show_lease_access", "one that runs", "acme", "GET", f"/v1/leases/{lease}/kubeconfig")
+        self.say("make_lease_key", "one that runs", "acme", "POST", f"/v1/leases/{lease}/kube-token")
+        ahead = self._lease("pretrain")
+        self.say("make_lease_key", "one that has not started", "acme", "POST", f"/v1/leases/{ahead}/kube-token")
+        self.say("show_company_access", "a company's own", "acme", "GET", "/v1/companies/acme/kubeconfig")
+        self.say("make_company_key", "for an hour", "acme", "POST", "/v1/companies/acme/kube-token?lasts_s=3600")
+        self.say("make_company_key", "of another", "acme", "POST", "/v1/companies/globex/kube-token")
+        self.say("list_company_pods", "one that waits", "acme", "GET", "/v1/companies/acme/pods")
+        self.say("list_lease_pods", "one that is over", "acme", "GET", f"/v1/leases/{lease}/pods")
+        self.say("list_lease_logs", "its last lines", "acme", "GET", f"/v1/leases/{lease}/logs")
+
+    def _pods(self, lease: str) -> None:
+        """As the reconciler writes what it sees."""
+        said = {"cluster": "main", "company": "acme", "gpus": 2, "seen_at": NINE}
+        over = {"ended_at": NINE + 8, "exit_code": 1, "reason": "Error", "log": "CUDA out of memory\n"}
+        with self.db.begin() as session:
+            session.add(Cluster(name="main", version="v1.37.2", heard_at=NINE + 9))
+            session.add(Pod(uid="8a6f1", name="tune-0", phase="Failed", lease=lease, node="gpu-01", **said, **over))
+            detail = f"2 nvidia.com/gpu are not free on any node of lease {lease}; it starts once they are"
+            session.add(Pod(uid="8a6f2", name="tune-1", phase="Pending", waits="full", detail=detail, **said))
 
     def _choosing(self) -> None:
         wanted = {
@@ -446,6 +478,7 @@ class Story:
         self.say("list_ledger", "a company's newest", "acme", "GET", "/v1/ledger?pool=h100-80gb&limit=3")
         self.say("verify_ledger", "one company's", "admin", "GET", "/v1/ledger/verify?company=acme")
         self.say("list_audit", "what became of a quota", "admin", "GET", "/v1/audit?action=quota.set&limit=2")
+        self._closing()
         self.say("list_tokens", "every token", "admin", "GET", "/v1/tokens")
         self.say("revoke_token", "a company's", "admin", "DELETE", f"/v1/tokens/{mine}")
         self.say("list_pools", "with a revoked token", "acme", "GET", "/v1/pools")
@@ -454,6 +487,15 @@ class Story:
         self.say("show_problem", "one code", None, "GET", "/v1/problems/never_fits")
         self.say("healthz", "up", None, "GET", "/healthz")
         self.say("readyz", "ready", None, "GET", "/readyz")
+
+    def _closing(self) -> None:
+        why = "?reason=left+the+programme"
+        self.say("close_company", "one that has a lease", "admin", "POST", f"/v1/companies/acme/close{why}")
+        self.say("close_company", "one that left", "admin", "POST", f"/v1/companies/globex/close{why}")
+        self.say("close_company", "without a reason", "admin", "POST", "/v1/companies/globex/close")
+        ask = {"pool": "h100-80gb", "shape": {"gpus": 1}, "duration_s": 3600, "company": "globex"}
+        self.say("ask", "for a company that is closed", "admin", "POST", "/v1/leases", ask)
+        self.say("reopen_company", "one that came back", "admin", "POST", "/v1/companies/globex/reopen")
 
     # --- what the chapters need ------------------------------------------------------------------------------------------
 

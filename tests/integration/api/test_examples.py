@@ -13,11 +13,14 @@ import pytest
 
 from api import examples
 from api.app import create_app
+from scheduler.kube.clusters import ClusterAddress
+from scheduler.kube.keys import Keys
 from scheduler.service import Service
 from scheduler.store.books import Books
 from scheduler.store.db import Database
 from tests.integration.api.conftest import SetClock
 from tests.integration.api.story import Json, Story
+from tests.kube_server import kube_server
 from tests.receiver import LOOPBACK, receiver
 from tests.served import served
 
@@ -29,11 +32,15 @@ CURSOR = re.compile(r'("next_cursor": )"[^"]+"')
 
 
 @pytest.fixture
-def told(database: Database) -> dict[str, list[Json]]:
+def told(database: Database, tmp_path: Path) -> dict[str, list[Json]]:
     clock = SetClock()
-    app = create_app(database, clock, Service(Books()), networks=[ip_network(LOOPBACK)])
-    with served(app) as url, receiver() as there:
-        return Story(url, database, clock, there.url).tell()
+    with kube_server(clock.now, tmp_path) as cluster, receiver() as there:
+        keys = Keys(
+            [ClusterAddress(name="main", kubeconfig=str(cluster.kubeconfig))], {"main": "https://k8s.example.org:6443"}
+        )
+        app = create_app(database, clock, Service(Books()), networks=[ip_network(LOOPBACK)], keys=keys)
+        with served(app) as url:
+            return Story(url, database, clock, there.url).tell()
 
 
 def test_the_examples_are_what_goes_over_the_wire(told: dict[str, list[Json]]) -> None:

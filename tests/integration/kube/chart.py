@@ -142,6 +142,7 @@ PROBES: dict[str, tuple[str, dict[str, Any]]] = {
         f"{_CORE}/services",
         {"metadata": {"name": "any"}, "spec": {"type": "NodePort", "ports": [{"port": 80}]}},
     ),
+    "dure-endpoints": (f"{_CORE}/endpoints", {"metadata": {"name": "any"}}),
     "dure-events": (
         f"{_CORE}/events",
         {"metadata": {"name": "any"}, "involvedObject": {"namespace": PROBED}, "source": {"component": "dure"}},

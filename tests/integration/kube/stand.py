@@ -138,9 +138,9 @@ class Stand:
         with self.db.begin() as session:
             endings.release(self.service, session, lease.id, actor=company(lease.company), now=self.clock.now())
 
-    def resize(self, lease: wire.Lease, *, gpus: int) -> None:
+    def resize(self, lease: wire.Lease, *, nodes: int) -> None:
         with self.db.begin() as session:
-            body, actor = wire.Resize(gpus=gpus), company(lease.company)
+            body, actor = wire.Resize(nodes=nodes), company(lease.company)
             found = amend.resized(self.service, session, lease.id, body, actor=actor, now=self.clock.now())
         assert not isinstance(found, DureError), found
 

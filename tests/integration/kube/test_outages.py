@@ -54,7 +54,7 @@ def test_while_the_api_server_is_away_leases_keep_their_times_and_it_is_a_metric
 @pytest.mark.parametrize("status", [409, 429, 500])
 def test_what_the_api_server_does_not_take_is_tried_again(behind: Behind, status: int) -> None:
     made, proxy = behind.made, behind.proxy
-    made.ask(8, duration_s=40)
+    made.ask(8, duration_s=22)
     proxy.faults.answer(status, method="PATCH", path="/pods/", times=3, retry_after_s=1 if status == 429 else None)
     soon(lambda: made.quota() == "8", "the quota")
     made.make(pod("tried", 1))

@@ -51,11 +51,12 @@ def test_who_has_no_lease_or_names_one_that_is_not_there_is_told_so(acme: Stand)
 def test_where_two_leases_would_do_the_label_says_which_and_the_name_will_do(acme: Stand) -> None:
     first = acme.ask(8, duration_s=60)
     second = acme.ask(8, duration_s=60, name="second")
-    acme.make(pod("either", 8), pod("named", 8, lease="second"), pod("by-id", 8, lease=first.id))
+    acme.make(pod("either", 1), pod("named", 4, lease="second"), pod("by-id", 4, lease=first.id))
     soon(lambda: acme.running() >= {"named", "by-id"}, "those that say which")
-    placed = {name: one["metadata"]["labels"].get(kube.PLACEMENT_LABEL) for name, one in acme.pods().items()}
+    placed = {name: one["metadata"].get("labels", {}).get(kube.PLACEMENT_LABEL) for name, one in acme.pods().items()}
     assert placed == {"named": second.id, "by-id": first.id, "either": None}
-    soon(lambda: acme.waits("either") in ("which_lease", "full"), "the other to be told")
+    soon(lambda: acme.waits("either") == "which_lease", "the other to be told")
+    assert kube.LEASE_LABEL in acme.told("either")["WhichLease"]
 
 
 def test_pods_of_every_controller_run_on_their_lease(acme: Stand) -> None:
@@ -105,7 +106,7 @@ def test_what_is_never_extended_has_its_deadline_when_it_is_let_in(acme: Stand) 
     lease = acme.ask(8, duration_s=40, extendable=False)
     acme.make(pod("fixed", 1))
     soon(lambda: acme.running() == {"fixed"}, "the pod to run")
-    soon(lambda: _deadline(acme, "fixed") == acme.ends(lease) - 2, "its exact deadline")
+    assert acme.ends(lease) - 2 - 3 <= _deadline(acme, "fixed") <= acme.ends(lease) - 2  # its grace comes after
     assert acme.refused_extension(lease) == "wrong_state"
 
 
@@ -158,12 +159,12 @@ def test_the_end_is_told_on_the_pod_and_by_an_event(acme: Stand) -> None:
 
 
 def test_what_a_lease_gives_back_is_taken_from_its_newest_pod(acme: Stand) -> None:
-    lease = acme.ask(8, duration_s=300, purpose="inference")
-    acme.make(pod("older", 4))
+    lease = acme.ask(shape={"nodes": 2, "gpus_per_node": 8}, duration_s=300, purpose="inference")
+    acme.make(pod("older", 8))
     soon(lambda: "older" in acme.running(), "the first")
-    acme.make(pod("newer", 4))
+    acme.make(pod("newer", 8))
     soon(lambda: "newer" in acme.running(), "the second")
-    acme.resize(lease, gpus=4)
+    acme.resize(lease, nodes=1)
     soon(lambda: acme.running() == {"older"}, "the newer to go")
 
 

@@ -24,6 +24,13 @@ def test_networks_that_webhooks_may_go_to_are_separated_by_commas() -> None:
     assert [str(network) for network in found.webhook_networks] == ["10.1.0.0/16", "::1/128"]
 
 
+def test_the_addresses_of_clusters_are_separated_by_commas() -> None:
+    assert read(DURE_DATABASE_URL=URL).cluster_urls == {}
+    said = "main=https://k8s.example.org:6443/, edge=https://10.1.0.1"
+    found = read(DURE_DATABASE_URL=URL, DURE_API_CLUSTER_URLS=said).cluster_urls
+    assert found == {"main": "https://k8s.example.org:6443", "edge": "https://10.1.0.1"}
+
+
 @pytest.mark.parametrize(
     ("environ", "says"),
     [
@@ -37,6 +44,8 @@ def test_networks_that_webhooks_may_go_to_are_separated_by_commas() -> None:
         pytest.param(
             {"DURE_DATABASE_URL": URL, "DURE_API_WEBHOOK_NETWORKS": "localhost"}, "10.1.0.0/16", id="no network"
         ),
+        pytest.param({"DURE_DATABASE_URL": URL, "DURE_API_CLUSTERS": "main"}, "main=/etc", id="no kubeconfig"),
+        pytest.param({"DURE_DATABASE_URL": URL, "DURE_API_CLUSTER_URLS": "main=k8s"}, "main=https://", id="no address"),
         pytest.param({"DURE_DATABASE_URL": URL, "DURE_API_CONNECTIONS": "0"}, "connections", id="no connections"),
     ],
 )

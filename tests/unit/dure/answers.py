@@ -200,6 +200,69 @@ def a_booking(state: str, start_s: int, end_s: int, **more: Any) -> wire.Booking
     )
 
 
+CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
+def a_kube_access(lease: str | None = "lea_06eqz8n1hg7k2m9v4r3t", **more: Any) -> wire.KubeAccess:
+    return wire.KubeAccess(
+        **{
+            "cluster": "main",
+            "server": "https://k8s.test:6443",
+            "certificate_authority": CA,
+            "namespace": "dure-co-acme",
+            "company": "acme",
+            "lease": lease,
+            **more,
+        }
+    )
+
+
+def a_kube_token(**more: Any) -> wire.KubeToken:
+    return wire.KubeToken(**{"token": "eyJ.e30.c2ln", "expires_at": in_s(600), **more})
+
+
+def a_pod(name: str = "train-0", **more: Any) -> wire.Pod:
+    return wire.Pod(
+        **{
+            "uid": f"uid-{name}",
+            "cluster": "main",
+            "company": "acme",
+            "namespace": "dure-co-acme",
+            "name": name,
+            "lease": None,
+            "gpus": 8,
+            "node": None,
+            "phase": "Pending",
+            "waits": None,
+            "detail": None,
+            "seen_at": NOW,
+            "ended_at": None,
+            "exit_code": None,
+            "reason": None,
+            **more,
+        }
+    )
+
+
+def a_pod_log(pod: str = "train-0", **more: Any) -> wire.PodLog:
+    return wire.PodLog(
+        **{
+            "pod": pod,
+            "node": "gpu-01",
+            "ended_at": in_s(-60),
+            "exit_code": 1,
+            "reason": "Error",
+            "log": "step 7\nCUDA out of memory\n",
+            **more,
+        }
+    )
+
+
+def a_cluster(name: str = "main", **more: Any) -> wire.Cluster:
+    said = {"version": "v1.37.2", "heard_at": NOW, "trouble": None, "pools": ["h100-80gb"]}
+    return wire.Cluster(**{"name": name, **said, **more})
+
+
 def a_node(name: str = "gpu-01", **more: Any) -> wire.Node:
     return wire.Node(
         **{
@@ -238,8 +301,8 @@ def a_gpu(index: int, **more: Any) -> wire.Gpu:
     )
 
 
-def a_company(name: str = "acme", title: str | None = "Acme Robotics") -> wire.Company:
-    return wire.Company(name=name, title=title, created_at=NOW)
+def a_company(name: str = "acme", title: str | None = "Acme Robotics", **more: Any) -> wire.Company:
+    return wire.Company(**{"name": name, "title": title, "created_at": NOW, **more})
 
 
 def a_quota(pool: str = "h100-80gb", gpus: int = 16, **more: Any) -> wire.Quota:

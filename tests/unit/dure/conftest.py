@@ -10,6 +10,7 @@ from typer.testing import Result
 from dure.cli.terminal import Outside
 from tests import commandline
 from tests.unit.dure.answers import NOW, SERVER, TOKEN, Api
+from tests.unit.dure.fake_kubectl import Kubectl, installed
 
 Run = Callable[..., Result]
 
@@ -23,6 +24,15 @@ def api() -> Api:
 def environ(tmp_path: Path) -> dict[str, str]:
     """What the command finds in its environment: a home of its own, the server, a token, a zone."""
     return {"HOME": str(tmp_path), "DURE_SERVER": SERVER, "DURE_TOKEN": TOKEN, "DURE_ZONE": "Asia/Seoul"}
+
+
+@pytest.fixture
+def kubectl(tmp_path: Path, environ: dict[str, str]) -> Kubectl:
+    """The only kubectl on the command's PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    environ["PATH"] = str(folder)
+    return installed(folder)
 
 
 @pytest.fixture

@@ -30,6 +30,10 @@ PATCHES = {
 }
 
 
+QUOTA_TRIES = 20
+"""The API server gives up on a quota that many change at once, and says to try again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """An attempt of the table."""
@@ -63,7 +67,11 @@ class Request:
         url = httpx.URL(self.path).copy_merge_params(params)
         # Of a deletion with options, the query is not read.
         body = {**self.body, "dryRun": ["All"]} if dry and self.method == "DELETE" and self.body else self.body
-        return client.request(self.method, url, json=body, headers=self.headers)
+        for _ in range(QUOTA_TRIES):
+            answer = client.request(self.method, url, json=body, headers=self.headers)
+            if answer.status_code != 409 or "resourcequotas" not in answer.text:
+                return answer
+        raise AssertionError(f"{self.path}: the quota was changed by others all the time")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,16 +29,49 @@ HOSTLESS = {
 }
 
 
-def escapes(cluster: Cluster, ledger: Ledger, namespaces: Sequence[str]) -> list[str]:
+Bounds = dict[str, Any]
+"""By path, what bounds companies: specs, and who may do what."""
+
+BOUNDING = (
+    "/api/v1/namespaces/{}/resourcequotas",
+    "/api/v1/namespaces/{}/limitranges",
+    "/api/v1/namespaces/{}/serviceaccounts",
+    "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
+    "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/roles",
+    "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings",
+    "/apis/resource.k8s.io/v1/namespaces/{}/resourceclaims",
+)
+
+
+def bounds(cluster: Cluster, namespaces: Sequence[str]) -> Bounds:
+    """As they are now."""
+    found = {}
+    for namespace in namespaces:
+        path = f"/api/v1/namespaces/{namespace}"
+        found[path] = cluster.get(path)["metadata"]["labels"]
+        for path in (each.format(namespace) for each in BOUNDING):
+            kept = ("spec", "rules", "roleRef", "subjects", "secrets")
+            found[path] = {
+                each["metadata"]["name"]: {part: each.get(part) for part in kept} for each in cluster.get(path)["items"]
+            }
+    return found
+
+
+def escapes(cluster: Cluster, ledger: Ledger, before: Bounds, namespaces: Sequence[str]) -> list[str]:
     """Everything in these namespaces, and on the nodes of the ledger, that no lease explains; each in words."""
     everything = cluster.get("/api/v1/pods")["items"]
     inside = [pod for pod in everything if pod["metadata"]["namespace"] in namespaces]
     found = [*_beyond_leases(everything, ledger), *_ungated(inside, ledger)]
+    after = bounds(cluster, namespaces)
+    found += [f"{path} was {before[path]} and is {after[path]}" for path in before if before[path] != after[path]]
     for namespace in namespaces:
-        found += _unbounded(cluster, ledger, namespace)
         sources = _sources(cluster, namespace)
         found += [
             say for pod in inside if pod["metadata"]["namespace"] == namespace for say in back_doors(pod, sources)
+        ]
+        secrets = cluster.get(f"/api/v1/namespaces/{namespace}/secrets")["items"]
+        found += [
+            f"a token is kept in {_name(s)}" for s in secrets if s["type"] == "kubernetes.io/service-account-token"
         ]
     return found
 
@@ -102,11 +135,10 @@ def _beyond_leases(everything: Sequence[Mapping[str, Any]], ledger: Ledger) -> l
 
 
 def _explained(pod: Mapping[str, Any], ledger: Ledger) -> bool:
+    """Whether it is on, or bound for, a node of the lease that it is marked with, and that its company holds."""
+    where = pod["spec"].get("nodeName") or pod["spec"].get("nodeSelector", {}).get("kubernetes.io/hostname")
     placement = pod["metadata"].get("labels", {}).get(kube.PLACEMENT_LABEL)
-    return any(
-        lease.held and lease.id == placement and pod["spec"]["nodeName"] in lease.nodes
-        for lease in ledger.of(pod["metadata"]["namespace"])
-    )
+    return any(each.id == placement and where in each.nodes for each in ledger.of(pod["metadata"]["namespace"]))
 
 
 def _ungated(inside: Sequence[Mapping[str, Any]], ledger: Ledger) -> list[str]:
@@ -115,63 +147,9 @@ def _ungated(inside: Sequence[Mapping[str, Any]], ledger: Ledger) -> list[str]:
     for pod in inside:
         gated = any(gate["name"] == kube.GATE for gate in pod["spec"].get("schedulingGates") or [])
         placed = kube.PLACEMENT_LABEL in pod["metadata"].get("labels", {})
-        chosen = pod["spec"].get("nodeSelector", {}).get("kubernetes.io/hostname")
-        explained = any(
-            lease.held
-            and lease.id == pod["metadata"].get("labels", {}).get(kube.PLACEMENT_LABEL)
-            and chosen in lease.nodes
-            for lease in ledger.of(pod["metadata"]["namespace"])
-        )
-        wants = bool(pods.gpus(pod)) or placed
-        if wants and not gated and not explained:
+        if (pods.gpus(pod) or placed) and not gated and not _explained(pod, ledger):
             found.append(f"{_name(pod)} is not at the gate")
     return found
-
-
-def _unbounded(cluster: Cluster, ledger: Ledger, namespace: str) -> list[str]:
-    """What bounds a company, and is not as it was made."""
-    found = []
-    meta = cluster.get(f"/api/v1/namespaces/{namespace}")["metadata"]
-    if kube.namespace(meta["labels"].get(kube.COMPANY_LABEL, "")) != namespace:
-        found.append(f"{namespace} has lost its label")
-    if meta["labels"].get("pod-security.kubernetes.io/enforce") != "baseline":
-        found.append(f"{namespace} has another Pod Security")
-    inside = f"namespaces/{namespace}"
-    expected = {
-        f"/api/v1/{inside}/resourcequotas": {kube.QUOTA},
-        f"/api/v1/{inside}/limitranges": {kube.LIMITS},
-        f"/apis/networking.k8s.io/v1/{inside}/networkpolicies": {kube.ISOLATION},
-        f"/api/v1/{inside}/serviceaccounts": {"default", kube.COMPANY_KEY, *_accounts(ledger, namespace)},
-        f"/apis/rbac.authorization.k8s.io/v1/{inside}/roles": set(),
-        f"/apis/rbac.authorization.k8s.io/v1/{inside}/rolebindings": {
-            kube.COMPANY_KEY,
-            "ruler",
-            *_accounts(ledger, namespace),
-        },
-        f"/apis/resource.k8s.io/v1/{inside}/resourceclaims": set(),
-    }
-    for path, names in expected.items():
-        seen = {each["metadata"]["name"] for each in cluster.get(path)["items"]}
-        if not seen <= names or (kube.COMPANY_KEY not in names and seen != names):
-            found.append(f"{path} has {sorted(seen)}, not {sorted(names)}")
-    secrets = cluster.get(f"/api/v1/{inside}/secrets")["items"]
-    found += [
-        f"{namespace} keeps a token in {_name(s)}"
-        for s in secrets
-        if s["type"] == "kubernetes.io/service-account-token"
-    ]
-    quota = cluster.get(f"/api/v1/{inside}/resourcequotas/{kube.QUOTA}")["spec"]["hard"]
-    if set(quota) != {f"requests.{kube.DEFAULT_RESOURCE}"} or quota[f"requests.{kube.DEFAULT_RESOURCE}"] != str(QUOTA):
-        found.append(f"{namespace} has the quota {quota}")
-    return found
-
-
-QUOTA = 4096
-"""Of every company of these tests, in GPUs: so wide that it is the policies that hold."""
-
-
-def _accounts(ledger: Ledger, namespace: str) -> set[str]:
-    return {kube.lease_account(lease.id) for lease in ledger.of(namespace) if lease.held}
 
 
 def _sources(cluster: Cluster, namespace: str) -> dict[tuple[str, str], set[str]]:
@@ -179,7 +157,7 @@ def _sources(cluster: Cluster, namespace: str) -> dict[tuple[str, str], set[str]
     found = {}
     for kind, plural in (("configMapRef", "configmaps"), ("secretRef", "secrets")):
         for each in cluster.get(f"/api/v1/namespaces/{namespace}/{plural}")["items"]:
-            found[kind, each["metadata"]["name"]] = {*(each.get("data") or {}), *(each.get("binaryData") or {})}
+            found[kind, each["metadata"]["name"]] = set(each.get("data") or {})
     return found
 
 

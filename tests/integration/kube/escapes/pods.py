@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kubernetes.utils.quantity import parse_quantity
+
 PLAIN = ("cpu", "memory", "ephemeral-storage")
 
 
@@ -23,7 +25,7 @@ def asked(container: Mapping[str, Any]) -> int:
     """By one container, of whatever extended resource."""
     resources = container.get("resources") or {}
     both: Iterable[Mapping[str, Any]] = (resources.get("limits") or {}, resources.get("requests") or {})
-    return max(sum(int(amount) for name, amount in each.items() if is_gpu(name)) for each in both)
+    return max(sum(int(parse_quantity(amount)) for name, amount in each.items() if is_gpu(name)) for each in both)
 
 
 def is_gpu(resource: str) -> bool:

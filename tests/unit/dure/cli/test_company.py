@@ -2,7 +2,7 @@
 
 import json
 
-from tests.unit.dure.answers import Api, a_company, a_quota, page
+from tests.unit.dure.answers import NOW, Api, a_company, a_quota, page, problem
 from tests.unit.dure.conftest import Run
 
 
@@ -29,3 +29,24 @@ def test_a_company_is_shown_with_its_quotas(api: Api, run: Run) -> None:
 def test_companies_are_listed(api: Api, run: Run) -> None:
     api.on("GET", "/v1/companies", page(a_company(), next_cursor="c"), page(a_company("beta", None)))
     assert [line.split()[0] for line in run("company", "list").stdout.splitlines()[1:3]] == ["acme", "beta"]
+
+
+def test_a_company_is_closed_with_its_reason_and_opened_again(api: Api, run: Run) -> None:
+    api.on("POST", "/v1/companies/acme/close", a_company(closed_at=NOW))
+    api.on("POST", "/v1/companies/acme/reopen", a_company())
+    said = run("company", "close", "acme", "--why", "left the programme").stdout
+    assert said.startswith("closed: it asks for nothing any more")
+    assert api.seen[0].url.params["reason"] == "left the programme"
+    assert run("company", "reopen", "acme").stdout.startswith("open: it may ask")
+
+
+def test_a_company_is_not_closed_without_a_reason(api: Api, run: Run) -> None:
+    result = run("company", "close", "acme")
+    assert (result.exit_code, api.seen) == (2, [])
+    assert "say why" in result.stderr
+
+
+def test_leases_in_the_way_of_closing_are_named(api: Api, run: Run) -> None:
+    api.on("POST", "/v1/companies/acme/close", problem("company_has_leases", 409, "It has leases: lea_1."))
+    result = run("company", "close", "acme", "--why", "left")
+    assert (result.exit_code, "lea_1" in result.stderr) == (8, True)

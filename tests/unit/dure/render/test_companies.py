@@ -59,4 +59,4 @@ def test_nothing_there_says_how_to_begin() -> None:
 
 def test_companies_are_listed() -> None:
     shown = text(companies.companies([a_company(title=None)], SEOUL)).splitlines()
-    assert shown[1].split() == ["acme", "–", "24", "Nov", "09:48:44"]
+    assert shown[1].split() == ["acme", "–", "24", "Nov", "09:48:44", "–"]

@@ -1,0 +1,81 @@
+"""dure pods, dure logs and dure clusters: what is seen of what runs."""
+
+from typing import Annotated
+
+import typer
+
+from dure.cli import kube_key, limits
+from dure.cli.command import command
+from dure.cli.lease import LeaseId
+from dure.cli.terminal import BadUsage, Terminal
+
+MOST_STREAMS = 100
+"""Pods that are followed at once."""
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "pods")(pods)
+    command(app, "logs")(logs)
+    command(app, "clusters")(clusters)
+
+
+def pods(
+    terminal: Terminal,
+    lease_id: Annotated[
+        str | None, typer.Argument(metavar="[LEASE]", help="Those that run or ran on it; or --company.")
+    ] = None,
+    *,
+    company: Annotated[
+        str | None, typer.Option(metavar="COMPANY", help="The company's, also those that wait for a lease.")
+    ] = None,
+) -> None:
+    """List pods with GPUs, and why one waits."""
+    from dure import wire
+    from dure.render import kube
+
+    if (lease_id is None) == (company is None):
+        raise BadUsage("LEASE", "say a lease, or --company COMPANY, and not both")
+    limits.maybe("LEASE", lease_id, limits.LEASE)
+    limits.maybe("--company", company, limits.COMPANY)
+    with terminal.client() as client:
+        terminal.show_all(client.pods(lease_id, company=company), wire.Page[wire.Pod], kube.pods)
+
+
+def logs(
+    terminal: Terminal,
+    lease_id: LeaseId,
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="What its pods write now, by your own kubectl, until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Show the last lines of a lease's pods that are over.
+
+    They are kept for some days, with exit codes.
+    """
+    from dure import wire
+    from dure.render import kube
+
+    limits.name("LEASE", lease_id, limits.LEASE)
+    if follow:
+        _follow(terminal, lease_id)
+    with terminal.client() as client:
+        terminal.show_all(client.pod_logs(lease_id), wire.Page[wire.PodLog], kube.logs)
+
+
+def _follow(terminal: Terminal, lease_id: str) -> None:
+    from dure.kube import PLACEMENT_LABEL
+
+    words = ["logs", "--follow", "--prefix", "--tail=-1", f"--max-log-requests={MOST_STREAMS}"]
+    words += ["--all-containers", f"--selector={PLACEMENT_LABEL}={lease_id}"]
+    with kube_key.kubectl(terminal, lease_id) as kubectl:
+        raise typer.Exit(kubectl.attached(*words))
+
+
+def clusters(terminal: Terminal) -> None:
+    """List the clusters that enforce leases."""
+    from dure import wire
+    from dure.render import kube
+
+    with terminal.client() as client:
+        terminal.show_all(client.clusters(), wire.Page[wire.Cluster], kube.clusters)

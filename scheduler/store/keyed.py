@@ -1,0 +1,74 @@
+"""Which account of which cluster a key is of, by what the rows say now. Nothing is asked of a cluster here."""
+
+from dataclasses import dataclass
+
+from sqlmodel import Session, col, select
+
+from dure import kube
+from dure.errors import InvalidRequest, NotEnforced, UnknownCluster, WrongState
+from scheduler.actor import Actor
+from scheduler.store import companies, leases
+from scheduler.store.tables import Lease, Pool
+from scheduler.store.times import to_wire
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyed:
+    """`account` is a ServiceAccount in the company's namespace; the key is worth nothing from `until` on, Unix seconds."""
+
+    cluster: str
+    company: str
+    account: str
+    lease: str | None = None
+    until: int | None = None
+
+
+def of_lease(session: Session, lease_id: str, *, actor: Actor) -> Keyed:
+    """One that is scheduled or runs. Raises UnknownLease, WrongState, NotEnforced."""
+    found = leases.row(session, lease_id, actor=actor)
+    if found.state not in ("scheduled", "active", "ending"):
+        raise WrongState(f"lease {lease_id} is {found.state}, so there is no key to it; `dure ask` for a new one")
+    return _keyed(session, found)
+
+
+def held(session: Session, lease_id: str, *, actor: Actor, now: float) -> Keyed:
+    """One that holds its GPUs now. Raises UnknownLease, WrongState, NotEnforced."""
+    found = of_lease(session, lease_id, actor=actor)
+    row = leases.row(session, lease_id, actor=actor)
+    if row.state == "scheduled":
+        when = "" if row.starts_at is None else f" before it starts, at {to_wire(row.starts_at).isoformat()}"
+        raise WrongState(
+            f"lease {lease_id} is scheduled, and has no key{when}; what shall wait for it is made with the company's "
+            f"key: `dure kubeconfig --company {row.company}`"
+        )
+    if found.until is not None and found.until <= now:
+        raise WrongState(f"lease {lease_id} is at its end, and its key is gone; `dure ask` for a new lease")
+    return found
+
+
+def of_company(session: Session, company: str, cluster: str | None) -> Keyed:
+    """In the cluster that is named, or the only one.
+
+    Raises UnknownCompany, CompanyClosed, NotEnforced, UnknownCluster, InvalidRequest.
+    """
+    companies.asking(session, company)
+    wanted = select(Pool.cluster).where(col(Pool.cluster).is_not(None)).distinct().order_by(col(Pool.cluster))
+    known = [str(one) for one in session.exec(wanted)]
+    if not known:
+        raise NotEnforced("no pool is enforced by a cluster; an admin says which is with `dure pool enforce`")
+    if cluster is None and len(known) > 1:
+        raise InvalidRequest.about("cluster", f"there are several, so say which: {', '.join(known)}")
+    if cluster is not None and cluster not in known:
+        raise UnknownCluster(f"no pool is enforced by a cluster {cluster}; those that enforce some: {', '.join(known)}")
+    return Keyed(cluster=cluster or known[0], company=company, account=kube.COMPANY_KEY)
+
+
+def _keyed(session: Session, found: Lease) -> Keyed:
+    cluster = session.get_one(Pool, found.pool).cluster
+    if cluster is None:
+        raise NotEnforced(
+            f"pool {found.pool} is enforced by no cluster, so lease {found.id} has no key; "
+            f"an admin says which is with `dure pool enforce {found.pool}`"
+        )
+    account = kube.lease_account(found.id)
+    return Keyed(cluster=cluster, company=found.company, account=account, lease=found.id, until=found.stops_at)

@@ -1,0 +1,164 @@
+"""Keys to clusters over HTTP: who gets which, until when, and what is said where there is none."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dure import kube, wire
+from scheduler.kube.clusters import ClusterAddress
+from scheduler.kube.keys import Keys
+from scheduler.store import pools
+from scheduler.store.db import Database
+from tests.integration.api.conftest import Site, code, opened
+from tests.integration.scheduler.conftest import ADMIN, T0, World
+from tests.kube_server import TOKEN, KubeServer, kube_server
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Iterator[KubeServer]:
+    with kube_server(lambda: T0, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def site(database: Database, there: KubeServer) -> Iterator[Site]:
+    """Its pool is enforced by `main`."""
+    keys = Keys((ClusterAddress(name="main", kubeconfig=str(there.kubeconfig)),), {"edge": "https://edge.example:6443"})
+    with opened(World(database).found(), keys=keys) as found:
+        enforce(found, "main")
+        yield found
+
+
+def enforce(site: Site, cluster: str | None) -> None:
+    with site.world.db.begin() as session:
+        pools.change(session, "h100", wire.PoolChange(cluster=cluster), actor=ADMIN, now=T0)
+
+
+def running(site: Site, **more: Any) -> str:
+    lease = site.ask("acme", **more).json()["id"]
+    site.world.turn(T0)
+    return lease
+
+
+def test_a_lease_that_runs_has_a_key_of_its_own_account(site: Site, there: KubeServer) -> None:
+    lease = running(site, duration_s=7200)
+    made = site.post("acme", f"/v1/leases/{lease}/kube-token")
+    assert made.json() == {"token": TOKEN, "expires_at": "2027-01-15T08:10:00Z"}
+    account = f"/api/v1/namespaces/dure-co-acme/serviceaccounts/{kube.lease_account(lease)}/token"
+    assert [(path, body["spec"]) for path, body in there.asked] == [(account, {"expirationSeconds": 600})]
+
+
+def test_a_key_that_shall_last_ends_with_its_lease(site: Site, there: KubeServer) -> None:
+    lease = running(site, duration_s=7200)
+    made = site.post("acme", f"/v1/leases/{lease}/kube-token", params={"lasts_s": 86_400})
+    assert made.json()["expires_at"] == "2027-01-15T10:00:00Z"
+    assert there.asked[-1][1]["spec"]["expirationSeconds"] == 7200
+
+
+def test_near_the_end_it_is_said_to_be_worth_nothing_after_it(site: Site, there: KubeServer) -> None:
+    """No API server makes one that lives so short; its account goes at the end."""
+    lease = running(site, duration_s=100)
+    made = site.post("acme", f"/v1/leases/{lease}/kube-token")
+    assert made.json()["expires_at"] == "2027-01-15T08:01:40Z"
+    assert there.asked[-1][1]["spec"]["expirationSeconds"] == 600
+
+
+def test_before_its_start_and_after_its_end_a_lease_has_no_key(site: Site, there: KubeServer) -> None:
+    later = site.ask("acme", start="2027-01-15T09:00:00Z").json()["id"]
+    refused = site.post("acme", f"/v1/leases/{later}/kube-token")
+    assert code(refused) == (409, "wrong_state")
+    assert "dure kubeconfig --company acme" in refused.json()["detail"]
+    lease = running(site)
+    site.post("acme", f"/v1/leases/{lease}/release")
+    assert code(site.post("acme", f"/v1/leases/{lease}/kube-token")) == (409, "wrong_state")
+    site.world.turn(T0 + 1)
+    assert code(site.get("acme", f"/v1/leases/{lease}/kubeconfig")) == (409, "wrong_state")
+    assert there.asked == []
+
+
+def test_a_company_gets_no_key_of_another_and_an_auditor_none_at_all(site: Site, there: KubeServer) -> None:
+    lease = running(site)
+    assert code(site.post("globex", f"/v1/leases/{lease}/kube-token")) == (404, "unknown_lease")
+    assert code(site.post("globex", "/v1/companies/acme/kube-token")) == (403, "forbidden")
+    assert code(site.post("auditor", f"/v1/leases/{lease}/kube-token")) == (403, "forbidden")
+    assert there.asked == []
+
+
+def test_a_company_has_a_key_at_any_time_until_it_is_closed(site: Site, there: KubeServer) -> None:
+    assert site.post("acme", "/v1/companies/acme/kube-token").json()["token"] == TOKEN
+    assert there.asked[-1][0] == "/api/v1/namespaces/dure-co-acme/serviceaccounts/dure-company/token"
+    site.post("admin", "/v1/companies/acme/close?reason=left")
+    assert code(site.post("acme", "/v1/companies/acme/kube-token")) == (409, "company_closed")
+
+
+def test_a_kubeconfig_has_all_but_the_key(site: Site) -> None:
+    lease = site.ask("acme", start="2027-01-15T09:00:00Z").json()["id"]
+    found = site.get("acme", f"/v1/leases/{lease}/kubeconfig").json()
+    assert found.pop("server").startswith("http://127.0.0.1:")
+    assert found == {
+        "cluster": "main",
+        "certificate_authority": None,
+        "namespace": "dure-co-acme",
+        "company": "acme",
+        "lease": lease,
+    }
+    assert site.get("acme", "/v1/companies/acme/kubeconfig").json()["lease"] is None
+
+
+def test_a_pool_that_no_cluster_enforces_has_no_keys(site: Site) -> None:
+    lease = running(site)
+    enforce(site, None)
+    assert code(site.post("acme", f"/v1/leases/{lease}/kube-token")) == (409, "not_enforced")
+    assert code(site.post("acme", "/v1/companies/acme/kube-token")) == (409, "not_enforced")
+
+
+def test_a_cluster_that_this_server_is_not_told_of_is_named(site: Site) -> None:
+    lease = running(site)
+    enforce(site, "edge")
+    refused = site.post("acme", f"/v1/leases/{lease}/kube-token")
+    assert code(refused) == (404, "unknown_cluster")
+    assert "DURE_API_CLUSTERS" in refused.json()["detail"]
+    assert code(site.get("acme", "/v1/companies/acme/kubeconfig?cluster=main")) == (404, "unknown_cluster")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "want"),
+    [
+        ((404, "NotFound", "serviceaccounts not found"), (503, "key_not_made")),
+        ((403, "Forbidden", "no right to create tokens"), (424, "cluster_refused")),
+        ((429, "TooManyRequests", "busy"), (503, "cluster_away")),
+        ((500, "InternalError", "etcd is away"), (503, "cluster_away")),
+    ],
+)
+def test_what_the_cluster_says_is_told_on(
+    site: Site, there: KubeServer, refusal: tuple[int, str, str], want: tuple[int, str]
+) -> None:
+    lease = running(site)
+    there.refusal = refusal
+    refused = site.post("acme", f"/v1/leases/{lease}/kube-token")
+    assert code(refused) == want
+    assert ("retry-after" in refused.headers) is (want[0] == 503)
+
+
+def test_a_cluster_that_is_away_is_tried_again_when_it_says(site: Site, there: KubeServer) -> None:
+    lease = running(site)
+    there.refusal, there.retry_after = (503, "ServiceUnavailable", "starting"), "7"
+    assert site.post("acme", f"/v1/leases/{lease}/kube-token").headers["retry-after"] == "7"
+
+
+def test_a_cluster_that_is_gone_is_away(site: Site, database: Database, there: KubeServer) -> None:
+    lease, path = running(site), there.kubeconfig
+    path.write_text(path.read_text().replace(str(there.port), "1"))
+    gone = Keys((ClusterAddress(name="main", kubeconfig=str(path)),))
+    site.app.state.parts = replace(site.app.state.parts, keys=gone)
+    refused = site.post("acme", f"/v1/leases/{lease}/kube-token")
+    assert (code(refused), "retry-after" in refused.headers) == ((503, "cluster_away"), True)
+
+
+def test_a_life_that_is_too_short_or_too_long_is_refused(site: Site) -> None:
+    for lasts_s in (599, 2_592_001, "soon"):
+        answer = site.post("acme", "/v1/companies/acme/kube-token", params={"lasts_s": lasts_s})
+        assert code(answer) == (422, "invalid_request")

@@ -1,0 +1,68 @@
+"""What is seen of pods and clusters over HTTP; the rows are the reconciler's."""
+
+from typing import Any
+
+from scheduler.store.tables import Cluster, Pod
+from tests.integration.api.conftest import Site, code
+from tests.integration.scheduler.conftest import T0
+
+
+def a_pod(uid: str, **more: Any) -> Pod:
+    said = {"cluster": "main", "company": "acme", "name": f"train-{uid}", "gpus": 4, "phase": "Pending", "seen_at": T0}
+    return Pod(uid=uid, **{**said, **more})
+
+
+def keep(site: Site, *rows: Any) -> None:
+    with site.world.db.begin() as session:
+        session.add_all(rows)
+
+
+def test_a_company_sees_its_own_pods_and_why_they_wait(site: Site) -> None:
+    detail = "lease lea_1 starts at 2027-01-15T09:00:00Z; it starts by itself then"
+    keep(site, a_pod("a", waits="not_started", detail=detail), a_pod("b", company="globex"))
+    [found] = site.get("acme", "/v1/companies/acme/pods").json()["items"]
+    assert (found["name"], found["namespace"], found["waits"], found["detail"]) == (
+        "train-a",
+        "dure-co-acme",
+        "not_started",
+        detail,
+    )
+    assert code(site.get("acme", "/v1/companies/globex/pods")) == (403, "forbidden")
+    assert len(site.get("auditor", "/v1/companies/globex/pods").json()["items"]) == 1
+
+
+def test_a_leases_pods_are_those_that_run_and_ran_on_it(site: Site) -> None:
+    lease = site.ask("acme").json()["id"]
+    over = {"phase": "Failed", "ended_at": T0 + 50, "exit_code": 137, "reason": "OOMKilled", "log": "step 7\nstep 8"}
+    keep(site, a_pod("a", lease=lease, phase="Running", node="n1"), a_pod("b", lease=lease, **over), a_pod("c"))
+    shown = site.get("acme", f"/v1/leases/{lease}/pods").json()["items"]
+    assert [(one["uid"], one["phase"], one["exit_code"]) for one in shown] == [
+        ("a", "Running", None),
+        ("b", "Failed", 137),
+    ]
+    assert code(site.get("globex", f"/v1/leases/{lease}/pods")) == (404, "unknown_lease")
+
+
+def test_the_last_lines_of_what_is_over_are_kept(site: Site) -> None:
+    lease = site.ask("acme").json()["id"]
+    keep(site, a_pod("a", lease=lease, phase="Running"))
+    keep(site, a_pod("b", lease=lease, phase="Failed", ended_at=T0 + 50, exit_code=1, log="no space left"))
+    [kept] = site.get("acme", f"/v1/leases/{lease}/logs").json()["items"]
+    assert (kept["pod"], kept["exit_code"], kept["log"]) == ("train-b", 1, "no space left")
+    assert code(site.get("globex", f"/v1/leases/{lease}/logs")) == (404, "unknown_lease")
+
+
+def test_clusters_are_listed_with_their_pools_and_troubles(site: Site) -> None:
+    keep(site, Cluster(name="main", version="v1.37.2", heard_at=T0 + 0.5), Cluster(name="edge", trouble="it is 1.30"))
+    site.send("admin", "PATCH", "/v1/pools/h100", json={"cluster": "main"})
+    edge, main = site.get("operator", "/v1/clusters").json()["items"]
+    assert (edge["name"], edge["heard_at"], edge["trouble"], edge["pools"]) == ("edge", None, "it is 1.30", [])
+    assert (main["version"], main["heard_at"], main["pools"]) == ("v1.37.2", "2027-01-15T08:00:00Z", ["h100"])
+    assert code(site.get("acme", "/v1/clusters")) == (403, "forbidden")
+
+
+def test_pods_come_in_pages(site: Site) -> None:
+    keep(site, *[a_pod(uid) for uid in "abc"])
+    first = site.get("acme", "/v1/companies/acme/pods?limit=2").json()
+    rest = site.get("acme", f"/v1/companies/acme/pods?limit=2&cursor={first['next_cursor']}").json()
+    assert [one["uid"] for one in [*first["items"], *rest["items"]]] == ["a", "b", "c"]

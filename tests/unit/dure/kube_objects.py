@@ -1,0 +1,45 @@
+"""Kubernetes objects with defaults, as kubectl prints them."""
+
+from typing import Any
+
+from dure import kube, kube_verbs
+
+
+def a_node(name: str = "gpu-01", *, pool: str | None = None, gpus: int = 8, tainted: bool = False) -> dict[str, Any]:
+    taint = {"key": kube.TAINT_KEY, "value": "present", "effect": "NoSchedule"}
+    return {
+        "metadata": {"name": name, "labels": {"kubernetes.io/os": "linux"} | ({kube.POOL_LABEL: pool} if pool else {})},
+        "spec": {"taints": [taint]} if tainted else {},
+        "status": {"allocatable": {"cpu": "96"} | ({kube.DEFAULT_RESOURCE: str(gpus)} if gpus else {})},
+    }
+
+
+def a_daemon_set(name: str, *tolerations: dict[str, str], selects: dict[str, str] | None = None) -> dict[str, Any]:
+    spec = {"tolerations": list(tolerations), "nodeSelector": selects or {}}
+    return {"metadata": {"namespace": "kube-system", "name": name}, "spec": {"template": {"spec": spec}}}
+
+
+def a_kube_pod(name: str, *, namespace: str = "default", gpus: int = 0, **more: Any) -> dict[str, Any]:
+    limits = {kube.DEFAULT_RESOURCE: str(gpus)} if gpus else {}
+    return {
+        "metadata": {"namespace": namespace, "name": name, **more.get("metadata", {})},
+        "spec": {"containers": [{"name": "main", "resources": {"limits": limits}}]},
+        "status": {"phase": more.get("phase", "Running")},
+    }
+
+
+def a_namespace(name: str, **labels: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "labels": {key.replace("__", "/"): value for key, value in labels.items()}}}
+
+
+def an_own_namespace(company: str) -> dict[str, Any]:
+    labels = {kube.MANAGED_BY: kube.MANAGER, kube.COMPANY_LABEL: company}
+    return {"metadata": {"name": kube.namespace(company), "labels": labels}}
+
+
+def policies(names: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [{"metadata": {"name": name}} for name in names]
+
+
+def bindings(names: tuple[str, ...] = (*kube_verbs.MUTATING, *kube_verbs.VALIDATING)) -> list[dict[str, Any]]:
+    return [{"metadata": {"name": name}, "spec": {"policyName": name}} for name in names]

@@ -1,0 +1,126 @@
+"""What a cluster's answers say of whether it is fit to enforce leases."""
+
+from typing import Any
+
+import pytest
+
+from dure import doctoring, kube_verbs
+from dure.doctoring import Finding
+from tests.unit.dure.answers import a_pool
+from tests.unit.dure.kube_objects import a_namespace, a_node, an_own_namespace, bindings, policies
+
+SERVED = {"resources": [{"name": "mutatingadmissionpolicies"}, {"name": "validatingadmissionpolicies"}]}
+
+
+def wrong(found: list[Finding]) -> list[str]:
+    return [one.said for one in found if one.ok is False]
+
+
+@pytest.mark.parametrize(
+    ("said", "ok"),
+    [
+        ("v1.37.2", True),
+        ("v1.36.0-eks-1", True),
+        ("v1.35.9", False),
+        ("v2.0.0", True),
+        ("banana", False),
+        (None, False),
+    ],
+)
+def test_a_cluster_is_new_enough_from_1_36_on(said: str | None, ok: bool) -> None:
+    assert doctoring.version({"serverVersion": {"gitVersion": said}} if said else {}).ok is ok
+
+
+def test_a_policy_api_that_is_off_is_named() -> None:
+    assert doctoring.policy_apis(SERVED).ok is True
+    off = doctoring.policy_apis({"resources": [{"name": "validatingadmissionpolicies"}]})
+    assert (off.ok, "mutatingadmissionpolicies" in off.said, "validating" in off.said) == (False, True, False)
+    assert doctoring.policy_apis(None).ok is False
+
+
+def test_a_policy_that_is_missing_or_bound_to_nothing_is_named() -> None:
+    mutating, validating = policies(kube_verbs.MUTATING), policies(kube_verbs.VALIDATING)
+    assert wrong(doctoring.policies(mutating, validating, bindings())) == []
+    missing = wrong(doctoring.policies(mutating[1:], validating, bindings()))
+    assert len(missing) == 1
+    assert "policy dure-gate is missing" in missing[0]
+    assert wrong(doctoring.policies(mutating, validating, bindings()[:-1]))[0].startswith("policy dure-tokens is bound")
+
+
+@pytest.mark.parametrize(
+    ("spec", "heeded"),
+    [
+        ({"validationActions": ["Deny", "Audit"]}, True),
+        ({"validationActions": ["Warn"]}, False),
+        ({"matchResources": {"namespaceSelector": {"matchLabels": {"a": "b"}}}}, False),
+        ({"paramRef": {"name": "x"}}, False),
+    ],
+)
+def test_a_binding_that_only_warns_or_narrows_is_none(spec: dict[str, Any], heeded: bool) -> None:
+    bound = bindings()
+    bound[0]["spec"] |= spec
+    found = doctoring.policies(policies(kube_verbs.MUTATING), policies(kube_verbs.VALIDATING), bound)
+    assert (wrong(found) == []) is heeded
+
+
+def test_accounts_that_are_missing_are_named() -> None:
+    there = policies(("dure-reconciler", "dure-api", "default"))
+    assert wrong(doctoring.accounts(there, "dure-system")) == []
+    assert wrong(doctoring.accounts(there[1:], "sys")) == [
+        f"ServiceAccount dure-reconciler is not in namespace sys: {doctoring.CHART}"
+    ]
+
+
+def test_each_permission_is_asked_for_by_itself_and_named_where_it_is_missing() -> None:
+    asked = doctoring.reviews("dure-system")
+    answers = [{**one, "status": {"allowed": True}} for one in asked]
+    assert wrong(doctoring.permissions(answers)) == []
+    without = {"verb": "bind", "group": "rbac.authorization.k8s.io", "resource": "clusterroles", "name": "dure-lease"}
+    [lost] = [n for n, one in enumerate(asked) if one["spec"]["resourceAttributes"] == without]
+    answers[lost] = {**asked[lost], "status": {"allowed": False}}
+    [said] = wrong(doctoring.permissions(answers))
+    assert said.startswith("dure-reconciler may not bind clusterroles.rbac.authorization.k8s.io dure-lease:")
+    token = {"resource": "serviceaccounts", "subresource": "token", "verb": "create"}
+    [of_api] = [one["spec"] for one in asked if one["spec"]["resourceAttributes"] == token]
+    assert of_api["user"] == "system:serviceaccount:dure-system:dure-api"
+    assert doctoring.permissions(answers[1:])[0].ok is None
+
+
+def test_a_namespace_that_is_not_ours_is_in_a_companys_way() -> None:
+    there = [a_namespace("default"), an_own_namespace("acme"), a_namespace("dure-co-globex")]
+    [said] = wrong(doctoring.namespaces(there, ["acme", "globex", "initech"]))
+    assert "dure-co-globex is there and was not made by Dure, so company globex" in said
+    assert wrong(doctoring.namespaces(there, ["acme"])) == []
+    assert len(wrong(doctoring.namespaces(there, None))) == 1
+
+
+def test_a_namespace_of_another_company_is_none_of_this_one() -> None:
+    stolen = an_own_namespace("acme")
+    stolen["metadata"]["name"] = "dure-co-globex"
+    assert len(wrong(doctoring.namespaces([stolen], ["globex"]))) == 1
+
+
+POOL = a_pool("h100", cluster="main")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "says"),
+    [
+        ([a_node(pool="h100", tainted=True)], None),
+        ([a_node(tainted=True)], "no node is of pool h100"),
+        ([a_node(pool="h100", tainted=True, gpus=0)], "no node of pool h100 has nvidia.com/gpu"),
+        (
+            [a_node(pool="h100", tainted=True), a_node("gpu-02", pool="h100", tainted=True, gpus=0)],
+            "gpu-02 of pool h100 has no nvidia.com/gpu",
+        ),
+        ([a_node(pool="h100")], "gpu-01 of pool h100 has no taint nvidia.com/gpu"),
+    ],
+    ids=["as it should be", "no node", "no resource", "one without", "no taint"],
+)
+def test_a_pools_nodes_are_there_have_its_resource_and_keep_others_away(nodes: list[Any], says: str | None) -> None:
+    found = wrong(doctoring.pools([POOL], nodes, "nvidia.com/gpu"))
+    assert found == [] if says is None else found[0].startswith(says)
+
+
+def test_where_no_pool_is_enforced_that_is_not_wrong() -> None:
+    assert doctoring.pools([], [], "nvidia.com/gpu")[0].ok is None
