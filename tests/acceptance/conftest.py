@@ -6,6 +6,10 @@ import pytest
 
 from tests import servers
 from tests.acceptance.stack import Stack
+from tests.cluster.fixtures import cluster, pytest_collection_modifyitems
+from tests.integration.kube.chart import charted
+
+__all__ = ["charted", "cluster", "pytest_collection_modifyitems", "running"]
 
 
 @pytest.fixture(scope="module")
