@@ -10,6 +10,11 @@ from dure import kube, wire
 APART = timedelta(seconds=1)
 """Kubernetes writes whole seconds, and its clock need not be ours."""
 
+GONE = timedelta(seconds=4)
+"""How long after its lease's end a pod that is being ended may still be shown: its node says late what it did, and nobody
+is given its GPUs before they are proved empty.
+"""
+
 UNSEEN = timedelta(seconds=10)
 """A lease that ran so long and of which no look showed a pod: that is no accident of when was looked."""
 
@@ -19,13 +24,16 @@ NAMED = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """A pod that was seen running: on what, from when by its own record, and until when at the least."""
+    """A pod that was seen running: on what, from when by its own record, until when at the least, and until when with nobody
+    having ended it (None: it was being ended at its first look).
+    """
 
     name: str
     lease: str | None
     node: str
     began: datetime
     last: datetime
+    last_unended: datetime | None
 
 
 @dataclass
@@ -51,7 +59,8 @@ class Seen:
         self.waited |= waiting.keys()
         self.runs = running
         for uid, pod in running.items():
-            self.ran[uid] = _ran(pod, asked_at)
+            before = self.ran.get(uid)
+            self.ran[uid] = _ran(pod, asked_at, before.last_unended if before else None)
         return said
 
     def wrong(self, leases: Mapping[str, wire.Lease]) -> list[str]:
@@ -95,13 +104,14 @@ def _lease(pod: Mapping[str, Any]) -> str | None:
     return labels.get(kube.PLACEMENT_LABEL, wish)
 
 
-def _ran(pod: Mapping[str, Any], asked_at: datetime) -> Ran:
+def _ran(pod: Mapping[str, Any], asked_at: datetime, last_unended: datetime | None) -> Ran:
     return Ran(
         name=f"{pod['metadata']['namespace']}/{pod['metadata']['name']}",
         lease=_lease(pod),
         node=pod["spec"]["nodeName"],
         began=datetime.fromisoformat(pod["status"]["startTime"]),
         last=asked_at,
+        last_unended=last_unended if "deletionTimestamp" in pod["metadata"] else asked_at,
     )
 
 
@@ -111,8 +121,12 @@ def _outside(pod: Ran, lease: wire.Lease | None) -> list[str]:
     found: list[str] = []
     if lease.started_at is None or pod.began < lease.started_at - APART:
         found.append(f"pod {pod.name} ran before {lease.id} started")
-    if lease.stops_at is not None and pod.last > lease.stops_at + APART:
+    if lease.stops_at is not None and pod.last_unended is not None and pod.last_unended > lease.stops_at + APART:
         found.append(f"pod {pod.name} ran after {lease.id} ended")
+    elif lease.stops_at is not None and pod.last > lease.stops_at + GONE:
+        found.append(
+            f"pod {pod.name} was not gone {(pod.last - lease.stops_at).total_seconds():.0f} s after {lease.id} ended"
+        )
     if pod.node not in {gpu.node for gpu in lease.gpus}:
         found.append(f"pod {pod.name} ran on {pod.node}, where {lease.id} has no GPU")
     return found

@@ -29,10 +29,18 @@ def lease(**changes: Any) -> wire.Lease:
 
 
 def pod(
-    uid: str = "1", *, gated: bool = False, began: float = 0, node: str = "node-1", placed: str | None = "lea_1"
+    uid: str = "1",
+    *,
+    gated: bool = False,
+    ending: bool = False,
+    began: float = 0,
+    node: str = "node-1",
+    placed: str | None = "lea_1",
 ) -> dict[str, Any]:
     labels = {kube.LEASE_LABEL: "lea_1"} | ({kube.PLACEMENT_LABEL: placed} if placed and not gated else {})
     metadata = {"uid": uid, "name": f"train-{uid}", "namespace": "dure-co-acme", "labels": labels}
+    if ending:
+        metadata["deletionTimestamp"] = _at(20).isoformat()
     if gated:
         return {
             "metadata": metadata,
@@ -78,6 +86,10 @@ def test_a_pod_that_kept_to_its_lease_is_not_wrong() -> None:
     assert _wrong([pod(began=0)], 19.5, lease()) == []
 
 
+def test_a_pod_that_is_being_ended_may_be_shown_a_moment_longer() -> None:
+    assert _wrong([pod(ending=True)], 23, lease()) == []
+
+
 def test_the_whole_seconds_of_kubernetes_are_not_taken_for_an_early_start() -> None:
     assert _wrong([pod(began=-1)], 10, lease()) == []
 
@@ -89,6 +101,7 @@ def test_the_whole_seconds_of_kubernetes_are_not_taken_for_an_early_start() -> N
         pytest.param(pod(), 10, lease(started_at=None, stops_at=None), "ran before lea_1 started", id="never started"),
         pytest.param(pod(), 21.5, lease(), "ran after lea_1 ended", id="late"),
         pytest.param(pod(), 8, lease(stops_at=_at(6)), "ran after lea_1 ended", id="late after a release"),
+        pytest.param(pod(ending=True), 25, lease(), "was not gone 5 s after lea_1 ended", id="not gone for long"),
         pytest.param(pod(node="node-2"), 10, lease(), "ran on node-2, where lea_1 has no GPU", id="another node"),
         pytest.param(pod(placed=None), 10, lease(started_at=None), "ran on no lease", id="no lease"),
         pytest.param(pod(placed="lea_2"), 10, lease(started_at=None), "ran on no lease", id="another's lease"),
