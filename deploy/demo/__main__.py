@@ -51,16 +51,19 @@ def _cluster(stack: ExitStack) -> Cluster | None:
     """The one that the demo is given, fit for it; what the demo makes in it goes with the stack. Raises StageError."""
     kubeconfig = cluster.wanted()
     if kubeconfig is None:
-        say(f"Leases are not enforced here: set {cluster.SETTING} to a cluster's kubeconfig (`make cluster` has one).")
+        say(
+            f"Leases are NOT enforced here, they are times alone: `make cluster` runs a Kubernetes that enforces them, "
+            f"and says how {cluster.SETTING} is set for it."
+        )
         return None
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dure-demo-keys-")))
-    found = Cluster(kubeconfig, folder, say)
+    found = Cluster(kubeconfig, folder, frozenset(trace.quotas()))
     version = found.fit(cast.NODE_NAMES)
     say(
-        f"Leases are enforced by the cluster of {kubeconfig}, Kubernetes {version}: each gets a Job, whose pods wait at the gate."
+        f"Leases are ENFORCED by the Kubernetes {version} of {kubeconfig}: each that is promised gets a Job, "
+        "whose pods wait at the gate until it starts."
     )
-    stack.callback(found.clear, trace.quotas())
-    return found
+    return stack.enter_context(found)
 
 
 def _show(where: Stage, until_s: int | None, enforced: Cluster | None) -> int:
@@ -107,13 +110,15 @@ def _checked(admin: Client, play: Play, quotas: dict[str, int]) -> Findings:
 
 
 def _enforced(found: Findings, by: Cluster, admin: Client) -> Findings:
-    """With what the cluster showed."""
-    wrong = by.wrong({lease.id: lease for lease in admin.leases()})
-    if left := by.left():
-        wrong.append(f"{left} pods of leases run though all leases are over")
-    if not by.ran:
+    """With what the cluster showed, after a last look."""
+    by.look()
+    seen = by.seen
+    wrong = seen.wrong({lease.id: lease for lease in admin.leases()})
+    if not seen.ran:
         wrong.append("no pod ever ran in the cluster")
-    say(f"\nKubernetes ran {len(by.ran)} pods of {len({lease for lease, _, _ in by.ran.values()})} leases.")
+    say(f"\nKubernetes ran {len(seen.ran)} pods of {len({pod.lease for pod in seen.ran.values()})} leases.")
+    if not wrong:
+        say("Each ran on its lease's nodes, none before its start or after its end, and none is left.")
     return replace(found, wrong=[*found.wrong, *wrong])
 
 

@@ -17,7 +17,7 @@ PRODUCTS = {H100: "NVIDIA H100 80GB HBM3", A100: "NVIDIA A100-SXM4-40GB"}
 A100_COMPANIES = ("vc-ed69ec", "vc-103959", "vc-0e4a51")
 """These ask for the A100s, the others for the H100s."""
 GAP_S = 3
-GRACE_S = 2
+GRACE_S = 4
 
 SCENARIO = f"""
 seed = 7

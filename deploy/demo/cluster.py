@@ -5,23 +5,28 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from threading import Event
+from types import TracebackType
+from typing import Any, Self
 
+from deploy.demo.seen import Seen
 from deploy.demo.stage import StageError
 from dure import kube, wire
 
 SETTING = "DURE_KUBECONFIG"
 NAME = "main"
 ACCOUNTS = {"DURE_SCHEDULER_CLUSTERS": kube.RECONCILER_ACCOUNT, "DURE_API_CLUSTERS": kube.API_ACCOUNT}
-NAMESPACE_S = 30.0
-LATE_S = 1.5
-"""What is seen running within so long after its end was seen by a look that began before it."""
-
-Tell = Callable[[str], None]
+ROOM_S = 60.0
+LOOK_S = 0.2
+CLEARED_S = 60
+AT_ONCE = 4
+BREAK_GLASS = ("--as=dure-demo", "--as-group=system:masters", "--as-group=dure:break-glass")
+"""The chart's policies keep administrators, too, from deleting a company's namespace."""
 
 
 def wanted() -> Path | None:
@@ -32,26 +37,47 @@ def wanted() -> Path | None:
 
 @dataclass
 class Cluster:
-    """What kubectl says, and what was seen of the leases' pods: by pod, its lease, and when it first and last ran."""
+    """What kubectl is told and says, and what was seen of the leases' pods. Entered by `with`; what it made goes with it."""
 
     kubeconfig: Path
     folder: Path
-    tell: Tell
-    ran: dict[str, tuple[str, datetime, datetime]] = field(default_factory=dict[str, tuple[str, datetime, datetime]])
+    companies: frozenset[str]
+    seen: Seen = field(default_factory=Seen)
+    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AT_ONCE))
+    _sent: list[Future[None]] = field(default_factory=list[Future[None]])
+    _done: set[str] = field(default_factory=set[str])
+    _over: Event = field(default_factory=Event)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._threads.shutdown(cancel_futures=True)
+        names = sorted(map(kube.namespace, self.companies))
+        wait = f"--timeout={CLEARED_S}s"
+        self._kubectl(*BREAK_GLASS, "delete", "namespace", *names, "--ignore-not-found", wait)
 
     def fit(self, nodes: Iterable[str]) -> str:
-        """The cluster's version. Raises StageError, which says what is missing and where it comes from."""
+        """The cluster's version. Raises StageError, which says what is missing, or in the way, and what to do."""
         version = json.loads(self._kubectl("version", "-o", "json"))["serverVersion"]["gitVersion"]
         if not self._kubectl("get", "mutatingadmissionpolicies", kube.GATE_POLICY, "--ignore-not-found").strip():
             raise StageError(
-                f"the cluster has no policy {kube.GATE_POLICY}: helm install dure deploy/helm/dure -n {kube.SYSTEM_NAMESPACE} --create-namespace, "
-                "or let `make cluster` do it"
+                f"the cluster has no policy {kube.GATE_POLICY}: helm install dure deploy/helm/dure "
+                f"-n {kube.SYSTEM_NAMESPACE} --create-namespace, or let `make cluster` do it"
             )
-        there = {one["metadata"]["name"] for one in json.loads(self._kubectl("get", "nodes", "-o", "json"))["items"]}
-        missing = sorted(set(nodes) - there)
+        missing = sorted(set(nodes) - self._names("nodes"))
         if missing:
             raise StageError(
                 f"the cluster has no nodes {', '.join(missing)}, which the demo's agents speak for; `make cluster` makes them"
+            )
+        there = sorted(self._names("namespaces") & set(map(kube.namespace, self.companies)))
+        if there:
+            raise StageError(
+                "the cluster has namespaces of the demo's companies, of another demo that runs or was killed: "
+                f"kubectl {' '.join(BREAK_GLASS)} delete namespace {' '.join(there)}"
             )
         return version
 
@@ -60,17 +86,38 @@ class Cluster:
         return {setting: f"{NAME}={self._as(account)}" for setting, account in ACCOUNTS.items()}
 
     def workload(self, lease: wire.Lease) -> None:
-        """A Job of its company for a lease: it waits at the gate until the lease starts.
+        """Sends a Job of its company for a lease, while the play goes on: it waits at the gate until the lease starts.
 
-        First for its namespace, whose quota counts the lease a moment after it was promised.
+        Not before its company's quota counts the lease, a moment after it was promised: a Job whose pods are refused
+        tries again in its own time. A lease that is over before that gets none.
         """
+        self._sent.append(self._threads.submit(self._send, lease))
+
+    def over(self, lease: wire.Lease) -> None:
+        """Takes the Job of a lease that is over away: pods that it makes again would wait at the gate, within the quota."""
+        self._done.add(lease.id)
+        self._sent.append(self._threads.submit(self._take_away, lease))
+
+    def look(self) -> list[str]:
+        """What is new of the leases' pods, each a sentence. Raises StageError, also for a workload that was refused."""
+        for sent in [sent for sent in self._sent if sent.done()]:
+            self._sent.remove(sent)
+            sent.result()
+        asked_at = datetime.now(UTC)
+        found = json.loads(self._kubectl("get", "pods", "-A", "-l", kube.LEASE_LABEL, "-o", "json"))["items"]
+        ours = set(map(kube.namespace, self.companies))
+        return self.seen.look([pod for pod in found if pod["metadata"]["namespace"] in ours], asked_at)
+
+    def _send(self, lease: wire.Lease) -> None:
         namespace = kube.namespace(lease.company)
-        until = time.monotonic() + NAMESPACE_S
+        until = time.monotonic() + ROOM_S
         while self._room(namespace) < lease.shape.total:
-            if time.monotonic() > until:
-                raise StageError(f"namespace {namespace} has no room for {lease.id} after {NAMESPACE_S:.0f} s")
-            time.sleep(0.1)
+            if lease.id in self._done or self._over.wait(LOOK_S) or time.monotonic() > until:
+                return
         self._kubectl("create", "-n", namespace, "-f", "-", given=json.dumps(_job(lease)))
+
+    def _take_away(self, lease: wire.Lease) -> None:
+        self._kubectl("delete", "job", _name(lease), "-n", kube.namespace(lease.company), "--ignore-not-found")
 
     def _room(self, namespace: str) -> int:
         """How many more GPUs its pods may ask for."""
@@ -81,44 +128,8 @@ class Cluster:
         used = found.get("status", {}).get("used", {})
         return int(found["spec"]["hard"].get(name, 0)) - int(used.get(name, 0))
 
-    def look(self) -> None:
-        """Tells which pods run and which do not any more since the last look."""
-        now = datetime.now(UTC)
-        found = json.loads(self._kubectl("get", "pods", "-A", "-l", kube.PLACEMENT_LABEL, "-o", "json"))["items"]
-        running = {one["metadata"]["uid"]: one for one in found if one["status"].get("phase") == "Running"}
-        new = [one for uid, one in running.items() if uid not in self.ran]
-        for uid, one in running.items():
-            lease = one["metadata"]["labels"][kube.PLACEMENT_LABEL]
-            self.ran[uid] = (lease, self.ran.get(uid, (lease, now, now))[1], now)
-        for lease, pods in _by_lease(new).items():
-            where = ", ".join(sorted({one["spec"]["nodeName"] for one in pods}))
-            self.tell(f"    Kubernetes runs {len(pods)} {'pod' if len(pods) == 1 else 'pods'} of {lease} on {where}")
-
-    def wrong(self, leases: Mapping[str, wire.Lease]) -> list[str]:
-        """Pods that ran outside of their lease, each a sentence."""
-        found: list[str] = []
-        for uid, (lease_id, first, last) in self.ran.items():
-            lease = leases[lease_id]
-            if lease.started_at is None or first < lease.started_at:
-                found.append(f"pod {uid} of {lease_id} ran before its start")
-            elif lease.stops_at is not None and (last - lease.stops_at).total_seconds() > LATE_S:
-                found.append(f"pod {uid} of {lease_id} ran after its end")
-        return found
-
-    def left(self) -> int:
-        """How many pods of leases run."""
-        return len(
-            self._kubectl(
-                *("get", "pods", "-A", "-l", kube.PLACEMENT_LABEL, "--field-selector", "status.phase=Running"),
-                *("--no-headers", "--ignore-not-found"),
-            ).splitlines()
-        )
-
-    def clear(self, companies: Iterable[str]) -> None:
-        """Takes the demo's namespaces away again; they go in their own time."""
-        for company in companies:
-            name = kube.namespace(company)
-            self._kubectl("delete", "namespace", name, "--ignore-not-found", "--wait=false", check=False)
+    def _names(self, kind: str) -> set[str]:
+        return {name.partition("/")[2] for name in self._kubectl("get", kind, "-o", "name").split()}
 
     def _as(self, account: str) -> Path:
         """A kubeconfig with a token of one of the chart's accounts."""
@@ -133,7 +144,7 @@ class Cluster:
         path.write_text(json.dumps(found))
         return path
 
-    def _kubectl(self, *words: str, given: str = "", check: bool = True) -> str:
+    def _kubectl(self, *words: str, given: str = "") -> str:
         command = shutil.which("kubectl")
         if command is None:
             raise StageError(f"{SETTING} is set and kubectl is not there: install it, or leave {SETTING} out")
@@ -144,16 +155,13 @@ class Cluster:
             text=True,
             check=False,
         )
-        if check and done.returncode:
+        if done.returncode:
             raise StageError(f"kubectl {' '.join(words[:4])} failed: {done.stderr.strip()}")
         return done.stdout
 
 
-def _by_lease(pods: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
-    for one in pods:
-        found.setdefault(one["metadata"]["labels"][kube.PLACEMENT_LABEL], []).append(one)
-    return found
+def _name(lease: wire.Lease) -> str:
+    return lease.id.replace("_", "-")
 
 
 def _job(lease: wire.Lease) -> dict[str, Any]:
@@ -162,13 +170,14 @@ def _job(lease: wire.Lease) -> dict[str, Any]:
     pods, gpus = (shape.total, 1) if shape.nodes is None else (shape.nodes, shape.gpus_per_node or 1)
     container = {
         "name": "main",
-        "image": "registry.example/train:1",
+        "image": "busybox:1.37",
+        "command": ["sleep", "infinity"],
         "resources": {"limits": {kube.DEFAULT_RESOURCE: str(gpus)}},
     }
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": lease.id.replace("_", "-")},
+        "metadata": {"name": _name(lease)},
         "spec": {
             "completionMode": "Indexed",
             "completions": pods,

@@ -98,8 +98,6 @@ class Play:
         except DureError as error:
             self._tell(f"the server does not answer ({error.code}); what was promised stands")
             return False
-        if self.cluster is not None:
-            self.cluster.look()
         for lease in reversed(leases):
             self._let_run(lease)
             if lease.promised_start is not None:
@@ -108,8 +106,12 @@ class Play:
                 self.told[lease.id] = lease.state
                 if lease.state not in UNTOLD:
                     self._tell(_change(lease))
+                if lease.id in self.let_run and lease.state in OVER and self.cluster is not None:
+                    self.cluster.over(lease)
             if self.released is None and _has_run(lease, 5) and lease.duration_s >= 15:
                 self._release(lease)
+        for said in self.cluster.look() if self.cluster is not None else []:
+            self._tell(said)
         return all(lease.state in OVER for lease in leases)
 
     def _let_run(self, lease: wire.Lease) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[2]
-UP_S = 120.0
+UP_S = 240.0
 DOWN_S = 60.0
 GREETING = "Dure is running"
 

@@ -2,17 +2,14 @@
 
 import argparse
 import signal
+import subprocess
 import sys
 import threading
-from contextlib import ExitStack
 
-from tests import servers
-from tests.cluster import binaries, kinds, nodes
-from tests.cluster.control_plane import ControlPlane
+from tests.cluster import binaries, playing
 from tests.cluster.daemons import NotReady
-from tests.cluster.real_node import CannotHere, real_node, refuse
-
-POOL = "h100"
+from tests.cluster.playing import Wanted
+from tests.cluster.real_node import CannotHere, refuse
 
 
 def main(arguments: list[str]) -> int:
@@ -20,12 +17,14 @@ def main(arguments: list[str]) -> int:
     try:
         if asked.real_node:
             refuse()
-        wanted = binaries.RECIPES if asked.real_node or asked.what == "build" else binaries.CONTROL_PLANE
-        binaries.ensure(wanted)
+        binaries.ensure(binaries.RECIPES if asked.real_node or asked.what == "build" else binaries.CONTROL_PLANE)
         if asked.what == "up":
             _up(asked)
     except (binaries.NoBinaries, CannotHere, NotReady) as why:
         print(why, file=sys.stderr)
+        return 1
+    except subprocess.CalledProcessError as failed:
+        print(f"{failed.cmd[0]} ended with {failed.returncode}: {failed.stderr}", file=sys.stderr)
         return 1
     return 0
 
@@ -34,30 +33,34 @@ def _up(asked: argparse.Namespace) -> None:
     ended = threading.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: ended.set())
-    with ExitStack() as stack:
-        folder = stack.enter_context(servers.folder("cluster"))
-        cluster = stack.enter_context(ControlPlane(folder, audit=asked.audit)).cluster
-        plain = nodes.node(kinds.PLAIN, gpus=0, taint=False)
-        with_gpus = [nodes.node(f"gpu-{n + 1}", gpus=asked.gpus, pool=POOL) for n in range(asked.nodes)]
-        nodes.add(cluster, [plain, *with_gpus])
-        if asked.real_node:
-            stack.enter_context(real_node(cluster, kinds.REAL, pool="real"))
-        print(f"Kubernetes {binaries.VERSION} is running, with {asked.nodes} simulated nodes of {asked.gpus} GPUs")
-        print(f"  export KUBECONFIG={cluster.admin}\n  export PATH={binaries.find('kubectl').parent}:$PATH", flush=True)
-        print("Ctrl-C ends it and removes everything", flush=True)
+    wanted = Wanted(
+        nodes=asked.nodes, gpus=asked.gpus, chart=not asked.bare, real_node=asked.real_node, audit=asked.audit
+    )
+    with playing.played(wanted) as cluster:
+        print(playing.greeting(wanted, cluster), flush=True)
         ended.wait()
 
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.cluster", description=__doc__)
     parser.add_argument("what", nargs="?", choices=["up", "build"], default="up")
-    parser.add_argument("--nodes", type=int, default=4, help="simulated nodes with GPUs (4)")
-    parser.add_argument("--gpus", type=int, default=8, help="GPUs of each (8)")
+    parser.add_argument("--nodes", type=_counted(0), default=5, help="simulated nodes with GPUs, node-1 and on (5)")
+    parser.add_argument("--gpus", type=_counted(1), default=8, help="GPUs of each (8)")
+    parser.add_argument("--bare", action="store_true", help="without Dure's chart")
     parser.add_argument(
         "--real-node", action="store_true", help="one real node with four simulated GPUs as well; as root"
     )
     parser.add_argument("--audit", action="store_true", help="write every API call to audit.log beside the kubeconfig")
     return parser.parse_args(arguments)
+
+
+def _counted(least: int):
+    def whole(said: str) -> int:
+        if not said.isdecimal() or int(said) < least:
+            raise argparse.ArgumentTypeError(f"{said!r} is no number from {least} on")
+        return int(said)
+
+    return whole
 
 
 if __name__ == "__main__":

@@ -238,7 +238,9 @@ class Stand:
         """GPUs of its leases that run or are scheduled."""
         with self.db.snapshot() as session:
             query = select(Lease.total_gpus).where(
-                col(Lease.company) == who, col(Lease.pool) == "h100", col(Lease.state).in_(("scheduled", "active", "ending"))
+                col(Lease.company) == who,
+                col(Lease.pool) == "h100",
+                col(Lease.state).in_(("scheduled", "active", "ending")),
             )
             return sum(session.exec(query).all())
 
