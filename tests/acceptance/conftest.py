@@ -6,16 +6,10 @@ import pytest
 
 from tests import servers
 from tests.acceptance.stack import Stack
-<<<<<<< HEAD
-from tests.cluster.fixtures import pytest_collection_modifyitems, real_cluster
-
-__all__ = ["pytest_collection_modifyitems", "real_cluster", "running"]
-=======
-from tests.cluster.fixtures import cluster, pytest_collection_modifyitems
+from tests.cluster.fixtures import cluster, pytest_collection_modifyitems, real_cluster
 from tests.integration.kube.chart import charted
 
-__all__ = ["charted", "cluster", "pytest_collection_modifyitems", "running"]
->>>>>>> demo
+__all__ = ["charted", "cluster", "pytest_collection_modifyitems", "real_cluster", "running"]
 
 
 @pytest.fixture(scope="module")
