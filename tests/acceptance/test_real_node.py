@@ -118,12 +118,6 @@ def test_pods_run_from_their_lease_s_start_and_nothing_of_them_lives_at_its_end(
         assert row is not None
         assert row.exit_code == 3
         print(_times(ran, ends), [one.began - starts for one in ran], _kept(acme, "honest"))
-        soon(lambda: _waits_again(acme), "the job's next pod to wait")
-
-
-def _waits_again(acme: Real) -> bool:
-    left = [one for name, one in acme.pods().items() if name.startswith("again")]
-    return any(one["spec"].get("schedulingGates") for one in left)
 
 
 def _kept(acme: Real, name: str) -> str:
