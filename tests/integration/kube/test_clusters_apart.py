@@ -58,6 +58,7 @@ def _edge_pool(made: Stand, edge: Cluster) -> None:
         quotas.put(session, made.acme, "mig", wire.QuotaSet(gpus=100), actor=ADMIN, now=now)
         nodes.enroll(session, wire.NodeEnroll(name=node), actor=ADMIN, now=now)
     made.products[node] = (PRODUCT, 4)
+    made.report(node, ())
     made.nodes.append(node)
 
 
