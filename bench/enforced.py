@@ -48,6 +48,7 @@ READY_S = 30
 RUNS_S = 60
 PATIENCE_S = 120
 IDLE_S = 60
+SETTLE_S = 5
 RECONCILER = f"system:serviceaccount:{kube.SYSTEM_NAMESPACE}:{kube.RECONCILER_ACCOUNT}"
 
 
@@ -72,9 +73,10 @@ def measure(*, starts: int, ends: int, count: int, pods: int) -> list[Result]:
     """So many leases that start within a minute, and so many that end within one, on `count` nodes; and idle beside `pods`."""
     with _ground(count) as ground:
         settings = {"nodes": count, "gpus_in_pool": ground.fleet.gpus}
+        before = len(_calls(ground))
         begun = _started(ground, starts)
-        over, calls = _ended(ground, ends)
-        cost = _cost(ground, pods, calls, starts + ends)
+        over = _ended(ground, ends)
+        cost = _cost(ground, pods, len(_calls(ground)) - before, starts + ends)
         machine = ground.stack.machine
     return [
         Result(measure="enforced-starts", settings={**settings, "leases": starts}, machine=machine, rows=[begun]),
@@ -117,8 +119,8 @@ def _started(ground: Ground, leases: int) -> Row:
     return {"what": "start to running", **_figures(late), "early": sum(one < 0 for one in late)}
 
 
-def _ended(ground: Ground, leases: int) -> tuple[list[Row], int]:
-    """From each end action's own instant to its arrival, and how many calls all of it took."""
+def _ended(ground: Ground, leases: int) -> list[Row]:
+    """From each end action's own instant to its arrival."""
     before = len(_calls(ground))
     first = _first(ground, leases)
     # All start early and end within a minute of each other.
@@ -129,43 +131,55 @@ def _ended(ground: Ground, leases: int) -> tuple[list[Row], int]:
     asked = _asked(ground, asks, stubborn=True)
     with psycopg.connect(ground.stack.database_url, autocommit=True) as connection:
         _until(lambda: _live(connection) == 0, "all leases to end", last + 60 - ground.clock.now() + PATIENCE_S)
-    calls = _calls(ground)[before:]
-    return _end_rows(calls, asked), len(calls)
+    return _end_rows(_calls(ground)[before:], asked)
 
 
 def _end_rows(calls: Sequence[Mapping[str, Any]], asked: Mapping[str, tuple[int, int]]) -> list[Row]:
-    told: dict[str, list[float]] = {}
-    for call in calls:
-        if call["verb"] == "delete" and call["objectRef"].get("resource") == "pods":
-            lease = "lea_" + call["objectRef"]["name"].removeprefix("lea-")
-            told.setdefault(lease, []).append(datetime.fromisoformat(call["requestReceivedTimestamp"]).timestamp())
-    first = [at[0] - (asked[lease][1] - GRACE_S) for lease, at in told.items() if lease in asked]
-    second = [at[1] - (asked[lease][1] - MARGIN_S) for lease, at in told.items() if lease in asked and len(at) > 1]
-    found = (("told, a grace before the end", first), ("hurried, a margin before it", second))
-    return [{"what": what, **_figures(late), "early": sum(one < 0 for one in late)} for what, late in found if late]
+    told, hurried, keys = [], [], []
+    seen: Counter[str] = Counter()
+    for call in (call for call in calls if call["verb"] == "delete"):
+        name, resource = str(call["objectRef"].get("name")), call["objectRef"].get("resource")
+        at = datetime.fromisoformat(call["requestReceivedTimestamp"]).timestamp()
+        prefix = {"pods": "lea-", "rolebindings": kube.lease_account("")}.get(resource, " ")
+        lease = "lea_" + name.removeprefix(prefix)
+        if not name.startswith(prefix) or lease not in asked:
+            continue
+        end = asked[lease][1]
+        if resource == "rolebindings":
+            keys.append(at - end)
+        else:
+            (hurried if seen[lease] else told).append(at - end + (MARGIN_S if seen[lease] else GRACE_S))
+            seen[lease] += 1
+    found = {
+        "pod told, a grace before the end": told,
+        "pod hurried, a margin before it": hurried,
+        "key taken back, at the end": keys,
+    }
+    return [
+        {"what": what, **_figures(late), "early": sum(one < 0 for one in late)} for what, late in found.items() if late
+    ]
 
 
 def _cost(ground: Ground, pods: int, calls: int, leases: int) -> Row:
-    """What stands at the gate costs memory alone."""
-    company = next(iter(ground.fleet.companies))
-    first = _first(ground, 0) + 3600
-    lease = _asked(ground, [_ask(first, 3600, gpus=min(pods, ground.fleet.gpus))], stubborn=False, make=False)
-    made = [_pod(f"waits-{k}", next(iter(lease)), stubborn=False) for k in range(pods)]
-    _make(ground, [(kube.namespace(_company(ground, next(iter(lease)))), one) for one in made[:480]])
-    time.sleep(5)
+    """What so many pods at the gate cost while nothing happens."""
+    each = pods // CLIENTS
+    asks = [_ask(_first(ground, 0) + 3600, 3600, gpus=each) for _ in range(CLIENTS)]
+    for lease in _asked(ground, asks, stubborn=False, make=False):
+        made = [_pod(f"waits-{k}", lease, stubborn=False) for k in range(each)]
+        _make(ground, [(kube.namespace(_company(ground, lease)), one) for one in made])
+    time.sleep(SETTLE_S)
     before = len(_calls(ground))
     process = _scheduler()
     used = process.cpu_times()
     time.sleep(IDLE_S)
     idle, after = _calls(ground)[before:], process.cpu_times()
     return {
-        "calls a lease": calls / leases if leases else 0.0,
+        "calls a lease": calls / leases,
         "calls an idle minute": len(idle) * 60 / IDLE_S,
-        "of them watches": sum(call["verb"] in ("list", "watch") for call in idle),
-        "reconciler MiB": process.memory_info().rss / (1 << 20),
+        "of them lists and watches": sum(call["verb"] in ("list", "watch") for call in idle),
+        "scheduler MiB": process.memory_info().rss / (1 << 20),
         "cpu s an idle minute": after.user + after.system - used.user - used.system,
-        "pods": len(json.loads(ground.cluster.kubectl("get", "pods", "-A", "-o", "json"))["items"]),
-        "company": company,
+        "pods": len(ground.cluster.get("/api/v1/pods")["items"]),
     }
 
 
