@@ -167,10 +167,10 @@ def _only(pod: Pod, leases: Sequence[LeaseNow], rooms: Rooms, terms: Terms, now:
 def _letting_in(pod: Pod, leases: Sequence[LeaseNow], terms: Terms, now: float) -> list[LeaseNow]:
     """Those that hold GPUs; one that is ending does not stand in the way of the next."""
     held = [one for one in leases if one.holds]
-    return [one for one in held if now < _latest(pod, one, terms)] or held
+    return [one for one in held if now < latest(pod, one, terms)] or held
 
 
-def _latest(pod: Pod, lease: LeaseNow, terms: Terms) -> int:
+def latest(pod: Pod, lease: LeaseNow, terms: Terms) -> int:
     """Until when it is let in: its kubelet would give it its own grace after a deadline that has passed already."""
     return min(lease.ending_at, terms.cut_at(lease) - pod.grace_s)
 
@@ -207,7 +207,7 @@ def _open(pod: Pod, lease: LeaseNow, terms: Terms, now: float) -> LeaseNow | Wai
             f"before its end; set {lease.grace_s} at most"
         )
         return Wait(code=Code.GRACE_TOO_LONG, detail=detail)
-    if now >= _latest(pod, lease, terms):
+    if now >= latest(pod, lease, terms):
         return Wait(
             code=Code.ENDING, detail=f"lease {lease.id} is ending, and lets nothing in any more; ask for a new one"
         )

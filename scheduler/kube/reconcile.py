@@ -80,6 +80,9 @@ def _instants(company: CompanyNow, seen: Seen, context: ending.Context) -> Itera
 
 def _of_pod(pod: Pod, context: ending.Context) -> Iterator[float]:
     lease = context.leases.get(pod.placed or "")
+    if pod.is_gated:
+        # From then on one lease does not stand in the way of another.
+        yield from (pairing.latest(pod, one, context.terms) for one in context.leases.values())
     if lease is not None and not pod.is_gated:
         yield from ending.instants(pod, lease, context.terms)
     elif pod.deleted_at is not None:

@@ -166,7 +166,9 @@ class Enforcement:
             else None
         )
         if lease is not None and action.at is None:
-            assert self._spans()[lease.id, _node(pod)] > lease.placement.get(_node(pod), 0), "it gave nothing back"
+            assert self._spans(deleted=True)[lease.id, _node(pod)] > lease.placement.get(_node(pod), 0), (
+                "it gave nothing back"
+            )
         if lease is not None and action.at is not None:
             assert now >= lease.stops_at - lease.grace_s
             assert action.grace_s > 1 or now >= lease.stops_at - TERMS.kill_margin_s

@@ -490,6 +490,9 @@ class Story:
 
     def _closing(self) -> None:
         why = "?reason=left+the+programme"
+        stricter = {"pod_security": "restricted"}
+        self.say("change_company", "stricter pods", "admin", "PATCH", "/v1/companies/globex", stricter)
+        self.say("change_company", "nothing", "admin", "PATCH", "/v1/companies/globex", {})
         self.say("close_company", "one that has a lease", "admin", "POST", f"/v1/companies/acme/close{why}")
         self.say("close_company", "one that left", "admin", "POST", f"/v1/companies/globex/close{why}")
         self.say("close_company", "without a reason", "admin", "POST", "/v1/companies/globex/close")

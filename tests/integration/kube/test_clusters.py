@@ -154,7 +154,7 @@ def test_nothing_is_left_of_a_harness_that_is_killed(cluster):
     )
     assert harness.stdout is not None
     with harness.stdout:
-        folder = Path(next(line for line in harness.stdout if "KUBECONFIG" in line).partition("=")[2].strip()).parent
+        folder = Path(next(line for line in harness.stdout if "KUBECONFIG" in line).partition("=")[2].split()[0]).parent
         began = [child for child in psutil.Process(harness.pid).children(recursive=True) if "-m" not in child.cmdline()]
         assert {"etcd", "kube-apiserver", "kwok"} <= {child.name() for child in began}
         harness.send_signal(signal.SIGKILL)
@@ -296,7 +296,7 @@ class TestRealNode:
         assert harness.stdout is not None
         with harness.stdout:
             folder = Path(
-                next(line for line in harness.stdout if "KUBECONFIG" in line).partition("=")[2].strip()
+                next(line for line in harness.stdout if "KUBECONFIG" in line).partition("=")[2].split()[0]
             ).parent
             admin = folder / "admin.kubeconfig"
             given = json.dumps(a_pod("left", gpus=1, node=REAL))

@@ -55,6 +55,7 @@ def test_who_has_no_lease_or_names_one_that_is_not_there_is_told_so(acme: Stand)
 def test_where_two_leases_would_do_the_label_says_which_and_the_name_will_do(acme: Stand) -> None:
     first = acme.ask(8, duration_s=60)
     second = acme.ask(8, duration_s=60, name="second")
+    soon(lambda: acme.lease(first).state == acme.lease(second).state == "active", "both to start")
     acme.make(pod("either", 1), pod("named", 4, lease="second"), pod("by-id", 4, lease=first.id))
     soon(lambda: acme.running() >= {"named", "by-id"}, "those that say which")
     placed = {name: one["metadata"].get("labels", {}).get(kube.PLACEMENT_LABEL) for name, one in acme.pods().items()}

@@ -214,6 +214,7 @@ def test_housekeeping_drops_no_late_run_and_is_the_leaders(turning: Turning) -> 
         "clock_resync",
         "forget_idempotent_answers",
         "forget_offers",
+        "forget_pods",
         "forget_deliveries",
         "count_leases",
         "count_uses",

@@ -32,7 +32,9 @@ ASK: dict[str, Any] = {"pool": "h100-80gb", "shape": {"gpus": 1}, "duration_s": 
         ),
         pytest.param({**ASK, "shape": 4}, {"shape": 'for example {"gpus": 2}'}, id="a number for a shape"),
         pytest.param({**ASK, "shape": None}, {"shape": 'for example {"gpus": 2}'}, id="null for a shape"),
-        pytest.param({**ASK, "colour": "red"}, {"colour": "there are company, duration_s"}, id="an unknown field"),
+        pytest.param(
+            {**ASK, "colour": "red"}, {"colour": "there are all_at_once, company, duration_s"}, id="an unknown field"
+        ),
         pytest.param({**ASK, "duration_s": 0}, {"duration_s": "for example 7200"}, id="no time"),
         pytest.param({**ASK, "duration_s": 6_000_000}, {"duration_s": "less than or equal to 5184000"}, id="too long"),
         pytest.param(
