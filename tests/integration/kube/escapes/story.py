@@ -153,6 +153,7 @@ def _ended(story: Story, ours: wire.Lease) -> None:
     made.release(ours)
     gone = f"/api/v1/namespaces/{story.namespace}/serviceaccounts/{account}"
     until(lambda: "running" not in made.pods() and made.get(gone) is None, "the lease's pod and key to be gone")
+    until(lambda: made.lease(ours).state == "ended", "the lease to be over")
     until(lambda: made.quota() == str(made.booked(made.acme)), "the quota of what is still booked")
     story.ledger.leases[0].held = False
 
