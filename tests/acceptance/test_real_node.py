@@ -19,6 +19,8 @@ from tests.cluster.sharing import alone
 from tests.integration.kube import chart
 from tests.integration.kube.stand import GAP_S, Stand, pod, reconcilers, reporting, soon
 
+pytestmark = pytest.mark.timeout(900)
+
 GPUS = 4
 GRACE_S = 8
 LONG_S = 90.0

@@ -14,6 +14,8 @@ from tests.integration.kube.escapes.attempts import PHASES, Request, Result, Row
 from tests.integration.kube.escapes.story import Story, told, until
 from tests.integration.kube.stand import pod, stand
 
+pytestmark = pytest.mark.timeout(900)
+
 ROWS = attempts.rows()
 HONEST = yaml.safe_load((attempts.TABLE.with_name("honest.yaml")).read_text())
 

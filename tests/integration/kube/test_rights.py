@@ -14,6 +14,8 @@ from tests.cluster.kwok import COMPLETES_AFTER
 from tests.integration.kube import chart, companies
 from tests.integration.kube.stand import Stand, pod, soon, stand
 
+pytestmark = pytest.mark.timeout(900)
+
 Right = tuple[str, str]
 """A verb, and a resource with its subresource."""
 
