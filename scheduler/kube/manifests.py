@@ -69,7 +69,7 @@ def _object(kind: str, version: str, namespace: str, name: str, labels: Mapping[
 def _quota(namespace: str, company: CompanyNow, resources: tuple[str, ...]) -> Json:
     """Of all leases that hold GPUs or are scheduled, so that tomorrow's pods may wait at the gate today."""
     hard = {f"requests.{resource}": quantity(_booked(company.leases, resource)) for resource in resources}
-    hard["pods"] = str(MOST_PODS + 2 * sum(lease.gpus for lease in company.leases))
+    hard["pods"] = quantity(MOST_PODS + 2 * sum(lease.gpus for lease in company.leases))
     return _object("ResourceQuota", "v1", namespace, kube.QUOTA, {}, spec={"hard": hard})
 
 

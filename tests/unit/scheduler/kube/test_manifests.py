@@ -61,6 +61,13 @@ def test_the_quota_is_of_all_leases_that_run_or_are_scheduled() -> None:
     assert quota["spec"]["hard"] == want
 
 
+def test_so_many_pods_are_written_as_the_api_server_writes_them_too() -> None:
+    quota = manifests.objects(a_company(a_lease(placement={"n1": 250})), (GPU,), 500)[
+        f"{INSIDE}/resourcequotas/dure-gpus"
+    ]
+    assert quota["spec"]["hard"]["pods"] == "1k"
+
+
 @pytest.mark.parametrize(
     ("count", "want"), [(0, "0"), (8, "8"), (999, "999"), (1000, "1k"), (1024, "1024"), (16_000, "16k")]
 )
