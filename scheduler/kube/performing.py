@@ -94,15 +94,18 @@ class Performer:
         self._queue: Queued = PriorityQueue()
         self._slow: Queued = PriorityQueue()
         self._numbers = count()
-        queues = [self._queue] * THREADS + [self._slow] * SLOW
-        self._threads = [threading.Thread(target=self._work, args=(one,), name="kube", daemon=True) for one in queues]
+        self._workers = [self._queue] * THREADS + [self._slow] * SLOW
+        """The queue that each thread works at."""
+        self._threads = [
+            threading.Thread(target=self._work, args=(one,), name="kube", daemon=True) for one in self._workers
+        ]
 
     def start(self) -> None:
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        for queue in [self._queue] * THREADS + [self._slow] * SLOW:
+        for queue in self._workers:
             queue.put((9, next(self._numbers), None))
 
     def undone(self) -> tuple[Undone, ...]:

@@ -1,5 +1,9 @@
 """Pods and clusters as people see them; the reconciler writes the rows."""
 
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from dure import kube, wire
@@ -8,29 +12,32 @@ from scheduler.store import companies, leases, pages
 from scheduler.store.tables import Cluster, Pod, Pool
 from scheduler.store.times import to_wire
 
+W = TypeVar("W", wire.Pod, wire.PodLog)
+
 
 def of_lease(session: Session, lease_id: str, *, actor: Actor, after: str | None, limit: int) -> wire.Page[wire.Pod]:
     """Those that run or ran on it, by uid. Raises UnknownLease."""
     leases.row(session, lease_id, actor=actor)
-    query = select(Pod).where(col(Pod.lease) == lease_id, col(Pod.uid) > (after or ""))
-    rows = session.exec(query.order_by(col(Pod.uid)).limit(limit + 1)).all()
-    return pages.page(rows, limit, wire=_pod, key=lambda found: found.uid)
+    return _page(session, [col(Pod.lease) == lease_id], after, limit, _pod)
 
 
 def of_company(session: Session, company: str, *, after: str | None, limit: int) -> wire.Page[wire.Pod]:
     """Those that wait and those that run, by uid. Raises UnknownCompany."""
     companies.row(session, company)
-    query = select(Pod).where(col(Pod.company) == company, col(Pod.ended_at).is_(None), col(Pod.uid) > (after or ""))
-    rows = session.exec(query.order_by(col(Pod.uid)).limit(limit + 1)).all()
-    return pages.page(rows, limit, wire=_pod, key=lambda found: found.uid)
+    return _page(session, [col(Pod.company) == company, col(Pod.ended_at).is_(None)], after, limit, _pod)
 
 
 def logs(session: Session, lease_id: str, *, actor: Actor, after: str | None, limit: int) -> wire.Page[wire.PodLog]:
     """What is kept of those that are over, by uid. Raises UnknownLease."""
     leases.row(session, lease_id, actor=actor)
-    query = select(Pod).where(col(Pod.lease) == lease_id, col(Pod.ended_at).is_not(None), col(Pod.uid) > (after or ""))
-    rows = session.exec(query.order_by(col(Pod.uid)).limit(limit + 1)).all()
-    return pages.page(rows, limit, wire=_log, key=lambda found: found.uid)
+    return _page(session, [col(Pod.lease) == lease_id, col(Pod.ended_at).is_not(None)], after, limit, _log)
+
+
+def _page(
+    session: Session, which: Sequence[ColumnElement[bool]], after: str | None, limit: int, shown: Callable[[Pod], W]
+) -> wire.Page[W]:
+    query = select(Pod).where(*which, col(Pod.uid) > (after or "")).order_by(col(Pod.uid)).limit(limit + 1)
+    return pages.page(session.exec(query).all(), limit, wire=shown, key=lambda found: found.uid)
 
 
 def clusters(session: Session, *, after: str | None, limit: int) -> wire.Page[wire.Cluster]:
