@@ -6,13 +6,12 @@ The reconciler makes and takes away the accounts that they are of, and makes no 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING
 
 from dure import kube
 from dure.errors import ClusterAway, ClusterRefused, KeyNotMade, UnknownCluster
-from scheduler.kube import clusters
+from scheduler.kube import clusters, instants
 from scheduler.kube.clusters import ClusterAddress
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class Keys:
         connection = self._connection(cluster)
         with self._one(cluster), _answered(cluster):
             status = connection.create(path, body)["status"]
-            return Key(token=status["token"], expires_at=int(_instant(status["expirationTimestamp"])))
+            return Key(token=status["token"], expires_at=int(instants.read(status["expirationTimestamp"])))
 
     def close(self) -> None:
         for found in self._open.values():
@@ -135,7 +134,3 @@ def _answered(cluster: str) -> Iterator[None]:
         raise ClusterRefused(said) from error
     except (KeyError, TypeError, ValueError) as error:
         raise ClusterAway(f"cluster {cluster} answered without a key: {error}", retry_after_s=RETRY_S) from error
-
-
-def _instant(said: str) -> float:
-    return datetime.fromisoformat(said).timestamp()

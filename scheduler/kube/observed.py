@@ -3,11 +3,11 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from dure import kube
+from scheduler.kube import instants
 
 Json = Mapping[str, Any]
 Amounts = tuple[tuple[str, int], ...]
@@ -105,7 +105,7 @@ class Seen:
 
 def seconds(said: str | None) -> float | None:
     """Unix seconds of a time as the API server writes it."""
-    return None if said is None else datetime.fromisoformat(said).timestamp()
+    return None if said is None else instants.read(said)
 
 
 def pod(found: Json, others: frozenset[str] = frozenset()) -> Pod:

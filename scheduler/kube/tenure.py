@@ -15,7 +15,7 @@ from scheduler.kube.report import State
 from scheduler.kube.sightings import Sightings
 from scheduler.kube.site import Site
 from scheduler.kube.watching import Watch
-from scheduler.kube.world import Kind, World, company_of
+from scheduler.kube.world import Kind, World, owner
 from scheduler.store import enforced
 from scheduler.store.leader import Deposed
 
@@ -220,16 +220,11 @@ class Tenure:
         if isinstance(done.action, Delete) and done.failure is None:
             log.info("a pod is ended", action="pod_end", cluster=self._site.name, what=describe(done.action))
         if done.failure is not None:
-            self._site.attention.changed(_company(done.action))
+            self._site.attention.changed(owner(done.action.path))
 
     def _keep(self, action: Keep, lines: str | None) -> None:
         if lines is not None and not self._sightings.keep(action.uid, lines):
             return  # the pod itself is not written down yet: it is looked at again
-        attended = self._attended.get(_company(action) or "")
+        attended = self._attended.get(owner(action.path) or "")
         if attended is not None:
             attended.kept.add((action.uid, action.is_over))
-
-
-def _company(action: Action) -> str | None:
-    parts = action.path.split("/namespaces/", 1)
-    return company_of(parts[1].split("/", 1)[0]) if len(parts) > 1 else None

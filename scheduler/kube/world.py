@@ -196,7 +196,7 @@ class World:
         return was != slim
 
     def _uid(self, kind: Kind, path: str) -> str | None:
-        company = _owner(path)
+        company = owner(path)
         pod = self._pods.get(company or "", {}).get(path)
         if kind is Kind.PODS:
             return None if pod is None else pod.uid
@@ -206,7 +206,7 @@ class World:
 
     def _drop(self, kind: Kind, path: str) -> str | None:
         """The company of which it was known."""
-        company = _owner(path)
+        company = owner(path)
         if kind is Kind.NAMESPACES:
             return company if company is not None and self._namespaces.pop(company, None) is not None else None
         held = self._pods if kind is Kind.PODS else self._objects
@@ -252,9 +252,10 @@ def _path(kind: Kind, found: Json) -> str:
     return f"{root}/namespaces/{meta['namespace']}/{plural}/{meta['name']}"
 
 
-def _owner(path: str) -> str | None:
-    """Whose a namespace is, or what is in it."""
-    return company_of(path.split("/namespaces/", 1)[1].split("/", 1)[0])
+def owner(path: str) -> str | None:
+    """Whose a namespace is, or what is in it; None of what is in no company's."""
+    _, _, inside = path.partition("/namespaces/")
+    return company_of(inside.partition("/")[0])
 
 
 def _kind(path: str) -> Kind:
