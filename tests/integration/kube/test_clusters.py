@@ -27,13 +27,14 @@ from tests.cluster.real_node import RealNode
 from tests.cluster.sharing import alone
 from tests.integration.kube.pods import a_pod
 
+pytestmark = pytest.mark.timeout(900)
+
 TREE = Path(__file__).resolve().parents[3]
 
 SHARES = """
 import pathlib, sys
 from tests.cluster.sharing import shared
 
-pytestmark = pytest.mark.timeout(900)
 with shared(pathlib.Path(sys.argv[1]), "simulated") as cluster:
     print(cluster.folder, flush=True)
     sys.stdin.read()
