@@ -17,9 +17,16 @@ def is_ours(namespace: Json, company: str) -> bool:
 
 
 def furnished(
-    company: CompanyNow, seen: Seen, resources: tuple[str, ...], terms: Terms, now: float
+    company: CompanyNow,
+    seen: Seen,
+    resources: tuple[str, ...],
+    terms: Terms,
+    now: float,
+    left_over: Mapping[str, int] | None = None,
 ) -> Iterator[Action]:
-    """What is missing, wrong or left over. The namespace is there, and ours, before anything is put into it."""
+    """What is missing, wrong or left over. The namespace is there, and ours, before anything is put into it.
+    `left_over` is as for `manifests.objects`.
+    """
     wanted = manifests.namespace(company.name, _level(company, terms))
     closed = company.closed_at is not None and now >= company.closed_at + terms.removal_grace_s
     if seen.namespace is None:
@@ -33,7 +40,7 @@ def furnished(
         return
     if not covers(seen.namespace, wanted):
         yield Apply(path=manifests.path(wanted), body=wanted)
-    yield from _inside(manifests.objects(company, resources, now), seen)
+    yield from _inside(manifests.objects(company, resources, now, left_over), seen)
 
 
 def _level(company: CompanyNow, terms: Terms) -> str:

@@ -26,11 +26,13 @@ def namespace(company: str, pod_security: str = "baseline") -> Json:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
-def objects(company: CompanyNow, resources: tuple[str, ...], now: float) -> Mapping[str, Json]:
-    """All that should be in its namespace, by path."""
+def objects(
+    company: CompanyNow, resources: tuple[str, ...], now: float, left_over: Mapping[str, int] | None = None
+) -> Mapping[str, Json]:
+    """All that should be in its namespace, by path. `left_over` are GPUs by resource that pods of leases gone by ask for."""
     name = kube.namespace(company.name)
     found = [
-        _quota(name, company, resources),
+        _quota(name, company, resources, left_over or {}),
         _limits(name),
         _isolation(name),
         _account(name, kube.COMPANY_KEY, {}),
@@ -66,9 +68,16 @@ def _object(kind: str, version: str, namespace: str, name: str, labels: Mapping[
     return {"apiVersion": version, "kind": kind, "metadata": metadata, **rest}
 
 
-def _quota(namespace: str, company: CompanyNow, resources: tuple[str, ...]) -> Json:
-    """Of all leases that hold GPUs or are scheduled, so that tomorrow's pods may wait at the gate today."""
-    hard = {f"requests.{resource}": quantity(_booked(company.leases, resource)) for resource in resources}
+def _quota(namespace: str, company: CompanyNow, resources: tuple[str, ...], left_over: Mapping[str, int]) -> Json:
+    """Of all leases that hold GPUs or are scheduled, so that tomorrow's pods may wait at the gate today.
+
+    A Job that its lease ended makes its pod again, which waits for a lease that is over. It takes nothing from the pods of
+    other leases; so that nobody fills the cluster with such pods, they are counted out up to what is booked.
+    """
+    hard: dict[str, str] = {}
+    for resource in resources:
+        booked = _booked(company.leases, resource)
+        hard[f"requests.{resource}"] = quantity(booked + min(booked, left_over.get(resource, 0)))
     hard["pods"] = quantity(MOST_PODS + 2 * sum(lease.gpus for lease in company.leases))
     return _object("ResourceQuota", "v1", namespace, kube.QUOTA, {}, spec={"hard": hard})
 

@@ -64,12 +64,12 @@ def pair(
     begun = begun or {}
     rooms = _rooms(pods, leases, nodes, begun)
     found: dict[str, Seat | Wait] = {}
-    waiting = sorted((one for one in pods if _waits(one)), key=lambda one: (one.created_at, one.name, one.uid))
+    waiting = _in_order(pods, leases)
     for pod in waiting:
         seat = _again(pod, begun, leases, nodes, rooms, now)
         lease = _lease(pod, leases, rooms, terms, now) if seat is None else seat.lease
         found[pod.uid] = seat or (lease if isinstance(lease, Wait) else _seat(pod, lease, nodes, rooms))
-    return _together(waiting, leases, found, rooms)
+    return _together(pods, leases, found, rooms)
 
 
 def sits(pod: Pod, nodes: Iterable[Node]) -> str | None:
@@ -77,6 +77,17 @@ def sits(pod: Pod, nodes: Iterable[Node]) -> str | None:
     if pod.node is not None:
         return pod.node
     return next((one.name for one in nodes if one.hostname == pod.hostname), pod.hostname)
+
+
+def _in_order(pods: Sequence[Pod], leases: Sequence[LeaseNow]) -> list[Pod]:
+    """Oldest first; of those that start together the largest, as the small ones find room beside them."""
+    gangs = {name for lease in leases if lease.all_at_once for name in (lease.id, lease.name) if name is not None}
+
+    def order(pod: Pod) -> tuple[bool, int, float, str, str]:
+        largest = -max(count for _, count in pod.gpus) if pod.wish in gangs else 0
+        return pod.wish not in gangs, largest, pod.created_at, pod.name, pod.uid
+
+    return sorted(filter(_waits, pods), key=order)
 
 
 def _waits(pod: Pod) -> bool:
@@ -228,18 +239,24 @@ def _seat(pod: Pod, lease: LeaseNow, nodes: Mapping[str, Node], rooms: Rooms) ->
 
 
 def _together(
-    waiting: Sequence[Pod], leases: Sequence[LeaseNow], found: dict[str, Seat | Wait], rooms: Rooms
+    pods: Sequence[Pod], leases: Sequence[LeaseNow], found: dict[str, Seat | Wait], rooms: Rooms
 ) -> dict[str, Seat | Wait]:
-    """What is all at once waits until nothing of its lease is left over."""
-    left = {
-        one.id: sum(max(0, room) for room in rooms[one.id].values()) for one in leases if one.holds and one.all_at_once
+    """What is all at once waits until nothing of its lease is left over; once it has begun, a pod made again starts by itself.
+
+    What the wait says does not change with each pod that comes: an event of a thousand pods each time would be a million.
+    """
+    begun = {pod.placed for pod in pods if not pod.is_gated}
+    gangs = [one for one in leases if one.holds and one.all_at_once and one.id not in begun]
+    short = {one.id for one in gangs if any(room > 0 for room in rooms[one.id].values())}
+    return {
+        uid: _for_all(seat.lease) if isinstance(seat, Seat) and seat.lease.id in short else seat
+        for uid, seat in found.items()
     }
-    for pod in waiting:
-        seat = found[pod.uid]
-        if isinstance(seat, Seat) and left.get(seat.lease.id):
-            detail = (
-                f"{left[seat.lease.id]} of the {seat.lease.gpus} GPUs of lease {seat.lease.id} are not asked for yet; it was "
-                "asked for with all_at_once, so its pods start together"
-            )
-            found[pod.uid] = Wait(code=Code.WAITS_FOR_ALL, detail=detail)
-    return found
+
+
+def _for_all(lease: LeaseNow) -> Wait:
+    detail = (
+        f"not all of the {lease.gpus} GPUs of lease {lease.id} are asked for by pods that fit; it was asked for with "
+        "all_at_once, so its pods start together"
+    )
+    return Wait(code=Code.WAITS_FOR_ALL, detail=detail)

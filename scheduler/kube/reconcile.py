@@ -3,6 +3,7 @@
 Companies do not depend on each other here: which nodes a lease has was decided by the calendar.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -43,12 +44,24 @@ def reconcile(
     paired = pairing.pair(seen.pods, company.leases, nodes, terms, now, seen.begun)
     # Ends come first: they have an instant of their own.
     actions = [*ending.ends(seen, context), *_gates(seen, paired, terms, now)]
-    actions += furnished(company, seen, resources, terms, now)
+    actions += furnished(company, seen, resources, terms, now, _left_over(seen, paired))
     return Steps(
         actions=tuple(actions),
         waits={uid: one for uid, one in paired.items() if isinstance(one, Wait)},
         next_at=min((at for at in _instants(company, seen, context) if at > now), default=None),
     )
+
+
+def _left_over(seen: Seen, paired: pairing.Paired) -> Mapping[str, int]:
+    """GPUs by resource that pods ask for whose label names no lease any more."""
+    found: Counter[str] = Counter()
+    for pod in seen.pods:
+        match paired.get(pod.uid):
+            case Wait(code=pairing.Code.UNKNOWN_LEASE):
+                found.update(dict(pod.gpus))
+            case _:
+                pass
+    return found
 
 
 def _gates(seen: Seen, paired: pairing.Paired, terms: Terms, now: float) -> Iterator[Action]:

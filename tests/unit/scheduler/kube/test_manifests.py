@@ -61,6 +61,13 @@ def test_the_quota_is_of_all_leases_that_run_or_are_scheduled() -> None:
     assert quota["spec"]["hard"] == want
 
 
+@pytest.mark.parametrize(("left_over", "want"), [(0, "8"), (4, "12"), (100, "16")])
+def test_what_a_lease_gone_by_left_at_the_gate_takes_nothing_from_the_next(left_over: int, want: str) -> None:
+    found = manifests.objects(a_company(a_lease()), (GPU, MIG), 500, {GPU: left_over, MIG: 1})
+    hard = found[f"{INSIDE}/resourcequotas/dure-gpus"]["spec"]["hard"]
+    assert (hard[f"requests.{GPU}"], hard[f"requests.{MIG}"]) == (want, "0")
+
+
 def test_so_many_pods_are_written_as_the_api_server_writes_them_too() -> None:
     quota = manifests.objects(a_company(a_lease(placement={"n1": 250})), (GPU,), 500)[
         f"{INSIDE}/resourcequotas/dure-gpus"

@@ -162,10 +162,28 @@ def test_one_of_a_gang_that_is_made_again_joins_those_that_run() -> None:
     }
 
 
+def test_one_of_a_gang_that_is_made_again_does_not_wait_for_those_that_are_done() -> None:
+    gang = a_lease(placement={"n1": 8, "n2": 8}, all_at_once=True)
+    done, failed = a_placed_pod("a", 8, phase="Succeeded"), a_placed_pod("b", 8, node="n2", phase="Failed")
+    assert answer([done, failed, a_pod("c", 8)], gang) == {"c": "lea_a n1"}
+
+
 def test_a_gang_whose_lease_gave_back_a_node_is_not_held_by_what_still_runs_there() -> None:
     gang = a_lease(placement={"n1": 4, "n2": 4}, all_at_once=True)
-    assert answer([a_placed_pod("a", 8), a_pod("b", 2)], gang) == {"b": "waits_for_all"}
     assert answer([a_placed_pod("a", 8), a_pod("b", 4)], gang) == {"b": "lea_a n2"}
+
+
+def test_the_large_ones_of_a_gang_are_seated_first_so_that_the_small_fit_beside_them() -> None:
+    gang = a_lease(placement={"n1": 4, "n2": 4}, all_at_once=True)
+    sizes = {"a": 2, "b": 1, "c": 3, "d": 2}
+    pods = [a_pod(name, gpus, wish="lea_a", created_at=k) for k, (name, gpus) in enumerate(sizes.items())]
+    assert answer(pods, gang) == {"a": "lea_a n2", "b": "lea_a n1", "c": "lea_a n1", "d": "lea_a n2"}
+
+
+def test_what_a_gang_is_told_is_the_same_while_its_pods_come() -> None:
+    gang, pods = a_lease(placement={"n1": 8, "n2": 8}, all_at_once=True), [a_pod("a", 4), a_pod("b", 4)]
+    told = [pair(pods[:count], [gang], some_nodes(), Terms(), NOW)["uid-a"] for count in (1, 2)]
+    assert told[0] == told[1]
 
 
 def test_an_opened_pod_sits_where_it_is_or_where_its_selector_says() -> None:

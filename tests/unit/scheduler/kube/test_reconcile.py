@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.kube.actions import Create, Delete, Open, Tell
+from scheduler.kube.actions import Apply, Create, Delete, Open, Tell
 from scheduler.kube.desired import CompanyNow, Terms
 from scheduler.kube.observed import Seen
 from scheduler.kube.pairing import Code
@@ -61,6 +61,13 @@ def test_whose_gate_is_being_opened_is_not_decided_anew() -> None:
     seen = furnished_with(company, NOW, a_pod("b", 8, created_at=1), a_pod("a", 8, created_at=1))
     begun = Seen(namespace=seen.namespace, objects=seen.objects, pods=seen.pods, begun={"uid-b": ("lea_a", "n1")})
     assert [one.uid for one in of_kind(steps(company, begun).actions, Open)] == ["uid-b"]
+
+
+def test_what_a_lease_gone_by_left_at_the_gate_is_counted_out_of_the_quota() -> None:
+    company = a_company(a_lease())
+    found = steps(company, furnished_with(company, NOW, a_pod("again", 8, wish="lea_gone"), a_pod("next", 8)))
+    (quota,) = of_kind(found.actions, Apply)
+    assert quota.body["spec"]["hard"][f"requests.{GPU}"] == "16"
 
 
 def test_ends_come_first() -> None:
