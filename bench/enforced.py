@@ -12,12 +12,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import psycopg
 
@@ -25,7 +26,7 @@ from bench import fleet
 from bench.figures import percentile
 from bench.fleet import GPUS_PER_NODE, INTERVAL_S, POOL, Fleet
 from bench.load import Connection, threads
-from bench.reporting import reporting
+from bench.reporting import Reporting, reporting
 from bench.results import Result, Row
 from bench.stack import Stack, stack
 from dure import kube, wire
@@ -49,6 +50,7 @@ RUNS_S = 60
 PATIENCE_S = 120
 IDLE_S = 60
 SETTLE_S = 5
+AGAIN = (403, 409)
 RECONCILER = f"system:serviceaccount:{kube.SYSTEM_NAMESPACE}:{kube.RECONCILER_ACCOUNT}"
 
 
@@ -65,24 +67,24 @@ class Ground:
     fleet: Fleet
     clock: DatabaseClock
     server: str
+    reports: Reporting
     ran: dict[str, float] = field(default_factory=dict[str, float])
     """When the pod of a lease was first seen running."""
 
 
-def measure(*, starts: int, ends: int, count: int, pods: int) -> list[Result]:
-    """So many leases that start within a minute, and so many that end within one, on `count` nodes; and idle beside `pods`."""
+def measure(*, starts: int, ends: int, count: int, pods: int) -> Iterator[Result]:
+    """So many leases that start within a minute, and so many that end within one, on `count` nodes; and idle beside `pods`.
+    Each result as soon as it is there.
+    """
     with _ground(count) as ground:
-        settings = {"nodes": count, "gpus_in_pool": ground.fleet.gpus}
+        settings, machine = {"nodes": count, "gpus_in_pool": ground.fleet.gpus}, ground.stack.machine
         before = len(_calls(ground))
-        begun = _started(ground, starts)
-        over = _ended(ground, ends)
-        cost = _cost(ground, pods, len(_calls(ground)) - before, starts + ends)
-        machine = ground.stack.machine
-    return [
-        Result(measure="enforced-starts", settings={**settings, "leases": starts}, machine=machine, rows=[begun]),
-        Result(measure="enforced-ends", settings={**settings, "leases": ends}, machine=machine, rows=over),
-        Result(measure="enforced-cost", settings={**settings, "pods": pods}, machine=machine, rows=[cost]),
-    ]
+        rows = [_started(ground, starts)]
+        yield Result(measure="enforced-starts", settings={**settings, "leases": starts}, machine=machine, rows=rows)
+        rows = _ended(ground, ends)
+        yield Result(measure="enforced-ends", settings={**settings, "leases": ends}, machine=machine, rows=rows)
+        rows = [_cost(ground, pods, len(_calls(ground)) - before, starts + ends)]
+        yield Result(measure="enforced-cost", settings={**settings, "pods": pods}, machine=machine, rows=rows)
 
 
 @contextmanager
@@ -100,13 +102,13 @@ def _ground(count: int) -> Iterator[Ground]:
         with psycopg.connect(ground.database_url, autocommit=True) as connection:
             connection.execute("UPDATE pool SET cluster = 'main', grace_s = %s", [GRACE_S])
         server = left.enter_context(ground.process("api"))
-        left.enter_context(reporting(server, made.nodes))
-        found = Ground(stack=ground, cluster=cluster, fleet=made, clock=clock, server=server)
+        reports = left.enter_context(reporting(server, made.nodes))
+        found = Ground(stack=ground, cluster=cluster, fleet=made, clock=clock, server=server, reports=reports)
         left.enter_context(_watching(found))
         token = chart.token(cluster.api, kube.SYSTEM_NAMESPACE, kube.RECONCILER_ACCOUNT, seconds=86_400)
         environ = {"DURE_SCHEDULER_CLUSTERS": f"main={cluster.kubeconfig_for_token(token)}"}
         left.enter_context(ground.process("scheduler", environ))
-        _until(lambda: _furnished(found), "the companies' namespaces")
+        _until(found, lambda: _furnished(found), "the companies' namespaces")
         yield found
 
 
@@ -114,7 +116,12 @@ def _started(ground: Ground, leases: int) -> Row:
     """From a lease's start to its pod running."""
     first = _first(ground, leases)
     asked = _asked(ground, _asks(leases, first, length=(RUNS_S * 2, RUNS_S * 2 + 30)), stubborn=False)
-    _until(lambda: asked.keys() <= ground.ran.keys(), "all pods to run", first + 60 - ground.clock.now() + PATIENCE_S)
+    _until(
+        ground,
+        lambda: asked.keys() <= ground.ran.keys(),
+        "all pods to run",
+        first + 60 - ground.clock.now() + PATIENCE_S,
+    )
     late = [ground.ran[lease] - start for lease, (start, _) in asked.items()]
     return {"what": "start to running", **_figures(late), "early": sum(one < 0 for one in late)}
 
@@ -130,7 +137,7 @@ def _ended(ground: Ground, leases: int) -> list[Row]:
     asks = [_ask(first + k * 60 // leases, end - (first + k * 60 // leases)) for k, end in enumerate(ends)]
     asked = _asked(ground, asks, stubborn=True)
     with psycopg.connect(ground.stack.database_url, autocommit=True) as connection:
-        _until(lambda: _live(connection) == 0, "all leases to end", last + 60 - ground.clock.now() + PATIENCE_S)
+        _until(ground, lambda: _live(connection) == 0, "all leases to end", last + 60 - ground.clock.now() + PATIENCE_S)
     return _end_rows(_calls(ground)[before:], asked)
 
 
@@ -244,11 +251,13 @@ def _pod(name: str, lease: str, *, stubborn: bool) -> dict[str, Any]:
 
 
 def _make(ground: Ground, bodies: Sequence[tuple[str, dict[str, Any]]]) -> None:
-    """As the administrator; the quota counts what was just promised a moment later, so a refusal is tried again."""
+    """As the administrator. The quota counts what was just promised a moment later, and may change under the API server's
+    own counting: refused, and in conflict, is tried again as a controller does.
+    """
     with ground.cluster.http() as client:
         for namespace, body in bodies:
             until = time.monotonic() + PATIENCE_S
-            while (answer := client.post(f"/api/v1/namespaces/{namespace}/pods", json=body)).status_code == 403:
+            while (answer := client.post(f"/api/v1/namespaces/{namespace}/pods", json=body)).status_code in AGAIN:
                 if time.monotonic() > until:
                     raise TooLong(answer.text)
                 time.sleep(0.1)
@@ -264,22 +273,9 @@ def _watching(ground: Ground) -> Iterator[None]:
         version = ground.cluster.get("/api/v1/pods")["metadata"]["resourceVersion"]
         with ground.cluster.http() as client:
             while not over.is_set():
-                params = {
-                    "watch": "true",
-                    "resourceVersion": version,
-                    "timeoutSeconds": "30",
-                    "allowWatchBookmarks": "true",
-                }
-                with client.stream("GET", "/api/v1/pods", params=params, timeout=60) as answer:
-                    for line in answer.iter_lines():
-                        at = ground.clock.now()
-                        event = json.loads(line)
-                        if event["type"] == "ERROR":
-                            raise TooLong(str(event))
-                        version = event["object"]["metadata"]["resourceVersion"]
-                        lease = event["object"]["metadata"].get("labels", {}).get(kube.PLACEMENT_LABEL)
-                        if lease and event["object"].get("status", {}).get("phase") == "Running":
-                            ground.ran.setdefault(lease, at)
+                # It goes with the cluster.
+                with suppress(httpx.HTTPError):
+                    version = _watched(ground, client, version)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -287,6 +283,23 @@ def _watching(ground: Ground) -> Iterator[None]:
         yield
     finally:
         over.set()
+
+
+def _watched(ground: Ground, client: httpx.Client, version: str) -> str:
+    """Half a minute of it, after `version`; the last there was."""
+    params = {"watch": "true", "resourceVersion": version, "timeoutSeconds": "30", "allowWatchBookmarks": "true"}
+    with client.stream("GET", "/api/v1/pods", params=params, timeout=60) as answer:
+        for line in answer.iter_lines():
+            at = ground.clock.now()
+            event = json.loads(line)
+            if event["type"] == "ERROR":
+                raise TooLong(str(event))
+            pod = event["object"]
+            version = pod["metadata"]["resourceVersion"]
+            lease = pod["metadata"].get("labels", {}).get(kube.PLACEMENT_LABEL)
+            if lease and pod.get("status", {}).get("phase") == "Running":
+                ground.ran.setdefault(lease, at)
+    return version
 
 
 def _calls(ground: Ground) -> list[dict[str, Any]]:
@@ -312,9 +325,10 @@ def _scheduler() -> psutil.Process:
     raise TooLong("the scheduler is not there")
 
 
-def _until(condition: Any, what: str, within_s: float = PATIENCE_S) -> None:
+def _until(ground: Ground, condition: Any, what: str, within_s: float = PATIENCE_S) -> None:
     until = time.monotonic() + within_s
     while not condition():
+        ground.reports.check()
         if time.monotonic() > until:
             raise TooLong(f"waited {within_s:.0f} s for {what}")
         time.sleep(0.5)

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from dure import wire
 from scheduler.actor import Actor
@@ -63,6 +64,19 @@ class Node:
                 **more,
             }
         ).encode()
+
+
+def used(allocation: str, *, sampled_ms: int, busy_ms: int, energy_millijoules: int | None = None) -> dict[str, object]:
+    """What a report says of an allocation today: a fleet's days are UTC's."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    found = wire.AllocationUsage(
+        allocation=allocation,
+        day_began_at=today,
+        sampled_ms=sampled_ms,
+        busy_ms=busy_ms,
+        energy_millijoules=energy_millijoules,
+    )
+    return found.model_dump(mode="json", exclude_none=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from threading import Event
 
-from bench.fleet import INTERVAL_S, Node
+from bench.fleet import INTERVAL_S, Node, used
 from bench.load import Connection, threads
 
 THREADS = 4
@@ -76,9 +76,7 @@ class _Agent:
                 self._running[held["allocation"]] = known.get(held["allocation"], time.monotonic())
         return self._ended
 
-    def _usage(self) -> list[dict[str, str | int]]:
+    def _usage(self) -> list[dict[str, object]]:
         now = time.monotonic()
-        return [
-            {"allocation": held, "sampled_ms": int((now - since) * 1000), "busy_ms": int((now - since) * 900)}
-            for held, since in self._running.items()
-        ]
+        seen = {held: int((now - since) * 1000) for held, since in self._running.items()}
+        return [used(held, sampled_ms=ms, busy_ms=ms * 9 // 10) for held, ms in seen.items()]

@@ -9,11 +9,10 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 
 from bench import fleet, floors
 from bench.figures import Timed, times
-from bench.fleet import ADMIN, GPUS_PER_NODE, POOL, Fleet, Node
+from bench.fleet import ADMIN, GPUS_PER_NODE, POOL, Fleet, Node, used
 from bench.load import Connection, Lane, drive
 from bench.results import Result, Row
 from bench.stack import Stack, stack
@@ -101,16 +100,8 @@ def _sent(connection: Connection, node: Node, body: bytes) -> list[str]:
 
 
 def _used(node: Node, seq: int, allocations: list[str]) -> bytes:
-    day = f"{datetime.now(UTC):%Y-%m-%dT00:00:00Z}"
     usage = [
-        {
-            "allocation": held,
-            "day_began_at": day,
-            "sampled_ms": seq * 1000,
-            "busy_ms": seq * 900,
-            "energy_millijoules": seq * 350_000,
-        }
-        for held in allocations
+        used(held, sampled_ms=seq * 1000, busy_ms=seq * 900, energy_millijoules=seq * 350_000) for held in allocations
     ]
     return node.report(seq=seq, usage=usage)
 
