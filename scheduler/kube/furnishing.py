@@ -66,19 +66,23 @@ def _rebound(found: Json, wanted: Json) -> bool:
 
 def covers(found: Any, wanted: Any) -> bool:
     """Whether all that is wanted is there, beside what the API server or others added."""
-    if isinstance(wanted, Mapping):
-        return isinstance(found, Mapping) and all(
-            covers(found.get(key, _absent(value)), value) for key, value in wanted.items()
-        )
-    if isinstance(wanted, list):
-        return (
-            isinstance(found, list)
-            and len(found) == len(wanted)
-            and all(covers(one, other) for one, other in zip(found, wanted, strict=True))
-        )
-    return found == wanted
+    if found == wanted:  # as most of it is, which is seen at once
+        return True
+    if isinstance(wanted, dict):
+        return isinstance(found, dict) and _covers(found, wanted)
+    return (
+        isinstance(wanted, list)
+        and isinstance(found, list)
+        and len(found) == len(wanted)
+        and all(covers(one, other) for one, other in zip(found, wanted, strict=True))
+    )
 
 
-def _absent(wanted: Any) -> Any:
-    """What a field that the API server leaves out stands for: nothing, which an empty object is."""
-    return {} if wanted == {} else None
+def _covers(found: Json, wanted: Json) -> bool:
+    for key, value in wanted.items():
+        if key not in found:
+            if value != {}:  # a field that the API server leaves out stands for nothing, which an empty object is
+                return False
+        elif not covers(found[key], value):
+            return False
+    return True

@@ -1,6 +1,7 @@
 """What a company has in a cluster: its namespace, and the objects in it that bound what it can do."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from dure import kube
 from scheduler.kube.actions import Json
@@ -38,10 +39,18 @@ def objects(
         _account(name, kube.COMPANY_KEY, {}),
         _binding(name, kube.COMPANY_KEY, kube.COMPANY_KEY, {}),
     ]
+    wanted = {path(one): one for one in found}
     for lease in company.leases:
         if lease.holds and now < lease.stops_at:
-            account, labels = kube.lease_account(lease.id), {kube.LEASE_LABEL: lease.id}
-            found += [_account(name, account, labels), _binding(name, account, kube.LEASE_ROLE, labels)]
+            wanted |= _of_lease(name, lease.id)
+    return wanted
+
+
+@lru_cache(maxsize=16_384)
+def _of_lease(namespace: str, lease: str) -> Mapping[str, Json]:
+    """The same at every look: made once."""
+    account, labels = kube.lease_account(lease), {kube.LEASE_LABEL: lease}
+    found = (_account(namespace, account, labels), _binding(namespace, account, kube.LEASE_ROLE, labels))
     return {path(one): one for one in found}
 
 
