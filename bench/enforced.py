@@ -142,29 +142,33 @@ def _ended(ground: Ground, leases: int) -> list[Row]:
 
 
 def _end_rows(calls: Sequence[Mapping[str, Any]], asked: Mapping[str, tuple[int, int]]) -> list[Row]:
-    told, hurried, keys = [], [], []
-    seen: Counter[str] = Counter()
-    for call in (call for call in calls if call["verb"] == "delete"):
-        name, resource = str(call["objectRef"].get("name")), call["objectRef"].get("resource")
-        at = datetime.fromisoformat(call["requestReceivedTimestamp"]).timestamp()
-        prefix = {"pods": "lea-", "rolebindings": kube.lease_account("")}.get(resource, " ")
-        lease = "lea_" + name.removeprefix(prefix)
-        if not name.startswith(prefix) or lease not in asked:
+    """The first of each for each lease: what is in conflict or too slow is asked for again."""
+    found: dict[str, dict[str, float]] = {"pod told": {}, "pod hurried": {}, "key taken back": {}}
+    for lease, resource, at in _deletes(calls):
+        if lease not in asked:
             continue
-        end = asked[lease][1]
+        late = at - asked[lease][1]
         if resource == "rolebindings":
-            keys.append(at - end)
-        else:
-            (hurried if seen[lease] else told).append(at - end + (MARGIN_S if seen[lease] else GRACE_S))
-            seen[lease] += 1
-    found = {
-        "pod told, a grace before the end": told,
-        "pod hurried, a margin before it": hurried,
-        "key taken back, at the end": keys,
-    }
+            found["key taken back"].setdefault(lease, late)
+        elif lease not in found["pod told"]:
+            found["pod told"][lease] = late + GRACE_S
+        elif late + MARGIN_S > -1:
+            found["pod hurried"].setdefault(lease, late + MARGIN_S)
     return [
-        {"what": what, **_figures(late), "early": sum(one < 0 for one in late)} for what, late in found.items() if late
+        {"what": what, **_figures([*late.values()]), "early": sum(one < 0 for one in late.values())}
+        for what, late in found.items()
+        if late
     ]
+
+
+def _deletes(calls: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, float]]:
+    """Pods and keys that were to go: whose, what, and when the API server received it."""
+    prefixes = {"pods": "lea-", "rolebindings": kube.lease_account("")}
+    for call in calls:
+        resource, name = str(call["objectRef"].get("resource")), str(call["objectRef"].get("name"))
+        if call["verb"] == "delete" and resource in prefixes:
+            at = datetime.fromisoformat(call["requestReceivedTimestamp"]).timestamp()
+            yield "lea_" + name.removeprefix(prefixes[resource]), resource, at
 
 
 def _cost(ground: Ground, pods: int, calls: int, leases: int) -> Row:
@@ -214,21 +218,22 @@ def _asked(
     found: dict[str, tuple[int, int]] = {}
 
     def some(part: int) -> None:
-        company, token = tokens[part]
-        with closing(Connection(ground.server, token)) as connection:
-            mine: list[str] = []
-            for ask in asks[part::CLIENTS]:
+        made: list[tuple[str, dict[str, Any]]] = []
+        with ExitStack() as left:
+            mine = [
+                (company, left.enter_context(closing(Connection(ground.server, token))))
+                for company, token in tokens[part::CLIENTS]
+            ]
+            for k, ask in enumerate(asks[part::CLIENTS]):
+                company, connection = mine[k % len(mine)]
                 answer = connection.post("/v1/leases", ask.model_dump_json(exclude_none=True).encode(), status=201)
                 lease = wire.Lease.model_validate_json(answer)
                 assert lease.starts_at is not None and lease.ends_at is not None  # noqa: PT018
                 found[lease.id] = (int(lease.starts_at.timestamp()), int(lease.ends_at.timestamp()))
-                mine.append(lease.id)
+                pod = _pod(lease.id.replace("_", "-"), lease.id, stubborn=stubborn and k % STUBBORN == 0)
+                made.append((kube.namespace(company), pod))
         if make:
-            bodies = [
-                _pod(lease.replace("_", "-"), lease, stubborn=stubborn and k % STUBBORN == 0)
-                for k, lease in enumerate(mine)
-            ]
-            _make(ground, [(kube.namespace(company), body) for body in bodies])
+            _make(ground, made)
 
     with threads(CLIENTS) as (pool, _):
         for share in [pool.submit(some, part) for part in range(min(CLIENTS, len(asks)))]:

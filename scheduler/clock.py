@@ -20,12 +20,22 @@ class Clock(Protocol):
     def now(self) -> float: ...
 
 
+READINGS = 5
+"""At the start; the quickest of them say best."""
+
+
 class DatabaseClock:
-    """Read once at the start, then again by `resync`."""
+    """Read at the start, then again by `resync`.
+
+    An answer that took a while says only between which two times PostgreSQL's clock is (Cristian, Probabilistic clock
+    synchronization, 1989). Ours is the earlier at first and moves only to stay between them, so that nothing is early
+    because the machine was busy while it asked.
+    """
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._offset = self._measured()
+        bounds = [self._measured() for _ in range(READINGS)]
+        self._offset = max(least for least, _ in bounds)
         self.step_s = 0.0
         """How far PostgreSQL's clock was from ours when last read."""
 
@@ -38,10 +48,12 @@ class DatabaseClock:
 
     def resync(self) -> None:
         """Reads PostgreSQL's clock again. Raises Unavailable."""
-        self.step_s = self._measured() - self._offset
+        least, most = self._measured()
+        self.step_s = min(max(self._offset, least), most) - self._offset
         if not self.stepped:
             self._offset += max(-SLEW_S, min(SLEW_S, self.step_s))
 
-    def _measured(self) -> float:
+    def _measured(self) -> tuple[float, float]:
+        """How far PostgreSQL's clock is ahead of ours, at least and at most."""
         before, read, after = self._db.clock(time.monotonic)
-        return read - (before + after) / 2
+        return read - after, read - before

@@ -13,10 +13,13 @@ class Wall:
     """A database whose clock the test sets, ahead of the monotonic one by `ahead_s`."""
 
     ahead_s: float = 1_800_000_000.0
+    asking_s: float = 0.0
+    answering_s: float = 0.0
+    """How long the question was on its way, and the answer."""
 
     def clock(self, monotonic: Callable[[], float]) -> tuple[float, float, float]:
-        before = monotonic()
-        return before, before + self.ahead_s, before
+        read = monotonic()
+        return read - self.asking_s, read + self.ahead_s, read + self.answering_s
 
 
 @pytest.fixture
@@ -52,3 +55,17 @@ def test_a_clock_that_stepped_back_again_is_trusted_again(wall: Wall) -> None:
     wall.ahead_s -= 100
     clock.resync()
     assert not clock.stepped
+
+
+@pytest.mark.parametrize(("asking_s", "answering_s"), [(0.08, 0.0), (0.0, 0.08), (0.04, 0.04)])
+def test_a_busy_machine_never_puts_the_clock_forward(wall: Wall, asking_s: float, answering_s: float) -> None:
+    wall.asking_s, wall.answering_s = asking_s, answering_s
+    clock = DatabaseClock(wall)  # type: ignore[arg-type]
+    assert clock._offset <= wall.ahead_s
+    wall.asking_s = wall.answering_s = 0.0
+    clock.resync()
+    assert clock._offset == pytest.approx(wall.ahead_s, abs=answering_s - SLEW_S if answering_s > SLEW_S else 1e-6)
+    wall.asking_s, wall.answering_s = asking_s, answering_s
+    clock.resync()
+    assert clock._offset <= wall.ahead_s
+    assert clock.step_s == pytest.approx(0, abs=1e-6)
