@@ -161,11 +161,12 @@ class Tenure:
                 self._site.attention.changed(name)
         self._desired = found
 
-    def _due(self, now: float) -> frozenset[str]:
+    def _due(self, now: float) -> list[str]:
+        """Those that something is due for by time come first."""
         changed = self._site.attention.take(frozenset(self._desired.companies))
         due = self._overdue(now)
         # A namespace of a company that nobody knows is none of ours, whatever it is called.
-        return (changed | due) & self._desired.companies.keys()
+        return sorted((changed | due) & self._desired.companies.keys(), key=lambda name: name not in due)
 
     def _overdue(self, now: float) -> set[str]:
         """Companies that time alone brings something for."""
