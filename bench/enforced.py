@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 import psutil
 import psycopg
+from prometheus_client.parser import text_string_to_metric_families
 
 from bench import fleet
 from bench.figures import percentile
@@ -68,6 +69,8 @@ class Ground:
     clock: DatabaseClock
     server: str
     reports: Reporting
+    metrics: str = ""
+    """Where the scheduler says what it counts."""
     ran: dict[str, float] = field(default_factory=dict[str, float])
     """When the pod of a lease was first seen running."""
 
@@ -81,8 +84,10 @@ def measure(*, starts: int, ends: int, count: int, pods: int) -> Iterator[Result
         before = len(_calls(ground))
         rows = [_started(ground, starts)]
         yield Result(measure="enforced-starts", settings={**settings, "leases": starts}, machine=machine, rows=rows)
-        rows = _ended(ground, ends)
-        yield Result(measure="enforced-ends", settings={**settings, "leases": ends}, machine=machine, rows=rows)
+        before_s = _lateness(ground)
+        rows, notes = _ended(ground, ends), _asked_for(before_s, _lateness(ground))
+        ends_of = {**settings, "leases": ends}
+        yield Result(measure="enforced-ends", settings=ends_of, machine=machine, rows=rows, notes=notes)
         rows = [_cost(ground, pods, len(_calls(ground)) - before, starts + ends)]
         yield Result(measure="enforced-cost", settings={**settings, "pods": pods}, machine=machine, rows=rows)
 
@@ -107,7 +112,7 @@ def _ground(count: int) -> Iterator[Ground]:
         left.enter_context(_watching(found))
         token = chart.token(cluster.api, kube.SYSTEM_NAMESPACE, kube.RECONCILER_ACCOUNT, seconds=86_400)
         environ = {"DURE_SCHEDULER_CLUSTERS": f"main={cluster.kubeconfig_for_token(token)}"}
-        left.enter_context(ground.process("scheduler", environ))
+        found.metrics = left.enter_context(ground.process("scheduler", environ)) + "/metrics"
         _until(found, lambda: _furnished(found), "the companies' namespaces")
         yield found
 
@@ -169,6 +174,21 @@ def _deletes(calls: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, flo
         if call["verb"] == "delete" and resource in prefixes:
             at = datetime.fromisoformat(call["requestReceivedTimestamp"]).timestamp()
             yield "lea_" + name.removeprefix(prefixes[resource]), resource, at
+
+
+def _lateness(ground: Ground) -> Counter[str]:
+    """How often the scheduler asked for an end at most so late, by its own count, and in all (`+Inf`)."""
+    said = httpx.get(ground.metrics).raise_for_status().text
+    samples = (one for family in text_string_to_metric_families(said) for one in family.samples)
+    return Counter(
+        {one.labels["le"]: int(one.value) for one in samples if one.name == "dure_kube_end_lateness_seconds_bucket"}
+    )
+
+
+def _asked_for(before: Counter[str], after: Counter[str]) -> Row:
+    """What the scheduler says itself of when it asked; what the API server wrote down is when that was read."""
+    count = {most: after[most] - before[most] for most in after}
+    return {f"asked for within {most} s": f"{count[most]} of {count['+Inf']}" for most in ("0.025", "0.05", "0.1")}
 
 
 def _cost(ground: Ground, pods: int, calls: int, leases: int) -> Row:
