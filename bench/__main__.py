@@ -34,8 +34,7 @@ def main() -> int:
     if sys.argv[1:2] == ["enforced"]:
         return _enforced(sys.argv[2:])
     wanted = _arguments()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    _stop_when_told()
     if wanted.measure == "slurm":
         return beside.run(sizes.QUICK if wanted.quick else sizes.WHOLE, wanted.on)
     for result in (measure() for measure in _measures(wanted)):
@@ -63,10 +62,17 @@ def _enforced(arguments: list[str]) -> int:
     parser.add_argument("--nodes", type=int, default=500, help="simulated nodes of 8 GPUs")
     parser.add_argument("--pods", type=int, default=2000, help="pods at the gate while it is idle")
     wanted = parser.parse_args(arguments)
+    _stop_when_told()
     for result in enforced.measure(starts=wanted.starts, ends=wanted.ends, count=wanted.nodes, pods=wanted.pods):
         print(results.table(result), flush=True)
         print(f"kept in {results.keep(result)}\n", flush=True)
     return 0
+
+
+def _stop_when_told() -> None:
+    """With every process ended, also by `kill` and `timeout`."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
 
 
 def _interrupt(*_: object) -> None:
