@@ -33,9 +33,9 @@ def objects(company: CompanyNow, resources: tuple[str, ...], now: float) -> Mapp
         _quota(name, company, resources),
         _limits(name),
         _isolation(name),
-        _account(name, kube.COMPANY_KEY, {}),
-        _binding(name, kube.COMPANY_KEY, kube.COMPANY_KEY, {}),
     ]
+    if company.closed_at is None or company.leases:
+        found += [_account(name, kube.COMPANY_KEY, {}), _binding(name, kube.COMPANY_KEY, kube.COMPANY_KEY, {})]
     for lease in company.leases:
         if lease.holds and now < lease.stops_at:
             account, labels = kube.lease_account(lease.id), {kube.LEASE_LABEL: lease.id}
