@@ -62,6 +62,9 @@ PersonReads = Annotated[Call, Depends(Admits(*STAFF, Role.COMPANY))]
 PersonWrites = Annotated[Call, Depends(AdmitsOnce(Role.ADMIN, Role.COMPANY))]
 PersonTakes = Annotated[Call, Depends(Admits(Role.ADMIN, Role.COMPANY))]
 """What is given at each call anew, and never kept to be given again."""
+TenantReads = Annotated[Call, Depends(Admits(Role.ADMIN, Role.COMPANY))]
+"""What a company's programs say is its own, and no part of what it was granted: who oversees the programme does not read it.
+An admin could take the company's key."""
 NodeReports = Annotated[Call, Depends(Admits(Role.NODE))]
 
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]

@@ -1,18 +1,18 @@
-"""Keys to clusters, for who was admitted: the rows are read first, and the cluster is asked once the transaction is over."""
+"""Keys to clusters, for who was admitted: the rows are read first, the cluster is asked once that transaction is over, and
+another writes down who was given the key.
+"""
 
 from collections.abc import Callable
 
-import structlog
 from starlette.responses import Response
 
 from api import answers
 from api.calls import Admitted, Call
 from dure import kube, wire
 from scheduler.kube.keys import SHORTEST_S
+from scheduler.store import keyed
 from scheduler.store.keyed import Keyed
 from scheduler.store.times import to_wire
-
-log = structlog.get_logger()
 
 LONGEST_S = 30 * 86_400
 """The longest life of a key, for what cannot ask for a new one."""
@@ -37,12 +37,18 @@ def access(call: Call, look: Callable[[Admitted], Keyed]) -> Response:
 def token(call: Call, look: Callable[[Admitted], Keyed], lasts_s: int | None) -> Response:
     """A new key, which lives for `lasts_s` but never past its lease."""
 
-    def seen(at: Admitted) -> tuple[Keyed, float, str]:
-        return look(at), at.now, str(at.actor)
+    def seen(at: Admitted) -> tuple[Keyed, float]:
+        return look(at), at.now
 
-    found, now, actor = call.look(seen)
+    found, now = call.look(seen)
     most = LONGEST_S if found.until is None else max(SHORTEST_S, int(found.until - now))
     made = call.parts.keys.make(found.cluster, found.company, found.account, min(lasts_s or SHORTEST_S, most))
-    log.info("key made", action="key_made", actor=actor, cluster=found.cluster, account=found.account)
     until = made.expires_at if found.until is None else min(made.expires_at, found.until)
-    return answers.ok(wire.KubeToken(token=made.token, expires_at=to_wire(until))).response()
+    is_static = lasts_s is not None and lasts_s > SHORTEST_S
+
+    def given(at: Admitted) -> answers.Answer:
+        keyed.made(at.session, found, actor=at.actor, expires_at=until, is_static=is_static, now=at.now)
+        return answers.ok(wire.KubeToken(token=made.token, expires_at=to_wire(until)))
+
+    # Nobody is given a key of which no line tells.
+    return call.write(given)

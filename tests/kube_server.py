@@ -10,6 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+HANGS_S = 30.0
+"""Only guards against hanging for ever."""
+
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl"
 
 
@@ -23,6 +26,8 @@ class KubeServer:
     refusal: tuple[int, str, str] | None = None
     retry_after: str | None = None
     asked: list[tuple[str, Any]] = field(default_factory=list)
+    hangs: threading.Event | None = None
+    """Where there is one, nothing is answered before it is set."""
 
     @property
     def kubeconfig(self) -> Path:
@@ -58,6 +63,8 @@ def kube_server(now: Callable[[], float], folder: Path) -> Iterator[KubeServer]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             found.asked.append((self.path, body))
+            if found.hangs is not None:
+                found.hangs.wait(HANGS_S)
             status, said = found.answer(body)
             content = json.dumps(said).encode()
             self.send_response(status)

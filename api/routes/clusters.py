@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api import kube_keys
-from api.deps import Cursor, Lasts, Limit, OfCluster, PersonReads, PersonTakes, StaffReads, after
+from api.deps import Cursor, Lasts, Limit, OfCluster, PersonReads, PersonTakes, StaffReads, TenantReads, after
 from api.openapi import own
 from api.strict import StrictRoute
 from dure import wire
@@ -76,8 +76,8 @@ def list_lease_pods(lease: wire.Id, call: PersonReads, limit: Limit = 50, cursor
     summary="Read what a lease's pods last wrote",
     openapi_extra=own(UnknownLease),
 )
-def list_lease_logs(lease: wire.Id, call: PersonReads, limit: Limit = 50, cursor: Cursor = None) -> Response:
-    """The last lines and exit codes of those that are over, kept for some days."""
+def list_lease_logs(lease: wire.Id, call: TenantReads, limit: Limit = 50, cursor: Cursor = None) -> Response:
+    """The last lines and exit codes of those that are over, kept for some days. For the company itself, and for admins."""
     return call.read(lambda at: shown_pods.logs(at.session, lease, actor=at.actor, after=after(cursor), limit=limit))
 
 

@@ -51,7 +51,7 @@ def logs(
 ) -> None:
     """Show the last lines of a lease's pods that are over.
 
-    They are kept for some days, with exit codes.
+    Of every container, with exit codes; they are kept for 7 days. For the company itself and for admins.
     """
     from dure import wire
     from dure.render import kube

@@ -1,6 +1,6 @@
 """Keys to clusters, the pods in them and the clusters themselves."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from pydantic import BaseModel
@@ -118,8 +118,18 @@ def logs(found: Iterable[wire.PodLog], view: View) -> RenderableType:
         code = "" if one.exit_code is None else f", exit code {one.exit_code}"
         why = f" ({one.reason})" if one.reason else ""
         lines.append(Text(f"{one.pod} ended {view.past(one.ended_at)}{code}{why}", style="bold"))
-        lines.append(Text(one.log.rstrip("\n") if one.log else "its lines were gone when it was read"))
+        lines += _written(one.containers)
     return Group(*lines)
+
+
+def _written(found: Sequence[wire.ContainerLog]) -> Iterator[RenderableType]:
+    """Of several each under its name."""
+    if not found:
+        yield Text("its lines were gone when they were read")
+    for one in found:
+        if len(found) > 1:
+            yield Text(f"container {one.container}", style="dim")
+        yield Text(one.log.rstrip("\n") or "it wrote nothing")
 
 
 def clusters(found: Iterable[wire.Cluster], view: View) -> RenderableType:

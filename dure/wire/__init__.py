@@ -35,7 +35,7 @@ from dure.wire.fleet import (
     Touched,
     WalkInCalendar,
 )
-from dure.wire.kube import Cluster, KubeAccess, KubeToken, Pod, PodLog
+from dure.wire.kube import Cluster, ContainerLog, KubeAccess, KubeToken, Pod, PodLog
 from dure.wire.leases import (
     SPOT_NOTICE_S,
     Ask,
@@ -165,6 +165,7 @@ __all__ = [
     "CompanyCreate",
     "CompanyName",
     "CompanyUsage",
+    "ContainerLog",
     "Contended",
     "Count",
     "Day",

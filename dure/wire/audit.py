@@ -13,6 +13,7 @@ class AuditAction(StrEnum):
     COMPANY_CHANGE = "company.change"
     COMPANY_CLOSE = "company.close"
     COMPANY_REOPEN = "company.reopen"
+    KEY_MAKE = "key.make"
     LEASE_ASK = "lease.ask"
     LEASE_CANCEL = "lease.cancel"
     LEASE_EXTEND = "lease.extend"

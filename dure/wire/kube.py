@@ -47,6 +47,13 @@ class Pod(Wire):
     reason: str | None
 
 
+class ContainerLog(Wire):
+    """The last lines that a container wrote."""
+
+    container: str
+    log: str
+
+
 class PodLog(Wire):
     """What is kept of a pod that is over: how it ended, and the last lines that it wrote."""
 
@@ -55,8 +62,8 @@ class PodLog(Wire):
     ended_at: Instant
     exit_code: int | None
     reason: str | None
-    log: str | None
-    """Null where the cluster had none any more."""
+    containers: list[ContainerLog]
+    """Without those of which the cluster had no lines any more."""
 
 
 class Cluster(Wire):

@@ -63,13 +63,22 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keep:
-    """Reads a pod's last lines before they are gone."""
+class Follow:
+    """Follows what a container of a pod writes, as its end begins, until it is over or so long has passed."""
 
     path: str
     uid: str
     container: str
-    is_over: bool
+    lasts_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """Reads the last lines of a container of a pod that is over, before they are gone."""
+
+    path: str
+    uid: str
+    container: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,4 +92,4 @@ class Tell:
     warning: bool = False
 
 
-Action = Apply | Create | Remove | Open | Patch | Delete | Keep | Tell
+Action = Apply | Create | Remove | Open | Patch | Delete | Follow | Keep | Tell

@@ -1,7 +1,6 @@
 """The clusters that a process is told of by its settings: a name, and where its credentials come from."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -53,8 +52,3 @@ Clusters = Annotated[tuple[ClusterAddress, ...], BeforeValidator(parse)]
 """Of a setting."""
 
 DESCRIPTION = f"Kubernetes clusters that enforce leases, by the names that pools call them, for example {EXAMPLE}"
-
-
-def named(clusters: Sequence[ClusterAddress], name: str) -> ClusterAddress | None:
-    """The cluster of that name, if the process is told of it."""
-    return next((one for one in clusters if one.name == name), None)

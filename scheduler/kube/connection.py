@@ -5,7 +5,7 @@ world has changed, what is away is tried again.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
@@ -24,7 +24,7 @@ APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 
-AT_ONCE = 32
+AT_ONCE = 96
 """Connections that are kept open; as many calls run at a time."""
 
 
@@ -78,9 +78,9 @@ class Connection:
         """Raises Refused, Away."""
         return self._json("GET", path, query=query)
 
-    def text(self, path: str, **query: Any) -> str:
-        """What is no JSON, such as a pod's log. Raises Refused, Away."""
-        return self._call("GET", path, query=query).decode(errors="replace")
+    def raw(self, path: str, **query: Any) -> bytes:
+        """What is no JSON, such as a container's log. Raises Refused, Away."""
+        return self._call("GET", path, query=query)
 
     def create(self, path: str, body: Json) -> Json:
         """Raises Refused, Away."""
@@ -105,17 +105,28 @@ class Connection:
 
     def watch(self, path: str, *, silence_s: float, **query: Any) -> Iterator[Json]:
         """What happens, as it comes, until the server ends it. Raises Refused, and Away after `silence_s` without a word."""
-        response = self._send("GET", path, query={**query, "watch": "true"}, timeout=(self._timeout_s, silence_s))
+        with self._opened(path, silence_s, {**query, "watch": "true"}) as response:
+            yield from _events(response)
+
+    def follow(self, path: str, *, silence_s: float, **query: Any) -> Generator[bytes]:
+        """A log as it comes, until it ends. Raises Refused, and Away where it breaks off or after `silence_s` without a word."""
+        with self._opened(path, silence_s, query) as response, _away():
+            yield from response.stream(65_536, decode_content=True)
+
+    def close(self) -> None:
+        self._client.close()
+
+    @contextmanager
+    def _opened(self, path: str, silence_s: float, query: Mapping[str, Any]) -> Iterator[urllib3.BaseHTTPResponse]:
+        """What is read as it comes."""
+        response = self._send("GET", path, query=query, timeout=(self._timeout_s, silence_s))
         try:
             with _away():
                 said = None if response.status == 200 else response.read()
             _check(response.status, response.headers, said)
-            yield from _events(response)
+            yield response
         finally:
             response.close()
-
-    def close(self) -> None:
-        self._client.close()
 
     def _json(self, method: str, path: str, **said: Any) -> Json:
         return _object(self._call(method, path, **said), f"{method} {path}: the answer")

@@ -12,15 +12,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dure import kube
-from scheduler.kube.actions import Action, Delete, Json, Keep, Patch, Tell
+from scheduler.kube.actions import Action, Delete, Follow, Json, Keep, Patch, Tell
 from scheduler.kube.desired import LeaseNow, Terms
 from scheduler.kube.instants import written
-from scheduler.kube.observed import Node, Pod, Seen
+from scheduler.kube.observed import Lines, Node, Pod, Seen
 from scheduler.kube.opening import annotated, deadline, extending_closed
 from scheduler.kube.pairing import sits
 
 SOON_S = 1.5
 """A pod whose grace is over by then is left alone: it is going."""
+
+FOLLOWED_S = 2
+"""So long before the end of a pod may begin its lines are followed: what it says last is heard, however soon it goes."""
+
+LATE_S = 10
+"""So long after the end of a pod its lines are followed at most: its kubelet is late, or hangs."""
+
+MOST_CONTAINERS = 16
+"""Of so many containers of a pod lines are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +48,6 @@ def ends(seen: Seen, context: Context) -> Iterator[Action]:
     for pod in seen.pods:
         if pod.is_gated or not (pod.gpus or pod.placed):
             continue
-        yield from _kept(pod, seen, context)
         lease = _lease(pod, context)
         if lease is None:
             yield from _gone(pod, context, "no lease explains it", at=None)
@@ -47,6 +55,7 @@ def ends(seen: Seen, context: Context) -> Iterator[Action]:
             yield from _returned(pod, lease, context)
         else:
             yield from _of_lease(pod, lease, context)
+        yield from _read(pod, seen, context)
 
 
 def instants(pod: Pod, lease: LeaseNow, terms: Terms) -> Iterator[float]:
@@ -54,6 +63,7 @@ def instants(pod: Pod, lease: LeaseNow, terms: Terms) -> Iterator[float]:
     yield lease.stops_at - terms.warning_s
     if lease.closes_at is not None:
         yield lease.closes_at
+    yield _followed_from(pod, lease, terms)
     yield lease.ending_at
     yield terms.cut_at(lease)
     yield lease.stops_at
@@ -179,13 +189,31 @@ def _freed(pod: Pod, context: Context, why: str, at: int | None) -> Iterator[Act
         yield Patch(path=pod.path, uid=pod.uid, what="finalizers", operations=operations)
 
 
-def _kept(pod: Pod, seen: Seen, context: Context) -> Iterator[Action]:
-    """Its last lines: once it is over, and before that as soon as its end has begun, as its kubelet may have removed them a
-    second after it.
+def _read(pod: Pod, seen: Seen, context: Context) -> Iterator[Action]:
+    """Its last lines: followed from a moment before its end, as its kubelet may have removed them a second after it, and read
+    once more when it is over. A node that is not ready is not asked.
     """
-    if not pod.placed or not pod.containers or pod.node is None:
+    node = context.nodes.get(pod.node or "")
+    if not pod.placed or node is None or not node.ready:
         return
-    lease = context.leases.get(pod.placed)
-    is_late = lease is None or context.now >= context.terms.cut_at(lease)
-    if (pod.is_over or pod.deleted_at is not None or is_late) and (pod.uid, pod.is_over) not in seen.kept:
-        yield Keep(path=pod.path, uid=pod.uid, container=pod.containers[0], is_over=pod.is_over)
+    lasts_s = _lasts_s(pod, context)
+    for container in pod.containers[:MOST_CONTAINERS]:
+        how = seen.lines.get((pod.uid, container))
+        if pod.is_over and how in (None, Lines.READ):
+            yield Keep(path=pod.path, uid=pod.uid, container=container)
+        elif not pod.is_over and how is None and lasts_s is not None:
+            yield Follow(path=pod.path, uid=pod.uid, container=container, lasts_s=lasts_s)
+
+
+def _lasts_s(pod: Pod, context: Context) -> float | None:
+    """For how long its lines are followed from now on; None before its end is near."""
+    lease = context.leases.get(pod.placed or "")
+    if pod.deleted_at is None and lease is not None and context.now < _followed_from(pod, lease, context.terms):
+        return None
+    ends = [at for at in (pod.deleted_at, None if lease is None else lease.stops_at) if at is not None]
+    return max(0.0, min(ends, default=context.now) - context.now) + LATE_S
+
+
+def _followed_from(pod: Pod, lease: LeaseNow, terms: Terms) -> int:
+    """A moment before its end is asked for, or its deadline comes."""
+    return min(lease.ending_at, terms.cut_at(lease) - pod.grace_s) - FOLLOWED_S

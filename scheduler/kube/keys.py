@@ -5,13 +5,13 @@ The reconciler makes and takes away the accounts that they are of, and makes no 
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING
 
 from dure import kube
 from dure.errors import ClusterAway, ClusterRefused, KeyNotMade, UnknownCluster
-from scheduler.kube import clusters, instants
+from scheduler.kube import instants
 from scheduler.kube.clusters import ClusterAddress
 
 if TYPE_CHECKING:
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 SHORTEST_S = 600
 """No API server makes a token that lives shorter."""
 
-AT_ONCE = 8
-"""Well below the number of threads that answer requests: each may wait for seconds."""
+AT_ONCE, IN_ALL = 8, 24
+"""Keys that are made at once in one cluster, and in all of them together as long as there are no more clusters than that: well
+below the 40 threads that answer requests, as each may wait for seconds.
+"""
 
 TIMEOUT_S = 5.0
 RETRY_S = 5
@@ -50,14 +52,13 @@ class Keys:
     """
 
     def __init__(self, addresses: Sequence[ClusterAddress], urls: Mapping[str, str] | None = None) -> None:
-        self._addresses, self._urls = addresses, urls or {}
-        self._open: dict[str, Connection] = {}
-        self._lock = Lock()
-        self._room = BoundedSemaphore(AT_ONCE)
+        self._urls = urls or {}
+        room = max(1, min(AT_ONCE, IN_ALL // max(1, len(addresses))))
+        self._doors = {one.name: _Door(address=one, room=BoundedSemaphore(room)) for one in addresses}
 
     def server(self, cluster: str) -> Server:
         """Nothing is sent for it. Raises UnknownCluster, ClusterRefused."""
-        found = self._connection(cluster)
+        found = self._door(cluster).connection()
         try:
             authority = found.authority
         except OSError as error:
@@ -77,42 +78,61 @@ class Keys:
             "kind": "TokenRequest",
             "spec": {"expirationSeconds": max(SHORTEST_S, lasts_s)},
         }
-        connection = self._connection(cluster)
-        with self._one(cluster), _answered(cluster):
-            status = connection.create(path, body)["status"]
+        door = self._door(cluster)
+        with door.one(), _answered(cluster):
+            status = door.connection().create(path, body)["status"]
             return Key(token=status["token"], expires_at=int(instants.read(status["expirationTimestamp"])))
 
     def close(self) -> None:
-        for found in self._open.values():
-            found.close()
+        for door in self._doors.values():
+            door.close()
 
-    def _connection(self, cluster: str) -> "Connection":
-        # The client is slow to import, and many an API is told of no cluster.
-        from scheduler.kube.connection import Connection, Misconfigured
-
-        address = clusters.named(self._addresses, cluster)
-        if address is None:
+    def _door(self, cluster: str) -> "_Door":
+        found = self._doors.get(cluster)
+        if found is None:
             raise UnknownCluster(
                 f"this server is not told of a cluster {cluster}; who runs it names it in DURE_API_CLUSTERS, "
                 f"for example {cluster}=/etc/dure/kubeconfig"
             )
+        return found
+
+
+@dataclass(slots=True, kw_only=True)
+class _Door:
+    """One cluster's, so that one that hangs keeps nobody from the others."""
+
+    address: ClusterAddress
+    room: BoundedSemaphore
+    _lock: Lock = field(default_factory=Lock)
+    _open: "Connection | None" = None
+
+    def connection(self) -> "Connection":
+        """Raises ClusterRefused."""
+        # The client is slow to import, and many an API is told of no cluster.
+        from scheduler.kube.connection import Connection, Misconfigured
+
         with self._lock:
-            if cluster not in self._open:
+            if self._open is None:
                 try:
-                    self._open[cluster] = Connection(address, timeout_s=TIMEOUT_S)
+                    self._open = Connection(self.address, timeout_s=TIMEOUT_S)
                 except Misconfigured as error:
                     raise ClusterRefused(str(error)) from error
-            return self._open[cluster]
+            return self._open
 
     @contextmanager
-    def _one(self, cluster: str) -> Iterator[None]:
-        if not self._room.acquire(blocking=False):
-            said = f"cluster {cluster}: too many keys are being made at this moment; try again shortly"
+    def one(self) -> Iterator[None]:
+        """Of so many at once. Raises ClusterAway."""
+        if not self.room.acquire(blocking=False):
+            said = f"cluster {self.address.name}: too many keys are being made at this moment; try again shortly"
             raise ClusterAway(said, retry_after_s=RETRY_S)
         try:
             yield
         finally:
-            self._room.release()
+            self.room.release()
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
 
 
 @contextmanager

@@ -36,9 +36,9 @@ def objects(
         _quota(name, company, resources, left_over or {}),
         _limits(name),
         _isolation(name),
-        _account(name, kube.COMPANY_KEY, {}),
-        _binding(name, kube.COMPANY_KEY, kube.COMPANY_KEY, {}),
     ]
+    if company.closed_at is None or company.leases:
+        found += [_account(name, kube.COMPANY_KEY, {}), _binding(name, kube.COMPANY_KEY, kube.COMPANY_KEY, {})]
     wanted = {path(one): one for one in found}
     for lease in company.leases:
         if lease.holds and now < lease.stops_at:

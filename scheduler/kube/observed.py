@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 from dure import kube
@@ -91,6 +92,16 @@ class Node:
     devices: Amounts = ()
 
 
+class Lines(Enum):
+    """How far the last lines of a container are read, where they are at all."""
+
+    FOLLOWED = "followed"
+    """They are being followed."""
+    READ = "read"
+    """They were, and are read once more when its pod is over."""
+    KEPT = "kept"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What there is of one company: its namespace, what of ours is in it by path, and its pods."""
@@ -98,8 +109,8 @@ class Seen:
     namespace: Json | None = None
     objects: Mapping[str, Json] = field(default_factory=dict[str, Json])
     pods: tuple[Pod, ...] = ()
-    kept: frozenset[tuple[str, bool]] = frozenset()
-    """Pods whose last lines were read, by uid and whether that was after they were over."""
+    lines: Mapping[tuple[str, str], Lines] = field(default_factory=dict[tuple[str, str], Lines])
+    """Last lines of containers, by their pod's uid and their name."""
     begun: Begun = field(default_factory=dict[str, tuple[str, str]])
 
 

@@ -6,24 +6,27 @@ what must not be tried before when, and since when something could not be done.
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from queue import PriorityQueue
-from typing import Any
 
 import structlog
 
-from scheduler.kube.actions import Action, Apply, Create, Delete, Json, Keep, Open, Patch, Remove, Tell
+from scheduler.kube.actions import Action, Apply, Create, Delete, Follow, Json, Keep, Open, Patch, Remove, Tell
 from scheduler.kube.connection import Away, Connection, Refused
 from scheduler.kube.instants import written
+from scheduler.kube.lines import LogReader
 from scheduler.kube.observed import Begun
 from scheduler.kube.world import World
 
 log = structlog.get_logger()
 
-THREADS, SLOW = 16, 4
-"""What changes a cluster has threads of its own: lines and events wait for kubelets and for each other, and hold up no end."""
+THREADS = 16
+"""For what changes a cluster."""
+
+ASIDE: dict[type[Action], int] = {Follow: 4, Keep: 4, Tell: 2}
+"""What waits for kubelets, or for others of its kind, has threads of its own and holds up no end."""
 
 FIRST_S, LONGEST_S = 0.2, 30.0
 """The first wait after a failure, and the longest, whatever the API server asks for."""
@@ -31,15 +34,8 @@ FIRST_S, LONGEST_S = 0.2, 30.0
 HELD_S = 1.0
 """How long it is waited with what may not be done now."""
 
-LINES, BYTES = 50, 8_192
-"""How much of a log is kept."""
-
-NO_LINES = (
-    "unable to retrieve container logs for ",
-    "failed to try resolving symlinks in path ",
-    "failed to open log file ",
-)
-"""What a kubelet says, in the place of lines and with status 200, when it has removed them."""
+GIVES_UP_S = 30.0
+"""Lines that could not be read for so long are given up: their kubelet is away, and nothing depends on them."""
 
 Key = tuple[str, str, str, str]
 Queued = PriorityQueue[tuple[int, int, Action | None]]
@@ -71,30 +67,30 @@ class Withheld(Exception):
 
 
 class Performer:
-    """`may_act` is asked before each; `now` is the time that instants are of. `done` and `log_of` are called from its threads:
-    `done` after each try, and `log_of` with None where there are no lines.
-    """
+    """`may_act` is asked before each; `now` is the time that instants are of. `done` is called from its threads after each try."""
 
     def __init__(
         self,
         connection: Connection,
         world: World,
+        lines: LogReader,
         *,
         now: Callable[[], float],
         may_act: Callable[[Action], bool],
         done: Callable[[Done], None],
-        log_of: Callable[[Keep, str | None], None],
     ) -> None:
-        self._connection, self._world, self._now = connection, world, now
-        self._may_act, self._done, self._log_of = may_act, done, log_of
+        self._connection, self._world, self._lines, self._now = connection, world, lines, now
+        self._may_act, self._done = may_act, done
         self._lock = threading.Lock()
         self._busy: dict[Key, Action] = {}
         self._undone: dict[Key, Undone] = {}
         self._told: dict[tuple[str, str], str] = {}
-        self._queue: Queued = PriorityQueue()
-        self._slow: Queued = PriorityQueue()
+        self._changes: Queued = PriorityQueue()
+        self._aside: dict[type[Action], Queued] = {kind: PriorityQueue() for kind in ASIDE}
         self._numbers = count()
-        self._workers = [self._queue] * THREADS + [self._slow] * SLOW
+        self._workers = [self._changes] * THREADS
+        for kind, threads in ASIDE.items():
+            self._workers += [self._aside[kind]] * threads
         """The queue that each thread works at."""
         self._threads = [
             threading.Thread(target=self._work, args=(one,), name="kube", daemon=True) for one in self._workers
@@ -127,8 +123,8 @@ class Performer:
                     again = min(again or held.again_at, held.again_at)
                     continue
                 self._busy[key] = action
-            queue = self._slow if isinstance(action, (Keep, Tell)) else self._queue
-            queue.put((_PRIORITY[type(action)], next(self._numbers), action))
+            queue = self._aside.get(type(action), self._changes)
+            queue.put((_PRIORITY.get(type(action), 0), next(self._numbers), action))
         return None if again is None else self._now() + again - now
 
     def begun(self) -> Begun:
@@ -171,7 +167,7 @@ class Performer:
                 raise Withheld("it may not be done now")
             self._do(action)
         except Exception as error:  # noqa: BLE001 - whatever it was, it is logged, and tried again
-            if not (isinstance(error, Refused) and self._expected(action, error)):
+            if not (isinstance(error, Refused) and self._expected(action, error)) and not self._gives_up(action, error):
                 self._put_off(key, action, error)
             return error
         with self._lock:
@@ -193,21 +189,13 @@ class Performer:
             case Delete(path=path, uid=uid, grace_s=grace_s):
                 body = {"gracePeriodSeconds": grace_s, "preconditions": {"uid": uid}}
                 self._world.answered(self._connection.delete(path, body))
-            case Keep(path=path, container=container):
-                query = {"container": container, "tailLines": LINES, "limitBytes": BYTES}
-                self._log_of(action, self._lines(f"{path}/log", query))
+            case Follow():
+                self._lines.follow(action)
+            case Keep():
+                if not self._lines.read_once(action):
+                    raise Withheld("its pod is not written down yet")
             case Tell():
                 self._connection.create(_events(action), self._event(action))
-
-    def _lines(self, path: str, query: Mapping[str, Any]) -> str | None:
-        """None where there are none, nor ever will be: its container never began, or it is gone with its node."""
-        try:
-            found = self._connection.text(path, **query)
-            return None if found.startswith(NO_LINES) and not found.endswith("\n") else found
-        except Refused as error:
-            if error.status in (400, 404):
-                return None
-            raise
 
     def _expected(self, action: Action, error: Refused) -> bool:
         """What a world that moved on answers: it is decided again from what is now known."""
@@ -215,6 +203,16 @@ class Performer:
             self._world.gone(action.path, action.uid)
             return True
         return False
+
+    def _gives_up(self, action: Action, error: Exception) -> bool:
+        with self._lock:
+            held = self._undone.get(key_of(action))
+            if not isinstance(action, Keep) or held is None or self._now() - held.since < GIVES_UP_S:
+                return False
+            del self._undone[key_of(action)]
+        self._lines.is_kept(action)
+        log.warning("last lines are given up", action="kube_lines_lost", what=describe(action), why=str(error))
+        return True
 
     def _put_off(self, key: Key, action: Action, error: Exception) -> None:
         with self._lock:
@@ -266,7 +264,7 @@ def wait_s(error: Exception, tries: int) -> float:
     return min(LONGEST_S, max(asked or 0, FIRST_S * 2 ** min(tries - 1, 10)))
 
 
-_PRIORITY: dict[type[Action], int] = {Delete: 0, Remove: 0, Open: 1, Patch: 2, Create: 3, Apply: 3, Keep: 4, Tell: 5}
+_PRIORITY: dict[type[Action], int] = {Delete: 0, Remove: 0, Open: 1, Patch: 2, Create: 3, Apply: 3}
 
 
 def key_of(action: Action) -> Key:
@@ -278,7 +276,9 @@ def key_of(action: Action) -> Key:
             return ("Patch", action.path, action.uid, what)
         case Tell(reason=reason):
             return ("Tell", action.path, action.uid, reason)
-        case Keep() | Open() | Remove():
+        case Follow(container=container) | Keep(container=container):
+            return (type(action).__name__, action.path, action.uid, container)
+        case Open() | Remove():
             return (type(action).__name__, action.path, action.uid, "")
         case Apply() | Create():
             return (type(action).__name__, action.path, str(action.body["metadata"]["name"]), "")

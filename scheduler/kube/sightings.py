@@ -64,11 +64,11 @@ class Sightings:
             enforced.gone(session, sorted(gone), now=now)
         self._changed, self._gone = {}, set()
 
-    def keep(self, uid: str, lines: str) -> bool:
-        """The last lines of a pod; whether it is written down already. Raises Unavailable, Deposed."""
+    def keep(self, uid: str, container: str, lines: str) -> bool:
+        """The last lines of a pod's container; whether the pod is written down already. Raises Unavailable, Deposed."""
         with self.db.begin() as session:
             fence(session, self.epoch)
-            return enforced.keep_log(session, uid, lines)
+            return enforced.keep_log(session, uid, container, lines)
 
     def _left_behind(self) -> set[str]:
         """What another leader saw and is not there any more."""

@@ -1,14 +1,15 @@
 """One lead over one cluster: what was read under it, what is being done, and looking at what changed."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
 from scheduler.kube import fitness
-from scheduler.kube.actions import Action, Apply, Create, Delete, Keep, Open
+from scheduler.kube.actions import Action, Apply, Create, Delete, Open
 from scheduler.kube.connection import Away, Connection, Refused
 from scheduler.kube.desired import Desired
+from scheduler.kube.lines import LogReader
 from scheduler.kube.performing import Done, Key, Performer, describe, key_of
 from scheduler.kube.reconcile import Steps, reconcile
 from scheduler.kube.report import State
@@ -44,7 +45,6 @@ class Attended:
     steps: Steps
     wanted: frozenset[Key]
     again_at: float | None
-    kept: set[tuple[str, bool]] = field(default_factory=set[tuple[str, bool]])
 
 
 class Tenure:
@@ -62,13 +62,14 @@ class Tenure:
         self._fit_at = self._told_at = float("-inf")
         self._is_fit = False
         self._said: tuple[str, str | None] | None = None
+        self._lines = LogReader(self._connection, keep=self._sightings.keep, changed=site.attention.changed)
         self._performer = Performer(
             self._connection,
             self._world,
+            self._lines,
             now=site.clock.now,
             may_act=self._may_act,
             done=self._done,
-            log_of=self._keep,
         )
         self._watches = [Watch(self._connection, kind, self._world, site.condition) for kind in Kind]
 
@@ -82,6 +83,7 @@ class Tenure:
         for watch in self._watches:
             watch.stop()
         self._performer.stop()
+        self._lines.stop()
         self._connection.close()
 
     def turn(self) -> float:
@@ -174,8 +176,7 @@ class Tenure:
 
     def _look(self, name: str, now: float) -> None:
         company, before = self._desired.companies[name], self._attended.get(name)
-        kept = frozenset(() if before is None else tuple(before.kept))
-        seen = self._world.seen(name, kept, self._performer.begun())
+        seen = self._world.seen(name, self._lines.read(name), self._performer.begun())
         steps = reconcile(company, seen, self._world.nodes, self._desired.resources, self._site.terms, now)
         if steps.trouble is not None and (before is None or before.steps.trouble != steps.trouble):
             log.error(
@@ -184,11 +185,11 @@ class Tenure:
         again = self._performer.submit(steps.actions)
         gone = self._sightings.look(name, (*seen.pods, *self._world.take_ended(name)), steps, now)
         self._performer.forget(gone)
+        self._lines.only(name, frozenset(pod.uid for pod in seen.pods))
         self._attended[name] = Attended(
             steps=steps,
             wanted=frozenset(key_of(one) for one in steps.actions),
             again_at=min((one for one in (again, steps.next_at) if one is not None), default=None),
-            kept={one for one in kept if one[0] not in gone},
         )
 
     def _settle(self) -> None:
@@ -222,10 +223,3 @@ class Tenure:
             log.info("a pod is ended", action="pod_end", cluster=self._site.name, what=describe(done.action))
         if done.failure is not None:
             self._site.attention.changed(owner(done.action.path))
-
-    def _keep(self, action: Keep, lines: str | None) -> None:
-        if lines is not None and not self._sightings.keep(action.uid, lines):
-            return  # the pod itself is not written down yet: it is looked at again
-        attended = self._attended.get(owner(action.path) or "")
-        if attended is not None:
-            attended.kept.add((action.uid, action.is_over))

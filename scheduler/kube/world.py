@@ -8,7 +8,7 @@ from typing import Any
 
 from dure import kube
 from scheduler.kube import observed
-from scheduler.kube.observed import Begun, Json, Node, Pod, Seen
+from scheduler.kube.observed import Begun, Json, Lines, Node, Pod, Seen
 
 ENDED = 1000
 """Of so many pods of a company at most it is known how they ended, until somebody asks."""
@@ -82,14 +82,14 @@ class World:
         with self._lock:
             return sum(len(found) for found in self._pods.values())
 
-    def seen(self, company: str, kept: frozenset[tuple[str, bool]], begun: Begun) -> Seen:
+    def seen(self, company: str, lines: Mapping[tuple[str, str], Lines], begun: Begun) -> Seen:
         """What there is of a company. `begun` is asked for first: what has been done since then is seen."""
         with self._lock:
             return Seen(
                 namespace=self._namespaces.get(company),
                 objects=dict(self._objects.get(company, {})),
                 pods=tuple(self._pods.get(company, {}).values()),
-                kept=kept,
+                lines=lines,
                 begun=begun,
             )
 

@@ -5,7 +5,7 @@ from sqlmodel import Session, col, select
 from dure import wire
 from dure.errors import HasLeases
 from scheduler.actor import Actor
-from scheduler.store import audit, companies
+from scheduler.store import audit, companies, edges
 from scheduler.store.tables import Company, Lease
 
 NOT_OVER = ("asked", "queued", "scheduled", "active", "ending")
@@ -22,6 +22,7 @@ def close(session: Session, name: str, *, actor: Actor, now: float) -> wire.Comp
     found.closed_at = int(now)
     after = {"closed_at": found.closed_at}
     audit.record(session, actor=actor, action=wire.AuditAction.COMPANY_CLOSE, subject=name, at=now, after=after)
+    edges.notify(session, name)  # its keys go at once
     return companies.shown(found)
 
 
@@ -33,6 +34,7 @@ def reopen(session: Session, name: str, *, actor: Actor, now: float) -> wire.Com
     before = {"closed_at": found.closed_at}
     found.closed_at = None
     audit.record(session, actor=actor, action=wire.AuditAction.COMPANY_REOPEN, subject=name, at=now, before=before)
+    edges.notify(session, name)
     return companies.shown(found)
 
 

@@ -8,9 +8,9 @@ from sqlmodel import Session
 
 from scheduler.store.db import EDGE_CHANNEL
 
-_NOTIFY = text("SELECT pg_notify(:channel, :pool)")
+_NOTIFY = text("SELECT pg_notify(:channel, :name)")
 
 
-def notify(session: Session, pool: str) -> None:
-    """Sent when the transaction commits, and not at all if it does not."""
-    session.connection().execute(_NOTIFY, {"channel": EDGE_CHANNEL, "pool": pool})
+def notify(session: Session, name: str) -> None:
+    """Of a pool or a company. Sent when the transaction commits, and not at all if it does not."""
+    session.connection().execute(_NOTIFY, {"channel": EDGE_CHANNEL, "name": name})

@@ -117,14 +117,18 @@ def saw(session: Session, rows: Sequence[bulk.Row]) -> None:
         session.connection().execute(_KNOWN, {"rows": bulk.dumped(Pod, rows)})
 
 
-def keep_log(session: Session, uid: str, lines: str) -> bool:
-    """The last lines of a pod; whether it is known yet."""
-    row = session.get(Pod, uid)
-    if row is None:
-        return False
-    row.log = lines
-    session.add(row)
-    return True
+_LINES = text(
+    """
+    INSERT INTO pod_log AS l (uid, container, log) SELECT uid, :container, :log FROM pod WHERE uid = :uid
+    ON CONFLICT (uid, container) DO UPDATE SET log = coalesce(nullif(excluded.log, ''), l.log)
+    """
+)
+
+
+def keep_log(session: Session, uid: str, container: str, lines: str) -> bool:
+    """The last lines of a container; whether its pod is known yet. None at all take the place of no others."""
+    found = session.connection().execute(_LINES, {"uid": uid, "container": container, "log": lines})
+    return found.rowcount > 0
 
 
 def open_pods(session: Session, cluster: str) -> list[str]:

@@ -1,15 +1,18 @@
-"""Which account of which cluster a key is of, by what the rows say now. Nothing is asked of a cluster here."""
+"""Which account of which cluster a key is of, by what the rows say now, and who was given one. No cluster is asked here."""
 
 from dataclasses import dataclass
 
 from sqlmodel import Session, col, select
 
-from dure import kube
+from dure import kube, wire
 from dure.errors import InvalidRequest, NotEnforced, UnknownCluster, WrongState
 from scheduler.actor import Actor
-from scheduler.store import companies, leases
-from scheduler.store.tables import Lease, Pool
+from scheduler.store import audit, companies, leases
+from scheduler.store.tables import Audit, Lease, Pool
 from scheduler.store.times import to_wire
+
+TOLD_AGAIN_S = 3600
+"""Keys that are fetched again and again, as kubectl's plugin does every few minutes, are one line of the audit log in so long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,27 @@ def of_company(session: Session, company: str, cluster: str | None) -> Keyed:
     if cluster is not None and cluster not in known:
         raise UnknownCluster(f"no pool is enforced by a cluster {cluster}; those that enforce some: {', '.join(known)}")
     return Keyed(cluster=cluster or known[0], company=company, account=kube.COMPANY_KEY)
+
+
+def made(session: Session, found: Keyed, *, actor: Actor, expires_at: int, is_static: bool, now: float) -> None:
+    """Writes down who was given a key: each that is static, of the others the first by the same token for the same in an hour."""
+    subject = found.lease or found.company
+    if not is_static and _is_told(session, subject, actor, now):
+        return
+    after = {"cluster": found.cluster, "static": is_static, "expires_at": expires_at}
+    audit.record(session, actor=actor, action=wire.AuditAction.KEY_MAKE, subject=subject, at=now, after=after)
+
+
+def _is_told(session: Session, subject: str, actor: Actor, now: float) -> bool:
+    query = (
+        select(Audit.at)
+        .where(Audit.subject == subject, Audit.action == wire.AuditAction.KEY_MAKE, Audit.actor == str(actor))
+        .where(col(Audit.after)["static"].as_boolean().is_(False))
+        .order_by(col(Audit.seq).desc())
+        .limit(1)
+    )
+    last = session.exec(query).first()
+    return last is not None and last > now - TOLD_AGAIN_S
 
 
 def _keyed(session: Session, found: Lease) -> Keyed:

@@ -1,7 +1,6 @@
 """Pods and clusters as people see them; the reconciler writes the rows."""
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
@@ -9,35 +8,39 @@ from sqlmodel import Session, col, select
 from dure import kube, wire
 from scheduler.actor import Actor
 from scheduler.store import companies, leases, pages
-from scheduler.store.tables import Cluster, Pod, Pool
+from scheduler.store.tables import Cluster, Pod, PodLog, Pool
 from scheduler.store.times import to_wire
-
-W = TypeVar("W", wire.Pod, wire.PodLog)
 
 
 def of_lease(session: Session, lease_id: str, *, actor: Actor, after: str | None, limit: int) -> wire.Page[wire.Pod]:
     """Those that run or ran on it, by uid. Raises UnknownLease."""
     leases.row(session, lease_id, actor=actor)
-    return _page(session, [col(Pod.lease) == lease_id], after, limit, _pod)
+    rows = _rows(session, [col(Pod.lease) == lease_id], after, limit)
+    return pages.page(rows, limit, wire=_pod, key=_uid)
 
 
 def of_company(session: Session, company: str, *, after: str | None, limit: int) -> wire.Page[wire.Pod]:
     """Those that wait and those that run, by uid. Raises UnknownCompany."""
     companies.row(session, company)
-    return _page(session, [col(Pod.company) == company, col(Pod.ended_at).is_(None)], after, limit, _pod)
+    rows = _rows(session, [col(Pod.company) == company, col(Pod.ended_at).is_(None)], after, limit)
+    return pages.page(rows, limit, wire=_pod, key=_uid)
 
 
 def logs(session: Session, lease_id: str, *, actor: Actor, after: str | None, limit: int) -> wire.Page[wire.PodLog]:
     """What is kept of those that are over, by uid. Raises UnknownLease."""
     leases.row(session, lease_id, actor=actor)
-    return _page(session, [col(Pod.lease) == lease_id, col(Pod.ended_at).is_not(None)], after, limit, _log)
+    rows = _rows(session, [col(Pod.lease) == lease_id, col(Pod.ended_at).is_not(None)], after, limit)
+    lines = _lines(session, [found.uid for found in rows])
+    return pages.page(rows, limit, wire=lambda found: _log(found, lines.get(found.uid, [])), key=_uid)
 
 
-def _page(
-    session: Session, which: Sequence[ColumnElement[bool]], after: str | None, limit: int, shown: Callable[[Pod], W]
-) -> wire.Page[W]:
+def _rows(session: Session, which: Sequence[ColumnElement[bool]], after: str | None, limit: int) -> Sequence[Pod]:
     query = select(Pod).where(*which, col(Pod.uid) > (after or "")).order_by(col(Pod.uid)).limit(limit + 1)
-    return pages.page(session.exec(query).all(), limit, wire=shown, key=lambda found: found.uid)
+    return session.exec(query).all()
+
+
+def _uid(found: Pod) -> str:
+    return found.uid
 
 
 def clusters(session: Session, *, after: str | None, limit: int) -> wire.Page[wire.Cluster]:
@@ -73,7 +76,16 @@ def _pod(found: Pod) -> wire.Pod:
     )
 
 
-def _log(found: Pod) -> wire.PodLog:
+def _lines(session: Session, uids: Sequence[str]) -> dict[str, list[wire.ContainerLog]]:
+    """By pod; of each by container."""
+    found: dict[str, list[wire.ContainerLog]] = {}
+    query = select(PodLog).where(col(PodLog.uid).in_(uids)).order_by(col(PodLog.uid), col(PodLog.container))
+    for one in session.exec(query):
+        found.setdefault(one.uid, []).append(wire.ContainerLog(container=one.container, log=one.log))
+    return found
+
+
+def _log(found: Pod, lines: list[wire.ContainerLog]) -> wire.PodLog:
     assert found.ended_at is not None
     return wire.PodLog(
         pod=found.name,
@@ -81,7 +93,7 @@ def _log(found: Pod) -> wire.PodLog:
         ended_at=to_wire(found.ended_at),
         exit_code=found.exit_code,
         reason=found.reason,
-        log=found.log,
+        containers=lines,
     )
 
 

@@ -27,6 +27,7 @@ LONG_S = 90.0
 """Only guards against hanging: the machine may be busy."""
 
 SAYS_AND_GOES = "trap 'echo SIGTERM at $(date +%s); exit 3' TERM; echo began; sleep 3600 & wait"
+SAVES = "trap 'sleep 1; echo saved; exit 0' TERM; echo began; sleep 3600 & wait"
 DEAF = "trap '' TERM; echo began; while :; do sleep 1; done"
 LATE_S = 5.0
 """A kubelet on a busy machine."""
@@ -84,6 +85,14 @@ def runs(name: str, command: str = SAYS_AND_GOES, gpus: int = 1, **more: Any) ->
     return made
 
 
+def _two(name: str) -> dict[str, Any]:
+    """A pod of two containers that each take a second to save what they have, and say so at the very end."""
+    made = runs(name, SAVES)
+    main = made["spec"]["containers"][0]
+    made["spec"]["containers"].append({**main, "name": "beside", "resources": {}})
+    return made
+
+
 def controlled(kind: str, name: str, replicas: int = 1, **more: Any) -> dict[str, Any]:
     """A controller of such pods, which it makes again."""
     is_job = kind == "Job"
@@ -123,8 +132,7 @@ def test_pods_run_from_their_lease_s_start_and_nothing_of_them_lives_at_its_end(
 
 
 def _kept(acme: Real, name: str) -> str:
-    row = acme.row(name)
-    return "" if row is None or row.ended_at is None else row.log or ""
+    return acme.lines(name).get("main", "")
 
 
 def _finished(acme: Real) -> list[dict[str, Any]]:
@@ -228,10 +236,23 @@ def test_the_last_lines_and_exit_code_of_a_pod_are_kept_however_it_ends(acme: Re
             client.delete(acme.path("deleted")).raise_for_status()
         soon(lambda: acme.lease(lease).state == "ended", "the lease to end", LONG_S)
         rows = {name: acme.row(name) for name in ("fails", "told", "deleted", "deaf")}
-        print({name: row and (row.exit_code, row.log, row.reason, row.phase) for name, row in rows.items()})
+        print({name: row and (row.exit_code, row.reason, row.phase, acme.lines(name)) for name, row in rows.items()})
         codes = {name: row and row.exit_code for name, row in rows.items()}
         assert codes == {"fails": 7, "told": 3, "deleted": 3, "deaf": 137}
         assert _kept(acme, "fails") == "it fails\n"
         assert _kept(acme, "deaf") == "began\n"
-        # What it says after its SIGTERM is read as well, where its kubelet has not removed it first.
-        assert all(_kept(acme, name).startswith("began\n") for name in ("told", "deleted"))
+        for name in ("told", "deleted"):
+            soon(lambda name=name: "SIGTERM" in _kept(acme, name), "what it said last")
+
+
+def test_what_a_pod_says_last_of_all_is_kept(acme: Real) -> None:
+    """It writes its checkpoint and says so as its last act, and its kubelet removes its log a second later."""
+    with acme.loop():
+        soon(acme.has_key, "the company's key")
+        lease = acme.ask(GPUS, duration_s=24)
+        names = [f"saves-{number}" for number in range(GPUS)]
+        acme.make(*(_two(name) for name in names))
+        soon(lambda: set(names) <= acme.running(), "all to run", LONG_S)
+        soon(lambda: acme.lease(lease).state == "ended", "the lease to end", LONG_S)
+        want = {"main": "began\nsaved\n", "beside": "began\nsaved\n"}
+        soon(lambda: all(acme.lines(name) == want for name in names), "the last lines of all containers")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from scheduler.kube import observed
-from scheduler.kube.actions import Action, Apply, Create, Delete, Json, Keep, Open, Patch, Remove, Tell
+from scheduler.kube.actions import Action, Apply, Create, Delete, Follow, Json, Keep, Open, Patch, Remove, Tell
 from scheduler.kube.desired import CompanyNow, LeaseNow, Terms
 from scheduler.kube.observed import HOSTNAME, Seen
 from scheduler.kube.reconcile import Steps, reconcile
@@ -109,7 +109,7 @@ class Enforcement:
     def _todo(self, actions: Iterable[Action]) -> list[Action]:
         """What is said and read changes nothing; what is under way is not begun again."""
         under_way = {one.uid for one in self.late}
-        found = (one for one in actions if not isinstance(one, Tell | Keep))
+        found = (one for one in actions if not isinstance(one, Tell | Follow | Keep))
         return [one for one in found if not (isinstance(one, Open) and one.uid in under_way)]
 
     def _do(self, action: Action) -> None:

@@ -1,7 +1,7 @@
 """The tables, and nothing else. They do not validate (SQLModel tables never do): the store writes them, the database
 checks them."""
 
-from scheduler.store.tables.clusters import Cluster, Pod
+from scheduler.store.tables.clusters import Cluster, Pod, PodLog
 from scheduler.store.tables.companies import Company, DefaultQuota, IdempotentAnswer, Quota, Token
 from scheduler.store.tables.fleet import Drain, Gpu, Node, Pool, PoolNode
 from scheduler.store.tables.leases import (
@@ -47,6 +47,7 @@ __all__ = [
     "Offer",
     "PlacementRow",
     "Pod",
+    "PodLog",
     "PolicyVersion",
     "Pool",
     "PoolChange",

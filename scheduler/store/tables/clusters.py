@@ -3,7 +3,7 @@
 # SQLModel declares `__tablename__` in a way that no plain string satisfies.
 # pyright: reportIncompatibleVariableOverride=false
 
-from sqlalchemy import Column, Index
+from sqlalchemy import Column, ForeignKey, Index, Text
 from sqlmodel import Field, SQLModel
 
 from scheduler.store.tables.columns import ExactEpoch, at_column, int_column, key_column, ref_column, text_column
@@ -45,5 +45,13 @@ class Pod(SQLModel, table=True):
     ended_at: int | None = Field(default=None, sa_column=at_column(null=True))
     exit_code: int | None = Field(default=None, sa_column=int_column(null=True))
     reason: str | None = Field(default=None, sa_column=text_column(null=True))
-    log: str | None = Field(default=None, sa_column=text_column(null=True))
-    """The last lines that it wrote."""
+
+
+class PodLog(SQLModel, table=True):
+    """The last lines that a container of a pod wrote; they go with it."""
+
+    __tablename__: str = "pod_log"
+
+    uid: str = Field(sa_column=Column(Text, ForeignKey("pod.uid", ondelete="CASCADE"), primary_key=True))
+    container: str = Field(sa_column=key_column())
+    log: str = Field(sa_column=text_column())

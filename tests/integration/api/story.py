@@ -13,7 +13,7 @@ import httpx
 from dure import wire
 from scheduler.store import attendance, deliveries
 from scheduler.store.db import Database
-from scheduler.store.tables import Cluster, Pod
+from scheduler.store.tables import Cluster, Pod, PodLog
 from tests.integration.api.conftest import SetClock, token
 from tests.integration.scheduler.conftest import World
 
@@ -219,10 +219,12 @@ class Story:
     def _pods(self, lease: str) -> None:
         """As the reconciler writes what it sees."""
         said = {"cluster": "main", "company": "acme", "gpus": 2, "seen_at": NINE}
-        over = {"ended_at": NINE + 8, "exit_code": 1, "reason": "Error", "log": "CUDA out of memory\n"}
+        over = {"ended_at": NINE + 8, "exit_code": 1, "reason": "Error"}
         with self.db.begin() as session:
             session.add(Cluster(name="main", version="v1.37.2", heard_at=NINE + 9))
             session.add(Pod(uid="8a6f1", name="tune-0", phase="Failed", lease=lease, node="gpu-01", **said, **over))
+            session.flush()
+            session.add(PodLog(uid="8a6f1", container="main", log="CUDA out of memory\n"))
             detail = f"2 nvidia.com/gpu are not free on any node of lease {lease}; it starts once they are"
             session.add(Pod(uid="8a6f2", name="tune-1", phase="Pending", waits="full", detail=detail, **said))
 

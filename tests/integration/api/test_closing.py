@@ -2,7 +2,10 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
+
 from scheduler.store import closing
+from scheduler.store.db import EDGE_CHANNEL
 from tests.integration.api.conftest import Site, code
 from tests.integration.scheduler.conftest import ADMIN, T0
 
@@ -53,6 +56,14 @@ def test_closing_twice_leaves_one_line_and_the_first_time(site: Site) -> None:
     assert site.post("admin", CLOSE).json() == first
     done = site.get("admin", "/v1/audit", params={"action": "company.close"}).json()["items"]
     assert len(done) == 1
+
+
+def test_a_scheduler_is_woken_by_a_closing_and_an_opening_so_that_keys_go_and_come_at_once(site: Site) -> None:
+    with psycopg.connect(site.world.db.url, autocommit=True) as woken:
+        woken.execute(f"LISTEN {EDGE_CHANNEL}")
+        site.post("admin", CLOSE)
+        site.post("admin", "/v1/companies/acme/reopen")
+        assert [one.payload for one in woken.notifies(timeout=20, stop_after=2)] == ["acme", "acme"]
 
 
 def test_who_asks_while_it_is_being_closed_is_refused_once_it_is(site: Site) -> None:

@@ -1,6 +1,8 @@
 """Keys to clusters over HTTP: who gets which, until when, and what is said where there is none."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,8 @@ from typing import Any
 import pytest
 
 from dure import kube
+from dure.errors import ClusterAway
+from scheduler.kube import keys as making
 from scheduler.kube.clusters import ClusterAddress
 from scheduler.kube.keys import Keys
 from scheduler.store import pools
@@ -164,3 +168,79 @@ def test_a_life_that_is_too_short_or_too_long_is_refused(site: Site) -> None:
     for lasts_s in (599, 2_592_001, "soon"):
         answer = site.post("acme", "/v1/companies/acme/kube-token", params={"lasts_s": lasts_s})
         assert code(answer) == (422, "invalid_request")
+
+
+def test_a_cluster_that_hangs_keeps_nobody_from_the_keys_of_another(there: KubeServer, tmp_path: Path) -> None:
+    (tmp_path / "edge").mkdir()
+    with kube_server(lambda: T0, tmp_path / "edge") as edge, ThreadPoolExecutor(making.AT_ONCE) as threads:
+        addresses = [
+            ClusterAddress(name=name, kubeconfig=str(one.kubeconfig)) for name, one in (("main", there), ("edge", edge))
+        ]
+        keys, there.hangs = Keys(addresses), threading.Event()
+        hanging = [threads.submit(keys.make, "main", "acme", "dure-company", 600) for _ in range(making.AT_ONCE)]
+        while len(there.asked) < making.AT_ONCE:
+            assert not any(one.done() for one in hanging)
+        with pytest.raises(ClusterAway, match="too many keys"):
+            keys.make("main", "acme", "dure-company", 600)
+        assert keys.make("edge", "acme", "dure-company", 600).token == TOKEN
+        there.hangs.set()
+        assert [one.result().token for one in hanging] == [TOKEN] * making.AT_ONCE
+
+
+def lines(site: Site, subject: str) -> list[tuple[str, Any, str]]:
+    """What the audit log tells of keys, the oldest first: by whose token, of which kind, and until when."""
+    found = site.get("auditor", "/v1/audit", params={"action": "key.make", "subject": subject}).json()["items"]
+    return [
+        (one["actor"].rpartition(":")[0], one["after"]["static"], one["after"]["expires_at"]) for one in found[::-1]
+    ]
+
+
+def test_who_was_given_a_key_is_in_the_audit_log_and_the_key_is_not(site: Site) -> None:
+    lease = running(site, duration_s=7200)
+    site.post("acme", f"/v1/leases/{lease}/kube-token")
+    site.post("admin", "/v1/companies/acme/kube-token", params={"lasts_s": 86_400})
+    assert lines(site, lease) == [("company:acme", False, T0 + 600)]
+    assert lines(site, "acme") == [("admin", True, T0 + 86_400)]
+    assert site.get("auditor", "/v1/audit?action=key").json()["items"][0]["after"]["cluster"] == "main"
+    with site.world.db.snapshot() as session:
+        kept = session.connection().exec_driver_sql("SELECT a::text FROM audit a").scalars().all()
+    assert not [row for row in kept if TOKEN in row]
+
+
+def test_a_key_that_is_fetched_again_and_again_is_one_line_an_hour_for_each_token(site: Site) -> None:
+    path = "/v1/companies/acme/kube-token"
+    for at in (0, 300, 3599, 3600, 3700):
+        site.clock.at = T0 + at
+        assert site.post("acme", path).status_code == 200
+    site.post("admin", path)
+    found = site.get("auditor", "/v1/audit", params={"action": "key.make"}).json()["items"][::-1]
+    told = [(one["actor"].split(":")[0], one["at"]) for one in found]
+    assert told == [
+        ("company", "2027-01-15T08:00:00Z"),
+        ("company", "2027-01-15T09:00:00Z"),
+        ("admin", "2027-01-15T09:01:40Z"),
+    ]
+
+
+def test_every_static_key_is_a_line_and_stands_for_no_other(site: Site) -> None:
+    for params in ({"lasts_s": 86_400}, {}, {"lasts_s": 86_400}, {"lasts_s": 600}):
+        assert site.post("acme", "/v1/companies/acme/kube-token", params=params).status_code == 200
+    assert [static for _, static, _ in lines(site, "acme")] == [True, False, True]
+
+
+def test_a_key_that_was_not_made_is_no_line(site: Site, there: KubeServer) -> None:
+    there.refusal = (500, "InternalError", "etcd is away")
+    assert site.post("acme", "/v1/companies/acme/kube-token").status_code == 503
+    assert lines(site, "acme") == []
+
+
+def test_whose_token_is_revoked_while_the_cluster_hangs_is_given_no_key(site: Site, there: KubeServer) -> None:
+    there.hangs = threading.Event()
+    with ThreadPoolExecutor(1) as thread:
+        asked = thread.submit(site.post, "acme", "/v1/companies/acme/kube-token")
+        while not there.asked:
+            assert not asked.done()
+        mine = next(one for one in site.get("admin", "/v1/tokens").json()["items"] if one["company"] == "acme")
+        site.send("admin", "DELETE", f"/v1/tokens/{mine['id']}")
+        there.hangs.set()
+        assert code(asked.result()) == (401, "token_revoked")

@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from scheduler.store.tables import Cluster, Pod
+from sqlmodel import select
+
+from scheduler.store import enforced
+from scheduler.store.tables import Cluster, Pod, PodLog
 from tests.integration.api.conftest import Site, code
 from tests.integration.scheduler.conftest import T0
 
@@ -33,7 +36,7 @@ def test_a_company_sees_its_own_pods_and_why_they_wait(site: Site) -> None:
 
 def test_a_leases_pods_are_those_that_run_and_ran_on_it(site: Site) -> None:
     lease = site.ask("acme").json()["id"]
-    over = {"phase": "Failed", "ended_at": T0 + 50, "exit_code": 137, "reason": "OOMKilled", "log": "step 7\nstep 8"}
+    over = {"phase": "Failed", "ended_at": T0 + 50, "exit_code": 137, "reason": "OOMKilled"}
     keep(site, a_pod("a", lease=lease, phase="Running", node="n1"), a_pod("b", lease=lease, **over), a_pod("c"))
     shown = site.get("acme", f"/v1/leases/{lease}/pods").json()["items"]
     assert [(one["uid"], one["phase"], one["exit_code"]) for one in shown] == [
@@ -46,10 +49,27 @@ def test_a_leases_pods_are_those_that_run_and_ran_on_it(site: Site) -> None:
 def test_the_last_lines_of_what_is_over_are_kept(site: Site) -> None:
     lease = site.ask("acme").json()["id"]
     keep(site, a_pod("a", lease=lease, phase="Running"))
-    keep(site, a_pod("b", lease=lease, phase="Failed", ended_at=T0 + 50, exit_code=1, log="no space left"))
-    [kept] = site.get("acme", f"/v1/leases/{lease}/logs").json()["items"]
-    assert (kept["pod"], kept["exit_code"], kept["log"]) == ("train-b", 1, "no space left")
+    over = {"lease": lease, "phase": "Failed", "ended_at": T0 + 50}
+    keep(site, a_pod("b", exit_code=1, **over), a_pod("c", **over))
+    lines = [{"container": "main", "log": "no space left"}, {"container": "metrics", "log": "bye"}]
+    keep(site, *(PodLog(uid="b", **one) for one in reversed(lines)))
+    kept, gone = site.get("acme", f"/v1/leases/{lease}/logs").json()["items"]
+    assert (kept["pod"], kept["exit_code"], kept["containers"]) == ("train-b", 1, lines)
+    assert (gone["pod"], gone["containers"]) == ("train-c", [])
     assert code(site.get("globex", f"/v1/leases/{lease}/logs")) == (404, "unknown_lease")
+
+
+def test_lines_that_are_none_take_the_place_of_no_others_and_go_with_their_pod(site: Site) -> None:
+    keep(site, a_pod("b", ended_at=T0))
+    with site.world.db.begin() as session:
+        assert enforced.keep_log(session, "b", "main", "saved\n")
+        assert enforced.keep_log(session, "b", "main", "")
+        assert not enforced.keep_log(session, "nobody", "main", "saved\n")
+    with site.world.db.begin() as session:
+        assert [one.log for one in session.exec(select(PodLog))] == ["saved\n"]
+        assert enforced.forget(session, now=T0 + enforced.KEPT_S + 1) == 1
+    with site.world.db.snapshot() as session:
+        assert session.exec(select(PodLog)).all() == []
 
 
 def test_clusters_are_listed_with_their_pools_and_troubles(site: Site) -> None:

@@ -21,7 +21,7 @@ MAY = {
     "show_lease_access": READERS,
     "make_lease_key": PEOPLE,
     "list_lease_pods": READERS,
-    "list_lease_logs": READERS,
+    "list_lease_logs": PEOPLE,
     "show_company_access": READERS,
     "make_company_key": PEOPLE,
     "list_company_pods": READERS,
@@ -239,6 +239,14 @@ def test_in_the_calendar_other_companies_have_sizes_but_no_names(site: Site) -> 
     }
     assert sorted(seen["acme"], key=str) == [("acme", 4), (None, 2)]
     assert sorted(seen["admin"]) == [("acme", 4), ("globex", 2)]
+
+
+@pytest.mark.parametrize("who", ["operator", "auditor"])
+def test_who_oversees_sees_a_companys_pods_and_reads_nothing_that_they_wrote(site: Site, who: str) -> None:
+    lease = site.ask("acme").json()["id"]
+    assert site.get(who, f"/v1/leases/{lease}/pods").status_code == 200
+    assert code(site.get(who, f"/v1/leases/{lease}/logs")) == (403, "forbidden")
+    assert site.get("admin", f"/v1/leases/{lease}/logs").status_code == 200
 
 
 def test_a_node_reports_for_itself_alone(site: Site) -> None:

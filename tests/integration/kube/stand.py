@@ -27,7 +27,7 @@ from scheduler.service import Service
 from scheduler.store import companies, joining, leases, nodes, pools, quotas, reports
 from scheduler.store.books import Books
 from scheduler.store.db import Database
-from scheduler.store.tables import Lease, Pod
+from scheduler.store.tables import Lease, Pod, PodLog
 from tests.cluster import nodes as fakes
 from tests.cluster.cluster import Cluster
 from tests.cluster.daemons import until
@@ -259,6 +259,13 @@ class Stand:
         with self.db.snapshot() as session:
             query = select(Pod).where(col(Pod.name) == name, col(Pod.company) == self.acme)
             return session.exec(query).one_or_none()
+
+    def lines(self, name: str) -> dict[str, str]:
+        """The last lines that are kept of a pod, by container."""
+        with self.db.snapshot() as session:
+            query = select(PodLog).join(Pod, col(Pod.uid) == PodLog.uid)
+            found = session.exec(query.where(col(Pod.name) == name, col(Pod.company) == self.acme))
+            return {one.container: one.log for one in found}
 
     def waits(self, name: str) -> str | None:
         """Why a pod waits, as people are told."""

@@ -1,5 +1,6 @@
 """Leases enforced on a real API server, by the chart's own account, with tenants who make pods by their own keys."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from dure import kube, wire
 from dure.errors import WrongState
 from scheduler.kube import tenure
-from scheduler.store import pools
+from scheduler.store import closing, pools
 from scheduler.store.db import Database
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import ControlPlane
@@ -16,6 +17,8 @@ from tests.cluster.kwok import STUBBORN
 from tests.integration.kube import chart
 from tests.integration.kube.stand import ADMIN, MARGIN_S, Stand, pod, seconds, soon, stand
 from tests.integration.kube.workloads import deployment, indexed_job, job, jobset_pod, stateful_set
+
+DEAD_WITHIN_S = 1.0
 
 
 @pytest.fixture
@@ -275,6 +278,29 @@ def test_a_company_that_was_closed_loses_its_namespace_after_its_grace(database:
             assert cluster.api.get(f"/api/v1/namespaces/{made.namespace()}").status_code == 200
             soon(lambda: _is_going(cluster, made.namespace()), "the namespace to go")
             assert not _is_going(cluster, made.namespace(made.globex))
+
+
+def test_a_company_s_key_is_dead_within_a_second_of_its_closing_and_anew_once_it_is_opened(acme: Stand) -> None:
+    path = f"/api/v1/namespaces/{acme.namespace()}/secrets"
+    with acme.tenant() as key:
+        soon(lambda: key.get(path).status_code == 200, "the key to work")
+        with acme.db.begin() as session:
+            closing.close(session, acme.acme, actor=ADMIN, now=acme.clock.now())
+        closed = time.monotonic()
+        soon(lambda: key.get(path).status_code in (401, 403), "the key to be dead")
+        took_s = time.monotonic() - closed
+        assert took_s < DEAD_WITHIN_S
+        soon(
+            lambda: acme.get(f"/api/v1/namespaces/{acme.namespace()}/serviceaccounts/{kube.COMPANY_KEY}") is None,
+            "its account to go",
+        )
+        with acme.db.begin() as session:
+            closing.reopen(session, acme.acme, actor=ADMIN, now=acme.clock.now())
+        soon(acme.has_key, "a key anew")
+        with acme.tenant() as anew:
+            soon(lambda: anew.get(path).status_code == 200, "it to work")
+        soon(lambda: key.get(path).status_code == 401, "the old one to stay dead")
+    print(f"dead {took_s:.2f} s after the close")
 
 
 def _ungated(operator: Any, acme: Stand, name: str) -> None:

@@ -252,7 +252,7 @@ def a_pod_log(pod: str = "train-0", **more: Any) -> wire.PodLog:
             "ended_at": in_s(-60),
             "exit_code": 1,
             "reason": "Error",
-            "log": "step 7\nCUDA out of memory\n",
+            "containers": [{"container": "main", "log": "step 7\nCUDA out of memory\n"}],
             **more,
         }
     )

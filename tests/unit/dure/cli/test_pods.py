@@ -30,15 +30,22 @@ def test_pods_are_of_a_lease_or_of_a_company(api: Api, run: Run) -> None:
 
 
 def test_the_last_lines_of_what_is_over_are_shown_with_how_it_ended(api: Api, run: Run) -> None:
-    gone = a_pod_log("train-1", exit_code=None, reason=None, log=None)
+    gone = a_pod_log("train-1", exit_code=None, reason=None, containers=[])
     api.on("GET", f"/v1/leases/{LEASE}/logs", page(gone, a_pod_log()))
     lines = run("logs", LEASE).stdout.splitlines()
     assert lines[0].startswith("train-0 ended Tue 2026-11-24 09:47:44 KST")
     assert lines[0].endswith("exit code 1 (Error)")
     assert lines[1:3] == ["step 7", "CUDA out of memory"]
-    assert lines[4] == "its lines were gone when it was read"
+    assert lines[4] == "its lines were gone when they were read"
     api.on("GET", f"/v1/leases/{LEASE}/logs", page())
     assert "--follow" in run("logs", LEASE).stdout
+
+
+def test_of_several_containers_each_has_its_lines_under_its_name(api: Api, run: Run) -> None:
+    several = [{"container": "main", "log": "saved at step 8\n"}, {"container": "metrics", "log": ""}]
+    api.on("GET", f"/v1/leases/{LEASE}/logs", page(a_pod_log(containers=several)))
+    lines = run("logs", LEASE).stdout.splitlines()
+    assert lines[1:] == ["container main", "saved at step 8", "container metrics", "it wrote nothing"]
 
 
 def test_what_pods_write_now_is_followed_by_kubectl_with_the_leases_key(api: Api, run: Run, kubectl: Kubectl) -> None:

@@ -1,11 +1,12 @@
 """A performer at work on an API server that answers what a test says."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from queue import Queue
 from typing import Any
 
-from scheduler.kube.actions import Action, Apply, Create, Delete, Json, Keep, Open, Patch, Remove, Tell
+from scheduler.kube.actions import Action, Apply, Create, Delete, Follow, Json, Keep, Open, Patch, Remove, Tell
 from scheduler.kube.connection import Connection
+from scheduler.kube.lines import LogReader
 from scheduler.kube.performing import Done, Performer
 from scheduler.kube.world import Kind, World
 from tests.unit.scheduler.kube.builders import a_json_pod
@@ -19,7 +20,8 @@ TEST = ({"op": "test", "path": "/metadata/uid", "value": "uid-p"},)
 OPEN = Open(path=POD, uid="uid-p", lease="lea_a", node="n1", operations=TEST)
 PATCH = Patch(path=POD, uid="uid-p", what="ending", operations=TEST)
 DELETE = Delete(path=POD, uid="uid-p", grace_s=30, why="it ends", at=970)
-KEEP = Keep(path=POD, uid="uid-p", container="main", is_over=True)
+KEEP = Keep(path=POD, uid="uid-p", container="main")
+FOLLOW = Follow(path=POD, uid="uid-p", container="main", lasts_s=LONG_S)
 TELL = Tell(path=POD, uid="uid-p", reason="NoLease", message="You have none.")
 APPLY = Apply(path=QUOTA, body={"metadata": {"name": "dure-gpus"}})
 CREATE = Create(path="/api/v1/namespaces", body={"metadata": {"name": "dure-co-acme"}})
@@ -32,7 +34,9 @@ class Server(Connection):
     def __init__(self) -> None:  # pyright: ignore[reportMissingSuperCall]
         self.got: list[tuple[str, str, Any]] = []
         self.answer: Callable[[str, str], Json] = lambda _, __: {}
-        self.lines = "the last lines"
+        self.lines = b"the last lines"
+        self.follows: Callable[[str], Generator[bytes]] = lambda _: (one for one in (self.lines,))
+        """What comes of a container's log that is followed."""
 
     def _said(self, method: str, path: str, body: Any = None) -> Json:
         self.got.append((method, path, body))
@@ -50,9 +54,13 @@ class Server(Connection):
     def delete(self, path: str, body: Json | None = None) -> Json:
         return self._said("delete", path, body)
 
-    def text(self, path: str, **query: Any) -> str:
-        self._said("text", path, query)
+    def raw(self, path: str, **query: Any) -> bytes:
+        self._said("raw", path, query)
         return self.lines
+
+    def follow(self, path: str, *, silence_s: float, **query: Any) -> Generator[bytes]:
+        self._said("follow", path, query)
+        yield from self.follows(query["container"])
 
 
 class Doing:
@@ -61,20 +69,31 @@ class Doing:
     def __init__(self) -> None:
         self.server, self.world = Server(), World(lambda _: None)
         self.done: Queue[Done] = Queue()
-        self.kept: list[tuple[str, str | None]] = []
+        self.now = NOW
+        self.kept: Queue[tuple[str, str, str]] = Queue()
+        self.keep: Callable[[], bool] = lambda: True
+        """Whether lines are written down."""
+        self.changed: Queue[str | None] = Queue()
+        self.lines = LogReader(self.server, keep=self._keep, changed=self.changed.put)
         self.may: Callable[[Action], bool] = lambda _: True
         self.tell: Callable[[Done], None] = self.done.put
         self.performer = Performer(
             self.server,
             self.world,
-            now=lambda: NOW,
+            self.lines,
+            now=lambda: self.now,
             may_act=self._may,
             done=self._tell,
-            log_of=lambda action, lines: self.kept.append((action.uid, lines)),
         )
 
     def _may(self, action: Action) -> bool:
         return self.may(action)
+
+    def _keep(self, uid: str, container: str, lines: str) -> bool:
+        is_kept = self.keep()
+        if is_kept:
+            self.kept.put((uid, container, lines))
+        return is_kept
 
     def _tell(self, done: Done) -> None:
         self.tell(done)
@@ -97,4 +116,4 @@ class Doing:
         return [one for one in self.server.got if one[0] == "delete"]
 
     def pods(self) -> list[str]:
-        return [pod.uid for pod in self.world.seen("acme", frozenset(), {}).pods]
+        return [pod.uid for pod in self.world.seen("acme", {}, {}).pods]

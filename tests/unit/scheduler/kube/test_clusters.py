@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduler.kube.clusters import ClusterAddress, named, parse
+from scheduler.kube.clusters import ClusterAddress, parse
 
 
 def test_clusters_are_named_with_their_kubeconfigs_and_contexts() -> None:
@@ -29,9 +29,3 @@ def test_what_names_no_cluster_is_told_with_an_example(said: str, why: str) -> N
     with pytest.raises(ValueError, match=why) as told:
         parse(said)
     assert "for example main=" in str(told.value)
-
-
-def test_a_cluster_is_found_by_its_name() -> None:
-    one = ClusterAddress(name="main", kubeconfig="/x")
-    assert named([one], "main") is one
-    assert named([one], "edge") is None

@@ -74,6 +74,10 @@ def connection(pair: tuple[Listener, Connection]) -> Connection:
     return pair[1]
 
 
+def followed(connection: Connection) -> Iterator[bytes]:
+    return connection.follow(f"{POD}/log", silence_s=10, follow="true")
+
+
 def watched(connection: Connection) -> Iterator[dict[str, Any]]:
     return connection.watch("/api/v1/pods", silence_s=10.0, resourceVersion="5")
 
@@ -115,7 +119,27 @@ def test_a_call_is_sent_with_its_kind_and_our_credentials(
 
 def test_what_is_no_json_is_read_as_it_is(listener: Listener, connection: Connection) -> None:
     listener.says(b"epoch 1\nepoch 2 \xff")
-    assert connection.text(f"{POD}/log") == "epoch 1\nepoch 2 \ufffd"
+    assert connection.raw(f"{POD}/log") == b"epoch 1\nepoch 2 \xff"
+
+
+def test_a_log_is_followed_as_it_comes_until_it_ends(listener: Listener, connection: Connection) -> None:
+    listener.says(b"epoch 1\nepo", b"ch 2\n")
+    assert list(followed(connection)) == [b"epoch 1\nepo", b"ch 2\n"]
+    assert listener.got[0].path == f"{POD}/log?follow=true"
+
+
+def test_a_log_that_breaks_off_has_said_what_it_said(listener: Listener, connection: Connection) -> None:
+    listener.says(b"epoch 1\n", ends=False)
+    pieces = followed(connection)
+    assert next(pieces) == b"epoch 1\n"
+    with pytest.raises(Away, match="does not answer"):
+        next(pieces)
+
+
+def test_a_log_that_is_refused_says_why(listener: Listener, connection: Connection) -> None:
+    listener.says({"reason": "BadRequest", "message": "waiting to start"}, status=400)
+    with pytest.raises(Refused, match="waiting to start"):
+        next(followed(connection))
 
 
 def test_a_refusal_says_why(listener: Listener, connection: Connection) -> None:
@@ -169,7 +193,7 @@ def test_an_answer_that_is_no_json_object_comes_from_somebody_else(
         connection.get(POD)
 
 
-@pytest.mark.parametrize("call", [lambda it: it.get(POD), lambda it: it.text(POD), lambda it: list(watched(it))])
+@pytest.mark.parametrize("call", [lambda it: it.get(POD), lambda it: it.raw(POD), lambda it: list(watched(it))])
 @pytest.mark.parametrize("status", [200, 503])
 def test_an_answer_that_breaks_off_is_no_answer(
     listener: Listener, connection: Connection, call: Any, status: int

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from scheduler.kube.actions import Action, Delete, Keep, Patch, Tell
+from scheduler.kube.actions import Action, Delete, Follow, Keep, Patch, Tell
 from scheduler.kube.desired import LeaseNow, Terms
 from scheduler.kube.ending import Context, ends, instants
-from scheduler.kube.observed import Pod, Seen
+from scheduler.kube.observed import Lines, Pod, Seen
 from tests.unit.scheduler.kube.builders import (
     GPU,
     a_json_pod,
@@ -21,12 +21,12 @@ from tests.unit.scheduler.kube.builders import (
 )
 
 END = "1970-01-01T00:16:40Z"
-KEPT = frozenset({("uid-p", False), ("uid-p", True)})
+KEPT = {("uid-p", "main"): Lines.KEPT}
 LONG_GONE: dict[str, Any] = {"deleted_at": 900.0, "deletion_grace_s": 1}
 
 
 def due(pod: Pod, now: float, *leases: LeaseNow, beside: tuple[Pod, ...] = (), **nodes: bool) -> list[Action]:
-    seen = Seen(pods=(*beside, pod), kept=KEPT)
+    seen = Seen(pods=(*beside, pod), lines=KEPT)
     held = {one.id: one for one in leases or (a_lease(),) if one.holds}
     known = some_nodes(*nodes) if nodes else some_nodes()
     return list(ends(seen, Context(leases=held, nodes=known, terms=Terms(warning_s=200), now=now)))
@@ -222,35 +222,60 @@ def test_annotations_are_not_made_over_those_that_another_made() -> None:
     assert {"op": "test", "path": "/metadata/resourceVersion", "value": "7"} in patch.operations
 
 
+def read(pod: Pod, now: float, how: dict[tuple[str, str], Lines] | None = None, *, ready: bool = True) -> list[Action]:
+    """What is read of its lines."""
+    context = Context(leases={"lea_a": a_lease()}, nodes=some_nodes(ready=ready), terms=Terms(), now=now)
+    found = ends(Seen(pods=(pod,), lines=how or {}), context)
+    return [one for one in found if isinstance(one, (Follow, Keep))]
+
+
 @pytest.mark.parametrize(
     ("pod", "now", "want"),
     [
-        pytest.param(a_placed_pod(), 990.0, [], id="it may still write"),
-        pytest.param(a_placed_pod(), 995.0, [False], id="before it is ended without grace"),
-        pytest.param(a_placed_pod(deleted_at=995.0), 970.1, [False], id="its end has begun"),
+        pytest.param(a_placed_pod(), 962.9, [], id="its end is not near"),
+        pytest.param(a_placed_pod(), 963.0, [47.0], id="a moment before its deadline may come"),
+        pytest.param(a_placed_pod(grace_s=10), 967.9, [], id="one with a shorter grace is told at the lease's instant"),
+        pytest.param(a_placed_pod(grace_s=10), 968.0, [42.0], id="a moment before that"),
+        pytest.param(a_placed_pod(deleted_at=995.0), 970.0, [35.0], id="its end has begun"),
+        pytest.param(a_placed_pod(deleted_at=520.0), 500.0, [30.0], id="its maker ends it"),
+        pytest.param(a_placed_pod(deleted_at=990.0), 999.5, [10.0], id="its kubelet is late"),
+        pytest.param(a_placed_pod(lease="lea_x"), 500.0, [10.0], id="its lease is over"),
+        pytest.param(a_placed_pod(phase="Failed"), 500.0, [None], id="it is over"),
+        pytest.param(a_placed_pod(deleted_at=995.0, phase="Failed"), 971.0, [None], id="it is over before its end"),
+        pytest.param(a_placed_pod(containers=("a", "b")), 963.0, [47.0, 47.0], id="each of its containers"),
         pytest.param(
-            a_placed_pod(deleted_at=995.0, phase="Failed"), 971.0, [True], id="its end has begun, and it is over"
+            a_placed_pod(containers=tuple("abcdefghijklmnopqrstuvwxyz")), 963.0, [47.0] * 16, id="not any number"
         ),
-        pytest.param(a_placed_pod(phase="Failed"), 500.0, [True], id="once it is over"),
-        pytest.param(a_placed_pod(lease="lea_x"), 500.0, [False], id="its lease is over"),
         pytest.param(a_placed_pod(node=None), 995.0, [], id="it never was anywhere"),
+        pytest.param(a_placed_pod(node="n9"), 995.0, [], id="its node is gone"),
         pytest.param(a_placed_pod(containers=()), 995.0, [], id="it has no containers"),
         pytest.param(a_pod(gates=(), node="n1"), 995.0, [], id="nobody let it in"),
     ],
 )
-def test_last_lines_are_kept(pod: Pod, now: float, want: list[bool]) -> None:
-    context = Context(leases={"lea_a": a_lease()}, nodes=some_nodes(), terms=Terms(), now=now)
-    found = of_kind(list(ends(Seen(pods=(pod,)), context)), Keep)
-    assert [one.is_over for one in found] == want
+def test_last_lines_are_followed_from_before_the_end_and_read_once_it_is_over(
+    pod: Pod, now: float, want: list[float | None]
+) -> None:
+    """For how long they are followed; None where they are read at once."""
+    assert [one.lasts_s if isinstance(one, Follow) else None for one in read(pod, now)] == want
 
 
-def test_last_lines_are_kept_once() -> None:
-    context = Context(leases={"lea_a": a_lease()}, nodes=some_nodes(), terms=Terms(), now=995.0)
-    seen = Seen(pods=(a_placed_pod(),), kept=frozenset({("uid-p", False)}))
-    assert of_kind(list(ends(seen, context)), Keep) == []
+@pytest.mark.parametrize(
+    ("how", "running", "over"),
+    [(Lines.FOLLOWED, [], []), (Lines.READ, [], [Keep]), (Lines.KEPT, [], [])],
+)
+def test_last_lines_are_read_again_only_where_there_may_be_more(
+    how: Lines, running: list[type[Action]], over: list[type[Action]]
+) -> None:
+    known = {("uid-p", "main"): how}
+    assert [type(one) for one in read(a_placed_pod(), 995.0, known)] == running
+    assert [type(one) for one in read(a_placed_pod(phase="Failed"), 995.0, known)] == over
+
+
+def test_a_node_that_is_not_ready_is_not_asked_for_lines() -> None:
+    assert read(a_placed_pod(), 995.0, ready=False) == read(a_placed_pod(phase="Failed"), 995.0, ready=False) == []
 
 
 def test_the_instants_of_a_pod_are_those_of_its_lease_and_of_its_own_end() -> None:
     terms = Terms(warning_s=200)
-    assert sorted(instants(a_placed_pod(), a_lease(), terms)) == [800, 900, 970, 995, 1000]
+    assert sorted(instants(a_placed_pod(), a_lease(), terms)) == [800, 900, 963, 970, 995, 1000]
     assert 511.5 in set(instants(a_placed_pod(deleted_at=510.0), a_lease(closes_at=None), terms))

@@ -110,6 +110,15 @@ def test_nothing_is_put_into_a_namespace_that_is_going() -> None:
     assert todo(a_company(a_lease()), Seen(namespace=going)) == []
 
 
+def test_the_key_of_a_company_that_was_closed_goes_its_binding_first_and_is_made_anew_when_it_is_opened() -> None:
+    seen = furnished_with(a_company(), NOW)
+    key = f"{SPACE}/serviceaccounts/dure-company"
+    binding = "/apis/rbac.authorization.k8s.io/v1/namespaces/dure-co-acme/rolebindings/dure-company"
+    assert todo(a_company(closed_at=450), seen) == [Remove(path=binding, uid=binding), Remove(path=key, uid=key)]
+    left = {path: body for path, body in seen.objects.items() if path not in (key, binding)}
+    assert [one.path for one in todo(a_company(), replace(seen, objects=left))] == [key, binding]
+
+
 def test_a_closed_company_is_removed_after_a_while() -> None:
     closed = a_company(closed_at=400)
     seen = furnished_with(closed, NOW)

@@ -34,6 +34,12 @@ def test_a_company_without_leases_has_its_bounds_and_its_key() -> None:
     }
 
 
+def test_a_company_that_is_closed_has_its_bounds_and_no_key() -> None:
+    left = names() - set(manifests.objects(a_company(closed_at=400), (GPU,), 500))
+    assert left == {f"{INSIDE}/serviceaccounts/dure-company", f"{BINDINGS}/dure-company"}
+    assert names(a_lease()) == set(manifests.objects(a_company(a_lease(), closed_at=400), (GPU,), 500))
+
+
 def test_a_lease_has_a_key_while_it_holds_gpus_and_not_a_moment_longer() -> None:
     keys = {f"{INSIDE}/serviceaccounts/dure-lease-a", f"{BINDINGS}/dure-lease-a"}
     assert names(a_lease("lea_a", stops_at=1000), now=999.9) - names() == keys

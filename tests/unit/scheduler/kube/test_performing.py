@@ -8,14 +8,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from scheduler.kube import performing
-from scheduler.kube.actions import Action, Apply, Delete, Json, Open, Patch, Remove, Tell
-from scheduler.kube.connection import Away, Refused
+from scheduler.kube.actions import Action, Apply, Delete, Json, Keep, Open, Patch, Remove, Tell
+from scheduler.kube.connection import Away
 from scheduler.kube.performing import HELD_S, Done, Withheld, describe, key_of
 from tests.unit.scheduler.kube.builders import a_json_pod
 from tests.unit.scheduler.kube.doing import (
     APPLY,
     CREATE,
     DELETE,
+    FOLLOW,
     KEEP,
     LONG_S,
     NOW,
@@ -47,7 +48,7 @@ def it() -> Iterator[Doing]:
         (REMOVE, ("delete", QUOTA, {"preconditions": {"uid": "uid-q"}})),
         (APPLY, ("apply", QUOTA, APPLY.body)),
         (CREATE, ("create", "/api/v1/namespaces", CREATE.body)),
-        (KEEP, ("text", f"{POD}/log", {"container": "main", "tailLines": 50, "limitBytes": 8192})),
+        (KEEP, ("raw", f"{POD}/log", {"container": "main", "tailLines": 50, "limitBytes": 1048576})),
     ],
 )
 def test_every_action_is_one_call(it: Doing, action: Action, want: tuple[str, str, Any]) -> None:
@@ -66,14 +67,14 @@ def test_an_event_says_what_about_which_pod(it: Doing) -> None:
     assert body["metadata"] == {"generateName": "p.", "namespace": "dure-co-acme"}
 
 
-def test_ends_come_before_everything_else_and_events_last(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ends_come_before_everything_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(performing, "THREADS", 1)
-    it, everything = Doing(), (TELL, KEEP, APPLY, CREATE, PATCH, OPEN, REMOVE, DELETE)
+    it, everything = Doing(), (APPLY, CREATE, PATCH, OPEN, REMOVE, DELETE)
     it.performer.submit(everything)
     it.performer.start()
     order = [it.done.get(timeout=LONG_S).action for _ in everything]
     it.performer.stop()
-    assert order == [REMOVE, DELETE, OPEN, PATCH, APPLY, CREATE, KEEP, TELL]
+    assert order == [REMOVE, DELETE, OPEN, PATCH, APPLY, CREATE]
 
 
 def test_what_is_being_done_is_not_begun_again(it: Doing) -> None:
@@ -128,7 +129,7 @@ def test_what_the_api_server_answers_is_known(it: Doing) -> None:
     it.knows_a_pod()
     it.server.answer = lambda _, __: a_json_pod(version=8, nodeName="n1")
     it.do(OPEN)
-    assert [pod.node for pod in it.world.seen("acme", frozenset(), {}).pods] == ["n1"]
+    assert [pod.node for pod in it.world.seen("acme", {}, {}).pods] == ["n1"]
 
 
 def test_what_may_not_be_done_now_is_not_done_and_is_undone(it: Doing) -> None:
@@ -181,34 +182,6 @@ def test_what_a_pod_was_not_told_is_told_again(it: Doing, monkeypatch: pytest.Mo
     assert len(it.server.got) == 2
 
 
-def test_last_lines_are_handed_on(it: Doing) -> None:
-    it.do(KEEP)
-    assert it.kept == [("uid-p", "the last lines")]
-
-
-@pytest.mark.parametrize(
-    ("said", "want"),
-    [
-        ("unable to retrieve container logs for containerd://d81b", None),
-        ('failed to try resolving symlinks in path "/var/log/pods/a/main/0.log": lstat: no such file', None),
-        ("unable to retrieve container logs for me, said the program\n", "its own line"),
-        ("", ""),
-    ],
-)
-def test_what_a_kubelet_says_for_want_of_lines_is_not_taken_for_them(it: Doing, said: str, want: str | None) -> None:
-    it.server.lines = said
-    it.do(KEEP)
-    assert it.kept == [("uid-p", said if want else want)]
-
-
-@pytest.mark.parametrize("status", [400, 404])
-def test_a_pod_without_lines_is_not_asked_for_them_for_ever(it: Doing, status: int) -> None:
-    """Its container never began, or its node is gone."""
-    it.fails(Refused(status, "No", "container is waiting to start"))
-    (done,) = it.do(KEEP)
-    assert (done.failure, it.kept, it.performer.undone()) == (None, [("uid-p", None)], ())
-
-
 def test_a_failure_of_our_own_is_logged_and_tried_again(it: Doing) -> None:
     it.fails(ValueError("ours"))
     with capture_logs() as logs:
@@ -238,6 +211,7 @@ def test_whoever_is_told_may_fail_and_the_rest_is_done(it: Doing) -> None:
         (OPEN, Open(path=POD, uid="uid-p", lease="lea_b", node="n2", operations=()), True),
         (PATCH, Patch(path=POD, uid="uid-p", what="deadline 5", operations=()), False),
         (TELL, Tell(path=POD, uid="uid-p", reason="Full", message=""), False),
+        (KEEP, Keep(path=POD, uid="uid-p", container="other"), False),
         (APPLY, Apply(path=QUOTA, body={"metadata": {"name": "dure-gpus"}, "spec": {}}), True),
         (REMOVE, Remove(path=QUOTA, uid="uid-r"), False),
     ],
@@ -246,6 +220,6 @@ def test_what_makes_two_actions_the_same(one: Action, other: Action, same: bool)
     assert (key_of(one) == key_of(other)) is same
 
 
-@pytest.mark.parametrize("action", [OPEN, PATCH, DELETE, KEEP, TELL, APPLY, CREATE, REMOVE])
+@pytest.mark.parametrize("action", [OPEN, PATCH, DELETE, FOLLOW, KEEP, TELL, APPLY, CREATE, REMOVE])
 def test_every_action_can_be_said_in_a_log(action: Action) -> None:
     assert action.path in describe(action)

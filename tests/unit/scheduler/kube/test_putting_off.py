@@ -101,7 +101,7 @@ def test_an_object_that_is_not_there_is_known_to_be_gone(it: Doing) -> None:
     it.world.event(Kind.QUOTAS, {"type": "ADDED", "object": {"metadata": meta}})
     it.fails(Refused(404, "NotFound", "no such quota"))
     it.do(REMOVE)
-    assert it.world.seen("acme", frozenset(), {}).objects == {}
+    assert it.world.seen("acme", {}, {}).objects == {}
     assert it.performer.undone() == ()
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from scheduler.kube.actions import Json
-from scheduler.kube.observed import Seen
+from scheduler.kube.observed import Lines, Seen
 from scheduler.kube.world import Kind, World, company_of
 from tests.unit.scheduler.kube.builders import a_json_pod, a_namespace
 
@@ -22,7 +22,7 @@ class Watched:
         self.world = World(self.changes.append)
 
     def seen(self) -> Seen:
-        return self.world.seen("acme", frozenset(), {})
+        return self.world.seen("acme", {}, {})
 
     def said(self) -> list[str | None]:
         found, self.changes[:] = list(self.changes), []
@@ -231,8 +231,8 @@ def test_what_the_api_server_does_not_know_is_gone_unless_it_was_made_anew(
 
 
 def test_what_is_read_and_being_opened_is_handed_on(it: Watched) -> None:
-    found = it.world.seen("acme", frozenset({("u", True)}), {"u": ("lea_a", "n1")})
-    assert (found.kept, found.begun) == (frozenset({("u", True)}), {"u": ("lea_a", "n1")})
+    found = it.world.seen("acme", {("u", "main"): Lines.KEPT}, {"u": ("lea_a", "n1")})
+    assert (found.lines, found.begun) == ({("u", "main"): Lines.KEPT}, {"u": ("lea_a", "n1")})
 
 
 def test_only_what_carries_our_label_is_watched_but_for_pods_nodes_and_namespaces() -> None:
