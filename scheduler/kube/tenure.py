@@ -70,7 +70,9 @@ class Tenure:
             done=self._done,
             log_of=self._keep,
         )
-        self._watches = [Watch(self._connection, kind, self._world, site.condition) for kind in Kind]
+        self._watches = [
+            Watch(self._connection, kind, self._world, site.condition, relist_s=site.terms.relist_s) for kind in Kind
+        ]
 
     def begin(self) -> None:
         self._performer.start()

@@ -4,6 +4,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -318,10 +319,18 @@ def pod(name: str, gpus: int = 1, *, lease: str | None = None, **spec: Any) -> d
 
 @contextmanager
 def stand(
-    database: Database, cluster: Cluster, *, count: int = 2, gpus: int = 8, url: str | None = None, **policy: Any
+    database: Database,
+    cluster: Cluster,
+    *,
+    count: int = 2,
+    gpus: int = 8,
+    url: str | None = None,
+    relist_s: int = 300,
+    **policy: Any,
 ) -> Iterator[Stand]:
     """With its nodes in the cluster and its agents reporting; nothing is enforced until a loop runs."""
     made = Stand(database, cluster, kubeconfig=reconcilers(cluster, url), count=count, gpus=gpus)
+    made.terms = replace(made.terms, relist_s=relist_s)
     try:
         fakes.add(cluster, [fakes.node(name, gpus=gpus, pool="h100") for name in made.nodes])
         with reporting(made, **policy):
