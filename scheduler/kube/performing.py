@@ -14,7 +14,21 @@ from typing import Any
 
 import structlog
 
-from scheduler.kube.actions import Action, Apply, Create, Delete, Json, Keep, Open, Patch, Remove, Tell
+from scheduler.kube.actions import (
+    Action,
+    Apply,
+    Create,
+    Delete,
+    Json,
+    Keep,
+    Key,
+    Open,
+    Patch,
+    Remove,
+    Tell,
+    describe,
+    key_of,
+)
 from scheduler.kube.connection import Away, Connection, Refused
 from scheduler.kube.instants import written
 from scheduler.kube.observed import Begun
@@ -34,6 +48,9 @@ HELD_S = 1.0
 LINES, BYTES = 50, 8_192
 """How much of a log is kept."""
 
+READS = 6
+"""So often lines are tried to be read. A kubelet that is away for longer has removed them when it is back, or never comes."""
+
 NO_LINES = (
     "unable to retrieve container logs for ",
     "failed to try resolving symlinks in path ",
@@ -41,7 +58,6 @@ NO_LINES = (
 )
 """What a kubelet says, in the place of lines and with status 200, when it has removed them."""
 
-Key = tuple[str, str, str, str]
 Queued = PriorityQueue[tuple[int, int, Action | None]]
 
 
@@ -223,6 +239,10 @@ class Performer:
             since = self._now() if held is None else held.since
             again_at = time.monotonic() + wait_s(error, tries)
             self._undone[key] = Undone(action=action, since=since, tries=tries, again_at=again_at, why=str(error))
+            if isinstance(action, Keep) and tries >= READS:
+                del self._undone[key]
+        if isinstance(action, Keep) and tries >= READS:
+            self._log_of(action, None)
         if not isinstance(error, (Away, Refused, Withheld)):
             log.error(
                 "an action failed and is tried again", action="kube_failed", what=describe(action), exc_info=error
@@ -267,34 +287,6 @@ def wait_s(error: Exception, tries: int) -> float:
 
 
 _PRIORITY: dict[type[Action], int] = {Delete: 0, Remove: 0, Open: 1, Patch: 2, Create: 3, Apply: 3, Keep: 4, Tell: 5}
-
-
-def key_of(action: Action) -> Key:
-    """What makes two actions the same."""
-    match action:
-        case Delete(grace_s=grace_s):
-            return ("Delete", action.path, action.uid, "hurried" if grace_s <= 1 else "told")
-        case Patch(what=what):
-            return ("Patch", action.path, action.uid, what)
-        case Tell(reason=reason):
-            return ("Tell", action.path, action.uid, reason)
-        case Keep() | Open() | Remove():
-            return (type(action).__name__, action.path, action.uid, "")
-        case Apply() | Create():
-            return (type(action).__name__, action.path, str(action.body["metadata"]["name"]), "")
-
-
-def describe(action: Action) -> str:
-    """For logs."""
-    match action:
-        case Delete(why=why, grace_s=grace_s):
-            return f"end {action.path} with {grace_s} s: {why}"
-        case Open(lease=lease, node=node):
-            return f"let {action.path} in to {lease} on {node}"
-        case Patch(what=what):
-            return f"write {what} on {action.path}"
-        case _:
-            return f"{type(action).__name__.lower()} {action.path}"
 
 
 def _events(action: Tell) -> str:

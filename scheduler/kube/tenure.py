@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import structlog
 
 from scheduler.kube import fitness
-from scheduler.kube.actions import Action, Apply, Create, Delete, Keep, Open
+from scheduler.kube.actions import Action, Apply, Create, Delete, Keep, Key, Open, describe, key_of
 from scheduler.kube.connection import Away, Connection, Refused
 from scheduler.kube.desired import Desired
-from scheduler.kube.performing import Done, Key, Performer, describe, key_of
+from scheduler.kube.performing import Done, Performer
 from scheduler.kube.reconcile import Steps, reconcile
 from scheduler.kube.report import State
 from scheduler.kube.sightings import Sightings

@@ -6,11 +6,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from scheduler.kube import performing
-from scheduler.kube.actions import Action
+from scheduler.kube.actions import Action, key_of
 from scheduler.kube.connection import Away, Refused
-from scheduler.kube.performing import HELD_S, LONGEST_S, Withheld, key_of, wait_s
+from scheduler.kube.performing import HELD_S, LONGEST_S, READS, Withheld, wait_s
 from scheduler.kube.world import Kind
-from tests.unit.scheduler.kube.doing import APPLY, CREATE, DELETE, NOW, OPEN, PATCH, REMOVE, TELL, Doing
+from tests.unit.scheduler.kube.doing import APPLY, CREATE, DELETE, KEEP, NOW, OPEN, PATCH, REMOVE, TELL, Doing
 
 
 @pytest.fixture
@@ -85,6 +85,18 @@ def test_what_is_not_wanted_any_more_is_forgotten(it: Doing) -> None:
     assert [one.action for one in it.performer.undone()] == [DELETE]
     it.performer.settle(frozenset())
     assert it.performer.undone() == ()
+
+
+def test_lines_that_cannot_be_read_are_given_up_after_some_tries_and_hold_up_nothing(
+    it: Doing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(performing, "FIRST_S", 0.0)
+    it.fails(Away("500: the kubelet does not answer"))
+    for _ in range(READS - 1):
+        it.do(KEEP)
+    assert (len(it.performer.undone()), it.kept) == (1, [])
+    it.do(KEEP)
+    assert (it.performer.undone(), it.kept) == ((), [("uid-p", None)])
 
 
 @pytest.mark.parametrize("action", [OPEN, PATCH, DELETE])
