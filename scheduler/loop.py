@@ -64,6 +64,12 @@ class Loop:
         lead = self.lead
         return None if lead is None else lead.epoch
 
+    @property
+    def follows(self) -> bool:
+        """Whether another leads, as the database says; while it does not answer nobody knows."""
+        lead = self.lead
+        return lead is not None and lead.epoch is None
+
     def stop(self) -> None:
         self._stop.set()
 

@@ -18,6 +18,8 @@ from scheduler.store.snapshot import Budget, FleetSnapshot, read
 from scheduler.turns.starts import Started
 from scheduler.turns.stops import Stopped
 
+DATABASE_UP = "1 while the database answers, and has the schema of this version."
+
 LATENESS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300)
 
 
@@ -130,23 +132,31 @@ class Counters:
 
 
 class FleetCollector(Collector):
-    """Fleet, lease and ledger series, while `leads()` says so."""
+    """Fleet, lease and ledger series, while `leads()` says so; and always whether the database answers: while it does not, nobody
+    leads.
+    """
 
     def __init__(self, db: Database, now: Callable[[], float], leads: Callable[[], bool]) -> None:
         self._db, self._now, self._leads = db, now, leads
         self._told: dict[tuple[str, str, str], int] = {}
 
     def collect(self) -> Iterator[Metric]:
-        if not self._leads():
-            return
         try:
-            with self._db.snapshot() as session:
-                snapshot = read(session, now=self._now())
+            found = self._read()
         except Unavailable:
-            yield _gauge("dure_database_up", "1 while the database answers.", [], [((), 0)])
+            yield _gauge("dure_database_up", DATABASE_UP, [], [((), 0)])
             return
-        yield _gauge("dure_database_up", "1 while the database answers.", [], [((), 1)])
-        yield from _series(replace(snapshot, used=self._grown(snapshot.used)), self._now())
+        yield _gauge("dure_database_up", DATABASE_UP, [], [((), 1)])
+        if found is not None:
+            yield from _series(replace(found, used=self._grown(found.used)), self._now())
+
+    def _read(self) -> FleetSnapshot | None:
+        """None where another leads. Raises Unavailable."""
+        if not self._leads():
+            self._db.check()
+            return None
+        with self._db.snapshot() as session:
+            return read(session, now=self._now())
 
     def _grown(self, used: Mapping[tuple[str, str, str], int]) -> dict[tuple[str, str, str], int]:
         """A counter does not fall: where something turns out to be lost, or not to be, it stands until the other catches up."""

@@ -69,8 +69,12 @@ def _reconcilers(
         pod_security_floor=settings.pod_security_floor,
         other_resources=settings.other_resources,
         removal_grace_s=settings.company_grace_days * 86_400,
+        relist_s=settings.relist_s,
     )
-    return [Reconciler(db, clock, one, terms, counters, lambda: loop.epoch) for one in settings.clusters]
+    return [
+        Reconciler(db, clock, one, terms, counters, lambda: loop.epoch, lambda: loop.follows)
+        for one in settings.clusters
+    ]
 
 
 def _clock(db: Database) -> DatabaseClock:

@@ -43,4 +43,10 @@ class Settings(BaseModel):
     company_grace_days: int = Field(
         default=7, ge=0, le=365, description="so long after a company was closed its namespace and volumes stay"
     )
+    relist_s: int = Field(
+        default=300,
+        ge=5,
+        le=3600,
+        description="watches of clusters are believed for about so long, then all is listed anew, in seconds",
+    )
     wake_s: float = Field(default=1.0, gt=0, le=5, description="the longest the loop sleeps, in seconds")

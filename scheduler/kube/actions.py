@@ -93,3 +93,35 @@ class Tell:
 
 
 Action = Apply | Create | Remove | Open | Patch | Delete | Follow | Keep | Tell
+
+Key = tuple[str, str, str, str]
+
+
+def key_of(action: Action) -> Key:
+    """What makes two actions the same."""
+    match action:
+        case Delete(grace_s=grace_s):
+            return ("Delete", action.path, action.uid, "hurried" if grace_s <= 1 else "told")
+        case Patch(what=what):
+            return ("Patch", action.path, action.uid, what)
+        case Tell(reason=reason):
+            return ("Tell", action.path, action.uid, reason)
+        case Follow(container=container) | Keep(container=container):
+            return (type(action).__name__, action.path, action.uid, container)
+        case Open() | Remove():
+            return (type(action).__name__, action.path, action.uid, "")
+        case Apply() | Create():
+            return (type(action).__name__, action.path, str(action.body["metadata"]["name"]), "")
+
+
+def describe(action: Action) -> str:
+    """For logs."""
+    match action:
+        case Delete(why=why, grace_s=grace_s):
+            return f"end {action.path} with {grace_s} s: {why}"
+        case Open(lease=lease, node=node):
+            return f"let {action.path} in to {lease} on {node}"
+        case Patch(what=what):
+            return f"write {what} on {action.path}"
+        case _:
+            return f"{type(action).__name__.lower()} {action.path}"

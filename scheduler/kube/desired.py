@@ -68,6 +68,8 @@ class Terms:
     """The least level that any company's namespace enforces."""
     other_resources: frozenset[str] = frozenset()
     """Devices that pods have without a lease, such as `rdma/hca_shared`."""
+    relist_s: int = 300
+    """A watch is believed for about so long; then all that it watches is listed anew."""
 
     def cut_at(self, lease: LeaseNow) -> int:
         """When the grace of a lease's pods is over."""

@@ -87,7 +87,9 @@ class KubeCollector(Collector):
 def _families() -> list[GaugeMetricFamily]:
     return [
         GaugeMetricFamily(
-            "dure_cluster_up", "1 while a cluster answers and is fit to enforce leases.", labels=["cluster"]
+            "dure_cluster_up",
+            "1 while leases are enforced in a cluster: it answers, is fit, and somebody leads.",
+            labels=["cluster"],
         ),
         GaugeMetricFamily(
             "dure_kube_undone", "What should be done in a cluster and could not be yet.", labels=["cluster"]

@@ -13,7 +13,22 @@ from queue import PriorityQueue
 
 import structlog
 
-from scheduler.kube.actions import Action, Apply, Create, Delete, Follow, Json, Keep, Open, Patch, Remove, Tell
+from scheduler.kube.actions import (
+    Action,
+    Apply,
+    Create,
+    Delete,
+    Follow,
+    Json,
+    Keep,
+    Key,
+    Open,
+    Patch,
+    Remove,
+    Tell,
+    describe,
+    key_of,
+)
 from scheduler.kube.connection import Away, Connection, Refused
 from scheduler.kube.instants import written
 from scheduler.kube.lines import LogReader
@@ -37,7 +52,6 @@ HELD_S = 1.0
 GIVES_UP_S = 30.0
 """Lines that could not be read for so long are given up: their kubelet is away, and nothing depends on them."""
 
-Key = tuple[str, str, str, str]
 Queued = PriorityQueue[tuple[int, int, Action | None]]
 
 
@@ -265,36 +279,6 @@ def wait_s(error: Exception, tries: int) -> float:
 
 
 _PRIORITY: dict[type[Action], int] = {Delete: 0, Remove: 0, Open: 1, Patch: 2, Create: 3, Apply: 3}
-
-
-def key_of(action: Action) -> Key:
-    """What makes two actions the same."""
-    match action:
-        case Delete(grace_s=grace_s):
-            return ("Delete", action.path, action.uid, "hurried" if grace_s <= 1 else "told")
-        case Patch(what=what):
-            return ("Patch", action.path, action.uid, what)
-        case Tell(reason=reason):
-            return ("Tell", action.path, action.uid, reason)
-        case Follow(container=container) | Keep(container=container):
-            return (type(action).__name__, action.path, action.uid, container)
-        case Open() | Remove():
-            return (type(action).__name__, action.path, action.uid, "")
-        case Apply() | Create():
-            return (type(action).__name__, action.path, str(action.body["metadata"]["name"]), "")
-
-
-def describe(action: Action) -> str:
-    """For logs."""
-    match action:
-        case Delete(why=why, grace_s=grace_s):
-            return f"end {action.path} with {grace_s} s: {why}"
-        case Open(lease=lease, node=node):
-            return f"let {action.path} in to {lease} on {node}"
-        case Patch(what=what):
-            return f"write {what} on {action.path}"
-        case _:
-            return f"{type(action).__name__.lower()} {action.path}"
 
 
 def _events(action: Tell) -> str:

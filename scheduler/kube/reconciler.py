@@ -7,6 +7,7 @@ Nothing is done on what was read too long ago, or under a lead that is not ours 
 
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import structlog
 
@@ -30,9 +31,13 @@ RETRY_S = 2.0
 FOLLOWS_S = 0.1
 """How often one that does not lead looks whether it does now."""
 
+AWAY = "the database is away, so that nobody leads, and nothing is done"
+
 
 class Reconciler:
-    """Between `with` and its end it has threads. `epoch` is that of our lead, None while another leads."""
+    """Between `with` and its end it has threads. `epoch` is that of our lead, None while we have none; `follows` says whether
+    another has it, as the database says.
+    """
 
     def __init__(
         self,
@@ -42,6 +47,7 @@ class Reconciler:
         terms: Terms,
         counters: KubeCounters,
         epoch: Callable[[], int | None],
+        follows: Callable[[], bool],
     ) -> None:
         self._site = Site(
             db=db,
@@ -50,6 +56,7 @@ class Reconciler:
             terms=terms,
             counters=counters,
             epoch=epoch,
+            follows=follows,
             attention=Attention(),
             condition=Condition(address.name, clock.now),
         )
@@ -71,11 +78,11 @@ class Reconciler:
         self._site.attention.rows()
 
     def state(self) -> State | None:
-        """How it stands; None while it does not lead."""
-        tenure = self._tenure
-        if self._site.epoch() is None:
-            return None
-        if tenure is not None:
+        """How it stands; None where another leads. While the database is away it is what our lead left, as nobody else has it."""
+        epoch, tenure = self._site.epoch(), self._tenure
+        if epoch is None:
+            return None if tenure is None or self._site.follows() else replace(tenure.state(), trouble=AWAY)
+        if tenure is not None and tenure.epoch == epoch:
             return tenure.state()
         trouble = self._site.condition.trouble or "not looked at yet"
         return State(cluster=self._site.name, trouble=trouble, undone_s=(), waiting={}, placed=0, troubled=0, strays=0)
@@ -84,6 +91,8 @@ class Reconciler:
         while not self._stop.is_set():
             epoch = self._site.epoch()
             if epoch is None:
+                if self._site.follows():
+                    self._tenure = None
                 self._stop.wait(FOLLOWS_S)
                 continue
             try:
@@ -109,7 +118,6 @@ class Reconciler:
                 until = self._turn(tenure)
                 self._site.attention.wait(until - self._site.clock.now())
         finally:
-            self._tenure = None
             tenure.end()
 
     def _turn(self, tenure: Tenure) -> float:

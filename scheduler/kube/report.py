@@ -19,6 +19,6 @@ class State:
 
 
 class Report(Protocol):
-    """What tells its state; None while it does not lead."""
+    """What tells its state; None where another leads."""
 
     def state(self) -> State | None: ...

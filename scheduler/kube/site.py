@@ -15,7 +15,7 @@ from scheduler.store.db import Database
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """`epoch` is that of our lead, None while another leads."""
+    """`epoch` is that of our lead, None while we have none; `follows` says whether another has it."""
 
     db: Database
     clock: DatabaseClock
@@ -23,6 +23,7 @@ class Site:
     terms: Terms
     counters: KubeCounters
     epoch: Callable[[], int | None]
+    follows: Callable[[], bool]
     attention: Attention
     condition: Condition
 

@@ -1,16 +1,17 @@
 """One lead over one cluster: what was read under it, what is being done, and looking at what changed."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import structlog
 
 from scheduler.kube import fitness
-from scheduler.kube.actions import Action, Apply, Create, Delete, Open
+from scheduler.kube.actions import Action, Apply, Create, Delete, Key, Open, describe, key_of
 from scheduler.kube.connection import Away, Connection, Refused
 from scheduler.kube.desired import Desired
 from scheduler.kube.lines import LogReader
-from scheduler.kube.performing import Done, Key, Performer, describe, key_of
+from scheduler.kube.performing import Done, Performer
 from scheduler.kube.reconcile import Steps, reconcile
 from scheduler.kube.report import State
 from scheduler.kube.sightings import Sightings
@@ -27,6 +28,9 @@ READ_AGAIN_S = 1.0
 
 STALE_S = 10.0
 """Nothing is done on what was read longer ago."""
+
+LATE_S = 1.0
+"""What is due for less is about to be looked at."""
 
 FIT_S = 60.0
 """How often it is looked whether the cluster is fit to enforce anything."""
@@ -52,7 +56,7 @@ class Tenure:
 
     def __init__(self, site: Site, epoch: int) -> None:
         """Raises Misconfigured."""
-        self._site, self._epoch = site, epoch
+        self._site, self.epoch = site, epoch
         self._connection = Connection(site.address)
         self._world = World(site.attention.changed, site.terms.other_resources)
         self._sightings = Sightings(site.db, site.name, epoch)
@@ -71,7 +75,9 @@ class Tenure:
             may_act=self._may_act,
             done=self._done,
         )
-        self._watches = [Watch(self._connection, kind, self._world, site.condition) for kind in Kind]
+        self._watches = [
+            Watch(self._connection, kind, self._world, site.condition, relist_s=site.terms.relist_s) for kind in Kind
+        ]
 
     def begin(self) -> None:
         self._performer.start()
@@ -107,7 +113,7 @@ class Tenure:
         return again
 
     def state(self) -> State:
-        """How it stands."""
+        """How it stands; also after its end, when nothing of it is done any more."""
         now = self._site.clock.now()
         waiting: dict[str, int] = {}
         attended = list(self._attended.values())
@@ -116,12 +122,18 @@ class Tenure:
         return State(
             cluster=self._site.name,
             trouble=self._site.condition.trouble,
-            undone_s=tuple(max(0.0, now - one.since) for one in self._performer.undone()),
+            undone_s=(*(max(0.0, now - one.since) for one in self._performer.undone()), *self._late_s(now)),
             waiting=waiting,
             placed=self._sightings.placed,
             troubled=sum(one.steps.trouble is not None for one in attended),
             strays=self._sightings.strays,
         )
+
+    def _late_s(self, now: float) -> Iterator[float]:
+        """For how long something has been due that nobody could look at, by company: the database hangs, or is away."""
+        for one in list(self._attended.values()):
+            if one.again_at is not None and now - one.again_at > LATE_S:
+                yield now - one.again_at
 
     def _look_at_cluster(self) -> None:
         if time.monotonic() - self._fit_at < (FIT_S if self._is_fit else UNFIT_S):
@@ -149,8 +161,8 @@ class Tenure:
         at = time.monotonic()
         with self._site.db.snapshot() as session:
             version = enforced.version(session)
-            if version[-1] != self._epoch:
-                raise Deposed(f"epoch {version[-1]} leads, this is epoch {self._epoch}")
+            if version[-1] != self.epoch:
+                raise Deposed(f"epoch {version[-1]} leads, this is epoch {self.epoch}")
             if version != self._version:
                 self._take(enforced.desired(session, self._site.name))
         self._version, self._read_at = version, at
@@ -211,7 +223,7 @@ class Tenure:
         """Not on what was read too long ago, nor for another's lead; no lease is ended by a clock that nobody trusts, and nothing
         is begun in a cluster that is not fit: what runs there is ended all the same.
         """
-        if self._site.epoch() != self._epoch or time.monotonic() - self._read_at > STALE_S:
+        if self._site.epoch() != self.epoch or time.monotonic() - self._read_at > STALE_S:
             return False
         if not self._is_fit and isinstance(action, (Apply, Create, Open)):
             return False

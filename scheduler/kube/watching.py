@@ -14,9 +14,6 @@ from scheduler.kube.world import Kind, World
 
 log = structlog.get_logger()
 
-RELIST_S = 300
-"""How long a list is followed before the next."""
-
 SILENCE_S = 100.0
 """A watch that says nothing for so long is dead: the API server sends a bookmark every minute."""
 
@@ -26,9 +23,12 @@ BACK_OFF_S = (0.2, 10.0)
 
 
 class Watch:
-    """Keeps one kind of a world up to date."""
+    """Keeps one kind of a world up to date. A list is followed for about `relist_s` seconds before the next."""
 
-    def __init__(self, connection: Connection, kind: Kind, world: World, condition: Condition) -> None:
+    def __init__(
+        self, connection: Connection, kind: Kind, world: World, condition: Condition, *, relist_s: int
+    ) -> None:
+        self._relist_s = relist_s
         self._connection, self._kind, self._world, self._condition = connection, kind, world, condition
         self._stop = threading.Event()
         self.listed = threading.Event()
@@ -92,7 +92,7 @@ class Watch:
         events = self._connection.watch(
             self._kind.value,
             silence_s=SILENCE_S,
-            timeoutSeconds=int(RELIST_S * random.uniform(0.8, 1.2)),
+            timeoutSeconds=int(self._relist_s * random.uniform(0.8, 1.2)),
             **query,
             **self._selector,
         )

@@ -17,6 +17,7 @@ from tests.cluster.kinds import REAL
 from tests.cluster.real_node import RealNode
 from tests.cluster.sharing import alone
 from tests.integration.kube import chart
+from tests.integration.kube.processes import Process
 from tests.integration.kube.stand import GAP_S, Stand, pod, reconcilers, reporting, soon
 
 pytestmark = pytest.mark.timeout(900)
@@ -57,7 +58,7 @@ def real(database: Database, cluster: Cluster, folder: Path) -> Iterator[Real]:
     made = Real(database, cluster, kubeconfig=reconcilers(cluster), gpus=GPUS, nodes=[REAL])
     with watched(cluster, RealNode(cluster, REAL), folder) as made.witness:
         made.busy = made.witness.busy
-        with reporting(made, grace_s=GRACE_S, extension_closes_s=16):
+        with reporting(made, grace_s=GRACE_S, extension_closes_s=20):
             yield made
             cleared(made)
 
@@ -148,9 +149,10 @@ def _times(ran: list[Ran], ends: float) -> dict[str, float | None]:
     return {f"{one.pod}": None if one.ended is None else round(ends - one.ended, 2) for one in ran}
 
 
-def test_with_every_dure_process_gone_the_kubelet_ends_what_has_its_deadline(acme: Real) -> None:
-    with acme.loop():
-        soon(acme.has_key, "the company's key")
+def test_with_every_dure_process_killed_the_kubelet_ends_what_has_its_deadline(acme: Real, tmp_path: Path) -> None:
+    """Nobody says goodbye: the scheduler is a process of its own, and the agents say nothing any more either."""
+    with Process(acme.db, acme.address, tmp_path) as scheduler:
+        soon(acme.has_key, "the company's key", LONG_S)
         fixed = acme.ask(2, duration_s=40, extendable=False)
         closing = acme.ask(2, duration_s=40)
         acme.make(
@@ -161,18 +163,22 @@ def test_with_every_dure_process_gone_the_kubelet_ends_what_has_its_deadline(acm
         )
         soon(lambda: len(acme.running()) == GPUS, "all to run", LONG_S)
         soon(lambda: all(_deadline(one) for one in acme.pods().values()), "deadlines", LONG_S)
-    left = min(acme.ends(fixed), acme.ends(closing)) - GRACE_S - acme.clock.now()
-    assert left > 0, "too late to prove anything"
-    end = max(acme.ends(fixed), acme.ends(closing))
-    soon(lambda: all(one.ended for one in acme.witness.ran()), "the kubelet to end all", LONG_S)
-    soon(lambda: set(_reasons(acme)) == {"DeadlineExceeded"}, "the kubelet to say why", LONG_S)
+        scheduler.kill()
+        acme.close()
+        assert not scheduler.runs()
+        ends = {one.id: acme.ends(one) for one in (fixed, closing)}
+        left = min(ends.values()) - GRACE_S - acme.clock.now()
+        assert left > 0, "too late to prove anything"
+        soon(lambda: all(one.ended for one in acme.witness.ran()), "the kubelet to end all", LONG_S)
+        soon(lambda: set(_reasons(acme)) == {"DeadlineExceeded"}, "the kubelet to say why", LONG_S)
     ran = acme.witness.ran()
-    print(left, _times(ran, end))
+    print(left, _times(ran, max(ends.values())))
     assert len(ran) == GPUS
+    assert {acme.lease(one).state for one in (fixed, closing)} == {"active"}, "somebody led"
     for one in ran:
         lease = fixed if str(one.pod).startswith("fixed") else closing
         assert one.ended is not None
-        assert one.ended < acme.ends(lease), _times(ran, end)
+        assert one.ended < ends[lease.id], _times(ran, max(ends.values()))
 
 
 def _reasons(acme: Real) -> list[str | None]:

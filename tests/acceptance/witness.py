@@ -10,17 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from tests.cluster import binaries, cgroups
 from tests.cluster.cluster import Cluster
 from tests.cluster.daemons import kill, start
+from tests.cluster.following import followed
 from tests.cluster.images import BUSYBOX
 from tests.cluster.node_files import containerd_socket
 from tests.cluster.real_node import RealNode
 
 LOOK_S = 0.2
-WATCH_S = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,26 +89,14 @@ class Witness:
             self.busy |= found
             self.busy &= found
 
-    def follow(self) -> None:
+    def take(self, event: Mapping[str, Any]) -> None:
         """Every status that the kubelet writes, as it comes."""
-        with self.cluster.http() as client:
-            version = client.get("/api/v1/pods").raise_for_status().json()["metadata"]["resourceVersion"]
-            while not self._over.is_set():
-                query = {"watch": "true", "timeoutSeconds": WATCH_S, "resourceVersion": version}
-                with suppress(httpx.HTTPError), client.stream("GET", "/api/v1/pods", params=query) as stream:
-                    for line in stream.iter_lines():
-                        version = self._take(json.loads(line)["object"]) or version
-
-    def _take(self, pod: Mapping[str, Any]) -> str | None:
-        meta, status = pod["metadata"], pod.get("status", {})
-        if "name" not in meta:
-            return None
+        meta, status = event["object"]["metadata"], event["object"].get("status", {})
         name = (meta["namespace"], meta["name"])
         self.statuses[name] = status
         for one in status.get("containerStatuses", ()):
             if one.get("containerID"):
                 self._of[one["containerID"].removeprefix("containerd://")] = name
-        return meta["resourceVersion"]
 
     def close(self) -> None:
         self._over.set()
@@ -122,15 +108,14 @@ def watched(cluster: Cluster, node: RealNode, folder: Path) -> Iterator[Witness]
     witness = Witness(cluster, node, folder / "containerd.log")
     ctr = [binaries.find("ctr"), "-a", containerd_socket(node.folder), "-n", "k8s.io", "events"]
     child = start("containerd", ctr, folder=folder)
-    threads = [threading.Thread(target=each, daemon=True) for each in (witness.look, witness.follow)]
+    thread = threading.Thread(target=witness.look, daemon=True)
     try:
-        for thread in threads:
-            thread.start()
-        yield witness
+        thread.start()
+        with followed(cluster, "/api/v1/pods", witness.take):
+            yield witness
     finally:
         witness.close()
-        for thread in threads:
-            thread.join(10)
+        thread.join(10)
         kill(child)
 
 

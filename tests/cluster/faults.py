@@ -1,7 +1,9 @@
 """What a proxy does wrong at the moment, and what came by it."""
 
+import json
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -26,6 +28,26 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lie:
+    """Events that watches are told `after_s` late, or never where that is None."""
+
+    kind: re.Pattern[str]
+    path: re.Pattern[str]
+    name: re.Pattern[str]
+    after_s: float | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Moment:
+    """What happens once `left` more matching requests have been answered."""
+
+    method: re.Pattern[str]
+    path: re.Pattern[str]
+    left: int
+    do: Callable[[], None]
+
+
 class Faults:
     """Said by a test in one thread, done by the proxy's in others."""
 
@@ -36,6 +58,8 @@ class Faults:
         """While set, open watches stay open and tell nothing; what happened meanwhile is lost to them."""
         self._calls: list[Call] = []
         self._answers: list[Answer] = []
+        self._lies: list[Lie] = []
+        self._moments: list[Moment] = []
         self._lock = threading.Lock()
 
     @property
@@ -59,10 +83,28 @@ class Faults:
         with self._lock:
             self._answers.append(found)
 
+    def lose(self, kind: str, *, path: str = "", name: str = ".*") -> None:
+        """Watches are never told such events from now on, and go on with the others. `kind`, such as `DELETED`, and the object's
+        `name` are matched, `path` is searched in the watch's.
+        """
+        self._lie(kind, path, name, None)
+
+    def hold(self, kind: str, after_s: float, *, path: str = "", name: str = ".*") -> None:
+        """Watches are told such events so much later, and what follows them after that: a watch tells in order."""
+        self._lie(kind, path, name, after_s)
+
+    def after(self, number: int, do: Callable[[], None], *, method: str = ".*", path: str = "") -> None:
+        """Calls `do` once, when the so-manieth such request from now on was answered and who asked has not heard of it yet."""
+        found = Moment(method=re.compile(method), path=re.compile(path), left=number, do=do)
+        with self._lock:
+            self._moments.append(found)
+
     def heal(self) -> None:
-        """Nothing is wrong any more."""
+        """Nothing is wrong any more. What watches were not told stays untold."""
         with self._lock:
             self._answers.clear()
+            self._lies.clear()
+            self._moments.clear()
             self.silent, self.delay_s = False, 0.0
 
     def to(self, method: str, path: str) -> Answer | None:
@@ -74,6 +116,28 @@ class Faults:
                     return found
         return None
 
+    def late_s(self, path: str, event: bytes) -> float | None:
+        """How late a watch of that path is told an event, a line of JSON; None for never."""
+        with self._lock:
+            lies = [one for one in self._lies if one.path.search(path)]
+        if not lies:
+            return 0.0
+        said = json.loads(event)
+        kind, name = said["type"], said["object"].get("metadata", {}).get("name", "")
+        return next((one.after_s for one in lies if one.kind.fullmatch(kind) and one.name.fullmatch(name)), 0.0)
+
     def note(self, call: Call) -> None:
         with self._lock:
             self._calls.append(call)
+            found = [one for one in self._moments if one.method.fullmatch(call.method) and one.path.search(call.path)]
+            for one in found:
+                one.left -= 1
+            come = [one for one in found if one.left == 0]
+            self._moments = [one for one in self._moments if one.left > 0]
+        for one in come:
+            one.do()
+
+    def _lie(self, kind: str, path: str, name: str, after_s: float | None) -> None:
+        found = Lie(kind=re.compile(kind), path=re.compile(path), name=re.compile(name), after_s=after_s)
+        with self._lock:
+            self._lies.append(found)

@@ -110,10 +110,14 @@ class Relay(BaseHTTPRequestHandler):
         self._watched = True
         # What breaks off breaks off for the client too.
         with suppress(OSError, http.client.HTTPException):
-            while piece := answer.read1(PIECE):
+            for event in answer:  # each is a line
+                late_s = self._faults.late_s(self.path, event)
+                if late_s is None:
+                    continue
+                time.sleep(late_s)
                 with self._telling:
                     if self._watched and not self._faults.silent:
-                        self._piece(piece)
+                        self._piece(event)
             with self._telling:
                 if self._watched:
                     self._piece(b"")

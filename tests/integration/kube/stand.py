@@ -3,7 +3,8 @@
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from sqlmodel import col, select
 
 from dure import kube, wire
-from dure.errors import DureError
+from dure.errors import DureError, Unavailable
 from scheduler import amend, endings
 from scheduler.actor import Actor
 from scheduler.clock import DatabaseClock
@@ -122,7 +123,8 @@ class Stand:
         while not self._over.wait(REPORT_S):
             for name in self.nodes:
                 if name not in self.silent:
-                    knew[name] = self.report(name, knew.get(name, ()))
+                    with suppress(Unavailable):
+                        knew[name] = self.report(name, knew.get(name, ()))
 
     def ask(self, gpus: int = 8, *, who: str | None = None, duration_s: int = 20, **more: Any) -> wire.Lease:
         who = who or self.acme
@@ -151,6 +153,10 @@ class Stand:
     def release(self, lease: wire.Lease) -> None:
         with self.db.begin() as session:
             endings.release(self.service, session, lease.id, actor=company(lease.company), now=self.clock.now())
+
+    def cancel(self, lease: wire.Lease) -> None:
+        with self.db.begin() as session:
+            endings.cancel(session, lease.id, actor=company(lease.company), now=self.clock.now())
 
     def resize(self, lease: wire.Lease, *, nodes: int) -> None:
         with self.db.begin() as session:
@@ -193,8 +199,9 @@ class Stand:
         loop = Loop(self.db, self.clock, Counters(registry), wake_s=0.5, turned=lambda: look(found))
         if reconcile:
             counters = KubeCounters(registry)
+            lead = (lambda: loop.epoch, lambda: loop.follows)
             for address in (self.address, *more):
-                found.append(Reconciler(self.db, self.clock, address, self.terms, counters, lambda: loop.epoch))  # noqa: PERF401
+                found.append(Reconciler(self.db, self.clock, address, self.terms, counters, *lead))  # noqa: PERF401
             registry.register(KubeCollector(found))
         return Running(loop, found, registry)
 
@@ -325,10 +332,18 @@ def pod(name: str, gpus: int = 1, *, lease: str | None = None, **spec: Any) -> d
 
 @contextmanager
 def stand(
-    database: Database, cluster: Cluster, *, count: int = 2, gpus: int = 8, url: str | None = None, **policy: Any
+    database: Database,
+    cluster: Cluster,
+    *,
+    count: int = 2,
+    gpus: int = 8,
+    url: str | None = None,
+    relist_s: int = 300,
+    **policy: Any,
 ) -> Iterator[Stand]:
     """With its nodes in the cluster and its agents reporting; nothing is enforced until a loop runs."""
     made = Stand(database, cluster, kubeconfig=reconcilers(cluster, url), count=count, gpus=gpus)
+    made.terms = replace(made.terms, relist_s=relist_s)
     try:
         fakes.add(cluster, [fakes.node(name, gpus=gpus, pool="h100") for name in made.nodes])
         with reporting(made, **policy):

@@ -260,6 +260,35 @@ class TestProxy:
             rest = [(event["type"], event["object"].get("code")) for event in events]
         assert rest == [("ERROR", 410)]
 
+    def test_a_watch_is_not_told_what_is_to_be_lost_and_later_what_is_held(self, cluster, namespace, proxy, client):
+        path = f"/api/v1/namespaces/{namespace}/configmaps"
+        query = {"watch": "true", "resourceVersion": cluster.get(path)["metadata"]["resourceVersion"]}
+        proxy.faults.lose("DELETED", path="/configmaps", name="lost")
+        proxy.faults.hold("ADDED", 0.5, path="/configmaps", name="held")
+        proxy.faults.lose("ADDED", path="/secrets")
+        with client.stream("GET", path, params=query) as stream:
+            events = (json.loads(line) for line in stream.iter_lines())
+            heard = ((event["type"], event["object"]["metadata"]["name"]) for event in events)
+            ours = (event for event in heard if event[1] != "kube-root-ca.crt")
+            for name in ("lost", "told"):
+                cluster.api.post(path, json={"metadata": {"name": name}}).raise_for_status()
+                cluster.api.delete(f"{path}/{name}").raise_for_status()
+            began = time.monotonic()
+            for name in ("held", "after"):
+                cluster.api.post(path, json={"metadata": {"name": name}}).raise_for_status()
+            assert [next(ours) for _ in range(3)] == [("ADDED", "lost"), ("ADDED", "told"), ("DELETED", "told")]
+            assert [next(ours) for _ in range(2)] == [("ADDED", "held"), ("ADDED", "after")]
+            assert time.monotonic() - began >= 0.5
+
+    def test_something_happens_when_a_call_was_answered_and_nobody_heard_of_it(self, cluster, namespace, proxy, client):
+        path = f"/api/v1/namespaces/{namespace}/configmaps"
+        proxy.faults.after(2, proxy.cut, method="POST", path="/configmaps")
+        client.post(path, json={"metadata": {"name": "first"}}).raise_for_status()
+        with pytest.raises(httpx.TransportError):
+            client.post(path, json={"metadata": {"name": "second"}})
+        assert cluster.get(f"{path}/second")
+        client.post(path, json={"metadata": {"name": "third"}}).raise_for_status()
+
 
 class TestRealNode:
     """Kubelet, containerd and runc, and GPUs that are made up."""

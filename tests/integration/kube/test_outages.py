@@ -1,18 +1,20 @@
 """An API server that is away, slow or wrong; watches that end or lie; nodes that go; schedulers that die: it converges."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import pytest
 
 from dure import kube
-from scheduler.kube import watching
 from scheduler.store.db import Database
 from tests.cluster import nodes as fakes
 from tests.cluster.cluster import Cluster
 from tests.cluster.proxy import Proxy
 from tests.integration.kube.stand import Running, Stand, pod, soon, stand
+
+PODS = "/api/v1/pods"
+RELIST_S = 5
 
 
 @dataclass
@@ -85,16 +87,76 @@ def test_a_watch_that_expires_is_begun_anew(behind: Behind) -> None:
     soon(lambda: made.running() == {"after"}, "the pod to run")
 
 
-def test_a_watch_that_says_nothing_any_more_is_corrected_by_the_next_list(
-    database: Database, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(watching, "RELIST_S", 5)
-    with Proxy(cluster) as proxy, stand(database, cluster, url=proxy.url) as made, made.loop():
-        made.ask(8, duration_s=60)
+@contextmanager
+def lied_to(database: Database, cluster: Cluster) -> Iterator[Behind]:
+    """With a lease of 8 GPUs on the only node, and a reconciler that believes watches for a few seconds."""
+    with (
+        Proxy(cluster) as proxy,
+        stand(database, cluster, count=1, url=proxy.url, relist_s=RELIST_S) as made,
+        made.loop() as running,
+    ):
+        made.ask(8, duration_s=120)
         soon(lambda: made.quota() == "8", "the quota")
-        proxy.faults.silent = True
+        yield Behind(made, proxy, running)
+
+
+def test_a_watch_that_says_nothing_any_more_is_corrected_by_the_next_list(database: Database, cluster: Cluster) -> None:
+    with lied_to(database, cluster) as behind:
+        behind.proxy.faults.silent = True
+        behind.made.make(pod("unheard", 1))
+        soon(lambda: behind.made.running() == {"unheard"}, "the pod to run")
+
+
+def test_a_pod_that_watches_never_told_of_is_found_by_the_next_list(database: Database, cluster: Cluster) -> None:
+    with lied_to(database, cluster) as behind:
+        made, faults = behind.made, behind.proxy.faults
+        faults.lose("ADDED|MODIFIED", path=PODS, name="unheard")
+        lists = _lists(behind)
         made.make(pod("unheard", 1))
-        soon(lambda: made.running() == {"unheard"}, "the pod to run")
+        made.make(pod("heard", 1))
+        soon(lambda: "heard" in made.running(), "the pod that was told of")
+        if _lists(behind) == lists:
+            assert made.row("unheard") is None
+        soon(lambda: made.running() == {"heard", "unheard"}, "the other to run")
+        assert _lists(behind) > lists
+
+
+def test_a_pod_that_watches_never_said_is_gone_keeps_others_out_until_the_next_list(
+    database: Database, cluster: Cluster
+) -> None:
+    with lied_to(database, cluster) as behind:
+        made, faults = behind.made, behind.proxy.faults
+        made.make(pod("gone", 8))
+        soon(lambda: made.running() == {"gone"}, "the pod to run")
+        faults.lose("DELETED", path=PODS, name="gone")
+        made.cluster.api.delete(made.path("gone")).raise_for_status()
+        soon(lambda: not made.pods(), "it to be gone")
+        lists = _lists(behind)
+        made.make(pod("next", 8))
+        soon(lambda: made.waits("next") == "full" or _lists(behind) > lists, "it to wait for one that is gone")
+        soon(lambda: made.running() == {"next"}, "the next to run")
+        assert _lists(behind) > lists
+        soon(lambda: (row := made.row("gone")) is not None and row.ended_at is not None, "the end of the other")
+
+
+def test_watches_that_tell_late_make_nothing_twice(database: Database, cluster: Cluster) -> None:
+    with lied_to(database, cluster) as behind:
+        made, faults = behind.made, behind.proxy.faults
+        faults.hold(".*", 0.3, path=PODS, name="first|second|third")
+        made.make(pod("first", 4), pod("second", 4))
+        soon(lambda: made.running() == {"first", "second"}, "both to run")
+        made.cluster.api.delete(made.path("first")).raise_for_status()
+        soon(lambda: made.running() == {"second"}, "it to be gone")
+        made.make(pod("third", 4))
+        soon(lambda: made.running() == {"second", "third"}, "the third to run")
+        patched = [one.path.rpartition("/")[2] for one in faults.calls if (one.method, one.status) == ("PATCH", 200)]
+        # Let in, and marked with the end that is near.
+        assert max(patched.count(name) for name in ("first", "second", "third")) <= 2
+
+
+def _lists(behind: Behind) -> int:
+    """How often all pods were listed."""
+    return sum("watch=" not in one.path and one.path.startswith(PODS) for one in behind.proxy.faults.calls)
 
 
 def test_two_schedulers_open_a_gate_once_and_the_second_takes_over(database: Database, cluster: Cluster) -> None:
@@ -106,6 +168,8 @@ def test_two_schedulers_open_a_gate_once_and_the_second_takes_over(database: Dat
             made.make(pod("one", 1))
             soon(lambda: made.running() == {"one"}, "the pod to run")
             assert not second.loop.leads
+            assert first.value("dure_cluster_up", cluster="main") == 1
+            assert second.registry.get_sample_value("dure_cluster_up", {"cluster": "main"}) is None
             first.__exit__(None, None, None)
             soon(lambda: second.loop.leads, "the second to lead")
             made.make(pod("two", 1))

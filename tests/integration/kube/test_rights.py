@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from dure import kube
-from scheduler.kube import watching
 from scheduler.store.db import Database
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import ControlPlane
@@ -35,12 +34,11 @@ LEFT_OVER: dict[str, dict[str, Any]] = {
 
 
 def test_the_reconciler_s_role_has_each_verb_that_it_uses_and_no_other(
-    database: Database, control_planes: Callable[..., ControlPlane], monkeypatch: pytest.MonkeyPatch
+    database: Database, control_planes: Callable[..., ControlPlane]
 ):
-    # A watch is in the audit log once it has ended.
-    monkeypatch.setattr(watching, "RELIST_S", 5)
     cluster = control_planes(audit=True).cluster
-    with stand(database, cluster) as made, made.loop():
+    # A watch is in the audit log once it has ended.
+    with stand(database, cluster, relist_s=5) as made, made.loop():
         soon(made.has_key, "the company's namespace and key")
         _a_lease(made)
         _repairs(made)

@@ -1,10 +1,12 @@
 """What the scheduler's /metrics says of a small world, and that only a leader speaks of the fleet."""
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from dure import wire
 from scheduler.metrics import Counters, FleetCollector
 from scheduler.store import fleet
+from scheduler.store.db import Database
 from scheduler.turns.starts import Started
 from tests.integration.scheduler.conftest import DAY, T0, World
 
@@ -102,15 +104,16 @@ def test_a_lease_without_some_of_its_gpus_is_told_and_no_counter_falls(world: Wo
 
 
 def test_a_standby_says_nothing_of_the_fleet(world: World) -> None:
-    assert list(_registry(world, leads=False).collect()) == []
+    assert [found.name for found in _registry(world, leads=False).collect()] == ["dure_database_up"]
+    assert _registry(world, leads=False).get_sample_value("dure_database_up") == 1
 
 
-def test_an_absent_database_is_told_rather_than_breaking_the_scrape(world: World) -> None:
-    from scheduler.store.db import Database
-
+@pytest.mark.parametrize("leads", [True, False])
+def test_an_absent_database_is_told_rather_than_breaking_the_scrape(leads: bool) -> None:
+    """Also by who does not lead: while it is away nobody does."""
     gone = Database("postgresql://nobody@/none?host=/nonexistent")
     registry = CollectorRegistry()
-    registry.register(FleetCollector(gone, lambda: T0, lambda: True))
+    registry.register(FleetCollector(gone, lambda: T0, lambda: leads))
     assert registry.get_sample_value("dure_database_up") == 0
     assert registry.get_sample_value("dure_gpus") is None
     gone.close()

@@ -8,9 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from scheduler.kube import performing
-from scheduler.kube.actions import Action, Apply, Delete, Json, Keep, Open, Patch, Remove, Tell
+from scheduler.kube.actions import Action, Apply, Delete, Json, Keep, Open, Patch, Remove, Tell, describe, key_of
 from scheduler.kube.connection import Away
-from scheduler.kube.performing import HELD_S, Done, Withheld, describe, key_of
+from scheduler.kube.performing import HELD_S, Done, Withheld
 from tests.unit.scheduler.kube.builders import a_json_pod
 from tests.unit.scheduler.kube.doing import (
     APPLY,

@@ -6,9 +6,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from scheduler.kube import performing
-from scheduler.kube.actions import Action
+from scheduler.kube.actions import Action, key_of
 from scheduler.kube.connection import Away, Refused
-from scheduler.kube.performing import HELD_S, LONGEST_S, Withheld, key_of, wait_s
+from scheduler.kube.performing import HELD_S, LONGEST_S, Withheld, wait_s
 from scheduler.kube.world import Kind
 from tests.unit.scheduler.kube.doing import APPLY, CREATE, DELETE, NOW, OPEN, PATCH, REMOVE, TELL, Doing
 
