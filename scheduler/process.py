@@ -65,6 +65,8 @@ def _reconcilers(
 ) -> list[Reconciler]:
     terms = Terms(
         kill_margin_s=settings.kill_margin_s,
+        warning_s=settings.warning_s,
+        closed_networks=tuple(map(str, settings.closed_networks)),
         taint_key=settings.taint_key,
         pod_security_floor=settings.pod_security_floor,
         other_resources=settings.other_resources,

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+CLOSED_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16")
+"""Where nodes, other tenants and cloud metadata mostly are."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseNow:
@@ -66,6 +69,8 @@ class Terms:
     taint_key: str = "nvidia.com/gpu"
     pod_security_floor: str = "baseline"
     """The least level that any company's namespace enforces."""
+    closed_networks: tuple[str, ...] = CLOSED_NETWORKS
+    """Addresses outside its namespace that a company's pods do not reach."""
     other_resources: frozenset[str] = frozenset()
     """Devices that pods have without a lease, such as `rdma/hca_shared`."""
 

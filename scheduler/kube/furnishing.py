@@ -40,7 +40,7 @@ def furnished(
         return
     if not covers(seen.namespace, wanted):
         yield Apply(path=manifests.path(wanted), body=wanted)
-    yield from _inside(manifests.objects(company, resources, now, left_over), seen)
+    yield from _inside(manifests.objects(company, resources, terms, now, left_over), seen)
 
 
 def _level(company: CompanyNow, terms: Terms) -> str:

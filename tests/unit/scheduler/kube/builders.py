@@ -8,7 +8,7 @@ from typing import Any
 
 from scheduler.kube import manifests
 from scheduler.kube.actions import Action, Json
-from scheduler.kube.desired import CompanyNow, LeaseNow
+from scheduler.kube.desired import CompanyNow, LeaseNow, Terms
 from scheduler.kube.observed import Amounts, Node, Pod, Seen
 
 GPU = "nvidia.com/gpu"
@@ -77,7 +77,8 @@ def a_namespace(**labels: str | None) -> Json:
 
 def furnished_with(company: CompanyNow, now: float, *pods: Pod, resources: tuple[str, ...] = (GPU,)) -> Seen:
     """All that should be there is, and the pods beside it."""
-    objects = {path: with_uid(body, path) for path, body in manifests.objects(company, resources, now).items()}
+    wanted = manifests.objects(company, resources, Terms(), now)
+    objects = {path: with_uid(body, path) for path, body in wanted.items()}
     return Seen(namespace=a_namespace(), objects=objects, pods=pods)
 
 
