@@ -14,7 +14,7 @@ from scheduler.store.db import Database
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kwok import STUBBORN
-from tests.integration.kube import chart
+from tests.integration.kube import chart, companies
 from tests.integration.kube.stand import ADMIN, MARGIN_S, Stand, pod, seconds, soon, stand
 from tests.integration.kube.workloads import deployment, indexed_job, job, jobset_pod, stateful_set
 
@@ -97,6 +97,25 @@ def test_a_pod_with_a_longer_grace_than_its_lease_has_is_not_let_in(acme: Stand)
     acme.make(pod("slow", 1, terminationGracePeriodSeconds=600))
     soon(lambda: acme.waits("slow") == "grace_too_long", "it to be told")
     assert "set 6 at most" in acme.told("slow")["GraceTooLong"]
+
+
+def test_a_pod_is_told_that_its_leases_nodes_lack_the_resource_and_starts_once_they_have_it(acme: Stand) -> None:
+    lease = acme.ask(8, duration_s=120)
+    soon(lambda: acme.lease(lease).state == "active", "the lease to start")
+    [node] = {share.node for share in acme.lease(lease).placement}
+    _has(acme, node, "0")
+    acme.make(pod("early", 1))
+    soon(lambda: acme.waits("early") == "no_resource", "it to be told why it waits")
+    assert f"{node} has 0" in acme.told("early")["NoResource"]
+    _has(acme, node, "8")
+    soon(lambda: acme.running() == {"early"}, "it to run")
+
+
+def _has(acme: Stand, node: str, gpus: str) -> None:
+    """What its kubelet says that its device plugin has."""
+    amounts = {kube.DEFAULT_RESOURCE: gpus}
+    body = {"status": {"capacity": amounts, "allocatable": amounts}}
+    acme.cluster.api.patch(f"/api/v1/nodes/{node}/status", headers=companies.MERGE, json=body).raise_for_status()
 
 
 def test_once_extending_has_closed_the_kubelet_itself_knows_when_a_pod_ends(acme: Stand) -> None:

@@ -56,8 +56,10 @@ def a_placed_pod(name: str = "p", gpus: int = 1, *, lease: str = "lea_a", node: 
     return a_pod(name, gpus, **said)
 
 
-def some_nodes(*names: str, ready: bool = True) -> Mapping[str, Node]:
-    return {name: Node(name=name, hostname=name, ready=ready) for name in names or ("n1", "n2")}
+def some_nodes(*names: str, **more: Any) -> Mapping[str, Node]:
+    """Adopted into pool h100, with more GPUs than any test places on one."""
+    said: dict[str, Any] = {"ready": True, "devices": ((GPU, 16),), "pool": "h100", "taints": (GPU,), **more}
+    return {name: Node(name=name, hostname=name, **said) for name in names or ("n1", "n2")}
 
 
 def a_company(*leases: LeaseNow, closed_at: int | None = None) -> CompanyNow:
