@@ -164,6 +164,20 @@ def pools(found: Iterable[wire.Pool], nodes: Sequence[Json], taint_key: str) -> 
     ]
 
 
+def unserved(found: Iterable[wire.Pool]) -> list[Finding]:
+    """One for each pool whose cluster no scheduler is told of, whichever cluster is looked at: a name may be wrong."""
+    return [
+        Finding(
+            check="pools",
+            ok=False,
+            said=f"pool {one.name} names cluster {one.cluster}, which no scheduler is told of, so nobody enforces its leases: "
+            f"dure pool enforce {one.name} --cluster, or name it in DURE_SCHEDULER_CLUSTERS",
+        )
+        for one in found
+        if one.cluster_state is wire.ClusterState.UNKNOWN
+    ]
+
+
 def _pool(pool: wire.Pool, nodes: Sequence[Json], taint_key: str) -> list[Finding]:
     mine = [one for one in nodes if labels(one).get(POOL_LABEL) == pool.name]
     if not mine:

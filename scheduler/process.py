@@ -15,6 +15,7 @@ from scheduler.clock import DatabaseClock
 from scheduler.kube.desired import Terms
 from scheduler.kube.metrics import KubeCollector, KubeCounters
 from scheduler.kube.reconciler import Reconciler, look
+from scheduler.kube.roll import Roll
 from scheduler.loop import Loop
 from scheduler.metrics import Counters, FleetCollector
 from scheduler.settings import Settings
@@ -39,7 +40,8 @@ def run(settings: Settings) -> None:
     counters = Counters(registry)
     counters.watch_clock(lambda: clock.step_s)
     reconcilers: list[Reconciler] = []
-    loop = Loop(db, clock, counters, wake_s=settings.wake_s, turned=lambda: look(reconcilers))
+    roll = Roll(db, [one.name for one in settings.clusters], lambda: loop.epoch)
+    loop = Loop(db, clock, counters, wake_s=settings.wake_s, turned=lambda: _turned(reconcilers, roll))
     reconcilers += _reconcilers(settings, db, clock, KubeCounters(registry), loop)
     registry.register(KubeCollector(reconcilers))
     registry.register(FleetCollector(db, clock.now, lambda: loop.leads))
@@ -58,6 +60,11 @@ def run(settings: Settings) -> None:
     server.close()
     db.close()
     log.info("scheduler is down", action="down")
+
+
+def _turned(reconcilers: list[Reconciler], roll: Roll) -> None:
+    look(reconcilers)
+    roll.look()
 
 
 def _reconcilers(

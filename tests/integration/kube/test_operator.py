@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dure import kube, kube_verbs, wire
-from scheduler.store import pools
+from scheduler.store import clusters, pools
 from scheduler.store.db import Database
 from tests.cluster import nodes
 from tests.cluster.cluster import Cluster
@@ -27,6 +27,7 @@ def at(database: Database, charted: Cluster, tmp_path: Path) -> Iterator[Keyed]:
         with database.begin() as session:
             body = wire.PoolCreate(name=found.company, product="NVIDIA B200", cluster=found.company)
             pools.add(session, body, actor=ADMIN, now=T0)
+            clusters.told_of(session, [found.company, "main"])
         yield found
 
 
@@ -102,6 +103,17 @@ def test_daemon_sets_and_pods_that_it_touches_are_listed(at: Keyed, bare: str, n
 def test_a_cluster_with_the_chart_and_a_node_is_fit(at: Keyed, bare: str) -> None:
     adopt(at, bare)
     assert doctor(at, at.cluster.admin) == (0, {})
+
+
+def test_a_cluster_that_no_scheduler_is_told_of_is_wrong(at: Keyed, bare: str) -> None:
+    adopt(at, bare)
+    with at.site.world.db.begin() as session:
+        clusters.told_of(session, ["main"])
+    code, wrong = doctor(at, at.cluster.admin)
+    assert code == 9
+    [said] = wrong["pools"]
+    assert said.startswith(f"pool {at.company} names cluster {at.company}, which no scheduler is told of")
+    assert set(wrong) == {"pools"}
 
 
 def test_a_namespace_in_the_way_a_lost_permission_and_a_pool_without_nodes_are_named(at: Keyed) -> None:

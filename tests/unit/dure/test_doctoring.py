@@ -122,5 +122,16 @@ def test_a_pools_nodes_are_there_have_its_resource_and_keep_others_away(nodes: l
     assert found == [] if says is None else found[0].startswith(says)
 
 
+def test_a_pool_whose_cluster_no_scheduler_is_told_of_is_named() -> None:
+    pools = [
+        a_pool("h100", cluster="mian", cluster_state="unknown"),
+        a_pool("a100", cluster="main", cluster_state="ok"),
+    ]
+    [said] = wrong(doctoring.unserved(pools))
+    assert said.startswith(
+        "pool h100 names cluster mian, which no scheduler is told of, so nobody enforces its leases:"
+    )
+
+
 def test_where_no_pool_is_enforced_that_is_not_wrong() -> None:
     assert doctoring.pools([], [], "nvidia.com/gpu")[0].ok is None

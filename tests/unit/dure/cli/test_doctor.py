@@ -97,6 +97,15 @@ def test_pools_of_other_clusters_are_not_looked_at(api: Api, run: Run, there: Ku
     assert run("doctor", "--cluster", "main").exit_code == 0
 
 
+def test_a_cluster_that_somebody_mistyped_is_named_whichever_is_looked_at(api: Api, run: Run, there: Kubectl) -> None:
+    mistyped = a_pool("a100", cluster="mian", cluster_state="unknown")
+    api.on("GET", "/v1/pools", page(a_pool("h100", cluster="main", cluster_state="ok"), mistyped))
+    fit(there)
+    result = run("doctor", "--cluster", "main")
+    assert result.exit_code == 9
+    assert "pool a100 names cluster mian" in " ".join(result.stdout.split())
+
+
 def test_a_kubeconfig_that_does_not_parse_is_kubectls_to_say(run: Run, there: Kubectl) -> None:
     there.on("version", "error: error loading config file: yaml: line 1", code=1)
     result = run("doctor")
