@@ -92,13 +92,10 @@ def _registration(kubectl: "Kubectl") -> "Json | None":
 
 
 def _policies(kubectl: "Kubectl") -> "list[Finding]":
-    from dure import doctoring
+    from dure import doctoring, kube_verbs
 
-    kinds = ("mutatingadmissionpolicies", "validatingadmissionpolicies")
-    bindings = ("mutatingadmissionpolicybindings", "validatingadmissionpolicybindings")
-    mutating, validating = (_listed(kubectl, f"{kind}.admissionregistration.k8s.io") for kind in kinds)
-    bound = [one for kind in bindings for one in _listed(kubectl, f"{kind}.admissionregistration.k8s.io")]
-    return doctoring.policies(mutating, validating, bound)
+    kinds = kube_verbs.POLICY_KINDS
+    return doctoring.policies({kind: _listed(kubectl, f"{kind}.admissionregistration.k8s.io") for kind in kinds})
 
 
 def _permissions(kubectl: "Kubectl", system: str) -> "list[Finding]":

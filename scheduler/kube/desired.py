@@ -48,10 +48,14 @@ class CompanyNow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
-    """All of one cluster, read in one snapshot. `resources` are what its pools' GPUs are called."""
+    """All of one cluster, read in one snapshot. `pools` are those that it enforces, with what it calls their GPUs."""
 
     companies: Mapping[str, CompanyNow] = field(default_factory=dict[str, CompanyNow])
-    resources: tuple[str, ...] = ()
+    pools: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        return tuple(sorted(set(self.pools.values())))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

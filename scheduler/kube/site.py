@@ -36,7 +36,7 @@ class Site:
             cluster=self.name,
             version=self.condition.version,
             heard_at=self.condition.heard_at,
-            trouble=self.condition.trouble,
+            trouble=self.condition.said,
         )
         with self.db.begin() as session:
             clusters.heard(session, found)

@@ -47,11 +47,9 @@ def version(session: Session) -> tuple[object, ...]:
 def desired(session: Session, cluster: str) -> Desired:
     """What a cluster should hold, in the caller's snapshot: nothing where no pool is enforced by it."""
     connection = session.connection()
-    found = connection.execute(
-        text("SELECT DISTINCT resource FROM pool WHERE cluster = :cluster"), {"cluster": cluster}
-    )
-    resources = tuple(sorted(found.scalars()))
-    if not resources:
+    named = text("SELECT name, resource FROM pool WHERE cluster = :cluster ORDER BY name")
+    pools = {str(name): str(resource) for name, resource in connection.execute(named, {"cluster": cluster})}
+    if not pools:
         return Desired()
     leases: dict[str, list[LeaseNow]] = {}
     for row in connection.execute(_LEASES, {"cluster": cluster}).mappings():
@@ -63,7 +61,7 @@ def desired(session: Session, cluster: str) -> Desired:
         name: CompanyNow(name=name, closed_at=at, pod_security=level, leases=tuple(leases.get(name, ())))
         for name, at, level in closed.all()
     }
-    return Desired(companies=companies, resources=resources)
+    return Desired(companies=companies, pools=pools)
 
 
 def _lease(said: dict[Any, Any]) -> LeaseNow:

@@ -135,7 +135,7 @@ def test_a_cluster_without_the_chart_lacks_each_policy_account_and_permission_by
 ) -> None:
     code, wrong = doctor(at, control_planes().cluster.admin)
     assert code == 9
-    assert len(wrong["policies"]) == len(kube_verbs.MUTATING) + len(kube_verbs.VALIDATING)
+    assert len(wrong["policies"]) == 2 * (len(kube_verbs.MUTATING) + len(kube_verbs.VALIDATING)), "with their bindings"
     assert [kube.RECONCILER_ACCOUNT in one for one in wrong["accounts"]] == [True, False]
     said = "\n".join(wrong["permissions"])
     assert "dure-reconciler may not bind clusterroles.rbac.authorization.k8s.io dure-lease" in said

@@ -276,6 +276,41 @@ def test_what_runs_is_ended_though_somebody_took_the_gate_away_and_nothing_new_b
         soon(lambda: not made.pods(), "the pod to be ended with its lease", within_s=60)
 
 
+def test_what_somebody_changes_in_the_policies_is_said_by_name_and_work_goes_on(
+    database: Database, control_planes: Callable[..., ControlPlane], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tenure, "FIT_S", 1.0)
+    cluster = control_planes().cluster
+    root = "/apis/admissionregistration.k8s.io/v1"
+    with stand(database, cluster) as made, made.loop() as running:
+        soon(made.has_key, "the company's namespace and key")
+        soon(lambda: made.cluster_says() == ("ok", None), "all to be well")
+        with chart.break_glass(cluster) as operator:
+            operator.delete(f"{root}/validatingadmissionpolicies/dure-hosts").raise_for_status()
+            binding = f"{root}/validatingadmissionpolicybindings/dure-claims"
+            body = {"spec": {"validationActions": ["Audit"]}}
+            operator.patch(binding, headers=companies.MERGE, json=body).raise_for_status()
+        soon(lambda: running.value("dure_cluster_alarms", cluster="main") == 2, "both to be said")
+        soon(lambda: made.cluster_says()[0] == "trouble", "people to be told")
+        said = str(made.cluster_says()[1])
+        assert "policy dure-hosts is missing" in said
+        assert "binding dure-claims was changed by hand in validationActions" in said
+        assert running.value("dure_cluster_up", cluster="main") == 1
+        made.ask(8, duration_s=60)
+        made.make(pod("runs", 1))
+        soon(lambda: made.running() == {"runs"}, "a pod to run all the same")
+        chart.upgrade(cluster)
+        soon(lambda: made.cluster_says() == ("ok", None), "an upgrade to put it right")
+
+
+def test_a_node_whose_taint_or_resource_is_gone_is_said(acme: Stand) -> None:
+    path = f"/api/v1/nodes/{acme.nodes[0]}"
+    acme.cluster.api.patch(path, headers=companies.MERGE, json={"spec": {"taints": []}}).raise_for_status()
+    _has(acme, acme.nodes[1], "0")
+    soon(lambda: f"{acme.nodes[0]} of pool h100 has no taint" in str(acme.cluster_says()[1]), "the taint")
+    assert f"{acme.nodes[1]} of pool h100 has no nvidia.com/gpu" in str(acme.cluster_says()[1])
+
+
 def test_a_gpu_that_is_not_shown_empty_after_its_lease_is_granted_to_nobody(acme: Stand) -> None:
     lease = acme.ask(8, duration_s=10)
     acme.make(pod("runs", 1))
