@@ -55,6 +55,11 @@ def _of_lease(namespace: str, lease: str) -> Mapping[str, Json]:
     return {path(one): one for one in found}
 
 
+def key(company: str) -> str:
+    """The path of the binding that a company's key has its rights by."""
+    return path(_binding(kube.namespace(company), kube.COMPANY_KEY, kube.COMPANY_KEY, {}))
+
+
 PLURALS = {
     "ResourceQuota": "resourcequotas",
     "LimitRange": "limitranges",

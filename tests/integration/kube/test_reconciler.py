@@ -253,6 +253,51 @@ def test_a_namespace_that_somebody_else_made_is_left_alone(database: Database, c
         assert not cluster.get(f"/api/v1/namespaces/{made.namespace()}/resourcequotas")["items"]
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [(kube.COMPANY_LABEL,), (kube.MANAGED_BY,), (kube.COMPANY_LABEL, kube.MANAGED_BY)],
+    ids=["the company's", "whose it is", "both"],
+)
+def test_labels_that_an_administrator_took_off_a_namespace_are_put_back_and_what_runs_ends_with_its_lease(
+    acme: Stand, labels: tuple[str, ...]
+) -> None:
+    lease = acme.ask(8, duration_s=20)
+    acme.make(pod("runs", 1))
+    soon(lambda: acme.running() == {"runs"}, "the pod to run")
+    path = f"/api/v1/namespaces/{acme.namespace()}"
+    with chart.break_glass(acme.cluster) as operator:
+        body = {"metadata": {"labels": dict.fromkeys(labels)}}
+        operator.patch(path, headers=companies.MERGE, json=body).raise_for_status()
+    soon(lambda: acme.cluster.get(path)["metadata"]["labels"].get(kube.COMPANY_LABEL) == acme.acme, "the labels")
+    assert acme.cluster.get(path)["metadata"]["labels"][kube.MANAGED_BY] == kube.MANAGER
+    soon(lambda: acme.lease(lease).state == "ended", "the lease to end")
+    assert not acme.running()
+
+
+def test_what_was_let_in_ends_with_its_lease_in_a_namespace_that_is_ours_no_more(
+    database: Database, cluster: Cluster
+) -> None:
+    with stand(database, cluster) as made:
+        with made.loop():
+            soon(made.has_key, "the company's namespace and key")
+            lease = made.ask(8, duration_s=30)
+            made.make(pod("runs", 1))
+            soon(lambda: made.running() == {"runs"}, "the pod to run")
+        space = f"/namespaces/{made.namespace()}"
+        with chart.break_glass(cluster) as operator:
+            labels = {"metadata": {"labels": {kube.COMPANY_LABEL: None, kube.MANAGED_BY: None}}}
+            operator.patch(f"/api/v1{space}", headers=companies.MERGE, json=labels).raise_for_status()
+            binding = f"/apis/rbac.authorization.k8s.io/v1{space}/rolebindings/{kube.COMPANY_KEY}"
+            operator.delete(binding).raise_for_status()
+        with made.loop() as running:
+            soon(lambda: "does not carry Dure's labels" in str(made.cluster_says()[1]), "it to be said")
+            assert running.value("dure_kube_companies_troubled", cluster="main") == 1
+            assert made.running() == {"runs"}
+            soon(lambda: made.lease(lease).state == "ended", "the lease to end", within_s=60)
+            assert not made.running()
+        assert made.get(binding) is None
+
+
 def test_a_pool_stays_in_its_cluster_while_leases_of_it_are_booked(acme: Stand) -> None:
     acme.ask(8, start_in_s=3600, duration_s=60)
     with pytest.raises(WrongState, match="1 leases that run or are scheduled"), acme.db.begin() as session:
