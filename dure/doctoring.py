@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import BaseModel
 
-from dure import wire
+from dure import kube_nodes, wire
 from dure.kube import (
     API_ACCOUNT,
     COMPANY_LABEL,
@@ -15,7 +15,9 @@ from dure.kube import (
     RECONCILER_ACCOUNT,
     namespace,
 )
+from dure.kube_nodes import Adopted
 from dure.kube_objects import Json, at, each, has, is_tainted, labels, name
+from dure.kube_policies import drifted
 from dure.kube_verbs import API, MUTATING, RECONCILER, VALIDATING, Right
 
 OLDEST = (1, 36)
@@ -54,23 +56,16 @@ def policy_apis(group: Json | None) -> Finding:
     return Finding(check="policy APIs", ok=False, said=said)
 
 
-def policies(mutating: Iterable[Json], validating: Iterable[Json], bindings: Iterable[Json]) -> list[Finding]:
-    """One for each that is missing or has no binding that denies."""
-    there = {name(one) for one in (*mutating, *validating)}
-    bound = {str(one["spec"]["policyName"]) for one in bindings if _heeds(one["spec"])}
-    found = [
-        Finding(check="policies", ok=False, said=f"policy {one} is {what}: {CHART}")
-        for one in (*MUTATING, *VALIDATING)
-        for what in (["missing"] if one not in there else ["bound to nothing"] if one not in bound else [])
+def policies(found: Mapping[str, Iterable[Json]]) -> list[Finding]:
+    """One for each of the chart's policies and bindings that is missing or was changed. `found` are all there are, by kind."""
+    wrong = [
+        Finding(check="policies", ok=False, said=f"{drift.said}: {CHART}")
+        for kind, there in found.items()
+        for drift in drifted(kind, there)
     ]
     count = len(MUTATING) + len(VALIDATING)
-    return found or [Finding(check="policies", ok=True, said=f"all {count} policies of the chart are there and bound")]
-
-
-def _heeds(spec: Json) -> bool:
-    """A mutating one has no actions; a validating one may only warn, and anything else narrows it."""
-    narrowed = at(spec, "matchResources") or at(spec, "paramRef")
-    return not narrowed and "Deny" in (at(spec, "validationActions") or ["Deny"])
+    said = f"all {count} policies of the chart are there and bound, as it wrote them"
+    return wrong or [Finding(check="policies", ok=True, said=said)]
 
 
 def accounts(there: Iterable[Json], system: str) -> list[Finding]:
@@ -164,26 +159,29 @@ def pools(found: Iterable[wire.Pool], nodes: Sequence[Json], taint_key: str) -> 
     ]
 
 
+def unserved(found: Iterable[wire.Pool]) -> list[Finding]:
+    """One for each pool whose cluster no scheduler is told of, whichever cluster is looked at: a name may be wrong."""
+    return [
+        Finding(
+            check="pools",
+            ok=False,
+            said=f"pool {one.name} names cluster {one.cluster}, which no scheduler is told of, so nobody enforces its leases: "
+            f"dure pool enforce {one.name} --cluster, or name it in DURE_SCHEDULER_CLUSTERS",
+        )
+        for one in found
+        if one.cluster_state is wire.ClusterState.UNKNOWN
+    ]
+
+
 def _pool(pool: wire.Pool, nodes: Sequence[Json], taint_key: str) -> list[Finding]:
-    mine = [one for one in nodes if labels(one).get(POOL_LABEL) == pool.name]
-    if not mine:
-        said = f"no node is of pool {pool.name}: dure node adopt NODE {pool.name}"
-        return [Finding(check="pools", ok=False, said=said)]
-    without = [one for one in mine if not has(one, pool.resource)]
-    bare = [one for one in mine if not is_tainted(one, taint_key)]
-    found: list[Finding] = []
-    if len(without) == len(mine):
-        said = f"no node of pool {pool.name} has {pool.resource}: does its device plugin run, or is it dure pool enforce {pool.name} --resource?"
-        found.append(Finding(check="pools", ok=False, said=said))
-    elif without:
-        said = f"{_names(without)} of pool {pool.name} has no {pool.resource}: does its device plugin run?"
-        found.append(Finding(check="pools", ok=False, said=said))
-    if bare:
-        said = f"{_names(bare)} of pool {pool.name} has no taint {taint_key}, so anybody's pods come to it: dure node adopt"
-        found.append(Finding(check="pools", ok=False, said=said))
+    mine = [
+        Adopted(name=name(one), has=has(one, pool.resource), is_tainted=is_tainted(one, taint_key))
+        for one in nodes
+        if labels(one).get(POOL_LABEL) == pool.name
+    ]
+    found = [
+        Finding(check="pools", ok=False, said=said)
+        for said in kube_nodes.wrong(pool.name, pool.resource, mine, taint_key)
+    ]
     count = f"{len(mine)} node" + ("" if len(mine) == 1 else "s")
     return found or [Finding(check="pools", ok=True, said=f"pool {pool.name} has {count} with {pool.resource}")]
-
-
-def _names(nodes: Iterable[Json]) -> str:
-    return ", ".join(sorted(name(one) for one in nodes))

@@ -17,6 +17,9 @@ PLACEMENT_LABEL = "dure.dev/placement"
 ENDS_AT = "dure.dev/ends-at"
 """On a pod that runs: when its lease ends, RFC 3339."""
 
+SHIPPED = "dure.dev/shipped"
+"""On a policy or binding of the chart: its spec as the chart wrote it, JSON."""
+
 ENDING = "dure.dev/ending"
 """On a pod that runs: the warning that its lease's end is near."""
 

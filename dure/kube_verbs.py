@@ -20,6 +20,13 @@ class Right:
         return f"{', '.join(self.verbs)} {where}" + (f" {', '.join(self.names)}" if self.names else "")
 
 
+POLICY_KINDS = (
+    "mutatingadmissionpolicies",
+    "mutatingadmissionpolicybindings",
+    "validatingadmissionpolicies",
+    "validatingadmissionpolicybindings",
+)
+
 _FURNISHING = ("list", "watch", "create", "patch", "delete")
 """Of what a company's namespace holds."""
 
@@ -40,18 +47,7 @@ RECONCILER = (
         names=(COMPANY_KEY, LEASE_ROLE),
     ),
     Right(resource="events", verbs=("create",)),
-    Right(
-        resource="mutatingadmissionpolicies",
-        verbs=("get",),
-        group="admissionregistration.k8s.io",
-        names=(GATE_POLICY,),
-    ),
-    Right(
-        resource="mutatingadmissionpolicybindings",
-        verbs=("get",),
-        group="admissionregistration.k8s.io",
-        names=(GATE_POLICY,),
-    ),
+    *(Right(resource=one, verbs=("list",), group="admissionregistration.k8s.io") for one in POLICY_KINDS),
 )
 
 API = (Right(resource="serviceaccounts/token", verbs=("create",)),)

@@ -191,6 +191,12 @@ def _series(snapshot: FleetSnapshot, now: float) -> Iterator[Metric]:
         ["company", "pool"],
         snapshot.committed.items(),
     )
+    yield _gauge(
+        "dure_pools_unserved",
+        "1 for a pool whose cluster no scheduler is told of: nobody enforces its leases.",
+        ["pool", "cluster"],
+        ((pool, 1) for pool in snapshot.unserved),
+    )
     yield from _budgets(snapshot.budgets)
     used = CounterMetricFamily(
         "dure_lease_gpu_seconds",

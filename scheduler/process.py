@@ -15,6 +15,7 @@ from scheduler.clock import DatabaseClock
 from scheduler.kube.desired import Terms
 from scheduler.kube.metrics import KubeCollector, KubeCounters
 from scheduler.kube.reconciler import Reconciler, look
+from scheduler.kube.roll import Roll
 from scheduler.loop import Loop
 from scheduler.metrics import Counters, FleetCollector
 from scheduler.settings import Settings
@@ -39,7 +40,8 @@ def run(settings: Settings) -> None:
     counters = Counters(registry)
     counters.watch_clock(lambda: clock.step_s)
     reconcilers: list[Reconciler] = []
-    loop = Loop(db, clock, counters, wake_s=settings.wake_s, turned=lambda: look(reconcilers))
+    roll = Roll(db, [one.name for one in settings.clusters], lambda: loop.epoch)
+    loop = Loop(db, clock, counters, wake_s=settings.wake_s, turned=lambda: _turned(reconcilers, roll))
     reconcilers += _reconcilers(settings, db, clock, KubeCounters(registry), loop)
     registry.register(KubeCollector(reconcilers))
     registry.register(FleetCollector(db, clock.now, lambda: loop.leads))
@@ -60,11 +62,18 @@ def run(settings: Settings) -> None:
     log.info("scheduler is down", action="down")
 
 
+def _turned(reconcilers: list[Reconciler], roll: Roll) -> None:
+    look(reconcilers)
+    roll.look()
+
+
 def _reconcilers(
     settings: Settings, db: Database, clock: DatabaseClock, counters: KubeCounters, loop: Loop
 ) -> list[Reconciler]:
     terms = Terms(
         kill_margin_s=settings.kill_margin_s,
+        warning_s=settings.warning_s,
+        closed_networks=tuple(map(str, settings.closed_networks)),
         taint_key=settings.taint_key,
         pod_security_floor=settings.pod_security_floor,
         other_resources=settings.other_resources,

@@ -1,13 +1,24 @@
 """The scheduler's settings, read once in `__main__`."""
 
+from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from dure.kube import TAINT_KEY
 from scheduler.compiled import CompiledFolder
 from scheduler.kube.clusters import DESCRIPTION, Clusters
+from scheduler.kube.desired import CLOSED_NETWORKS
 from scheduler.webhooks.addresses import Networks, split
+
+
+def _is_a_part(network: IPv4Network) -> IPv4Network:
+    if not network.prefixlen:
+        raise ValueError("is all there is: say which networks are closed, for example 10.0.0.0/8")
+    return network
+
+
+Closed = Annotated[IPv4Network, AfterValidator(_is_a_part)]
 
 
 class Settings(BaseModel):
@@ -28,6 +39,16 @@ class Settings(BaseModel):
         ge=1,
         le=60,
         description="so long before a lease's end every grace is over; a kubelet takes up to 4 s longer",
+    )
+    warning_s: int = Field(
+        default=900,
+        ge=0,
+        le=86_400,
+        description="so long before a lease's end its pods are marked and an event says so, in seconds",
+    )
+    closed_networks: Annotated[tuple[Closed, ...], BeforeValidator(split)] = Field(
+        default=tuple(map(IPv4Network, CLOSED_NETWORKS)),
+        description="networks that companies' pods do not reach, where nodes and other tenants are: 10.0.0.0/8,...",
     )
     taint_key: str = Field(
         default=TAINT_KEY,

@@ -19,7 +19,7 @@ from dure.errors import (
     UnknownLease,
     WrongState,
 )
-from scheduler.store import keyed, shown_pods
+from scheduler.store import clusters, keyed, shown_pods
 
 router = APIRouter(prefix="/v1/clusters", tags=["clusters"], route_class=StrictRoute)
 of_leases = APIRouter(prefix="/v1/leases/{lease}", tags=["leases"], route_class=StrictRoute)
@@ -31,8 +31,8 @@ MADE = (*REACHED, ClusterAway, KeyNotMade)
 
 @router.get("", response_model=wire.Page[wire.Cluster], summary="List clusters")
 def list_clusters(call: StaffReads, limit: Limit = 50, cursor: Cursor = None) -> Response:
-    """Those that enforce leases, and how the scheduler last found them."""
-    return call.read(lambda at: shown_pods.clusters(at.session, after=after(cursor), limit=limit))
+    """Those that enforce leases, and how the scheduler last found them; also those that pools name and no scheduler is told of."""
+    return call.read(lambda at: clusters.page(at.session, after=after(cursor), limit=limit))
 
 
 @of_leases.get(

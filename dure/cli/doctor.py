@@ -92,13 +92,10 @@ def _registration(kubectl: "Kubectl") -> "Json | None":
 
 
 def _policies(kubectl: "Kubectl") -> "list[Finding]":
-    from dure import doctoring
+    from dure import doctoring, kube_verbs
 
-    kinds = ("mutatingadmissionpolicies", "validatingadmissionpolicies")
-    bindings = ("mutatingadmissionpolicybindings", "validatingadmissionpolicybindings")
-    mutating, validating = (_listed(kubectl, f"{kind}.admissionregistration.k8s.io") for kind in kinds)
-    bound = [one for kind in bindings for one in _listed(kubectl, f"{kind}.admissionregistration.k8s.io")]
-    return doctoring.policies(mutating, validating, bound)
+    kinds = kube_verbs.POLICY_KINDS
+    return doctoring.policies({kind: _listed(kubectl, f"{kind}.admissionregistration.k8s.io") for kind in kinds})
 
 
 def _permissions(kubectl: "Kubectl", system: str) -> "list[Finding]":
@@ -115,16 +112,20 @@ def _of_dure(terminal: Terminal, kubectl: "Kubectl", cluster: str | None, taint_
     from dure.errors import DureError
 
     companies: list[str] | None = None
-    pools: list[wire.Pool] = []
-    unknown: list[Finding] = []
+    pools: list[wire.Pool] | None = None
+    silent: list[Finding] = []
     try:
         with terminal.client() as client:
             companies = [one.name for one in client.companies()]
-            pools = [one for one in client.pools() if one.cluster and cluster in (None, one.cluster)]
+            pools = list(client.pools())
     except (ConfigError, DureError) as error:
-        unknown = [Finding(check="pools", ok=None, said=f"Dure's API does not say which there are: {error}")]
+        silent = [Finding(check="pools", ok=None, said=f"Dure's API does not say which there are: {error}")]
     found = _looked("namespaces", lambda: doctoring.namespaces(_listed(kubectl, "namespaces"), companies))
-    return found + (unknown or _looked("pools", lambda: doctoring.pools(pools, _listed(kubectl, "nodes"), taint_key)))
+    if pools is None:
+        return found + silent
+    mine = [one for one in pools if one.cluster and cluster in (None, one.cluster)]
+    found += _looked("pools", lambda: doctoring.pools(mine, _listed(kubectl, "nodes"), taint_key))
+    return found + doctoring.unserved(pools)
 
 
 def _listed(kubectl: "Kubectl", kind: str, *more: str) -> "list[Json]":

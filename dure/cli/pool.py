@@ -1,6 +1,6 @@
 """dure pool: interchangeable GPUs."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,6 +8,9 @@ from dure.cli import limits, policy_said
 from dure.cli.command import command
 from dure.cli.policy_said import seconds
 from dure.cli.terminal import BadUsage, Terminal
+
+if TYPE_CHECKING:
+    from dure import wire
 
 app = typer.Typer(help="Pools: interchangeable GPUs of one product.", no_args_is_help=True)
 
@@ -77,6 +80,7 @@ def add(  # noqa: PLR0913 (one parameter an option)
     with terminal.client() as client:
         added = client.add_pool(body)
     terminal.show(added, lambda view: fleet.pool(added, view))
+    _say_unserved(terminal, added)
 
 
 @command(app, "enforce", changes=True)
@@ -94,7 +98,8 @@ def enforce(
 ) -> None:
     """Say which Kubernetes cluster enforces a pool's leases.
 
-    What is not named stays as it is. Leases that run are enforced from then on.
+    What is not named stays as it is. Leases that run are enforced from then on. A cluster that no scheduler is told of yet is
+    taken, and said: nobody enforces the leases until one is.
     """
     from dure import wire
     from dure.render import fleet
@@ -110,6 +115,18 @@ def enforce(
     with terminal.client() as client:
         changed = client.change_pool(name, wire.PoolChange.model_validate(said))
     terminal.show(changed, lambda view: fleet.pool(changed, view))
+    _say_unserved(terminal, changed)
+
+
+def _say_unserved(terminal: Terminal, pool: "wire.Pool") -> None:
+    from dure import wire
+    from dure.render import fleet
+
+    if pool.cluster_state is wire.ClusterState.UNKNOWN:
+        terminal.note(
+            f"nobody enforces the leases of pool {pool.name}: {fleet.unserved(pool)}; check the name, or start the scheduler "
+            "with it in DURE_SCHEDULER_CLUSTERS"
+        )
 
 
 @command(app, "policy", changes=True)

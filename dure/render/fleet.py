@@ -78,10 +78,20 @@ def _idle(after_s: int | None, below_ppm: int) -> str:
     return f"given back where under {below_ppm / 10_000:g} % is used for {times.show_duration(after_s)}"
 
 
-def _enforced(found: wire.Pool) -> str:
+def _enforced(found: wire.Pool) -> str | Text:
     if found.cluster is None:
         return "by nobody: no cluster is named (dure pool enforce)"
-    return f"as {found.resource} in cluster {found.cluster}"
+    if found.cluster_state is wire.ClusterState.UNKNOWN:
+        return Text(f"by nobody: {unserved(found)}", "red")
+    where = f"as {found.resource} in cluster {found.cluster}"
+    if found.cluster_state is wire.ClusterState.TROUBLE:
+        return Text(f"{where}, where something is wrong (dure clusters)", "yellow")
+    return where
+
+
+def unserved(found: wire.Pool) -> str:
+    """Of a pool whose cluster no scheduler is told of."""
+    return f"no scheduler is told of cluster {found.cluster} (dure clusters lists those that there are)"
 
 
 def pool(found: wire.Pool, view: View) -> RenderableType:

@@ -55,6 +55,16 @@ class NodeState(StrEnum):
     """Silent for three report intervals: no new starts, running leases untouched."""
 
 
+class ClusterState(StrEnum):
+    """How a cluster stands; `GET /v1/clusters` says what is wrong."""
+
+    OK = "ok"
+    TROUBLE = "trouble"
+    """Something is wrong with it."""
+    UNKNOWN = "unknown"
+    """No scheduler is told of it: nobody enforces leases there."""
+
+
 class PoolCreate(PoolPolicy):
     """A pool to be, with the policy that it begins with."""
 
@@ -84,6 +94,8 @@ class Pool(Wire):
     name: PoolName
     product: str
     cluster: str | None = None
+    cluster_state: ClusterState | None = None
+    """How that cluster stands; `unknown` while no scheduler is told of it, so that nobody enforces the pool's leases."""
     resource: str = DEFAULT_RESOURCE
     gap_s: int
     grace_s: int

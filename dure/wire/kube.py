@@ -1,5 +1,6 @@
 """Clusters as Dure sees them: how they are reached, keys to them, and the pods in them."""
 
+from dure.wire.fleet import ClusterState
 from dure.wire.values import CompanyName, Instant, Wire
 
 
@@ -67,13 +68,14 @@ class PodLog(Wire):
 
 
 class Cluster(Wire):
-    """A cluster that the scheduler is told of, and how it last found it."""
+    """A cluster that the scheduler is told of, and how it last found it; or one that only pools name."""
 
     name: str
+    state: ClusterState
     version: str | None
     heard_at: Instant | None
     """When it last answered; null while it never did."""
     trouble: str | None
     """What is wrong with it now, in a sentence."""
     pools: list[str]
-    """Those whose leases it enforces."""
+    """Those that name it."""

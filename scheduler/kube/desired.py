@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+CLOSED_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16")
+"""Where nodes, other tenants and cloud metadata mostly are."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseNow:
@@ -45,10 +48,14 @@ class CompanyNow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
-    """All of one cluster, read in one snapshot. `resources` are what its pools' GPUs are called."""
+    """All of one cluster, read in one snapshot. `pools` are those that it enforces, with what it calls their GPUs."""
 
     companies: Mapping[str, CompanyNow] = field(default_factory=dict[str, CompanyNow])
-    resources: tuple[str, ...] = ()
+    pools: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        return tuple(sorted(set(self.pools.values())))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +73,8 @@ class Terms:
     taint_key: str = "nvidia.com/gpu"
     pod_security_floor: str = "baseline"
     """The least level that any company's namespace enforces."""
+    closed_networks: tuple[str, ...] = CLOSED_NETWORKS
+    """Addresses outside its namespace that a company's pods do not reach."""
     other_resources: frozenset[str] = frozenset()
     """Devices that pods have without a lease, such as `rdma/hca_shared`."""
     relist_s: int = 300

@@ -1,9 +1,11 @@
-"""Whether a cluster is fit to enforce anything: new enough, and with the chart's policies in force."""
+"""Whether a cluster is fit to enforce anything: new enough, and with the chart's policies in force as they were shipped."""
 
 import re
+from dataclasses import dataclass
 
 from dure import kube
-from scheduler.kube.connection import Connection, Refused
+from dure.kube_policies import POLICIES, Drift, drifted
+from scheduler.kube.connection import Connection
 
 OLDEST = (1, 36)
 """From then on the API server mutates by policies without a switch."""
@@ -11,27 +13,41 @@ OLDEST = (1, 36)
 _POLICIES = "/apis/admissionregistration.k8s.io/v1"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitness:
+    """`unfit` is why the cluster cannot enforce leases, and what would make it; `alarms` are what else somebody changed."""
+
+    unfit: str | None = None
+    alarms: tuple[str, ...] = ()
+
+
 def version(connection: Connection) -> str:
     """What the API server calls itself, for example `v1.37.2`. Raises Refused, Away."""
     return str(connection.get("/version").get("gitVersion", ""))
 
 
-def unfit(connection: Connection, found: str) -> str | None:
-    """Why the cluster cannot enforce leases, and what would make it. Raises Refused, Away.
+def look(connection: Connection, found: str) -> Fitness:
+    """Of a cluster of that version. Raises Refused, Away.
 
-    Without the gate's policy every pod would run where it likes, and what runs there would be ended: so nothing is begun.
+    Without the gate's policy every pod would run where it likes, and what runs there would be ended: so nothing is begun. The
+    others bound what tenants try beside their leases: that one is missing is an alarm, and no reason to stop everybody's work.
     """
     number = re.match(r"v?(\d+)\.(\d+)", found)
     if number is None or tuple(map(int, number.groups())) < OLDEST:
-        return f"the cluster is Kubernetes {found or 'of no known version'}; 1.36 or newer is needed"
-    for kind, name in (
-        ("mutatingadmissionpolicies", kube.GATE_POLICY),
-        ("mutatingadmissionpolicybindings", kube.GATE_POLICY),
-    ):
-        try:
-            connection.get(f"{_POLICIES}/{kind}/{name}")
-        except Refused as error:
-            if error.status != 404:
-                raise
-            return f"{kind} {name} is not there: install the chart (deploy/helm/dure), without which nothing keeps pods at the gate"
-    return None
+        return Fitness(unfit=f"the cluster is Kubernetes {found or 'of no known version'}; 1.36 or newer is needed")
+    drifts = [drift for kind in POLICIES for drift in drifted(kind, _listed(connection, kind))]
+    gate = [one.said for one in drifts if _stops(one)]
+    if gate:
+        said = (
+            f"{' and '.join(gate)}: install the chart (deploy/helm/dure), without which nothing keeps pods at the gate"
+        )
+        return Fitness(unfit=said)
+    return Fitness(alarms=tuple(f"{one.said}: helm upgrade the chart" for one in drifts))
+
+
+def _stops(drift: Drift) -> bool:
+    return drift.name == kube.GATE_POLICY and drift.is_sure
+
+
+def _listed(connection: Connection, kind: str) -> list[dict[str, object]]:
+    return connection.get(f"{_POLICIES}/{kind}").get("items") or []

@@ -10,10 +10,21 @@ from scheduler.kube.desired import CompanyNow, Terms
 from scheduler.kube.observed import Json, Seen
 
 
-def is_ours(namespace: Json, company: str) -> bool:
-    """Whether a namespace was made by us for the company: one that somebody else made of that name is never adopted."""
-    labels = namespace["metadata"].get("labels") or {}
-    return labels.get(kube.MANAGED_BY) == kube.MANAGER and labels.get(kube.COMPANY_LABEL, company) == company
+def is_ours(seen: Seen, company: str) -> bool:
+    """Whether its namespace was made by us for the company, by its labels; or, where somebody changed those, by its being the
+    one in which the company's key works. One that somebody else made of that name is never adopted.
+    """
+    if seen.namespace is None:
+        return True
+    labels = seen.namespace["metadata"].get("labels") or {}
+    is_marked = labels.get(kube.MANAGED_BY) == kube.MANAGER and labels.get(kube.COMPANY_LABEL, company) == company
+    return is_marked or _has_key(seen, company)
+
+
+def _has_key(seen: Seen, company: str) -> bool:
+    """Only we bind an account there to the role of companies."""
+    found = seen.objects.get(manifests.key(company), {})
+    return (found.get("roleRef") or {}).get("name") == kube.COMPANY_KEY
 
 
 def furnished(
@@ -33,14 +44,14 @@ def furnished(
         if not closed:
             yield Create(path="/api/v1/namespaces", body=wanted)
         return
-    if not is_ours(seen.namespace, company.name) or seen.namespace["metadata"].get("deletionTimestamp"):
+    if not is_ours(seen, company.name) or seen.namespace["metadata"].get("deletionTimestamp"):
         return
     if closed:
         yield Remove(path=manifests.path(wanted), uid=seen.namespace["metadata"]["uid"])
         return
     if not covers(seen.namespace, wanted):
         yield Apply(path=manifests.path(wanted), body=wanted)
-    yield from _inside(manifests.objects(company, resources, now, left_over), seen)
+    yield from _inside(manifests.objects(company, resources, terms, now, left_over), seen)
 
 
 def _level(company: CompanyNow, terms: Terms) -> str:

@@ -5,10 +5,7 @@ from functools import lru_cache
 
 from dure import kube
 from scheduler.kube.actions import Json
-from scheduler.kube.desired import CompanyNow, LeaseNow
-
-PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16")
-"""Where nodes, other tenants and cloud metadata are; a company's pods reach the internet, and none of these."""
+from scheduler.kube.desired import CompanyNow, LeaseNow, Terms
 
 MOST_PODS = 500
 """In a namespace, beside two for each GPU that is booked, so that nobody's gated pods fill the API server."""
@@ -28,14 +25,18 @@ def namespace(company: str, pod_security: str = "baseline") -> Json:
 
 
 def objects(
-    company: CompanyNow, resources: tuple[str, ...], now: float, left_over: Mapping[str, int] | None = None
+    company: CompanyNow,
+    resources: tuple[str, ...],
+    terms: Terms,
+    now: float,
+    left_over: Mapping[str, int] | None = None,
 ) -> Mapping[str, Json]:
     """All that should be in its namespace, by path. `left_over` are GPUs by resource that pods of leases gone by ask for."""
     name = kube.namespace(company.name)
     found = [
         _quota(name, company, resources, left_over or {}),
         _limits(name),
-        _isolation(name),
+        _isolation(name, terms.closed_networks),
     ]
     if company.closed_at is None or company.leases:
         found += [_account(name, kube.COMPANY_KEY, {}), _binding(name, kube.COMPANY_KEY, kube.COMPANY_KEY, {})]
@@ -52,6 +53,11 @@ def _of_lease(namespace: str, lease: str) -> Mapping[str, Json]:
     account, labels = kube.lease_account(lease), {kube.LEASE_LABEL: lease}
     found = (_account(namespace, account, labels), _binding(namespace, account, kube.LEASE_ROLE, labels))
     return {path(one): one for one in found}
+
+
+def key(company: str) -> str:
+    """The path of the binding that a company's key has its rights by."""
+    return path(_binding(kube.namespace(company), kube.COMPANY_KEY, kube.COMPANY_KEY, {}))
 
 
 PLURALS = {
@@ -107,15 +113,15 @@ def _limits(namespace: str) -> Json:
     return _object("LimitRange", "v1", namespace, kube.LIMITS, {}, spec={"limits": limits})
 
 
-def _isolation(namespace: str) -> Json:
-    """In from the own namespace; out to it, to DNS and to the internet."""
+def _isolation(namespace: str, closed: tuple[str, ...]) -> Json:
+    """In from the own namespace; out to it, to DNS and to the internet, but for what is closed."""
     own = {"podSelector": {}}
     dns = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
     system = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
     egress = [
         {"to": [own]},
         {"to": [system], "ports": dns},
-        {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": list(PRIVATE)}}]},
+        {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", **({"except": list(closed)} if closed else {})}}]},
     ]
     spec = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [{"from": [own]}], "egress": egress}
     return _object("NetworkPolicy", "networking.k8s.io/v1", namespace, kube.ISOLATION, {}, spec=spec)

@@ -67,13 +67,14 @@ class KubeCollector(Collector):
         return _families()
 
     def collect(self) -> Iterator[Metric]:
-        up, undone, age, waiting, placed, troubled, strays = families = _families()
+        up, alarms, undone, age, waiting, placed, troubled, strays = families = _families()
         for report in self._reports:
             found = report.state()
             if found is None:
                 continue
             name = found.cluster
             up.add_metric([name], 1.0 if found.trouble is None else 0.0)
+            alarms.add_metric([name], found.alarms)
             undone.add_metric([name], len(found.undone_s))
             age.add_metric([name], max(found.undone_s, default=0.0))
             placed.add_metric([name], found.placed)
@@ -89,6 +90,11 @@ def _families() -> list[GaugeMetricFamily]:
         GaugeMetricFamily(
             "dure_cluster_up",
             "1 while leases are enforced in a cluster: it answers, is fit, and somebody leads.",
+            labels=["cluster"],
+        ),
+        GaugeMetricFamily(
+            "dure_cluster_alarms",
+            "What somebody should see to in a cluster, though leases are enforced there.",
             labels=["cluster"],
         ),
         GaugeMetricFamily(

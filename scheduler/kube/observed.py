@@ -19,6 +19,9 @@ Begun = Mapping[str, tuple[str, str]]
 
 OVER = frozenset({"Succeeded", "Failed"})
 HOSTNAME = "kubernetes.io/hostname"
+KEEPS_OFF = ("NoSchedule", "NoExecute")
+"""Effects of taints that keep new pods off a node."""
+
 _NATIVE = ("kubernetes.io/", "k8s.io/")
 
 
@@ -90,6 +93,12 @@ class Node:
     ready: bool
     pool: str | None = None
     devices: Amounts = ()
+    taints: tuple[str, ...] = ()
+    """Keys of those that keep off whatever does not tolerate them."""
+
+    def has(self, resource: str) -> int:
+        """How many of the resource it can give to pods."""
+        return dict(self.devices).get(resource, 0)
 
 
 class Lines(Enum):
@@ -168,6 +177,9 @@ def node(found: Json) -> Node:
         ready=ready,
         pool=labels.get(kube.POOL_LABEL),
         devices=tuple(sorted((name, whole(value)) for name, value in allocatable.items() if is_device(name))),
+        taints=tuple(
+            sorted({one["key"] for one in found.get("spec", {}).get("taints") or () if one["effect"] in KEEPS_OFF})
+        ),
     )
 
 

@@ -30,6 +30,7 @@ class Code(StrEnum):
     MIXED = "mixed"
     OTHER_RESOURCE = "other_resource"
     NODE_AWAY = "node_away"
+    NO_RESOURCE = "no_resource"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,15 +228,29 @@ def _open(pod: Pod, lease: LeaseNow, terms: Terms, now: float) -> LeaseNow | Wai
 
 def _seat(pod: Pod, lease: LeaseNow, nodes: Mapping[str, Node], rooms: Rooms) -> Seat | Wait:
     count = pod.of(lease.resource)
-    fit = sorted((room, node) for node, room in rooms[lease.id].items() if room >= count)
-    there = [node for _, node in fit if node in nodes and nodes[node].ready]
-    if there:
-        rooms[lease.id][there[0]] -= count
-        return Seat(lease=lease, node=nodes[there[0]])
+    fit = [node for _, node in sorted((room, node) for node, room in rooms[lease.id].items() if room >= count)]
+    ready = [node for node in fit if node in nodes and nodes[node].ready]
+    able = [node for node in ready if nodes[node].has(lease.resource) >= count]
+    if able:
+        rooms[lease.id][able[0]] -= count
+        return Seat(lease=lease, node=nodes[able[0]])
+    if ready:
+        return _lacking(ready, lease, count, nodes)
     if fit:
-        names = ", ".join(node for _, node in fit)
-        return Wait(code=Code.NODE_AWAY, detail=f"{names}, where lease {lease.id} is, is not ready in the cluster")
+        return Wait(
+            code=Code.NODE_AWAY, detail=f"{', '.join(fit)}, where lease {lease.id} is, is not ready in the cluster"
+        )
     return _full(pod, [lease])
+
+
+def _lacking(names: Sequence[str], lease: LeaseNow, count: int, nodes: Mapping[str, Node]) -> Wait:
+    """The cluster has less on these nodes than the calendar: a pod that was let in would wait there, and nobody would say why."""
+    there = ", ".join(f"{name} has {nodes[name].has(lease.resource)}" for name in names)
+    detail = (
+        f"{count} {lease.resource} are on no node of lease {lease.id} in the cluster ({there}): a device plugin may not run there; "
+        "the programme's operators see to that, and it starts once they are there"
+    )
+    return Wait(code=Code.NO_RESOURCE, detail=detail)
 
 
 def _together(

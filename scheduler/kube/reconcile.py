@@ -4,9 +4,10 @@ Companies do not depend on each other here: which nodes a lease has was decided 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
+from dure import kube
 from scheduler.kube import ending, pairing
 from scheduler.kube.actions import Action, Tell
 from scheduler.kube.desired import CompanyNow, Terms
@@ -34,13 +35,11 @@ def reconcile(
     terms: Terms,
     now: float,
 ) -> Steps:
-    """All of one company. Nothing is done in a namespace that is not ours."""
-    if seen.namespace is not None and not is_ours(seen.namespace, company.name):
-        name = seen.namespace["metadata"]["name"]
-        said = f"namespace {name} is there and was not made by Dure: it is left alone; rename or delete it, and it is made anew"
-        return Steps(waits={}, trouble=said)
+    """All of one company. In a namespace that is not ours nothing is done but that what was let in is ended."""
     held = {lease.id: lease for lease in company.leases if lease.holds}
     context = ending.Context(leases=held, nodes=nodes, terms=terms, now=now)
+    if not is_ours(seen, company.name):
+        return _of_a_strange_namespace(company, seen, context)
     paired = pairing.pair(seen.pods, company.leases, nodes, terms, now, seen.begun)
     # Ends come first: they have an instant of their own.
     actions = [*ending.ends(seen, context), *_gates(seen, paired, terms, now)]
@@ -48,7 +47,7 @@ def reconcile(
     return Steps(
         actions=tuple(actions),
         waits={uid: one for uid, one in paired.items() if isinstance(one, Wait)},
-        next_at=min((at for at in _instants(company, seen, context) if at > now), default=None),
+        next_at=_next(_instants(company, seen, context), now),
     )
 
 
@@ -62,6 +61,26 @@ def _left_over(seen: Seen, paired: pairing.Paired) -> Mapping[str, int]:
             case _:
                 pass
     return found
+
+
+def _of_a_strange_namespace(company: CompanyNow, seen: Seen, context: ending.Context) -> Steps:
+    """Whoever took its labels away, nothing runs beyond its lease. Pods that were not let in by us are not looked at."""
+    said = (
+        f"namespace {kube.namespace(company.name)} does not carry Dure's labels: somebody else made it, or took them off. Nothing "
+        "is done in it but that pods are ended with their leases. Delete it, and it is made anew; or, if it was Dure's, label "
+        f"it {kube.COMPANY_LABEL}={company.name} and {kube.MANAGED_BY}={kube.MANAGER} again"
+    )
+    placed = replace(seen, pods=tuple(pod for pod in seen.pods if pod.placed and not pod.is_gated))
+    return Steps(
+        actions=tuple(ending.ends(placed, context)),
+        waits={},
+        trouble=said,
+        next_at=_next(_of_pods(placed, context), context.now),
+    )
+
+
+def _next(instants: Iterable[float], now: float) -> float | None:
+    return min((at for at in instants if at > now), default=None)
 
 
 def _gates(seen: Seen, paired: pairing.Paired, terms: Terms, now: float) -> Iterator[Action]:
@@ -87,6 +106,10 @@ def _instants(company: CompanyNow, seen: Seen, context: ending.Context) -> Itera
         if lease.holds:
             yield lease.ending_at
             yield lease.stops_at
+    yield from _of_pods(seen, context)
+
+
+def _of_pods(seen: Seen, context: ending.Context) -> Iterator[float]:
     for pod in seen.pods:
         yield from _of_pod(pod, context)
 

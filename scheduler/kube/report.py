@@ -7,10 +7,13 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """One cluster now. `undone_s` are the ages of what could not be done yet; `waiting` counts pods by why they wait."""
+    """One cluster now. `undone_s` are the ages of what could not be done yet; `waiting` counts pods by why they wait; `alarms`
+    is how much else somebody should see to.
+    """
 
     cluster: str
     trouble: str | None
+    alarms: int = 0
     undone_s: tuple[float, ...]
     waiting: Mapping[str, int]
     placed: int

@@ -9,7 +9,7 @@ from scheduler.kube.clusters import ClusterAddress
 from scheduler.kube.condition import Condition
 from scheduler.kube.desired import Terms
 from scheduler.kube.metrics import KubeCounters
-from scheduler.store import enforced
+from scheduler.store import clusters
 from scheduler.store.db import Database
 
 
@@ -33,11 +33,11 @@ class Site:
 
     def write_condition(self) -> None:
         """For people, who see it by `GET /v1/clusters`. Raises Unavailable."""
-        found = enforced.Heard(
+        found = clusters.Heard(
             cluster=self.name,
             version=self.condition.version,
             heard_at=self.condition.heard_at,
-            trouble=self.condition.trouble,
+            trouble=self.condition.said,
         )
         with self.db.begin() as session:
-            enforced.heard(session, found)
+            clusters.heard(session, found)

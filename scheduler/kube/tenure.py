@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import structlog
 
-from scheduler.kube import fitness
+from scheduler.kube import adopted, fitness
 from scheduler.kube.actions import Action, Apply, Create, Delete, Key, Open, describe, key_of
 from scheduler.kube.connection import Away, Connection, Refused
 from scheduler.kube.desired import Desired
+from scheduler.kube.fitness import Fitness
 from scheduler.kube.lines import LogReader
 from scheduler.kube.performing import Done, Performer
 from scheduler.kube.reconcile import Steps, reconcile
@@ -63,7 +64,7 @@ class Tenure:
         self._desired, self._read_at = Desired(), float("-inf")
         self._version: tuple[object, ...] = ()
         self._attended: dict[str, Attended] = {}
-        self._fit_at = self._told_at = float("-inf")
+        self._fit_at = self._told_at = self._alarmed_at = float("-inf")
         self._is_fit = False
         self._said: tuple[str, str | None] | None = None
         self._lines = LogReader(self._connection, keep=self._sightings.keep, changed=site.attention.changed)
@@ -106,6 +107,7 @@ class Tenure:
             for company in self._due(now):
                 self._look(company, now)
             self._settle()
+            self._alarm()
             self._sightings.write(now)
             again = min([again, *(one.again_at for one in self._attended.values() if one.again_at is not None)])
             self._site.counters.turned(self._site.name, time.monotonic() - began)
@@ -122,6 +124,7 @@ class Tenure:
         return State(
             cluster=self._site.name,
             trouble=self._site.condition.trouble,
+            alarms=len(self._site.condition.alarms),
             undone_s=(*(max(0.0, now - one.since) for one in self._performer.undone()), *self._late_s(now)),
             waiting=waiting,
             placed=self._sightings.placed,
@@ -143,14 +146,15 @@ class Tenure:
         try:
             condition.version = fitness.version(self._connection)
             condition.heard()
-            unfit = fitness.unfit(self._connection, condition.version)
+            found = fitness.look(self._connection, condition.version)
         except (Away, Refused) as error:
-            unfit = f"whether the cluster is fit cannot be seen: {error}"
-        self._is_fit = unfit is None
-        if unfit is None:
+            found = Fitness(unfit=f"whether the cluster is fit cannot be seen: {error}")
+        self._is_fit = found.unfit is None
+        if found.unfit is None:
             condition.well("fitness")
+            condition.alarm("policies", found.alarms)
         else:
-            condition.wrong("fitness", unfit)
+            condition.wrong("fitness", found.unfit)
 
     def _read(self) -> None:
         """What should be, where it may have changed."""
@@ -210,10 +214,20 @@ class Tenure:
         if self._performer.undone():
             self._performer.settle(frozenset(key for one in self._attended.values() for key in one.wanted))
 
+    def _alarm(self) -> None:
+        """What somebody should see to, of nodes and of companies; now and then."""
+        if time.monotonic() - self._alarmed_at < READ_AGAIN_S:
+            return
+        self._alarmed_at = time.monotonic()
+        condition, terms = self._site.condition, self._site.terms
+        condition.alarm("nodes", adopted.wrong(self._desired.pools, self._world.nodes.values(), terms.taint_key))
+        troubles = (one.steps.trouble for one in self._attended.values())
+        condition.alarm("companies", sorted(one for one in troubles if one is not None))
+
     def _tell(self) -> None:
         """That the cluster answers, now and then; and at once what is wrong with it."""
         condition = self._site.condition
-        said = (condition.version or "", condition.trouble)
+        said = (condition.version or "", condition.said)
         if said == self._said and time.monotonic() - self._told_at < TOLD_S:
             return
         self._site.write_condition()

@@ -1,7 +1,6 @@
 """What clusters enforce, read for the reconciler; and what it saw there, written for people."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import text
@@ -9,7 +8,7 @@ from sqlmodel import Session, col, delete, select
 
 from scheduler.kube.desired import CompanyNow, Desired, LeaseNow
 from scheduler.store import bulk
-from scheduler.store.tables import Cluster, Pod
+from scheduler.store.tables import Pod
 
 KEPT_S = 7 * 86_400
 """How long the last lines and exit codes of pods that are over are kept."""
@@ -48,11 +47,9 @@ def version(session: Session) -> tuple[object, ...]:
 def desired(session: Session, cluster: str) -> Desired:
     """What a cluster should hold, in the caller's snapshot: nothing where no pool is enforced by it."""
     connection = session.connection()
-    found = connection.execute(
-        text("SELECT DISTINCT resource FROM pool WHERE cluster = :cluster"), {"cluster": cluster}
-    )
-    resources = tuple(sorted(found.scalars()))
-    if not resources:
+    named = text("SELECT name, resource FROM pool WHERE cluster = :cluster ORDER BY name")
+    pools = {str(name): str(resource) for name, resource in connection.execute(named, {"cluster": cluster})}
+    if not pools:
         return Desired()
     leases: dict[str, list[LeaseNow]] = {}
     for row in connection.execute(_LEASES, {"cluster": cluster}).mappings():
@@ -64,7 +61,7 @@ def desired(session: Session, cluster: str) -> Desired:
         name: CompanyNow(name=name, closed_at=at, pod_security=level, leases=tuple(leases.get(name, ())))
         for name, at, level in closed.all()
     }
-    return Desired(companies=companies, resources=resources)
+    return Desired(companies=companies, pools=pools)
 
 
 def _lease(said: dict[Any, Any]) -> LeaseNow:
@@ -77,23 +74,6 @@ def _lease(said: dict[Any, Any]) -> LeaseNow:
         if stays
         else closes_at + min(SETTLES_S, max(0, said["stops_at"] - said["grace_s"] - closes_at) // 2),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
-    """How a cluster was found: its version, when it last answered, and what is wrong with it."""
-
-    cluster: str
-    version: str | None
-    heard_at: float | None
-    trouble: str | None
-
-
-def heard(session: Session, found: Heard) -> None:
-    """Writes down how a cluster is."""
-    row = session.get(Cluster, found.cluster) or Cluster(name=found.cluster)
-    row.version, row.heard_at, row.trouble = found.version or row.version, found.heard_at or row.heard_at, found.trouble
-    session.add(row)
 
 
 _KNOWN = text(

@@ -9,7 +9,7 @@ from dure import wire
 from dure.errors import AlreadyExists, TooMany, WrongState
 from dure.wire.policies import MAX_POOLS, differences
 from scheduler.actor import Actor
-from scheduler.store import audit, books, changes, fleet, generation, gpus, pages, policies
+from scheduler.store import audit, books, changes, clusters, fleet, generation, gpus, pages, policies
 from scheduler.store.tables import Lease, Pool, PoolNode
 from scheduler.store.times import to_wire
 
@@ -115,6 +115,7 @@ def _wire(session: Session, found: Pool) -> wire.Pool:
         name=found.name,
         product=found.product,
         cluster=found.cluster,
+        cluster_state=clusters.state(session, found.cluster),
         resource=found.resource,
         gap_s=found.gap_s,
         grace_s=found.grace_s,

@@ -1,4 +1,4 @@
-"""Pods and clusters as people see them; the reconciler writes the rows."""
+"""Pods as people see them; the reconciler writes the rows."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 from dure import kube, wire
 from scheduler.actor import Actor
 from scheduler.store import companies, leases, pages
-from scheduler.store.tables import Cluster, Pod, PodLog, Pool
+from scheduler.store.tables import Pod, PodLog
 from scheduler.store.times import to_wire
 
 
@@ -41,19 +41,6 @@ def _rows(session: Session, which: Sequence[ColumnElement[bool]], after: str | N
 
 def _uid(found: Pod) -> str:
     return found.uid
-
-
-def clusters(session: Session, *, after: str | None, limit: int) -> wire.Page[wire.Cluster]:
-    """By name."""
-    query = select(Cluster).where(col(Cluster.name) > (after or "")).order_by(col(Cluster.name)).limit(limit + 1)
-    rows = session.exec(query).all()
-    pools: dict[str, list[str]] = {}
-    wanted = select(Pool.cluster, Pool.name).where(col(Pool.cluster).is_not(None)).order_by(col(Pool.name))
-    for cluster, pool in session.exec(wanted):
-        pools.setdefault(str(cluster), []).append(pool)
-    return pages.page(
-        rows, limit, wire=lambda found: _cluster(found, pools.get(found.name, [])), key=lambda found: found.name
-    )
 
 
 def _pod(found: Pod) -> wire.Pod:
@@ -94,14 +81,4 @@ def _log(found: Pod, lines: list[wire.ContainerLog]) -> wire.PodLog:
         exit_code=found.exit_code,
         reason=found.reason,
         containers=lines,
-    )
-
-
-def _cluster(found: Cluster, pools: list[str]) -> wire.Cluster:
-    return wire.Cluster(
-        name=found.name,
-        version=found.version,
-        heard_at=None if found.heard_at is None else to_wire(int(found.heard_at)),
-        trouble=found.trouble,
-        pools=pools,
     )

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, func, select
 from dure.wire import GpuState, LeaseState, Role
 from scheduler import days
 from scheduler.actor import Actor
-from scheduler.store import gpus, programme, usage
+from scheduler.store import clusters, gpus, programme, usage
 from scheduler.store.tables import Account, Allocation, AllocationLoss, Lease, Node, Pool, Quota
 from scheduler.store.times import to_wire
 
@@ -44,6 +44,8 @@ class FleetSnapshot:
     used: dict[tuple[str, str, str], int]
     joules: dict[tuple[str, str], int]
     """Where any were told of."""
+    unserved: list[tuple[str, str]]
+    """Pools whose cluster no scheduler is told of, and what they call it."""
 
 
 def read(session: Session, *, now: float) -> FleetSnapshot:
@@ -61,6 +63,7 @@ def read(session: Session, *, now: float) -> FleetSnapshot:
         budgets=_budgets(session, now),
         used=used,
         joules=joules,
+        unserved=clusters.unserved(session),
     )
 
 

@@ -37,7 +37,10 @@ class Cluster:
     _number: int = 0
 
     def known_nodes(self) -> dict[str, Node]:
-        return {name: Node(name=name, hostname=name, ready=ready) for name, ready in self.nodes.items()}
+        devices = ((GPU, GPUS),)
+        return {
+            name: Node(name=name, hostname=name, ready=ready, devices=devices) for name, ready in self.nodes.items()
+        }
 
     # What companies do.
 

@@ -201,7 +201,11 @@ class Story:
         self.say(
             "make_lease_key", "of a pool that is enforced nowhere", "acme", "POST", f"/v1/leases/{lease}/kube-token"
         )
-        self.say("change_pool", "a cluster", "admin", "PATCH", "/v1/pools/h100-80gb", {"cluster": "main"})
+        new = {"cluster": "main"}
+        self.say("change_pool", "one that no scheduler is told of yet", "admin", "PATCH", "/v1/pools/h100-80gb", new)
+        self.say("list_clusters", "one that no scheduler is told of yet", "admin", "GET", "/v1/clusters")
+        with self.db.begin() as session:
+            session.add(Cluster(name="main", version="v1.37.2", heard_at=NINE + 9))
         self.say("change_pool", "nothing", "admin", "PATCH", "/v1/pools/h100-80gb", {})
         self._pods(lease)
         self.say("list_clusters", "one", "admin", "GET", "/v1/clusters")
@@ -221,7 +225,6 @@ class Story:
         said = {"cluster": "main", "company": "acme", "gpus": 2, "seen_at": NINE}
         over = {"ended_at": NINE + 8, "exit_code": 1, "reason": "Error"}
         with self.db.begin() as session:
-            session.add(Cluster(name="main", version="v1.37.2", heard_at=NINE + 9))
             session.add(Pod(uid="8a6f1", name="tune-0", phase="Failed", lease=lease, node="gpu-01", **said, **over))
             session.flush()
             session.add(PodLog(uid="8a6f1", container="main", log="CUDA out of memory\n"))

@@ -77,8 +77,23 @@ def test_clusters_are_listed_with_their_pools_and_troubles(site: Site) -> None:
     site.send("admin", "PATCH", "/v1/pools/h100", json={"cluster": "main"})
     edge, main = site.get("operator", "/v1/clusters").json()["items"]
     assert (edge["name"], edge["heard_at"], edge["trouble"], edge["pools"]) == ("edge", None, "it is 1.30", [])
+    assert [edge["state"], main["state"]] == ["trouble", "ok"]
     assert (main["version"], main["heard_at"], main["pools"]) == ("v1.37.2", "2027-01-15T08:00:00Z", ["h100"])
     assert code(site.get("acme", "/v1/clusters")) == (403, "forbidden")
+
+
+def test_a_cluster_that_only_a_pool_knows_is_said_wherever_the_pool_is(site: Site) -> None:
+    keep(site, Cluster(name="main", version="v1.37.2", heard_at=T0))
+    changed = site.send("admin", "PATCH", "/v1/pools/h100", json={"cluster": "mian"})
+    assert (changed.status_code, changed.json()["cluster_state"]) == (200, "unknown")
+    assert site.get("acme", "/v1/pools/h100").json()["cluster_state"] == "unknown"
+    [main] = (first := site.get("operator", "/v1/clusters?limit=1").json())["items"]
+    [mian] = site.get("operator", f"/v1/clusters?cursor={first['next_cursor']}").json()["items"]
+    assert (main["name"], main["state"], main["pools"]) == ("main", "ok", [])
+    assert (mian["name"], mian["state"], mian["pools"]) == ("mian", "unknown", ["h100"])
+    assert mian["trouble"].startswith("no scheduler is told of a cluster mian, so nobody enforces")
+    for named, state in ({"cluster": "main"}, "ok"), ({"cluster": None}, None):
+        assert site.send("admin", "PATCH", "/v1/pools/h100", json=named).json()["cluster_state"] == state
 
 
 def test_pods_come_in_pages(site: Site) -> None:

@@ -41,21 +41,17 @@ def install(cluster: Cluster, *values: str) -> None:
         done = cluster.folder / "chart.installed"
         if done.exists():
             return
-        off = [f"--set={name}.enabled=false" for name in NO_WORKLOADS]
-        given = [f"--set={value}" for value in values]
-        helm(
-            "upgrade",
-            "--install",
-            "dure",
-            str(CHART),
-            f"--namespace={kube.SYSTEM_NAMESPACE}",
-            "--create-namespace",
-            *off,
-            *given,
-            cluster=cluster,
-        )
+        upgrade(cluster, *values)
         until_effective(cluster)
         done.touch()
+
+
+def upgrade(cluster: Cluster, *values: str) -> None:
+    """Policies and rights, without the three workloads: as it should be, whatever is there."""
+    off = [f"--set={name}.enabled=false" for name in NO_WORKLOADS]
+    given = [f"--set={value}" for value in values]
+    where = (f"--namespace={kube.SYSTEM_NAMESPACE}", "--create-namespace")
+    helm("upgrade", "--install", "dure", str(CHART), *where, *off, *given, cluster=cluster)
 
 
 @pytest.fixture(scope="session")

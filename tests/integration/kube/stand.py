@@ -22,10 +22,11 @@ from scheduler.kube.clusters import ClusterAddress
 from scheduler.kube.desired import Terms
 from scheduler.kube.metrics import KubeCollector, KubeCounters
 from scheduler.kube.reconciler import Reconciler, look
+from scheduler.kube.roll import Roll
 from scheduler.loop import Loop
 from scheduler.metrics import Counters
 from scheduler.service import Service
-from scheduler.store import companies, joining, leases, nodes, pools, quotas, reports
+from scheduler.store import clusters, companies, joining, leases, nodes, pools, quotas, reports
 from scheduler.store.books import Books
 from scheduler.store.db import Database
 from scheduler.store.tables import Lease, Pod, PodLog
@@ -196,7 +197,13 @@ class Stand:
         """A scheduler's process, but for the process."""
         registry = CollectorRegistry()
         found: list[Reconciler] = []
-        loop = Loop(self.db, self.clock, Counters(registry), wake_s=0.5, turned=lambda: look(found))
+        roll = Roll(self.db, [one.name for one in (self.address, *more)], lambda: loop.epoch)
+
+        def turned() -> None:
+            look(found)
+            roll.look()
+
+        loop = Loop(self.db, self.clock, Counters(registry), wake_s=0.5, turned=turned)
         if reconcile:
             counters = KubeCounters(registry)
             lead = (lambda: loop.epoch, lambda: loop.follows)
@@ -278,6 +285,14 @@ class Stand:
         """Why a pod waits, as people are told."""
         found = self.row(name)
         return None if found is None else found.waits
+
+    def cluster_says(self) -> tuple[str, str | None]:
+        """How the cluster stands as people are told, and what is wrong with it."""
+        with self.db.snapshot() as session:
+            [found] = [
+                one for one in clusters.page(session, after=None, limit=50).items if one.name == self.address.name
+            ]
+        return found.state.value, found.trouble
 
     def gpus_by_state(self) -> dict[str, int]:
         with self.db.snapshot() as session:

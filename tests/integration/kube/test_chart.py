@@ -47,6 +47,9 @@ def _leaves(values: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[st
         ("pods.deviceVariables={OTHER}", "deviceVariables"),
         ("breakGlass.group=system:authenticated", "group"),
         ("gpu.resources=nvidia", "resources"),
+        ("network.closed={10.0.0.0}", "closed"),
+        ("network.closed={fd00::/8}", "closed"),
+        ("leases.warningSeconds=-1", "warningSeconds"),
         ("scheduler.env.HOME=/", "HOME"),
     ],
 )

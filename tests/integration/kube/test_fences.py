@@ -87,7 +87,7 @@ RECONCILER_REFUSED: dict[str, tuple[Try, str]] = {
     ),
     "another namespace deleted": (
         lambda c, n: c.delete("/api/v1/namespaces/dure-system", params={"dryRun": "All"}),
-        "made without a company's label",
+        "no namespace but those of companies",
     ),
     "an account elsewhere": (
         lambda c, n: c.post("/api/v1/namespaces/kube-system/serviceaccounts", json={"metadata": {"name": "dure-x"}}),
@@ -146,6 +146,19 @@ def test_the_reconcilers_account_is_fenced_in(reconciler: httpx.Client, company:
     answer = attempt(reconciler, company)
     assert answer.is_error
     assert said in answer.text
+
+
+def test_a_label_that_was_taken_off_keeps_the_reconciler_from_nothing(
+    charted: Cluster, reconciler: httpx.Client, company: str
+):
+    path = f"/api/v1/namespaces/{company}"
+    charted.api.post(f"{path}/pods", json=companies.pod("mine", gpus=0)).raise_for_status()
+    with chart.break_glass(charted) as operator:
+        body = {"metadata": {"labels": {kube.COMPANY_LABEL: None}}}
+        operator.patch(path, headers=companies.MERGE, json=body).raise_for_status()
+    reconciler.delete(f"{path}/pods/mine").raise_for_status()
+    labels = {kube.COMPANY_LABEL: company.removeprefix(kube.namespace(""))}
+    companies.namespace(reconciler, company, labels).raise_for_status()
 
 
 def test_the_reconciler_does_not_change_what_a_pod_runs(charted: Cluster, reconciler: httpx.Client, company: str):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dure import kube, kube_verbs, wire
-from scheduler.store import pools
+from scheduler.store import clusters, pools
 from scheduler.store.db import Database
 from tests.cluster import nodes
 from tests.cluster.cluster import Cluster
@@ -27,6 +27,7 @@ def at(database: Database, charted: Cluster, tmp_path: Path) -> Iterator[Keyed]:
         with database.begin() as session:
             body = wire.PoolCreate(name=found.company, product="NVIDIA B200", cluster=found.company)
             pools.add(session, body, actor=ADMIN, now=T0)
+            clusters.told_of(session, [found.company, "main"])
         yield found
 
 
@@ -104,6 +105,17 @@ def test_a_cluster_with_the_chart_and_a_node_is_fit(at: Keyed, bare: str) -> Non
     assert doctor(at, at.cluster.admin) == (0, {})
 
 
+def test_a_cluster_that_no_scheduler_is_told_of_is_wrong(at: Keyed, bare: str) -> None:
+    adopt(at, bare)
+    with at.site.world.db.begin() as session:
+        clusters.told_of(session, ["main"])
+    code, wrong = doctor(at, at.cluster.admin)
+    assert code == 9
+    [said] = wrong["pools"]
+    assert said.startswith(f"pool {at.company} names cluster {at.company}, which no scheduler is told of")
+    assert set(wrong) == {"pools"}
+
+
 def test_a_namespace_in_the_way_a_lost_permission_and_a_pool_without_nodes_are_named(at: Keyed) -> None:
     """The namespace is another company's by its label, as whoever may break the glass can make it."""
     with break_glass(at.cluster) as operator:
@@ -123,7 +135,7 @@ def test_a_cluster_without_the_chart_lacks_each_policy_account_and_permission_by
 ) -> None:
     code, wrong = doctor(at, control_planes().cluster.admin)
     assert code == 9
-    assert len(wrong["policies"]) == len(kube_verbs.MUTATING) + len(kube_verbs.VALIDATING)
+    assert len(wrong["policies"]) == 2 * (len(kube_verbs.MUTATING) + len(kube_verbs.VALIDATING)), "with their bindings"
     assert [kube.RECONCILER_ACCOUNT in one for one in wrong["accounts"]] == [True, False]
     said = "\n".join(wrong["permissions"])
     assert "dure-reconciler may not bind clusterroles.rbac.authorization.k8s.io dure-lease" in said

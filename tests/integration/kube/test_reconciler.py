@@ -14,7 +14,7 @@ from scheduler.store.db import Database
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kwok import STUBBORN
-from tests.integration.kube import chart
+from tests.integration.kube import chart, companies
 from tests.integration.kube.stand import ADMIN, MARGIN_S, Stand, pod, seconds, soon, stand
 from tests.integration.kube.workloads import deployment, indexed_job, job, jobset_pod, stateful_set
 
@@ -97,6 +97,25 @@ def test_a_pod_with_a_longer_grace_than_its_lease_has_is_not_let_in(acme: Stand)
     acme.make(pod("slow", 1, terminationGracePeriodSeconds=600))
     soon(lambda: acme.waits("slow") == "grace_too_long", "it to be told")
     assert "set 6 at most" in acme.told("slow")["GraceTooLong"]
+
+
+def test_a_pod_is_told_that_its_leases_nodes_lack_the_resource_and_starts_once_they_have_it(acme: Stand) -> None:
+    lease = acme.ask(8, duration_s=120)
+    soon(lambda: acme.lease(lease).state == "active", "the lease to start")
+    [node] = {share.node for share in acme.lease(lease).placement}
+    _has(acme, node, "0")
+    acme.make(pod("early", 1))
+    soon(lambda: acme.waits("early") == "no_resource", "it to be told why it waits")
+    assert f"{node} has 0" in acme.told("early")["NoResource"]
+    _has(acme, node, "8")
+    soon(lambda: acme.running() == {"early"}, "it to run")
+
+
+def _has(acme: Stand, node: str, gpus: str) -> None:
+    """What its kubelet says that its device plugin has."""
+    amounts = {kube.DEFAULT_RESOURCE: gpus}
+    body = {"status": {"capacity": amounts, "allocatable": amounts}}
+    acme.cluster.api.patch(f"/api/v1/nodes/{node}/status", headers=companies.MERGE, json=body).raise_for_status()
 
 
 def test_once_extending_has_closed_the_kubelet_itself_knows_when_a_pod_ends(acme: Stand) -> None:
@@ -234,6 +253,51 @@ def test_a_namespace_that_somebody_else_made_is_left_alone(database: Database, c
         assert not cluster.get(f"/api/v1/namespaces/{made.namespace()}/resourcequotas")["items"]
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [(kube.COMPANY_LABEL,), (kube.MANAGED_BY,), (kube.COMPANY_LABEL, kube.MANAGED_BY)],
+    ids=["the company's", "whose it is", "both"],
+)
+def test_labels_that_an_administrator_took_off_a_namespace_are_put_back_and_what_runs_ends_with_its_lease(
+    acme: Stand, labels: tuple[str, ...]
+) -> None:
+    lease = acme.ask(8, duration_s=20)
+    acme.make(pod("runs", 1))
+    soon(lambda: acme.running() == {"runs"}, "the pod to run")
+    path = f"/api/v1/namespaces/{acme.namespace()}"
+    with chart.break_glass(acme.cluster) as operator:
+        body = {"metadata": {"labels": dict.fromkeys(labels)}}
+        operator.patch(path, headers=companies.MERGE, json=body).raise_for_status()
+    soon(lambda: acme.cluster.get(path)["metadata"]["labels"].get(kube.COMPANY_LABEL) == acme.acme, "the labels")
+    assert acme.cluster.get(path)["metadata"]["labels"][kube.MANAGED_BY] == kube.MANAGER
+    soon(lambda: acme.lease(lease).state == "ended", "the lease to end")
+    assert not acme.running()
+
+
+def test_what_was_let_in_ends_with_its_lease_in_a_namespace_that_is_ours_no_more(
+    database: Database, cluster: Cluster
+) -> None:
+    with stand(database, cluster) as made:
+        with made.loop():
+            soon(made.has_key, "the company's namespace and key")
+            lease = made.ask(8, duration_s=30)
+            made.make(pod("runs", 1))
+            soon(lambda: made.running() == {"runs"}, "the pod to run")
+        space = f"/namespaces/{made.namespace()}"
+        with chart.break_glass(cluster) as operator:
+            labels = {"metadata": {"labels": {kube.COMPANY_LABEL: None, kube.MANAGED_BY: None}}}
+            operator.patch(f"/api/v1{space}", headers=companies.MERGE, json=labels).raise_for_status()
+            binding = f"/apis/rbac.authorization.k8s.io/v1{space}/rolebindings/{kube.COMPANY_KEY}"
+            operator.delete(binding).raise_for_status()
+        with made.loop() as running:
+            soon(lambda: "does not carry Dure's labels" in str(made.cluster_says()[1]), "it to be said")
+            assert running.value("dure_kube_companies_troubled", cluster="main") == 1
+            assert made.running() == {"runs"}
+            soon(lambda: made.lease(lease).state == "ended", "the lease to end", within_s=60)
+            assert not made.running()
+        assert made.get(binding) is None
+
+
 def test_a_pool_stays_in_its_cluster_while_leases_of_it_are_booked(acme: Stand) -> None:
     acme.ask(8, start_in_s=3600, duration_s=60)
     with pytest.raises(WrongState, match="1 leases that run or are scheduled"), acme.db.begin() as session:
@@ -255,6 +319,41 @@ def test_what_runs_is_ended_though_somebody_took_the_gate_away_and_nothing_new_b
             operator.delete(path).raise_for_status()
         soon(lambda: running.value("dure_cluster_up", cluster="main") == 0, "it to be said")
         soon(lambda: not made.pods(), "the pod to be ended with its lease", within_s=60)
+
+
+def test_what_somebody_changes_in_the_policies_is_said_by_name_and_work_goes_on(
+    database: Database, control_planes: Callable[..., ControlPlane], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tenure, "FIT_S", 1.0)
+    cluster = control_planes().cluster
+    root = "/apis/admissionregistration.k8s.io/v1"
+    with stand(database, cluster) as made, made.loop() as running:
+        soon(made.has_key, "the company's namespace and key")
+        soon(lambda: made.cluster_says() == ("ok", None), "all to be well")
+        with chart.break_glass(cluster) as operator:
+            operator.delete(f"{root}/validatingadmissionpolicies/dure-hosts").raise_for_status()
+            binding = f"{root}/validatingadmissionpolicybindings/dure-claims"
+            body = {"spec": {"validationActions": ["Audit"]}}
+            operator.patch(binding, headers=companies.MERGE, json=body).raise_for_status()
+        soon(lambda: running.value("dure_cluster_alarms", cluster="main") == 2, "both to be said")
+        soon(lambda: made.cluster_says()[0] == "trouble", "people to be told")
+        said = str(made.cluster_says()[1])
+        assert "policy dure-hosts is missing" in said
+        assert "binding dure-claims was changed by hand in validationActions" in said
+        assert running.value("dure_cluster_up", cluster="main") == 1
+        made.ask(8, duration_s=60)
+        made.make(pod("runs", 1))
+        soon(lambda: made.running() == {"runs"}, "a pod to run all the same")
+        chart.upgrade(cluster)
+        soon(lambda: made.cluster_says() == ("ok", None), "an upgrade to put it right")
+
+
+def test_a_node_whose_taint_or_resource_is_gone_is_said(acme: Stand) -> None:
+    path = f"/api/v1/nodes/{acme.nodes[0]}"
+    acme.cluster.api.patch(path, headers=companies.MERGE, json={"spec": {"taints": []}}).raise_for_status()
+    _has(acme, acme.nodes[1], "0")
+    soon(lambda: f"{acme.nodes[0]} of pool h100 has no taint" in str(acme.cluster_says()[1]), "the taint")
+    assert f"{acme.nodes[1]} of pool h100 has no nvidia.com/gpu" in str(acme.cluster_says()[1])
 
 
 def test_a_gpu_that_is_not_shown_empty_after_its_lease_is_granted_to_nobody(acme: Stand) -> None:

@@ -5,10 +5,10 @@ from prometheus_client import CollectorRegistry
 
 from dure import wire
 from scheduler.metrics import Counters, FleetCollector
-from scheduler.store import fleet
+from scheduler.store import clusters, fleet, pools
 from scheduler.store.db import Database
 from scheduler.turns.starts import Started
-from tests.integration.scheduler.conftest import DAY, T0, World
+from tests.integration.scheduler.conftest import ADMIN, DAY, T0, World
 
 KINDS = ("leased", "busy", "idle", "lost")
 ACME = {"company": "acme", "pool": "h100"}
@@ -34,6 +34,16 @@ def test_the_fleet_its_leases_and_its_ledger_are_told(world: World) -> None:
     assert found.get_sample_value("dure_ledger_committed_gpu_seconds", ACME) == 800
     assert found.get_sample_value("dure_quota_gpus", ACME) == 16
     assert found.get_sample_value("dure_node_report_age_seconds", {"node": "n1"}) == 50
+
+
+def test_a_pool_whose_cluster_no_scheduler_is_told_of_is_told(world: World) -> None:
+    h100 = {"pool": "h100", "cluster": "mian"}
+    with world.db.begin() as session:
+        pools.change(session, "h100", wire.PoolChange(cluster="mian"), actor=ADMIN, now=T0)
+    assert _registry(world).get_sample_value("dure_pools_unserved", h100) == 1
+    with world.db.begin() as session:
+        clusters.told_of(session, ["mian"])
+    assert _registry(world).get_sample_value("dure_pools_unserved", h100) is None
 
 
 def _budget(world: World, *, now: float) -> dict[str, float | None]:

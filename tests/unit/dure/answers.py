@@ -259,7 +259,7 @@ def a_pod_log(pod: str = "train-0", **more: Any) -> wire.PodLog:
 
 
 def a_cluster(name: str = "main", **more: Any) -> wire.Cluster:
-    said = {"version": "v1.37.2", "heard_at": NOW, "trouble": None, "pools": ["h100-80gb"]}
+    said = {"state": "ok", "version": "v1.37.2", "heard_at": NOW, "trouble": None, "pools": ["h100-80gb"]}
     return wire.Cluster(**{"name": name, **said, **more})
 
 

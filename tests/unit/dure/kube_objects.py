@@ -1,8 +1,11 @@
 """Kubernetes objects with defaults, as kubectl prints them."""
 
+import copy
+import json
 from typing import Any
 
-from dure import kube, kube_verbs
+from dure import kube
+from dure.kube_policies import POLICIES
 
 
 def a_node(name: str = "gpu-01", *, pool: str | None = None, gpus: int = 8, tainted: bool = False) -> dict[str, Any]:
@@ -37,9 +40,35 @@ def an_own_namespace(company: str) -> dict[str, Any]:
     return {"metadata": {"name": kube.namespace(company), "labels": labels}}
 
 
-def policies(names: tuple[str, ...]) -> list[dict[str, Any]]:
+def called(*names: str) -> list[dict[str, Any]]:
     return [{"metadata": {"name": name}} for name in names]
 
 
-def bindings(names: tuple[str, ...] = (*kube_verbs.MUTATING, *kube_verbs.VALIDATING)) -> list[dict[str, Any]]:
-    return [{"metadata": {"name": name}, "spec": {"policyName": name}} for name in names]
+def shipped(name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """As the chart writes it, and as the API server fills it in."""
+    annotations = {kube.SHIPPED: json.dumps(spec)}
+    filled = {
+        "matchConstraints": {"matchPolicy": "Equivalent", "objectSelector": {}, **spec.get("matchConstraints", {})}
+    }
+    return {
+        "metadata": {"name": name, "annotations": annotations},
+        "spec": spec if "policyName" in spec else spec | filled,
+    }
+
+
+def the_chart() -> dict[str, list[dict[str, Any]]]:
+    """All of its policies and bindings, by kind."""
+    rules = {"namespaceSelector": {"matchExpressions": [{"key": kube.COMPANY_LABEL, "operator": "Exists"}]}}
+    spec = {"failurePolicy": "Fail", "matchConstraints": rules, "validations": [{"expression": "a < b"}]}
+    return {
+        kind: [
+            shipped(name, _binding(name, kind) if kind.endswith("bindings") else copy.deepcopy(spec))
+            for name in POLICIES[kind]
+        ]
+        for kind in POLICIES
+    }
+
+
+def _binding(name: str, kind: str) -> dict[str, Any]:
+    actions = {"validationActions": ["Deny"]} if kind.startswith("validating") else {}
+    return {"policyName": name, **actions}

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from dure import doctoring, kube_verbs
+from dure import doctoring
 from dure.doctoring import Finding
 from tests.unit.dure.answers import a_pool
-from tests.unit.dure.kube_objects import a_namespace, a_node, an_own_namespace, bindings, policies
+from tests.unit.dure.kube_objects import a_namespace, a_node, an_own_namespace, called, the_chart
 
 SERVED = {"resources": [{"name": "mutatingadmissionpolicies"}, {"name": "validatingadmissionpolicies"}]}
 
@@ -38,33 +38,19 @@ def test_a_policy_api_that_is_off_is_named() -> None:
     assert doctoring.policy_apis(None).ok is False
 
 
-def test_a_policy_that_is_missing_or_bound_to_nothing_is_named() -> None:
-    mutating, validating = policies(kube_verbs.MUTATING), policies(kube_verbs.VALIDATING)
-    assert wrong(doctoring.policies(mutating, validating, bindings())) == []
-    missing = wrong(doctoring.policies(mutating[1:], validating, bindings()))
-    assert len(missing) == 1
-    assert "policy dure-gate is missing" in missing[0]
-    assert wrong(doctoring.policies(mutating, validating, bindings()[:-1]))[0].startswith("policy dure-tokens is bound")
-
-
-@pytest.mark.parametrize(
-    ("spec", "heeded"),
-    [
-        ({"validationActions": ["Deny", "Audit"]}, True),
-        ({"validationActions": ["Warn"]}, False),
-        ({"matchResources": {"namespaceSelector": {"matchLabels": {"a": "b"}}}}, False),
-        ({"paramRef": {"name": "x"}}, False),
-    ],
-)
-def test_a_binding_that_only_warns_or_narrows_is_none(spec: dict[str, Any], heeded: bool) -> None:
-    bound = bindings()
-    bound[0]["spec"] |= spec
-    found = doctoring.policies(policies(kube_verbs.MUTATING), policies(kube_verbs.VALIDATING), bound)
-    assert (wrong(found) == []) is heeded
+def test_a_policy_that_is_missing_or_changed_is_named() -> None:
+    chart = the_chart()
+    assert wrong(doctoring.policies(chart)) == []
+    del chart["mutatingadmissionpolicies"][0]
+    chart["validatingadmissionpolicybindings"][-1]["spec"]["validationActions"] = ["Warn"]
+    assert wrong(doctoring.policies(chart)) == [
+        f"policy dure-gate is missing: {doctoring.CHART}",
+        f"binding dure-tokens was changed by hand in validationActions: {doctoring.CHART}",
+    ]
 
 
 def test_accounts_that_are_missing_are_named() -> None:
-    there = policies(("dure-reconciler", "dure-api", "default"))
+    there = called("dure-reconciler", "dure-api", "default")
     assert wrong(doctoring.accounts(there, "dure-system")) == []
     assert wrong(doctoring.accounts(there[1:], "sys")) == [
         f"ServiceAccount dure-reconciler is not in namespace sys: {doctoring.CHART}"
@@ -120,6 +106,17 @@ POOL = a_pool("h100", cluster="main")
 def test_a_pools_nodes_are_there_have_its_resource_and_keep_others_away(nodes: list[Any], says: str | None) -> None:
     found = wrong(doctoring.pools([POOL], nodes, "nvidia.com/gpu"))
     assert found == [] if says is None else found[0].startswith(says)
+
+
+def test_a_pool_whose_cluster_no_scheduler_is_told_of_is_named() -> None:
+    pools = [
+        a_pool("h100", cluster="mian", cluster_state="unknown"),
+        a_pool("a100", cluster="main", cluster_state="ok"),
+    ]
+    [said] = wrong(doctoring.unserved(pools))
+    assert said.startswith(
+        "pool h100 names cluster mian, which no scheduler is told of, so nobody enforces its leases:"
+    )
 
 
 def test_where_no_pool_is_enforced_that_is_not_wrong() -> None:

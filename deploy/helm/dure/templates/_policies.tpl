@@ -13,16 +13,35 @@ namespaceSelector:
     !request.userInfo.?groups.orValue([]).exists(g, g == {{ .Values.breakGlass.group | toJson }})
 {{- end }}
 
-{{- define "dure.binding" -}}
+{{- /* A policy, whose spec the template of its own name says, and its binding. Both carry what they were shipped as, by which a change
+by hand is noticed. */ -}}
+{{- define "dure.policy" -}}
+{{- $spec := include .name .root }}
+{{- $binding := dict "policyName" .name }}
+{{- if eq .kind "Validating" }}
+{{- $_ := set $binding "validationActions" (list "Deny") }}
+{{- end -}}
 apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicyBinding
+kind: {{ .kind }}AdmissionPolicy
 metadata:
   name: {{ .name }}
   labels:
     {{- include "dure.labels" .root | nindent 4 }}
+  annotations:
+    dure.dev/shipped: {{ fromYaml $spec | toJson | quote }}
 spec:
-  policyName: {{ .name }}
-  validationActions: [Deny]
+{{- $spec }}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: {{ .kind }}AdmissionPolicyBinding
+metadata:
+  name: {{ .name }}
+  labels:
+    {{- include "dure.labels" .root | nindent 4 }}
+  annotations:
+    dure.dev/shipped: {{ $binding | toJson | quote }}
+spec:
+  {{- toYaml $binding | nindent 2 }}
 {{- end }}
 
 {{- /* Who asks: Dure's reconciler; the cluster's own controllers, whatever they are run as; kubelets. */ -}}

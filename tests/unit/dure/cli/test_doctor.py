@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from dure import doctoring, kube_verbs
+from dure import doctoring
 from tests.unit.dure.answers import Api, a_company, a_pool, page
 from tests.unit.dure.conftest import Run
 from tests.unit.dure.fake_kubectl import Kubectl, a_list
-from tests.unit.dure.kube_objects import a_namespace, a_node, an_own_namespace, bindings, policies
+from tests.unit.dure.kube_objects import a_namespace, a_node, an_own_namespace, called, the_chart
 
 FORBIDDEN = "Error from server (Forbidden): you may not"
 
@@ -25,11 +25,9 @@ def fit(kubectl: Kubectl) -> None:
     kubectl.on("version", {"serverVersion": {"gitVersion": "v1.37.2"}})
     names = ("mutatingadmissionpolicies", "validatingadmissionpolicies")
     kubectl.on("get --raw=/apis/admissionregistration.k8s.io/v1", {"resources": [{"name": name} for name in names]})
-    kubectl.on("get mutatingadmissionpolicies.admissionregistration.k8s.io", a_list(*policies(kube_verbs.MUTATING)))
-    kubectl.on("get validatingadmissionpolicies.admissionregistration.k8s.io", a_list(*policies(kube_verbs.VALIDATING)))
-    kubectl.on("get mutatingadmissionpolicybindings.admissionregistration.k8s.io", a_list(*bindings()))
-    kubectl.on("get validatingadmissionpolicybindings.admissionregistration.k8s.io", a_list())
-    kubectl.on("get serviceaccounts", a_list(*policies(("dure-reconciler", "dure-api"))))
+    for kind, found in the_chart().items():
+        kubectl.on(f"get {kind}.admissionregistration.k8s.io", a_list(*found))
+    kubectl.on("get serviceaccounts", a_list(*called("dure-reconciler", "dure-api")))
     reviews = [{**one, "status": {"allowed": True}} for one in doctoring.reviews("dure-system")]
     kubectl.on("create", "\n".join(json.dumps(one) for one in reviews))
     kubectl.on("get namespaces", a_list(an_own_namespace("acme")))
@@ -95,6 +93,15 @@ def test_pools_of_other_clusters_are_not_looked_at(api: Api, run: Run, there: Ku
     fit(there)
     assert run("doctor").exit_code == 9
     assert run("doctor", "--cluster", "main").exit_code == 0
+
+
+def test_a_cluster_that_somebody_mistyped_is_named_whichever_is_looked_at(api: Api, run: Run, there: Kubectl) -> None:
+    mistyped = a_pool("a100", cluster="mian", cluster_state="unknown")
+    api.on("GET", "/v1/pools", page(a_pool("h100", cluster="main", cluster_state="ok"), mistyped))
+    fit(there)
+    result = run("doctor", "--cluster", "main")
+    assert result.exit_code == 9
+    assert "pool a100 names cluster mian" in " ".join(result.stdout.split())
 
 
 def test_a_kubeconfig_that_does_not_parse_is_kubectls_to_say(run: Run, there: Kubectl) -> None:

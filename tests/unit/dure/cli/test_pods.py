@@ -59,7 +59,11 @@ def test_what_pods_write_now_is_followed_by_kubectl_with_the_leases_key(api: Api
 
 
 def test_clusters_are_listed_with_what_is_wrong(api: Api, run: Run) -> None:
-    api.on("GET", "/v1/clusters", page(a_cluster(), a_cluster("edge", version=None, heard_at=None, trouble="away")))
+    api.on(
+        "GET",
+        "/v1/clusters",
+        page(a_cluster(), a_cluster("edge", state="trouble", version=None, heard_at=None, trouble="away")),
+    )
     shown = run("clusters").stdout
     assert "v1.37.2" in shown
     assert "away" in shown

@@ -70,6 +70,20 @@ def test_a_pool_is_said_to_be_enforced_by_a_cluster_and_by_none(api: Api, run: R
     assert sent == [{"cluster": "main"}, {"cluster": None, "resource": "nvidia.com/gpu"}]
 
 
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_cluster_that_no_scheduler_is_told_of_is_said_to_whoever_named_it(
+    api: Api, run: Run, flags: tuple[str, ...]
+) -> None:
+    api.on("PATCH", "/v1/pools/h100-80gb", a_pool(cluster="mian", cluster_state="unknown"))
+    result = run("pool", "enforce", "h100-80gb", "--cluster", "mian", *flags)
+    assert result.exit_code == 0
+    assert result.stderr.startswith(
+        "nobody enforces the leases of pool h100-80gb: no scheduler is told of cluster mian"
+    )
+    api.on("PATCH", "/v1/pools/h100-80gb", a_pool(cluster="main", cluster_state="ok"))
+    assert run("pool", "enforce", "h100-80gb", "--cluster", "main", *flags).stderr == ""
+
+
 def test_enforcing_nothing_in_particular_is_bad_usage(run: Run) -> None:
     result = run("pool", "enforce", "h100-80gb")
     assert result.exit_code == 2

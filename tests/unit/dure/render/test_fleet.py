@@ -22,6 +22,19 @@ def test_one_pool_says_its_rules() -> None:
         assert part in shown
 
 
+@pytest.mark.parametrize(
+    ("cluster", "state", "says"),
+    [
+        (None, None, "by nobody: no cluster is named"),
+        ("main", "ok", "as nvidia.com/gpu in cluster main\n"),
+        ("main", "trouble", "in cluster main, where something is wrong (dure clusters)"),
+        ("mian", "unknown", "by nobody: no scheduler is told of cluster mian"),
+    ],
+)
+def test_a_pool_says_who_enforces_it(cluster: str | None, state: str | None, says: str) -> None:
+    assert says in text(fleet.pool(a_pool(cluster=cluster, cluster_state=state), replace(SEOUL, width=200)))
+
+
 def test_a_pool_says_when_what_is_idle_is_given_back() -> None:
     shown = text(fleet.pool(a_pool(idle_after_s=7200, idle_below_ppm=25_000), SEOUL))
     assert "given back where under 2.5 % is used for 2h" in shown

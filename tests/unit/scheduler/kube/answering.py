@@ -23,12 +23,15 @@ class Got:
 
 @dataclass(kw_only=True)
 class Listener:
-    """`parts` are written one after the other, each seen by itself; without `ends` the connection breaks after them."""
+    """`parts` are written one after the other, each seen by itself; without `ends` the connection breaks after them. Paths in `at`
+    are answered with what is said there.
+    """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict[str, str])
     parts: list[bytes] = field(default_factory=lambda: [b"{}"])
     ends: bool = True
+    at: dict[str, object] = field(default_factory=dict[str, object])
     got: list[Got] = field(default_factory=list[Got])
     port: int = 0
 
@@ -85,7 +88,8 @@ def _handler(listener: Listener) -> type[BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            for part in listener.parts:
+            said = listener.at.get(self.path)
+            for part in listener.parts if said is None else [json.dumps(said).encode()]:
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
                 self.wfile.flush()
             if listener.ends:

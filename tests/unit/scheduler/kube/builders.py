@@ -8,7 +8,7 @@ from typing import Any
 
 from scheduler.kube import manifests
 from scheduler.kube.actions import Action, Json
-from scheduler.kube.desired import CompanyNow, LeaseNow
+from scheduler.kube.desired import CompanyNow, LeaseNow, Terms
 from scheduler.kube.observed import Amounts, Node, Pod, Seen
 
 GPU = "nvidia.com/gpu"
@@ -56,8 +56,10 @@ def a_placed_pod(name: str = "p", gpus: int = 1, *, lease: str = "lea_a", node: 
     return a_pod(name, gpus, **said)
 
 
-def some_nodes(*names: str, ready: bool = True) -> Mapping[str, Node]:
-    return {name: Node(name=name, hostname=name, ready=ready) for name in names or ("n1", "n2")}
+def some_nodes(*names: str, **more: Any) -> Mapping[str, Node]:
+    """Adopted into pool h100, with more GPUs than any test places on one."""
+    said: dict[str, Any] = {"ready": True, "devices": ((GPU, 16),), "pool": "h100", "taints": (GPU,), **more}
+    return {name: Node(name=name, hostname=name, **said) for name in names or ("n1", "n2")}
 
 
 def a_company(*leases: LeaseNow, closed_at: int | None = None) -> CompanyNow:
@@ -77,7 +79,8 @@ def a_namespace(**labels: str | None) -> Json:
 
 def furnished_with(company: CompanyNow, now: float, *pods: Pod, resources: tuple[str, ...] = (GPU,)) -> Seen:
     """All that should be there is, and the pods beside it."""
-    objects = {path: with_uid(body, path) for path, body in manifests.objects(company, resources, now).items()}
+    wanted = manifests.objects(company, resources, Terms(), now)
+    objects = {path: with_uid(body, path) for path, body in wanted.items()}
     return Seen(namespace=a_namespace(), objects=objects, pods=pods)
 
 

@@ -17,6 +17,7 @@ SPACE = "/api/v1/namespaces/dure-co-acme"
 QUOTA = f"{SPACE}/resourcequotas/dure-gpus"
 ACCOUNT = f"{SPACE}/serviceaccounts/dure-lease-a"
 BINDING = "/apis/rbac.authorization.k8s.io/v1/namespaces/dure-co-acme/rolebindings/dure-lease-a"
+KEY = "/apis/rbac.authorization.k8s.io/v1/namespaces/dure-co-acme/rolebindings/dure-company"
 TERMS = Terms(removal_grace_s=100)
 
 
@@ -89,19 +90,46 @@ def test_labels_that_somebody_took_from_the_namespace_are_put_back() -> None:
     assert action.path == SPACE
 
 
-@pytest.mark.parametrize(
-    "labels",
-    [{"app.kubernetes.io/managed-by": None}, {"app.kubernetes.io/managed-by": "helm"}, {"dure.dev/company": "other"}],
-)
+STRANGE: list[dict[str, str | None]] = [
+    {"app.kubernetes.io/managed-by": None},
+    {"app.kubernetes.io/managed-by": "helm"},
+    {"dure.dev/company": "other"},
+    {"app.kubernetes.io/managed-by": None, "dure.dev/company": None},
+]
+"""Labels that are not as we make them."""
+
+
+@pytest.mark.parametrize("labels", STRANGE)
 def test_a_namespace_that_is_not_ours_is_never_adopted(labels: dict[str, str | None]) -> None:
-    namespace = a_namespace(**labels)
-    assert not is_ours(namespace, "acme")
-    assert todo(a_company(a_lease()), Seen(namespace=namespace)) == []
-    assert todo(a_company(closed_at=0), Seen(namespace=namespace)) == []
+    seen = Seen(namespace=a_namespace(**labels))
+    assert not is_ours(seen, "acme")
+    assert todo(a_company(a_lease()), seen) == []
+    assert todo(a_company(closed_at=0), seen) == []
+
+
+@pytest.mark.parametrize("labels", STRANGE)
+def test_one_in_which_the_companys_key_works_is_ours_and_its_labels_are_put_back(labels: dict[str, str | None]) -> None:
+    seen = replace(furnished_with(a_company(), NOW), namespace=a_namespace(**labels))
+    assert is_ours(seen, "acme")
+    (action,) = todo(a_company(), seen)
+    assert isinstance(action, Apply)
+    assert action.path == SPACE
+    assert action.body["metadata"]["labels"] == a_namespace()["metadata"]["labels"]
+
+
+@pytest.mark.parametrize("role", [None, "edit"])
+def test_a_binding_that_somebody_else_made_makes_no_namespace_ours(role: str | None) -> None:
+    seen = furnished_with(a_company(), NOW)
+    strange: dict[str, Any] = copy.deepcopy(dict(seen.objects))
+    if role is None:
+        del strange[KEY]
+    else:
+        strange[KEY]["roleRef"]["name"] = role
+    assert not is_ours(replace(seen, namespace=a_namespace(**STRANGE[0]), objects=strange), "acme")
 
 
 def test_a_namespace_without_labels_is_not_ours() -> None:
-    assert not is_ours({"metadata": {"name": "dure-co-acme", "labels": None}}, "acme")
+    assert not is_ours(Seen(namespace={"metadata": {"name": "dure-co-acme", "labels": None}}), "acme")
 
 
 def test_nothing_is_put_into_a_namespace_that_is_going() -> None:

@@ -146,6 +146,7 @@ def test_a_node_is_read_with_the_name_that_selectors_go_by() -> None:
     found = node(
         {
             "metadata": {"name": "n1", "labels": {"kubernetes.io/hostname": "host-1", "dure.dev/pool": "h200"}},
+            "spec": {"taints": [{"key": GPU, "effect": "NoSchedule"}, {"key": "soft", "effect": "PreferNoSchedule"}]},
             "status": {
                 "conditions": [{"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": "True"}],
                 "allocatable": {"cpu": "4", GPU: "8", "acme.example/bandwidth": "1k"},
@@ -153,7 +154,8 @@ def test_a_node_is_read_with_the_name_that_selectors_go_by() -> None:
         }
     )
     devices_ = (("acme.example/bandwidth", 1000), (GPU, 8))
-    assert found == Node(name="n1", hostname="host-1", ready=True, pool="h200", devices=devices_)
+    assert found == Node(name="n1", hostname="host-1", ready=True, pool="h200", devices=devices_, taints=(GPU,))
+    assert [found.has(GPU), found.has(MIG)] == [8, 0]
 
 
 @pytest.mark.parametrize("status", [{}, {"conditions": None}, {"conditions": [{"type": "Ready", "status": "Unknown"}]}])

@@ -98,6 +98,22 @@ def test_a_node_that_is_not_ready_is_waited_for() -> None:
     assert paired["uid-p"] == Wait(code=Code.NODE_AWAY, detail="n1, where lease lea_a is, is not ready in the cluster")
 
 
+@pytest.mark.parametrize("devices", [(), ((GPU, 3),), ((MIG, 16),)], ids=["nothing", "too few", "something else"])
+def test_a_node_that_has_less_of_the_resource_than_a_pod_asks_for_is_waited_for_and_named(devices: Any) -> None:
+    paired = pair([a_pod(gpus=4)], [a_lease()], some_nodes("n1", devices=devices), Terms(), NOW)
+    wait = paired["uid-p"]
+    assert isinstance(wait, Wait)
+    assert wait.code == Code.NO_RESOURCE
+    has = dict(devices).get(GPU, 0)
+    assert wait.detail.startswith(f"4 {GPU} are on no node of lease lea_a in the cluster (n1 has {has}):")
+
+
+def test_a_node_that_has_the_resource_is_taken_before_one_that_leaves_less() -> None:
+    nodes = {**some_nodes("n1", devices=()), **some_nodes("n2")}
+    paired = pair([a_pod(gpus=4)], [a_lease(placement={"n1": 4, "n2": 8})], nodes, Terms(), NOW)
+    assert _said(paired["uid-p"]) == "lea_a n2"
+
+
 def test_a_pod_goes_to_the_node_that_leaves_least_beside_it() -> None:
     lease = a_lease(placement={"n1": 8, "n2": 4, "n3": 2})
     assert answer([a_pod(gpus=3)], lease) == {"p": "lea_a n2"}

@@ -76,15 +76,33 @@ def test_ends_come_first() -> None:
     assert isinstance(found.actions[0], Delete)
 
 
+THEIRS = a_namespace(**{"app.kubernetes.io/managed-by": None})
+
+
 @pytest.mark.parametrize("closed_at", [None, 0])
 def test_nothing_is_done_in_a_namespace_that_is_not_ours(closed_at: int | None) -> None:
-    theirs = a_namespace(**{"app.kubernetes.io/managed-by": None})
-    pods = (a_placed_pod("a", lease="lea_x"), a_pod("b"))
-    found = steps(a_company(a_lease(), closed_at=closed_at), Seen(namespace=theirs, pods=pods))
+    pods = (a_pod("gated"), a_pod("theirs", gates=(), phase="Running"), a_pod("forged", placed="lea_a"))
+    found = steps(a_company(a_lease(), closed_at=closed_at), Seen(namespace=THEIRS, pods=pods))
     assert (found.actions, found.waits, found.next_at) == ((), {}, None)
-    assert found.trouble == (
-        "namespace dure-co-acme is there and was not made by Dure: it is left alone; rename or delete it, and it is made anew"
+    assert found.trouble is not None
+    assert found.trouble.startswith(
+        "namespace dure-co-acme does not carry Dure's labels: somebody else made it, or took them"
     )
+    assert found.trouble.endswith("label it dure.dev/company=acme and app.kubernetes.io/managed-by=dure again")
+
+
+@pytest.mark.parametrize(
+    ("now", "want", "then"),
+    [(500.0, None, 800), (980.0, 15, 995), (1000.0, 1, None)],
+    ids=["runs", "is told", "is over"],
+)
+def test_what_was_let_in_is_ended_with_its_lease_though_somebody_took_the_labels_off(
+    now: float, want: int | None, then: float | None
+) -> None:
+    found = steps(a_company(a_lease()), Seen(namespace=THEIRS, pods=(a_placed_pod(),)), now)
+    assert [one.grace_s for one in of_kind(found.actions, Delete)] == ([] if want is None else [want])
+    assert found.next_at == then
+    assert found.trouble is not None
 
 
 @pytest.mark.parametrize(
