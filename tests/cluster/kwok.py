@@ -13,6 +13,9 @@ COMPLETES_AFTER = "test.dure.dev/completes-after"
 STUBBORN = "test.dure.dev/stubborn"
 """Annotation (any value) of a pod that takes its whole grace to end; others end at once."""
 
+DEADLINE = "test.dure.dev/deadline"
+"""Annotation (any value) of a pod whose `activeDeadlineSeconds` is kept; others' is not."""
+
 STAGES = Path(__file__).with_name("stages.yaml")
 
 LEASE_S = 240
