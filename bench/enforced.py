@@ -170,7 +170,8 @@ def _deletes(calls: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, flo
     """Pods and keys that were to go: whose, what, and when the API server received it."""
     prefixes = {"pods": "lea-", "rolebindings": kube.lease_account("")}
     for call in calls:
-        resource, name = str(call["objectRef"].get("resource")), str(call["objectRef"].get("name"))
+        about = call.get("objectRef") or {}
+        resource, name = str(about.get("resource")), str(about.get("name"))
         if call["verb"] == "delete" and resource in prefixes:
             at = datetime.fromisoformat(call["requestReceivedTimestamp"]).timestamp()
             yield "lea_" + name.removeprefix(prefixes[resource]), resource, at
@@ -178,7 +179,7 @@ def _deletes(calls: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, flo
 
 def _lateness(ground: Ground) -> Counter[str]:
     """How often the scheduler asked for an end at most so late, by its own count, and in all (`+Inf`)."""
-    said = httpx.get(ground.metrics).raise_for_status().text
+    said = httpx.get(ground.metrics, timeout=PATIENCE_S).raise_for_status().text
     samples = (one for family in text_string_to_metric_families(said) for one in family.samples)
     return Counter(
         {one.labels["le"]: int(one.value) for one in samples if one.name == "dure_kube_end_lateness_seconds_bucket"}
