@@ -53,7 +53,7 @@ def _job(work: Work, lease: wire.Lease, pool: wire.Pool) -> Json:
     labels = {LEASE_LABEL: lease.id}
     spec: Json = {
         "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": min(GRACE_S, pool.grace_s),
+        "terminationGracePeriodSeconds": max(1, min(GRACE_S, pool.grace_s, lease.duration_s // 2)),
         "automountServiceAccountToken": False,
         "containers": [_container(work, pool.resource)],
     }

@@ -28,6 +28,9 @@ FOLLOWED_S = 2
 LATE_S = 10
 """So long after the end of a pod its lines are followed at most: its kubelet is late, or hangs."""
 
+NOT_YET_S = 15
+"""The deadline of a pod that its kubelet has not begun with may be so much too late before it is written anew."""
+
 MOST_CONTAINERS = 16
 """Of so many containers of a pod lines are kept."""
 
@@ -56,6 +59,15 @@ def ends(seen: Seen, context: Context) -> Iterator[Action]:
         else:
             yield from _of_lease(pod, lease, context)
         yield from _read(pod, seen, context)
+
+
+def latest(seen: Seen, context: Context) -> Iterator[float]:
+    """When each pod that still runs past the gate is to be gone. One that no lease explains is by when it was told to."""
+    for pod in seen.pods:
+        if pod.is_gated or pod.is_over or not (pod.gpus or pod.placed):
+            continue
+        lease = _lease(pod, context)
+        yield lease.stops_at if lease is not None else pod.deleted_at or context.now
 
 
 def instants(pod: Pod, lease: LeaseNow, terms: Terms) -> Iterator[float]:
@@ -136,10 +148,12 @@ def _written(pod: Pod, lease: LeaseNow, context: Context) -> Iterator[Action]:
 
 def _deadline(pod: Pod, lease: LeaseNow, context: Context) -> int | None:
     """One that its kubelet has not begun with gets one that is a little late, so that it has one whoever dies now."""
-    if not extending_closed(lease, context.now) or (pod.started_at is None and pod.deadline_s is not None):
+    if not extending_closed(lease, context.now):
         return None
-    begins = math.ceil(context.now) if pod.started_at is None else pod.started_at
-    return deadline(pod, lease, context.terms, begins)
+    if pod.started_at is not None:
+        return deadline(pod, lease, context.terms, pod.started_at)
+    wanted = deadline(pod, lease, context.terms, math.ceil(context.now))
+    return None if wanted is not None and (pod.deadline_s or math.inf) <= wanted + NOT_YET_S else wanted
 
 
 def _same(pod: Pod) -> Iterator[Json]:

@@ -19,6 +19,7 @@ Begun = Mapping[str, tuple[str, str]]
 
 OVER = frozenset({"Succeeded", "Failed"})
 HOSTNAME = "kubernetes.io/hostname"
+CORDONED = "node.kubernetes.io/unschedulable"
 KEEPS_OFF = ("NoSchedule", "NoExecute")
 """Effects of taints that keep new pods off a node."""
 
@@ -95,6 +96,11 @@ class Node:
     devices: Amounts = ()
     taints: tuple[str, ...] = ()
     """Keys of those that keep off whatever does not tolerate them."""
+
+    @property
+    def takes(self) -> bool:
+        """Whether new pods are scheduled on it: it is ready and not cordoned."""
+        return self.ready and CORDONED not in self.taints
 
     def has(self, resource: str) -> int:
         """How many of the resource it can give to pods."""

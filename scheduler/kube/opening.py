@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from dure import kube
 from scheduler.kube.actions import Json, Open
-from scheduler.kube.desired import LeaseNow, Terms
+from scheduler.kube.desired import CompanyNow, LeaseNow, Terms
 from scheduler.kube.instants import written
 from scheduler.kube.observed import HOSTNAME, Pod
 from scheduler.kube.pairing import Seat
@@ -20,6 +20,13 @@ def opened(pod: Pod, seat: Seat, terms: Terms, now: float) -> Open:
         node=seat.node.name,
         operations=tuple(_operations(pod, seat, terms, now)),
     )
+
+
+def stays(action: Open, company: CompanyNow | None, now: float) -> bool:
+    """Whether what was decided a while ago is so still: its lease may have been released meanwhile, or have moved."""
+    leases = () if company is None else company.leases
+    lease = next((one for one in leases if one.id == action.lease), None)
+    return lease is not None and lease.holds and now < lease.ending_at and action.node in lease.placement
 
 
 def deadline(pod: Pod, lease: LeaseNow, terms: Terms, begins: float) -> int | None:

@@ -30,6 +30,8 @@ class Code(StrEnum):
     MIXED = "mixed"
     OTHER_RESOURCE = "other_resource"
     NODE_AWAY = "node_away"
+    CLUSTER_UNFIT = "cluster_unfit"
+    NAMESPACE = "namespace"
     NO_RESOURCE = "no_resource"
 
 
@@ -229,7 +231,7 @@ def _open(pod: Pod, lease: LeaseNow, terms: Terms, now: float) -> LeaseNow | Wai
 def _seat(pod: Pod, lease: LeaseNow, nodes: Mapping[str, Node], rooms: Rooms) -> Seat | Wait:
     count = pod.of(lease.resource)
     fit = [node for _, node in sorted((room, node) for node, room in rooms[lease.id].items() if room >= count)]
-    ready = [node for node in fit if node in nodes and nodes[node].ready]
+    ready = [node for node in fit if node in nodes and nodes[node].takes]
     able = [node for node in ready if nodes[node].has(lease.resource) >= count]
     if able:
         rooms[lease.id][able[0]] -= count
@@ -238,7 +240,8 @@ def _seat(pod: Pod, lease: LeaseNow, nodes: Mapping[str, Node], rooms: Rooms) ->
         return _lacking(ready, lease, count, nodes)
     if fit:
         return Wait(
-            code=Code.NODE_AWAY, detail=f"{', '.join(fit)}, where lease {lease.id} is, is not ready in the cluster"
+            code=Code.NODE_AWAY,
+            detail=f"{', '.join(fit)}, where lease {lease.id} is, is not ready in the cluster, or cordoned",
         )
     return _full(pod, [lease])
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from dure import kube
 from scheduler.kube import ending, pairing
-from scheduler.kube.actions import Action, Tell
+from scheduler.kube.actions import Action, Open, Tell
 from scheduler.kube.desired import CompanyNow, Terms
 from scheduler.kube.furnishing import furnished, is_ours
 from scheduler.kube.observed import Node, Pod, Seen
@@ -25,6 +25,12 @@ class Steps:
     waits: Mapping[str, Wait]
     trouble: str | None = None
     next_at: float | None = None
+    ends: tuple[float, ...] = ()
+    """When the pods past the gate are to be gone, those that no lease explains by when they were seen."""
+
+    def past_s(self, now: float) -> tuple[float, ...]:
+        """For how long pods are there that should be gone: their kubelet does not end them."""
+        return tuple(now - at for at in self.ends if now - at > ending.SOON_S)
 
 
 def reconcile(
@@ -48,7 +54,17 @@ def reconcile(
         actions=tuple(actions),
         waits={uid: one for uid, one in paired.items() if isinstance(one, Wait)},
         next_at=_next(_instants(company, seen, context), now),
+        ends=tuple(ending.latest(seen, context)),
     )
+
+
+def unfit(steps: Steps, trouble: str | None) -> Steps:
+    """What is decided in a cluster in which nothing is begun: who would be let in is told why it waits."""
+    detail = (
+        f"the cluster is not fit to enforce leases, and lets nothing in until it is: {trouble or 'it is looked at'}"
+    )
+    wait = Wait(code=pairing.Code.CLUSTER_UNFIT, detail=detail)
+    return replace(steps, waits={**steps.waits, **{one.uid: wait for one in steps.actions if isinstance(one, Open)}})
 
 
 def _left_over(seen: Seen, paired: pairing.Paired) -> Mapping[str, int]:
@@ -73,7 +89,12 @@ def _of_a_strange_namespace(company: CompanyNow, seen: Seen, context: ending.Con
     placed = replace(seen, pods=tuple(pod for pod in seen.pods if pod.placed and not pod.is_gated))
     return Steps(
         actions=tuple(ending.ends(placed, context)),
-        waits={},
+        waits={
+            pod.uid: Wait(code=pairing.Code.NAMESPACE, detail=said)
+            for pod in seen.pods
+            if pod.is_gated and pod.gpus and not pod.is_over
+        },
+        ends=tuple(ending.latest(placed, context)),
         trouble=said,
         next_at=_next(_of_pods(placed, context), context.now),
     )

@@ -28,6 +28,8 @@ from scheduler.store.leader import Deposed
 log = structlog.get_logger()
 
 RETRY_S = 2.0
+AGAIN_S = 0.2
+"""How soon the database is asked again: ends wait for it."""
 FOLLOWS_S = 0.1
 """How often one that does not lead looks whether it does now."""
 
@@ -102,8 +104,10 @@ class Reconciler:
             except (Misconfigured, Unavailable) as error:
                 self._site.condition.wrong("reconciler", str(error))
                 self._say()
-            except Exception:
+            except Exception as error:
                 log.exception("a reconciler failed and begins again", action="kube_failed", cluster=self._site.name)
+                self._site.condition.wrong("reconciler", f"a fault of Dure's own, {type(error).__name__}: see its log")
+                self._say()
             self._stop.wait(RETRY_S)
 
     def _serve(self, epoch: int) -> None:
@@ -121,13 +125,18 @@ class Reconciler:
             tenure.end()
 
     def _turn(self, tenure: Tenure) -> float:
-        """When to look again. A cluster that does not answer does not end the tenure."""
+        """When to look again. Neither a cluster nor a database that does not answer for once ends the tenure: what is undone
+        would lose its age.
+        """
         try:
             until = tenure.turn()
         except (Away, Refused) as error:
             self._site.condition.wrong("reconciler", str(error))
             self._say()
             return self._site.clock.now() + RETRY_S
+        except Unavailable as error:
+            self._site.condition.wrong("reconciler", str(error))
+            return self._site.clock.now() + AGAIN_S
         self._site.condition.well("reconciler")
         return until
 

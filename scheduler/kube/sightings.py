@@ -9,6 +9,9 @@ from scheduler.store import bulk, enforced
 from scheduler.store.db import Database
 from scheduler.store.leader import fence
 
+MOST_GPUS = (1 << 31) - 1
+"""Of a pod, that can be written down: it may ask for any number, and waits."""
+
 
 @dataclass(slots=True)
 class Sightings:
@@ -26,15 +29,6 @@ class Sightings:
     def placed(self) -> int:
         """Pods that were let in and are not over."""
         return sum(row["lease"] is not None and row["ended_at"] is None for rows in self._all() for row in rows)
-
-    @property
-    def strays(self) -> int:
-        """Pods past the gate that no lease was named for."""
-        return sum(
-            row["lease"] is None and row["waits"] is None and row["ended_at"] is None
-            for rows in self._all()
-            for row in rows
-        )
 
     def _all(self) -> list[list[bulk.Row]]:
         return [list(rows.values()) for rows in list(self._rows.values())]
@@ -86,7 +80,7 @@ class Sightings:
             "company": company,
             "name": pod.name,
             "lease": pod.placed,
-            "gpus": max(count for _, count in pod.gpus),
+            "gpus": min(MOST_GPUS, max(count for _, count in pod.gpus)),
             "node": pod.node,
             "phase": pod.phase,
             "waits": None if wait is None else wait.code.value,

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 import structlog
 
+from dure.errors import Unavailable
 from scheduler.kube import adopted, fitness
-from scheduler.kube.actions import Action, Apply, Create, Delete, Key, Open, describe, key_of
+from scheduler.kube.actions import Action, Apply, Create, Delete, Key, Open, Remove, describe, key_of
 from scheduler.kube.connection import Away, Connection, Refused
 from scheduler.kube.desired import Desired
 from scheduler.kube.fitness import Fitness
 from scheduler.kube.lines import LogReader
+from scheduler.kube.opening import stays
 from scheduler.kube.performing import Done, Performer
-from scheduler.kube.reconcile import Steps, reconcile
+from scheduler.kube.reconcile import Steps, reconcile, unfit
 from scheduler.kube.report import State
 from scheduler.kube.sightings import Sightings
 from scheduler.kube.site import Site
@@ -108,7 +110,7 @@ class Tenure:
                 self._look(company, now)
             self._settle()
             self._alarm()
-            self._sightings.write(now)
+            self._write(now)
             again = min([again, *(one.again_at for one in self._attended.values() if one.again_at is not None)])
             self._site.counters.turned(self._site.name, time.monotonic() - began)
         self._tell()
@@ -125,11 +127,15 @@ class Tenure:
             cluster=self._site.name,
             trouble=self._site.condition.trouble,
             alarms=len(self._site.condition.alarms),
-            undone_s=(*(max(0.0, now - one.since) for one in self._performer.undone()), *self._late_s(now)),
+            undone_s=(
+                *(max(0.0, now - one.since) for one in self._performer.undone()),
+                *self._late_s(now),
+                *(late_s for one in attended for late_s in one.steps.past_s(now)),
+            ),
             waiting=waiting,
             placed=self._sightings.placed,
             troubled=sum(one.steps.trouble is not None for one in attended),
-            strays=self._sightings.strays,
+            strays=sum(len(one.steps.past_s(now)) for one in attended),
         )
 
     def _late_s(self, now: float) -> Iterator[float]:
@@ -168,7 +174,8 @@ class Tenure:
             if version[-1] != self.epoch:
                 raise Deposed(f"epoch {version[-1]} leads, this is epoch {self.epoch}")
             if version != self._version:
-                self._take(enforced.desired(session, self._site.name))
+                margin_s = self._site.terms.kill_margin_s
+                self._take(enforced.desired(session, self._site.name, least_grace_s=margin_s))
         self._version, self._read_at = version, at
 
     def _take(self, found: Desired) -> None:
@@ -194,6 +201,8 @@ class Tenure:
         company, before = self._desired.companies[name], self._attended.get(name)
         seen = self._world.seen(name, self._lines.read(name), self._performer.begun())
         steps = reconcile(company, seen, self._world.nodes, self._desired.resources, self._site.terms, now)
+        if not self._is_fit:
+            steps = unfit(steps, self._site.condition.trouble)
         if steps.trouble is not None and (before is None or before.steps.trouble != steps.trouble):
             log.error(
                 "a company is not enforced", action="company_troubled", cluster=self._site.name, why=steps.trouble
@@ -207,6 +216,18 @@ class Tenure:
             wanted=frozenset(key_of(one) for one in steps.actions),
             again_at=min((one for one in (again, steps.next_at) if one is not None), default=None),
         )
+
+    def _write(self, now: float) -> None:
+        """What was seen is for people: whatever is wrong with it, leases are enforced, and somebody is told."""
+        try:
+            self._sightings.write(now)
+        except (Unavailable, Deposed):
+            raise
+        except Exception as error:
+            log.exception("what pods do could not be written down", action="kube_failed", cluster=self._site.name)
+            self._site.condition.wrong("rows", f"what pods do could not be written down: {type(error).__name__}")
+        else:
+            self._site.condition.well("rows")
 
     def _settle(self) -> None:
         for name in self._attended.keys() - self._desired.companies.keys():
@@ -235,13 +256,18 @@ class Tenure:
 
     def _may_act(self, action: Action) -> bool:
         """Not on what was read too long ago, nor for another's lead; no lease is ended by a clock that nobody trusts, and nothing
-        is begun in a cluster that is not fit: what runs there is ended all the same.
+        is begun in a cluster that is not fit: what runs there is ended all the same. Who waited for the API server is let in
+        only if its lease is still there.
         """
         if self._site.epoch() != self.epoch or time.monotonic() - self._read_at > STALE_S:
             return False
         if not self._is_fit and isinstance(action, (Apply, Create, Open)):
             return False
-        return not (isinstance(action, Delete) and action.at is not None and self._site.clock.stepped)
+        if isinstance(action, Open):
+            company = self._desired.companies.get(owner(action.path) or "")
+            return stays(action, company, self._site.clock.now())
+        is_by_time = isinstance(action, Remove) or (isinstance(action, Delete) and action.at is not None)
+        return not (is_by_time and self._site.clock.stepped)
 
     def _done(self, done: Done) -> None:
         self._site.counters.did(self._site.name, done)

@@ -57,8 +57,10 @@ class Watch:
                 self._condition.wrong(self._what, str(error))
                 self._stop.wait(max(error.retry_after_s or 0, wait_s * random.uniform(0.5, 1)))
                 wait_s = min(BACK_OFF_S[1], 2 * wait_s)
-            except Exception:
+            except Exception as error:
                 log.exception("a watch failed and begins again", action="watch_failed", kind=self._kind.name)
+                why = f"{self._what} cannot be understood ({type(error).__name__}): see the scheduler's log"
+                self._condition.wrong(self._what, why)
                 self._stop.wait(BACK_OFF_S[1])
 
     @property

@@ -30,7 +30,8 @@ _LEASES = text(
     """
     SELECT l.id, l.company, l.name, p.resource, l.state, l.extendable AND l.tier <> 'spot' AS open,
         extract(epoch FROM l.starts_at)::bigint AS starts_at, extract(epoch FROM l.stops_at)::bigint AS stops_at,
-        least(p.grace_s, l.duration_s / 2) AS grace_s,
+        least(greatest(p.grace_s, :least_grace_s), l.duration_s / 2) AS grace_s,
+        l.tier = 'spot' AND l.stops_at < l.ends_at AS is_cut,
         extract(epoch FROM l.ends_at)::bigint - least(p.extension_closes_s, l.duration_s / 2) AS closes_at,
         l.all_at_once, (SELECT jsonb_object_agg(s.node, s.gpus) FROM placement s WHERE s.lease = l.id) AS placement
     FROM lease l JOIN pool p ON p.name = l.pool
@@ -44,15 +45,17 @@ def version(session: Session) -> tuple[object, ...]:
     return tuple(session.connection().execute(_VERSION).one())
 
 
-def desired(session: Session, cluster: str) -> Desired:
-    """What a cluster should hold, in the caller's snapshot: nothing where no pool is enforced by it."""
+def desired(session: Session, cluster: str, *, least_grace_s: int) -> Desired:
+    """What a cluster should hold, in the caller's snapshot: nothing where no pool is enforced by it. Where a pool's grace is
+    less than `least_grace_s`, which a kubelet takes, that is the grace.
+    """
     connection = session.connection()
     named = text("SELECT name, resource FROM pool WHERE cluster = :cluster ORDER BY name")
     pools = {str(name): str(resource) for name, resource in connection.execute(named, {"cluster": cluster})}
     if not pools:
         return Desired()
     leases: dict[str, list[LeaseNow]] = {}
-    for row in connection.execute(_LEASES, {"cluster": cluster}).mappings():
+    for row in connection.execute(_LEASES, {"cluster": cluster, "least_grace_s": least_grace_s}).mappings():
         leases.setdefault(row["company"], []).append(_lease(dict(row)))
     closed = connection.execute(
         text("SELECT name, extract(epoch FROM closed_at)::bigint, pod_security FROM company ORDER BY name")
@@ -65,15 +68,19 @@ def desired(session: Session, cluster: str) -> Desired:
 
 
 def _lease(said: dict[Any, Any]) -> LeaseNow:
-    state, is_open, closes_at = said.pop("state"), said.pop("open"), said.pop("closes_at")
-    stays = state == "ending" or not is_open
-    return LeaseNow(
-        **{**said, "placement": said["placement"] or {}},
-        holds=state in ("active", "ending"),
-        closes_at=0
-        if stays
-        else closes_at + min(SETTLES_S, max(0, said["stops_at"] - said["grace_s"] - closes_at) // 2),
-    )
+    found = {name: value for name, value in said.items() if name not in ("state", "open", "closes_at", "is_cut")}
+    holds = said["state"] in ("active", "ending")
+    return LeaseNow(**{**found, "placement": said["placement"] or {}}, holds=holds, closes_at=_closes_at(said))
+
+
+def _closes_at(said: dict[Any, Any]) -> int:
+    """From when on its end stays. A spot lease that was cut may be given back what it lost, nearly until it stops."""
+    ending_at, closes_at = said["stops_at"] - said["grace_s"], said["closes_at"]
+    if said["state"] == "ending":
+        return 0
+    if said["is_cut"]:
+        return ending_at - SETTLES_S
+    return closes_at + min(SETTLES_S, max(0, ending_at - closes_at) // 2) if said["open"] else 0
 
 
 _KNOWN = text(

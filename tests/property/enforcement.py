@@ -11,6 +11,7 @@ from scheduler.kube import observed
 from scheduler.kube.actions import Action, Apply, Create, Delete, Follow, Json, Keep, Open, Patch, Remove, Tell
 from scheduler.kube.desired import CompanyNow, LeaseNow, Terms
 from scheduler.kube.observed import HOSTNAME, Seen
+from scheduler.kube.opening import stays
 from scheduler.kube.reconcile import Steps, reconcile
 from tests.property.cluster import GPUS, NAMESPACE, Cluster, gpus_of, is_deleted, is_gated, is_over
 from tests.unit.scheduler.kube.builders import GPU, Unprocessable, with_uid
@@ -92,7 +93,8 @@ class Enforcement:
         """What was decided long ago is done now."""
         late, self.late = self.late, []
         for action in late:
-            self._open(action)
+            if stays(action, CompanyNow(name="acme", leases=tuple(self.leases.values())), self.cluster.now):
+                self._open(action)
         self._check_rooms()
         self.turn()
 

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from sqlalchemy import text
 from sqlmodel import select
 
+from scheduler.kube.desired import LeaseNow
 from scheduler.store import enforced
 from scheduler.store.tables import Cluster, Pod, PodLog
 from tests.integration.api.conftest import Site, code
@@ -101,3 +103,25 @@ def test_pods_come_in_pages(site: Site) -> None:
     first = site.get("acme", "/v1/companies/acme/pods?limit=2").json()
     rest = site.get("acme", f"/v1/companies/acme/pods?limit=2&cursor={first['next_cursor']}").json()
     assert [one["uid"] for one in [*first["items"], *rest["items"]]] == ["a", "b", "c"]
+
+
+def test_what_a_cluster_enforces_has_a_grace_that_a_kubelet_takes_and_a_deadline_once_the_end_stays(site: Site) -> None:
+    lease = site.ask("acme", 1).json()["id"]
+    with site.world.db.begin() as session:
+        session.connection().execute(text("UPDATE pool SET cluster = 'main', grace_s = 0"))
+
+    def now(**values: str) -> LeaseNow:
+        with site.world.db.begin() as session:
+            for name, value in values.items():
+                session.connection().execute(text(f"UPDATE lease SET {name} = {value} WHERE id = '{lease}'"))
+        with site.world.db.snapshot() as session:
+            (found,) = enforced.desired(session, "main", least_grace_s=5).companies["acme"].leases
+        return found
+
+    asked = now()
+    assert asked.grace_s == 5
+    assert asked.closes_at is not None
+    assert asked.closes_at > asked.starts_at
+    assert now(tier="'spot'").closes_at == 0
+    cut = now(stops_at="ends_at - interval '20 s'")
+    assert cut.closes_at == cut.stops_at - cut.grace_s - enforced.SETTLES_S

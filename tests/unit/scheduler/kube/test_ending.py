@@ -198,6 +198,10 @@ def test_a_warning_is_said_until_it_was_heard() -> None:
         pytest.param(a_placed_pod(deadline_s=60), [], id="an earlier one"),
         pytest.param(a_placed_pod(started_at=None), ["deadline 364"], id="not begun: one that may be a little late"),
         pytest.param(a_placed_pod(started_at=None, deadline_s=364), [], id="not begun, and it has one"),
+        pytest.param(a_placed_pod(started_at=None, deadline_s=379), [], id="not begun, and one that is nearly right"),
+        pytest.param(
+            a_placed_pod(started_at=None, deadline_s=100_000), ["deadline 364"], id="not begun, and one of its maker's"
+        ),
         pytest.param(a_placed_pod(deleted_at=1000.0, deletion_grace_s=500), [], id="being deleted"),
     ],
 )

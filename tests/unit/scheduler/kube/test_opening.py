@@ -6,9 +6,17 @@ from scheduler.kube import observed
 from scheduler.kube.actions import Json, Open
 from scheduler.kube.desired import LeaseNow, Terms
 from scheduler.kube.observed import Node
-from scheduler.kube.opening import deadline, escaped, extending_closed, opened
+from scheduler.kube.opening import deadline, escaped, extending_closed, opened, stays
 from scheduler.kube.pairing import Seat
-from tests.unit.scheduler.kube.builders import GATE, Unprocessable, a_json_pod, a_lease, a_placed_pod, patched
+from tests.unit.scheduler.kube.builders import (
+    GATE,
+    Unprocessable,
+    a_company,
+    a_json_pod,
+    a_lease,
+    a_placed_pod,
+    patched,
+)
 
 TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 TERMS = Terms()
@@ -91,3 +99,21 @@ def test_a_deadline_is_at_least_a_second() -> None:
 
 def test_a_key_in_a_json_pointer_is_escaped() -> None:
     assert escaped("a~b/c") == "a~0b~1c"
+
+
+@pytest.mark.parametrize(
+    ("leases", "now", "want"),
+    [
+        pytest.param((a_lease(),), 500.0, True, id="nothing happened"),
+        pytest.param((), 500.0, False, id="released meanwhile"),
+        pytest.param((a_lease(holds=False),), 500.0, False, id="put off"),
+        pytest.param((a_lease(placement={"n2": 8}),), 500.0, False, id="moved"),
+        pytest.param((a_lease(),), 970.0, False, id="ending"),
+    ],
+)
+def test_who_waited_for_the_api_server_is_let_in_if_its_lease_is_still_there(
+    leases: tuple[LeaseNow, ...], now: float, want: bool
+) -> None:
+    action = an_opening(a_json_pod())
+    assert stays(action, a_company(*leases), now) is want
+    assert not stays(action, None, now)

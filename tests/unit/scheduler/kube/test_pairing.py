@@ -95,7 +95,7 @@ def test_why_a_pod_waits_is_said(pod: Pod, leases: list[LeaseNow], want: Code | 
 
 def test_a_node_that_is_not_ready_is_waited_for() -> None:
     paired = pair([a_pod()], [a_lease()], some_nodes(ready=False), Terms(), NOW)
-    assert paired["uid-p"] == Wait(code=Code.NODE_AWAY, detail="n1, where lease lea_a is, is not ready in the cluster")
+    assert paired["uid-p"] == Wait(code=Code.NODE_AWAY, detail="n1, where lease lea_a is, is not ready in the cluster, or cordoned")
 
 
 @pytest.mark.parametrize("devices", [(), ((GPU, 3),), ((MIG, 16),)], ids=["nothing", "too few", "something else"])
@@ -207,3 +207,10 @@ def test_an_opened_pod_sits_where_it_is_or_where_its_selector_says() -> None:
     assert sits(a_placed_pod(node="n2"), nodes) == "n2"
     assert sits(a_placed_pod(node=None, hostname="n1"), nodes) == "n1"
     assert sits(a_placed_pod(node=None, hostname="gone"), nodes) == "gone"
+
+
+def test_nobody_is_let_in_to_a_node_that_is_cordoned() -> None:
+    cordoned = replace(some_nodes("n1")["n1"], taints=("node.kubernetes.io/unschedulable",))
+    found = pair([a_pod()], [a_lease()], {"n1": cordoned}, Terms(), NOW)["uid-p"]
+    assert isinstance(found, Wait)
+    assert (found.code, found.detail.endswith("is not ready in the cluster, or cordoned")) == (Code.NODE_AWAY, True)

@@ -8,7 +8,7 @@ from scheduler.kube.actions import Apply, Create, Delete, Open, Patch, Tell
 from scheduler.kube.desired import CompanyNow, Terms
 from scheduler.kube.observed import Seen
 from scheduler.kube.pairing import Code
-from scheduler.kube.reconcile import Steps, reconcile
+from scheduler.kube.reconcile import Steps, reconcile, unfit
 from tests.unit.scheduler.kube.builders import (
     GPU,
     a_company,
@@ -70,6 +70,26 @@ def test_what_a_lease_gone_by_left_at_the_gate_is_counted_out_of_the_quota() -> 
     assert quota.body["spec"]["hard"][f"requests.{GPU}"] == "16"
 
 
+def test_what_its_kubelet_does_not_end_is_late_from_its_leases_end_on() -> None:
+    company = a_company(a_lease(stops_at=480))
+    stuck = a_placed_pod("stuck", deleted_at=475.0, deletion_grace_s=1)
+    others = a_placed_pod("runs", lease="lea_b"), a_placed_pod("over", phase="Succeeded"), a_pod("gated")
+    both = a_company(*company.leases, a_lease("lea_b"))
+    found = steps(both, furnished_with(both, NOW, stuck, *others))
+    assert found.past_s(NOW) == (20.0,)
+    assert steps(a_company(), furnished_with(a_company(), NOW, stuck)).past_s(NOW) == (25.0,)
+
+
+def test_in_a_cluster_that_is_not_fit_who_would_be_let_in_is_told_so() -> None:
+    company = a_company(a_lease())
+    found = unfit(steps(company, furnished_with(company, NOW, a_pod(), a_pod("x", 9))), "policy dure-gate is missing")
+    assert {uid: one.code for uid, one in found.waits.items()} == {
+        "uid-p": Code.CLUSTER_UNFIT,
+        "uid-x": Code.NEVER_FITS,
+    }
+    assert found.waits["uid-p"].detail.endswith("policy dure-gate is missing")
+
+
 def test_ends_come_first() -> None:
     company = a_company(a_lease())
     found = steps(company, Seen(namespace=a_namespace(), pods=(a_placed_pod(),)), now=980.0)
@@ -83,7 +103,10 @@ THEIRS = a_namespace(**{"app.kubernetes.io/managed-by": None})
 def test_nothing_is_done_in_a_namespace_that_is_not_ours(closed_at: int | None) -> None:
     pods = (a_pod("gated"), a_pod("theirs", gates=(), phase="Running"), a_pod("forged", placed="lea_a"))
     found = steps(a_company(a_lease(), closed_at=closed_at), Seen(namespace=THEIRS, pods=pods))
-    assert (found.actions, found.waits, found.next_at) == ((), {}, None)
+    assert (found.actions, found.next_at, found.ends) == ((), None, ())
+    assert {uid: (one.code, one.detail) for uid, one in found.waits.items()} == {
+        f"uid-{name}": (Code.NAMESPACE, found.trouble) for name in ("gated", "forged")
+    }
     assert found.trouble is not None
     assert found.trouble.startswith(
         "namespace dure-co-acme does not carry Dure's labels: somebody else made it, or took them"
