@@ -119,7 +119,8 @@ def _on_the_real_node(cluster: Cluster, dure: Dure) -> Sequence[str]:
         "",
         f"The last is its agent, and stays there. In a fourth, as the company {COMPANY}:",
         "",
-        f"  export DURE_SERVER={dure.server} {_token(dure.folder.company_token)} {_path()}",
+        # kubectl gets its keys from the `dure` that it finds.
+        f"  export DURE_SERVER={dure.server} {_token(dure.folder.company_token)} {_path('$PWD/.venv/bin')}",
         f"  {DURE} ask {REAL_POOL} 1 --for 10m --name play",
         f"  LEASE=$({DURE} --json lease list --pool {REAL_POOL} --limit 1 | grep -o 'lea_[a-z0-9]*' | head -1)",
         f"  {DURE} run $LEASE -- {images.BUSYBOX} sh -c 'echo hello; sleep 3600'",
@@ -133,8 +134,8 @@ def _token(path: Path) -> str:
     return f'DURE_TOKEN="$(cat {shlex.quote(str(path))})"'
 
 
-def _path() -> str:
-    return f"PATH={binaries.find('kubectl').parent}:$PATH"
+def _path(*more: str) -> str:
+    return f"PATH={':'.join([*more, str(binaries.find('kubectl').parent), '$PATH'])}"
 
 
 def _assigned(environ: Mapping[str, object]) -> str:
