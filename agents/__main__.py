@@ -36,7 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m agents", description="Dure's node agent.")
+    parser = argparse.ArgumentParser(
+        prog="python -m agents",
+        description="Dure's node agent.",
+        epilog=f"It is told by its environment:\n{environment.described(Settings, prefix=PREFIX)}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--once", action="store_true", help="print one snapshot as JSON and exit")
     return parser.parse_args(arguments)
 

@@ -39,6 +39,15 @@ def read(settings: type[S], environ: Mapping[str, str], *, prefix: str, shared: 
         raise SettingError(_sentence(error, {field: name for name, field in names.items()}, settings)) from None
 
 
+def described(settings: type[BaseModel], *, prefix: str) -> str:
+    """Each setting with what it is and takes, and what it is where it is not said: for a `--help`."""
+    lines: list[str] = []
+    for field, found in settings.model_fields.items():
+        unsaid = "" if found.default is None else f" [{found.default}]"
+        lines += [f"  {prefix}{field.upper()}", f"      {found.description}{unsaid}"]
+    return "\n".join(lines)
+
+
 def _refuse_unknown(environ: Mapping[str, str], names: Mapping[str, str], prefix: str) -> None:
     for name in sorted(environ):
         if not name.startswith("DURE_") or name in names or name in SHARED:

@@ -5,12 +5,12 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import median
 from urllib.request import urlopen
 
-from deploy.demo import cast, cluster, trace
+from deploy.demo import cast, cluster, trace, verdict
 from deploy.demo.check import Findings, check
 from deploy.demo.cluster import Cluster
 from deploy.demo.play import Play
@@ -30,10 +30,11 @@ SHOWN = (
 
 
 def main() -> int:
-    """0 when every promise was kept, no GPU was in two leases and the usage adds up; else 1."""
+    """0 when every promise was kept, no GPU was in two leases, no pod ran outside of its lease and the usage adds up; else 1."""
     parser = argparse.ArgumentParser(prog="python -m deploy.demo", description=__doc__)
     parser.add_argument("--until", type=int, metavar="S", help="play only the asks of the first S seconds")
     wanted = parser.parse_args()
+    found: Cluster | None = None
     try:
         with ExitStack() as stack:
             found = _cluster(stack)
@@ -44,6 +45,8 @@ def main() -> int:
             return _show(where, wanted.until, found)
     except (StageError, cast.CastError, TimeoutError) as error:
         print(error, file=sys.stderr)
+        if found is not None and found.pace.slow:
+            print(f"The machine or the cluster was too slow for leases of seconds: {found.pace}.", file=sys.stderr)
         return 1
 
 
@@ -57,7 +60,7 @@ def _cluster(stack: ExitStack) -> Cluster | None:
         )
         return None
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dure-demo-keys-")))
-    found = Cluster(kubeconfig, folder, frozenset(trace.quotas()))
+    found = Cluster(kubeconfig, folder, frozenset(trace.quotas()), tell=say)
     version = found.fit(cast.NODE_NAMES)
     say(
         f"Leases are ENFORCED by the Kubernetes {version} of {kubeconfig}: each that is promised gets a Job, "
@@ -91,7 +94,9 @@ def _show(where: Stage, until_s: int | None, enforced: Cluster | None) -> int:
             )
         )
         found = _checked(admin, play, quotas)
-        return _verdict(found if enforced is None else _enforced(found, enforced, admin))
+        found = found if enforced is None else _enforced(found, enforced, admin)
+        say("\n".join(verdict.lines(found)))
+        return 0 if verdict.passed(found) else 1
 
 
 def _await_proof(admin: Client) -> None:
@@ -111,35 +116,33 @@ def _checked(admin: Client, play: Play, quotas: dict[str, int]) -> Findings:
 
 def _enforced(found: Findings, by: Cluster, admin: Client) -> Findings:
     """With what the cluster showed, after a last look."""
-    by.look()
-    seen = by.seen
-    wrong = seen.wrong({lease.id: lease for lease in admin.leases()})
-    if not seen.ran:
-        wrong.append("no pod ever ran in the cluster")
+    _look_until_gone(by)
+    seen, judged = by.seen, by.seen.judged({lease.id: lease for lease in admin.leases()})
     say(f"\nKubernetes ran {len(seen.ran)} pods of {len({pod.lease for pod in seen.ran.values()})} leases.")
-    if not wrong:
+    if judged.starts_s:
+        say(
+            f"After their lease's start it took them {median(judged.starts_s):.0f} s to run at the median, "
+            f"{max(judged.starts_s)} s at the most."
+        )
+    if seen.ran and not judged.wrong:
         say("Each ran on its lease's nodes, none before its start or after its end, and none is left.")
-    return replace(found, wrong=[*found.wrong, *wrong])
+    if slow := verdict.slowness(judged, by.pace):
+        say(slow)
+    return verdict.with_pods(found, judged, by.pace)
+
+
+def _look_until_gone(by: Cluster) -> None:
+    """A last look; some more while a pod is still shown."""
+    until = time.monotonic() + PROVED_S
+    by.look()
+    while by.seen.runs and time.monotonic() < until:
+        time.sleep(0.5)
+        by.look()
 
 
 def _metrics(where: Stage) -> str:
     with urlopen(where.metrics, timeout=10) as answer:
         return answer.read().decode()
-
-
-def _verdict(found: Findings) -> int:
-    say(
-        f"\nChecked: {found.kept} promises kept to the second, {len(found.late_with_cause)} late for a cause that is written down."
-    )
-    for late in found.late_with_cause:
-        say(f"  {late}")
-    if found.wrong:
-        say("WRONG:\n  " + "\n  ".join(found.wrong))
-        return 1
-    say(
-        "No promise was broken, no GPU was in two leases, no quota was exceeded, and the usage adds up to the GPU-second."
-    )
-    return 0
 
 
 def say(what: str) -> None:

@@ -17,9 +17,10 @@ STARTED = (LeaseState.ACTIVE, LeaseState.ENDING, LeaseState.ENDED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """Each a sentence; nothing is wrong when `wrong` is empty."""
+    """Each a sentence; nothing is wrong when `wrong` is empty. `not_shown` is what everything was too slow to show."""
 
     wrong: list[str] = field(default_factory=list[str])
+    not_shown: list[str] = field(default_factory=list[str])
     late_with_cause: list[str] = field(default_factory=list[str])
     kept: int = 0
 

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from threading import Event
 from types import TracebackType
 from typing import Any, Self
 
+from deploy.demo.pace import Pace
 from deploy.demo.seen import Seen
 from deploy.demo.stage import StageError
 from dure import kube, wire
@@ -42,7 +43,9 @@ class Cluster:
     kubeconfig: Path
     folder: Path
     companies: frozenset[str]
+    tell: Callable[[str], None] = print
     seen: Seen = field(default_factory=Seen)
+    pace: Pace = field(default_factory=lambda: Pace(cores=os.cpu_count() or 1))
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AT_ONCE))
     _sent: list[Future[None]] = field(default_factory=list[Future[None]])
     _done: set[str] = field(default_factory=set[str])
@@ -54,15 +57,24 @@ class Cluster:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """What is left there is said, and is no error: the demo is over by then, and the cluster may be as well."""
         self._over.set()
         self._threads.shutdown(cancel_futures=True)
         names = sorted(map(kube.namespace, self.companies))
-        wait = f"--timeout={CLEARED_S}s"
-        self._kubectl(*BREAK_GLASS, "delete", "namespace", *names, "--ignore-not-found", wait)
+        self.tell(f"\nTaking the namespaces of the demo's {len(names)} companies out of the cluster again.")
+        removal = (*BREAK_GLASS, "delete", "namespace", *names, "--ignore-not-found")
+        try:
+            self._kubectl(*removal, f"--timeout={CLEARED_S}s")
+        except StageError as why:
+            self.tell(f"They may still be there ({_first_line(why)}): kubectl {' '.join(removal)}")
 
     def fit(self, nodes: Iterable[str]) -> str:
         """The cluster's version. Raises StageError, which says what is missing, or in the way, and what to do."""
         version = json.loads(self._kubectl("version", "-o", "json"))["serverVersion"]["gitVersion"]
+        if self._run("auth", "can-i", "*", "*", "--all-namespaces").returncode:
+            raise StageError(
+                f"this needs an administrator's kubeconfig: {self.kubeconfig} may not do everything in the cluster"
+            )
         if not self._kubectl("get", "mutatingadmissionpolicies", kube.GATE_POLICY, "--ignore-not-found").strip():
             raise StageError(
                 f"the cluster has no policy {kube.GATE_POLICY}: helm install dure deploy/helm/dure "
@@ -103,8 +115,9 @@ class Cluster:
         for sent in [sent for sent in self._sent if sent.done()]:
             self._sent.remove(sent)
             sent.result()
-        asked_at = datetime.now(UTC)
+        asked_at, began = datetime.now(UTC), time.monotonic()
         found = json.loads(self._kubectl("get", "pods", "-A", "-l", kube.LEASE_LABEL, "-o", "json"))["items"]
+        self.pace.saw(load=os.getloadavg()[0], answered_in_s=time.monotonic() - began)
         ours = set(map(kube.namespace, self.companies))
         return self.seen.look([pod for pod in found if pod["metadata"]["namespace"] in ours], asked_at)
 
@@ -145,19 +158,26 @@ class Cluster:
         return path
 
     def _kubectl(self, *words: str, given: str = "") -> str:
+        done = self._run(*words, given=given)
+        if done.returncode:
+            raise StageError(f"kubectl {' '.join(words[:4])} failed: {done.stderr.strip()}")
+        return done.stdout
+
+    def _run(self, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
         command = shutil.which("kubectl")
         if command is None:
             raise StageError(f"{SETTING} is set and kubectl is not there: install it, or leave {SETTING} out")
-        done = subprocess.run(
+        return subprocess.run(
             [command, f"--kubeconfig={self.kubeconfig}", *words],
             input=given,
             capture_output=True,
             text=True,
             check=False,
         )
-        if done.returncode:
-            raise StageError(f"kubectl {' '.join(words[:4])} failed: {done.stderr.strip()}")
-        return done.stdout
+
+
+def _first_line(why: StageError) -> str:
+    return str(why).partition("\n")[0]
 
 
 def _name(lease: wire.Lease) -> str:

@@ -1,6 +1,7 @@
 """What is said once everything runs: where things are, and three commands that work when pasted."""
 
 import shlex
+from collections.abc import Sequence
 
 from deploy.local import example
 from deploy.local.cli import PROGRAM
@@ -8,8 +9,8 @@ from deploy.local.ports import HOST
 from deploy.local.processes import Processes
 
 
-def text(processes: Processes, *, with_example: bool) -> str:
-    """The greeting. With the example there, the commands are a startup's; else an admin's."""
+def text(processes: Processes, *, with_example: bool, clusters: Sequence[str] = ()) -> str:
+    """The greeting. With the example there, the commands are a startup's; else an admin's. `clusters` is a sentence each."""
     folder, settings = processes.folder, processes.settings
     lines = [
         "",
@@ -18,6 +19,7 @@ def text(processes: Processes, *, with_example: bool) -> str:
         f"  API            {processes.server}  (described at {processes.server}/docs)",
         f"  scheduler      http://{HOST}:{settings.scheduler_port}/metrics",
         *(f"  {node:<14} http://{HOST}:{processes.agent_port(node)}/metrics" for node in settings.node_names),
+        *(f"  cluster        {sentence}" for sentence in clusters),
         f"  admin token    {folder.admin_token}",
         f"  logs           {folder.logs}",
         "",

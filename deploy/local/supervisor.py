@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from threading import Event
 
-from deploy.local import commands, enrolment, example, greeting, leftovers, ports, readiness
+from deploy.local import clusters, commands, enrolment, example, greeting, leftovers, ports, readiness
 from deploy.local.children import Child, Part, Watch
 from deploy.local.cli import Cli
 from deploy.local.commands import Ended
@@ -80,7 +80,8 @@ class Supervisor:
         enrolment.enrol(dure, self._folder, self._settings.node_names)
         self._launch([processes.agent(node) for node in self._settings.node_names])
         self._await([processes.agent_port(node) for node in self._settings.node_names])
-        print(greeting.text(processes, with_example=with_example), flush=True)
+        enforced = clusters.said(dure, os.environ, self._ending)
+        print(greeting.text(processes, with_example=with_example, clusters=enforced), flush=True)
         self._ready = True
         self._record()
 

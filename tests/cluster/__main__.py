@@ -1,13 +1,16 @@
 """`python -m tests.cluster`: a Kubernetes to play with, until Ctrl-C. `build` only builds what it is made of."""
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
 import threading
 
-from tests.cluster import binaries, playing
+from dure.environment import SettingError
+from tests.cluster import binaries, greeting, playing
 from tests.cluster.daemons import NotReady
+from tests.cluster.greeting import Dure
 from tests.cluster.playing import Wanted
 from tests.cluster.real_node import CannotHere, refuse
 
@@ -15,11 +18,15 @@ from tests.cluster.real_node import CannotHere, refuse
 def main(arguments: list[str]) -> int:
     asked = _parsed(arguments)
     try:
+        dure = Dure.of(os.environ)
         if asked.real_node:
             refuse()
         binaries.ensure(binaries.RECIPES if asked.real_node or asked.what == "build" else binaries.CONTROL_PLANE)
         if asked.what == "up":
-            _up(asked)
+            _up(asked, dure)
+    except SettingError as why:
+        print(why, file=sys.stderr)
+        return 2
     except (binaries.NoBinaries, CannotHere, NotReady) as why:
         print(why, file=sys.stderr)
         return 1
@@ -29,7 +36,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _up(asked: argparse.Namespace) -> None:
+def _up(asked: argparse.Namespace, dure: Dure) -> None:
     ended = threading.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: ended.set())
@@ -37,7 +44,7 @@ def _up(asked: argparse.Namespace) -> None:
         nodes=asked.nodes, gpus=asked.gpus, chart=not asked.bare, real_node=asked.real_node, audit=asked.audit
     )
     with playing.played(wanted) as cluster:
-        print(playing.greeting(wanted, cluster), flush=True)
+        print(greeting.text(wanted, cluster, dure), flush=True)
         ended.wait()
 
 

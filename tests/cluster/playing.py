@@ -1,16 +1,15 @@
-"""The cluster of `make cluster`: what is in it beside a plain one, and what is said once it runs."""
+"""The cluster of `make cluster`: what is in it beside a plain one. What is said once it runs is in `greeting.py`."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local import folder as local
 from deploy.local.example import POOL
-from deploy.local.folder import Folder
 from dure import kube
 from tests import servers
-from tests.cluster import binaries, kinds, nodes
+from tests.cluster import kinds, nodes
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.real_node import real_node
@@ -26,11 +25,13 @@ ACCOUNTS = {
 """By setting: the chart's account of the process that reads it, and the file that its key is in."""
 
 KEY_S = 30 * 86400
-DEMO_NODES, DEMO_GPUS = 5, 8
-"""What the demo plays on."""
 
-MOST_AGENTS = 64
-"""That `make up` takes."""
+REAL_POOL, REAL_PRODUCT, REAL_GPUS = "real", "NVIDIA L4", 4
+"""Of the real node. Its GPUs are another product than the simulated nodes', so they are in no other pool."""
+
+REAL_AGENT = {"product": REAL_PRODUCT, "gpus": REAL_GPUS}
+REAL_SCENARIO = "real-node.json"
+"""What the agent of the real node says of its GPUs, which no NVML knows, and the file that it is told it by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,10 @@ class Wanted:
     real_node: bool
     audit: bool
 
+    @property
+    def names(self) -> list[str]:
+        return [f"node-{at + 1}" for at in range(self.nodes)]
+
 
 @contextmanager
 def played(wanted: Wanted) -> Iterator[Cluster]:
@@ -53,58 +58,13 @@ def played(wanted: Wanted) -> Iterator[Cluster]:
             chart.install(cluster)
             _keys(cluster)
         plain = nodes.node(kinds.PLAIN, gpus=0, taint=False)
-        nodes.add(cluster, [plain, *(nodes.node(name, gpus=wanted.gpus, pool=POOL) for name in _names(wanted))])
+        nodes.add(cluster, [plain, *(nodes.node(name, gpus=wanted.gpus, pool=POOL) for name in wanted.names)])
         if wanted.real_node:
-            with real_node(cluster, kinds.REAL, pool="real"):
+            with real_node(cluster, kinds.REAL, gpus=REAL_GPUS, pool=REAL_POOL):
+                (cluster.folder / REAL_SCENARIO).write_text(json.dumps(REAL_AGENT))
                 yield cluster
         else:
             yield cluster
-
-
-def greeting(wanted: Wanted, cluster: Cluster) -> str:
-    """What it is, and the lines to paste next."""
-    lines = [
-        f"Kubernetes {binaries.VERSION} is running, {_with(wanted)}. Ctrl-C ends it and removes everything.",
-        "",
-        "In another terminal, to look at it:",
-        "",
-        f"  export KUBECONFIG={cluster.admin} PATH={binaries.find('kubectl').parent}:$PATH",
-        "  kubectl get nodes",
-    ]
-    return "\n".join([*lines, *(_enforcing(wanted, cluster) if wanted.chart else []), ""])
-
-
-def _enforcing(wanted: Wanted, cluster: Cluster) -> Sequence[str]:
-    agents = f"DURE_LOCAL_NODES={min(wanted.nodes, MOST_AGENTS)} DURE_LOCAL_GPUS={wanted.gpus}"
-    token = Folder(local.default()).admin_token
-    return [
-        *(_demo(cluster) if wanted.nodes >= DEMO_NODES and wanted.gpus >= DEMO_GPUS else []),
-        "",
-        "A Dure of your own that it enforces:",
-        "",
-        *(f"  export {setting}={NAME}={cluster.folder / file}" for setting, (_, file) in ACCOUNTS.items()),
-        f"  {agents} make up",
-        "",
-        "and, once that runs, in a third terminal:",
-        "",
-        f'  DURE_TOKEN="$(cat {token})" .venv/bin/dure pool enforce {POOL} --cluster {NAME}',
-    ]
-
-
-def _demo(cluster: Cluster) -> Sequence[str]:
-    return ["", "The demo, whose leases it enforces:", "", f"  DURE_KUBECONFIG={cluster.admin} make demo"]
-
-
-def _with(wanted: Wanted) -> str:
-    names = _names(wanted)
-    simulated = f"{names[0]} to {names[-1]}, simulated nodes of {wanted.gpus} GPUs" if names else "no simulated nodes"
-    parts = [simulated, *(["the chart of Dure"] if wanted.chart else [])]
-    parts += [f"one real node, {kinds.REAL}"] if wanted.real_node else []
-    return f"with {', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else f"with {parts[0]}"
-
-
-def _names(wanted: Wanted) -> list[str]:
-    return [f"node-{at + 1}" for at in range(wanted.nodes)]
 
 
 def _keys(cluster: Cluster) -> list[Path]:

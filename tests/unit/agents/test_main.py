@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.settings import Settings
 from tests.unit.agents.allocator import Allocator
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -49,6 +50,14 @@ def test_once_prints_a_snapshot_as_json_and_needs_neither_token_nor_server(tmp_p
 
     assert (status, err) == (0, "")
     assert [(gpu["index"], gpu["processes"]) for gpu in json.loads(out)["gpus"]] == [(0, 0), (1, 0), (2, 0)]
+
+
+def test_its_help_names_every_setting_with_what_it_takes() -> None:
+    status, out, err = _run("--help")
+
+    assert (status, err) == (0, "")
+    assert all(f"DURE_AGENT_{field.upper()}\n" in out for field in Settings.model_fields)
+    assert "nvml for real GPUs, simulated for none [nvml]" in out
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,14 @@ def test_a_cluster_without_the_chart_is_told_how_it_gets_it(cluster: Cluster, ku
         cluster.fit([])
 
 
+def test_a_kubeconfig_that_is_no_administrator_s_is_said_in_one_line(cluster: Cluster, kubectl: Kubectl) -> None:
+    kubectl.on("version", VERSION).on("auth can-i * * --all-namespaces", "no", code=1)
+    with pytest.raises(
+        StageError, match=r"^this needs an administrator's kubeconfig: \S+ may not do everything in the"
+    ):
+        cluster.fit(["node-1"])
+
+
 def test_nodes_that_are_missing_are_named(cluster: Cluster, kubectl: Kubectl) -> None:
     _fit(kubectl)
     with pytest.raises(StageError, match="no nodes node-3, which"):
@@ -144,3 +152,25 @@ def test_what_was_made_goes_past_the_policies_when_the_play_is_over(cluster: Clu
     (call,) = kubectl.calls
     assert "--as-group=dure:break-glass" in call["words"]
     assert {"delete", "namespace", "dure-co-acme", "dure-co-globex", "--ignore-not-found"} <= set(call["words"])
+
+
+def test_that_it_is_taken_away_is_said_and_a_cluster_that_ended_meanwhile_is_no_error(
+    cluster: Cluster, kubectl: Kubectl
+) -> None:
+    said: list[str] = []
+    cluster.tell = said.append
+    kubectl.on("--as=dure-demo", "connection refused\n" * 11, code=1)
+    with cluster:
+        pass
+    assert said[0] == "\nTaking the namespaces of the demo's 2 companies out of the cluster again."
+    assert said[1].startswith("They may still be there (kubectl --as=dure-demo ")
+    assert said[1].count("connection refused") == 1
+    assert said[1].endswith("delete namespace dure-co-acme dure-co-globex --ignore-not-found")
+    assert len(said) == 2
+
+
+def test_each_look_sees_how_fast_the_machine_and_the_cluster_are(cluster: Cluster, kubectl: Kubectl) -> None:
+    kubectl.on("get pods", a_list())
+    cluster.look()
+    assert len(cluster.pace.loads) == len(cluster.pace.answers_s) == 1
+    assert cluster.pace.answers_s[0] > 0

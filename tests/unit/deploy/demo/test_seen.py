@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deploy.demo.seen import Seen
+from deploy.demo.seen import Judged, Seen
 from dure import kube, wire
 
 T0 = datetime(2026, 11, 24, 9, tzinfo=UTC)
@@ -33,12 +33,14 @@ def pod(
     *,
     gated: bool = False,
     ending: bool = False,
+    made: float = -60,
     began: float = 0,
     node: str = "node-1",
     placed: str | None = "lea_1",
 ) -> dict[str, Any]:
     labels = {kube.LEASE_LABEL: "lea_1"} | ({kube.PLACEMENT_LABEL: placed} if placed and not gated else {})
     metadata = {"uid": uid, "name": f"train-{uid}", "namespace": "dure-co-acme", "labels": labels}
+    metadata["creationTimestamp"] = _at(made).isoformat()
     if ending:
         metadata["deletionTimestamp"] = _at(20).isoformat()
     if gated:
@@ -74,24 +76,24 @@ def test_what_was_told_is_not_told_again() -> None:
     assert seen.look([pod(gated=True)], _at(1)) == []
 
 
-def _wrong(pods: list[dict[str, Any]], asked_at: float, lease: wire.Lease, *, then_gone: bool = True) -> list[str]:
+def _judged(pods: list[dict[str, Any]], asked_at: float, lease: wire.Lease, *, then_gone: bool = True) -> Judged:
     seen = Seen()
     seen.look(pods, _at(asked_at))
     if then_gone:
         seen.look([], _at(asked_at + 1))
-    return seen.wrong({lease.id: lease})
+    return seen.judged({lease.id: lease})
 
 
 def test_a_pod_that_kept_to_its_lease_is_not_wrong() -> None:
-    assert _wrong([pod(began=0)], 19.5, lease()) == []
+    assert _judged([pod(began=0)], 19.5, lease()) == Judged(starts_s=[0])
 
 
 def test_a_pod_that_is_being_ended_may_be_shown_a_moment_longer() -> None:
-    assert _wrong([pod(ending=True)], 23, lease()) == []
+    assert _judged([pod(ending=True)], 23, lease()) == Judged(starts_s=[0])
 
 
 def test_the_whole_seconds_of_kubernetes_are_not_taken_for_an_early_start() -> None:
-    assert _wrong([pod(began=-1)], 10, lease()) == []
+    assert _judged([pod(began=-1)], 10, lease()).wrong == []
 
 
 @pytest.mark.parametrize(
@@ -101,7 +103,6 @@ def test_the_whole_seconds_of_kubernetes_are_not_taken_for_an_early_start() -> N
         pytest.param(pod(), 10, lease(started_at=None, stops_at=None), "ran before lea_1 started", id="never started"),
         pytest.param(pod(), 21.5, lease(), "ran after lea_1 ended", id="late"),
         pytest.param(pod(), 8, lease(stops_at=_at(6)), "ran after lea_1 ended", id="late after a release"),
-        pytest.param(pod(ending=True), 25, lease(), "was not gone 5 s after lea_1 ended", id="not gone for long"),
         pytest.param(pod(node="node-2"), 10, lease(), "ran on node-2, where lea_1 has no GPU", id="another node"),
         pytest.param(pod(placed=None), 10, lease(started_at=None), "ran on no lease", id="no lease"),
         pytest.param(pod(placed="lea_2"), 10, lease(started_at=None), "ran on no lease", id="another's lease"),
@@ -110,16 +111,41 @@ def test_the_whole_seconds_of_kubernetes_are_not_taken_for_an_early_start() -> N
 def test_a_pod_outside_of_its_lease_is_named(
     pod: dict[str, Any], asked_at: float, lease: wire.Lease, want: str
 ) -> None:
-    assert _wrong([pod], asked_at, lease) == [f"pod dure-co-acme/train-1 {want}"]
+    assert _judged([pod], asked_at, lease).wrong == [f"pod dure-co-acme/train-1 {want}"]
 
 
 def test_a_pod_that_is_left_is_named() -> None:
-    assert _wrong([pod()], 19, lease(), then_gone=False) == ["1 pod still runs"]
+    assert _judged([pod()], 19, lease(), then_gone=False).wrong == ["1 pod still runs"]
 
 
-def test_a_long_lease_of_which_no_pod_was_seen_is_named() -> None:
-    assert Seen().wrong({"lea_1": lease()}) == ["lea_1 ran for 20 s and no pod of it was seen running"]
+@pytest.mark.parametrize(
+    ("pod", "asked_at", "lease"),
+    [
+        pytest.param(pod(ending=True), 25, lease(), id="told to end in time"),
+        pytest.param(pod(), 25, lease(end_cause="released"), id="of a lease that somebody released"),
+    ],
+)
+def test_a_pod_that_its_node_is_late_to_end_is_late_and_not_outside_of_its_lease(
+    pod: dict[str, Any], asked_at: float, lease: wire.Lease
+) -> None:
+    found = _judged([pod], asked_at, lease)
+    assert (found.wrong, found.lingered) == ([], ["pod dure-co-acme/train-1 was not gone 5 s after lea_1 ended"])
+
+
+def test_a_long_lease_of_which_no_pod_was_seen_is_named_and_late_alone() -> None:
+    said = "lea_1 ran for 20 s and no pod of it was seen running, nor waiting"
+    assert Seen().judged({"lea_1": lease()}) == Judged(unseen=[said])
+
+
+def test_of_one_whose_pods_waited_until_its_end_that_is_said() -> None:
+    said = "lea_1 ran for 20 s and no pod of it was seen running, but waiting at the gate"
+    assert _judged([pod(gated=True)], 5, lease()) == Judged(unseen=[said])
 
 
 def test_a_short_lease_may_pass_between_two_looks() -> None:
-    assert Seen().wrong({"lea_1": lease(stops_at=_at(9))}) == []
+    assert Seen().judged({"lea_1": lease(stops_at=_at(9))}) == Judged()
+
+
+def test_how_late_a_pod_ran_counts_from_its_lease_s_start_and_from_its_own_making() -> None:
+    pods = [pod("1", began=3), pod("2", made=4, began=6)]
+    assert _judged(pods, 10, lease()).starts_s == [3, 2]
