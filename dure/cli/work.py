@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dure.cli import kube_key, limits
+from dure.cli import kube_key, lease_said
 from dure.cli.command import command
-from dure.cli.lease import LeaseId
+from dure.cli.lease_said import LeaseSaid
 from dure.cli.terminal import BadUsage, Terminal
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 def run(
     terminal: Terminal,
-    lease_id: LeaseId,
+    said: LeaseSaid,
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="The container image, after --.")],
     words: Annotated[
         list[str] | None, typer.Argument(metavar="[COMMAND...]", help="What to run in it; else what the image says.")
@@ -44,13 +44,12 @@ def run(
     from dure import running
     from dure.render import kube
 
-    limits.name("LEASE", lease_id, limits.LEASE)
     with terminal.client() as client:
-        lease = client.lease(lease_id)
+        lease = client.lease(lease_said.id_of(client, said))
         pool = client.pool(lease.pool)
     work = _work(lease, image, words or [], gpus, nodes, name)
     made = running.objects(work, lease, pool)
-    with kube_key.kubectl(terminal, lease_id, ahead=lease if str(lease.state) == "scheduled" else None) as kubectl:
+    with kube_key.kubectl(terminal, lease.id, ahead=lease if str(lease.state) == "scheduled" else None) as kubectl:
         kubectl.text("create", "--filename=-", given="\n---\n".join(jsons.dumps(one) for one in made))
     found = kube.Ran(job=work.name, lease=lease.id, gpus=work.gpus, nodes=work.nodes)
     terminal.show(found, lambda _: kube.ran(found))
@@ -81,7 +80,7 @@ def _made_up() -> str:
 
 def shell(
     terminal: Terminal,
-    lease_id: LeaseId,
+    lease: LeaseSaid,
     pod: Annotated[str | None, typer.Argument(metavar="[POD]", help="Its name, where several run.")] = None,
     *,
     program: Annotated[str, typer.Option("--command", metavar="PROGRAM", help="What to run there.")] = "sh",
@@ -90,7 +89,7 @@ def shell(
 
     By your own kubectl, with the lease's key.
     """
-    limits.name("LEASE", lease_id, limits.LEASE)
+    lease_id = lease_said.of(terminal, lease)
     with kube_key.kubectl(terminal, lease_id) as kubectl:
         from dure.kube import PLACEMENT_LABEL
 
