@@ -33,6 +33,7 @@ def extend(
     lease: LeaseSaid,
     *,
     by: By = None,
+    length: Annotated[str | None, typer.Option("--for", metavar="DURATION", help="Said by --by.", hidden=True)] = None,
     until: Until = None,
     longest: Annotated[bool, typer.Option("--longest", help="As long as possible.")] = False,
     partly: Annotated[bool, typer.Option("--partly", help="As far as possible where all of it is not.")] = False,
@@ -44,6 +45,8 @@ def extend(
     """
     from dure import wire
 
+    if length is not None:
+        raise BadUsage("--for", f"by how much it is extended is said by --by: --by {length}")
     lease_said.checked(lease)
     _one(by=by, until=until, longest=longest)
     body = wire.Extend(

@@ -66,7 +66,7 @@ def kubeconfig(
     from dure.render import kube
 
     _one_of(lease, company, cluster)
-    with terminal.client() as client:
+    with _as_said(), terminal.client() as client:
         lease_id = None if lease is None else lease_said.id_of(client, lease)
         access = client.kube_access(lease_id, company=company, cluster=cluster)
         made = client.kube_token(lease_id, company=company, cluster=cluster, lasts_s=LONGEST_S) if static else None
@@ -95,13 +95,28 @@ def kube_token(terminal: Terminal, lease: Lease = None, *, company: Company = No
     from dure.render import kube
 
     _one_of(lease, company, cluster)
-    with terminal.client() as client:
+    with _as_said(), terminal.client() as client:
         lease_id = None if lease is None else lease_said.id_of(client, lease)
         made = client.kube_token(lease_id, company=company, cluster=cluster)
     if terminal.flags.json:
         terminal.show_json(made)
     else:
         terminal.show_text(kube.credential(made) + "\n")
+
+
+@contextmanager
+def _as_said() -> Generator[None]:
+    """What the API says of the parameter `cluster` is of the option."""
+    from dure.errors import InvalidRequest
+    from dure.wire import FieldError
+
+    try:
+        yield
+    except InvalidRequest as error:
+        said = [one.message for one in error.errors if one.field == "cluster"]
+        if not said:
+            raise
+        raise InvalidRequest(f"--cluster: {said[0]}", errors=[FieldError(field="--cluster", message=said[0])]) from None
 
 
 @contextmanager

@@ -96,3 +96,10 @@ def test_refused_asks_are_shown_to_who_wants_them(api: Api, run: Run, words: lis
     result = run("lease", "list", *words)
     assert "not shown" not in result.stdout
     assert len(api.seen) == 1
+
+
+def test_who_extends_for_a_time_is_told_the_option_that_says_it(api: Api, run: Run) -> None:
+    result = run("lease", "extend", "lea_1", "--for", "2h")
+    assert (result.exit_code, api.seen) == (2, [])
+    assert result.stderr == "error: --for: by how much it is extended is said by --by: --by 2h\n"
+    assert "--for" not in run("lease", "extend", "--help").stdout
