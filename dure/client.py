@@ -237,11 +237,12 @@ class Client(Reaching):
         *,
         company: str | None = None,
         pool: str | None = None,
+        name: str | None = None,
         states: Iterable[wire.LeaseState] = (),
         page_size: int = PAGE_SIZE,
     ) -> Iterator[wire.Lease]:
         """Newest first."""
-        found = {"company": company, "pool": pool, "state": [str(state) for state in states]}
+        found = {"company": company, "pool": pool, "name": name, "state": [str(state) for state in states]}
         return self._items("/v1/leases", wire.Page[wire.Lease], params=found, page_size=page_size)
 
     def lease(self, lease_id: str) -> wire.Lease:

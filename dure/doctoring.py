@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
@@ -17,7 +18,7 @@ from dure.kube import (
 )
 from dure.kube_nodes import Adopted
 from dure.kube_objects import Json, at, each, has, is_tainted, labels, name
-from dure.kube_policies import drifted
+from dure.kube_policies import POLICIES, drifted
 from dure.kube_verbs import API, MUTATING, RECONCILER, VALIDATING, Right
 
 OLDEST = (1, 36)
@@ -25,15 +26,45 @@ OLDEST = (1, 36)
 
 ACCOUNTS = {RECONCILER_ACCOUNT: RECONCILER, API_ACCOUNT: API}
 
-CHART = "helm upgrade --install dure deploy/helm/dure"
+CHART = "chart"
+"""The check of whether it is there at all."""
 
 
 class Finding(BaseModel):
-    """`ok` is null where it could not be looked at. `said` names what is wrong and what would help."""
+    """`ok` is null where it could not be looked at; where that is `essential`, nothing can be said of the cluster. `said` names
+    what is wrong and what would help.
+    """
 
     check: str
     ok: bool | None
     said: str
+    essential: bool = True
+
+
+def is_fit(found: Iterable[Finding]) -> bool | None:
+    """Whether the cluster is fit to enforce leases; None where it cannot be said."""
+    shown = list(found)
+    if any(one.ok is False for one in shown):
+        return False
+    return None if any(one.ok is None and one.essential for one in shown) else True
+
+
+def remedy(system: str) -> str:
+    """What installs the chart, and puts right what was changed of it."""
+    return f"helm upgrade --install dure deploy/helm/dure --namespace {system} --create-namespace"
+
+
+def absent(system: str, elsewhere: str | None) -> Finding:
+    """Nothing of the chart is in its namespace; it may be in another."""
+    said = f"the chart is not in namespace {system}"
+    if elsewhere is None:
+        return Finding(check=CHART, ok=False, said=f"{said}: {remedy(system)}")
+    return Finding(check=CHART, ok=False, said=f"{said} but in {elsewhere}: dure doctor --namespace {elsewhere}")
+
+
+def no_policies(system: str) -> Finding:
+    """Not one of the chart's is there."""
+    return Finding(check="policies", ok=False, said=f"none of the chart's policies is in the cluster: {remedy(system)}")
 
 
 def version(found: Json) -> Finding:
@@ -56,10 +87,12 @@ def policy_apis(group: Json | None) -> Finding:
     return Finding(check="policy APIs", ok=False, said=said)
 
 
-def policies(found: Mapping[str, Iterable[Json]]) -> list[Finding]:
+def policies(found: Mapping[str, Sequence[Json]], system: str) -> list[Finding]:
     """One for each of the chart's policies and bindings that is missing or was changed. `found` are all there are, by kind."""
+    if not any(name(one) in POLICIES[kind] for kind, there in found.items() for one in there):
+        return [no_policies(system)]
     wrong = [
-        Finding(check="policies", ok=False, said=f"{drift.said}: {CHART}")
+        Finding(check="policies", ok=False, said=f"{drift.said}: {remedy(system)}")
         for kind, there in found.items()
         for drift in drifted(kind, there)
     ]
@@ -68,11 +101,18 @@ def policies(found: Mapping[str, Iterable[Json]]) -> list[Finding]:
     return wrong or [Finding(check="policies", ok=True, said=said)]
 
 
+def has_accounts(there: Iterable[Json]) -> bool:
+    """Whether any of the chart's is among the ServiceAccounts of a namespace."""
+    return any(name(one) in ACCOUNTS for one in there)
+
+
 def accounts(there: Iterable[Json], system: str) -> list[Finding]:
     """The chart's ServiceAccounts in its own namespace."""
     names = {name(one) for one in there}
     return [
-        Finding(check="accounts", ok=False, said=f"ServiceAccount {account} is not in namespace {system}: {CHART}")
+        Finding(
+            check="accounts", ok=False, said=f"ServiceAccount {account} is not in namespace {system}: {remedy(system)}"
+        )
         for account in ACCOUNTS
         if account not in names
     ] or [Finding(check="accounts", ok=True, said=f"{' and '.join(ACCOUNTS)} are in namespace {system}")]
@@ -107,7 +147,7 @@ def _review(account: str, system: str, right: Right, verb: str, of: str | None) 
     }
 
 
-def permissions(answers: Sequence[Json]) -> list[Finding]:
+def permissions(answers: Sequence[Json], system: str) -> list[Finding]:
     """One for each verb that is missing. `answers` are those to `reviews`, in their order."""
     asked = _asked()
     if len(answers) != len(asked):
@@ -117,7 +157,7 @@ def permissions(answers: Sequence[Json]) -> list[Finding]:
         Finding(
             check="permissions",
             ok=False,
-            said=f"{account} may not {verb} {_resource(right)}{f' {of}' if of else ''}: {CHART}",
+            said=f"{account} may not {verb} {_resource(right)}{f' {of}' if of else ''}: {remedy(system)}",
         )
         for (account, right, verb, of), answer in zip(asked, answers, strict=True)
         if not at(answer, "status", "allowed")
@@ -155,8 +195,50 @@ def _is_ours(has_labels: Mapping[str, str], company: str) -> bool:
 def pools(found: Iterable[wire.Pool], nodes: Sequence[Json], taint_key: str) -> list[Finding]:
     """Each pool that the cluster enforces: has it nodes, do they have its resource, and does the taint keep others away."""
     return [one for pool in found for one in _pool(pool, nodes, taint_key)] or [
-        Finding(check="pools", ok=None, said="no pool names this cluster: dure pool enforce POOL --cluster NAME")
+        Finding(
+            check="pools",
+            ok=None,
+            said="no pool names this cluster: dure pool enforce POOL --cluster NAME",
+            essential=False,
+        )
     ]
+
+
+def left_out(found: Iterable[wire.Pool], cluster: str | None) -> Finding | None:
+    """Where pools name several clusters and nobody knows which of them this one is, no pool is looked at."""
+    named = [one for one in found if one.cluster]
+    clusters = sorted({str(one.cluster) for one in named})
+    if cluster is not None or len(clusters) < 2:
+        return None
+    of = ", ".join(f"{one.name} (of {one.cluster})" for one in named)
+    said = (
+        f"left out: {of}; the address in the kubeconfig is none that Dure's API has for these clusters, so say which "
+        f"of them this is: --cluster {clusters[0]}"
+    )
+    return Finding(check="pools", ok=None, said=said, essential=False)
+
+
+def nobody_names(found: Iterable[wire.Pool], cluster: str | None, told_of: Iterable[str]) -> Finding | None:
+    """Where no pool names the cluster that was said, and no scheduler is told of it either, the name may be wrong."""
+    named = {one.cluster for one in found if one.cluster}
+    if cluster is None or cluster in named or cluster in set(told_of):
+        return None
+    there = ", ".join(sorted({*named, *told_of})) or "none yet"
+    said = f"nothing names a cluster {cluster}; Dure knows of {there}: say one of them by --cluster, or dure pool enforce POOL --cluster {cluster}"
+    return Finding(check="pools", ok=None, said=said)
+
+
+def is_same_address(one: str, other: str) -> bool:
+    """Whether two addresses of an API server are the same, however they are written."""
+    return _reached(one) == _reached(other)
+
+
+def _reached(address: str) -> tuple[str | None, int | None]:
+    found = urlsplit(address)
+    try:
+        return found.hostname, found.port or 443
+    except ValueError:
+        return address, None
 
 
 def unserved(found: Iterable[wire.Pool]) -> list[Finding]:

@@ -2,15 +2,29 @@
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 Json = dict[str, Any]
 
 TIMEOUT_S = 120
+
+ENDS_WITHIN_S = 5
+"""Of being told to; then it is killed."""
+
+TRIES = 3
+"""So often a kubelet that does not answer is asked."""
+
+KUBELET = re.compile(r"[^\s\"/]+:10250\b")
+NO_KUBELET = re.compile(r":10250\b|no preferred addresses found")
+"""The API server's words for a kubelet that it does not reach, or that has no address at all."""
 
 
 class Missing(Exception):
@@ -61,7 +75,7 @@ class Kubectl:
         except OSError as error:
             raise Failed(f"kubectl cannot be run: {error}") from None
         if done.returncode:
-            said = done.stderr.strip() or f"it ended with {done.returncode}"
+            said = _without_warnings(done.stderr.strip()) or f"it ended with {done.returncode}"
             raise Failed(f"kubectl {' '.join(arguments[:3])}: {said}")
         return done.stdout
 
@@ -78,11 +92,76 @@ class Kubectl:
             raise Failed(f"kubectl {' '.join(arguments[:3])} answered what is no JSON: {error}") from None
 
     def attached(self, *arguments: str) -> int:
-        """Runs it on the person's own terminal until it ends; its exit status. Raises Failed."""
+        """Runs it on the person's own terminal until it ends, or we are told to end; its exit status.
+
+        Raises Failed, also where a node's kubelet does not answer it: kubectl itself would say so for ever.
+        """
         try:
-            return subprocess.run([*self._command, *arguments], env=self._environ, check=False).returncode
+            with _told_to_end(), _started([*self._command, *arguments], self._environ) as running:
+                silent = _heard(running)
+                if silent is not None:
+                    raise Failed(silent)
+                return running.wait()
         except OSError as error:
             raise Failed(f"kubectl cannot be run: {error}") from None
+
+
+@contextmanager
+def _told_to_end() -> Generator[None]:
+    """What tells us to end becomes an exception, so that what we started ends too, and no key is left lying about."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _started(words: Sequence[str], environ: Mapping[str, str]) -> Generator[subprocess.Popen[str]]:
+    """With its standard error on a pipe; it does not outlive this."""
+    running = subprocess.Popen(words, env=environ, stderr=subprocess.PIPE, text=True, errors="replace")
+    try:
+        yield running
+    finally:
+        if running.poll() is None:
+            running.terminate()
+            _ended(running)
+        if running.stderr is not None:
+            running.stderr.close()
+
+
+def _ended(running: "subprocess.Popen[str]") -> None:
+    try:
+        running.wait(ENDS_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        running.kill()
+        running.wait()
+
+
+def _heard(running: "subprocess.Popen[str]") -> str | None:
+    """Tells on what it says on standard error, but for kubelets that do not answer; of these in one sentence, once it is over or has
+    tried often enough.
+    """
+    silent: list[str] = []
+    for line in running.stderr or ():
+        if NO_KUBELET.search(line) is None:
+            sys.stderr.write(line)
+            sys.stderr.flush()
+            continue
+        silent.append(line)
+        if len(silent) == TRIES:
+            break
+    if not silent:
+        return None
+    where = KUBELET.search(silent[0])
+    return (
+        f"the kubelet of the pod's node does not answer{f' at {where[0]}' if where else ''} (a simulated node has none), so nothing "
+        "is read or run there; dure pods shows what is known of the pods"
+    )
 
 
 def _each(text: str) -> Iterator[Json]:
@@ -99,3 +178,9 @@ def _each(text: str) -> Iterator[Json]:
 def _items(found: Json) -> Sequence[Json]:
     is_list = str(found.get("kind", "")).endswith("List") and "items" in found
     return cast("list[Json]", found["items"]) if is_list else [found]
+
+
+def _without_warnings(said: str) -> str:
+    """Why it failed, without what the API server advises beside it."""
+    others = [line for line in said.splitlines() if not line.startswith("Warning: ")]
+    return "\n".join(others) or said

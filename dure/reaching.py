@@ -34,7 +34,7 @@ class Reaching(Using):
         return self._parsed(sent, wire.KubeToken)
 
     def pods(self, lease_id: str | None = None, *, company: str | None = None) -> Iterator[wire.Pod]:
-        """Those that run or ran on a lease, or all of a company's that are not over."""
+        """Those that run, ran or wait on a lease, or all of a company's that are not over."""
         return self._items(f"{_of(lease_id, company)}/pods", wire.Page[wire.Pod])
 
     def pod_logs(self, lease_id: str) -> Iterator[wire.PodLog]:

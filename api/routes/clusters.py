@@ -64,7 +64,7 @@ def make_lease_key(lease: wire.Id, call: PersonTakes, lasts_s: Lasts = None) -> 
     openapi_extra=own(UnknownLease),
 )
 def list_lease_pods(lease: wire.Id, call: PersonReads, limit: Limit = 50, cursor: Cursor = None) -> Response:
-    """Those that run on it, and for some days those that ran."""
+    """Those that run on it, those that wait and name it, and for some days those that ran."""
     return call.read(
         lambda at: shown_pods.of_lease(at.session, lease, actor=at.actor, after=after(cursor), limit=limit)
     )

@@ -39,6 +39,7 @@ from scheduler.store import leases
 
 router = APIRouter(prefix="/v1/leases", tags=["leases"], route_class=StrictRoute)
 
+OfName = Annotated[wire.Label | None, Query(description="Called this alone.")]
 OfState = Annotated[list[wire.LeaseState], Query(description="In this state, or one of these.")]
 
 ASKED: dict[int | str, dict[str, Any]] = {
@@ -78,12 +79,13 @@ def list_leases(
     call: PersonReads,
     company: OfCompany = None,
     pool: OfPool = None,
+    name: OfName = None,
     state: OfState = [],  # noqa: B006 FastAPI copies it
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
     """Newest first; a company sees its own."""
-    filters = {"company": company, "pool": pool, "states": [str(found) for found in state]}
+    filters = {"company": company, "pool": pool, "name": name, "states": [str(found) for found in state]}
 
     def work(at: Admitted) -> wire.Page[wire.Lease]:
         expected = at.service.expectations.of(at.session, at.now)

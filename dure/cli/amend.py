@@ -4,15 +4,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dure.cli import limits
+from dure.cli import lease_said
 from dure.cli.command import command
+from dure.cli.lease_said import LeaseSaid
 from dure.cli.policy_said import seconds
 from dure.cli.terminal import BadUsage, Terminal
 
 if TYPE_CHECKING:
     from dure import wire
 
-LeaseId = Annotated[str, typer.Argument(metavar="LEASE", help="Its id, as dure lease list shows it.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would do; change nothing.")]
 By = Annotated[str | None, typer.Option(metavar="DURATION", help="By how much: 30m, 2h, 1d.")]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help='Its new end, for example "tomorrow 18:00" or +3h.')]
@@ -30,9 +30,10 @@ def register(app: typer.Typer) -> None:
 
 def extend(
     terminal: Terminal,
-    lease_id: LeaseId,
+    lease: LeaseSaid,
     *,
     by: By = None,
+    length: Annotated[str | None, typer.Option("--for", metavar="DURATION", help="Said by --by.", hidden=True)] = None,
     until: Until = None,
     longest: Annotated[bool, typer.Option("--longest", help="As long as possible.")] = False,
     partly: Annotated[bool, typer.Option("--partly", help="As far as possible where all of it is not.")] = False,
@@ -44,7 +45,9 @@ def extend(
     """
     from dure import wire
 
-    limits.name("LEASE", lease_id, limits.LEASE)
+    if length is not None:
+        raise BadUsage("--for", f"by how much it is extended is said by --by: --by {length}")
+    lease_said.checked(lease)
     _one(by=by, until=until, longest=longest)
     body = wire.Extend(
         by_s=None if by is None else seconds("--by", by),
@@ -53,13 +56,14 @@ def extend(
         partly=partly,
     )
     with terminal.client() as client:
+        lease_id = lease_said.id_of(client, lease)
         found = client.preview_extend(lease_id, body) if dry_run else client.extend(lease_id, body)
     _show(terminal, found, dry_run=dry_run)
 
 
 def shrink(
     terminal: Terminal,
-    lease_id: LeaseId,
+    lease: LeaseSaid,
     *,
     by: By = None,
     until: Until = None,
@@ -73,7 +77,7 @@ def shrink(
     """
     from dure import wire
 
-    limits.name("LEASE", lease_id, limits.LEASE)
+    lease_said.checked(lease)
     _one(by=by, until=until, nodes=nodes, gpus=gpus)
     body = wire.Shrink(
         by_s=None if by is None else seconds("--by", by),
@@ -82,12 +86,13 @@ def shrink(
         gpus=gpus,
     )
     with terminal.client() as client:
+        lease_id = lease_said.id_of(client, lease)
         found = client.preview_shrink(lease_id, body) if dry_run else client.shrink(lease_id, body)
     _show(terminal, found, dry_run=dry_run)
 
 
 def resize(
-    terminal: Terminal, lease_id: LeaseId, *, nodes: Nodes = None, gpus: Gpus = None, dry_run: DryRun = False
+    terminal: Terminal, lease: LeaseSaid, *, nodes: Nodes = None, gpus: Gpus = None, dry_run: DryRun = False
 ) -> None:
     """Make a lease larger or smaller.
 
@@ -95,17 +100,18 @@ def resize(
     """
     from dure import wire
 
-    limits.name("LEASE", lease_id, limits.LEASE)
+    lease_said.checked(lease)
     _one(nodes=nodes, gpus=gpus)
     body = wire.Resize(nodes=nodes, gpus=gpus)
     with terminal.client() as client:
+        lease_id = lease_said.id_of(client, lease)
         found = client.preview_resize(lease_id, body) if dry_run else client.resize(lease_id, body)
     _show(terminal, found, dry_run=dry_run)
 
 
 def renew(
     terminal: Terminal,
-    lease_id: LeaseId,
+    lease: LeaseSaid,
     *,
     off: Annotated[bool, typer.Option("--off", help="Do not renew it any more.")] = False,
 ) -> None:
@@ -116,9 +122,8 @@ def renew(
     from dure import wire
     from dure.render import leases
 
-    limits.name("LEASE", lease_id, limits.LEASE)
     with terminal.client() as client:
-        found = client.set_renewal(lease_id, wire.Renewal(renew=not off))
+        found = client.set_renewal(lease_said.id_of(client, lease), wire.Renewal(renew=not off))
     terminal.show(found, lambda view: leases.lease(found, view))
 
 

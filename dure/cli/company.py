@@ -115,5 +115,8 @@ def reopen(terminal: Terminal, name: Name) -> None:
 
     limits.name("COMPANY", name, limits.COMPANY)
     with terminal.client() as client:
+        was_open = client.company(name).closed_at is None
         opened = client.reopen_company(name)
+    if was_open:
+        terminal.note(f"company {name} was open already; nothing was changed")
     terminal.show(opened, lambda view: companies.closed(opened, view))

@@ -94,7 +94,7 @@ def commands(group: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _parameters(command: Any) -> list[Any]:
-    return [parameter for parameter in command.params if parameter.name != "help"]
+    return [one for one in command.params if one.name != "help" and not getattr(one, "hidden", False)]
 
 
 def _usage(path: str, own: list[Any]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dure.cli import limits
+from dure.cli import lease_said, limits
 from dure.cli.command import command
 from dure.cli.terminal import BadUsage, Terminal
 
@@ -23,7 +23,7 @@ LONGEST_S = 30 * 86_400
 """Of a key that is written into a file; the lease ends it anyway."""
 
 Lease = Annotated[
-    str | None, typer.Argument(metavar="[LEASE]", help="Its id, as dure lease list shows it; or --company.")
+    str | None, typer.Argument(metavar="[LEASE]", help="Its id or name, as dure lease list shows them; or --company.")
 ]
 Company = Annotated[
     str | None, typer.Option(metavar="COMPANY", help="The company's own key, which waits for no lease.")
@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
 
 def kubeconfig(
     terminal: Terminal,
-    lease_id: Lease = None,
+    lease: Lease = None,
     *,
     company: Company = None,
     cluster: Cluster = None,
@@ -65,8 +65,9 @@ def kubeconfig(
     from dure.kubeconfig import Unusable
     from dure.render import kube
 
-    _one_of(lease_id, company, cluster)
-    with terminal.client() as client:
+    _one_of(lease, company, cluster)
+    with _as_said(), terminal.client() as client:
+        lease_id = None if lease is None else lease_said.id_of(client, lease)
         access = client.kube_access(lease_id, company=company, cluster=cluster)
         made = client.kube_token(lease_id, company=company, cluster=cluster, lasts_s=LONGEST_S) if static else None
     config = kubeconfig.config(access, made.token if made else _plugin(terminal, lease_id, company, access.cluster))
@@ -86,20 +87,36 @@ def kubeconfig(
     terminal.show(found, lambda view: kube.written(found, view))
 
 
-def kube_token(terminal: Terminal, lease_id: Lease = None, *, company: Company = None, cluster: Cluster = None) -> None:
+def kube_token(terminal: Terminal, lease: Lease = None, *, company: Company = None, cluster: Cluster = None) -> None:
     """Get a key to a lease's pods, as kubectl takes it.
 
     The plugin of the kubeconfig that dure kubeconfig writes: an ExecCredential, or with --json the API's own answer.
     """
     from dure.render import kube
 
-    _one_of(lease_id, company, cluster)
-    with terminal.client() as client:
+    _one_of(lease, company, cluster)
+    with _as_said(), terminal.client() as client:
+        lease_id = None if lease is None else lease_said.id_of(client, lease)
         made = client.kube_token(lease_id, company=company, cluster=cluster)
     if terminal.flags.json:
         terminal.show_json(made)
     else:
         terminal.show_text(kube.credential(made) + "\n")
+
+
+@contextmanager
+def _as_said() -> Generator[None]:
+    """What the API says of the parameter `cluster` is of the option."""
+    from dure.errors import InvalidRequest
+    from dure.wire import FieldError
+
+    try:
+        yield
+    except InvalidRequest as error:
+        said = [one.message for one in error.errors if one.field == "cluster"]
+        if not said:
+            raise
+        raise InvalidRequest(f"--cluster: {said[0]}", errors=[FieldError(field="--cluster", message=said[0])]) from None
 
 
 @contextmanager
@@ -125,11 +142,11 @@ def kubectl(terminal: Terminal, lease_id: str, *, ahead: "wire.Lease | None" = N
         yield Kubectl(terminal.outside.environ, kubeconfig=path)
 
 
-def _one_of(lease_id: str | None, company: str | None, cluster: str | None) -> None:
-    if (lease_id is None) == (company is None):
+def _one_of(lease: str | None, company: str | None, cluster: str | None) -> None:
+    if (lease is None) == (company is None):
         raise BadUsage("LEASE", "say a lease, or --company COMPANY, and not both")
-    if lease_id is not None:
-        limits.name("LEASE", lease_id, limits.LEASE)
+    if lease is not None:
+        lease_said.checked(lease)
         if cluster is not None:
             raise BadUsage("--cluster", "a lease is in the cluster of its pool; leave it out")
     limits.maybe("--company", company, limits.COMPANY)

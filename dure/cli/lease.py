@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dure.cli import amend, limits, watch
+from dure.cli import amend, lease_said, limits, watch
 from dure.cli.command import command
+from dure.cli.lease_said import LeaseSaid
 from dure.cli.terminal import BadUsage, Terminal
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Leases: list, follow, and give them back.", no_args_is_help=True)
 
-LeaseId = Annotated[str, typer.Argument(metavar="LEASE", help="Its id, as dure lease list shows it.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would do; change nothing.")]
 
 MOST = 10_000
@@ -65,26 +65,25 @@ def _tell_hidden(count: int) -> None:
 
 
 @command(app, "show")
-def show(terminal: Terminal, lease_id: LeaseId) -> None:
+def show(terminal: Terminal, lease: LeaseSaid) -> None:
     """Show a lease, its promise and its GPUs."""
     from dure.render import leases
 
-    limits.name("LEASE", lease_id, limits.LEASE)
     with terminal.client() as client:
-        found = client.lease(lease_id)
+        found = client.lease(lease_said.id_of(client, lease))
     terminal.show(found, lambda view: leases.lease(found, view))
 
 
 @command(app, "release", changes=True)
-def release(terminal: Terminal, lease_id: LeaseId, *, dry_run: DryRun = False) -> None:
+def release(terminal: Terminal, lease: LeaseSaid, *, dry_run: DryRun = False) -> None:
     """End an active lease now.
 
     The rest of its box is refunded.
     """
     from dure.render import leases
 
-    limits.name("LEASE", lease_id, limits.LEASE)
     with terminal.client() as client:
+        lease_id = lease_said.id_of(client, lease)
         if dry_run:
             preview = client.preview_release(lease_id)
             terminal.show(preview, lambda view: leases.preview(preview, view))
@@ -94,7 +93,7 @@ def release(terminal: Terminal, lease_id: LeaseId, *, dry_run: DryRun = False) -
 
 
 @command(app, "keep", changes=True)
-def keep(terminal: Terminal, lease_id: LeaseId) -> None:
+def keep(terminal: Terminal, lease: LeaseSaid) -> None:
     """Keep a lease that would be given back.
 
     Nothing, or hardly anything, runs on it. It is waited for once more; a few times, by the pool's policy. Where nobody was
@@ -102,22 +101,21 @@ def keep(terminal: Terminal, lease_id: LeaseId) -> None:
     """
     from dure.render import leases
 
-    limits.name("LEASE", lease_id, limits.LEASE)
     with terminal.client() as client:
-        kept = client.keep(lease_id)
+        kept = client.keep(lease_said.id_of(client, lease))
     terminal.show(kept, lambda view: leases.lease(kept, view))
 
 
 @command(app, "cancel", changes=True)
-def cancel(terminal: Terminal, lease_id: LeaseId, *, dry_run: DryRun = False) -> None:
+def cancel(terminal: Terminal, lease: LeaseSaid, *, dry_run: DryRun = False) -> None:
     """Give up a lease that has not started.
 
     It is queued or scheduled; its place is free for others at once.
     """
     from dure.render import leases
 
-    limits.name("LEASE", lease_id, limits.LEASE)
     with terminal.client() as client:
+        lease_id = lease_said.id_of(client, lease)
         if dry_run:
             preview = client.preview_cancel(lease_id)
             terminal.show(preview, lambda view: leases.preview(preview, view))
@@ -127,28 +125,28 @@ def cancel(terminal: Terminal, lease_id: LeaseId, *, dry_run: DryRun = False) ->
 
 
 @command(app, "explain")
-def explain(terminal: Terminal, lease_id: LeaseId) -> None:
+def explain(terminal: Terminal, lease: LeaseSaid) -> None:
     """Say why a lease is as it is.
 
     Everything that happened to it, each with its reason and the decision that made it.
     """
     from dure.render import explanations
 
-    limits.name("LEASE", lease_id, limits.LEASE)
     with terminal.client() as client:
-        found = client.explain(lease_id)
+        found = client.explain(lease_said.id_of(client, lease))
     terminal.show(found, lambda view: explanations.explanation(found, view))
 
 
 @command(app, "events")
-def events(terminal: Terminal, lease_id: LeaseId) -> None:
+def events(terminal: Terminal, lease: LeaseSaid) -> None:
     """List what happened to a lease, in order."""
     from dure import wire
     from dure.render import leases
 
-    limits.name("LEASE", lease_id, limits.LEASE)
     with terminal.client() as client:
-        terminal.show_all(client.lease_events(lease_id), wire.Page[wire.LeaseEvent], leases.events)
+        terminal.show_all(
+            client.lease_events(lease_said.id_of(client, lease)), wire.Page[wire.LeaseEvent], leases.events
+        )
 
 
 command(app, "watch")(watch.watch)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dure.cli import exits, limits
+from dure.cli import exits, lease_said, limits
 from dure.cli.command import command
 from dure.cli.terminal import BadUsage, Terminal
 
@@ -22,7 +22,7 @@ def show(
     company: Company,
     pool: Pool,
     *,
-    lease: Annotated[str | None, typer.Option(metavar="LEASE", help="Of this lease alone.")] = None,
+    lease: Annotated[str | None, typer.Option(metavar="LEASE", help="Of this lease alone, by its id or name.")] = None,
     since: Annotated[str | None, typer.Option(metavar="TIME", help='From when on, for example "today".')] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Up to when.")] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="How many at most.")] = 50,
@@ -36,10 +36,10 @@ def show(
 
     limits.name("COMPANY", company, limits.COMPANY)
     limits.name("POOL", pool, limits.POOL)
-    lease = limits.maybe("--lease", lease, limits.LEASE)
     begin, end = terminal.instant("--since", since), terminal.instant("--until", until)
     with terminal.client() as client:
-        found = client.ledger(pool, company=company, lease=lease, since=begin, until=end, page_size=min(limit, 200))
+        lease_id = None if lease is None else lease_said.id_of(client, lease, option="--lease")
+        found = client.ledger(pool, company=company, lease=lease_id, since=begin, until=end, page_size=min(limit, 200))
         terminal.show_all(islice(found, limit), wire.Page[wire.LedgerEntry], ledger.entries)
 
 

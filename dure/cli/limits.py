@@ -18,7 +18,6 @@ GROUP = "1 to 40 of a-z, 0-9 and -, first a letter, not - last; for example seed
 POOL = "1 to 63 of a-z, 0-9, . and -, not . or - first or last; for example h100-80gb"
 NODE = "1 to 253 of a-z, 0-9, . and -, not . or - first or last; for example gpu-01"
 CLUSTER = "1 to 40 of a-z, 0-9 and -, not - first or last; for example main"
-LEASE = "an id is as dure lease list shows it, for example lea_06eqz8n1hg7k2m9v4r3t; a lease's name is not its id"
 DECISION = "an id is as dure lease explain shows it, for example dec_06eqz8n1hg7k2m9v4r3t"
 TOKEN = "an id is as dure token list shows it, for example tok_06eqz8n1hg7k2m9v4r3t"
 WEBHOOK = "an id is as dure webhook list shows it, for example whk_06eqz8n1hg7k2m9v4r3t"

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from dure.cli import kube_key, limits
+from dure.cli import kube_key, lease_said, limits
 from dure.cli.command import command
-from dure.cli.lease import LeaseId
+from dure.cli.lease_said import LeaseSaid
 from dure.cli.terminal import BadUsage, Terminal
 
 MOST_STREAMS = 100
@@ -21,8 +21,9 @@ def register(app: typer.Typer) -> None:
 
 def pods(
     terminal: Terminal,
-    lease_id: Annotated[
-        str | None, typer.Argument(metavar="[LEASE]", help="Those that run or ran on it; or --company.")
+    lease: Annotated[
+        str | None,
+        typer.Argument(metavar="[LEASE]", help="By its id or name: those that run, ran or wait on it; or --company."),
     ] = None,
     *,
     company: Annotated[
@@ -33,17 +34,17 @@ def pods(
     from dure import wire
     from dure.render import kube
 
-    if (lease_id is None) == (company is None):
+    if (lease is None) == (company is None):
         raise BadUsage("LEASE", "say a lease, or --company COMPANY, and not both")
-    limits.maybe("LEASE", lease_id, limits.LEASE)
     limits.maybe("--company", company, limits.COMPANY)
     with terminal.client() as client:
+        lease_id = None if lease is None else lease_said.id_of(client, lease)
         terminal.show_all(client.pods(lease_id, company=company), wire.Page[wire.Pod], kube.pods)
 
 
 def logs(
     terminal: Terminal,
-    lease_id: LeaseId,
+    lease: LeaseSaid,
     *,
     follow: Annotated[
         bool, typer.Option("--follow", help="What its pods write now, by your own kubectl, until Ctrl-C.")
@@ -56,16 +57,17 @@ def logs(
     from dure import wire
     from dure.render import kube
 
-    limits.name("LEASE", lease_id, limits.LEASE)
     if follow:
-        _follow(terminal, lease_id)
+        _follow(terminal, lease)
     with terminal.client() as client:
+        lease_id = lease_said.id_of(client, lease)
         terminal.show_all(client.pod_logs(lease_id), wire.Page[wire.PodLog], kube.logs)
 
 
-def _follow(terminal: Terminal, lease_id: str) -> None:
+def _follow(terminal: Terminal, lease: str) -> None:
     from dure.kube import PLACEMENT_LABEL
 
+    lease_id = lease_said.of(terminal, lease)
     words = ["logs", "--follow", "--prefix", "--tail=-1", f"--max-log-requests={MOST_STREAMS}"]
     words += ["--all-containers", f"--selector={PLACEMENT_LABEL}={lease_id}"]
     with kube_key.kubectl(terminal, lease_id) as kubectl:

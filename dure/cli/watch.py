@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dure.cli import exits, limits
+from dure.cli import exits, lease_said
+from dure.cli.lease_said import LeaseSaid
 from dure.cli.policy_said import seconds
 from dure.cli.terminal import BadUsage, Terminal
 
@@ -30,7 +31,7 @@ class Until(StrEnum):
 
 def watch(
     terminal: Terminal,
-    lease_id: Annotated[str, typer.Argument(metavar="LEASE", help="Its id, as dure lease list shows it.")],
+    lease: LeaseSaid,
     *,
     until: Annotated[
         Until, typer.Option(metavar="|".join(Until), help="Stop when it is active, or when it is over.")
@@ -44,8 +45,9 @@ def watch(
     interval_s = seconds("--interval", interval)
     if interval_s < 1:
         raise BadUsage("--interval", "look at most once a second: write 1s or more")
-    limits.name("LEASE", lease_id, limits.LEASE)
+    lease_said.checked(lease)
     with terminal.client() as client:
+        lease_id = lease_said.id_of(client, lease)
         last = _follow(terminal, _looks(terminal, lambda: client.lease(lease_id), interval_s), until)
     if until is Until.ACTIVE and last not in _RUNNING:
         terminal.note(f"it is {last} and was not active")

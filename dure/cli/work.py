@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dure.cli import kube_key, limits
+from dure.cli import kube_key, lease_said
 from dure.cli.command import command
-from dure.cli.lease import LeaseId
+from dure.cli.lease_said import LeaseSaid
 from dure.cli.terminal import BadUsage, Terminal
 
 if TYPE_CHECKING:
     from dure import wire
+    from dure.kubectl import Json, Kubectl
     from dure.running import Work
 
 NAME = "1 to 52 of a-z, 0-9 and -, first a letter, not - last; for example train"
@@ -26,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 def run(
     terminal: Terminal,
-    lease_id: LeaseId,
+    said: LeaseSaid,
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="The container image, after --.")],
     words: Annotated[
         list[str] | None, typer.Argument(metavar="[COMMAND...]", help="What to run in it; else what the image says.")
@@ -41,19 +42,54 @@ def run(
     dure run LEASE -- IMAGE COMMAND... makes it by your own kubectl, with the lease's key; before the lease's start with the
     company's, and it waits for the lease. On several nodes pods find each other by MASTER_ADDR, NNODES and NODE_RANK.
     """
-    from dure import running
+    from dure import begun, running
+    from dure.kubectl import Failed
     from dure.render import kube
 
-    limits.name("LEASE", lease_id, limits.LEASE)
     with terminal.client() as client:
-        lease = client.lease(lease_id)
+        lease = client.lease(lease_said.id_of(client, said))
         pool = client.pool(lease.pool)
     work = _work(lease, image, words or [], gpus, nodes, name)
     made = running.objects(work, lease, pool)
-    with kube_key.kubectl(terminal, lease_id, ahead=lease if str(lease.state) == "scheduled" else None) as kubectl:
-        kubectl.text("create", "--filename=-", given="\n---\n".join(jsons.dumps(one) for one in made))
-    found = kube.Ran(job=work.name, lease=lease.id, gpus=work.gpus, nodes=work.nodes)
-    terminal.show(found, lambda _: kube.ran(found))
+    with kube_key.kubectl(terminal, lease.id, ahead=lease if str(lease.state) == "scheduled" else None) as kubectl:
+        uid = _make(kubectl, work.name, made)
+        against = begun.refusal(kubectl, uid, work.nodes, terminal.outside.sleep)
+    if against is not None:
+        raise Failed(_refused(work.name, lease, pool, against))
+    ran = kube.Ran(job=work.name, lease=lease.id, gpus=work.gpus, nodes=work.nodes)
+    terminal.show(ran, lambda _: kube.ran(ran))
+
+
+def _make(kubectl: "Kubectl", job: str, objects: "list[Json]") -> str:
+    """The uid of the Job. Raises Failed, and AlreadyExists where another has the name."""
+    from dure.errors import AlreadyExists
+    from dure.kube_objects import at
+    from dure.kubectl import Failed
+
+    try:
+        made = kubectl.objects(
+            "create", "--filename=-", "--output=json", given="\n---\n".join(jsons.dumps(one) for one in objects)
+        )
+    except Failed as error:
+        if f'jobs.batch "{job}" already exists' in str(error):
+            raise AlreadyExists(f"there is a Job {job} already: say another --name, or delete that one") from None
+        raise
+    return next(str(at(one, "metadata", "uid")) for one in made if one.get("kind") == "Job")
+
+
+def _refused(job: str, lease: "wire.Lease", pool: "wire.Pool", said: str) -> str:
+    """That its pods are not there, why, and what to do."""
+    from dure.begun import OVER_QUOTA
+
+    if OVER_QUOTA in said:
+        said = (
+            f"the GPUs of lease {lease.id} are all asked for by other pods: dure pods {lease.id} shows them. "
+            "Once they are over it is tried again, in ever longer steps"
+        )
+    return (
+        f"Job {job} is made, but the cluster does not take its pods: {said}. To take it back: dure kubeconfig --company "
+        f"{lease.company} --cluster {pool.cluster} --merge; kubectl --context dure-{lease.company}-{pool.cluster} delete job {job}"
+    )
 
 
 def _work(
@@ -69,7 +105,7 @@ def _work(
         raise BadUsage("--gpus", str(error)) from None
     if each * count > lease.shape.total:
         said = f"{count} pods of {each} GPUs are more than the {lease.shape.total} of lease {lease.id}"
-        raise BadUsage("--gpus", said)
+        raise BadUsage("--gpus" if nodes is None else "--nodes", said)
     return running.Work(name=name or _made_up(), image=image, command=words, gpus=each, nodes=count)
 
 
@@ -81,7 +117,7 @@ def _made_up() -> str:
 
 def shell(
     terminal: Terminal,
-    lease_id: LeaseId,
+    lease: LeaseSaid,
     pod: Annotated[str | None, typer.Argument(metavar="[POD]", help="Its name, where several run.")] = None,
     *,
     program: Annotated[str, typer.Option("--command", metavar="PROGRAM", help="What to run there.")] = "sh",
@@ -90,7 +126,7 @@ def shell(
 
     By your own kubectl, with the lease's key.
     """
-    limits.name("LEASE", lease_id, limits.LEASE)
+    lease_id = lease_said.of(terminal, lease)
     with kube_key.kubectl(terminal, lease_id) as kubectl:
         from dure.kube import PLACEMENT_LABEL
 

@@ -80,6 +80,7 @@ class Sightings:
             "company": company,
             "name": pod.name,
             "lease": pod.placed,
+            "wish": pod.wish,
             "gpus": min(MOST_GPUS, max(count for _, count in pod.gpus)),
             "node": pod.node,
             "phase": pod.phase,

@@ -85,12 +85,13 @@ def _closes_at(said: dict[Any, Any]) -> int:
 
 _KNOWN = text(
     """
-    INSERT INTO pod AS p (uid, cluster, company, name, lease, gpus, node, phase, waits, detail, seen_at, ended_at, exit_code, reason)
-    SELECT n.uid, n.cluster, n.company, n.name, l.id, n.gpus, n.node, n.phase, n.waits, n.detail, n.seen_at, n.ended_at,
+    INSERT INTO pod AS p (uid, cluster, company, name, lease, wish, gpus, node, phase, waits, detail, seen_at, ended_at, exit_code,
+        reason)
+    SELECT n.uid, n.cluster, n.company, n.name, l.id, n.wish, n.gpus, n.node, n.phase, n.waits, n.detail, n.seen_at, n.ended_at,
         n.exit_code, n.reason
     FROM jsonb_populate_recordset(NULL::pod, CAST(:rows AS jsonb)) n
     LEFT JOIN lease l ON l.id = n.lease AND l.company = n.company JOIN company c ON c.name = n.company
-    ON CONFLICT (uid) DO UPDATE SET lease = coalesce(excluded.lease, p.lease), gpus = excluded.gpus,
+    ON CONFLICT (uid) DO UPDATE SET lease = coalesce(excluded.lease, p.lease), wish = excluded.wish, gpus = excluded.gpus,
         node = coalesce(excluded.node, p.node), phase = excluded.phase, waits = excluded.waits, detail = excluded.detail,
         seen_at = excluded.seen_at, ended_at = coalesce(p.ended_at, excluded.ended_at),
         exit_code = coalesce(excluded.exit_code, p.exit_code), reason = coalesce(excluded.reason, p.reason)

@@ -187,12 +187,13 @@ def get(session: Session, lease_id: str, *, actor: Actor, expected: Expected | N
     return to_wires(session, [row(session, lease_id, actor=actor)], expected)[0]
 
 
-def page(
+def page(  # noqa: PLR0913 (one parameter a filter)
     session: Session,
     *,
     actor: Actor,
     company: str | None = None,
     pool: str | None = None,
+    name: str | None = None,
     states: Sequence[str] = (),
     after: str | None,
     limit: int,
@@ -202,7 +203,8 @@ def page(
     if company is not None:
         companies.row(session, company)
     query = select(Lease).order_by(col(Lease.id).desc()).limit(limit + 1)
-    for column, value in ((Lease.company, actor.company), (Lease.company, company), (Lease.pool, pool)):
+    wanted = ((Lease.company, actor.company), (Lease.company, company), (Lease.pool, pool), (Lease.name, name))
+    for column, value in wanted:
         if value is not None:
             query = query.where(col(column) == value)
     if states:

@@ -2,21 +2,28 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import Session, col, select
 
 from dure import kube, wire
 from scheduler.actor import Actor
 from scheduler.store import companies, leases, pages
-from scheduler.store.tables import Pod, PodLog
+from scheduler.store.tables import Lease, Pod, PodLog
 from scheduler.store.times import to_wire
 
 
 def of_lease(session: Session, lease_id: str, *, actor: Actor, after: str | None, limit: int) -> wire.Page[wire.Pod]:
-    """Those that run or ran on it, by uid. Raises UnknownLease."""
-    leases.row(session, lease_id, actor=actor)
-    rows = _rows(session, [col(Pod.lease) == lease_id], after, limit)
+    """Those that run or ran on it, and those that wait and name it, by uid. Raises UnknownLease."""
+    found = leases.row(session, lease_id, actor=actor)
+    rows = _rows(session, [or_(col(Pod.lease) == lease_id, _meant_for(found))], after, limit)
     return pages.page(rows, limit, wire=_pod, key=_uid)
+
+
+def _meant_for(lease: Lease) -> ColumnElement[bool]:
+    """Whether a pod waits for it: its maker named it by id or name, and it was let in nowhere."""
+    called = [one for one in (lease.id, lease.name) if one is not None]
+    waits = (col(Pod.lease).is_(None), col(Pod.ended_at).is_(None))
+    return and_(col(Pod.company) == lease.company, col(Pod.wish).in_(called), *waits)
 
 
 def of_company(session: Session, company: str, *, after: str | None, limit: int) -> wire.Page[wire.Pod]:

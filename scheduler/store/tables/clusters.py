@@ -35,6 +35,8 @@ class Pod(SQLModel, table=True):
     name: str = Field(sa_column=text_column())
     lease: str | None = Field(default=None, sa_column=ref_column("lease.id", null=True))
     """The lease that it runs or ran on; null while it waits."""
+    wish: str | None = Field(default=None, sa_column=text_column(null=True))
+    """The lease that it is meant for, by id or name, as its maker says by a label; null where nothing is said."""
     gpus: int = Field(sa_column=int_column())
     node: str | None = Field(default=None, sa_column=text_column(null=True))
     phase: str = Field(sa_column=text_column())

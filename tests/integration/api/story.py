@@ -217,7 +217,7 @@ class Story:
         self.say("make_company_key", "for an hour", "acme", "POST", "/v1/companies/acme/kube-token?lasts_s=3600")
         self.say("make_company_key", "of another", "acme", "POST", "/v1/companies/globex/kube-token")
         self.say("list_company_pods", "one that waits", "acme", "GET", "/v1/companies/acme/pods")
-        self.say("list_lease_pods", "one that is over", "acme", "GET", f"/v1/leases/{lease}/pods")
+        self.say("list_lease_pods", "one that is over, one that waits", "acme", "GET", f"/v1/leases/{lease}/pods")
         self.say("list_lease_logs", "its last lines", "acme", "GET", f"/v1/leases/{lease}/logs")
 
     def _pods(self, lease: str) -> None:
@@ -229,7 +229,8 @@ class Story:
             session.flush()
             session.add(PodLog(uid="8a6f1", container="main", log="CUDA out of memory\n"))
             detail = f"2 nvidia.com/gpu are not free on any node of lease {lease}; it starts once they are"
-            session.add(Pod(uid="8a6f2", name="tune-1", phase="Pending", waits="full", detail=detail, **said))
+            waits = {"wish": lease, "waits": "full", "detail": detail}
+            session.add(Pod(uid="8a6f2", name="tune-1", phase="Pending", **waits, **said))
 
     def _choosing(self) -> None:
         wanted = {

@@ -155,3 +155,17 @@ def test_usage_and_calendar_have_a_stretch_of_their_own_when_none_is_said(site: 
     calendar = site.get("acme", "/v1/calendar?pool=h100").json()
     assert (calendar["since"], calendar["until"]) == ("2027-01-15T08:00:50Z", "2027-01-16T08:00:50Z")
     assert calendar["capacity"] == 16
+
+
+def test_leases_are_found_by_their_name(site: Site) -> None:
+    made = [site.ask("acme", 1, name=name).json()["id"] for name in ("pretrain", "other", "pretrain")]
+    site.ask("globex", 1, name="pretrain")
+    assert found(site, "pretrain") == [made[2], made[0]]
+    site.post("acme", f"/v1/leases/{made[2]}/cancel")
+    assert found(site, "pretrain&state=scheduled") == [made[0]]
+    assert found(site, "nobody") == []
+    assert code(site.get("acme", "/v1/leases?name=")) == (422, "invalid_request")
+
+
+def found(site: Site, name: str) -> list[str]:
+    return [one["id"] for one in site.get("acme", f"/v1/leases?name={name}").json()["items"]]

@@ -6,10 +6,13 @@ from sqlalchemy import text
 from sqlmodel import select
 
 from scheduler.kube.desired import LeaseNow
+from scheduler.kube.reconcile import Steps
+from scheduler.kube.sightings import Sightings
 from scheduler.store import enforced
-from scheduler.store.tables import Cluster, Pod, PodLog
+from scheduler.store.tables import Cluster, Leader, Pod, PodLog
 from tests.integration.api.conftest import Site, code
 from tests.integration.scheduler.conftest import T0
+from tests.unit.scheduler.kube import builders
 
 
 def a_pod(uid: str, **more: Any) -> Pod:
@@ -46,6 +49,36 @@ def test_a_leases_pods_are_those_that_run_and_ran_on_it(site: Site) -> None:
         ("b", "Failed", 137),
     ]
     assert code(site.get("globex", f"/v1/leases/{lease}/pods")) == (404, "unknown_lease")
+
+
+def test_what_waits_and_names_a_lease_is_among_its_pods(site: Site) -> None:
+    lease = site.ask("acme", name="pretrain").json()["id"]
+    keep(site, a_pod("a", wish=lease, waits="not_started"), a_pod("b", wish="pretrain", waits="not_started"))
+    keep(site, a_pod("c", wish="other", waits="unknown_lease"), a_pod("d", waits="which_lease"))
+    keep(
+        site, a_pod("e", wish="pretrain", ended_at=T0), a_pod("f", company="globex", wish="pretrain", waits="no_lease")
+    )
+    shown = site.get("acme", f"/v1/leases/{lease}/pods").json()["items"]
+    assert [(one["uid"], one["lease"], one["waits"]) for one in shown] == [
+        ("a", None, "not_started"),
+        ("b", None, "not_started"),
+    ]
+
+
+def test_a_lease_without_a_name_has_no_pods_that_name_none(site: Site) -> None:
+    lease = site.ask("acme").json()["id"]
+    keep(site, a_pod("a", waits="which_lease"), a_pod("b", wish="None", waits="unknown_lease"))
+    assert site.get("acme", f"/v1/leases/{lease}/pods").json()["items"] == []
+
+
+def test_what_is_seen_of_a_pod_says_the_lease_that_it_names(site: Site) -> None:
+    lease = site.ask("acme", name="pretrain").json()["id"]
+    with site.world.db.snapshot() as session:
+        seen = Sightings(site.world.db, "main", session.exec(select(Leader.epoch)).one())
+    seen.look("acme", [builders.a_pod("train", wish="pretrain")], Steps(waits={}), T0)
+    seen.write(T0)
+    [shown] = site.get("acme", f"/v1/leases/{lease}/pods").json()["items"]
+    assert shown["name"] == "train"
 
 
 def test_the_last_lines_of_what_is_over_are_kept(site: Site) -> None:

@@ -106,6 +106,21 @@ def test_a_program_is_run_as_a_job_that_waits_at_the_gate(at: Keyed) -> None:
     until(lambda: gated(at) == [("tune", lease)], "the pod at the gate")
 
 
+def test_a_program_on_a_full_lease_is_told_what_refuses_its_pods(at: Keyed) -> None:
+    lease = at.running(gpus=8)
+    quotas = f"/api/v1/namespaces/{at.namespace}/resourcequotas"
+    hard = {f"requests.{kube.DEFAULT_RESOURCE}": "8"}
+    made = at.reconciler.post(quotas, json={"metadata": {"name": kube.QUOTA}, "spec": {"hard": hard}})
+    made.raise_for_status()
+    until(lambda: "hard" in at.cluster.get(f"{quotas}/{kube.QUOTA}").get("status", {}), "the quota to be counted")
+    first = at.dure("run", lease, "--name", "first", "--", "pytorch")
+    assert first.exit_code == 0, first.output
+    second = at.dure("run", lease, "--name", "second", "--", "pytorch")
+    assert (second.exit_code, second.stdout) == (9, "")
+    assert f"the GPUs of lease {lease} are all asked for by other pods" in second.stderr
+    assert at.dure("run", lease, "--name", "first", "--", "pytorch").exit_code == 8
+
+
 def test_a_gang_is_run_as_an_indexed_job(at: Keyed) -> None:
     shape = {"nodes": 2, "gpus_per_node": 8}
     lease = at.running(shape=shape)

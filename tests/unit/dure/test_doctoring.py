@@ -9,6 +9,7 @@ from dure.doctoring import Finding
 from tests.unit.dure.answers import a_pool
 from tests.unit.dure.kube_objects import a_namespace, a_node, an_own_namespace, called, the_chart
 
+REMEDY = "helm upgrade --install dure deploy/helm/dure --namespace sys --create-namespace"
 SERVED = {"resources": [{"name": "mutatingadmissionpolicies"}, {"name": "validatingadmissionpolicies"}]}
 
 
@@ -40,36 +41,97 @@ def test_a_policy_api_that_is_off_is_named() -> None:
 
 def test_a_policy_that_is_missing_or_changed_is_named() -> None:
     chart = the_chart()
-    assert wrong(doctoring.policies(chart)) == []
+    assert wrong(doctoring.policies(chart, "sys")) == []
     del chart["mutatingadmissionpolicies"][0]
     chart["validatingadmissionpolicybindings"][-1]["spec"]["validationActions"] = ["Warn"]
-    assert wrong(doctoring.policies(chart)) == [
-        f"policy dure-gate is missing: {doctoring.CHART}",
-        f"binding dure-tokens was changed by hand in validationActions: {doctoring.CHART}",
+    assert wrong(doctoring.policies(chart, "sys")) == [
+        f"policy dure-gate is missing: {REMEDY}",
+        f"binding dure-tokens was changed by hand in validationActions: {REMEDY}",
     ]
+
+
+def test_a_cluster_without_any_of_the_charts_policies_is_told_once() -> None:
+    there = {kind: called("another") for kind in the_chart()}
+    assert wrong(doctoring.policies(there, "sys")) == [f"none of the chart's policies is in the cluster: {REMEDY}"]
+
+
+def test_a_chart_that_is_not_there_is_told_where_it_is() -> None:
+    assert doctoring.absent("sys", None).said == f"the chart is not in namespace sys: {REMEDY}"
+    assert doctoring.absent("sys", "dure-system").said == (
+        "the chart is not in namespace sys but in dure-system: dure doctor --namespace dure-system"
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "want"),
+    [
+        ([(True, True), (None, False)], True),
+        ([(True, True), (None, True)], None),
+        ([(False, True), (None, True)], False),
+    ],
+    ids=["all that is essential is well", "something essential was not seen", "something is wrong"],
+)
+def test_a_cluster_is_fit_only_where_all_that_is_essential_was_seen(
+    found: list[tuple[bool | None, bool]], want: bool | None
+) -> None:
+    assert doctoring.is_fit(Finding(check="c", ok=ok, said="", essential=it) for ok, it in found) is want
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://k8s.example.org", "https://K8s.example.org:443/", True),
+        ("https://k8s.example.org:6443", "https://k8s.example.org", False),
+        ("https://[fd00::1]:6443", "https://[FD00::1]:6443", True),
+        ("https://a:port", "https://a", False),
+        ("", "https://a", False),
+    ],
+)
+def test_addresses_are_compared_however_they_are_written(one: str, other: str, same: bool) -> None:
+    assert doctoring.is_same_address(one, other) is same
+
+
+def test_pools_are_left_out_where_nobody_knows_of_which_cluster_they_are() -> None:
+    pools = [a_pool("h100", cluster="main"), a_pool("a100", cluster="edge"), a_pool("none")]
+    left = doctoring.left_out(pools, None)
+    assert left is not None
+    assert (left.ok, left.essential) == (None, False)
+    assert left.said.startswith("left out: h100 (of main), a100 (of edge);")
+    assert left.said.endswith("--cluster edge")
+    assert doctoring.left_out(pools, "main") is None
+    assert doctoring.left_out(pools[:1], None) is None
+
+
+def test_a_cluster_that_nothing_names_is_told_those_there_are() -> None:
+    pools = [a_pool("h100", cluster="main")]
+    found = doctoring.nobody_names(pools, "nosuch", ["edge"])
+    assert found is not None
+    assert found.said.startswith("nothing names a cluster nosuch; Dure knows of edge, main:")
+    assert doctoring.nobody_names(pools, "main", []) is None
+    assert doctoring.nobody_names(pools, "edge", ["edge"]) is None
 
 
 def test_accounts_that_are_missing_are_named() -> None:
     there = called("dure-reconciler", "dure-api", "default")
     assert wrong(doctoring.accounts(there, "dure-system")) == []
     assert wrong(doctoring.accounts(there[1:], "sys")) == [
-        f"ServiceAccount dure-reconciler is not in namespace sys: {doctoring.CHART}"
+        f"ServiceAccount dure-reconciler is not in namespace sys: {REMEDY}"
     ]
 
 
 def test_each_permission_is_asked_for_by_itself_and_named_where_it_is_missing() -> None:
     asked = doctoring.reviews("dure-system")
     answers = [{**one, "status": {"allowed": True}} for one in asked]
-    assert wrong(doctoring.permissions(answers)) == []
+    assert wrong(doctoring.permissions(answers, "dure-system")) == []
     without = {"verb": "bind", "group": "rbac.authorization.k8s.io", "resource": "clusterroles", "name": "dure-lease"}
     [lost] = [n for n, one in enumerate(asked) if one["spec"]["resourceAttributes"] == without]
     answers[lost] = {**asked[lost], "status": {"allowed": False}}
-    [said] = wrong(doctoring.permissions(answers))
+    [said] = wrong(doctoring.permissions(answers, "dure-system"))
     assert said.startswith("dure-reconciler may not bind clusterroles.rbac.authorization.k8s.io dure-lease:")
     token = {"resource": "serviceaccounts", "subresource": "token", "verb": "create"}
     [of_api] = [one["spec"] for one in asked if one["spec"]["resourceAttributes"] == token]
     assert of_api["user"] == "system:serviceaccount:dure-system:dure-api"
-    assert doctoring.permissions(answers[1:])[0].ok is None
+    assert doctoring.permissions(answers[1:], "dure-system")[0].ok is None
 
 
 def test_a_namespace_that_is_not_ours_is_in_a_companys_way() -> None:

@@ -1,5 +1,9 @@
 """The user's own kubectl, and what becomes of what it says."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,3 +61,55 @@ def test_what_is_no_program_is_said(tmp_path: Path) -> None:
     (tmp_path / "kubectl").chmod(0o755)
     with pytest.raises(Failed, match="cannot be run"):
         Kubectl({"PATH": str(tmp_path)}).text("get")
+
+
+def a_script(folder: Path, lines: str) -> Kubectl:
+    (folder / "kubectl").write_text(f"#!/bin/sh\n{lines}\n")
+    (folder / "kubectl").chmod(0o755)
+    return Kubectl({"PATH": str(folder)})
+
+
+REFUSED = 'Get "https://10.0.0.5:10250/containerLogs": dial tcp 10.0.0.5:10250: connect: connection refused'
+
+
+def test_advice_beside_a_failure_is_left_out(tmp_path: Path) -> None:
+    said = 'Warning: would violate PodSecurity "restricted:latest"\nError from server (AlreadyExists): it is there'
+    installed(tmp_path).on("create", said, code=1).on("apply", "Warning: it is old", code=1)
+    found = Kubectl({"PATH": str(tmp_path)})
+    with pytest.raises(Failed) as failed:
+        found.text("create")
+    assert str(failed.value) == "kubectl create: Error from server (AlreadyExists): it is there"
+    with pytest.raises(Failed, match="it is old"):
+        found.text("apply")
+
+
+def test_a_kubelet_that_does_not_answer_is_given_up_after_some_tries(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = a_script(tmp_path, f"while :; do echo '{REFUSED}' >&2; done")
+    with pytest.raises(Failed, match=r"does not answer at 10\.0\.0\.5:10250 \(a simulated node has none\)"):
+        found.attached("logs", "--follow")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_else_it_says_is_told_on_as_it_comes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert a_script(tmp_path, "echo step 7; echo 'pods are few' >&2; exit 4").attached("logs") == 4
+    assert capfd.readouterr() == ("step 7\n", "pods are few\n")
+
+
+def test_one_try_at_a_kubelet_is_enough_where_it_ends_by_itself(tmp_path: Path) -> None:
+    said = "error: Internal error occurred: no preferred addresses found; known addresses: []"
+    with pytest.raises(Failed, match="the kubelet of the pod's node does not answer"):
+        a_script(tmp_path, f"echo '{said}' >&2; exit 1").attached("exec")
+
+
+def test_what_ends_us_ends_it_too(tmp_path: Path) -> None:
+    a_script(tmp_path, "echo $$; exec sleep 1000")
+    program = f"from dure.kubectl import Kubectl; Kubectl({{'PATH': '{tmp_path}:/usr/bin:/bin'}}).attached('logs')"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as ours:
+        assert ours.stdout is not None
+        started = int(ours.stdout.readline())
+        ours.terminate()
+        assert ours.wait(30) == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(started, 0)

@@ -34,13 +34,13 @@ COMMANDS = [
     ("ask p 8 --for 1h", "POST", "/v1/leases", answers.a_lease()),
     ("ask p 8 --for 1h --dry-run", "POST", "/v1/leases", QUOTE),
     ("lease list", "GET", "/v1/leases", page(answers.a_lease())),
-    ("lease show l", "GET", "/v1/leases/l", answers.a_lease()),
-    ("lease release l", "POST", "/v1/leases/l/release", answers.a_lease("ended")),
-    ("lease release l --dry-run", "POST", "/v1/leases/l/release", PREVIEW),
-    ("lease cancel l", "POST", "/v1/leases/l/cancel", answers.a_lease("cancelled")),
-    ("lease cancel l --dry-run", "POST", "/v1/leases/l/cancel", PREVIEW),
-    ("lease events l", "GET", "/v1/leases/l/events", page(answers.an_event())),
-    ("lease watch l", "GET", "/v1/leases/l", answers.a_lease("ended")),
+    ("lease show lea_1", "GET", "/v1/leases/lea_1", answers.a_lease()),
+    ("lease release lea_1", "POST", "/v1/leases/lea_1/release", answers.a_lease("ended")),
+    ("lease release lea_1 --dry-run", "POST", "/v1/leases/lea_1/release", PREVIEW),
+    ("lease cancel lea_1", "POST", "/v1/leases/lea_1/cancel", answers.a_lease("cancelled")),
+    ("lease cancel lea_1 --dry-run", "POST", "/v1/leases/lea_1/cancel", PREVIEW),
+    ("lease events lea_1", "GET", "/v1/leases/lea_1/events", page(answers.an_event())),
+    ("lease watch lea_1", "GET", "/v1/leases/lea_1", answers.a_lease("ended")),
     ("calendar p", "GET", "/v1/calendar", answers.a_calendar()),
     ("usage", "GET", "/v1/usage", answers.a_usage()),
     ("report", "GET", "/v1/reports", answers.a_report("company", "pool")),
@@ -102,9 +102,9 @@ def test_the_context_goes_before_or_after_the_command(api: Api, run: Run, enviro
 
 
 def test_the_zone_of_a_command_wins(api: Api, run: Run) -> None:
-    api.on("GET", "/v1/leases/l", answers.a_lease())
-    assert "CET" in run("lease", "show", "l", "--zone", "Europe/Berlin").stdout
-    assert "KST" in run("lease", "show", "l").stdout
+    api.on("GET", "/v1/leases/lea_1", answers.a_lease())
+    assert "CET" in run("lease", "show", "lea_1", "--zone", "Europe/Berlin").stdout
+    assert "KST" in run("lease", "show", "lea_1").stdout
 
 
 def test_a_token_is_read_from_a_file(api: Api, run: Run, tmp_path: Path) -> None:

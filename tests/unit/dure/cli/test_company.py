@@ -53,7 +53,16 @@ def test_a_company_is_closed_with_its_reason_and_opened_again(api: Api, run: Run
     said = run("company", "close", "acme", "--why", "left the programme").stdout
     assert said.startswith("closed: it asks for nothing any more")
     assert api.seen[0].url.params["reason"] == "left the programme"
-    assert run("company", "reopen", "acme").stdout.startswith("open: it may ask")
+    api.on("GET", "/v1/companies/acme", a_company(closed_at=NOW))
+    result = run("company", "reopen", "acme")
+    assert (result.stdout.startswith("open: it may ask"), result.stderr) == (True, "")
+
+
+def test_a_company_that_is_open_already_is_said_to_be(api: Api, run: Run) -> None:
+    api.on("GET", "/v1/companies/acme", a_company()).on("POST", "/v1/companies/acme/reopen", a_company())
+    result = run("company", "reopen", "acme")
+    assert result.exit_code == 0
+    assert result.stderr == "company acme was open already; nothing was changed\n"
 
 
 def test_a_company_is_not_closed_without_a_reason(api: Api, run: Run) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dure import doctoring
-from tests.unit.dure.answers import Api, a_company, a_pool, page
+from tests.unit.dure.answers import Api, a_cluster, a_company, a_kube_access, a_pool, answer, page
 from tests.unit.dure.conftest import Run
 from tests.unit.dure.fake_kubectl import Kubectl, a_list
 from tests.unit.dure.kube_objects import a_namespace, a_node, an_own_namespace, called, the_chart
@@ -57,13 +57,16 @@ def test_what_is_wrong_is_named_one_by_one(run: Run, there: Kubectl) -> None:
     ]
 
 
-def test_what_the_operator_may_not_see_is_said_and_not_taken_for_wrong(run: Run, there: Kubectl) -> None:
+def test_where_the_operator_may_not_look_it_cannot_be_said(run: Run, there: Kubectl) -> None:
     there.on("create", FORBIDDEN, code=1).on("get nodes", FORBIDDEN, code=1)
     fit(there)
     result = run("doctor")
-    assert result.exit_code == 0
+    assert result.exit_code == 9
     assert "permissions: cannot be looked at: kubectl create" in result.stdout
-    assert result.stdout.splitlines()[-1] == "the cluster is fit to enforce leases; 2 could not be looked at"
+    assert result.stdout.splitlines()[-1] == (
+        "cannot say whether the cluster is fit to enforce leases: 2 could not be looked at"
+    )
+    assert json.loads(run("doctor", "--json").stdout)["fit"] is None
 
 
 def test_a_policy_api_that_is_off_is_wrong(run: Run, there: Kubectl) -> None:
@@ -88,11 +91,91 @@ def test_without_dures_api_the_cluster_is_looked_at_all_the_same(
     assert "Dure's API does not say which there are" in result.stdout
 
 
-def test_pools_of_other_clusters_are_not_looked_at(api: Api, run: Run, there: Kubectl) -> None:
-    api.on("GET", "/v1/pools", page(a_pool("h100", cluster="main"), a_pool("a100", cluster="edge"), a_pool("none")))
+def test_a_key_that_may_see_nothing_says_nothing_of_the_cluster(run: Run, there: Kubectl) -> None:
+    there.on("get", FORBIDDEN, code=1).on("create", FORBIDDEN, code=1)
     fit(there)
-    assert run("doctor").exit_code == 9
+    result = run("doctor")
+    assert result.exit_code == 9
+    assert result.stdout.splitlines()[-1].startswith("cannot say whether the cluster is fit")
+
+
+def test_a_cluster_without_the_chart_is_told_in_one_line(run: Run, there: Kubectl) -> None:
+    there.on("get serviceaccounts", a_list())
+    for kind in the_chart():
+        there.on(f"get {kind}.admissionregistration.k8s.io", a_list())
+    fit(there)
+    result = run("doctor", "--namespace", "sys", "--json")
+    assert result.exit_code == 9
+    [said] = [one["said"] for one in json.loads(result.stdout)["findings"] if one["ok"] is False]
+    assert said == (
+        "the chart is not in namespace sys: "
+        "helm upgrade --install dure deploy/helm/dure --namespace sys --create-namespace"
+    )
+    assert "create" not in {call["words"][0] for call in there.calls}
+
+
+def test_a_chart_in_another_namespace_is_found(run: Run, there: Kubectl) -> None:
+    there.on("get serviceaccounts --namespace=sys", a_list())
+    account = {"metadata": {"name": "dure-reconciler", "namespace": "dure-system"}}
+    there.on("get serviceaccounts --all-namespaces", a_list(account))
+    fit(there)
+    result = run("doctor", "--namespace", "sys", "--json")
+    [said] = [one["said"] for one in json.loads(result.stdout)["findings"] if one["ok"] is False]
+    assert said == "the chart is not in namespace sys but in dure-system: dure doctor --namespace dure-system"
+
+
+@pytest.fixture
+def several(api: Api, there: Kubectl) -> Kubectl:
+    """Pools of two clusters; all nodes that kubectl sees are of h100, which is in main."""
+    api.on("GET", "/v1/pools", page(a_pool("h100", cluster="main"), a_pool("a100", cluster="edge"), a_pool("none")))
+    api.on(
+        "GET",
+        "/v1/companies/acme/kubeconfig",
+        lambda request: answer(a_kube_access(None, server=f"https://{request.url.params['cluster']}.example.org:6443")),
+    )
+    fit(there)
+    return there
+
+
+def test_of_several_clusters_the_one_at_the_kubeconfigs_address_is_looked_at(run: Run, several: Kubectl) -> None:
+    several.on("config view", {"clusters": [{"name": "x", "cluster": {"server": "https://main.example.org:6443/"}}]})
+    result = run("doctor")
+    assert result.exit_code == 0, result.output
+    assert "pool h100 has 1 node" in result.stdout
+    assert "a100" not in result.stdout
+
+
+def test_where_the_address_is_no_clusters_their_pools_are_left_out_and_it_is_said_how_to_choose(
+    run: Run, several: Kubectl
+) -> None:
+    several.on("config view", {"clusters": [{"name": "x", "cluster": {"server": "https://127.0.0.1:6443"}}]})
+    result = run("doctor")
+    assert result.exit_code == 0, result.output
+    assert "left out: h100 (of main), a100 (of edge)" in " ".join(result.stdout.split())
+    assert result.stdout.splitlines()[-1] == "the cluster is fit to enforce leases; 1 could not be looked at"
+
+
+def test_the_cluster_that_is_said_is_looked_at(run: Run, several: Kubectl) -> None:
     assert run("doctor", "--cluster", "main").exit_code == 0
+    result = run("doctor", "--cluster", "edge")
+    assert result.exit_code == 9
+    assert "no node is of pool a100" in result.stdout
+    assert "config" not in {call["words"][0] for call in several.calls}
+
+
+def test_of_a_cluster_that_nothing_names_it_cannot_be_said(api: Api, run: Run, several: Kubectl) -> None:
+    api.on("GET", "/v1/clusters", page(a_cluster("edge"), a_cluster("main")))
+    result = run("doctor", "--cluster", "nosuch")
+    assert result.exit_code == 9
+    assert "nothing names a cluster nosuch; Dure knows of edge, main" in " ".join(result.stdout.split())
+    assert result.stdout.splitlines()[-1].startswith("cannot say")
+
+
+def test_a_cluster_that_the_scheduler_is_told_of_needs_no_pool_yet(api: Api, run: Run, several: Kubectl) -> None:
+    api.on("GET", "/v1/clusters", page(a_cluster("new")))
+    result = run("doctor", "--cluster", "new")
+    assert result.exit_code == 0, result.output
+    assert "no pool names this cluster" in result.stdout
 
 
 def test_a_cluster_that_somebody_mistyped_is_named_whichever_is_looked_at(api: Api, run: Run, there: Kubectl) -> None:

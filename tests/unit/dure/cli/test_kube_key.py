@@ -4,8 +4,10 @@ import json
 import stat
 from pathlib import Path
 
+import pytest
 import yaml
 
+from dure import wire
 from tests.unit.dure.answers import SERVER, Api, a_kube_access, a_kube_token, in_s, problem
 from tests.unit.dure.conftest import Run
 
@@ -106,3 +108,15 @@ def test_a_lease_or_a_company_is_said_and_not_both(api: Api, run: Run) -> None:
         for command in ("kubeconfig", "kube-token"):
             assert run(command, *words).exit_code == 2
     assert api.seen == []
+
+
+@pytest.mark.parametrize("command", ["kubeconfig", "kube-token"])
+def test_of_several_clusters_the_option_that_says_which_is_named(api: Api, run: Run, command: str) -> None:
+    message = "there are several, so say which: edge, main"
+    errors = [wire.FieldError(field="cluster", message=message)]
+    several = problem("invalid_request", 422, f"cluster: {message}", errors=errors)
+    api.on("GET", "/v1/companies/acme/kubeconfig", several).on("POST", "/v1/companies/acme/kube-token", several)
+    result = run(command, "--company", "acme")
+    assert result.exit_code == 7
+    assert f"--cluster: {message}" in result.stderr
+    assert " cluster:" not in result.stderr

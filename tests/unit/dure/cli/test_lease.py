@@ -37,8 +37,8 @@ def test_a_limit_out_of_range_is_refused(run: Run, limit: str) -> None:
 
 @pytest.mark.parametrize("verb", ["release", "cancel"])
 def test_a_lease_is_given_back(api: Api, run: Run, verb: str) -> None:
-    api.on("POST", f"/v1/leases/l/{verb}", a_lease("ended", end_cause=wire.EndCause.RELEASED))
-    result = run("lease", verb, "l")
+    api.on("POST", f"/v1/leases/lea_1/{verb}", a_lease("ended", end_cause=wire.EndCause.RELEASED))
+    result = run("lease", verb, "lea_1")
     assert result.exit_code == 0
     assert "ended (released)" in result.stdout
     assert "idempotency-key" in api.seen[0].headers
@@ -47,27 +47,16 @@ def test_a_lease_is_given_back(api: Api, run: Run, verb: str) -> None:
 @pytest.mark.parametrize("verb", ["release", "cancel"])
 def test_a_dry_run_changes_nothing(api: Api, run: Run, verb: str) -> None:
     found = wire.EndPreview(lease="l", state=wire.LeaseState.ACTIVE, stops_at=None, refund_gpu_seconds=7200)
-    api.on("POST", f"/v1/leases/l/{verb}", found)
-    assert "7200 GPU-seconds" in run("lease", verb, "l", "--dry-run").stdout
+    api.on("POST", f"/v1/leases/lea_1/{verb}", found)
+    assert "7200 GPU-seconds" in run("lease", verb, "lea_1", "--dry-run").stdout
     assert api.seen[0].url.params["dry_run"] == "true"
 
 
 @pytest.mark.parametrize("verb", ["release", "cancel"])
 def test_a_lease_that_is_over_is_a_conflict(api: Api, run: Run, verb: str) -> None:
-    api.on("POST", f"/v1/leases/l/{verb}", problem("wrong_state", 409, "l is over since noon."))
-    result = run("lease", verb, "l")
+    api.on("POST", f"/v1/leases/lea_1/{verb}", problem("wrong_state", 409, "l is over since noon."))
+    result = run("lease", verb, "lea_1")
     assert (result.exit_code, result.stderr) == (8, "error (wrong_state): l is over since noon.\n")
-
-
-@pytest.mark.parametrize("verb", ["show", "release", "cancel", "events", "watch"])
-@pytest.mark.parametrize("text", ["", "pretrain 7b", "../pools", "é"])
-def test_what_is_no_id_is_not_sent(api: Api, run: Run, verb: str, text: str) -> None:
-    result = run("lease", verb, text)
-    assert (result.exit_code, api.seen) == (2, [])
-    assert result.stderr == (
-        f"error: LEASE: {text!r} is none: an id is as dure lease list shows it, for example lea_06eqz8n1hg7k2m9v4r3t; "
-        "a lease's name is not its id\n"
-    )
 
 
 REFUSED = "state=refused"
@@ -107,3 +96,10 @@ def test_refused_asks_are_shown_to_who_wants_them(api: Api, run: Run, words: lis
     result = run("lease", "list", *words)
     assert "not shown" not in result.stdout
     assert len(api.seen) == 1
+
+
+def test_who_extends_for_a_time_is_told_the_option_that_says_it(api: Api, run: Run) -> None:
+    result = run("lease", "extend", "lea_1", "--for", "2h")
+    assert (result.exit_code, api.seen) == (2, [])
+    assert result.stderr == "error: --for: by how much it is extended is said by --by: --by 2h\n"
+    assert "--for" not in run("lease", "extend", "--help").stdout

@@ -23,12 +23,15 @@ def on(api: Api, kubectl: Kubectl) -> Any:
         api.on("GET", f"/v1/leases/{LEASE}/kubeconfig", a_kube_access())
         api.on("POST", f"/v1/leases/{LEASE}/kube-token", a_kube_token())
         api.on("POST", "/v1/companies/acme/kube-token", a_kube_token(token="company"))
+        kubectl.on("create", {"kind": "Job", "metadata": {"uid": "u-1"}}).on(
+            "get pods --output=json", a_list(*[{}] * 16)
+        )
 
     return lease
 
 
 def made(kubectl: Kubectl) -> list[dict[str, Any]]:
-    [call] = kubectl.calls
+    call = kubectl.calls[0]
     return list(yaml.safe_load_all(call["given"]))
 
 
@@ -57,7 +60,7 @@ def test_the_key_lies_in_a_file_that_is_readable_by_its_owner_alone_and_gone_aft
 ) -> None:
     on(**ONE)
     run("run", LEASE, "--", "image")
-    [call] = kubectl.calls
+    call = kubectl.calls[0]
     assert call["mode"] == "0o600"
     assert yaml.safe_load(call["kubeconfig"])["users"][0]["user"] == {"token": "eyJ.e30.c2ln"}
 
@@ -130,12 +133,79 @@ def test_what_the_lease_has_not_is_not_made(
 
 
 def test_what_the_cluster_says_against_it_is_told_on(run: Run, kubectl: Kubectl, on: Any) -> None:
+
+    kubectl.on("create", "Error from server (Forbidden): not by this key", code=1)
     on()
-    kubectl.on("create", "Error from server (Forbidden): exceeded quota: dure-gpus", code=1)
     result = run("run", LEASE, "--", "image")
     assert (result.exit_code, result.stdout) == (9, "")
-    assert "exceeded quota: dure-gpus" in result.stderr
+    assert "not by this key" in result.stderr
     assert json.loads(run("run", LEASE, "--json", "--", "image").stdout)["code"] == "cluster_refused"
+
+
+def test_a_name_that_a_job_has_already_is_said_alone(run: Run, kubectl: Kubectl, on: Any) -> None:
+    there = 'Error from server (AlreadyExists): error when creating "STDIN": jobs.batch "early" already exists'
+    kubectl.on("create", f'Warning: would violate PodSecurity "restricted:latest"\n{there}', code=1)
+    on(**ONE)
+    result = run("run", LEASE, "--name", "early", "--", "image")
+    assert result.exit_code == 8
+    assert result.stderr.strip() == (
+        "error (already_exists): there is a Job early already: say another --name, or delete that one"
+    )
+
+
+def test_pods_that_the_quota_refuses_are_said_with_what_to_do(api: Api, run: Run, kubectl: Kubectl, on: Any) -> None:
+    said = 'Error creating: pods "tune-x" is forbidden: exceeded quota: dure-gpus, requested: requests.nvidia.com/gpu=2'
+    kubectl.on("get pods --output=json", a_list()).on("get events", a_list({"message": said}))
+    on(pool=a_pool(cluster="main"), **ONE)
+    result = run("run", LEASE, "--name", "tune", "--", "image")
+    assert (result.exit_code, result.stdout) == (9, "")
+    shown = " ".join(result.stderr.split())
+    assert f"Job tune is made, but the cluster does not take its pods: the GPUs of lease {LEASE} are all asked" in shown
+    assert f"dure pods {LEASE} shows them" in shown
+    assert "kubectl --context dure-acme-main delete job tune" in shown
+    assert "--field-selector=involvedObject.uid=u-1,reason=FailedCreate" in kubectl.calls[-1]["words"]
+
+
+def test_what_else_refuses_the_pods_is_told_on_in_its_own_words(run: Run, kubectl: Kubectl, on: Any) -> None:
+    said = 'Error creating: pods "tune-x" is forbidden: policy dure-claims denied it'
+    kubectl.on("get pods --output=json", a_list({})).on("get events", a_list({"message": said}))
+    on()
+    result = run("run", LEASE, "--", "image")
+    assert result.exit_code == 9
+    assert 'does not take its pods: pods "tune-x" is forbidden: policy dure-claims denied it' in result.stderr
+
+
+@pytest.mark.parametrize("looks", ["nobody says anything", "the key may not look"])
+def test_pods_that_are_not_there_yet_are_no_failure(api: Api, run: Run, kubectl: Kubectl, on: Any, looks: str) -> None:
+    may = looks == "nobody says anything"
+    kubectl.on("get pods --output=json", a_list() if may else "Forbidden", code=0 if may else 1)
+    on(**ONE)
+    assert run("run", LEASE, "--", "image").exit_code == 0
+    assert sum(api.slept) == (5 if may else 0)
+
+
+def test_more_pods_than_the_lease_has_gpus_for_are_said_by_the_option_that_was_given(
+    run: Run, kubectl: Kubectl, on: Any
+) -> None:
+    on()
+    assert (
+        "error: --nodes: 3 pods of 8 GPUs are more than the 16" in run("run", LEASE, "--nodes", "3", "--", "i").stderr
+    )
+
+
+def test_a_kubelet_that_does_not_answer_is_one_line(run: Run, kubectl: Kubectl, on: Any) -> None:
+    said = (
+        'error: error sending request: Post "https://10.0.0.5:10250/exec": dial tcp 10.0.0.5:10250: connection refused'
+    )
+    kubectl.on("exec", said, code=1).on("logs", said, code=1)
+    on()
+    for words in (("shell", LEASE, "tune-1"), ("logs", LEASE, "--follow")):
+        result = run(*words)
+        assert result.exit_code == 9
+        assert result.stderr.startswith(
+            "error (cluster_refused): the kubelet of the pod's node does not answer at 10.0.0.5"
+        )
+        assert result.stderr.count("\n") == 1
 
 
 def test_without_kubectl_nothing_is_tried(
