@@ -6,9 +6,10 @@ from typing import Any
 from sqlalchemy import text
 from sqlmodel import Session, col, delete, select
 
+from scheduler.core.model import LeaseId
 from scheduler.kube.desired import CompanyNow, Desired, LeaseNow
 from scheduler.store import bulk
-from scheduler.store.tables import Pod
+from scheduler.store.tables import Lease, Pod
 
 KEPT_S = 7 * 86_400
 """How long the last lines and exit codes of pods that are over are kept."""
@@ -62,6 +63,12 @@ def desired(session: Session, cluster: str) -> Desired:
         for name, at, level in closed.all()
     }
     return Desired(companies=companies, pools=pools)
+
+
+def never_extended(session: Session, pool: str) -> frozenset[LeaseId]:
+    """Active leases of a pool that were asked for so: their pods have their deadline from their start on."""
+    query = select(Lease.id).where(col(Lease.pool) == pool, col(Lease.state) == "active", ~col(Lease.extendable))
+    return frozenset(LeaseId(id_) for id_ in session.exec(query))
 
 
 def _lease(said: dict[Any, Any]) -> LeaseNow:
