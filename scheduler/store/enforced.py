@@ -46,12 +46,12 @@ def version(session: Session) -> tuple[object, ...]:
 
 
 def desired(session: Session, cluster: str) -> Desired:
-    """What a cluster should hold, in the caller's snapshot: nothing where no pool is enforced by it."""
+    """What a cluster should hold, in the caller's snapshot. Of one that no pool names any more all companies are in it too:
+    what they have there from before, such as a key, goes with them.
+    """
     connection = session.connection()
     named = text("SELECT name, resource FROM pool WHERE cluster = :cluster ORDER BY name")
     pools = {str(name): str(resource) for name, resource in connection.execute(named, {"cluster": cluster})}
-    if not pools:
-        return Desired()
     leases: dict[str, list[LeaseNow]] = {}
     for row in connection.execute(_LEASES, {"cluster": cluster}).mappings():
         leases.setdefault(row["company"], []).append(_lease(dict(row)))
