@@ -359,7 +359,7 @@ class PolicyMoved(DureError):
 
 
 class PolicyRefused(DureError):
-    """The policy would take time that is promised to somebody."""
+    """The policy would take time that is promised to somebody, or undo what a cluster was told of leases that run."""
 
     code, status = "policy_refused", 409
 

@@ -1,9 +1,13 @@
 """Reading Kubernetes' JSON, in which what is empty is left out."""
 
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, cast
 
 Json = Mapping[str, Any]
+
+_SUFFIX = {"k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
 def at(found: Json, *path: str) -> Any:
@@ -34,7 +38,13 @@ def name(found: Json) -> str:
 
 def has(node: Json, resource: str) -> int:
     """How many of a resource a node can give to pods."""
-    return int(named(node, "status", "allocatable").get(resource, "0"))
+    return whole(named(node, "status", "allocatable").get(resource, "0"))
+
+
+def whole(said: object) -> int:
+    """Of a quantity of devices as the API server writes it, where a thousand is `1k`; what is no number is none."""
+    found = re.fullmatch(r"(\d+(?:[eE]\d{1,2})?)([kMG]|[KMG]i|)", str(said))
+    return 0 if found is None else int(Decimal(found[1])) * _SUFFIX.get(found[2], 1)
 
 
 def is_tainted(node: Json, key: str) -> bool:

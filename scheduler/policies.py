@@ -14,12 +14,12 @@ from dure.errors import InvalidRequest, PolicyMoved, PolicyRefused
 from dure.wire.policies import differences
 from dure.wire.policy import contradictions
 from scheduler.actor import Actor
-from scheduler.core import gaps, words
+from scheduler.core import gaps, told, words
 from scheduler.core.book import Book
 from scheduler.core.model import Instant
 from scheduler.core.replan import Plan, replan
 from scheduler.service import Service
-from scheduler.store import audit, books, due, generation, policies, pools, tables
+from scheduler.store import audit, books, due, enforced, generation, policies, pools, tables
 from scheduler.store.db import Session
 from scheduler.touched import touched
 
@@ -71,7 +71,7 @@ def preview(service: Service, session: Session, body: wire.PolicyPut, *, now: fl
         at = Instant(math.ceil(now))
         _, before = service.books.seen(session, pool, at)
         book = books.loaded(session, row, at)
-        _check_gap(pool, before, book, at)
+        _check(session, change, row, before, book, at)
         plans[pool] = replan(book, due.asks(session, pool), at)
     return _applied(change, plans, already=not change.changes)
 
@@ -136,7 +136,7 @@ def _apply(service: Service, session: Session, change: Change, *, actor: Actor, 
         row = pools.row(session, pool)
         _with(row, change).policy_number = number
         session.flush()
-        _check_gap(pool, before, books.loaded(session, row, at), at)
+        _check(session, change, row, before, books.loaded(session, row, at), at)
         plans[pool] = service.replan(session, pool, now=now, items=[books.policy(row)])
     return plans
 
@@ -149,15 +149,50 @@ def _with(row: tables.Pool, change: Change) -> tables.Pool:
     return row
 
 
+def _check(session: Session, change: Change, row: tables.Pool, before: Book, after: Book, now: Instant) -> None:
+    """Raises PolicyRefused."""
+    _check_gap(row.name, before, after, now)
+    if row.cluster is not None:
+        _check_told(session, change, row.name, before, now)
+
+
+def _check_told(session: Session, change: Change, pool: str, before: Book, now: Instant) -> None:
+    """Leases of an enforced pool keep what its cluster was told of their end. Raises PolicyRefused."""
+    leases, old, new = before.leases.values(), change.live.pools[pool], change.wanted.pools[pool]
+    found = told.ended(leases, old.grace_s, new.grace_s, now)
+    if found is not None:
+        said = f"a grace of {new.grace_s} s would end the pods of leases at once that have less than that left"
+        raise _told_otherwise(pool, said, found)
+    never = enforced.never_extended(session, pool)
+    found = told.reopened(leases, old.extension_closes_s, new.extension_closes_s, now, never)
+    if found is not None:
+        said = (
+            f"leases could be extended again until {new.extension_closes_s} s before their end, while their pods have their "
+            f"deadline already, which Kubernetes lets nobody put off"
+        )
+        raise _told_otherwise(pool, said, found)
+
+
+def _told_otherwise(pool: str, why: str, found: told.Told) -> PolicyRefused:
+    count = f"{len(found.leases)} lease" + ("" if len(found.leases) == 1 else "s")
+    return PolicyRefused(
+        f"{why}: {count} of pool {pool} ({_named(found.leases)}); as things are, it can be so from {words.time(found.until)} on",
+        numbers={"pool": pool, "leases": len(found.leases), "until": words.time(found.until)},
+    )
+
+
+def _named(leases: Sequence[str]) -> str:
+    return ", ".join(leases[:SHOWN]) + (" and others" if len(leases) > SHOWN else "")
+
+
 def _check_gap(pool: str, before: Book, after: Book, now: Instant) -> None:
     """Leases that follow one another closely keep their starts. Raises PolicyRefused."""
     if after.policy.gap_s <= before.policy.gap_s:
         return
     found = gaps.too_close(before, after, now)
     if found is not None:
-        named = ", ".join(found.leases[:SHOWN]) + (" and others" if len(found.leases) > SHOWN else "")
         raise PolicyRefused(
-            f"a gap of {after.policy.gap_s} s would take time that is promised in pool {pool}: {named} begin sooner after others"
+            f"a gap of {after.policy.gap_s} s would take time that is promised in pool {pool}: {_named(found.leases)} begin sooner after others"
             f" than that; as things are, it can be so long from {words.time(found.until)} on",
             numbers={"pool": pool, "leases": len(found.leases), "until": words.time(found.until)},
         )

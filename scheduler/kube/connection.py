@@ -7,6 +7,7 @@ world has changed, what is away is tried again.
 import json
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 from urllib.parse import urlencode
 
@@ -52,23 +53,26 @@ class Connection:
     """Calls to one cluster, from any thread. Paths are the API's own, such as `/api/v1/namespaces`."""
 
     def __init__(self, address: ClusterAddress, *, timeout_s: float = 10.0) -> None:
-        """Reads the credentials; nothing is sent yet. Raises Misconfigured."""
+        """Reads the credentials; nothing is sent yet. Where the API server does not know them any more they are read again, as
+        they may have been rotated. Raises Misconfigured.
+        """
         self.name, self._timeout_s = address.name, timeout_s
-        self._configuration = _configuration(address)
-        self._client = ApiClient(self._configuration)
+        self._address, self._lock = address, Lock()
+        self._client = _client(address)
 
     @property
     def server(self) -> str:
         """The API server's address, as the kubeconfig has it."""
-        return self._configuration.host
+        return self._client.configuration.host
 
     @property
     def authority(self) -> bytes | None:
         """The certificate that the API server is known by, PEM; None where the system's own are used."""
-        if self._configuration.ca_cert_data:
-            data = self._configuration.ca_cert_data
+        configuration = self._client.configuration
+        if configuration.ca_cert_data:
+            data = configuration.ca_cert_data
             return data.encode() if isinstance(data, str) else data
-        path = self._configuration.ssl_ca_cert
+        path = configuration.ssl_ca_cert
         if not path:
             return None
         with open(path, "rb") as file:  # noqa: PTH123 - a path of the client's, which may be a file of its own making
@@ -138,8 +142,28 @@ class Connection:
         _check(response.status, response.headers, body)
         return body
 
-    def _send(
+    def _send(self, method: str, path: str, **said: Any) -> urllib3.BaseHTTPResponse:
+        client = self._client
+        response = self._sent(client, method, path, **said)
+        again = self._read_again(client) if response.status == 401 else None
+        if again is None:
+            return response
+        response.close()
+        return self._sent(again, method, path, **said)
+
+    def _read_again(self, refused: ApiClient) -> ApiClient | None:
+        """By the credentials as they are now; None where they cannot be read. What is under way by others goes on."""
+        with self._lock:
+            if self._client is refused:
+                try:
+                    self._client = _client(self._address)
+                except Misconfigured:
+                    return None
+            return self._client
+
+    def _sent(
         self,
+        client: ApiClient,
         method: str,
         path: str,
         *,
@@ -148,17 +172,17 @@ class Connection:
         content_type: str | None = None,
         timeout: float | tuple[float, float] | None = None,
     ) -> urllib3.BaseHTTPResponse:
-        url = self._configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        url = client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
         headers = {"Accept": "application/json", "User-Agent": "dure"}
         if content_type is not None:
             headers["Content-Type"] = content_type
-        token = self._configuration.get_api_key_with_prefix("authorization", "BearerToken")
+        token = client.configuration.get_api_key_with_prefix("authorization", "BearerToken")
         if token:
             headers["Authorization"] = token
         sent = None if body is None else json.dumps(body)
         with _away():
             # The client's own request drops what it cannot prepare, apply patches among it; its connections are what we want.
-            return self._client.rest_client.pool_manager.request(
+            return client.rest_client.pool_manager.request(
                 method,
                 url,
                 body=sent,
@@ -236,7 +260,8 @@ def _away() -> Iterator[None]:
         raise Away(f"the API server does not answer: {error}") from error
 
 
-def _configuration(address: ClusterAddress) -> Configuration:
+def _client(address: ClusterAddress) -> ApiClient:
+    """By its credentials as they are now. Raises Misconfigured."""
     found = Configuration()
     where = "this process's own pod" if address.kubeconfig is None else address.kubeconfig
     try:
@@ -254,4 +279,4 @@ def _configuration(address: ClusterAddress) -> Configuration:
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         raise Misconfigured(f"cluster {address.name}: {where} cannot be used ({why})") from error
     found.connection_pool_maxsize = AT_ONCE
-    return found
+    return ApiClient(found)

@@ -36,12 +36,13 @@ def furnished(
     left_over: Mapping[str, int] | None = None,
 ) -> Iterator[Action]:
     """What is missing, wrong or left over. The namespace is there, and ours, before anything is put into it.
-    `left_over` is as for `manifests.objects`.
+    `left_over` is as for `manifests.objects`. Without `resources` no pool names the cluster: no namespace is made there, and
+    one that is there from before is kept as it should be.
     """
     wanted = manifests.namespace(company.name, _level(company, terms))
     closed = company.closed_at is not None and now >= company.closed_at + terms.removal_grace_s
     if seen.namespace is None:
-        if not closed:
+        if not closed and resources:
             yield Create(path="/api/v1/namespaces", body=wanted)
         return
     if not is_ours(seen, company.name) or seen.namespace["metadata"].get("deletionTimestamp"):

@@ -1,13 +1,12 @@
 """What a cluster holds: pods, nodes and namespaces as the decisions see them, parsed from the API server's JSON."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from enum import Enum
 from typing import Any
 
 from dure import kube
+from dure.kube_objects import whole
 from scheduler.kube import instants
 
 Json = Mapping[str, Any]
@@ -211,15 +210,6 @@ def devices(spec: Json) -> Amounts:
     for one in spec.get("containers") or ():
         always = _sum(always, _wanted(one))
     return tuple(sorted((name, count) for name, count in _largest(most, always).items() if count))
-
-
-_SUFFIX = {"k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
-
-
-def whole(said: object) -> int:
-    """Of a quantity of devices as the API server writes it, where a thousand is `1k`; what is no number is none."""
-    found = re.fullmatch(r"(\d+(?:[eE]\d{1,2})?)([kMG]|[KMG]i|)", str(said))
-    return 0 if found is None else int(Decimal(found[1])) * _SUFFIX.get(found[2], 1)
 
 
 def _wanted(container: Json) -> dict[str, int]:

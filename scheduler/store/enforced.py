@@ -6,9 +6,10 @@ from typing import Any
 from sqlalchemy import text
 from sqlmodel import Session, col, delete, select
 
+from scheduler.core.model import LeaseId
 from scheduler.kube.desired import CompanyNow, Desired, LeaseNow
 from scheduler.store import bulk
-from scheduler.store.tables import Pod
+from scheduler.store.tables import Lease, Pod
 
 KEPT_S = 7 * 86_400
 """How long the last lines and exit codes of pods that are over are kept."""
@@ -46,14 +47,13 @@ def version(session: Session) -> tuple[object, ...]:
 
 
 def desired(session: Session, cluster: str, *, least_grace_s: int) -> Desired:
-    """What a cluster should hold, in the caller's snapshot: nothing where no pool is enforced by it. Where a pool's grace is
-    less than `least_grace_s`, which a kubelet takes, that is the grace.
+    """What a cluster should hold, in the caller's snapshot. Of one that no pool names any more all companies are in it too:
+    what they have there from before, such as a key, goes with them. Where a pool's grace is less than `least_grace_s`, which a
+    kubelet takes, that is the grace.
     """
     connection = session.connection()
     named = text("SELECT name, resource FROM pool WHERE cluster = :cluster ORDER BY name")
     pools = {str(name): str(resource) for name, resource in connection.execute(named, {"cluster": cluster})}
-    if not pools:
-        return Desired()
     leases: dict[str, list[LeaseNow]] = {}
     for row in connection.execute(_LEASES, {"cluster": cluster, "least_grace_s": least_grace_s}).mappings():
         leases.setdefault(row["company"], []).append(_lease(dict(row)))
@@ -65,6 +65,12 @@ def desired(session: Session, cluster: str, *, least_grace_s: int) -> Desired:
         for name, at, level in closed.all()
     }
     return Desired(companies=companies, pools=pools)
+
+
+def never_extended(session: Session, pool: str) -> frozenset[LeaseId]:
+    """Active leases of a pool that were asked for so: their pods have their deadline from their start on."""
+    query = select(Lease.id).where(col(Lease.pool) == pool, col(Lease.state) == "active", ~col(Lease.extendable))
+    return frozenset(LeaseId(id_) for id_ in session.exec(query))
 
 
 def _lease(said: dict[Any, Any]) -> LeaseNow:

@@ -283,3 +283,43 @@ def test_what_pools_promise_by_is_always_what_the_live_version_says(database: Da
         for name, said in versions.live(session).pools.items():
             row = pools.row(session, name)
             assert {field: getattr(row, field) for field in wire.PoolPolicy.model_fields} == said.model_dump()
+
+
+@pytest.fixture
+def enforced(world: World) -> wire.Lease:
+    """An hour's lease of a pool that a cluster enforces, active from `T0` on; extending closes 600 s before its end."""
+    with world.db.begin() as session:
+        pools.change(session, "h100", wire.PoolChange(cluster="main"), actor=ADMIN, now=T0)
+    lease = world.ask(8, duration_s=HOUR)
+    world.turn(T0)
+    return lease
+
+
+def test_extending_that_has_closed_in_a_cluster_is_not_opened_again(world: World, enforced: wire.Lease) -> None:
+    closed, later = T0 + HOUR - 600, to_wire(T0 + HOUR - 60).isoformat().replace("+00:00", "Z")
+    for way in (put, preview):
+        with pytest.raises(PolicyRefused, match=f"1 lease of pool h100 .{enforced.id}.; as things are") as told:
+            way(world, wanted(world, extension_closes_s=60), now=closed)
+        assert told.value.numbers == {"pool": "h100", "leases": 1, "until": later}
+    assert put(world, wanted(world, slack_ppm=7), now=closed).version == 3
+    assert put(world, wanted(world, extension_closes_s=60), now=T0 + HOUR - 60).version == 4
+
+
+def test_extending_that_is_open_still_may_close_later(world: World, enforced: wire.Lease) -> None:
+    assert put(world, wanted(world, extension_closes_s=60), now=T0 + HOUR - 601).version == 3
+    assert world.extend(enforced, now=T0 + HOUR - 61, by_s=60)
+
+
+def test_a_longer_grace_ends_nothing_at_once_that_a_cluster_enforces(world: World, enforced: wire.Lease) -> None:
+    body = wire.PolicyChange(grace_s=300)
+    with pytest.raises(PolicyRefused, match="a grace of 300 s would end the pods"), world.db.begin() as session:
+        policies.change_policy(world.service, session, "h100", body, actor=ADMIN, now=T0 + HOUR - 300)
+    world.turn(T0 + HOUR - 300)
+    assert world.lease(enforced).state == "active"
+    assert put(world, wanted(world, grace_s=300), now=T0 + HOUR - 301).version == 3
+
+
+def test_what_no_cluster_enforces_is_told_nothing_that_stands_in_the_way(world: World) -> None:
+    world.ask(8, duration_s=HOUR)
+    world.turn(T0)
+    assert put(world, wanted(world, extension_closes_s=60, grace_s=60), now=T0 + HOUR - 50).version == 3

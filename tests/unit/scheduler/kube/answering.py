@@ -24,7 +24,7 @@ class Got:
 @dataclass(kw_only=True)
 class Listener:
     """`parts` are written one after the other, each seen by itself; without `ends` the connection breaks after them. Paths in `at`
-    are answered with what is said there.
+    are answered with what is said there. Where a `token` is said, whoever comes with another is not known (401).
     """
 
     status: int = 200
@@ -32,6 +32,7 @@ class Listener:
     parts: list[bytes] = field(default_factory=lambda: [b"{}"])
     ends: bool = True
     at: dict[str, object] = field(default_factory=dict[str, object])
+    token: str | None = None
     got: list[Got] = field(default_factory=list[Got])
     port: int = 0
 
@@ -50,7 +51,7 @@ def listening(folder: Path) -> Iterator[tuple[Listener, Connection]]:
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     connection = Connection(
-        ClusterAddress(name="main", kubeconfig=str(_kubeconfig(folder, listener.port))), timeout_s=10
+        ClusterAddress(name="main", kubeconfig=str(kubeconfig(folder, listener.port))), timeout_s=10
     )
     try:
         yield listener, connection
@@ -61,14 +62,15 @@ def listening(folder: Path) -> Iterator[tuple[Listener, Connection]]:
         thread.join(10)
 
 
-def _kubeconfig(folder: Path, port: int) -> Path:
+def kubeconfig(folder: Path, port: int, **user: str) -> Path:
+    """Of the listener at that port; as `user` where one is said, for example by a `tokenFile`."""
     path = folder / "kubeconfig"
     cluster: dict[str, Any] = {"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}
     said = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [cluster],
-        "users": [{"name": "u", "user": {"token": "secret"}}],
+        "users": [{"name": "u", "user": user or {"token": "secret"}}],
         "contexts": [{"name": "k", "context": {"cluster": "c", "user": "u"}}],
         "current-context": "k",
     }
@@ -83,7 +85,8 @@ def _handler(listener: Listener) -> type[BaseHTTPRequestHandler]:
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             listener.got.append(Got(method=self.command, path=self.path, headers=dict(self.headers), body=body))
-            self.send_response(listener.status)
+            is_known = listener.token is None or self.headers["Authorization"] == f"Bearer {listener.token}"
+            self.send_response(listener.status if is_known else 401)
             for name, value in listener.headers.items():
                 self.send_header(name, value)
             self.send_header("Transfer-Encoding", "chunked")

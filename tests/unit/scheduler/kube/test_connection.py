@@ -9,7 +9,8 @@ import pytest
 
 from scheduler.kube.clusters import ClusterAddress
 from scheduler.kube.connection import Away, Connection, Misconfigured, Refused
-from tests.unit.scheduler.kube.answering import Listener, listening
+from scheduler.kube.keys import Keys
+from tests.unit.scheduler.kube.answering import Listener, kubeconfig, listening
 
 POD = "/api/v1/namespaces/dure-co-acme/pods/p"
 KUBECONFIG = """
@@ -115,6 +116,57 @@ def test_a_call_is_sent_with_its_kind_and_our_credentials(
     (got,) = listener.got
     assert (got.method, got.path, got.headers.get("Content-Type"), got.body) == want
     assert got.headers["Authorization"] == "Bearer secret"
+
+
+def test_credentials_that_were_rotated_are_read_again(
+    listener: Listener, connection: Connection, tmp_path: Path
+) -> None:
+    connection.get("/api")
+    listener.token = "rotated"
+    kubeconfig(tmp_path, listener.port, token="rotated")
+    assert connection.get("/api") == {}
+    assert [one.headers["Authorization"] for one in listener.got[1:]] == ["Bearer secret", "Bearer rotated"]
+    listener.says(b'{"type": "ADDED", "object": {}}\n')
+    assert list(watched(connection)) == [{"type": "ADDED", "object": {}}]
+    assert len(listener.got) == 4, "once is enough"
+
+
+def test_a_token_that_a_kubeconfig_names_the_file_of_is_read_again_when_it_was_rotated(
+    listener: Listener, tmp_path: Path
+) -> None:
+    token, path = tmp_path / "token", kubeconfig(tmp_path, listener.port, tokenFile=str(tmp_path / "token"))
+    token.write_text("first")
+    found = Connection(ClusterAddress(name="main", kubeconfig=str(path)))
+    listener.token = "second"
+    token.write_text("second")
+    listener.says(b'{"type": "ADDED", "object": {}}\n')
+    assert list(watched(found)) == [{"type": "ADDED", "object": {}}]
+    assert found.get("/api")["type"] == "ADDED"
+    found.close()
+
+
+@pytest.mark.parametrize("now", ["as it was", "no kubeconfig at all"])
+def test_who_is_not_known_with_what_can_be_read_is_refused(
+    listener: Listener, connection: Connection, tmp_path: Path, now: str
+) -> None:
+    listener.token = "rotated"
+    if now != "as it was":
+        (tmp_path / "kubeconfig").write_text("{")
+    for _ in range(2):
+        with pytest.raises(Refused, match="401"):
+            connection.get("/api")
+    kubeconfig(tmp_path, listener.port, token="rotated")
+    assert connection.get("/api") == {}
+
+
+def test_keys_are_made_with_the_credentials_that_are_there_now(listener: Listener, tmp_path: Path) -> None:
+    keys = Keys([ClusterAddress(name="main", kubeconfig=str(tmp_path / "kubeconfig"))])
+    listener.says({"status": {"token": "key", "expirationTimestamp": "2026-11-30T00:00:00Z"}})
+    assert keys.make("main", "acme", "dure-company", 600).token == "key"
+    listener.token = "rotated"
+    kubeconfig(tmp_path, listener.port, token="rotated")
+    assert keys.make("main", "acme", "dure-company", 600).token == "key"
+    keys.close()
 
 
 def test_what_is_no_json_is_read_as_it_is(listener: Listener, connection: Connection) -> None:

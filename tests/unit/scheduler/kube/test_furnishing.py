@@ -21,8 +21,8 @@ KEY = "/apis/rbac.authorization.k8s.io/v1/namespaces/dure-co-acme/rolebindings/d
 TERMS = Terms(removal_grace_s=100)
 
 
-def todo(company: CompanyNow, seen: Seen, now: float = NOW) -> list[Action]:
-    return list(furnished(company, seen, (GPU,), TERMS, now))
+def todo(company: CompanyNow, seen: Seen, now: float = NOW, resources: tuple[str, ...] = (GPU,)) -> list[Action]:
+    return list(furnished(company, seen, resources, TERMS, now))
 
 
 def test_the_namespace_comes_first_and_alone() -> None:
@@ -153,6 +153,18 @@ def test_a_closed_company_is_removed_after_a_while() -> None:
     assert todo(closed, seen, 499.9) == []
     assert todo(closed, seen, 500) == [Remove(path=SPACE, uid="uid-ns")]
     assert todo(closed, Seen(), 500) == []
+
+
+def test_where_no_pool_names_the_cluster_no_namespace_is_made() -> None:
+    assert todo(a_company(), Seen(), resources=()) == []
+
+
+def test_where_no_pool_names_the_cluster_any_more_the_key_of_a_company_goes_with_it_and_then_its_namespace() -> None:
+    seen = furnished_with(a_company(), NOW)
+    assert todo(a_company(), seen, resources=()) == []
+    gone = todo(a_company(closed_at=450), seen, resources=())
+    assert [one.path for one in gone] == [KEY, f"{SPACE}/serviceaccounts/dure-company"]
+    assert todo(a_company(closed_at=400), seen, 500, resources=()) == [Remove(path=SPACE, uid="uid-ns")]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.kube.observed import Node, devices, is_device, node, pod, whole
+from scheduler.kube.observed import Node, devices, is_device, node, pod
 from tests.unit.scheduler.kube.builders import GPU, a_json_pod
 
 MIG = "nvidia.com/mig-1g.10gb"
@@ -106,25 +106,6 @@ def test_the_first_bad_exit_code_is_the_pods() -> None:
 )
 def test_devices_are_counted_as_the_scheduler_counts_them(spec: dict[str, Any], want: dict[str, int]) -> None:
     assert dict(devices(spec)) == want
-
-
-@pytest.mark.parametrize(
-    ("said", "want"),
-    [
-        ("8", 8),
-        (8, 8),
-        ("1k", 1000),
-        ("2Ki", 2048),
-        ("1M", 10**6),
-        ("3e3", 3000),
-        ("", 0),
-        ("much", 0),
-        ("500m", 0),
-        ("-1", 0),
-    ],
-)
-def test_a_quantity_of_devices_is_a_whole_number_however_it_is_written(said: object, want: int) -> None:
-    assert whole(said) == want
 
 
 @pytest.mark.parametrize(
