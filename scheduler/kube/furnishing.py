@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dure import kube
-from scheduler.kube import manifests
+from scheduler.kube import actions, manifests
 from scheduler.kube.actions import Action, Apply, Create, Patch, Remove
 from scheduler.kube.desired import CompanyNow, Terms
 from scheduler.kube.observed import Json, Seen
@@ -55,17 +55,17 @@ def furnished(
     yield from _inside(manifests.objects(company, resources, terms, now, left_over), seen)
 
 
-def _labelled(found: Json, wanted: Json, strange: list[str]) -> Action:
+def _labelled(found: Json, wanted: actions.Json, strange: list[str]) -> Action:
     """Its labels put right. A strange one is taken off in the same patch, as the chart's fence takes no half of it."""
     path = manifests.path(wanted)
     if not strange:
         return Apply(path=path, body=wanted)
     root = "/metadata/labels/"
-    said = [
+    said: list[actions.Json] = [
         {"op": "add", "path": root + escaped(one), "value": value}
         for one, value in wanted["metadata"]["labels"].items()
     ]
-    gone = [{"op": "remove", "path": root + escaped(one)} for one in strange]
+    gone: list[actions.Json] = [{"op": "remove", "path": root + escaped(one)} for one in strange]
     return _patch(path, found, "labels", [*said, *gone])
 
 
@@ -107,7 +107,7 @@ def _mended(path: str, found: Json, wanted: Json) -> Action:
     if not more:
         return Apply(path=path, body=dict(wanted))
     # Applying takes nothing off that somebody else put there.
-    operations = [{"op": "replace", "path": f"/{one}", "value": wanted[one]} for one in more]
+    operations: list[actions.Json] = [{"op": "replace", "path": f"/{one}", "value": wanted[one]} for one in more]
     return _patch(path, found, " and ".join(more), operations)
 
 
@@ -125,9 +125,9 @@ def _has_more(found: Any, wanted: Any) -> bool:
     )
 
 
-def _patch(path: str, found: Json, what: str, operations: list[Json]) -> Patch:
+def _patch(path: str, found: Json, what: str, operations: list[actions.Json]) -> Patch:
     uid = found["metadata"]["uid"]
-    same = {"op": "test", "path": "/metadata/uid", "value": uid}
+    same: actions.Json = {"op": "test", "path": "/metadata/uid", "value": uid}
     return Patch(path=path, uid=uid, what=what, operations=(same, *operations))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from dure import kube
 from scheduler.kube.actions import Json
@@ -22,7 +23,7 @@ def namespace(company: str, pod_security: str = "baseline") -> Json:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
-def strange_levels(found: Json) -> list[str]:
+def strange_levels(found: Mapping[str, Any]) -> list[str]:
     """Labels of Pod Security on a namespace that we do not write, such as an older version of its level."""
     said = found["metadata"].get("labels") or {}
     return [one for one in said if one.startswith(POD_SECURITY) and one != ENFORCE and one not in LEVELS]
