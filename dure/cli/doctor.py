@@ -10,7 +10,7 @@ from dure.cli import exits, limits
 from dure.cli.adopt import Context, Kubeconfig, operators
 from dure.cli.command import command
 from dure.cli.terminal import Terminal
-from dure.kube import SYSTEM_NAMESPACE, TAINT_KEY
+from dure.kube import COMPANY_KEY, SYSTEM_NAMESPACE, TAINT_KEY
 
 if TYPE_CHECKING:
     from dure.doctoring import Finding
@@ -120,12 +120,20 @@ def _of_dure(terminal: Terminal, kubectl: "Kubectl", cluster: str | None, taint_
             pools = list(client.pools())
     except (ConfigError, DureError) as error:
         silent = [Finding(check="pools", ok=None, said=f"Dure's API does not say which there are: {error}")]
-    found = _looked("namespaces", lambda: doctoring.namespaces(_listed(kubectl, "namespaces"), companies))
+    found = _looked("namespaces", lambda: _namespaces(kubectl, companies))
     if pools is None:
         return found + silent
     mine = [one for one in pools if one.cluster and cluster in (None, one.cluster)]
     found += _looked("pools", lambda: doctoring.pools(mine, _listed(kubectl, "nodes"), taint_key))
     return found + doctoring.unserved(pools)
+
+
+def _namespaces(kubectl: "Kubectl", companies: "list[str] | None") -> "list[Finding]":
+    from dure import doctoring
+
+    named = f"--field-selector=metadata.name={COMPANY_KEY}"
+    keys = _listed(kubectl, "rolebindings.rbac.authorization.k8s.io", "--all-namespaces", named)
+    return doctoring.namespaces(_listed(kubectl, "namespaces"), keys, companies)
 
 
 def _listed(kubectl: "Kubectl", kind: str, *more: str) -> "list[Json]":
