@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from dure import kube_nodes, wire
 from dure.kube import (
     API_ACCOUNT,
+    COMPANY_KEY,
     COMPANY_LABEL,
     MANAGED_BY,
     MANAGER,
@@ -169,27 +170,47 @@ def _resource(right: Right) -> str:
     return right.resource + (f".{right.group}" if right.group else "")
 
 
-def namespaces(there: Iterable[Json], companies: Iterable[str] | None) -> list[Finding]:
-    """Those in the way of companies'; of all that have such a name where the companies are not known."""
+def namespaces(there: Iterable[Json], keys: Iterable[Json], companies: Iterable[str] | None) -> list[Finding]:
+    """Those in the way of companies', or without Dure's labels; of all that have such a name where the companies are not known.
+    `keys` are the RoleBindings of companies' keys, by which the scheduler knows its own where labels are gone.
+    """
     found = {name(one): labels(one) for one in there}
+    keyed = {str(at(one, "metadata", "namespace")) for one in keys if _is_key(one)}
     wanted = {namespace(one): one for one in companies} if companies is not None else {}
     prefix = namespace("")
     names = wanted or {one: one.removeprefix(prefix) for one in found if one.startswith(prefix)}
     strange = [
         Finding(
-            check="namespaces",
-            ok=False,
-            said=f"namespace {one} is there and was not made by Dure, so company {company} gets none: "
-            f"remove it, or move what is in it; it is never taken over",
+            check="namespaces", ok=False, said=_unlabelled(one, company) if one in keyed else _strange(one, company)
         )
         for one, company in sorted(names.items())
-        if one in found and not _is_ours(found[one], company)
+        if one in found and not _is_labelled(found[one], company)
     ]
     return strange or [Finding(check="namespaces", ok=True, said="no namespace is in a company's way")]
 
 
-def _is_ours(has_labels: Mapping[str, str], company: str) -> bool:
+def _is_labelled(has_labels: Mapping[str, str], company: str) -> bool:
     return has_labels.get(MANAGED_BY) == MANAGER and has_labels.get(COMPANY_LABEL, company) == company
+
+
+def _is_key(binding: Json) -> bool:
+    """Only Dure binds an account of a company's namespace to the role of companies; it sees none without its own label."""
+    is_ours = name(binding) == COMPANY_KEY and labels(binding).get(MANAGED_BY) == MANAGER
+    return is_ours and at(binding, "roleRef", "name") == COMPANY_KEY
+
+
+def _unlabelled(space: str, company: str) -> str:
+    return (
+        f"namespace {space} is Dure's, as the key of company {company} works in it, and lost its labels, so no policy holds there: "
+        f"the scheduler puts them back at once; if they stay away, see whether it runs (dure clusters)"
+    )
+
+
+def _strange(space: str, company: str) -> str:
+    return (
+        f"namespace {space} is there and was not made by Dure, so company {company} gets none: "
+        f"remove it, or move what is in it; it is never taken over"
+    )
 
 
 def pools(found: Iterable[wire.Pool], nodes: Sequence[Json], taint_key: str) -> list[Finding]:

@@ -49,6 +49,9 @@ COMPANY_KEY = "dure-company"
 LEASE_ROLE = "dure-lease"
 """The ClusterRole that a lease's account is bound to while the lease holds GPUs."""
 
+LEAST_GRACE_S = 1
+"""Of a pod with GPUs, also where its pool has none: with 0 each deletion would be a forced one, which the policies refuse."""
+
 DEFAULT_RESOURCE = "nvidia.com/gpu"
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dure import wire
-from dure.kube import LEASE_LABEL
+from dure.kube import LEASE_LABEL, LEAST_GRACE_S
 
 Json = dict[str, Any]
 
@@ -53,7 +53,7 @@ def _job(work: Work, lease: wire.Lease, pool: wire.Pool) -> Json:
     labels = {LEASE_LABEL: lease.id}
     spec: Json = {
         "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": max(1, min(GRACE_S, pool.grace_s, lease.duration_s // 2)),
+        "terminationGracePeriodSeconds": max(LEAST_GRACE_S, min(GRACE_S, pool.grace_s, lease.duration_s // 2)),
         "automountServiceAccountToken": False,
         "containers": [_container(work, pool.resource)],
     }

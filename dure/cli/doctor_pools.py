@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dure.cli.doctor_looks import listed, looked
 from dure.cli.terminal import Terminal
+from dure.kube import COMPANY_KEY
 
 if TYPE_CHECKING:
     from dure import wire
@@ -26,7 +27,6 @@ class _Known:
 
 def findings(terminal: Terminal, kubectl: "Kubectl", cluster: str | None, taint_key: str) -> "list[Finding]":
     """Of the cluster that is said; else of that whose address the kubeconfig has, or the only one that pools name."""
-    from dure import doctoring
     from dure.config import ConfigError
     from dure.doctoring import Finding
     from dure.errors import DureError
@@ -38,7 +38,7 @@ def findings(terminal: Terminal, kubectl: "Kubectl", cluster: str | None, taint_
     except (ConfigError, DureError) as error:
         silent = f"Dure's API does not say which there are: {error}"
     names = None if known is None else [one.name for one in known.companies]
-    found = looked("namespaces", lambda: doctoring.namespaces(listed(kubectl, "namespaces"), names))
+    found = looked("namespaces", lambda: _namespaces(kubectl, names))
     if known is None:
         return [*found, Finding(check="pools", ok=None, said=silent, essential=False)]
     return found + _of_pools(kubectl, known, taint_key)
@@ -103,3 +103,11 @@ def _address(client: "Client", company: str | None, cluster: str) -> str:
         return client.kube_access(company=company, cluster=cluster).server
     except DureError:
         return ""
+
+
+def _namespaces(kubectl: "Kubectl", companies: "list[str] | None") -> "list[Finding]":
+    from dure import doctoring
+
+    called = f"--field-selector=metadata.name={COMPANY_KEY}"
+    keys = listed(kubectl, "rolebindings.rbac.authorization.k8s.io", "--all-namespaces", called)
+    return doctoring.namespaces(listed(kubectl, "namespaces"), keys, companies)

@@ -43,7 +43,9 @@ class Open:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:
-    """Another change of a pod: its deadline, or what is written on it."""
+    """Another change of a pod: its deadline, or what is written on it; or of what bounds a company, where applying would leave what
+    somebody added.
+    """
 
     path: str
     uid: str

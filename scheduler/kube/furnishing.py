@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dure import kube
-from scheduler.kube import manifests
-from scheduler.kube.actions import Action, Apply, Create, Remove
+from scheduler.kube import actions, manifests
+from scheduler.kube.actions import Action, Apply, Create, Patch, Remove
 from scheduler.kube.desired import CompanyNow, Terms
 from scheduler.kube.observed import Json, Seen
+from scheduler.kube.opening import escaped
 
 
 def is_ours(seen: Seen, company: str) -> bool:
@@ -50,9 +51,26 @@ def furnished(
     if closed:
         yield Remove(path=manifests.path(wanted), uid=seen.namespace["metadata"]["uid"])
         return
-    if not covers(seen.namespace, wanted):
-        yield Apply(path=manifests.path(wanted), body=wanted)
-    yield from _inside(manifests.objects(company, resources, terms, now, left_over), seen)
+    if (strange := manifests.strange_levels(seen.namespace)) or not covers(seen.namespace, wanted):
+        yield _labelled(seen.namespace, wanted, strange)
+    objects = manifests.objects(company, resources, terms, now, left_over)
+    if not resources:  # what the pools' GPUs were called is not known any more: what the quota says of them stays
+        objects = {**objects, **{path: one for path, one in seen.objects.items() if "/resourcequotas/" in path}}
+    yield from _inside(objects, seen)
+
+
+def _labelled(found: Json, wanted: actions.Json, strange: list[str]) -> Action:
+    """Its labels put right. A strange one is taken off in the same patch, as the chart's fence takes no half of it."""
+    path = manifests.path(wanted)
+    if not strange:
+        return Apply(path=path, body=wanted)
+    root = "/metadata/labels/"
+    said: list[actions.Json] = [
+        {"op": "add", "path": root + escaped(one), "value": value}
+        for one, value in wanted["metadata"]["labels"].items()
+    ]
+    gone: list[actions.Json] = [{"op": "remove", "path": root + escaped(one)} for one in strange]
+    return _patch(path, found, "labels", [*said, *gone])
 
 
 def _level(company: CompanyNow, terms: Terms) -> str:
@@ -65,36 +83,66 @@ def _inside(wanted: Mapping[str, Json], seen: Seen) -> Iterator[Action]:
         yield Remove(path=path, uid=seen.objects[path]["metadata"]["uid"])
     for path, body in wanted.items():
         found = seen.objects.get(path)
-        if found is not None and _rebound(found, body):
-            yield Remove(path=path, uid=found["metadata"]["uid"])
-        elif found is None or not covers(found, body):
+        if found is None:
             yield Apply(path=path, body=dict(body))
+        elif not is_as_wanted(found, body):
+            yield _mended(path, found, body)
 
 
-def _rebound(found: Json, wanted: Json) -> bool:
-    """A binding's role cannot be changed: it is made anew."""
-    return "roleRef" in wanted and found.get("roleRef") != wanted["roleRef"]
+EXACT = ("spec", "roleRef", "subjects")
+"""What of an object is as we wrote it and nothing besides: one more peer, or a scope, opens what it closes. The API server fills
+nothing in there that we do not say.
+"""
+
+
+def is_as_wanted(found: Json, wanted: Json) -> bool:
+    """Whether what bounds a company is exactly as wanted; beside its labels others may have theirs."""
+    for field, value in wanted.items():
+        there = found.get(field)
+        if there != value and (field in EXACT or not covers(there, value)):
+            return False
+    return True
+
+
+def _mended(path: str, found: Json, wanted: Json) -> Action:
+    if _is_unchangeable(found, wanted):
+        return Remove(path=path, uid=found["metadata"]["uid"])
+    more = [field for field in EXACT if _has_more(found.get(field), wanted.get(field))]
+    if not more:
+        return Apply(path=path, body=dict(wanted))
+    # Applying takes nothing off that somebody else put there.
+    operations: list[actions.Json] = [{"op": "replace", "path": f"/{one}", "value": wanted[one]} for one in more]
+    return _patch(path, found, " and ".join(more), operations)
+
+
+def _is_unchangeable(found: Json, wanted: Json) -> bool:
+    """A binding's role and a quota's scopes are for ever: it is made anew."""
+    return found.get("roleRef") != wanted.get("roleRef") or "scopes" in found.get("spec", {})
+
+
+def _has_more(found: Any, wanted: Any) -> bool:
+    """Whether a field is there that is not wanted. Lists are whole: applying replaces them."""
+    if found == wanted or not isinstance(found, dict):
+        return False
+    return not isinstance(wanted, dict) or any(
+        key not in wanted or _has_more(value, wanted[key]) for key, value in found.items()
+    )
+
+
+def _patch(path: str, found: Json, what: str, operations: list[actions.Json]) -> Patch:
+    uid = found["metadata"]["uid"]
+    same: actions.Json = {"op": "test", "path": "/metadata/uid", "value": uid}
+    return Patch(path=path, uid=uid, what=what, operations=(same, *operations))
 
 
 def covers(found: Any, wanted: Any) -> bool:
     """Whether all that is wanted is there, beside what the API server or others added."""
-    if found == wanted:  # as most of it is, which is seen at once
+    if found == wanted:
         return True
-    if isinstance(wanted, dict):
-        return isinstance(found, dict) and _covers(found, wanted)
-    return (
-        isinstance(wanted, list)
-        and isinstance(found, list)
-        and len(found) == len(wanted)
-        and all(covers(one, other) for one, other in zip(found, wanted, strict=True))
-    )
-
-
-def _covers(found: Json, wanted: Json) -> bool:
+    if not isinstance(wanted, dict) or not isinstance(found, dict):
+        return False
     for key, value in wanted.items():
-        if key not in found:
-            if value != {}:  # a field that the API server leaves out stands for nothing, which an empty object is
-                return False
-        elif not covers(found[key], value):
+        there = found.get(key)
+        if there != value and not covers(there, value):
             return False
     return True

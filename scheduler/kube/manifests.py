@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from dure import kube
 from scheduler.kube.actions import Json
@@ -10,11 +11,9 @@ from scheduler.kube.desired import CompanyNow, LeaseNow, Terms
 MOST_PODS = 500
 """In a namespace, beside two for each GPU that is booked, so that nobody's gated pods fill the API server."""
 
-ENFORCE = "pod-security.kubernetes.io/enforce"
-LEVELS = {
-    "pod-security.kubernetes.io/warn": "restricted",
-    "pod-security.kubernetes.io/audit": "restricted",
-}
+POD_SECURITY = "pod-security.kubernetes.io/"
+ENFORCE = POD_SECURITY + "enforce"
+LEVELS = {POD_SECURITY + "warn": "restricted", POD_SECURITY + "audit": "restricted"}
 
 
 def namespace(company: str, pod_security: str = "baseline") -> Json:
@@ -22,6 +21,12 @@ def namespace(company: str, pod_security: str = "baseline") -> Json:
     name = kube.namespace(company)
     labels = {kube.COMPANY_LABEL: company, kube.MANAGED_BY: kube.MANAGER, ENFORCE: pod_security, **LEVELS}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def strange_levels(found: Mapping[str, Any]) -> list[str]:
+    """Labels of Pod Security on a namespace that we do not write, such as an older version of its level."""
+    said = found["metadata"].get("labels") or {}
+    return [one for one in said if one.startswith(POD_SECURITY) and one != ENFORCE and one not in LEVELS]
 
 
 def objects(

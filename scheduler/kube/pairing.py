@@ -215,10 +215,11 @@ def _full(pod: Pod, leases: Sequence[LeaseNow]) -> Wait:
 
 def _open(pod: Pod, lease: LeaseNow, terms: Terms, now: float) -> LeaseNow | Wait:
     """Whether there is time for it."""
-    if pod.grace_s > lease.grace_s:
+    longest = max(kube.LEAST_GRACE_S, lease.grace_s)
+    if pod.grace_s > longest:
         detail = (
             f"its terminationGracePeriodSeconds is {pod.grace_s}, longer than the {lease.grace_s} s that lease {lease.id} has "
-            f"before its end; set {lease.grace_s} at most"
+            f"before its end; set {longest} at most"
         )
         return Wait(code=Code.GRACE_TOO_LONG, detail=detail)
     if now >= latest(pod, lease, terms):

@@ -20,6 +20,12 @@ from tests.integration.kube.workloads import deployment, indexed_job, job, jobse
 
 DEAD_WITHIN_S = 1.0
 
+QUOTA = f"/api/v1/namespaces/{{}}/resourcequotas/{kube.QUOTA}"
+LIMITS = f"/api/v1/namespaces/{{}}/limitranges/{kube.LIMITS}"
+ISOLATION = f"/apis/networking.k8s.io/v1/namespaces/{{}}/networkpolicies/{kube.ISOLATION}"
+KEY = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{{}}/rolebindings/{kube.COMPANY_KEY}"
+LEVEL = "pod-security.kubernetes.io/enforce"
+
 
 @pytest.fixture
 def acme(database: Database, cluster: Cluster) -> Iterator[Stand]:
@@ -216,6 +222,49 @@ def test_what_somebody_changes_is_put_right(acme: Stand) -> None:
     soon(lambda: acme.has_key(kube.lease_account(lease.id)), "the lease's key again")
     level = "pod-security.kubernetes.io/enforce"
     soon(lambda: acme.cluster.get(f"/api/v1{inside}")["metadata"]["labels"][level] == "baseline", "Pod Security")
+
+
+BESIDE: list[tuple[str, dict[str, Any]]] = [
+    (ISOLATION, {"spec": {"ingress": [{"from": [{"podSelector": {}, "namespaceSelector": {}}]}]}}),
+    (ISOLATION, {"spec": {"podSelector": {"matchLabels": {"app": "none"}}}}),
+    (QUOTA, {"spec": {"hard": {"services": "0"}}}),
+    (QUOTA, {"spec": {"scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "Exists"}]}}}),
+    (LIMITS, {"spec": {"limits": [{"type": "Container", "max": {"memory": "1Gi"}}]}}),
+    (KEY, {"subjects": [{"kind": "User", "name": "mallory", "apiGroup": "rbac.authorization.k8s.io"}]}),
+    ("/api/v1/namespaces/{}", {"metadata": {"labels": {f"{LEVEL}-version": "v1.20", LEVEL: "privileged"}}}),
+]
+"""What somebody may put beside what bounds a company, which opens it, or binds it further."""
+
+
+def test_what_somebody_puts_beside_is_taken_off_and_nothing_is_done_twice(database: Database, cluster: Cluster) -> None:
+    with stand(database, cluster) as made, made.loop():
+        soon(made.has_key, "the company's namespace and key")
+        before = {path: _meant(made.cluster.get(path.format(made.namespace()))) for path, _ in BESIDE}
+        with chart.break_glass(made.cluster) as operator:
+            for path, body in BESIDE:
+                at = path.format(made.namespace())
+                operator.patch(at, headers=companies.MERGE, json=body).raise_for_status()
+                soon(lambda at=at, path=path: _meant(made.cluster.get(at)) == before[path], f"{path} after {body}")
+            at = QUOTA.format(made.namespace())
+            operator.delete(at).raise_for_status()
+            scoped = {"metadata": {"name": kube.QUOTA, "labels": {kube.MANAGED_BY: kube.MANAGER}}}
+            scoped["spec"] = {"scopes": ["BestEffort"], "hard": {"pods": "9"}}
+            operator.post(at.rpartition("/")[0], json=scoped)
+        soon(lambda: (made.get(at) or {}).get("spec") == before[QUOTA]["spec"], "a quota without scopes")
+        versions = {
+            path: made.cluster.get(path.format(made.namespace()))["metadata"]["resourceVersion"] for path in before
+        }
+        made.ask(8, start_in_s=3600, duration_s=60)
+        soon(lambda: made.quota() == "8", "another look")
+        del versions[QUOTA]
+        for path, version in versions.items():
+            assert made.cluster.get(path.format(made.namespace()))["metadata"]["resourceVersion"] == version
+
+
+def _meant(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Of an object, what was written into it."""
+    said = {field: found[field] for field in ("spec", "roleRef", "subjects") if field in found}
+    return {**said, "labels": found["metadata"]["labels"]}
 
 
 def test_a_lease_s_key_works_while_it_runs_and_is_dead_within_a_second_of_its_end(acme: Stand) -> None:

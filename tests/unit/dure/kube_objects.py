@@ -40,6 +40,16 @@ def an_own_namespace(company: str) -> dict[str, Any]:
     return {"metadata": {"name": kube.namespace(company), "labels": labels}}
 
 
+def a_key(company: str) -> dict[str, Any]:
+    """The binding that a company's key has its rights by."""
+    metadata = {
+        "name": kube.COMPANY_KEY,
+        "namespace": kube.namespace(company),
+        "labels": {kube.MANAGED_BY: kube.MANAGER},
+    }
+    return {"metadata": metadata, "roleRef": {"kind": "ClusterRole", "name": kube.COMPANY_KEY}}
+
+
 def called(*names: str) -> list[dict[str, Any]]:
     return [{"metadata": {"name": name}} for name in names]
 

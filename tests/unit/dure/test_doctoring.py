@@ -7,7 +7,7 @@ import pytest
 from dure import doctoring
 from dure.doctoring import Finding
 from tests.unit.dure.answers import a_pool
-from tests.unit.dure.kube_objects import a_namespace, a_node, an_own_namespace, called, the_chart
+from tests.unit.dure.kube_objects import a_key, a_namespace, a_node, an_own_namespace, called, the_chart
 
 REMEDY = "helm upgrade --install dure deploy/helm/dure --namespace sys --create-namespace"
 SERVED = {"resources": [{"name": "mutatingadmissionpolicies"}, {"name": "validatingadmissionpolicies"}]}
@@ -136,16 +136,35 @@ def test_each_permission_is_asked_for_by_itself_and_named_where_it_is_missing() 
 
 def test_a_namespace_that_is_not_ours_is_in_a_companys_way() -> None:
     there = [a_namespace("default"), an_own_namespace("acme"), a_namespace("dure-co-globex")]
-    [said] = wrong(doctoring.namespaces(there, ["acme", "globex", "initech"]))
+    [said] = wrong(doctoring.namespaces(there, [], ["acme", "globex", "initech"]))
     assert "dure-co-globex is there and was not made by Dure, so company globex" in said
-    assert wrong(doctoring.namespaces(there, ["acme"])) == []
-    assert len(wrong(doctoring.namespaces(there, None))) == 1
+    assert wrong(doctoring.namespaces(there, [], ["acme"])) == []
+    assert len(wrong(doctoring.namespaces(there, [], None))) == 1
 
 
 def test_a_namespace_of_another_company_is_none_of_this_one() -> None:
     stolen = an_own_namespace("acme")
     stolen["metadata"]["name"] = "dure-co-globex"
-    assert len(wrong(doctoring.namespaces([stolen], ["globex"]))) == 1
+    assert len(wrong(doctoring.namespaces([stolen], [], ["globex"]))) == 1
+
+
+def test_a_namespace_that_only_lost_its_labels_is_dures_and_labelled_again_by_itself() -> None:
+    there = [a_namespace("dure-co-acme", app="x"), a_namespace("dure-co-globex")]
+    [mine, strange] = wrong(doctoring.namespaces(there, [a_key("acme"), a_key("initech")], ["acme", "globex"]))
+    assert mine.startswith(
+        "namespace dure-co-acme is Dure's, as the key of company acme works in it, and lost its labels"
+    )
+    assert "the scheduler puts them back" in mine
+    assert "remove it" not in mine
+    assert "dure-co-globex is there and was not made by Dure" in strange
+
+
+@pytest.mark.parametrize(
+    "change", [{"roleRef": {"name": "edit"}}, {"metadata": {"namespace": "dure-co-acme", "name": "dure-company"}}]
+)
+def test_a_binding_that_is_not_dures_makes_no_namespace_dures(change: dict[str, Any]) -> None:
+    [said] = wrong(doctoring.namespaces([a_namespace("dure-co-acme")], [a_key("acme") | change], ["acme"]))
+    assert "was not made by Dure" in said
 
 
 POOL = a_pool("h100", cluster="main")

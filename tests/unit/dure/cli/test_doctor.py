@@ -8,7 +8,7 @@ from dure import doctoring
 from tests.unit.dure.answers import Api, a_cluster, a_company, a_kube_access, a_pool, answer, page
 from tests.unit.dure.conftest import Run
 from tests.unit.dure.fake_kubectl import Kubectl, a_list
-from tests.unit.dure.kube_objects import a_namespace, a_node, an_own_namespace, called, the_chart
+from tests.unit.dure.kube_objects import a_key, a_namespace, a_node, an_own_namespace, called, the_chart
 
 FORBIDDEN = "Error from server (Forbidden): you may not"
 
@@ -30,6 +30,7 @@ def fit(kubectl: Kubectl) -> None:
     kubectl.on("get serviceaccounts", a_list(*called("dure-reconciler", "dure-api")))
     reviews = [{**one, "status": {"allowed": True}} for one in doctoring.reviews("dure-system")]
     kubectl.on("create", "\n".join(json.dumps(one) for one in reviews))
+    kubectl.on("get rolebindings.rbac.authorization.k8s.io", a_list(a_key("acme")))
     kubectl.on("get namespaces", a_list(an_own_namespace("acme")))
     kubectl.on("get nodes", a_list(a_node(pool="h100", tainted=True)))
 
@@ -45,6 +46,7 @@ def test_a_cluster_that_is_fit_is_said_to_be(run: Run, there: Kubectl) -> None:
 def test_what_is_wrong_is_named_one_by_one(run: Run, there: Kubectl) -> None:
     there.on("version", {"serverVersion": {"gitVersion": "v1.34.1"}})
     there.on("get namespaces", a_list(a_namespace("dure-co-acme")))
+    there.on("get rolebindings", a_list())
     there.on("get nodes", a_list())
     fit(there)
     result = run("doctor", "--json")
@@ -55,6 +57,16 @@ def test_what_is_wrong_is_named_one_by_one(run: Run, there: Kubectl) -> None:
         (True, False),
         (False, True),
     ]
+
+
+def test_a_namespace_that_lost_its_labels_is_not_to_be_removed(run: Run, there: Kubectl) -> None:
+    there.on("get namespaces", a_list(a_namespace("dure-co-acme")))
+    fit(there)
+    result = run("doctor")
+    assert result.exit_code == 9
+    said = " ".join(result.stdout.split())
+    assert "the scheduler puts them back at once" in said
+    assert "remove it" not in said
 
 
 def test_where_the_operator_may_not_look_it_cannot_be_said(run: Run, there: Kubectl) -> None:

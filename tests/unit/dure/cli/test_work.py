@@ -105,6 +105,15 @@ def test_a_pool_with_a_short_grace_or_another_resource_is_followed(run: Run, kub
     assert "command" not in spec["containers"][0]
 
 
+def test_in_a_pool_without_grace_a_pod_has_a_second_as_the_policies_take_none_with_less(
+    run: Run, kubectl: Kubectl, on: Any
+) -> None:
+    on(pool=a_pool(grace_s=0), **ONE)
+    run("run", LEASE, "--gpus", "1", "--", "image")
+    [job] = made(kubectl)
+    assert job["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 1
+
+
 def test_gpus_that_lie_unevenly_have_to_be_said(run: Run, kubectl: Kubectl, on: Any) -> None:
     placement = [wire.NodeShare(node="gpu-01", gpus=2), wire.NodeShare(node="gpu-02", gpus=1)]
     on(shape=wire.Shape(gpus=3), placement=placement)

@@ -1,16 +1,25 @@
 """A company's namespace and what bounds it, made, repaired and taken away."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from scheduler.kube.actions import Action, Apply, Create, Remove
+from scheduler.kube.actions import Action, Apply, Create, Patch, Remove
 from scheduler.kube.desired import CompanyNow, Terms
-from scheduler.kube.furnishing import covers, furnished, is_ours
+from scheduler.kube.furnishing import covers, furnished, is_as_wanted, is_ours
 from scheduler.kube.observed import Seen
-from tests.unit.scheduler.kube.builders import GPU, a_company, a_lease, a_namespace, furnished_with, with_uid
+from tests.unit.scheduler.kube.builders import (
+    GPU,
+    a_company,
+    a_lease,
+    a_namespace,
+    furnished_with,
+    patched,
+    with_uid,
+)
 
 NOW = 500.0
 SPACE = "/api/v1/namespaces/dure-co-acme"
@@ -18,6 +27,10 @@ QUOTA = f"{SPACE}/resourcequotas/dure-gpus"
 ACCOUNT = f"{SPACE}/serviceaccounts/dure-lease-a"
 BINDING = "/apis/rbac.authorization.k8s.io/v1/namespaces/dure-co-acme/rolebindings/dure-lease-a"
 KEY = "/apis/rbac.authorization.k8s.io/v1/namespaces/dure-co-acme/rolebindings/dure-company"
+KEY_ACCOUNT = f"{SPACE}/serviceaccounts/dure-company"
+LEVEL = "pod-security.kubernetes.io/enforce"
+LIMITS = f"{SPACE}/limitranges/dure-limits"
+ISOLATION = "/apis/networking.k8s.io/v1/namespaces/dure-co-acme/networkpolicies/dure-isolation"
 TERMS = Terms(removal_grace_s=100)
 
 
@@ -63,8 +76,79 @@ def test_what_others_added_beside_it_stays() -> None:
     seen = furnished_with(company, NOW)
     more: dict[str, Any] = copy.deepcopy(dict(seen.objects))
     more[QUOTA]["metadata"]["annotations"] = {"a": "b"}
-    more[QUOTA]["spec"]["scopes"] = []
+    more[QUOTA]["metadata"]["labels"]["team"] = "c"
+    more[KEY_ACCOUNT]["imagePullSecrets"] = [{"name": "d"}]
     assert todo(company, replace(seen, objects=more)) == []
+
+
+def _peer_of_every_namespace(found: dict[str, Any]) -> None:
+    found["spec"]["ingress"][0]["from"][0]["namespaceSelector"] = {}
+
+
+def _another_peer(found: dict[str, Any]) -> None:
+    found["spec"]["egress"].append({})
+
+
+def _another_subject(found: dict[str, Any]) -> None:
+    found["subjects"].append({"kind": "User", "name": "mallory"})
+
+
+def _limits_beside(found: dict[str, Any]) -> None:
+    found["spec"]["limits"][0]["default"] = {"cpu": "1"}
+
+
+@pytest.mark.parametrize(
+    ("path", "change"),
+    [
+        (ISOLATION, _peer_of_every_namespace),
+        (ISOLATION, _another_peer),
+        (LIMITS, _limits_beside),
+        (KEY, _another_subject),
+    ],
+)
+def test_what_somebody_added_to_a_list_is_replaced_by_applying(
+    path: str, change: Callable[[dict[str, Any]], None]
+) -> None:
+    seen = furnished_with(a_company(), NOW)
+    changed: dict[str, Any] = copy.deepcopy(dict(seen.objects))
+    change(changed[path])
+    assert todo(a_company(), replace(seen, objects=changed)) == [Apply(path=path, body=_wanted(a_company(), path))]
+
+
+@pytest.mark.parametrize(
+    ("path", "spec"),
+    [
+        (ISOLATION, {"podSelector": {"matchLabels": {"app": "none"}}}),
+        (QUOTA, {"hard": {"requests.nvidia.com/gpu": "0", "pods": "500", "services": "0"}}),
+        (QUOTA, {"scopeSelector": {"matchExpressions": [{"scopeName": "BestEffort", "operator": "Exists"}]}}),
+    ],
+)
+def test_what_somebody_added_beside_and_applying_would_leave_is_written_over(path: str, spec: dict[str, Any]) -> None:
+    seen = furnished_with(a_company(), NOW)
+    changed: dict[str, Any] = copy.deepcopy(dict(seen.objects))
+    changed[path]["spec"] |= spec
+    (action,) = todo(a_company(), replace(seen, objects=changed))
+    assert isinstance(action, Patch)
+    assert (action.path, action.uid) == (path, path)
+    assert patched(changed[path], action.operations) == seen.objects[path]
+
+
+def test_a_quota_that_was_given_scopes_is_made_anew_as_they_cannot_be_taken_off() -> None:
+    seen = furnished_with(a_company(), NOW)
+    changed: dict[str, Any] = copy.deepcopy(dict(seen.objects))
+    changed[QUOTA]["spec"]["scopes"] = ["BestEffort"]
+    assert todo(a_company(), replace(seen, objects=changed)) == [Remove(path=QUOTA, uid=QUOTA)]
+
+
+@pytest.mark.parametrize("level", ["baseline", "privileged"])
+def test_an_older_version_of_pod_security_is_taken_off_the_namespace_and_its_level_put_right_at_once(
+    level: str,
+) -> None:
+    changed = a_namespace(**{LEVEL: level, f"{LEVEL}-version": "v1.0", "team": "a"})
+    (action,) = todo(a_company(), replace(furnished_with(a_company(), NOW), namespace=changed))
+    assert isinstance(action, Patch)
+    assert action.path == SPACE
+    assert patched(changed, action.operations) == a_namespace(team="a")
 
 
 def test_the_binding_of_a_lease_that_is_over_goes_before_its_account() -> None:
@@ -172,19 +256,18 @@ def test_where_no_pool_names_the_cluster_any_more_the_key_of_a_company_goes_with
     [
         ({"a": 1, "b": 2}, {"a": 1}, True),
         ({"a": 2}, {"a": 1}, False),
-        ({}, {"a": {}}, True),
         ({}, {"a": 1}, False),
-        ({"a": [{"b": 1, "c": 2}]}, {"a": [{"b": 1}]}, True),
-        ({"a": [{"b": 1}, {}]}, {"a": [{"b": 1}]}, False),
-        ({"a": "x"}, {"a": ["x"]}, False),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}, True),
+        ({"a": {"b": 2}}, {"a": {"b": 1}}, False),
         ({"a": "x"}, {"a": {"b": 1}}, False),
         ({}, {"a": False}, False),
+        (None, {"a": 1}, False),
     ],
 )
 def test_what_is_wanted_is_there_or_not(found: Any, wanted: Any, want: bool) -> None:
     assert covers(found, wanted) is want
 
 
-def test_a_copy_with_a_uid_is_covered() -> None:
+def test_a_copy_with_a_uid_is_as_wanted() -> None:
     wanted = _wanted(a_company(), QUOTA)
-    assert covers(with_uid(wanted, "u"), wanted)
+    assert is_as_wanted(with_uid(wanted, "u"), wanted)

@@ -93,9 +93,19 @@ def test_why_a_pod_waits_is_said(pod: Pod, leases: list[LeaseNow], want: Code | 
     assert len(wait.detail.split()) > 4
 
 
+def test_where_a_pool_has_no_grace_a_pod_may_have_the_second_that_the_policies_ask_for() -> None:
+    lease = a_lease(grace_s=0)
+    assert answer([a_pod(grace_s=1)], lease) == {"p": "lea_a n1"}
+    wait = pair([a_pod(grace_s=2)], [lease], some_nodes(), Terms(), NOW)["uid-p"]
+    assert isinstance(wait, Wait)
+    assert "set 1 at most" in wait.detail
+
+
 def test_a_node_that_is_not_ready_is_waited_for() -> None:
     paired = pair([a_pod()], [a_lease()], some_nodes(ready=False), Terms(), NOW)
-    assert paired["uid-p"] == Wait(code=Code.NODE_AWAY, detail="n1, where lease lea_a is, is not ready in the cluster, or cordoned")
+    assert paired["uid-p"] == Wait(
+        code=Code.NODE_AWAY, detail="n1, where lease lea_a is, is not ready in the cluster, or cordoned"
+    )
 
 
 @pytest.mark.parametrize("devices", [(), ((GPU, 3),), ((MIG, 16),)], ids=["nothing", "too few", "something else"])
