@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from dure.doctoring import Finding
     from dure.kubectl import Json, Kubectl
 
-REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
-
 
 def register(app: typer.Typer) -> None:
     command(app, "doctor")(doctor)
@@ -81,6 +79,7 @@ def _looked(check: str, look: "Callable[[], list[Finding]]") -> "list[Finding]":
 
 
 def _registration(kubectl: "Kubectl") -> "Json | None":
+    from dure.kube_policies import REGISTRATION
     from dure.kubectl import Failed
 
     try:
