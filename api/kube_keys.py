@@ -9,13 +9,10 @@ from starlette.responses import Response
 from api import answers
 from api.calls import Admitted, Call
 from dure import kube, wire
-from scheduler.kube.keys import SHORTEST_S
+from scheduler.kube.keys import LONGEST_S, SHORTEST_S
 from scheduler.store import keyed
 from scheduler.store.keyed import Keyed
 from scheduler.store.times import to_wire
-
-LONGEST_S = 30 * 86_400
-"""The longest life of a key, for what cannot ask for a new one."""
 
 
 def access(call: Call, look: Callable[[Admitted], Keyed]) -> Response:
@@ -35,7 +32,7 @@ def access(call: Call, look: Callable[[Admitted], Keyed]) -> Response:
 
 
 def token(call: Call, look: Callable[[Admitted], Keyed], lasts_s: int | None) -> Response:
-    """A new key, which lives for `lasts_s` but never past its lease."""
+    """A new key, which lives for `lasts_s` but never past its lease, nor longer than this server is told."""
 
     def seen(at: Admitted) -> tuple[Keyed, float]:
         return look(at), at.now

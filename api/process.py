@@ -62,7 +62,7 @@ def _clock(db: Database, stop: Event) -> DatabaseClock | None:
 
 
 def _serve(settings: ApiSettings, db: Database, clock: DatabaseClock, stop: Event) -> int:
-    keys = Keys(settings.clusters, settings.cluster_urls)
+    keys = Keys(settings.clusters, settings.cluster_urls, longest_s=settings.longest_key_s)
     service = Service(Books(), clock.now)
     app = create_app(db, clock, service, pulse=Pulse(db, clock), networks=settings.webhook_networks, keys=keys)
     server = Server(config(app, settings.host, settings.port), app.state.parts.feed.end)

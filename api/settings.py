@@ -8,6 +8,7 @@ from api.cluster_urls import DESCRIPTION as URLS
 from api.cluster_urls import ClusterUrls
 from scheduler.compiled import CompiledFolder
 from scheduler.kube.clusters import DESCRIPTION, Clusters
+from scheduler.kube.keys import LONGEST_S, SHORTEST_S
 from scheduler.webhooks.addresses import Networks
 
 
@@ -27,4 +28,11 @@ class ApiSettings(BaseModel):
     compiled_folder: CompiledFolder = None
     clusters: Annotated[Clusters, Field(description=DESCRIPTION)] = ()
     cluster_urls: Annotated[ClusterUrls, Field(description=URLS)] = {}
+    longest_key_s: Annotated[
+        int,
+        Field(
+            ge=SHORTEST_S,
+            description="the longest life of a key to a cluster, in seconds: the chart's tokens.longestKeySeconds",
+        ),
+    ] = LONGEST_S
     connections: Annotated[int, Field(ge=1, le=200, description="the most database connections of this process")] = 10

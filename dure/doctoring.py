@@ -18,8 +18,8 @@ from dure.kube import (
     namespace,
 )
 from dure.kube_nodes import Adopted
-from dure.kube_objects import Json, at, each, has, is_tainted, labels, name
-from dure.kube_policies import POLICIES, drifted
+from dure.kube_objects import Json, at, has, is_tainted, labels, name
+from dure.kube_policies import POLICIES, drifted, off
 from dure.kube_verbs import API, MUTATING, RECONCILER, VALIDATING, Right
 
 OLDEST = (1, 36)
@@ -79,13 +79,8 @@ def version(found: Json) -> Finding:
 
 def policy_apis(group: Json | None) -> Finding:
     """Of the resources of admissionregistration.k8s.io/v1; None where that is not served."""
-    served = {str(one["name"]) for one in each(group or {}, "resources")}
-    kinds = ("mutatingadmissionpolicies", "validatingadmissionpolicies")
-    off = [kind for kind in kinds if kind not in served]
-    if not off:
-        return Finding(check="policy APIs", ok=True, said="admission policies of both kinds are served")
-    said = f"admissionregistration.k8s.io/v1 does not serve {' and '.join(off)}: take it out of the API server's --runtime-config"
-    return Finding(check="policy APIs", ok=False, said=said)
+    said = off(group)
+    return Finding(check="policy APIs", ok=said is None, said=said or "admission policies of both kinds are served")
 
 
 def policies(found: Mapping[str, Sequence[Json]], system: str) -> list[Finding]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from dure.kube import SHIPPED
-from dure.kube_objects import Json, at, name, named
+from dure.kube_objects import Json, at, each, name, named
 from dure.kube_verbs import MUTATING, POLICY_KINDS, VALIDATING
 
 POLICIES = {kind: MUTATING if kind.startswith("mutating") else VALIDATING for kind in POLICY_KINDS}
@@ -23,6 +23,19 @@ FILLED_IN: Mapping[str, Any] = {
     "scope": "*",
 }
 """What the API server writes where nothing is said."""
+
+
+REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
+"""Where the API server serves policies, and says itself which kinds it does."""
+
+
+def off(group: Json | None) -> str | None:
+    """Which kinds of policies a cluster does not serve, and what to do. `group` is what is at `REGISTRATION`, None where nothing is."""
+    served = {str(one["name"]) for one in each(group or {}, "resources")}
+    kinds = [kind for kind in POLICY_KINDS if not kind.endswith("bindings") and kind not in served]
+    if not kinds:
+        return None
+    return f"admissionregistration.k8s.io/v1 does not serve {' and '.join(kinds)}: take it out of the API server's --runtime-config"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from dure.doctoring import Finding
     from dure.kubectl import Json, Kubectl
 
-REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
-
 
 def register(app: typer.Typer) -> None:
     command(app, "doctor")(doctor)
@@ -69,6 +67,7 @@ def _of_the_cluster(kubectl: "Kubectl", system: str) -> "list[Finding]":
 
 
 def _registration(kubectl: "Kubectl") -> "Json | None":
+    from dure.kube_policies import REGISTRATION
     from dure.kubectl import Failed
 
     try:

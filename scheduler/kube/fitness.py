@@ -4,13 +4,11 @@ import re
 from dataclasses import dataclass
 
 from dure import kube
-from dure.kube_policies import POLICIES, Drift, drifted
-from scheduler.kube.connection import Connection
+from dure.kube_policies import POLICIES, REGISTRATION, Drift, drifted, off
+from scheduler.kube.connection import Connection, Refused
 
 OLDEST = (1, 36)
 """From then on the API server mutates by policies without a switch."""
-
-_POLICIES = "/apis/admissionregistration.k8s.io/v1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +33,14 @@ def look(connection: Connection, found: str) -> Fitness:
     number = re.match(r"v?(\d+)\.(\d+)", found)
     if number is None or tuple(map(int, number.groups())) < OLDEST:
         return Fitness(unfit=f"the cluster is Kubernetes {found or 'of no known version'}; 1.36 or newer is needed")
-    drifts = [drift for kind in POLICIES for drift in drifted(kind, _listed(connection, kind))]
+    try:
+        listed = {kind: _listed(connection, kind) for kind in POLICIES}
+    except Refused as error:
+        said = _off(connection) if error.status == 404 else None
+        if said is None:
+            raise
+        return Fitness(unfit=said)
+    drifts = [drift for kind, there in listed.items() for drift in drifted(kind, there)]
     gate = [one.said for one in drifts if _stops(one)]
     if gate:
         said = (
@@ -49,5 +54,15 @@ def _stops(drift: Drift) -> bool:
     return drift.name == kube.GATE_POLICY and drift.is_sure
 
 
+def _off(connection: Connection) -> str | None:
+    """Which kinds of policies are not served at all. Raises Refused, Away."""
+    try:
+        return off(connection.get(REGISTRATION))
+    except Refused as error:
+        if error.status == 404:
+            return off(None)
+        raise
+
+
 def _listed(connection: Connection, kind: str) -> list[dict[str, object]]:
-    return connection.get(f"{_POLICIES}/{kind}").get("items") or []
+    return connection.get(f"{REGISTRATION}/{kind}").get("items") or []

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SHORTEST_S = 600
 """No API server makes a token that lives shorter."""
 
+LONGEST_S = 30 * 86_400
+"""The longest life of a key, for what cannot ask for a new one, where no other is set."""
+
 AT_ONCE, IN_ALL = 8, 24
 """Keys that are made at once in one cluster, and in all of them together as long as there are no more clusters than that: well
 below the 40 threads that answer requests, as each may wait for seconds.
@@ -48,11 +51,18 @@ class Server:
 class Keys:
     """One a process, for all its threads. Connections are made when they are first needed.
 
-    `urls` are the addresses by which people reach clusters, where these are others than ours.
+    `urls` are the addresses by which people reach clusters, where these are others than ours. No key lives for more than
+    `longest_s`, which is no more than the chart's policy lets us make.
     """
 
-    def __init__(self, addresses: Sequence[ClusterAddress], urls: Mapping[str, str] | None = None) -> None:
-        self._urls = urls or {}
+    def __init__(
+        self,
+        addresses: Sequence[ClusterAddress],
+        urls: Mapping[str, str] | None = None,
+        *,
+        longest_s: int = LONGEST_S,
+    ) -> None:
+        self._urls, self._longest_s = urls or {}, longest_s
         room = max(1, min(AT_ONCE, IN_ALL // max(1, len(addresses))))
         self._doors = {one.name: _Door(address=one, room=BoundedSemaphore(room)) for one in addresses}
 
@@ -68,7 +78,7 @@ class Keys:
         )
 
     def make(self, cluster: str, company: str, account: str, lasts_s: int) -> Key:
-        """A key of the account in the company's namespace, of `lasts_s` or the shortest that there is.
+        """A key of the account in the company's namespace, of `lasts_s`, or the shortest or longest that there is.
 
         Raises UnknownCluster, ClusterAway, ClusterRefused, KeyNotMade.
         """
@@ -76,7 +86,7 @@ class Keys:
         body = {
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenRequest",
-            "spec": {"expirationSeconds": max(SHORTEST_S, lasts_s)},
+            "spec": {"expirationSeconds": max(SHORTEST_S, min(lasts_s, self._longest_s))},
         }
         door = self._door(cluster)
         with door.one(), _answered(cluster):

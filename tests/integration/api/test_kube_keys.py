@@ -170,6 +170,16 @@ def test_a_life_that_is_too_short_or_too_long_is_refused(site: Site) -> None:
         assert code(answer) == (422, "invalid_request")
 
 
+def test_a_key_lives_no_longer_than_the_chart_lets_us_make_one_and_says_until_when(
+    site: Site, there: KubeServer
+) -> None:
+    address = ClusterAddress(name="main", kubeconfig=str(there.kubeconfig))
+    site.app.state.parts = replace(site.app.state.parts, keys=Keys((address,), longest_s=3600))
+    made = site.post("acme", "/v1/companies/acme/kube-token", params={"lasts_s": 2_592_000})
+    assert made.json()["expires_at"] == "2027-01-15T09:00:00Z"
+    assert there.asked[-1][1]["spec"]["expirationSeconds"] == 3600
+
+
 def test_a_cluster_that_hangs_keeps_nobody_from_the_keys_of_another(there: KubeServer, tmp_path: Path) -> None:
     (tmp_path / "edge").mkdir()
     with kube_server(lambda: T0, tmp_path / "edge") as edge, ThreadPoolExecutor(making.AT_ONCE) as threads:

@@ -31,6 +31,11 @@ def test_the_addresses_of_clusters_are_separated_by_commas() -> None:
     assert found == {"main": "https://k8s.example.org:6443", "edge": "https://10.1.0.1"}
 
 
+def test_the_longest_key_is_30_days_where_nothing_else_is_said() -> None:
+    assert read(DURE_DATABASE_URL=URL).longest_key_s == 30 * 86_400
+    assert read(DURE_DATABASE_URL=URL, DURE_API_LONGEST_KEY_S="3600").longest_key_s == 3600
+
+
 @pytest.mark.parametrize(
     ("environ", "says"),
     [
@@ -46,6 +51,7 @@ def test_the_addresses_of_clusters_are_separated_by_commas() -> None:
         ),
         pytest.param({"DURE_DATABASE_URL": URL, "DURE_API_CLUSTERS": "main"}, "main=/etc", id="no kubeconfig"),
         pytest.param({"DURE_DATABASE_URL": URL, "DURE_API_CLUSTER_URLS": "main=k8s"}, "main=https://", id="no address"),
+        pytest.param({"DURE_DATABASE_URL": URL, "DURE_API_LONGEST_KEY_S": "599"}, "longestKeySeconds", id="no key"),
         pytest.param({"DURE_DATABASE_URL": URL, "DURE_API_CONNECTIONS": "0"}, "connections", id="no connections"),
     ],
 )

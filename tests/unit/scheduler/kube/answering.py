@@ -24,7 +24,7 @@ class Got:
 @dataclass(kw_only=True)
 class Listener:
     """`parts` are written one after the other, each seen by itself; without `ends` the connection breaks after them. Paths in `at`
-    are answered with what is said there. Where a `token` is said, whoever comes with another is not known (401).
+    are answered with what is said there, and 200. Where a `token` is said, whoever comes with another is not known (401).
     """
 
     status: int = 200
@@ -86,12 +86,12 @@ def _handler(listener: Listener) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             listener.got.append(Got(method=self.command, path=self.path, headers=dict(self.headers), body=body))
             is_known = listener.token is None or self.headers["Authorization"] == f"Bearer {listener.token}"
-            self.send_response(listener.status if is_known else 401)
+            said = listener.at.get(self.path)
+            self.send_response((listener.status if said is None else 200) if is_known else 401)
             for name, value in listener.headers.items():
                 self.send_header(name, value)
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            said = listener.at.get(self.path)
             for part in listener.parts if said is None else [json.dumps(said).encode()]:
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
                 self.wfile.flush()

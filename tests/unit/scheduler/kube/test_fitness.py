@@ -91,6 +91,25 @@ def test_a_chart_of_before_is_an_alarm_alone(pair: tuple[Listener, Connection]) 
     assert len(told.alarms) == sum(map(len, chart.values()))
 
 
+@pytest.mark.parametrize(
+    ("served", "said"),
+    [
+        (None, "mutatingadmissionpolicies and validatingadmissionpolicies"),
+        (["validatingadmissionpolicies"], "mutatingadmissionpolicies"),
+    ],
+)
+def test_a_policy_api_that_is_off_is_named_and_what_to_do(
+    pair: tuple[Listener, Connection], served: list[str] | None, said: str
+) -> None:
+    pair[0].says({"reason": "NotFound", "message": "the server could not find the requested resource"}, status=404)
+    if served is not None:
+        pair[0].at = {"/apis/admissionregistration.k8s.io/v1": {"resources": [{"name": one} for one in served]}}
+    found = look(pair[1], "v1.37.2")
+    assert found.unfit == (
+        f"admissionregistration.k8s.io/v1 does not serve {said}: take it out of the API server's --runtime-config"
+    )
+
+
 @pytest.mark.parametrize(("status", "error"), [(403, Refused), (503, Away)])
 def test_what_cannot_be_known_is_told(pair: tuple[Listener, Connection], status: int, error: type[Exception]) -> None:
     pair[0].says({"reason": "No", "message": "no"}, status=status)
