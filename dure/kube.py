@@ -1,5 +1,7 @@
 """What Dure calls its things in a Kubernetes cluster. The chart's policies say the same names."""
 
+import re
+
 PREFIX = "dure.dev/"
 
 COMPANY_LABEL = "dure.dev/company"
@@ -50,6 +52,11 @@ LEASE_ROLE = "dure-lease"
 """The ClusterRole that a lease's account is bound to while the lease holds GPUs."""
 
 DEFAULT_RESOURCE = "nvidia.com/gpu"
+
+
+def is_label(value: str) -> bool:
+    """Whether a label of Kubernetes can carry it."""
+    return re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", value) is not None
 
 
 def namespace(company: str) -> str:
