@@ -1,5 +1,7 @@
 """What Dure calls its things in a Kubernetes cluster. The chart's policies say the same names."""
 
+import re
+
 PREFIX = "dure.dev/"
 
 COMPANY_LABEL = "dure.dev/company"
@@ -53,6 +55,11 @@ LEAST_GRACE_S = 1
 """Of a pod with GPUs, also where its pool has none: with 0 each deletion would be a forced one, which the policies refuse."""
 
 DEFAULT_RESOURCE = "nvidia.com/gpu"
+
+
+def is_label(value: str) -> bool:
+    """Whether a label of Kubernetes can carry it."""
+    return re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", value) is not None
 
 
 def namespace(company: str) -> str:

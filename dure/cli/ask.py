@@ -12,6 +12,7 @@ from dure.cli.terminal import BadUsage, Terminal
 
 if TYPE_CHECKING:
     from dure import wire
+    from dure.client import Client
 
 
 class Purpose(StrEnum):
@@ -157,7 +158,21 @@ def _ask(terminal: Terminal, body: "wire.Ask", key: str | None) -> None:
 
     with terminal.client() as client:
         lease = client.ask(body, idempotency_key=key)
-    terminal.show(lease, lambda view: leases.answer(lease, view))
+        by_id = not terminal.flags.json and _needs_its_id(client, lease)
+    terminal.show(lease, lambda view: leases.answer(lease, view, by_id=by_id))
+
+
+def _needs_its_id(client: "Client", lease: "wire.Lease") -> bool:
+    """Whether pods cannot name it by its name, where a cluster enforces it. What cannot be seen is not said: it was granted."""
+    from dure import kube
+    from dure.errors import DureError
+
+    if lease.name is None or kube.is_label(lease.name):
+        return False
+    try:
+        return client.pool(lease.pool).cluster is not None
+    except DureError:
+        return False
 
 
 def _quote(terminal: Terminal, body: "wire.Ask") -> None:

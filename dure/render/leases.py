@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dure import times, wire
+from dure.kube import LEASE_LABEL
 from dure.render import lost
 from dure.render.decisions import numbers, placement
 from dure.render.view import View, facts, table, timed
@@ -28,11 +29,12 @@ def state(found: wire.LeaseState) -> Text:
     return Text(str(found), style=STYLES.get(found, ""))
 
 
-def answer(lease: wire.Lease, view: View) -> RenderableType:
-    """What an ask got, and how to follow it."""
+def answer(lease: wire.Lease, view: View, *, by_id: bool = False) -> RenderableType:
+    """What an ask got, and how to follow it; `by_id` where its name is none that its pods' label can carry."""
     head = Text(_HEADS.get(lease.state, str(lease.state)), style=f"bold {STYLES.get(lease.state, '')}")
     said = numbers(lease.decision.numbers, view.zone) if lease.state is wire.LeaseState.QUEUED else ()
-    return Group(head, facts([*_facts(lease, view), *said, ("next", f"dure lease watch {lease.id}")]))
+    label = [("pods", f"label them {LEASE_LABEL}: {lease.id}, as no label can carry its name")] if by_id else []
+    return Group(head, facts([*_facts(lease, view), *said, *label, ("next", f"dure lease watch {lease.id}")]))
 
 
 def lease(found: wire.Lease, view: View) -> RenderableType:

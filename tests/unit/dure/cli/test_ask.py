@@ -7,7 +7,7 @@ import pytest
 
 from dure import wire
 from dure.cli.ask import Purpose
-from tests.unit.dure.answers import Api, a_decision, a_lease, answer, in_s, problem
+from tests.unit.dure.answers import Api, a_decision, a_lease, a_pool, answer, in_s, problem
 from tests.unit.dure.conftest import Run
 
 LEASES = ("POST", "/v1/leases")
@@ -73,6 +73,34 @@ def test_what_spot_cannot_be_is_said_of_its_option(api: Api, run: Run, words: li
     result = run("ask", "p", "8", "--for", "2h", *words)
     assert (result.exit_code, api.seen) == (2, [])
     assert says in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "cluster", "is_said"),
+    [
+        ("run 7", "main", True),
+        ("x" * 64, "main", True),
+        ("-run", "main", True),
+        ("run 7", None, False),
+        ("x" * 63, "main", False),
+        ("Run_7.b", "main", False),
+        (None, "main", False),
+    ],
+)
+def test_a_name_that_no_pods_label_can_carry_is_said_where_a_cluster_enforces_the_lease(
+    api: Api, run: Run, name: str | None, cluster: str | None, is_said: bool
+) -> None:
+    lease = a_lease(name=name)
+    api.on(*LEASES, answer(lease, 201)).on("GET", f"/v1/pools/{lease.pool}", a_pool(cluster=cluster))
+    result = run("ask", lease.pool, "8", "--for", "2h")
+    assert result.exit_code == 0
+    assert (f"label them dure.dev/lease: {lease.id}" in " ".join(result.stdout.split())) is is_said
+
+
+def test_that_a_pool_cannot_be_seen_takes_nothing_from_what_was_granted(api: Api, run: Run) -> None:
+    api.on(*LEASES, answer(a_lease(name="run 7"), 201))
+    result = run("ask", "p", "8", "--for", "2h")
+    assert (result.exit_code, result.stderr) == (0, "")
 
 
 def test_a_queued_ask_says_so_and_exits_0(api: Api, run: Run) -> None:
