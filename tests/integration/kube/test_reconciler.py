@@ -428,6 +428,17 @@ def test_a_company_that_was_closed_loses_its_namespace_after_its_grace(database:
             assert not _is_going(cluster, made.namespace(made.globex))
 
 
+def test_a_companys_key_dies_with_it_in_a_cluster_that_no_pool_names_any_more(acme: Stand) -> None:
+    path = f"/api/v1/namespaces/{acme.namespace()}/secrets"
+    soon(acme.has_key, "the company's namespace")
+    with acme.tenant() as key:
+        soon(lambda: key.get(path).status_code == 200, "the key to work")
+        with acme.db.begin() as session:
+            pools.change(session, "h100", wire.PoolChange(cluster=None), actor=ADMIN, now=acme.clock.now())
+            closing.close(session, acme.acme, actor=ADMIN, now=acme.clock.now())
+        soon(lambda: key.get(path).status_code in (401, 403), "the key to be dead")
+
+
 def test_a_company_s_key_is_dead_within_a_second_of_its_closing_and_anew_once_it_is_opened(acme: Stand) -> None:
     path = f"/api/v1/namespaces/{acme.namespace()}/secrets"
     with acme.tenant() as key:
