@@ -9,6 +9,7 @@ from tests.cluster.daemons import LOOK_S, until
 from tests.cluster.kwok import FAKE
 
 READY_S = 60.0
+MERGE = {"Content-Type": "application/merge-patch+json"}
 TAINT = {"key": kube.TAINT_KEY, "value": "present", "effect": "NoSchedule"}
 
 
@@ -44,6 +45,14 @@ def add(cluster: Cluster, objects: Iterable[dict[str, Any]]) -> list[str]:
         names.append(made["metadata"]["name"])
     until(lambda: set(names) <= ready(cluster), [], within_s=READY_S + len(names) * LOOK_S, what="nodes to be Ready")
     return names
+
+
+def announce(cluster: Cluster, name: str, gpus: str) -> None:
+    """What its kubelet says that its device plugin has."""
+    amounts = {kube.DEFAULT_RESOURCE: gpus}
+    body = {"status": {"capacity": amounts, "allocatable": amounts}}
+    answer = cluster.api.patch(f"/api/v1/nodes/{name}/status", headers=MERGE, json=body)
+    answer.raise_for_status()
 
 
 def ready(cluster: Cluster) -> set[str]:
