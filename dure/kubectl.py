@@ -97,7 +97,7 @@ class Kubectl:
         Raises Failed, also where a node's kubelet does not answer it: kubectl itself would say so for ever.
         """
         try:
-            with _told_to_end(), _started([*self._command, *arguments], self._environ) as running:
+            with _told_to_end() as told, _started([*self._command, *arguments], self._environ, told) as running:
                 silent = _heard(running)
                 if silent is not None:
                     raise Failed(silent)
@@ -106,32 +106,59 @@ class Kubectl:
             raise Failed(f"kubectl cannot be run: {error}") from None
 
 
+class _Told:
+    """What tells us to end becomes an exception; one that comes while it is `held`, as soon as it is not."""
+
+    def __init__(self) -> None:
+        self._is_held = False
+        self._number: int | None = None
+
+    def __call__(self, number: int, _: object) -> None:
+        self._number = number
+        if not self._is_held:
+            raise SystemExit(128 + number)
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
+        if self._number is not None:
+            raise SystemExit(128 + self._number)
+
+
 @contextmanager
-def _told_to_end() -> Generator[None]:
-    """What tells us to end becomes an exception, so that what we started ends too, and no key is left lying about."""
-
-    def end(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, end)
+def _told_to_end() -> Generator[_Told]:
+    """So that what we started ends too, and no key is left lying about."""
+    told = _Told()
+    before = signal.signal(signal.SIGTERM, told)
     try:
-        yield
+        yield told
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
-def _started(words: Sequence[str], environ: Mapping[str, str]) -> Generator[subprocess.Popen[str]]:
+def _started(words: Sequence[str], environ: Mapping[str, str], told: _Told) -> Generator[subprocess.Popen[str]]:
     """With its standard error on a pipe; it does not outlive this."""
-    running = subprocess.Popen(words, env=environ, stderr=subprocess.PIPE, text=True, errors="replace")
+    running: subprocess.Popen[str] | None = None
     try:
+        with told.held():  # it runs before we know of it
+            running = subprocess.Popen(words, env=environ, stderr=subprocess.PIPE, text=True, errors="replace")
         yield running
     finally:
-        if running.poll() is None:
-            running.terminate()
-            _ended(running)
-        if running.stderr is not None:
-            running.stderr.close()
+        if running is not None:
+            _end(running)
+
+
+def _end(running: subprocess.Popen[str]) -> None:
+    if running.poll() is None:
+        running.terminate()
+        _ended(running)
+    if running.stderr is not None:
+        running.stderr.close()
 
 
 def _ended(running: "subprocess.Popen[str]") -> None:

@@ -1,11 +1,11 @@
 """The user's own kubectl, and what becomes of what it says."""
 
-import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from dure.kubectl import Failed, Kubectl, Missing
@@ -108,8 +108,8 @@ def test_what_ends_us_ends_it_too(tmp_path: Path) -> None:
     program = f"from dure.kubectl import Kubectl; Kubectl({{'PATH': '{tmp_path}:/usr/bin:/bin'}}).attached('logs')"
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as ours:
         assert ours.stdout is not None
-        started = int(ours.stdout.readline())
+        started = psutil.Process(int(ours.stdout.readline()))
         ours.terminate()
         assert ours.wait(30) == 128 + signal.SIGTERM
-    with pytest.raises(ProcessLookupError):
-        os.kill(started, 0)
+    gone, _ = psutil.wait_procs([started], timeout=30)
+    assert gone == [started]
