@@ -10,11 +10,11 @@ from dure import kube_nodes, wire
 from dure.kube import (
     API_ACCOUNT,
     COMPANY_KEY,
-    COMPANY_LABEL,
     MANAGED_BY,
     MANAGER,
     POOL_LABEL,
     RECONCILER_ACCOUNT,
+    is_marked,
     namespace,
 )
 from dure.kube_nodes import Adopted
@@ -179,13 +179,9 @@ def namespaces(there: Iterable[Json], keys: Iterable[Json], companies: Iterable[
             check="namespaces", ok=False, said=_unlabelled(one, company) if one in keyed else _strange(one, company)
         )
         for one, company in sorted(names.items())
-        if one in found and not _is_labelled(found[one], company)
+        if one in found and not is_marked(found[one], company)
     ]
     return strange or [Finding(check="namespaces", ok=True, said="no namespace is in a company's way")]
-
-
-def _is_labelled(has_labels: Mapping[str, str], company: str) -> bool:
-    return has_labels.get(MANAGED_BY) == MANAGER and has_labels.get(COMPANY_LABEL, company) == company
 
 
 def _is_key(binding: Json) -> bool:

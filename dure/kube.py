@@ -1,6 +1,7 @@
 """What Dure calls its things in a Kubernetes cluster. The chart's policies say the same names."""
 
 import re
+from collections.abc import Mapping
 
 PREFIX = "dure.dev/"
 
@@ -55,6 +56,11 @@ LEAST_GRACE_S = 1
 """Of a pod with GPUs, also where its pool has none: with 0 each deletion would be a forced one, which the policies refuse."""
 
 DEFAULT_RESOURCE = "nvidia.com/gpu"
+
+
+def is_marked(labels: Mapping[str, object], company: str) -> bool:
+    """Whether a namespace's labels say that it is Dure's, and not of another company than this one."""
+    return labels.get(MANAGED_BY) == MANAGER and labels.get(COMPANY_LABEL, company) == company
 
 
 def is_label(value: str) -> bool:

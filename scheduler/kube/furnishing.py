@@ -18,8 +18,7 @@ def is_ours(seen: Seen, company: str) -> bool:
     if seen.namespace is None:
         return True
     labels = seen.namespace["metadata"].get("labels") or {}
-    is_marked = labels.get(kube.MANAGED_BY) == kube.MANAGER and labels.get(kube.COMPANY_LABEL, company) == company
-    return is_marked or _has_key(seen, company)
+    return kube.is_marked(labels, company) or _has_key(seen, company)
 
 
 def _has_key(seen: Seen, company: str) -> bool:

@@ -121,6 +121,7 @@ class Tenure:
         now = self._site.clock.now()
         waiting: dict[str, int] = {}
         attended = list(self._attended.values())
+        past_s = [late_s for one in attended for late_s in one.steps.past_s(now)]
         for wait in (wait for one in attended for wait in one.steps.waits.values()):
             waiting[wait.code] = waiting.get(wait.code, 0) + 1
         return State(
@@ -130,12 +131,12 @@ class Tenure:
             undone_s=(
                 *(max(0.0, now - one.since) for one in self._performer.undone()),
                 *self._late_s(now),
-                *(late_s for one in attended for late_s in one.steps.past_s(now)),
+                *past_s,
             ),
             waiting=waiting,
             placed=self._sightings.placed,
             troubled=sum(one.steps.trouble is not None for one in attended),
-            strays=sum(len(one.steps.past_s(now)) for one in attended),
+            strays=len(past_s),
         )
 
     def _late_s(self, now: float) -> Iterator[float]:
