@@ -11,7 +11,7 @@ import pytest
 from dure import kube
 from scheduler.store.db import Database
 from tests.acceptance.witness import Ran, Witness, watched
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import MERGE, Cluster
 from tests.cluster.images import BUSYBOX
 from tests.cluster.kinds import REAL
 from tests.cluster.real_node import RealNode
@@ -65,9 +65,8 @@ def real(database: Database, cluster: Cluster, folder: Path) -> Iterator[Real]:
 
 def adopted(cluster: Cluster) -> None:
     """As `dure node adopt` does it; the node has its taint already."""
-    merge = {"Content-Type": "application/merge-patch+json"}
     body = {"metadata": {"labels": {kube.POOL_LABEL: "h100"}}}
-    cluster.api.patch(f"/api/v1/nodes/{REAL}", json=body, headers=merge).raise_for_status()
+    cluster.api.patch(f"/api/v1/nodes/{REAL}", json=body, headers=MERGE).raise_for_status()
 
 
 def cleared(made: Real) -> None:

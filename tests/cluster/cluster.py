@@ -17,6 +17,7 @@ import yaml
 from tests.cluster import binaries
 from tests.cluster.certificates import Authority
 
+MERGE = {"Content-Type": "application/merge-patch+json"}
 ADMINS = "system:masters"
 """The group that may do everything; admission policies bind it as well."""
 

@@ -11,12 +11,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.cluster.certificates import HOST
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import MERGE, Cluster
 
 HANGS_S = 120.0
 """Only guards against hanging for ever."""
-
-MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
 @dataclass(slots=True)

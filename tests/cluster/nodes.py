@@ -4,12 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dure import kube
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import MERGE, Cluster
 from tests.cluster.daemons import LOOK_S, until
 from tests.cluster.kwok import FAKE
 
 READY_S = 60.0
-MERGE = {"Content-Type": "application/merge-patch+json"}
 TAINT = {"key": kube.TAINT_KEY, "value": "present", "effect": "NoSchedule"}
 
 

@@ -7,7 +7,6 @@ import httpx
 from dure import kube
 
 APPLY = {"Content-Type": "application/apply-patch+yaml"}
-MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
 def namespace(client: httpx.Client, name: str, labels: dict[str, str], *, level: str = "baseline") -> httpx.Response:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from dure import kube
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import MERGE, Cluster
 from tests.integration.kube import companies
 from tests.integration.kube.chart import CHART, helm
 from tests.integration.kube.escapes.story import until
@@ -143,7 +143,7 @@ def test_nothing_is_changed_or_refused_outside_companies_namespaces(charted: Clu
     }.items():
         charted.api.post(f"{path}/{resource}", json=body).raise_for_status()
     label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
-    charted.api.patch(path, headers=companies.MERGE, json=label).raise_for_status()
+    charted.api.patch(path, headers=MERGE, json=label).raise_for_status()
 
 
 def test_the_keys_of_a_company_have_no_right_on_what_bounds_it(charted: Cluster):

@@ -8,7 +8,7 @@ import yaml
 
 from dure import kube
 from scheduler.store.db import Database
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import MERGE, Cluster
 from tests.integration.kube.escapes import attempts, oracle
 from tests.integration.kube.escapes.attempts import PHASES, Request, Result, Row
 from tests.integration.kube.escapes.story import Story, told, until
@@ -56,9 +56,8 @@ def test_what_a_policy_refuses_would_have_been_taken_otherwise(database: Databas
 def test_what_pod_security_refuses_is_refused_without_it_too(database: Database, cluster: Cluster):
     with told(database, cluster, "stopped") as story:
         label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
-        headers = {"Content-Type": "application/merge-patch+json"}
         path = f"/api/v1/namespaces/{story.namespace}"
-        story.operator.patch(path, headers=headers, json=label).raise_for_status()
+        story.operator.patch(path, headers=MERGE, json=label).raise_for_status()
         rows = [row for row in ROWS if "also" in row.said]
         assert rows
         for row in rows:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from dure import kube
-from tests.cluster.cluster import ADMINS, Cluster
+from tests.cluster.cluster import ADMINS, MERGE, Cluster
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.kube import chart, companies
 from tests.integration.kube.escapes.story import until
@@ -43,7 +43,7 @@ def test_a_namespace_is_a_companys_from_its_first_instant_or_never(
 ):
     path = f"/api/v1/namespaces/{namespace}"
     label = {"metadata": {"labels": {kube.COMPANY_LABEL: "late"}}}
-    assert "from its making on" in charted.api.patch(path, headers=companies.MERGE, json=label).text
+    assert "from its making on" in charted.api.patch(path, headers=MERGE, json=label).text
     assert companies.namespace(reconciler, namespace, {kube.COMPANY_LABEL: "late"}).status_code == 403
     made = charted.api.post("/api/v1/namespaces", json={"metadata": {"name": "dure-co-mine"}})
     assert "Dure alone makes the namespaces" in made.text
@@ -60,7 +60,7 @@ RECONCILER_REFUSED: dict[str, tuple[Try, str]] = {
     "a label taken away": (
         lambda c, n: c.patch(
             f"/api/v1/namespaces/{n}",
-            headers=companies.MERGE,
+            headers=MERGE,
             json={"metadata": {"labels": {kube.COMPANY_LABEL: None}}},
         ),
         "called dure-co-",
@@ -68,7 +68,7 @@ RECONCILER_REFUSED: dict[str, tuple[Try, str]] = {
     "Pod Security lowered": (
         lambda c, n: c.patch(
             f"/api/v1/namespaces/{n}",
-            headers=companies.MERGE,
+            headers=MERGE,
             json={"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}},
         ),
         "baseline at least",
@@ -80,9 +80,7 @@ RECONCILER_REFUSED: dict[str, tuple[Try, str]] = {
         "baseline at least",
     ),
     "another namespace relabelled": (
-        lambda c, n: c.patch(
-            "/api/v1/namespaces/default", headers=companies.MERGE, json={"metadata": {"labels": {"a": "b"}}}
-        ),
+        lambda c, n: c.patch("/api/v1/namespaces/default", headers=MERGE, json={"metadata": {"labels": {"a": "b"}}}),
         "called dure-co-",
     ),
     "another namespace deleted": (
@@ -136,7 +134,7 @@ RECONCILER_REFUSED: dict[str, tuple[Try, str]] = {
     ),
     "a pod": (lambda c, n: c.post(f"/api/v1/namespaces/{n}/pods", json=companies.pod("x")), "forbidden"),
     "a Secret read": (lambda c, n: c.get(f"/api/v1/namespaces/{n}/secrets"), "forbidden"),
-    "a node changed": (lambda c, n: c.patch("/api/v1/nodes/plain-1", headers=companies.MERGE, json={}), "forbidden"),
+    "a node changed": (lambda c, n: c.patch("/api/v1/nodes/plain-1", headers=MERGE, json={}), "forbidden"),
 }
 
 
@@ -155,7 +153,7 @@ def test_a_label_that_was_taken_off_keeps_the_reconciler_from_nothing(
     charted.api.post(f"{path}/pods", json=companies.pod("mine", gpus=0)).raise_for_status()
     with chart.break_glass(charted) as operator:
         body = {"metadata": {"labels": {kube.COMPANY_LABEL: None}}}
-        operator.patch(path, headers=companies.MERGE, json=body).raise_for_status()
+        operator.patch(path, headers=MERGE, json=body).raise_for_status()
     reconciler.delete(f"{path}/pods/mine").raise_for_status()
     labels = {kube.COMPANY_LABEL: company.removeprefix(kube.namespace(""))}
     companies.namespace(reconciler, company, labels).raise_for_status()

@@ -20,7 +20,7 @@ from dure.errors import DureError
 from scheduler.store import sums
 from scheduler.store.db import Database
 from tests import effort
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import MERGE, Cluster
 from tests.cluster.following import followed
 from tests.cluster.kwok import DEADLINE, STUBBORN
 from tests.cluster.proxy import Proxy
@@ -40,8 +40,6 @@ LEASES = 32
 CLOSES_S = 30
 LONG_S = 300.0
 """Only guards against hanging: the machine may be busy."""
-
-MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
 @dataclass(slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from dure.doctoring import remedy
 from scheduler.store import clusters, pools
 from scheduler.store.db import Database
 from tests.cluster import nodes
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import MERGE, Cluster
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.api.conftest import token
 from tests.integration.kube.chart import break_glass
@@ -121,9 +121,8 @@ def test_a_namespace_in_the_way_a_lost_permission_and_a_pool_without_nodes_are_n
     """The namespace is another company's by its label, as whoever may break the glass can make it."""
     with break_glass(at.cluster) as operator:
         path = f"/api/v1/namespaces/{at.namespace}"
-        headers = {"Content-Type": "application/merge-patch+json"}
         body = {"metadata": {"labels": {kube.MANAGED_BY: None}}}
-        operator.patch(path, json=body, headers=headers).raise_for_status()
+        operator.patch(path, json=body, headers=MERGE).raise_for_status()
     code, wrong = doctor(at, at.cluster.admin)
     assert code == 9
     assert [at.namespace in one for one in wrong["namespaces"]] == [True]

@@ -9,6 +9,7 @@ from dure import kube, wire
 from dure.errors import WrongState
 from scheduler.store import pools
 from tests.cluster import nodes
+from tests.cluster.cluster import MERGE
 from tests.cluster.kwok import STUBBORN
 from tests.integration.kube import chart
 from tests.integration.kube.stand import ADMIN, MARGIN_S, Stand, pod, seconds, soon
@@ -129,9 +130,7 @@ def test_the_end_comes_by_its_steps_and_leaves_nothing(acme: Stand) -> None:
     soon(lambda: len(acme.running()) == 5, "all to run")
     with chart.break_glass(acme.cluster) as operator:
         body = {"metadata": {"finalizers": ["example.org/kept"]}}
-        operator.patch(
-            acme.path("kept"), json=body, headers={"Content-Type": "application/merge-patch+json"}
-        ).raise_for_status()
+        operator.patch(acme.path("kept"), json=body, headers=MERGE).raise_for_status()
         operator.post(
             f"/apis/policy/v1/namespaces/{acme.namespace()}/poddisruptionbudgets",
             json={"metadata": {"name": "all"}, "spec": {"minAvailable": "100%", "selector": {}}},

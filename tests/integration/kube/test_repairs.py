@@ -9,9 +9,9 @@ from dure import kube
 from scheduler.kube import tenure
 from scheduler.store.db import Database
 from tests.cluster import nodes
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import MERGE, Cluster
 from tests.cluster.control_plane import ControlPlane
-from tests.integration.kube import chart, companies
+from tests.integration.kube import chart
 from tests.integration.kube.stand import Stand, pod, soon, stand
 
 QUOTA = f"/api/v1/namespaces/{{}}/resourcequotas/{kube.QUOTA}"
@@ -37,13 +37,12 @@ def test_what_somebody_changes_is_put_right(acme: Stand) -> None:
     soon(lambda: acme.has_key(kube.lease_account(lease.id)), "the lease's key")
     inside = f"/namespaces/{acme.namespace()}"
     with chart.break_glass(acme.cluster) as operator:
-        merge = {"Content-Type": "application/merge-patch+json"}
         quota = {"spec": {"hard": {"requests.nvidia.com/gpu": "800"}}}
-        operator.patch(f"/api/v1{inside}/resourcequotas/{kube.QUOTA}", json=quota, headers=merge).raise_for_status()
+        operator.patch(f"/api/v1{inside}/resourcequotas/{kube.QUOTA}", json=quota, headers=MERGE).raise_for_status()
         operator.delete(f"/api/v1{inside}/limitranges/{kube.LIMITS}").raise_for_status()
         operator.delete(f"/apis/networking.k8s.io/v1{inside}/networkpolicies/{kube.ISOLATION}").raise_for_status()
         labels = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
-        operator.patch(f"/api/v1{inside}", json=labels, headers=merge).raise_for_status()
+        operator.patch(f"/api/v1{inside}", json=labels, headers=MERGE).raise_for_status()
         binding = f"/apis/rbac.authorization.k8s.io/v1{inside}/rolebindings/{kube.lease_account(lease.id)}"
         operator.delete(binding).raise_for_status()
     soon(lambda: acme.quota() == "8", "the quota")
@@ -61,7 +60,7 @@ def test_what_somebody_puts_beside_is_taken_off_and_nothing_is_done_twice(databa
         with chart.break_glass(made.cluster) as operator:
             for path, body in BESIDE:
                 at = path.format(made.namespace())
-                operator.patch(at, headers=companies.MERGE, json=body).raise_for_status()
+                operator.patch(at, headers=MERGE, json=body).raise_for_status()
                 soon(lambda at=at, path=path: _meant(made.cluster.get(at)) == before[path], f"{path} after {body}")
             at = QUOTA.format(made.namespace())
             operator.delete(at).raise_for_status()
@@ -111,7 +110,7 @@ def test_labels_that_an_administrator_took_off_a_namespace_are_put_back_and_what
     path = f"/api/v1/namespaces/{acme.namespace()}"
     with chart.break_glass(acme.cluster) as operator:
         body = {"metadata": {"labels": dict.fromkeys(labels)}}
-        operator.patch(path, headers=companies.MERGE, json=body).raise_for_status()
+        operator.patch(path, headers=MERGE, json=body).raise_for_status()
     ours = {kube.COMPANY_LABEL: acme.acme, kube.MANAGED_BY: kube.MANAGER}
     soon(lambda: acme.cluster.get(path)["metadata"]["labels"].items() >= ours.items(), "the labels")
     soon(lambda: acme.lease(lease).state == "ended", "the lease to end")
@@ -130,7 +129,7 @@ def test_what_was_let_in_ends_with_its_lease_in_a_namespace_that_is_ours_no_more
         space = f"/namespaces/{made.namespace()}"
         with chart.break_glass(cluster) as operator:
             labels = {"metadata": {"labels": {kube.COMPANY_LABEL: None, kube.MANAGED_BY: None}}}
-            operator.patch(f"/api/v1{space}", headers=companies.MERGE, json=labels).raise_for_status()
+            operator.patch(f"/api/v1{space}", headers=MERGE, json=labels).raise_for_status()
             binding = f"/apis/rbac.authorization.k8s.io/v1{space}/rolebindings/{kube.COMPANY_KEY}"
             operator.delete(binding).raise_for_status()
         with made.loop() as running:
@@ -172,7 +171,7 @@ def test_what_somebody_changes_in_the_policies_is_said_by_name_and_work_goes_on(
             operator.delete(f"{root}/validatingadmissionpolicies/dure-hosts").raise_for_status()
             binding = f"{root}/validatingadmissionpolicybindings/dure-claims"
             body = {"spec": {"validationActions": ["Audit"]}}
-            operator.patch(binding, headers=companies.MERGE, json=body).raise_for_status()
+            operator.patch(binding, headers=MERGE, json=body).raise_for_status()
         soon(lambda: running.value("dure_cluster_alarms", cluster="main") == 2, "both to be said")
         soon(lambda: made.cluster_says()[0] == "trouble", "people to be told")
         said = str(made.cluster_says()[1])
@@ -188,7 +187,7 @@ def test_what_somebody_changes_in_the_policies_is_said_by_name_and_work_goes_on(
 
 def test_a_node_whose_taint_or_resource_is_gone_is_said(acme: Stand) -> None:
     path = f"/api/v1/nodes/{acme.nodes[0]}"
-    acme.cluster.api.patch(path, headers=companies.MERGE, json={"spec": {"taints": []}}).raise_for_status()
+    acme.cluster.api.patch(path, headers=MERGE, json={"spec": {"taints": []}}).raise_for_status()
     nodes.announce(acme.cluster, acme.nodes[1], "0")
     soon(lambda: f"{acme.nodes[0]} of pool h100 has no taint" in str(acme.cluster_says()[1]), "the taint")
     assert f"{acme.nodes[1]} of pool h100 has no nvidia.com/gpu" in str(acme.cluster_says()[1])

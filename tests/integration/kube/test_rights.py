@@ -7,10 +7,10 @@ import pytest
 
 from dure import kube
 from scheduler.store.db import Database
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import MERGE, Cluster
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kwok import COMPLETES_AFTER
-from tests.integration.kube import chart, companies
+from tests.integration.kube import chart
 from tests.integration.kube.stand import Stand, pod, soon, stand
 
 pytestmark = pytest.mark.timeout(900)
@@ -71,7 +71,7 @@ def _repairs(made: Stand) -> None:
         for path, more in paths.items():
             operator.post(path, json={**body, **more}).raise_for_status()
         relabel = {"metadata": {"labels": {level: None}}}
-        operator.patch(namespace, headers=companies.MERGE, json=relabel).raise_for_status()
+        operator.patch(namespace, headers=MERGE, json=relabel).raise_for_status()
     soon(lambda: not any(made.get(f"{path}/dure-left") for path in paths), "what is left over to be gone")
     soon(lambda: level in made.cluster.get(namespace)["metadata"]["labels"], "the namespace to be put right")
 

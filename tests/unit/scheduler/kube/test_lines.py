@@ -1,7 +1,7 @@
 """Last lines of containers: what is kept of a log, how it is followed, and what becomes of a kubelet that does not answer."""
 
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from queue import Empty
 
@@ -19,15 +19,6 @@ from scheduler.store.leader import Deposed
 from tests.unit.scheduler.kube.doing import DELETE, FOLLOW, KEEP, LONG_S, NOW, POD, TELL, Doing
 
 MAIN = ("uid-p", "main")
-
-
-@pytest.fixture
-def it() -> Iterator[Doing]:
-    it = Doing()
-    it.performer.start()
-    yield it
-    it.performer.stop()
-    it.lines.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """Doing actions: what is done first, what at most once at a time, and what is tried again when."""
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -29,14 +28,6 @@ from tests.unit.scheduler.kube.doing import (
     TEST,
     Doing,
 )
-
-
-@pytest.fixture
-def it() -> Iterator[Doing]:
-    it = Doing()
-    it.performer.start()
-    yield it
-    it.performer.stop()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """What could not be done: since when, when it is tried again, and when it is given up."""
 
-from collections.abc import Iterator
-
 import pytest
 from structlog.testing import capture_logs
 
@@ -11,14 +9,6 @@ from scheduler.kube.connection import Away, Refused
 from scheduler.kube.performing import HELD_S, LONGEST_S, Withheld, wait_s
 from scheduler.kube.world import Kind
 from tests.unit.scheduler.kube.doing import APPLY, CREATE, DELETE, NOW, OPEN, PATCH, REMOVE, TELL, Doing
-
-
-@pytest.fixture
-def it() -> Iterator[Doing]:
-    it = Doing()
-    it.performer.start()
-    yield it
-    it.performer.stop()
 
 
 def test_what_could_not_be_done_is_known_with_its_age_until_it_is_done(
