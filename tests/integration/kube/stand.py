@@ -269,10 +269,10 @@ class Stand:
         return {one["reason"]: one["message"] for one in found if one["involvedObject"]["name"] == name}
 
     def row(self, name: str) -> Pod | None:
-        """What is known of a pod in the database."""
+        """What is known of a pod in the database; of the newest, where one of that name was made anew."""
         with self.db.snapshot() as session:
             query = select(Pod).where(col(Pod.name) == name, col(Pod.company) == self.acme)
-            return session.exec(query).one_or_none()
+            return session.exec(query.order_by(col(Pod.seen_at).desc())).first()
 
     def lines(self, name: str) -> dict[str, str]:
         """The last lines that are kept of a pod, by container."""
