@@ -33,7 +33,9 @@ AT_ONCE = 64
 """So many are followed at once, of one company half as many."""
 
 PAUSE_S = 1.0
-"""How long it is waited before a follow that broke off begins again."""
+"""How long it is waited before a follow that broke off begins again; twice as long each time that nothing
+came of it, as a kubelet that is away answers for none of its pods, and all of them end.
+"""
 
 HANDED_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Waits before lines that were followed are handed on: their pod may not be written down yet, or the database be away."""
@@ -177,7 +179,7 @@ class LogReader:
     def _followed(self, action: Follow) -> str | None:
         """All that comes until the container is over, or for as long as it was said."""
         said: str | None = None
-        until = time.monotonic() + action.lasts_s
+        until, pause_s = time.monotonic() + action.lasts_s, PAUSE_S
         while time.monotonic() < until and not self._stop.is_set():
             tail, is_over = Tail(), False
             try:
@@ -189,7 +191,8 @@ class LogReader:
             said = (tail.text or said) if tail.total else said
             if is_over:
                 break
-            self._stop.wait(min(PAUSE_S, max(0.0, until - time.monotonic())))
+            self._stop.wait(min(pause_s, max(0.0, until - time.monotonic())))
+            pause_s = PAUSE_S if tail.total else 2 * pause_s
         return said
 
     def _stream(self, action: Follow, tail: Tail, until: float) -> bool:

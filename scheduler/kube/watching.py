@@ -77,7 +77,7 @@ class Watch:
         following: dict[str, str] = {}
         while True:
             page = self._connection.get(self._kind.value, limit=PAGE, **self._selector, **following)
-            items += page.get("items") or ()
+            items += (_whole(item, page) for item in page.get("items") or ())
             token = page["metadata"].get("continue")
             if not token:
                 break
@@ -103,3 +103,8 @@ class Watch:
                 return
             self._condition.heard()
             self._world.event(self._kind, event)
+
+
+def _whole(item: Json, page: Json) -> Json:
+    """As a watch would say it: in a list only the list says what its items are."""
+    return {"apiVersion": page["apiVersion"], "kind": str(page["kind"]).removesuffix("List"), **item}
