@@ -55,13 +55,20 @@ class Patch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delete:
-    """The end of a pod. `why` is for logs; `at` the instant that it is for, if it is for one."""
+    """The end of a pod. `why` is for logs; `at` the instant that it is for, if it is for one: not before it. `gone_by` is when its
+    grace is over, if it is over at an instant: what is asked for late says so much less.
+    """
 
     path: str
     uid: str
     grace_s: int
     why: str
     at: int | None = None
+    gone_by: float | None = None
+
+    def left_s(self, now: float) -> int:
+        """The grace that it has, asked for now."""
+        return self.grace_s if self.gone_by is None else min(self.grace_s, max(1, int(self.gone_by - now + 0.01)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 
-AT_ONCE = 96
+AT_ONCE = 240
 """Connections that are kept open; as many calls run at a time."""
 
 

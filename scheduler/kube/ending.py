@@ -9,7 +9,7 @@ A kubelet that nobody tells anything ends them too: once extending has closed th
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dure import kube
 from scheduler.kube.actions import Action, Delete, Follow, Json, Keep, Patch, Tell
@@ -18,6 +18,14 @@ from scheduler.kube.instants import written
 from scheduler.kube.observed import Lines, Node, Pod, Seen
 from scheduler.kube.opening import annotated, deadline, extending_closed
 from scheduler.kube.pairing import sits
+
+AHEAD_S = 2.0
+"""So long ahead of its instant the end of a pod is decided, once its lease is not extended any more: that it is asked for at the
+instant depends on nobody who looks at something else then.
+"""
+
+SEEN_S = 0.5
+"""So long after it it is looked whether it was asked for."""
 
 SOON_S = 1.5
 """A pod whose grace is over by then is left alone: it is going."""
@@ -61,6 +69,18 @@ def ends(seen: Seen, context: Context) -> Iterator[Action]:
         yield from _read(pod, seen, context)
 
 
+def ahead(seen: Seen, context: Context) -> Iterator[Delete]:
+    """What will be due within a moment, as the pods are now. It is asked for at its instant if nobody decides otherwise until then."""
+    for pod in seen.pods:
+        lease = None if pod.is_gated or pod.is_over else _lease(pod, context)
+        if lease is None or not extending_closed(lease, context.now):
+            continue
+        at = next((at for at in _ends_of(lease, context.terms) if context.now < at <= context.now + AHEAD_S), None)
+        if at is not None:
+            then = replace(context, now=at)
+            yield from (one for one in _of_lease(pod, lease, then) if isinstance(one, Delete))
+
+
 def latest(seen: Seen, context: Context) -> Iterator[float]:
     """When each pod that still runs past the gate is to be gone. One that no lease explains is by when it was told to."""
     for pod in seen.pods:
@@ -76,11 +96,19 @@ def instants(pod: Pod, lease: LeaseNow, terms: Terms) -> Iterator[float]:
     if lease.closes_at is not None:
         yield lease.closes_at
     yield _followed_from(pod, lease, terms)
-    yield lease.ending_at
-    yield terms.cut_at(lease)
-    yield lease.stops_at
+    for at in _ends_of(lease, terms):
+        if lease.closes_at is None or lease.closes_at >= at:
+            yield at
+        else:
+            yield max(at - AHEAD_S, lease.closes_at)
+            yield at + SEEN_S
     if pod.deleted_at is not None:
         yield pod.deleted_at + SOON_S
+
+
+def _ends_of(lease: LeaseNow, terms: Terms) -> tuple[int, int, int]:
+    """When its pods are told to end, have no grace any more, and are gone."""
+    return lease.ending_at, terms.cut_at(lease), lease.stops_at
 
 
 def _lease(pod: Pod, context: Context) -> LeaseNow | None:
@@ -170,7 +198,7 @@ def _told(pod: Pod, end: float, context: Context, why: str, at: int | None = Non
     if pod.is_over or (pod.deleted_at is not None and pod.deleted_at <= end + SOON_S):
         return
     grace_s = max(1, int(end - context.now + 0.01))
-    yield Delete(path=pod.path, uid=pod.uid, grace_s=grace_s, why=why, at=at)
+    yield Delete(path=pod.path, uid=pod.uid, grace_s=grace_s, why=why, at=at, gone_by=end)
 
 
 def _hurried(pod: Pod, why: str, at: int) -> Iterator[Action]:

@@ -1,4 +1,4 @@
-"""Doing actions: on threads of their own, ends before everything else, each at most once at a time.
+"""Doing actions: on threads of their own, ends beside everything else, each at most once at a time.
 
 What fails is tried again later by whoever decided it, since it is decided again from what there is; here is only kept
 what must not be tried before when, and since when something could not be done.
@@ -40,8 +40,10 @@ log = structlog.get_logger()
 THREADS = 16
 """For what changes a cluster."""
 
-ASIDE: dict[type[Action], int] = {Follow: 4, Keep: 4, Tell: 2}
-"""What waits for kubelets, or for others of its kind, has threads of its own and holds up no end."""
+ASIDE: dict[type[Action], int] = {Delete: 96, Remove: 48, Follow: 4, Keep: 4, Tell: 2}
+"""What waits for kubelets, or for others of its kind, has threads of its own and holds up no end. Many end in the same second: all
+of them, and their keys, are asked for in it, however long a busy API server takes for each.
+"""
 
 FIRST_S, LONGEST_S = 0.2, 30.0
 """The first wait after a failure, and the longest, whatever the API server asks for."""
@@ -98,7 +100,10 @@ class Performer:
         self._lock = threading.Lock()
         self._busy: dict[Key, Action] = {}
         self._undone: dict[Key, Undone] = {}
-        self._told: dict[tuple[str, str], str] = {}
+        self._opens: dict[Key, Open] = {}
+        """Those that are being done, or could not be."""
+        self._told: dict[str, dict[str, str]] = {}
+        """By pod, what it was told last for each reason."""
         self._changes: Queued = PriorityQueue()
         self._aside: dict[type[Action], Queued] = {kind: PriorityQueue() for kind in ASIDE}
         self._numbers = count()
@@ -137,30 +142,36 @@ class Performer:
                     again = min(again or held.again_at, held.again_at)
                     continue
                 self._busy[key] = action
+                if isinstance(action, Open):
+                    self._opens[key] = action
             queue = self._aside.get(type(action), self._changes)
-            queue.put((_PRIORITY.get(type(action), 0), next(self._numbers), action))
+            queue.put((_priority(action), next(self._numbers), action))
         return None if again is None else self._now() + again - now
 
     def begun(self) -> Begun:
         """Pods whose gate is being opened, or was tried to be: whether it is open already nobody knows."""
         with self._lock:
-            actions = [*(one.action for one in self._undone.values()), *self._busy.values()]
-            return {one.uid: (one.lease, one.node) for one in actions if isinstance(one, Open)}
+            return {one.uid: (one.lease, one.node) for one in self._opens.values()}
 
     def settle(self, wanted: frozenset[Key]) -> None:
         """Forgets what could not be done and is not wanted any more."""
         with self._lock:
             for key in self._undone.keys() - wanted:
                 del self._undone[key]
+                self._forget_open(key)
 
     def forget(self, uids: frozenset[str]) -> None:
         """Pods that are gone are told nothing any more."""
         with self._lock:
-            for key in [one for one in self._told if one[0] in uids]:
-                del self._told[key]
+            for uid in uids:
+                self._told.pop(uid, None)
 
     def _was_told(self, action: Tell) -> bool:
-        return self._told.get((action.uid, action.reason)) == action.message
+        return self._told.get(action.uid, {}).get(action.reason) == action.message
+
+    def _forget_open(self, key: Key) -> None:
+        if key not in self._busy and key not in self._undone:
+            self._opens.pop(key, None)
 
     def _work(self, queue: Queued) -> None:
         while (action := queue.get()[2]) is not None:
@@ -168,6 +179,7 @@ class Performer:
             failure = self._tried(action)
             with self._lock:
                 self._busy.pop(key_of(action), None)
+                self._forget_open(key_of(action))
             try:
                 self._done(Done(action=action, at=at, took_s=time.monotonic() - began, failure=failure))
             except Exception:
@@ -187,7 +199,7 @@ class Performer:
         with self._lock:
             self._undone.pop(key, None)
             if isinstance(action, Tell):
-                self._told[action.uid, action.reason] = action.message
+                self._told.setdefault(action.uid, {})[action.reason] = action.message
         return None
 
     def _do(self, action: Action) -> None:
@@ -200,8 +212,8 @@ class Performer:
                 self._connection.delete(path, {"preconditions": {"uid": uid}})
             case Open(path=path, operations=operations) | Patch(path=path, operations=operations):
                 self._world.answered(self._connection.patch(path, list(operations)))
-            case Delete(path=path, uid=uid, grace_s=grace_s):
-                body = {"gracePeriodSeconds": grace_s, "preconditions": {"uid": uid}}
+            case Delete(path=path, uid=uid):
+                body = {"gracePeriodSeconds": action.left_s(self._now()), "preconditions": {"uid": uid}}
                 self._world.answered(self._connection.delete(path, body))
             case Follow():
                 self._lines.follow(action)
@@ -278,7 +290,17 @@ def wait_s(error: Exception, tries: int) -> float:
     return min(LONGEST_S, max(asked or 0, FIRST_S * 2 ** min(tries - 1, 10)))
 
 
-_PRIORITY: dict[type[Action], int] = {Delete: 0, Remove: 0, Open: 1, Patch: 2, Create: 3, Apply: 3}
+def _priority(action: Action) -> int:
+    """Among those that the same threads do. Without its binding a key is worth nothing: its account can wait."""
+    match action:
+        case Remove(path=path):
+            return int("/rolebindings/" not in path)
+        case Patch():
+            return 1
+        case Apply() | Create():
+            return 2
+        case _:
+            return 0
 
 
 def _events(action: Tell) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from dure import kube
 from scheduler.kube import ending, pairing
-from scheduler.kube.actions import Action, Open, Tell
+from scheduler.kube.actions import Action, Delete, Open, Tell
 from scheduler.kube.desired import CompanyNow, Terms
 from scheduler.kube.furnishing import furnished, is_ours
 from scheduler.kube.observed import Node, Pod, Seen
@@ -19,9 +19,13 @@ from scheduler.kube.pairing import Seat, Wait
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps:
-    """What to do now, why pods wait (by uid), what is wrong with the company here, and when time alone brings more."""
+    """What to do now and what within a moment, why pods wait (by uid), what is wrong with the company here, and when time alone
+    brings more.
+    """
 
     actions: tuple[Action, ...] = ()
+    ahead: tuple[Delete, ...] = ()
+    """Each at its own instant, unless it is decided otherwise until then."""
     waits: Mapping[str, Wait]
     trouble: str | None = None
     next_at: float | None = None
@@ -52,6 +56,7 @@ def reconcile(
     actions += furnished(company, seen, resources, terms, now, _left_over(seen, paired))
     return Steps(
         actions=tuple(actions),
+        ahead=tuple(ending.ahead(seen, context)),
         waits={uid: one for uid, one in paired.items() if isinstance(one, Wait)},
         next_at=_next(_instants(company, seen, context), now),
         ends=tuple(ending.latest(seen, context)),
@@ -89,6 +94,7 @@ def _of_a_strange_namespace(company: CompanyNow, seen: Seen, context: ending.Con
     placed = replace(seen, pods=tuple(pod for pod in seen.pods if pod.placed and not pod.is_gated))
     return Steps(
         actions=tuple(ending.ends(placed, context)),
+        ahead=tuple(ending.ahead(placed, context)),
         waits={
             pod.uid: Wait(code=pairing.Code.NAMESPACE, detail=said)
             for pod in seen.pods
@@ -125,7 +131,7 @@ def _instants(company: CompanyNow, seen: Seen, context: ending.Context) -> Itera
         yield company.closed_at + context.terms.removal_grace_s
     for lease in company.leases:
         if lease.holds:
-            yield lease.ending_at
+            yield lease.ending_at + ending.SEEN_S
             yield lease.stops_at
     yield from _of_pods(seen, context)
 

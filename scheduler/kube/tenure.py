@@ -9,6 +9,7 @@ import structlog
 from dure.errors import Unavailable
 from scheduler.kube import adopted, fitness
 from scheduler.kube.actions import Action, Apply, Create, Delete, Key, Open, Remove, describe, key_of
+from scheduler.kube.arming import Arming
 from scheduler.kube.connection import Away, Connection, Refused
 from scheduler.kube.desired import Desired
 from scheduler.kube.fitness import Fitness
@@ -17,6 +18,7 @@ from scheduler.kube.opening import stays
 from scheduler.kube.performing import Done, Performer
 from scheduler.kube.reconcile import Steps, reconcile, unfit
 from scheduler.kube.report import State
+from scheduler.kube.rota import Rota
 from scheduler.kube.sightings import Sightings
 from scheduler.kube.site import Site
 from scheduler.kube.watching import Watch
@@ -66,6 +68,7 @@ class Tenure:
         self._desired, self._read_at = Desired(), float("-inf")
         self._version: tuple[object, ...] = ()
         self._attended: dict[str, Attended] = {}
+        self._rota = Rota()
         self._fit_at = self._told_at = self._alarmed_at = float("-inf")
         self._is_fit = False
         self._said: tuple[str, str | None] | None = None
@@ -78,12 +81,14 @@ class Tenure:
             may_act=self._may_act,
             done=self._done,
         )
+        self._arming = Arming(now=site.clock.now, fire=self._performer.submit)
         self._watches = [
             Watch(self._connection, kind, self._world, site.condition, relist_s=site.terms.relist_s) for kind in Kind
         ]
 
     def begin(self) -> None:
         self._performer.start()
+        self._arming.start()
         for watch in self._watches:
             watch.start()
 
@@ -91,6 +96,7 @@ class Tenure:
         """What is being done is done; what waits is left to the next leader."""
         for watch in self._watches:
             watch.stop()
+        self._arming.stop()
         self._performer.stop()
         self._lines.stop()
         self._connection.close()
@@ -112,6 +118,8 @@ class Tenure:
             self._alarm()
             self._write(now)
             again = min([again, *(one.again_at for one in self._attended.values() if one.again_at is not None)])
+            rests_s = self._rota.wait_s()
+            again = again if rests_s is None else min(again, now + rests_s)
             self._site.counters.turned(self._site.name, time.monotonic() - began)
         self._tell()
         return again
@@ -184,15 +192,13 @@ class Tenure:
             self._site.attention.changed(None)
         for name in found.companies.keys() | self._desired.companies.keys():
             if found.companies.get(name) != self._desired.companies.get(name):
-                self._site.attention.changed(name)
+                self._rota.tell(name)
         self._desired = found
 
     def _due(self, now: float) -> list[str]:
-        """Those that something is due for by time come first."""
-        changed = self._site.attention.take(frozenset(self._desired.companies))
-        due = self._overdue(now)
-        # A namespace of a company that nobody knows is none of ours, whatever it is called.
-        return sorted((changed | due) & self._desired.companies.keys(), key=lambda name: name not in due)
+        """A namespace of a company that nobody knows is none of ours, whatever it is called."""
+        known = self._desired.companies.keys()
+        return self._rota.take(known, due=self._overdue(now), changed=self._site.attention.take(frozenset(known)))
 
     def _overdue(self, now: float) -> set[str]:
         """Companies that time alone brings something for."""
@@ -208,6 +214,7 @@ class Tenure:
             log.error(
                 "a company is not enforced", action="company_troubled", cluster=self._site.name, why=steps.trouble
             )
+        self._arming.only(name, steps.ahead)
         again = self._performer.submit(steps.actions)
         gone = self._sightings.look(name, (*seen.pods, *self._world.take_ended(name)), steps, now)
         self._performer.forget(gone)
@@ -233,6 +240,7 @@ class Tenure:
     def _settle(self) -> None:
         for name in self._attended.keys() - self._desired.companies.keys():
             del self._attended[name]
+            self._arming.only(name, ())
         if self._performer.undone():
             self._performer.settle(frozenset(key for one in self._attended.values() for key in one.wanted))
 

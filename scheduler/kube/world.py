@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -185,8 +186,10 @@ class World:
 
     def _put(self, kind: Kind, company: str, path: str, found: Json) -> bool:
         if kind is Kind.PODS:
-            self._pods.setdefault(company, {})[path] = observed.pod(found, self._others)
-            return True
+            pods = self._pods.setdefault(company, {})
+            before, pods[path] = pods.get(path), observed.pod(found, self._others)
+            # A kubelet writes much that decides nothing.
+            return before is None or replace(before, version=pods[path].version) != pods[path]
         slim = _without_noise(found)
         if kind is Kind.NAMESPACES:
             was, self._namespaces[company] = self._namespaces.get(company), slim

@@ -73,9 +73,10 @@ def after(
 
 def head(session: Session) -> Position:
     """The last event that readers may see now."""
-    query = select(LeaseEvent).where(_SETTLED).order_by(col(LeaseEvent.xid).desc(), col(LeaseEvent.seq).desc()).limit(1)
+    columns = col(LeaseEvent.xid), col(LeaseEvent.seq)
+    query = select(*columns).where(_SETTLED).order_by(*(one.desc() for one in columns)).limit(1)
     found = session.exec(query).one_or_none()
-    return BEGINNING if found is None else at(found)
+    return BEGINNING if found is None else Position(*found)
 
 
 def beginning(session: Session, since: int) -> Position:

@@ -172,9 +172,12 @@ AUDITED = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
     "omitStages": ["RequestReceived", "ResponseStarted"],
-    "rules": [{"level": "Metadata"}],
+    "rules": [
+        {"level": "Request", "verbs": ["delete"], "resources": [{"group": "", "resources": ["pods"]}]},
+        {"level": "Metadata"},
+    ],
 }
-"""Each call once, when it is answered; a watch when it ends."""
+"""Each call once, when it is answered; a watch when it ends. Of the end of a pod also what was asked for."""
 
 
 def _etcd(folder: Path, client: str, peers: str) -> list[str]:

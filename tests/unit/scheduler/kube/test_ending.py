@@ -7,7 +7,7 @@ import pytest
 
 from scheduler.kube.actions import Action, Delete, Follow, Keep, Patch, Tell
 from scheduler.kube.desired import LeaseNow, Terms
-from scheduler.kube.ending import Context, ends, instants
+from scheduler.kube.ending import Context, ahead, ends, instants
 from scheduler.kube.observed import Lines, Pod, Seen
 from tests.unit.scheduler.kube.builders import (
     GPU,
@@ -38,6 +38,13 @@ def deletes(pod: Pod, now: float, *leases: LeaseNow, **more: Any) -> list[tuple[
     return [(one.grace_s, one.at) for one in found if one.uid == pod.uid]
 
 
+def armed(pod: Pod, now: float, lease: LeaseNow | None = None) -> list[tuple[int, int | None]]:
+    """Grace and instant of every DELETE of the pod that is decided ahead."""
+    held = {one.id: one for one in (lease or a_lease(),)}
+    context = Context(leases=held, nodes=some_nodes(), terms=Terms(), now=now)
+    return [(one.grace_s, one.at) for one in ahead(Seen(pods=(pod,)), context)]
+
+
 @pytest.mark.parametrize(
     ("now", "want"),
     [
@@ -56,6 +63,38 @@ def test_a_pod_is_told_a_grace_before_hurried_a_margin_before_and_gone_at_the_en
 ) -> None:
     """What it is told first has to be over by the margin: its kubelet would not hear of a shorter grace any more."""
     assert deletes(a_placed_pod(ends_at=END), now) == want
+
+
+@pytest.mark.parametrize(
+    ("now", "want"),
+    [
+        (967.9, []),
+        (968.0, [(25, 970)]),
+        (969.99, [(25, 970)]),
+        (970.0, []),
+        (993.0, [(1, 995)]),
+        (998.0, [(1, 1000)]),
+        (1000.0, []),
+    ],
+)
+def test_each_end_is_decided_a_moment_ahead_with_its_own_grace(now: float, want: list[tuple[int, int]]) -> None:
+    assert armed(a_placed_pod(ends_at=END), now) == want
+
+
+@pytest.mark.parametrize(
+    ("pod", "lease", "now"),
+    [
+        pytest.param(a_placed_pod(), a_lease(closes_at=None), 969.0, id="its lease may be extended until then"),
+        pytest.param(a_placed_pod(), a_lease(closes_at=970), 969.0, id="extending has not closed"),
+        pytest.param(a_placed_pod(lease="lea_x"), a_lease(), 969.0, id="no lease explains it: it ends now"),
+        pytest.param(a_placed_pod(phase="Succeeded"), a_lease(), 969.0, id="it is over"),
+        pytest.param(a_placed_pod(deleted_at=990.0, deletion_grace_s=25), a_lease(), 969.0, id="it ends before"),
+        pytest.param(a_placed_pod(deleted_at=990.0, deletion_grace_s=1), a_lease(), 994.0, id="it is cut already"),
+        pytest.param(a_pod(), a_lease(), 969.0, id="at the gate"),
+    ],
+)
+def test_nothing_is_decided_ahead_that_may_come_otherwise(pod: Pod, lease: LeaseNow, now: float) -> None:
+    assert armed(pod, now, lease) == []
 
 
 def test_a_lease_whose_grace_is_shorter_than_the_margin_is_told_at_its_own_instant() -> None:
@@ -281,5 +320,9 @@ def test_a_node_that_is_not_ready_is_not_asked_for_lines() -> None:
 
 def test_the_instants_of_a_pod_are_those_of_its_lease_and_of_its_own_end() -> None:
     terms = Terms(warning_s=200)
-    assert sorted(instants(a_placed_pod(), a_lease(), terms)) == [800, 900, 963, 970, 995, 1000]
+    open_for_ever = a_lease(closes_at=None)
+    assert sorted(instants(a_placed_pod(), open_for_ever, terms)) == [800, 963, 970, 995, 1000]
+    early_and_after = [968, 970.5, 993, 995.5, 998, 1000.5]
+    assert sorted(instants(a_placed_pod(), a_lease(), terms)) == [800, 900, 963, *early_and_after]
+    assert 969 in set(instants(a_placed_pod(), a_lease(closes_at=969), terms))
     assert 511.5 in set(instants(a_placed_pod(deleted_at=510.0), a_lease(closes_at=None), terms))

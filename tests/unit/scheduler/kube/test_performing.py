@@ -1,6 +1,7 @@
 """Doing actions: what is done first, what at most once at a time, and what is tried again when."""
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,14 +59,57 @@ def test_an_event_says_what_about_which_pod(it: Doing) -> None:
     assert body["metadata"] == {"generateName": "p.", "namespace": "dure-co-acme"}
 
 
-def test_ends_come_before_everything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pods_are_let_in_before_they_are_written_on_and_that_before_what_bounds_companies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(performing, "THREADS", 1)
-    it, everything = Doing(), (APPLY, CREATE, PATCH, OPEN, REMOVE, DELETE)
-    it.performer.submit(everything)
+    assert in_order(APPLY, CREATE, PATCH, OPEN) == [OPEN, PATCH, APPLY, CREATE]
+
+
+def test_bindings_go_before_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(performing.ASIDE, Remove, 1)
+    binding = replace(
+        REMOVE, path="/apis/rbac.authorization.k8s.io/v1/namespaces/dure-co-acme/rolebindings/dure-lease-x"
+    )
+    account = replace(REMOVE, path="/api/v1/namespaces/dure-co-acme/serviceaccounts/dure-lease-x")
+    assert in_order(account, binding) == [binding, account]
+
+
+def in_order(*actions: Action) -> list[Action]:
+    """As they are done that come at once."""
+    it = Doing()
+    it.performer.submit(actions)
     it.performer.start()
-    order = [it.done.get(timeout=LONG_S).action for _ in everything]
+    order = [it.done.get(timeout=LONG_S).action for _ in actions]
     it.performer.stop()
-    assert order == [REMOVE, DELETE, OPEN, PATCH, APPLY, CREATE]
+    return order
+
+
+def test_ends_wait_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(performing, "THREADS", 1)
+    it, is_busy, may_end = Doing(), threading.Event(), threading.Event()
+
+    def answer(method: str, _: str) -> Json:
+        if method == "apply":
+            is_busy.set()
+            assert may_end.wait(LONG_S)
+        return {}
+
+    it.server.answer = answer
+    it.performer.start()
+    it.performer.submit((APPLY,))
+    assert is_busy.wait(LONG_S)
+    (done,) = it.do(DELETE)
+    assert done.action is DELETE
+    may_end.set()
+    it.performer.stop()
+
+
+@pytest.mark.parametrize(("now", "grace_s"), [(970.0, 25), (979.5, 15), (996.0, 1)])
+def test_what_is_asked_for_late_leaves_so_much_less_grace(it: Doing, now: float, grace_s: int) -> None:
+    it.now = now
+    it.do(replace(DELETE, grace_s=25, gone_by=995.0))
+    assert it.server.got[0][2]["gracePeriodSeconds"] == grace_s
 
 
 def test_what_is_being_done_is_not_begun_again(it: Doing) -> None:

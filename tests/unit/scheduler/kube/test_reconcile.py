@@ -116,7 +116,7 @@ def test_nothing_is_done_in_a_namespace_that_is_not_ours(closed_at: int | None) 
 
 @pytest.mark.parametrize(
     ("now", "want", "then"),
-    [(500.0, None, 800), (980.0, 15, 995), (1000.0, 1, None)],
+    [(500.0, None, 800), (980.0, 15, 993), (1000.0, 1, 1000.5)],
     ids=["runs", "is told", "is over"],
 )
 def test_what_was_let_in_is_ended_with_its_lease_though_somebody_took_the_labels_off(
@@ -130,7 +130,19 @@ def test_what_was_let_in_is_ended_with_its_lease_though_somebody_took_the_labels
 
 @pytest.mark.parametrize(
     ("now", "want"),
-    [(500.0, 800), (800.0, 900), (900.0, 963), (963.0, 970), (970.0, 995), (995.0, 1000), (1000.0, None)],
+    [
+        (500.0, 800),
+        (800.0, 900),
+        (900.0, 963),
+        (963.0, 968),
+        (968.0, 970.5),
+        (970.5, 993),
+        (993.0, 995.5),
+        (995.5, 998),
+        (998.0, 1000),
+        (1000.0, 1000.5),
+        (1000.5, None),
+    ],
 )
 def test_it_is_known_when_time_alone_brings_more(now: float, want: float | None) -> None:
     company = a_company(a_lease())
