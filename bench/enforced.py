@@ -28,6 +28,8 @@ from dure import kube
 BEFORE_S = {"pod told": GRACE_S, "pod hurried": 5, "key taken back": 0}
 """So long before the end of a lease each is due."""
 RUNS_S = 60
+STARTS_A_MINUTE = 400
+"""Of those that are to end."""
 IDLE_S = 60
 SETTLE_S = 5
 
@@ -67,14 +69,16 @@ def _ended(ground: Ground, leases: int) -> list[Row]:
     """From each end action's own instant to its arrival."""
     before = len(calls(ground))
     first = gated.first(ground, leases)
-    # All start early and end within a minute of each other.
+    # What starts is over before the first is told to end, and all end within a minute of each other.
+    starts = [first + k * 60 // STARTS_A_MINUTE for k in range(leases)]
     chance = random.Random(SEED)
-    last = first + 90
+    last = starts[-1] + 90
     ends = sorted(last + chance.randrange(60) for _ in range(leases))
-    asks = [gated.ask(first + k * 60 // leases, end - (first + k * 60 // leases)) for k, end in enumerate(ends)]
+    asks = [gated.ask(start, end - start) for start, end in zip(starts, ends, strict=True)]
     asked = gated.asked(ground, asks, stubborn=True)
     with psycopg.connect(ground.stack.database_url, autocommit=True) as connection:
         until(ground, lambda: _live(connection) == 0, "all leases to end", last + 60 - ground.clock.now() + PATIENCE_S)
+    time.sleep(SETTLE_S)
     return _end_rows(calls(ground)[before:], asked)
 
 

@@ -3,7 +3,11 @@
 import threading
 from collections.abc import Callable, Iterable
 
+import structlog
+
 from scheduler.kube.actions import Delete
+
+log = structlog.get_logger()
 
 LOOKS_S = 1.0
 """How often it is looked at the clock where nothing is to come: it may have been set."""
@@ -44,8 +48,10 @@ class Arming:
     def _run(self) -> None:
         while not self._is_over:
             due = self._due()
-            if due:
+            try:
                 self._fire(due)
+            except Exception:
+                log.exception("ends could not be asked for at their instant", action="kube_failed")
 
     def _due(self) -> tuple[Delete, ...]:
         """What is due, which is then not armed any more; after a wait where it is nothing."""

@@ -159,19 +159,20 @@ def _written(pod: Pod, lease: LeaseNow, context: Context) -> Iterator[Action]:
     """What a pod that runs carries: its end, the warning of it, and its deadline once the end stays."""
     end = written(lease.stops_at)
     is_near = context.now >= lease.stops_at - context.terms.warning_s
-    changes: dict[str, Json] = {}
-    if pod.ends_at != end:
-        changes[f"ends-at {end}"] = annotated(pod, kube.ENDS_AT, end)
-    elif is_near and pod.warned != end:
-        changes[f"ending {end}"] = annotated(pod, kube.ENDING, end)
+    marks = {kube.ENDS_AT: end} if pod.ends_at != end else {}
+    if is_near and pod.warned != end:
+        marks[kube.ENDING] = end
+    changes = [*annotated(pod, marks)]
+    said = [f"{name.partition('/')[2]} {end}" for name in marks]
     if (seconds := _deadline(pod, lease, context)) is not None:
-        changes[f"deadline {seconds}"] = {"op": "add", "path": "/spec/activeDeadlineSeconds", "value": seconds}
+        said.append(f"deadline {seconds}")
+        changes.append({"op": "add", "path": "/spec/activeDeadlineSeconds", "value": seconds})
     if changes:
-        operations = (*_same(pod), *changes.values())
-        yield Patch(path=pod.path, uid=pod.uid, what=", ".join(changes), operations=operations)
+        operations = (*_same(pod), *changes)
+        yield Patch(path=pod.path, uid=pod.uid, what=", ".join(said), operations=operations)
     if is_near:
-        said = f"Lease {lease.id} ends at {end}: SIGTERM comes {lease.grace_s} s before; `dure lease extend` while that is open"
-        yield Tell(path=pod.path, uid=pod.uid, reason="LeaseEnding", message=said, warning=True)
+        message = f"Lease {lease.id} ends at {end}: SIGTERM comes {lease.grace_s} s before; `dure lease extend` while that is open"
+        yield Tell(path=pod.path, uid=pod.uid, reason="LeaseEnding", message=message, warning=True)
 
 
 def _deadline(pod: Pod, lease: LeaseNow, context: Context) -> int | None:

@@ -8,12 +8,17 @@ from prometheus_client.registry import Collector
 
 from scheduler.kube.actions import Delete
 from scheduler.kube.connection import Away, Refused
-from scheduler.kube.performing import Done, Withheld
+from scheduler.kube.performing import Done, Superseded, Withheld
 from scheduler.kube.report import Report
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
 
-_OUTCOMES: dict[type[Exception], str] = {Refused: "refused", Away: "away", Withheld: "withheld"}
+_OUTCOMES: dict[type[Exception], str] = {
+    Refused: "refused",
+    Away: "away",
+    Withheld: "withheld",
+    Superseded: "superseded",
+}
 
 
 class KubeCounters:

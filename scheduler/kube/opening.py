@@ -1,7 +1,7 @@
 """The patch that lets a pod in: pins, tolerates, marks and opens the gate at once."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from dure import kube
 from scheduler.kube.actions import Json, Open
@@ -54,7 +54,9 @@ def _operations(pod: Pod, seat: Seat, terms: Terms, now: float) -> Iterator[Json
         yield _add("/metadata/labels/" + escaped(kube.PLACEMENT_LABEL), seat.lease.id)
     else:
         yield _add("/metadata/labels", {kube.PLACEMENT_LABEL: seat.lease.id})
-    yield annotated(pod, kube.ENDS_AT, written(seat.lease.stops_at))
+    end = written(seat.lease.stops_at)
+    is_near = now >= seat.lease.stops_at - terms.warning_s
+    yield from annotated(pod, {kube.ENDS_AT: end, **({kube.ENDING: end} if is_near else {})})
     # It counts from when the kubelet begins, a moment from now: made exact once that is known.
     seconds = deadline(pod, seat.lease, terms, math.ceil(now)) if extending_closed(seat.lease, now) else None
     if seconds is not None:
@@ -63,11 +65,12 @@ def _operations(pod: Pod, seat: Seat, terms: Terms, now: float) -> Iterator[Json
     yield {"op": "replace", "path": "/spec/schedulingGates", "value": rest}
 
 
-def annotated(pod: Pod, name: str, value: str) -> Json:
-    """The operation that writes an annotation."""
+def annotated(pod: Pod, written: Mapping[str, str]) -> Iterator[Json]:
+    """The operations that write annotations."""
     if pod.has_annotations:
-        return _add("/metadata/annotations/" + escaped(name), value)
-    return _add("/metadata/annotations", {name: value})
+        yield from (_add("/metadata/annotations/" + escaped(name), value) for name, value in written.items())
+    elif written:
+        yield _add("/metadata/annotations", dict(written))
 
 
 def escaped(name: str) -> str:

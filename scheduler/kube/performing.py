@@ -82,8 +82,14 @@ class Withheld(Exception):
     """It may not be done now."""
 
 
+class Superseded(Exception):
+    """It waited for others, and is not wanted any more."""
+
+
 class Performer:
-    """`may_act` is asked before each; `now` is the time that instants are of. `done` is called from its threads after each try."""
+    """`may_act` is asked before each, and `wanted` whether it still should be; `now` is the time that instants are of. `done` is
+    called from its threads after each try.
+    """
 
     def __init__(
         self,
@@ -93,15 +99,19 @@ class Performer:
         *,
         now: Callable[[], float],
         may_act: Callable[[Action], bool],
+        wanted: Callable[[Action], bool],
         done: Callable[[Done], None],
     ) -> None:
         self._connection, self._world, self._lines, self._now = connection, world, lines, now
-        self._may_act, self._done = may_act, done
+        self._may_act, self._wanted, self._done = may_act, wanted, done
         self._lock = threading.Lock()
         self._busy: dict[Key, Action] = {}
+        """Those that are being done, or wait to be."""
+        self._begun: set[Key] = set()
+        """Of these the ones that are being done."""
         self._undone: dict[Key, Undone] = {}
         self._opens: dict[Key, Open] = {}
-        """Those that are being done, or could not be."""
+        """Those of them that are such, or could not be done."""
         self._told: dict[str, dict[str, str]] = {}
         """By pod, what it was told last for each reason."""
         self._changes: Queued = PriorityQueue()
@@ -129,21 +139,24 @@ class Performer:
             return tuple(self._undone.values())
 
     def submit(self, actions: tuple[Action, ...]) -> float | None:
-        """Begins what is not being done already, nor to be waited with; the first instant at which to ask again for the rest."""
+        """Begins what is not being done already, nor to be waited with; the first instant at which to ask again for the rest.
+        What waits to be done is done as it was said last.
+        """
         again: float | None = None
         now = time.monotonic()
         for action in actions:
             key = key_of(action)
             with self._lock:
                 held = self._undone.get(key)
-                if key in self._busy or (isinstance(action, Tell) and self._was_told(action)):
+                if key in self._busy:
+                    self._say_anew(key, action)
+                    continue
+                if isinstance(action, Tell) and self._was_told(action):
                     continue
                 if held is not None and held.again_at > now:
                     again = min(again or held.again_at, held.again_at)
                     continue
-                self._busy[key] = action
-                if isinstance(action, Open):
-                    self._opens[key] = action
+                self._say_anew(key, action)
             queue = self._aside.get(type(action), self._changes)
             queue.put((_priority(action), next(self._numbers), action))
         return None if again is None else self._now() + again - now
@@ -166,6 +179,12 @@ class Performer:
             for uid in uids:
                 self._told.pop(uid, None)
 
+    def _say_anew(self, key: Key, action: Action) -> None:
+        if key not in self._begun:
+            self._busy[key] = action
+            if isinstance(action, Open):
+                self._opens[key] = action
+
     def _was_told(self, action: Tell) -> bool:
         return self._told.get(action.uid, {}).get(action.reason) == action.message
 
@@ -174,12 +193,17 @@ class Performer:
             self._opens.pop(key, None)
 
     def _work(self, queue: Queued) -> None:
-        while (action := queue.get()[2]) is not None:
+        while (queued := queue.get()[2]) is not None:
+            key = key_of(queued)
+            with self._lock:
+                self._begun.add(key)
+                action = self._busy[key]
             at, began = self._now(), time.monotonic()
             failure = self._tried(action)
             with self._lock:
-                self._busy.pop(key_of(action), None)
-                self._forget_open(key_of(action))
+                del self._busy[key]
+                self._begun.discard(key)
+                self._forget_open(key)
             try:
                 self._done(Done(action=action, at=at, took_s=time.monotonic() - began, failure=failure))
             except Exception:
@@ -189,9 +213,13 @@ class Performer:
         """Does it, or puts it off; why it is to be decided again."""
         key = key_of(action)
         try:
+            if not self._wanted(action):
+                raise Superseded("it is not wanted any more")
             if not self._may_act(action):
                 raise Withheld("it may not be done now")
             self._do(action)
+        except Superseded as error:
+            return error
         except Exception as error:  # noqa: BLE001 - whatever it was, it is logged, and tried again
             if not (isinstance(error, Refused) and self._expected(action, error)) and not self._gives_up(action, error):
                 self._put_off(key, action, error)

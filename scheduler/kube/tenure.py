@@ -79,6 +79,7 @@ class Tenure:
             self._lines,
             now=site.clock.now,
             may_act=self._may_act,
+            wanted=self._wanted,
             done=self._done,
         )
         self._arming = Arming(now=site.clock.now, fire=self._performer.submit)
@@ -214,16 +215,14 @@ class Tenure:
             log.error(
                 "a company is not enforced", action="company_troubled", cluster=self._site.name, why=steps.trouble
             )
+        keys = frozenset(key_of(one) for one in (*steps.actions, *steps.ahead))
+        self._attended[name] = attended = Attended(steps=steps, wanted=keys, again_at=steps.next_at)
         self._arming.only(name, steps.ahead)
         again = self._performer.submit(steps.actions)
+        attended.again_at = min((one for one in (again, steps.next_at) if one is not None), default=None)
         gone = self._sightings.look(name, (*seen.pods, *self._world.take_ended(name)), steps, now)
         self._performer.forget(gone)
         self._lines.only(name, frozenset(pod.uid for pod in seen.pods))
-        self._attended[name] = Attended(
-            steps=steps,
-            wanted=frozenset(key_of(one) for one in steps.actions),
-            again_at=min((one for one in (again, steps.next_at) if one is not None), default=None),
-        )
 
     def _write(self, now: float) -> None:
         """What was seen is for people: whatever is wrong with it, leases are enforced, and somebody is told."""
@@ -262,6 +261,11 @@ class Tenure:
             return
         self._site.write_condition()
         self._said, self._told_at = said, time.monotonic()
+
+    def _wanted(self, action: Action) -> bool:
+        """By the last look at its company: a key that waited to be made may be one of a lease that is over."""
+        attended = self._attended.get(owner(action.path) or "")
+        return attended is None or key_of(action) in attended.wanted
 
     def _may_act(self, action: Action) -> bool:
         """Not on what was read too long ago, nor for another's lead; no lease is ended by a clock that nobody trusts, and nothing

@@ -76,6 +76,7 @@ class Doing:
         self.changed: Queue[str | None] = Queue()
         self.lines = LogReader(self.server, keep=self._keep, changed=self.changed.put)
         self.may: Callable[[Action], bool] = lambda _: True
+        self.wants: Callable[[Action], bool] = lambda _: True
         self.tell: Callable[[Done], None] = self.done.put
         self.performer = Performer(
             self.server,
@@ -83,11 +84,15 @@ class Doing:
             self.lines,
             now=lambda: self.now,
             may_act=self._may,
+            wanted=self._wanted,
             done=self._tell,
         )
 
     def _may(self, action: Action) -> bool:
         return self.may(action)
+
+    def _wanted(self, action: Action) -> bool:
+        return self.wants(action)
 
     def _keep(self, uid: str, container: str, lines: str) -> bool:
         is_kept = self.keep()

@@ -18,7 +18,7 @@ class Armed:
     """An `Arming` with a clock that a test sets."""
 
     def __init__(self) -> None:
-        self.now = NOW
+        self.now, self.fails = NOW, False
         self.fired: Queue[Delete] = Queue()
         self.asked = Event()
         self.arming = Arming(now=self._now, fire=self._fire)
@@ -28,6 +28,8 @@ class Armed:
         return self.now
 
     def _fire(self, due: tuple[Delete, ...]) -> None:
+        if due and self.fails:
+            raise ValueError("a fault")
         for one in due:
             self.fired.put(one)
 
@@ -81,6 +83,15 @@ def test_what_is_due_as_it_is_said_is_asked_for_at_once(it: Armed) -> None:
     it.now = 2000.0
     it.arming.only("acme", [end("due", 1001)])
     assert it.come() == "due"
+
+
+def test_what_could_not_be_asked_for_keeps_nothing_else_from_it(it: Armed) -> None:
+    it.fails = True
+    it.arming.only("acme", [end("fails", 1000)])
+    it.looks()
+    it.fails = False
+    it.arming.only("acme", [end("next", 1000)])
+    assert it.come() == "next"
 
 
 def test_nothing_is_asked_for_after_its_end(it: Armed) -> None:

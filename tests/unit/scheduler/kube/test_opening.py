@@ -19,7 +19,7 @@ from tests.unit.scheduler.kube.builders import (
 )
 
 TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
-TERMS = Terms()
+TERMS = Terms(warning_s=200)
 
 
 def an_opening(said: Json, lease: LeaseNow | None = None, now: float = 500.5) -> Open:
@@ -55,6 +55,14 @@ def test_what_its_maker_wrote_stays() -> None:
     assert found["spec"]["schedulingGates"] == [{"name": "acme.example/quota"}]
     assert found["metadata"]["labels"] == {"app": "web", "dure.dev/placement": "lea_a"}
     assert found["metadata"]["annotations"].keys() == {"a/b", "dure.dev/ends-at"}
+
+
+def test_who_is_let_in_shortly_before_the_end_is_marked_with_that_at_once() -> None:
+    end = "1970-01-01T00:16:40Z"
+    assert after(a_json_pod(), now=800.0)["metadata"]["annotations"] == {
+        "dure.dev/ends-at": end,
+        "dure.dev/ending": end,
+    }
 
 
 def test_a_pod_that_is_another_version_by_now_is_not_let_in() -> None:

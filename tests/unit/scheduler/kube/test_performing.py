@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from scheduler.kube import performing
 from scheduler.kube.actions import Action, Apply, Delete, Json, Keep, Open, Patch, Remove, Tell, describe, key_of
 from scheduler.kube.connection import Away
-from scheduler.kube.performing import HELD_S, Done, Withheld
+from scheduler.kube.performing import HELD_S, Done, Superseded, Withheld
 from tests.unit.scheduler.kube.builders import a_json_pod
 from tests.unit.scheduler.kube.doing import (
     APPLY,
@@ -158,6 +158,25 @@ def test_what_is_begun_again_by_whoever_is_told_that_it_is_done_is_still_done_by
     assert len(it.deletes()) == 2
     may_end.set()
     it.performer.stop()
+
+
+def test_what_waits_is_done_as_it_was_said_last() -> None:
+    it, newer = Doing(), replace(APPLY, body={"metadata": {"name": "dure-gpus"}, "spec": {"hard": {}}})
+    it.performer.submit((APPLY,))
+    it.performer.submit((newer,))
+    it.performer.start()
+    assert it.done.get(timeout=LONG_S).action == newer
+    it.performer.stop()
+    assert it.server.got == [("apply", QUOTA, newer.body)]
+
+
+def test_what_waited_and_is_not_wanted_any_more_is_not_done(it: Doing) -> None:
+    it.wants = lambda action: action is not APPLY
+    (done,) = it.do(APPLY)
+    assert isinstance(done.failure, Superseded)
+    it.do(REMOVE)
+    assert [method for method, *_ in it.server.got] == ["delete"]
+    assert it.performer.undone() == ()
 
 
 def test_what_the_api_server_answers_is_known(it: Doing) -> None:
