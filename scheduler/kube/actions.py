@@ -68,7 +68,7 @@ class Delete:
 
     def left_s(self, now: float) -> int:
         """The grace that it has, asked for now."""
-        return self.grace_s if self.gone_by is None else min(self.grace_s, max(1, int(self.gone_by - now + 0.01)))
+        return self.grace_s if self.gone_by is None else min(self.grace_s, left_s(self.gone_by, now))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +99,11 @@ class Tell:
     reason: str
     message: str
     warning: bool = False
+
+
+def left_s(gone_by: float, now: float) -> int:
+    """Whole seconds of grace until then, to the nearest: who is told a few milliseconds late does not lose a second."""
+    return max(1, round(gone_by - now))
 
 
 Action = Apply | Create | Remove | Open | Patch | Delete | Follow | Keep | Tell

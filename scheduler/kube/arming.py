@@ -49,7 +49,8 @@ class Arming:
         while not self._is_over:
             due = self._due()
             try:
-                self._fire(due)
+                if due:
+                    self._fire(due)
             except Exception:
                 log.exception("ends could not be asked for at their instant", action="kube_failed")
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from dure import kube
-from scheduler.kube.actions import Action, Delete, Follow, Json, Keep, Patch, Tell
+from scheduler.kube.actions import Action, Delete, Follow, Json, Keep, Patch, Tell, left_s
 from scheduler.kube.desired import LeaseNow, Terms
 from scheduler.kube.instants import written
 from scheduler.kube.observed import Lines, Node, Pod, Seen
@@ -78,7 +78,8 @@ def ahead(seen: Seen, context: Context) -> Iterator[Delete]:
         at = next((at for at in _ends_of(lease, context.terms) if context.now < at <= context.now + AHEAD_S), None)
         if at is not None:
             then = replace(context, now=at)
-            yield from (one for one in _of_lease(pod, lease, then) if isinstance(one, Delete))
+            # Whether a node is gone is known at the instant.
+            yield from (one for one in _of_lease(pod, lease, then) if isinstance(one, Delete) and one.grace_s)
 
 
 def latest(seen: Seen, context: Context) -> Iterator[float]:
@@ -198,7 +199,7 @@ def _told(pod: Pod, end: float, context: Context, why: str, at: int | None = Non
     """Its SIGTERM, with all of the grace that is left. One that its maker deletes with a longer grace is hurried."""
     if pod.is_over or (pod.deleted_at is not None and pod.deleted_at <= end + SOON_S):
         return
-    grace_s = max(1, int(end - context.now + 0.01))
+    grace_s = left_s(end, context.now)
     yield Delete(path=pod.path, uid=pod.uid, grace_s=grace_s, why=why, at=at, gone_by=end)
 
 

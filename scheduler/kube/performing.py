@@ -70,12 +70,15 @@ class Undone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """An action that was tried at `at` (of `now`) and took `took_s`; `failure` where it is to be decided again."""
+    """An action that was tried at `at` (of `now`) and took `took_s`; `failure` where it is to be decided again. `is_outdated` where
+    it was said otherwise while it was done.
+    """
 
     action: Action
     at: float
     took_s: float
     failure: Exception | None = None
+    is_outdated: bool = False
 
 
 class Withheld(Exception):
@@ -109,6 +112,8 @@ class Performer:
         """Those that are being done, or wait to be."""
         self._begun: set[Key] = set()
         """Of these the ones that are being done."""
+        self._outdated: set[Key] = set()
+        """Of these the ones that were said otherwise since."""
         self._undone: dict[Key, Undone] = {}
         self._opens: dict[Key, Open] = {}
         """Those of them that are such, or could not be done."""
@@ -180,10 +185,12 @@ class Performer:
                 self._told.pop(uid, None)
 
     def _say_anew(self, key: Key, action: Action) -> None:
-        if key not in self._begun:
-            self._busy[key] = action
-            if isinstance(action, Open):
-                self._opens[key] = action
+        if key in self._begun:
+            self._outdated |= {key} if action != self._busy[key] else set()
+            return
+        self._busy[key] = action
+        if isinstance(action, Open):
+            self._opens[key] = action
 
     def _was_told(self, action: Tell) -> bool:
         return self._told.get(action.uid, {}).get(action.reason) == action.message
@@ -203,9 +210,12 @@ class Performer:
             with self._lock:
                 del self._busy[key]
                 self._begun.discard(key)
+                is_outdated = key in self._outdated
+                self._outdated.discard(key)
                 self._forget_open(key)
             try:
-                self._done(Done(action=action, at=at, took_s=time.monotonic() - began, failure=failure))
+                took_s = time.monotonic() - began
+                self._done(Done(action=action, at=at, took_s=took_s, failure=failure, is_outdated=is_outdated))
             except Exception:
                 log.exception("what was done could not be told", action="kube_failed", what=describe(action))
 

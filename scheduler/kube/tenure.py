@@ -114,13 +114,13 @@ class Tenure:
         again = now + READ_AGAIN_S
         if all(watch.listed.is_set() for watch in self._watches):
             for company in self._due(now):
-                self._look(company, now)
+                self._look(company, self._site.clock.now())
             self._settle()
             self._alarm()
             self._write(now)
             again = min([again, *(one.again_at for one in self._attended.values() if one.again_at is not None)])
             rests_s = self._rota.wait_s()
-            again = again if rests_s is None else min(again, now + rests_s)
+            again = again if rests_s is None else min(again, self._site.clock.now() + rests_s)
             self._site.counters.turned(self._site.name, time.monotonic() - began)
         self._tell()
         return again
@@ -240,6 +240,7 @@ class Tenure:
         for name in self._attended.keys() - self._desired.companies.keys():
             del self._attended[name]
             self._arming.only(name, ())
+            self._lines.only(name, frozenset())
         if self._performer.undone():
             self._performer.settle(frozenset(key for one in self._attended.values() for key in one.wanted))
 
@@ -286,5 +287,5 @@ class Tenure:
         self._site.counters.did(self._site.name, done)
         if isinstance(done.action, Delete) and done.failure is None:
             log.info("a pod is ended", action="pod_end", cluster=self._site.name, what=describe(done.action))
-        if done.failure is not None:
+        if done.failure is not None or done.is_outdated:
             self._site.attention.changed(owner(done.action.path))

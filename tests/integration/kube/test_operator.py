@@ -16,6 +16,7 @@ from tests.cluster import nodes
 from tests.cluster.cluster import MERGE, Cluster
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.api.conftest import token
+from tests.integration.kube import chart
 from tests.integration.kube.chart import break_glass
 from tests.integration.kube.keyed import Keyed, keyed
 from tests.integration.scheduler.conftest import ADMIN, T0
@@ -117,7 +118,7 @@ def test_a_cluster_that_no_scheduler_is_told_of_is_wrong(at: Keyed, bare: str) -
     assert set(wrong) == {"pools"}
 
 
-def test_a_namespace_in_the_way_a_lost_permission_and_a_pool_without_nodes_are_named(at: Keyed) -> None:
+def test_a_namespace_in_the_way_and_a_pool_without_nodes_are_named(at: Keyed) -> None:
     """The namespace is another company's by its label, as whoever may break the glass can make it."""
     with break_glass(at.cluster) as operator:
         path = f"/api/v1/namespaces/{at.namespace}"
@@ -128,6 +129,45 @@ def test_a_namespace_in_the_way_a_lost_permission_and_a_pool_without_nodes_are_n
     assert [at.namespace in one for one in wrong["namespaces"]] == [True]
     assert [f"no node is of pool {at.company}" in one for one in wrong["pools"]] == [True]
     assert set(wrong) == {"namespaces", "pools"}
+
+
+def test_each_permission_that_somebody_took_away_is_named(
+    at: Keyed, control_planes: Callable[..., ControlPlane]
+) -> None:
+    cluster = control_planes().cluster
+    chart.install(cluster)
+    path = f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{kube.RECONCILER_ACCOUNT}"
+    rules = cluster.get(path)["rules"]
+    for rule in rules:
+        if "pods" in rule["resources"]:
+            rule["verbs"] = [verb for verb in rule["verbs"] if verb not in ("delete", "patch")]
+    cluster.api.patch(path, json={"rules": rules}, headers=MERGE).raise_for_status()
+    code, wrong = doctor(at, cluster.admin)
+    assert code == 9
+    assert sorted(one.partition(":")[0] for one in wrong["permissions"]) == [
+        f"{kube.RECONCILER_ACCOUNT} may not {verb} pods" for verb in ("delete", "patch")
+    ]
+
+
+def test_a_cluster_that_serves_no_mutating_policies_is_told_so(
+    at: Keyed, control_planes: Callable[..., ControlPlane]
+) -> None:
+    off = "admissionregistration.k8s.io/v1/mutatingadmissionpolicies"
+    flags = [f"--runtime-config={off}=false", "--disable-admission-plugins=MutatingAdmissionPolicy"]
+    cluster = control_planes(apiserver=flags).cluster
+    said = at.dure(
+        "doctor",
+        "--kubeconfig",
+        str(cluster.admin),
+        "--cluster",
+        at.company,
+        "--json",
+        who=token(at.site.world.db, role="admin"),
+    )
+    assert said.exit_code == 9
+    (found,) = [one for one in json.loads(said.stdout)["findings"] if one["check"] == "policy APIs"]
+    assert found["ok"] is False
+    assert "does not serve mutatingadmissionpolicies: take it out of the API server's --runtime-config" in found["said"]
 
 
 def test_a_cluster_without_the_chart_is_told_so_once(at: Keyed, control_planes: Callable[..., ControlPlane]) -> None:

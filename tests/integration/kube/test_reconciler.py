@@ -156,6 +156,37 @@ def test_an_extension_moves_the_end_of_what_runs_and_a_release_ends_it_at_once(a
     soon(lambda: not acme.pods(), "the pod to be gone", within_s=8)
 
 
+def test_a_pod_whose_lease_was_extended_runs_past_the_old_end_and_not_past_the_new_one(acme: Stand) -> None:
+    lease = acme.ask(8, duration_s=20)
+    acme.make(pod("runs", 1))
+    soon(lambda: acme.running() == {"runs"}, "the pod to run")
+    old_end, longer = acme.ends(lease), acme.extend(lease, 15)
+    soon(lambda: acme.clock.now() > old_end, "the old end to pass")
+    assert acme.running() == {"runs"}
+    soon(lambda: (row := acme.row("runs")) is not None and row.ended_at is not None, "the new end")
+    assert acme.pods() == {}
+    row = acme.row("runs")
+    assert row is not None
+    assert old_end < (row.ended_at or 0) <= acme.ends(longer)
+
+
+def test_volumes_outlive_their_lease(acme: Stand) -> None:
+    lease = acme.ask(8, duration_s=10)
+    claims = f"/api/v1/namespaces/{acme.namespace()}/persistentvolumeclaims"
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    body = {"metadata": {"name": "work"}, "spec": spec}
+    soon(acme.has_key, "the company's namespace and key")
+    with acme.tenant() as tenant:
+        tenant.post(claims, json=body).raise_for_status()
+    volumes = [{"name": "work", "persistentVolumeClaim": {"claimName": "work"}}]
+    acme.make(pod("uses", 1, volumes=volumes))
+    soon(lambda: acme.row("uses"), "the pod")
+    soon(lambda: acme.lease(lease).state == "ended" and not acme.pods(), "the end")
+    found = acme.get(f"{claims}/work")
+    assert found is not None
+    assert "deletionTimestamp" not in found["metadata"]
+
+
 def test_the_end_is_told_on_the_pod_and_by_an_event(acme: Stand) -> None:
     lease = acme.ask(8, duration_s=100)
     acme.make(pod("warned", 1))

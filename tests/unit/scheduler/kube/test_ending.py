@@ -50,7 +50,8 @@ def armed(pod: Pod, now: float, lease: LeaseNow | None = None) -> list[tuple[int
     [
         (969.99, []),
         (970.0, [(25, 970)]),
-        (970.02, [(24, 970)]),
+        (970.02, [(25, 970)]),
+        (970.6, [(24, 970)]),
         (993.9, [(1, 970)]),
         (995.0, [(1, 995)]),
         (999.9, [(1, 995)]),
@@ -91,6 +92,12 @@ def test_each_end_is_decided_a_moment_ahead_with_its_own_grace(now: float, want:
         pytest.param(a_placed_pod(deleted_at=990.0, deletion_grace_s=25), a_lease(), 969.0, id="it ends before"),
         pytest.param(a_placed_pod(deleted_at=990.0, deletion_grace_s=1), a_lease(), 994.0, id="it is cut already"),
         pytest.param(a_pod(), a_lease(), 969.0, id="at the gate"),
+        pytest.param(
+            a_placed_pod(node="lost", **{**LONG_GONE, "finalizers": ()}),
+            a_lease(),
+            999.0,
+            id="whether its node is gone is known then",
+        ),
     ],
 )
 def test_nothing_is_decided_ahead_that_may_come_otherwise(pod: Pod, lease: LeaseNow, now: float) -> None:

@@ -105,7 +105,7 @@ def test_ends_wait_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     it.performer.stop()
 
 
-@pytest.mark.parametrize(("now", "grace_s"), [(970.0, 25), (979.5, 15), (996.0, 1)])
+@pytest.mark.parametrize(("now", "grace_s"), [(970.0, 25), (970.4, 25), (979.6, 15), (996.0, 1)])
 def test_what_is_asked_for_late_leaves_so_much_less_grace(it: Doing, now: float, grace_s: int) -> None:
     it.now = now
     it.do(replace(DELETE, grace_s=25, gone_by=995.0))
@@ -168,6 +168,24 @@ def test_what_waits_is_done_as_it_was_said_last() -> None:
     assert it.done.get(timeout=LONG_S).action == newer
     it.performer.stop()
     assert it.server.got == [("apply", QUOTA, newer.body)]
+
+
+def test_who_said_otherwise_while_it_was_done_is_told(it: Doing) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def answer(_: str, __: str) -> Json:
+        begun.set()
+        assert may_end.wait(LONG_S)
+        return {}
+
+    it.server.answer = answer
+    it.performer.submit((DELETE,))
+    assert begun.wait(LONG_S)
+    it.performer.submit((DELETE, replace(DELETE, grace_s=10)))
+    may_end.set()
+    assert it.done.get(timeout=LONG_S).is_outdated
+    (done,) = it.do(DELETE)
+    assert not done.is_outdated
 
 
 def test_what_waited_and_is_not_wanted_any_more_is_not_done(it: Doing) -> None:
