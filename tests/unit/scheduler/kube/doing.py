@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator
 from queue import Queue
+from threading import Event
 from typing import Any
 
 from scheduler.kube.actions import Action, Apply, Create, Delete, Follow, Json, Keep, Open, Patch, Remove, Tell
@@ -113,6 +114,19 @@ class Doing:
             raise error
 
         self.server.answer = answer
+
+    def holds(self, *methods: str) -> tuple[Event, Event]:
+        """Answers such calls, or all, once the second is set; the first is set when one has come."""
+        begun, may_end = Event(), Event()
+
+        def answer(method: str, _: str) -> Json:
+            if not methods or method in methods:
+                begun.set()
+                assert may_end.wait(LONG_S)
+            return {}
+
+        self.server.answer = answer
+        return begun, may_end
 
     def knows_a_pod(self) -> None:
         self.world.event(Kind.PODS, {"type": "ADDED", "object": a_json_pod()})

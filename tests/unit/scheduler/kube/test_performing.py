@@ -87,15 +87,8 @@ def in_order(*actions: Action) -> list[Action]:
 
 def test_ends_wait_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(performing, "THREADS", 1)
-    it, is_busy, may_end = Doing(), threading.Event(), threading.Event()
-
-    def answer(method: str, _: str) -> Json:
-        if method == "apply":
-            is_busy.set()
-            assert may_end.wait(LONG_S)
-        return {}
-
-    it.server.answer = answer
+    it = Doing()
+    is_busy, may_end = it.holds("apply")
     it.performer.start()
     it.performer.submit((APPLY,))
     assert is_busy.wait(LONG_S)
@@ -113,14 +106,7 @@ def test_what_is_asked_for_late_leaves_so_much_less_grace(it: Doing, now: float,
 
 
 def test_what_is_being_done_is_not_begun_again(it: Doing) -> None:
-    begun, may_end = threading.Event(), threading.Event()
-
-    def answer(_: str, __: str) -> Json:
-        begun.set()
-        assert may_end.wait(LONG_S)
-        return {}
-
-    it.server.answer = answer
+    begun, may_end = it.holds()
     it.performer.submit((DELETE,))
     assert begun.wait(LONG_S)
     assert it.performer.submit((DELETE, DELETE)) is None
@@ -171,14 +157,7 @@ def test_what_waits_is_done_as_it_was_said_last() -> None:
 
 
 def test_who_said_otherwise_while_it_was_done_is_told(it: Doing) -> None:
-    begun, may_end = threading.Event(), threading.Event()
-
-    def answer(_: str, __: str) -> Json:
-        begun.set()
-        assert may_end.wait(LONG_S)
-        return {}
-
-    it.server.answer = answer
+    begun, may_end = it.holds()
     it.performer.submit((DELETE,))
     assert begun.wait(LONG_S)
     it.performer.submit((DELETE, replace(DELETE, grace_s=10)))
