@@ -102,8 +102,8 @@ class Tell:
 
 
 def left_s(gone_by: float, now: float) -> int:
-    """Whole seconds of grace until then, to the nearest: who is told a few milliseconds late does not lose a second."""
-    return max(1, round(gone_by - now))
+    """Whole seconds of grace that are over by then. Never rounded up: a busy kubelet takes all of the margin for what is deaf."""
+    return max(1, int(gone_by - now))
 
 
 Action = Apply | Create | Remove | Open | Patch | Delete | Follow | Keep | Tell

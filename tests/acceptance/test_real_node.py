@@ -202,7 +202,8 @@ def test_two_leases_one_after_the_other_never_have_a_gpu_at_once(acme: Real) -> 
         ended = max(one.ended or 0 for one in before)
         began = min(one.began for one in after)
         print(_times(before, acme.ends(first)), began - ended, began - acme.starts(second))
-        assert ended < acme.ends(first)
+        # A kubelet on a busy machine was seen to take 5 s longer for what is deaf, which is all of the margin; the gap is for that.
+        assert ended < acme.ends(first) + GAP_S
         assert began >= acme.starts(second) >= acme.ends(first) + GAP_S
         assert all(one.ended is not None and one.ended < acme.ends(second) for one in after)
         assert acme.witness.shared == []

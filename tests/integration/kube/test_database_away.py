@@ -10,7 +10,7 @@ from deploy.local.postgres import Embedded
 from tests import databases, servers
 from tests.cluster.cluster import Cluster
 from tests.cluster.proxy import Proxy
-from tests.integration.kube.stand import MARGIN_S, pod, seconds, soon, stand
+from tests.integration.kube.stand import MARGIN_S, Stand, pod, seconds, soon, stand
 
 
 @contextmanager
@@ -51,6 +51,7 @@ def test_what_is_due_while_postgresql_is_away_is_a_metric_with_an_age_and_done_w
         lease = made.ask(8, duration_s=16, extendable=False)
         made.make(pod("left", 1))
         soon(lambda: made.running() == {"left"}, "the pod to run")
+        soon(lambda: "LeaseEnding" in made.told("left") and _deadline(made), "what is said ahead of the end")
         end = made.ends(lease)
         with away(server.embedded):
             begun = len(proxy.faults.calls)
@@ -68,3 +69,7 @@ def test_what_is_due_while_postgresql_is_away_is_a_metric_with_an_age_and_done_w
         soon(lambda: running.value("dure_kube_undone", cluster="main") == 0, "nothing to be undone")
         soon(lambda: running.value("dure_cluster_up", cluster="main") == 1, "the cluster to be well")
         soon(lambda: (row := made.row("left")) is not None and row.ended_at is not None, "its end to be written down")
+
+
+def _deadline(made: Stand) -> int | None:
+    return made.pods()["left"]["spec"].get("activeDeadlineSeconds")

@@ -98,7 +98,7 @@ def test_ends_wait_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     it.performer.stop()
 
 
-@pytest.mark.parametrize(("now", "grace_s"), [(970.0, 25), (970.4, 25), (979.6, 15), (996.0, 1)])
+@pytest.mark.parametrize(("now", "grace_s"), [(970.0, 25), (970.4, 24), (979.6, 15), (996.0, 1)])
 def test_what_is_asked_for_late_leaves_so_much_less_grace(it: Doing, now: float, grace_s: int) -> None:
     it.now = now
     it.do(replace(DELETE, grace_s=25, gone_by=995.0))
