@@ -76,7 +76,7 @@ def head(session: Session) -> Position:
     columns = col(LeaseEvent.xid), col(LeaseEvent.seq)
     query = select(*columns).where(_SETTLED).order_by(*(one.desc() for one in columns)).limit(1)
     found = session.exec(query).one_or_none()
-    return BEGINNING if found is None else Position(*found)
+    return BEGINNING if found is None else _position(*found)
 
 
 def beginning(session: Session, since: int) -> Position:
@@ -102,9 +102,14 @@ def numbered(session: Session, seq: int) -> Position:
 
 
 def at(row: LeaseEvent) -> Position:
-    assert row.xid is not None
-    assert row.seq is not None
-    return Position(row.xid, row.seq)
+    return _position(row.xid, row.seq)
+
+
+def _position(xid: int | None, seq: int | None) -> Position:
+    """Of a row that is in the database: it gives both numbers."""
+    assert xid is not None
+    assert seq is not None
+    return Position(xid, seq)
 
 
 def page(
