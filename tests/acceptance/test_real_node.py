@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ pytestmark = pytest.mark.timeout(900)
 
 GPUS = 4
 GRACE_S = 8
+BUSY_MARGIN_S = 6
+"""A kubelet on a busy machine was seen to take 5 s longer than it was told for what is deaf: as docs/kubernetes.md advises."""
 LONG_S = 90.0
 """Only guards against hanging: the machine may be busy."""
 
@@ -56,6 +59,7 @@ def real(database: Database, cluster: Cluster, folder: Path) -> Iterator[Real]:
     """The node is empty before and after."""
     adopted(cluster)
     made = Real(database, cluster, kubeconfig=reconcilers(cluster), gpus=GPUS, nodes=[REAL])
+    made.terms = replace(made.terms, kill_margin_s=BUSY_MARGIN_S)
     with watched(cluster, RealNode(cluster, REAL), folder) as made.witness:
         made.busy = made.witness.busy
         with reporting(made, grace_s=GRACE_S, extension_closes_s=20):
@@ -202,8 +206,7 @@ def test_two_leases_one_after_the_other_never_have_a_gpu_at_once(acme: Real) -> 
         ended = max(one.ended or 0 for one in before)
         began = min(one.began for one in after)
         print(_times(before, acme.ends(first)), began - ended, began - acme.starts(second))
-        # A kubelet on a busy machine was seen to take 5 s longer for what is deaf, which is all of the margin; the gap is for that.
-        assert ended < acme.ends(first) + GAP_S
+        assert ended < acme.ends(first)
         assert began >= acme.starts(second) >= acme.ends(first) + GAP_S
         assert all(one.ended is not None and one.ended < acme.ends(second) for one in after)
         assert acme.witness.shared == []
