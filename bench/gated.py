@@ -60,7 +60,8 @@ def asked(
                 company, connection = mine[k % len(mine)]
                 answer = connection.post("/v1/leases", ask.model_dump_json(exclude_none=True).encode(), status=201)
                 lease = wire.Lease.model_validate_json(answer)
-                assert lease.starts_at is not None and lease.ends_at is not None  # noqa: PT018
+                assert lease.starts_at is not None
+                assert lease.ends_at is not None
                 found[lease.id] = (int(lease.starts_at.timestamp()), int(lease.ends_at.timestamp()))
                 body = pod(lease.id.replace("_", "-"), lease.id, stubborn=stubborn and k % STUBBORN == 0)
                 made.append((kube.namespace(company), body))

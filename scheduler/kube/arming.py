@@ -58,14 +58,16 @@ class Arming:
         """What is due, which is then not armed any more; after a wait where it is nothing."""
         with self._changed:
             now = self._now()
-            due = [one for ends in self._armed.values() for one in ends if (one.at or 0) <= now]
+            due = tuple(one for ends in self._armed.values() for one in ends if _at(one) <= now)
             if due:
-                self._armed = {
-                    company: left
-                    for company, ends in self._armed.items()
-                    if (left := tuple(one for one in ends if (one.at or 0) > now))
-                }
+                left = {name: tuple(one for one in ends if _at(one) > now) for name, ends in self._armed.items()}
+                self._armed = {name: ends for name, ends in left.items() if ends}
             else:
-                first = min((one.at or 0 for ends in self._armed.values() for one in ends), default=now + LOOKS_S)
+                first = min((_at(one) for ends in self._armed.values() for one in ends), default=now + LOOKS_S)
                 self._changed.wait(min(LOOKS_S, first - now))
-            return tuple(due)
+            return due
+
+
+def _at(end: Delete) -> float:
+    """One that is for no instant is due."""
+    return end.at or 0

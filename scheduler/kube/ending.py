@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 from dure import kube
 from scheduler.kube.actions import Action, Delete, Follow, Json, Keep, Patch, Tell, left_s
 from scheduler.kube.desired import LeaseNow, Terms
-from scheduler.kube.instants import written
 from scheduler.kube.observed import Lines, Node, Pod, Seen
-from scheduler.kube.opening import annotated, deadline, extending_closed
+from scheduler.kube.opening import annotated, deadline, extending_closed, marks
 from scheduler.kube.pairing import sits
 
 AHEAD_S = 2.0
@@ -158,21 +157,18 @@ def _of_lease(pod: Pod, lease: LeaseNow, context: Context) -> Iterator[Action]:
 
 def _written(pod: Pod, lease: LeaseNow, context: Context) -> Iterator[Action]:
     """What a pod that runs carries: its end, the warning of it, and its deadline once the end stays."""
-    end = written(lease.stops_at)
-    is_near = context.now >= lease.stops_at - context.terms.warning_s
-    marks = {kube.ENDS_AT: end} if pod.ends_at != end else {}
-    if is_near and pod.warned != end:
-        marks[kube.ENDING] = end
-    changes = [*annotated(pod, marks)]
-    said = [f"{name.partition('/')[2]} {end}" for name in marks]
+    wanted, there = marks(lease, context.terms, context.now), {kube.ENDS_AT: pod.ends_at, kube.ENDING: pod.warned}
+    missing = {name: value for name, value in wanted.items() if there[name] != value}
+    changes = [*annotated(pod, missing)]
+    said = [f"{name.partition('/')[2]} {value}" for name, value in missing.items()]
     if (seconds := _deadline(pod, lease, context)) is not None:
         said.append(f"deadline {seconds}")
         changes.append({"op": "add", "path": "/spec/activeDeadlineSeconds", "value": seconds})
     if changes:
         operations = (*_same(pod), *changes)
         yield Patch(path=pod.path, uid=pod.uid, what=", ".join(said), operations=operations)
-    if is_near:
-        message = f"Lease {lease.id} ends at {end}: SIGTERM comes {lease.grace_s} s before; `dure lease extend` while that is open"
+    if kube.ENDING in wanted:
+        message = f"Lease {lease.id} ends at {wanted[kube.ENDING]}: SIGTERM comes {lease.grace_s} s before; `dure lease extend` while that is open"
         yield Tell(path=pod.path, uid=pod.uid, reason="LeaseEnding", message=message, warning=True)
 
 

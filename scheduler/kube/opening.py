@@ -54,15 +54,20 @@ def _operations(pod: Pod, seat: Seat, terms: Terms, now: float) -> Iterator[Json
         yield _add("/metadata/labels/" + escaped(kube.PLACEMENT_LABEL), seat.lease.id)
     else:
         yield _add("/metadata/labels", {kube.PLACEMENT_LABEL: seat.lease.id})
-    end = written(seat.lease.stops_at)
-    is_near = now >= seat.lease.stops_at - terms.warning_s
-    yield from annotated(pod, {kube.ENDS_AT: end, **({kube.ENDING: end} if is_near else {})})
+    yield from annotated(pod, marks(seat.lease, terms, now))
     # It counts from when the kubelet begins, a moment from now: made exact once that is known.
     seconds = deadline(pod, seat.lease, terms, math.ceil(now)) if extending_closed(seat.lease, now) else None
     if seconds is not None:
         yield _add("/spec/activeDeadlineSeconds", seconds)
     rest = [{"name": name} for name in pod.gates if name != kube.GATE]
     yield {"op": "replace", "path": "/spec/schedulingGates", "value": rest}
+
+
+def marks(lease: LeaseNow, terms: Terms, now: float) -> dict[str, str]:
+    """What is written on a pod of the lease: its end, and the warning of it once that is near."""
+    end = written(lease.stops_at)
+    is_near = now >= lease.stops_at - terms.warning_s
+    return {kube.ENDS_AT: end, kube.ENDING: end} if is_near else {kube.ENDS_AT: end}
 
 
 def annotated(pod: Pod, written: Mapping[str, str]) -> Iterator[Json]:

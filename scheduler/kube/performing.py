@@ -110,13 +110,13 @@ class Performer:
         self._lock = threading.Lock()
         self._busy: dict[Key, Action] = {}
         """Those that are being done, or wait to be."""
-        self._begun: set[Key] = set()
+        self._running: set[Key] = set()
         """Of these the ones that are being done."""
         self._outdated: set[Key] = set()
         """Of these the ones that were said otherwise since."""
         self._undone: dict[Key, Undone] = {}
         self._opens: dict[Key, Open] = {}
-        """Those of them that are such, or could not be done."""
+        """Those that are being done, wait to be, or could not be."""
         self._told: dict[str, dict[str, str]] = {}
         """By pod, what it was told last for each reason."""
         self._changes: Queued = PriorityQueue()
@@ -185,8 +185,9 @@ class Performer:
                 self._told.pop(uid, None)
 
     def _say_anew(self, key: Key, action: Action) -> None:
-        if key in self._begun:
-            self._outdated |= {key} if action != self._busy[key] else set()
+        if key in self._running:
+            if action != self._busy[key]:
+                self._outdated.add(key)
             return
         self._busy[key] = action
         if isinstance(action, Open):
@@ -203,13 +204,13 @@ class Performer:
         while (queued := queue.get()[2]) is not None:
             key = key_of(queued)
             with self._lock:
-                self._begun.add(key)
+                self._running.add(key)
                 action = self._busy[key]
             at, began = self._now(), time.monotonic()
             failure = self._tried(action)
             with self._lock:
                 del self._busy[key]
-                self._begun.discard(key)
+                self._running.discard(key)
                 is_outdated = key in self._outdated
                 self._outdated.discard(key)
                 self._forget_open(key)

@@ -49,15 +49,21 @@ def adopt(at: Keyed, node: str, *more: str) -> Any:
 
 
 def doctor(at: Keyed, kubeconfig: Path, *more: str) -> tuple[int, dict[str, list[str]]]:
-    """The exit code, and what is wrong by what was looked at."""
-    admin = token(at.site.world.db, role="admin")
-    said = at.dure("doctor", "--kubeconfig", str(kubeconfig), "--cluster", at.company, "--json", *more, who=admin)
+    """The exit code, and what is wrong by what was looked at; everything could be."""
+    code, findings = examined(at, kubeconfig, *more)
     found: dict[str, list[str]] = {}
-    for one in json.loads(said.stdout)["findings"]:
+    for one in findings:
         assert one["ok"] is not None, one["said"]
         if not one["ok"]:
             found.setdefault(one["check"], []).append(one["said"])
-    return said.exit_code, found
+    return code, found
+
+
+def examined(at: Keyed, kubeconfig: Path, *more: str) -> tuple[int, list[dict[str, Any]]]:
+    """The exit code, and all that was looked at."""
+    admin = token(at.site.world.db, role="admin")
+    said = at.dure("doctor", "--kubeconfig", str(kubeconfig), "--cluster", at.company, "--json", *more, who=admin)
+    return said.exit_code, json.loads(said.stdout)["findings"]
 
 
 def test_a_node_is_labelled_and_tainted_once(at: Keyed, bare: str) -> None:
@@ -155,17 +161,9 @@ def test_a_cluster_that_serves_no_mutating_policies_is_told_so(
     off = "admissionregistration.k8s.io/v1/mutatingadmissionpolicies"
     flags = [f"--runtime-config={off}=false", "--disable-admission-plugins=MutatingAdmissionPolicy"]
     cluster = control_planes(apiserver=flags).cluster
-    said = at.dure(
-        "doctor",
-        "--kubeconfig",
-        str(cluster.admin),
-        "--cluster",
-        at.company,
-        "--json",
-        who=token(at.site.world.db, role="admin"),
-    )
-    assert said.exit_code == 9
-    (found,) = [one for one in json.loads(said.stdout)["findings"] if one["check"] == "policy APIs"]
+    code, findings = examined(at, cluster.admin)
+    assert code == 9
+    (found,) = [one for one in findings if one["check"] == "policy APIs"]
     assert found["ok"] is False
     assert "does not serve mutatingadmissionpolicies: take it out of the API server's --runtime-config" in found["said"]
 
