@@ -33,6 +33,7 @@ class Enforcement:
     namespace: Json | None = None
     objects: dict[str, Json] = field(default_factory=dict[str, Json])
     late: list[Open] = field(default_factory=list[Open])
+    armed: tuple[Delete, ...] = ()
     next_at: float | None = None
 
     @property
@@ -58,7 +59,7 @@ class Enforcement:
         todo: list[Action] = []
         for _ in range(ROUNDS):
             steps = self.decide()
-            self.next_at = steps.next_at
+            self.armed, self.next_at = steps.ahead, steps.next_at
             todo = self._todo(steps.actions)
             if not todo:
                 return
@@ -70,15 +71,28 @@ class Enforcement:
         raise AssertionError(f"there is no end to it: {todo}")
 
     def until(self, at: float) -> None:
-        """Lets time pass, and looks again only when the reconciler said so or a kubelet did something."""
+        """Lets time pass, and looks again only when the reconciler said so or a kubelet did something. What was decided ahead is
+        done at its instant by itself.
+        """
         while self.cluster.now < at:
-            instants = [at, self.next_at, self.cluster.next_at(), *self._starts()]
+            instants = [at, self.next_at, self.cluster.next_at(), *self._starts(), *(one.at for one in self.armed)]
             following = min(one for one in instants if one is not None and one > self.cluster.now)
             if not self.is_slow:
                 early = self._todo(self.decide_at((self.cluster.now + following) / 2).actions)
                 assert not early, f"it said {self.next_at}: {early}"
             self.cluster.now = following
+            self._fire()
             self.turn()
+
+    def _fire(self) -> None:
+        for action in self.armed:
+            if action.at is not None and action.at <= self.cluster.now and self._is_there(action):
+                self._check_action(action)
+                self._do(action)
+
+    def _is_there(self, action: Delete) -> bool:
+        pod = self.cluster.pods.get(action.path.rpartition("/")[2])
+        return pod is not None and pod["metadata"]["uid"] == action.uid
 
     def turn(self) -> None:
         """What changes by itself, then what follows from it; and all that must be true then."""
@@ -234,21 +248,22 @@ class Enforcement:
             )
 
     def _check_waits(self, pod: Json) -> None:
-        """Who fits exactly one lease waits for nothing."""
+        """Who fits exactly one lease, on a node that is there, waits for nothing. A node that is away for a moment decides nothing."""
         if not is_gated(pod) or is_deleted(pod) or HOSTNAME in (pod["spec"].get("nodeSelector") or {}):
             return
         wish = (pod["metadata"].get("labels") or {}).get("dure.dev/lease")
         own_s = pod["spec"]["terminationGracePeriodSeconds"]
         latest = {one.id: min(one.ending_at, TERMS.cut_at(one) - own_s) for one in self.leases.values()}
         held = [one for one in self.leases.values() if one.holds and self.cluster.now < latest[one.id]]
-        fit = [one for one in held if wish in (None, one.id) and self._has_room(one, gpus_of(pod))]
+        fit = [one for one in held if wish in (None, one.id) and self._rooms(one, gpus_of(pod))]
         may_wait = len(fit) != 1 or fit[0].all_at_once or own_s > fit[0].grace_s
+        may_wait = may_wait or not any(self.cluster.nodes.get(node) for node in self._rooms(fit[0], gpus_of(pod)))
         assert may_wait, f"{pod} fits {fit}"
 
-    def _has_room(self, lease: LeaseNow, gpus: int) -> bool:
+    def _rooms(self, lease: LeaseNow, gpus: int) -> list[str]:
+        """The nodes of a lease that have so many GPUs left."""
         spans = self._spans(deleted=True)
-        ready = (node for node in lease.placement if self.cluster.nodes.get(node))
-        return any(lease.placement[node] - spans[lease.id, node] >= gpus for node in ready)
+        return [node for node, most in lease.placement.items() if most - spans[lease.id, node] >= gpus]
 
     def _past(self) -> list[Json]:
         return [one for one in self.cluster.pods.values() if not is_gated(one) and gpus_of(one) and not is_over(one)]
