@@ -6,13 +6,14 @@ what must not be tried before when, and since when something could not be done.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from queue import PriorityQueue
 
 import structlog
 
+from scheduler.kube import manifests
 from scheduler.kube.actions import (
     Action,
     Apply,
@@ -143,7 +144,7 @@ class Performer:
         with self._lock:
             return tuple(self._undone.values())
 
-    def submit(self, actions: tuple[Action, ...]) -> float | None:
+    def submit(self, actions: Sequence[Action]) -> float | None:
         """Begins what is not being done already, nor to be waited with; the first instant at which to ask again for the rest.
         What waits to be done is done as it was said last.
         """
@@ -333,7 +334,7 @@ def _priority(action: Action) -> int:
     """Among those that the same threads do. Without its binding a key is worth nothing: its account can wait."""
     match action:
         case Remove(path=path):
-            return int("/rolebindings/" not in path)
+            return int(manifests.BINDINGS not in path)
         case Patch():
             return 1
         case Apply() | Create():

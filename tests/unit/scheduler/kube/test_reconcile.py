@@ -139,8 +139,7 @@ def test_what_was_let_in_is_ended_with_its_lease_though_somebody_took_the_labels
         (970.5, 993),
         (993.0, 995.5),
         (995.5, 998),
-        (998.0, 1000),
-        (1000.0, 1000.5),
+        (998.0, 1000.5),
         (1000.5, None),
     ],
 )
@@ -150,7 +149,15 @@ def test_it_is_known_when_time_alone_brings_more(now: float, want: float | None)
 
 
 def test_without_pods_the_keys_of_a_lease_end_with_it() -> None:
-    assert steps(a_company(a_lease()), now=975.0).next_at == 1000
+    found = steps(a_company(a_lease()), now=998.0)
+    assert [(one.path.rpartition("/")[2], one.at) for one in found.ahead] == [("dure-lease-a", 1000)]
+    assert steps(a_company(a_lease()), now=975.0).next_at == 998
+    assert found.next_at == 1000.5
+
+
+def test_the_key_of_a_lease_that_may_be_extended_to_its_end_is_looked_at_then() -> None:
+    found = steps(a_company(a_lease(closes_at=None)), now=998.0)
+    assert (found.ahead, found.next_at) == ((), 1000)
 
 
 def test_a_pod_that_fits_two_leases_is_let_in_once_one_of_them_is_ending() -> None:
