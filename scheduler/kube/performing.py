@@ -13,14 +13,13 @@ from queue import PriorityQueue
 
 import structlog
 
-from scheduler.kube import manifests
+from scheduler.kube import manifests, telling
 from scheduler.kube.actions import (
     Action,
     Apply,
     Create,
     Delete,
     Follow,
-    Json,
     Keep,
     Key,
     Open,
@@ -31,7 +30,6 @@ from scheduler.kube.actions import (
     key_of,
 )
 from scheduler.kube.connection import Away, Connection, Refused
-from scheduler.kube.instants import written
 from scheduler.kube.lines import LogReader
 from scheduler.kube.observed import Begun
 from scheduler.kube.world import World
@@ -261,7 +259,7 @@ class Performer:
                 if not self._lines.read_once(action):
                     raise Withheld("its pod is not written down yet")
             case Tell():
-                self._connection.create(_events(action), self._event(action))
+                self._connection.create(telling.path(action), telling.event(action, self._now()))
 
     def _expected(self, action: Action, error: Refused) -> bool:
         """What a world that moved on answers: it is decided again from what is now known."""
@@ -297,30 +295,6 @@ class Performer:
                 "a cluster did not do it; it is tried again", action="kube_undone", what=describe(action), why=why
             )
 
-    def _event(self, action: Tell) -> Json:
-        now = written(self._now())
-        namespace, name = action.path.split("/")[4], action.path.split("/")[6]
-        return {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"generateName": f"{name[:200]}.", "namespace": namespace},
-            "involvedObject": {
-                "apiVersion": "v1",
-                "kind": "Pod",
-                "namespace": namespace,
-                "name": name,
-                "uid": action.uid,
-            },
-            "reason": action.reason,
-            "message": action.message[:1000],
-            "type": "Warning" if action.warning else "Normal",
-            "source": {"component": "dure"},
-            "reportingComponent": "dure.dev/reconciler",
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "count": 1,
-        }
-
 
 def wait_s(error: Exception, tries: int) -> float:
     """How long it is waited after a failure that is the so-manieth in a row."""
@@ -341,7 +315,3 @@ def _priority(action: Action) -> int:
             return 2
         case _:
             return 0
-
-
-def _events(action: Tell) -> str:
-    return f"/api/v1/namespaces/{action.path.split('/')[4]}/events"
