@@ -66,11 +66,11 @@ def _check(row: Node, report: wire.Report, now: float) -> None:
             )
 
 
+_KNOWN = text("SELECT uuid, index, product, health FROM gpu WHERE node = :node AND present")
+
+
 def _fleet_changed(session: Session, node: str, report: wire.Report) -> bool:
-    known = {
-        (gpu.uuid, gpu.index, gpu.product, gpu.health)
-        for gpu in session.exec(select(Gpu).where(col(Gpu.node) == node, col(Gpu.present)))
-    }
+    known = {tuple(gpu) for gpu in session.connection().execute(_KNOWN, {"node": node})}
     return known != {(gpu.uuid, gpu.index, gpu.product, gpu.health) for gpu in report.gpus}
 
 
@@ -163,23 +163,27 @@ def _empty(reading: wire.GpuReading | None, floor: int) -> bool:
     return reading.processes == 0 and reading.memory_used_bytes <= floor
 
 
+_HELD = text(
+    """
+    SELECT a.id, a.gpu, l.id, l.company, CAST(extract(epoch FROM l.starts_at) AS bigint),
+        CAST(extract(epoch FROM l.stops_at) AS bigint), a.ended_at IS NOT NULL
+    FROM allocation a JOIN lease l ON l.id = a.lease JOIN gpu g ON g.uuid = a.gpu
+    WHERE g.node = :node AND a.closed_at IS NULL ORDER BY a.id
+    """
+)
+
+
 def _held(session: Session, node: str) -> list[wire.NodeAllocation]:
-    query = (
-        select(Allocation, Lease)
-        .join(Lease, col(Lease.id) == col(Allocation.lease))
-        .join(Gpu, col(Gpu.uuid) == col(Allocation.gpu))
-        .where(col(Gpu.node) == node, col(Allocation.closed_at).is_(None))
-        .order_by(col(Allocation.id))
-    )
+    found = session.connection().execute(_HELD, {"node": node})
     return [
         wire.NodeAllocation(
-            allocation=allocation.id,
-            gpu=allocation.gpu,
-            lease=lease.id,
-            company=lease.company,
-            starts_at=to_wire(lease.starts_at or 0),
-            stops_at=to_wire(lease.stops_at or 0),
-            ended=allocation.ended_at is not None,
+            allocation=allocation,
+            gpu=gpu,
+            lease=lease,
+            company=company,
+            starts_at=to_wire(starts_at or 0),
+            stops_at=to_wire(stops_at or 0),
+            ended=ended,
         )
-        for allocation, lease in session.exec(query)
+        for allocation, gpu, lease, company, starts_at, stops_at, ended in found
     ]

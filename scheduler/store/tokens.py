@@ -5,8 +5,8 @@ import secrets
 from collections.abc import Collection
 from typing import NamedTuple
 
+from sqlalchemy import text
 from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import SelectOfScalar
 
 from dure import wire
 from dure.errors import DureError, TokenExpired, TokenInvalid, TokenRevoked, UnknownNode, UnknownToken
@@ -49,12 +49,14 @@ def issue(session: Session, body: wire.TokenIssue, *, actor: object, now: float)
 
 def authenticate(session: Session, secret: str, now: float) -> Actor:
     """Who holds this secret. Raises TokenInvalid, TokenRevoked, TokenExpired."""
-    return _holder(session.exec(_of([secret])).one_or_none(), now)
+    found = session.connection().execute(_HOLDER, {"secret": _hash(secret)}).one_or_none()
+    return _holder(None if found is None else _Seen(*found), now)
 
 
 def authenticate_all(session: Session, secrets: Collection[str], now: float) -> dict[str, Actor | DureError]:
     """Who holds each of these secrets, or what `authenticate` would raise."""
-    rows = {row.secret_sha256: row for row in session.exec(_of(secrets))}
+    found = select(Token).where(col(Token.secret_sha256).in_([_hash(secret) for secret in secrets]))
+    rows = {row.secret_sha256: row for row in session.exec(found)}
     return {secret: _holder_or_error(rows.get(_hash(secret)), now) for secret in secrets}
 
 
@@ -82,15 +84,20 @@ class _Seen(NamedTuple):
     revoked_at: int | None
 
 
+_HOLDER = text(
+    """
+    SELECT id, role, company, node, CAST(extract(epoch FROM expires_at) AS bigint),
+        CAST(extract(epoch FROM revoked_at) AS bigint)
+    FROM token WHERE secret_sha256 = :secret
+    """
+)
+"""All that is asked of the API begins with it."""
+
 _GLANCE = """
     SELECT t.id, t.role, t.company, t.node, extract(epoch FROM t.expires_at)::bigint,
         extract(epoch FROM t.revoked_at)::bigint, CASE WHEN c.closed_at IS NULL THEN p.generation END
     FROM token t LEFT JOIN pool p ON p.name = %s LEFT JOIN company c ON c.name = t.company WHERE t.secret_sha256 = %s
     """
-
-
-def _of(secrets: Collection[str]) -> SelectOfScalar[Token]:
-    return select(Token).where(col(Token.secret_sha256).in_([_hash(secret) for secret in secrets]))
 
 
 def _holder_or_error(row: Token | None, now: float) -> Actor | DureError:
