@@ -1,7 +1,8 @@
 """The reconciler's role has what it uses and nothing else: its whole life is played, and each call is in the audit log."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -15,11 +16,23 @@ from tests.integration.kube.stand import Stand, pod, soon, stand
 
 pytestmark = pytest.mark.timeout(900)
 
-Right = tuple[str, str]
-"""A verb, and a resource with its subresource."""
+RBAC = "rbac.authorization.k8s.io"
+WHO = f"system:serviceaccount:{kube.SYSTEM_NAMESPACE}:{kube.RECONCILER_ACCOUNT}"
 
-UNSEEN = frozenset({("bind", "clusterroles")})
-"""Asked for when a binding is made, and no call of its own."""
+
+class Right(NamedTuple):
+    """To do `verb` with what `resource` of `group` is called: its subresource with it."""
+
+    group: str
+    resource: str
+    verb: str
+    name: str | None = None
+    """Of the only object that it is given for."""
+
+    @property
+    def of_all(self) -> "Right":
+        return self._replace(name=None)
+
 
 LEFT_OVER: dict[str, dict[str, Any]] = {
     "/api/v1/namespaces/{}/resourcequotas": {"spec": {"hard": {}}},
@@ -27,7 +40,7 @@ LEFT_OVER: dict[str, dict[str, Any]] = {
     "/api/v1/namespaces/{}/serviceaccounts": {},
     "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies": {"spec": {"podSelector": {}}},
     "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings": {
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": kube.LEASE_ROLE}
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": kube.LEASE_ROLE}
     },
 }
 """Objects that look like ours and that nothing wants."""
@@ -44,12 +57,14 @@ def test_the_reconciler_s_role_has_each_verb_that_it_uses_and_no_other(
         _repairs(made)
         made.close_company(ago_s=30 * 86_400)
         soon(lambda: made.get(f"/api/v1/namespaces/{made.namespace()}") is None, "the namespace to be gone")
-    name = f"system:serviceaccount:{kube.SYSTEM_NAMESPACE}:{kube.RECONCILER_ACCOUNT}"
-    calls = [call for call in cluster.audited() if call["user"]["username"] == name]
+    calls = [call for call in cluster.audited() if call["user"]["username"] == WHO]
     refused = {_of(call) for call in calls if call.get("responseStatus", {}).get("code") in (401, 403)}
     assert not refused
-    used = {right for call in calls for right in _used(call)} | UNSEEN
-    assert used == _granted(cluster)
+    granted = _granted(cluster)
+    named = {right.of_all for right in granted if right.name is not None}
+    rights = {right for call in calls for right in _used(call)}
+    used = {right if right.of_all in named else right.of_all for right in rights}
+    assert {"too much": granted - used, "missing": used - granted} == {"too much": set(), "missing": set()}
 
 
 def _a_lease(made: Stand) -> None:
@@ -79,20 +94,46 @@ def _repairs(made: Stand) -> None:
 def _of(call: Mapping[str, Any]) -> Right:
     about = call.get("objectRef", {})
     part = about.get("subresource")
-    return call["verb"], about.get("resource", "") + (f"/{part}" if part else "")
+    resource = about.get("resource", "") + (f"/{part}" if part else "")
+    return Right(about.get("apiGroup", ""), resource, call["verb"], about.get("name"))
 
 
 def _used(call: Mapping[str, Any]) -> Iterator[Right]:
-    """Applying what is not there takes the right to create it as well."""
-    verb, resource = _of(call)
-    if resource:
-        yield verb, resource
-        if verb == "patch" and call.get("responseStatus", {}).get("code") == 201:
-            yield "create", resource
+    """Applying what is not there takes the right to create it as well, and binding a role the right to bind that."""
+    right = _of(call)
+    if not right.resource:
+        return
+    yield right
+    if right.verb == "patch" and call.get("responseStatus", {}).get("code") == 201:
+        yield right._replace(verb="create")
+    bound = call.get("requestObject", {}).get("roleRef")
+    if bound is not None:
+        assert bound["kind"] == "ClusterRole"
+        yield Right(bound["apiGroup"], "clusterroles", "bind", bound["name"])
 
 
 def _granted(cluster: Cluster) -> set[Right]:
-    role = cluster.get(f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{kube.RECONCILER_ACCOUNT}")
-    return {
-        (verb, resource) for rule in role["rules"] for verb in rule["verbs"] for resource in rule.get("resources", ())
-    }
+    """By every role that is bound to it."""
+    found = set[Right]()
+    for kind in ("clusterrolebindings", "rolebindings"):
+        for binding in cluster.get(f"/apis/{RBAC}/v1/{kind}")["items"]:
+            if any(_is_it(subject) for subject in binding.get("subjects", ())):
+                assert (kind, binding["roleRef"]["kind"]) == ("clusterrolebindings", "ClusterRole"), binding
+                role = cluster.get(f"/apis/{RBAC}/v1/clusterroles/{binding['roleRef']['name']}")
+                found.update(right for rule in role["rules"] for right in _rights(rule))
+    return found
+
+
+def _is_it(subject: Mapping[str, Any]) -> bool:
+    return (subject["kind"], subject.get("namespace"), subject["name"]) == (
+        "ServiceAccount",
+        kube.SYSTEM_NAMESPACE,
+        kube.RECONCILER_ACCOUNT,
+    )
+
+
+def _rights(rule: Mapping[str, Any]) -> Iterator[Right]:
+    """What is no resource, such as `/version`, is open to everybody: a right to it would be one too much."""
+    yield from (Right("", path, verb) for path, verb in product(rule.get("nonResourceURLs", ()), rule["verbs"]))
+    parts = (rule.get("apiGroups", ()), rule.get("resources", ()), rule["verbs"], rule.get("resourceNames", (None,)))
+    yield from (Right(*each) for each in product(*parts))
