@@ -11,6 +11,7 @@ import yaml
 
 from tests.integration.kube.escapes import attempts
 from tests.integration.kube.escapes.story import Story, until
+from tests.integration.kube.stand import seconds
 
 Pods = Sequence[Mapping[str, Any]]
 Said = Mapping[str, Any]
@@ -35,6 +36,8 @@ class Honest:
             for each in (*attempts.given(row, words), attempts.request(row, words, story.operator)):
                 assert (answer := each.send(company)).is_success, (said["what"], answer.text)
         self._until(story, _waits if story.phase == "before" else _runs)
+        # The oldest are let in first, and are as old as the second in which they were made.
+        until(lambda: story.stand.clock.now() >= _newest(story) + 1, "what is made now to be younger")
 
     def start(self, story: Story) -> None:
         """Their lease has started: they run by themselves."""
@@ -64,6 +67,11 @@ def _name(number: int) -> str:
 
 def _each(story: Story) -> list[tuple[Said, Pods]]:
     return [(said, story.pods(attempt=_name(number))) for number, said in enumerate(TABLE)]
+
+
+def _newest(story: Story) -> float:
+    """When the last of their pods was made."""
+    return max(seconds(pod["metadata"]["creationTimestamp"]) for _, found in _each(story) for pod in found)
 
 
 def _uids(found: Pods) -> set[str]:
