@@ -24,8 +24,9 @@ from bench.gated import CLIENTS, SEED
 from bench.ground import GRACE_S, PATIENCE_S, Ground, TooLong, calls, stand, until
 from bench.results import Result, Row
 from dure import kube
+from scheduler.kube.desired import KILL_MARGIN_S
 
-BEFORE_S = {"pod told": GRACE_S, "pod hurried": 5, "key taken back": 0}
+BEFORE_S = {"pod told": GRACE_S, "pod hurried": KILL_MARGIN_S, "key taken back": 0}
 """So long before the end of a lease each is due."""
 RUNS_S = 60
 STARTS_A_MINUTE = 400

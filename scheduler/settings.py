@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from dure.kube import TAINT_KEY
 from scheduler.compiled import CompiledFolder
 from scheduler.kube.clusters import DESCRIPTION, Clusters
-from scheduler.kube.desired import CLOSED_NETWORKS
+from scheduler.kube.desired import CLOSED_NETWORKS, KILL_MARGIN_S
 from scheduler.webhooks.addresses import Networks, split
 
 
@@ -35,10 +35,10 @@ class Settings(BaseModel):
     compiled_folder: CompiledFolder = None
     clusters: Clusters = Field(default=(), description=DESCRIPTION)
     kill_margin_s: int = Field(
-        default=5,
+        default=KILL_MARGIN_S,
         ge=1,
         le=60,
-        description="so long before a lease's end every grace is over; a kubelet takes up to 4 s longer",
+        description="so long before a lease's end every grace is over, as a kubelet takes longer than it is told",
     )
     warning_s: int = Field(
         default=900,

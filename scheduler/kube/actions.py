@@ -1,6 +1,6 @@
 """What is to be done to a cluster: values, each safe to do again. `scheduler.kube.performing` does them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Json = dict[str, Any]
@@ -24,10 +24,13 @@ class Create:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remove:
-    """An object of ours that should not be there any more; `uid` so that one made anew of that name stays."""
+    """An object of ours that should not be there any more; `uid` so that one made anew of that name stays. `at` is the instant that
+    it is decided ahead for: not before it. It is the same removal without.
+    """
 
     path: str
     uid: str
+    at: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +105,12 @@ class Tell:
 
 
 def left_s(gone_by: float, now: float) -> int:
-    """Whole seconds of grace that are over by then. Never rounded up: a busy kubelet takes all of the margin for what is deaf."""
+    """Whole seconds of grace that are over by then. Never rounded up: for what is deaf a busy kubelet leaves less than a second of the margin."""
     return max(1, int(gone_by - now))
 
+
+End = Delete | Remove
+"""What may be decided ahead, for an instant."""
 
 Action = Apply | Create | Remove | Open | Patch | Delete | Follow | Keep | Tell
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from scheduler.kube.actions import Delete
+from scheduler.kube.actions import End
 
 log = structlog.get_logger()
 
@@ -18,10 +18,10 @@ class Arming:
     that is due, never before its instant. Safe from any thread.
     """
 
-    def __init__(self, *, now: Callable[[], float], fire: Callable[[tuple[Delete, ...]], object]) -> None:
+    def __init__(self, *, now: Callable[[], float], fire: Callable[[tuple[End, ...]], object]) -> None:
         self._now, self._fire = now, fire
         self._changed = threading.Condition()
-        self._armed: dict[str, tuple[Delete, ...]] = {}
+        self._armed: dict[str, tuple[End, ...]] = {}
         self._is_over = False
         self._thread = threading.Thread(target=self._run, name="kube-ends", daemon=True)
 
@@ -34,7 +34,7 @@ class Arming:
             self._armed, self._is_over = {}, True
             self._changed.notify()
 
-    def only(self, company: str, ends: Iterable[Delete]) -> None:
+    def only(self, company: str, ends: Iterable[End]) -> None:
         """What is to come for a company, in the place of what was said before."""
         armed = tuple(ends)
         with self._changed:
@@ -54,7 +54,7 @@ class Arming:
             except Exception:
                 log.exception("ends could not be asked for at their instant", action="kube_failed")
 
-    def _due(self) -> tuple[Delete, ...]:
+    def _due(self) -> tuple[End, ...]:
         """What is due, which is then not armed any more; after a wait where it is nothing."""
         with self._changed:
             now = self._now()
@@ -68,6 +68,6 @@ class Arming:
             return due
 
 
-def _at(end: Delete) -> float:
+def _at(end: End) -> float:
     """One that is for no instant is due."""
     return end.at or 0

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 CLOSED_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16")
 """Where nodes, other tenants and cloud metadata mostly are."""
 
+KILL_MARGIN_S = 6
+"""A kubelet takes nearly so much longer than the grace that it is told: docs/kubernetes.md says what was seen."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseNow:
@@ -62,10 +65,8 @@ class Desired:
 class Terms:
     """What the operator sets for all."""
 
-    kill_margin_s: int = 5
-    """So long before a lease's end every grace is over. A kubelet takes up to 4 s longer than it is told: it gives 2 s more
-    after a preStop hook, and counts a deadline from a second that it has rounded, once a second.
-    """
+    kill_margin_s: int = KILL_MARGIN_S
+    """So long before a lease's end every grace is over."""
     warning_s: int = 900
     """So long before a lease's end its pods are marked and an event says so."""
     removal_grace_s: int = 7 * 86_400

@@ -14,17 +14,10 @@ from dataclasses import dataclass, replace
 from dure import kube
 from scheduler.kube.actions import Action, Delete, Follow, Json, Keep, Patch, Tell, left_s
 from scheduler.kube.desired import LeaseNow, Terms
+from scheduler.kube.nearing import is_near, looks
 from scheduler.kube.observed import Lines, Node, Pod, Seen
 from scheduler.kube.opening import annotated, deadline, extending_closed, marks
 from scheduler.kube.pairing import sits
-
-AHEAD_S = 2.0
-"""So long ahead of its instant the end of a pod is decided, once its lease is not extended any more: that it is asked for at the
-instant depends on nobody who looks at something else then.
-"""
-
-SEEN_S = 0.5
-"""So long after it it is looked whether it was asked for."""
 
 SOON_S = 1.5
 """A pod whose grace is over by then is left alone: it is going."""
@@ -72,9 +65,9 @@ def ahead(seen: Seen, context: Context) -> Iterator[Delete]:
     """What will be due within a moment, as the pods are now. It is asked for at its instant if nobody decides otherwise until then."""
     for pod in seen.pods:
         lease = None if pod.is_gated or pod.is_over else _lease(pod, context)
-        if lease is None or not extending_closed(lease, context.now):
+        if lease is None:
             continue
-        at = next((at for at in _ends_of(lease, context.terms) if context.now < at <= context.now + AHEAD_S), None)
+        at = next((at for at in _ends_of(lease, context.terms) if is_near(at, lease, context.now)), None)
         if at is not None:
             then = replace(context, now=at)
             # Whether a node is gone is known at the instant.
@@ -97,11 +90,7 @@ def instants(pod: Pod, lease: LeaseNow, terms: Terms) -> Iterator[float]:
         yield lease.closes_at
     yield _followed_from(pod, lease, terms)
     for at in _ends_of(lease, terms):
-        if lease.closes_at is None or lease.closes_at >= at:
-            yield at
-        else:
-            yield max(at - AHEAD_S, lease.closes_at)
-            yield at + SEEN_S
+        yield from looks(at, lease)
     if pod.deleted_at is not None:
         yield pod.deleted_at + SOON_S
 

@@ -7,8 +7,19 @@ from dure import kube
 from scheduler.kube import actions, manifests
 from scheduler.kube.actions import Action, Apply, Create, Patch, Remove
 from scheduler.kube.desired import CompanyNow, Terms
+from scheduler.kube.nearing import is_near
 from scheduler.kube.observed import Json, Seen
 from scheduler.kube.opening import escaped
+
+
+def ahead(company: CompanyNow, seen: Seen, now: float) -> Iterator[Remove]:
+    """The keys that are worth nothing any more within a moment: without its binding an account has no rights."""
+    for lease in company.leases:
+        if not (lease.holds and is_near(lease.stops_at, lease, now)):
+            continue
+        path = manifests.lease_key(company.name, lease.id)
+        if path in seen.objects:
+            yield Remove(path=path, uid=seen.objects[path]["metadata"]["uid"], at=lease.stops_at)
 
 
 def is_ours(seen: Seen, company: str) -> bool:
@@ -78,7 +89,7 @@ def _level(company: CompanyNow, terms: Terms) -> str:
 
 def _inside(wanted: Mapping[str, Json], seen: Seen) -> Iterator[Action]:
     # Bindings go before accounts: without its binding a token is worth nothing at once.
-    for path in sorted(seen.objects.keys() - wanted.keys(), key=lambda one: "/rolebindings/" not in one):
+    for path in sorted(seen.objects.keys() - wanted.keys(), key=lambda one: manifests.BINDINGS not in one):
         yield Remove(path=path, uid=seen.objects[path]["metadata"]["uid"])
     for path, body in wanted.items():
         found = seen.objects.get(path)

@@ -65,6 +65,13 @@ def key(company: str) -> str:
     return path(_binding(kube.namespace(company), kube.COMPANY_KEY, kube.COMPANY_KEY, {}))
 
 
+def lease_key(company: str, lease: str) -> str:
+    """The path of the binding that a lease's key has its rights by."""
+    return next(one for one in _of_lease(kube.namespace(company), lease) if BINDINGS in one)
+
+
+BINDINGS = "/rolebindings/"
+
 PLURALS = {
     "ResourceQuota": "resourcequotas",
     "LimitRange": "limitranges",

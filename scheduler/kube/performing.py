@@ -6,20 +6,20 @@ what must not be tried before when, and since when something could not be done.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from queue import PriorityQueue
 
 import structlog
 
+from scheduler.kube import manifests, telling
 from scheduler.kube.actions import (
     Action,
     Apply,
     Create,
     Delete,
     Follow,
-    Json,
     Keep,
     Key,
     Open,
@@ -30,7 +30,6 @@ from scheduler.kube.actions import (
     key_of,
 )
 from scheduler.kube.connection import Away, Connection, Refused
-from scheduler.kube.instants import written
 from scheduler.kube.lines import LogReader
 from scheduler.kube.observed import Begun
 from scheduler.kube.world import World
@@ -143,7 +142,7 @@ class Performer:
         with self._lock:
             return tuple(self._undone.values())
 
-    def submit(self, actions: tuple[Action, ...]) -> float | None:
+    def submit(self, actions: Sequence[Action]) -> float | None:
         """Begins what is not being done already, nor to be waited with; the first instant at which to ask again for the rest.
         What waits to be done is done as it was said last.
         """
@@ -260,7 +259,7 @@ class Performer:
                 if not self._lines.read_once(action):
                     raise Withheld("its pod is not written down yet")
             case Tell():
-                self._connection.create(_events(action), self._event(action))
+                self._connection.create(telling.path(action), telling.event(action, self._now()))
 
     def _expected(self, action: Action, error: Refused) -> bool:
         """What a world that moved on answers: it is decided again from what is now known."""
@@ -296,30 +295,6 @@ class Performer:
                 "a cluster did not do it; it is tried again", action="kube_undone", what=describe(action), why=why
             )
 
-    def _event(self, action: Tell) -> Json:
-        now = written(self._now())
-        namespace, name = action.path.split("/")[4], action.path.split("/")[6]
-        return {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"generateName": f"{name[:200]}.", "namespace": namespace},
-            "involvedObject": {
-                "apiVersion": "v1",
-                "kind": "Pod",
-                "namespace": namespace,
-                "name": name,
-                "uid": action.uid,
-            },
-            "reason": action.reason,
-            "message": action.message[:1000],
-            "type": "Warning" if action.warning else "Normal",
-            "source": {"component": "dure"},
-            "reportingComponent": "dure.dev/reconciler",
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "count": 1,
-        }
-
 
 def wait_s(error: Exception, tries: int) -> float:
     """How long it is waited after a failure that is the so-manieth in a row."""
@@ -333,14 +308,10 @@ def _priority(action: Action) -> int:
     """Among those that the same threads do. Without its binding a key is worth nothing: its account can wait."""
     match action:
         case Remove(path=path):
-            return int("/rolebindings/" not in path)
+            return int(manifests.BINDINGS not in path)
         case Patch():
             return 1
         case Apply() | Create():
             return 2
         case _:
             return 0
-
-
-def _events(action: Tell) -> str:
-    return f"/api/v1/namespaces/{action.path.split('/')[4]}/events"

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from dure import kube
-from scheduler.kube import ending, pairing
-from scheduler.kube.actions import Action, Delete, Open, Tell
+from scheduler.kube import ending, furnishing, nearing, pairing
+from scheduler.kube.actions import Action, End, Open, Tell
 from scheduler.kube.desired import CompanyNow, Terms
-from scheduler.kube.furnishing import furnished, is_ours
+from scheduler.kube.furnishing import is_ours
 from scheduler.kube.observed import Node, Pod, Seen
 from scheduler.kube.opening import opened
 from scheduler.kube.pairing import Seat, Wait
@@ -24,7 +24,7 @@ class Steps:
     """
 
     actions: tuple[Action, ...] = ()
-    ahead: tuple[Delete, ...] = ()
+    ahead: tuple[End, ...] = ()
     """Each at its own instant, unless it is decided otherwise until then."""
     waits: Mapping[str, Wait]
     trouble: str | None = None
@@ -53,10 +53,10 @@ def reconcile(
     paired = pairing.pair(seen.pods, company.leases, nodes, terms, now, seen.begun)
     # Ends come first: they have an instant of their own.
     actions = [*ending.ends(seen, context), *_gates(seen, paired, terms, now)]
-    actions += furnished(company, seen, resources, terms, now, _left_over(seen, paired))
+    actions += furnishing.furnished(company, seen, resources, terms, now, _left_over(seen, paired))
     return Steps(
         actions=tuple(actions),
-        ahead=tuple(ending.ahead(seen, context)),
+        ahead=(*ending.ahead(seen, context), *furnishing.ahead(company, seen, now)),
         waits={uid: one for uid, one in paired.items() if isinstance(one, Wait)},
         next_at=_next(_instants(company, seen, context), now),
         ends=tuple(ending.latest(seen, context)),
@@ -131,8 +131,8 @@ def _instants(company: CompanyNow, seen: Seen, context: ending.Context) -> Itera
         yield company.closed_at + context.terms.removal_grace_s
     for lease in company.leases:
         if lease.holds:
-            yield lease.ending_at + ending.SEEN_S
-            yield lease.stops_at
+            yield lease.ending_at + nearing.SEEN_S
+            yield from nearing.looks(lease.stops_at, lease)
     yield from _of_pods(seen, context)
 
 

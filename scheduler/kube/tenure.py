@@ -7,41 +7,28 @@ from dataclasses import dataclass
 import structlog
 
 from dure.errors import Unavailable
-from scheduler.kube import adopted, fitness
+from scheduler.kube import adopted
 from scheduler.kube.actions import Action, Apply, Create, Delete, Key, Open, Remove, describe, key_of
 from scheduler.kube.arming import Arming
-from scheduler.kube.connection import Away, Connection, Refused
-from scheduler.kube.desired import Desired
-from scheduler.kube.fitness import Fitness
+from scheduler.kube.connection import Connection
+from scheduler.kube.inspection import Inspection
 from scheduler.kube.lines import LogReader
 from scheduler.kube.opening import stays
 from scheduler.kube.performing import Done, Performer
 from scheduler.kube.reconcile import Steps, reconcile, unfit
 from scheduler.kube.report import State
 from scheduler.kube.rota import Rota
+from scheduler.kube.rows import READ_AGAIN_S, Rows, changed
 from scheduler.kube.sightings import Sightings
 from scheduler.kube.site import Site
 from scheduler.kube.watching import Watch
 from scheduler.kube.world import Kind, World, owner
-from scheduler.store import enforced
 from scheduler.store.leader import Deposed
 
 log = structlog.get_logger()
 
-READ_AGAIN_S = 1.0
-"""What should be is read again after so long, whoever says that nothing changed."""
-
-STALE_S = 10.0
-"""Nothing is done on what was read longer ago."""
-
 LATE_S = 1.0
 """What is due for less is about to be looked at."""
-
-FIT_S = 60.0
-"""How often it is looked whether the cluster is fit to enforce anything."""
-
-UNFIT_S = 2.0
-"""How often, while it is not."""
 
 TOLD_S = 10.0
 """How often it is written down that the cluster answers."""
@@ -65,12 +52,11 @@ class Tenure:
         self._connection = Connection(site.address)
         self._world = World(site.attention.changed, site.terms.other_resources)
         self._sightings = Sightings(site.db, site.name, epoch)
-        self._desired, self._read_at = Desired(), float("-inf")
-        self._version: tuple[object, ...] = ()
+        self._rows = Rows(site.db, site.name, epoch, least_grace_s=site.terms.kill_margin_s)
+        self._inspection = Inspection(self._connection, site.condition)
         self._attended: dict[str, Attended] = {}
         self._rota = Rota()
-        self._fit_at = self._told_at = self._alarmed_at = float("-inf")
-        self._is_fit = False
+        self._told_at = self._alarmed_at = float("-inf")
         self._said: tuple[str, str | None] | None = None
         self._lines = LogReader(self._connection, keep=self._sightings.keep, changed=site.attention.changed)
         self._performer = Performer(
@@ -108,7 +94,7 @@ class Tenure:
         Raises Away, Refused, Unavailable, and Deposed where another leads by now.
         """
         began = time.monotonic()
-        self._look_at_cluster()
+        self._inspection.look()
         self._read()
         now = self._site.clock.now()
         again = now + READ_AGAIN_S
@@ -154,51 +140,21 @@ class Tenure:
             if one.again_at is not None and now - one.again_at > LATE_S:
                 yield now - one.again_at
 
-    def _look_at_cluster(self) -> None:
-        if time.monotonic() - self._fit_at < (FIT_S if self._is_fit else UNFIT_S):
-            return
-        self._fit_at = time.monotonic()
-        condition = self._site.condition
-        try:
-            condition.version = fitness.version(self._connection)
-            condition.heard()
-            found = fitness.look(self._connection, condition.version)
-        except (Away, Refused) as error:
-            found = Fitness(unfit=f"whether the cluster is fit cannot be seen: {error}")
-        self._is_fit = found.unfit is None
-        if found.unfit is None:
-            condition.well("fitness")
-            condition.alarm("policies", found.alarms)
-        else:
-            condition.wrong("fitness", found.unfit)
-
     def _read(self) -> None:
         """What should be, where it may have changed."""
         told = self._site.attention.take_rows()
         # What is due by time is not done on rows of a moment ago: a lease may have been extended at the last second.
-        if not told and time.monotonic() - self._read_at < READ_AGAIN_S and not self._overdue(self._site.clock.now()):
+        if not told and not self._rows.is_old and not self._overdue(self._site.clock.now()):
             return
-        at = time.monotonic()
-        with self._site.db.snapshot() as session:
-            version = enforced.version(session)
-            if version[-1] != self.epoch:
-                raise Deposed(f"epoch {version[-1]} leads, this is epoch {self.epoch}")
-            if version != self._version:
-                margin_s = self._site.terms.kill_margin_s
-                self._take(enforced.desired(session, self._site.name, least_grace_s=margin_s))
-        self._version, self._read_at = version, at
-
-    def _take(self, found: Desired) -> None:
-        if found.resources != self._desired.resources:
+        before = self._rows.read()
+        if self._rows.desired.resources != before.resources:
             self._site.attention.changed(None)
-        for name in found.companies.keys() | self._desired.companies.keys():
-            if found.companies.get(name) != self._desired.companies.get(name):
-                self._rota.tell(name)
-        self._desired = found
+        for name in changed(before, self._rows.desired):
+            self._rota.tell(name)
 
     def _due(self, now: float) -> list[str]:
         """A namespace of a company that nobody knows is none of ours, whatever it is called."""
-        known = self._desired.companies.keys()
+        known = self._rows.desired.companies.keys()
         return self._rota.take(known, due=self._overdue(now), changed=self._site.attention.take(frozenset(known)))
 
     def _overdue(self, now: float) -> set[str]:
@@ -206,10 +162,10 @@ class Tenure:
         return {name for name, one in self._attended.items() if one.again_at is not None and one.again_at <= now}
 
     def _look(self, name: str, now: float) -> None:
-        company, before = self._desired.companies[name], self._attended.get(name)
+        company, before = self._rows.desired.companies[name], self._attended.get(name)
         seen = self._world.seen(name, self._lines.read(name), self._performer.begun())
-        steps = reconcile(company, seen, self._world.nodes, self._desired.resources, self._site.terms, now)
-        if not self._is_fit:
+        steps = reconcile(company, seen, self._world.nodes, self._rows.desired.resources, self._site.terms, now)
+        if not self._inspection.is_fit:
             steps = unfit(steps, self._site.condition.trouble)
         if steps.trouble is not None and (before is None or before.steps.trouble != steps.trouble):
             log.error(
@@ -237,7 +193,7 @@ class Tenure:
             self._site.condition.well("rows")
 
     def _settle(self) -> None:
-        for name in self._attended.keys() - self._desired.companies.keys():
+        for name in self._attended.keys() - self._rows.desired.companies.keys():
             del self._attended[name]
             self._arming.only(name, ())
             self._lines.only(name, frozenset())
@@ -250,7 +206,7 @@ class Tenure:
             return
         self._alarmed_at = time.monotonic()
         condition, terms = self._site.condition, self._site.terms
-        condition.alarm("nodes", adopted.wrong(self._desired.pools, self._world.nodes.values(), terms.taint_key))
+        condition.alarm("nodes", adopted.wrong(self._rows.desired.pools, self._world.nodes.values(), terms.taint_key))
         troubles = (one.steps.trouble for one in self._attended.values())
         condition.alarm("companies", sorted(one for one in troubles if one is not None))
 
@@ -273,12 +229,12 @@ class Tenure:
         is begun in a cluster that is not fit: what runs there is ended all the same. Who waited for the API server is let in
         only if its lease is still there.
         """
-        if self._site.epoch() != self.epoch or time.monotonic() - self._read_at > STALE_S:
+        if self._site.epoch() != self.epoch or self._rows.is_stale:
             return False
-        if not self._is_fit and isinstance(action, (Apply, Create, Open)):
+        if not self._inspection.is_fit and isinstance(action, (Apply, Create, Open)):
             return False
         if isinstance(action, Open):
-            company = self._desired.companies.get(owner(action.path) or "")
+            company = self._rows.desired.companies.get(owner(action.path) or "")
             return stays(action, company, self._site.clock.now())
         is_by_time = isinstance(action, Remove) or (isinstance(action, Delete) and action.at is not None)
         return not (is_by_time and self._site.clock.stepped)

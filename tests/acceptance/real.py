@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,6 @@ from tests.integration.kube.stand import Stand, pod, reconcilers, reporting, soo
 
 GPUS = 4
 GRACE_S = 8
-BUSY_MARGIN_S = 6
-"""A kubelet on a busy machine was seen to take 5 s longer than it was told for what is deaf: as docs/kubernetes.md advises."""
 LONG_S = 90.0
 """Only guards against hanging: the machine may be busy."""
 
@@ -37,7 +34,6 @@ def real(database: Database, cluster: Cluster, folder: Path) -> Iterator[Real]:
     """The node is empty before and after."""
     adopted(cluster)
     made = Real(database, cluster, kubeconfig=reconcilers(cluster), gpus=GPUS, nodes=[REAL])
-    made.terms = replace(made.terms, kill_margin_s=BUSY_MARGIN_S)
     with watched(cluster, RealNode(cluster, REAL), folder) as made.witness:
         made.busy = made.witness.busy
         with reporting(made, grace_s=GRACE_S, extension_closes_s=20):

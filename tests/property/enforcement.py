@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from scheduler.kube import observed
-from scheduler.kube.actions import Action, Apply, Create, Delete, Follow, Json, Keep, Open, Patch, Remove, Tell
+from scheduler.kube.actions import Action, Apply, Create, Delete, End, Follow, Json, Keep, Open, Patch, Remove, Tell
 from scheduler.kube.desired import CompanyNow, LeaseNow, Terms
+from scheduler.kube.manifests import BINDINGS, key, lease_key
 from scheduler.kube.observed import HOSTNAME, Seen
 from scheduler.kube.opening import stays
 from scheduler.kube.reconcile import Steps, reconcile
@@ -33,7 +34,7 @@ class Enforcement:
     namespace: Json | None = None
     objects: dict[str, Json] = field(default_factory=dict[str, Json])
     late: list[Open] = field(default_factory=list[Open])
-    armed: tuple[Delete, ...] = ()
+    armed: tuple[End, ...] = ()
     next_at: float | None = None
 
     @property
@@ -59,14 +60,16 @@ class Enforcement:
         todo: list[Action] = []
         for _ in range(ROUNDS):
             steps = self.decide()
+            assert all(one.at is not None and one.at > self.cluster.now for one in steps.ahead)
             self.armed, self.next_at = steps.ahead, steps.next_at
             todo = self._todo(steps.actions)
             if not todo:
                 return
+            begun = self._begun()
             for action in todo:
                 self._check_action(action)
                 self._do(action)
-            self._check_together(todo)
+            self._check_together(todo, begun)
             self.cluster.work()
         raise AssertionError(f"there is no end to it: {todo}")
 
@@ -90,9 +93,9 @@ class Enforcement:
                 self._check_action(action)
                 self._do(action)
 
-    def _is_there(self, action: Delete) -> bool:
-        pod = self.cluster.pods.get(action.path.rpartition("/")[2])
-        return pod is not None and pod["metadata"]["uid"] == action.uid
+    def _is_there(self, action: End) -> bool:
+        found = self.objects.get(action.path) or self.cluster.pods.get(action.path.rpartition("/")[2])
+        return found is not None and found["metadata"]["uid"] == action.uid
 
     def turn(self) -> None:
         """What changes by itself, then what follows from it; and all that must be true then."""
@@ -138,6 +141,7 @@ class Enforcement:
             case Apply(path=path, body=body):
                 self.objects[path] = with_uid(body, path)
             case Remove(path=path, uid=uid):
+                assert path not in self._keys(), "its lease still runs"
                 assert self.objects.pop(path)["metadata"]["uid"] == uid
             case Open() if self.is_slow:
                 self.late.append(action)
@@ -190,21 +194,27 @@ class Enforcement:
             assert action.grace_s > 1 or now >= lease.stops_at - TERMS.kill_margin_s
             assert now + action.grace_s <= max(lease.stops_at, now + 1)
 
-    def _check_together(self, todo: list[Action]) -> None:
-        for name in {one.lease for one in todo if isinstance(one, Open)}:
+    def _check_together(self, todo: list[Action], begun: set[str]) -> None:
+        for name in {one.lease for one in todo if isinstance(one, Open)} - begun:
             lease, spans = self.leases[name], self._spans()
-            if lease.all_at_once and not self.is_slow and not self._has_begun(name, todo):
+            if lease.all_at_once and not self.is_slow:
                 assert all(spans[name, node] == gpus for node, gpus in lease.placement.items()), "all of it, or none"
 
-    def _has_begun(self, lease: str, todo: list[Action]) -> bool:
-        """Whether it had pods past the gate before these: then one that is made again starts by itself."""
-        opened = {one.uid for one in todo if isinstance(one, Open)}
-        past = (one for one in self.cluster.pods.values() if not is_gated(one) and one["metadata"]["uid"] not in opened)
-        return any((one["metadata"].get("labels") or {}).get("dure.dev/placement") == lease for one in past)
+    def _begun(self) -> set[str]:
+        """Leases with pods past the gate, whoever let them in: then one that is made again starts by itself."""
+        past = (one for one in self.cluster.pods.values() if not is_gated(one))
+        return {(one["metadata"].get("labels") or {}).get("dure.dev/placement", "") for one in past}
+
+    def _keys(self) -> set[str]:
+        """What the keys of leases that run have their rights by."""
+        held = (one for one in self.leases.values() if one.holds and self.cluster.now < one.stops_at)
+        return {lease_key("acme", one.id) for one in held}
 
     def check(self) -> None:
         """All that must be true whenever nothing is left to be done."""
         self._check_places()
+        bindings = {path for path in self.objects if BINDINGS in path} - {key("acme")}
+        assert bindings == self._keys()
         for pod in self.cluster.pods.values():
             self._check_deadline(pod)
             if not self.is_slow:

@@ -19,7 +19,7 @@ from scheduler import amend, endings
 from scheduler.actor import Actor
 from scheduler.clock import DatabaseClock
 from scheduler.kube.clusters import ClusterAddress
-from scheduler.kube.desired import Terms
+from scheduler.kube.desired import KILL_MARGIN_S, Terms
 from scheduler.kube.metrics import KubeCollector, KubeCounters
 from scheduler.kube.reconciler import Reconciler, look
 from scheduler.kube.roll import Roll
@@ -37,7 +37,8 @@ from tests.integration.kube import chart
 
 ADMIN = Actor(role=wire.Role.ADMIN, token="tok_admin")
 PRODUCT = "NVIDIA H100 80GB HBM3"
-GAP_S, GRACE_S, MARGIN_S = 4, 6, 5
+GAP_S, MARGIN_S = 4, KILL_MARGIN_S
+GRACE_S = MARGIN_S + 1
 WITHIN_S = 30.0
 REPORT_S = 0.5
 

@@ -65,7 +65,7 @@ def test_where_too_many_end_at_once_what_they_said_until_then_is_kept(
     it: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lines, "AT_ONCE", 0)
-    it.made.ask(8, duration_s=12)
+    it.made.ask(8, duration_s=14)
     it.made.make(pod("train"))
     it.kubelet.log("train").write(b"began\n")
     soon(lambda: it.made.lines("train") == {"main": "began\n"}, "what it said")

@@ -193,7 +193,7 @@ def test_what_ended_while_nobody_led_is_ended_by_the_next(database: Database, cl
     with stand(database, cluster) as made:
         with made.loop():
             soon(made.has_key, "the company's namespace")
-            lease = made.ask(8, duration_s=12)
+            lease = made.ask(8, duration_s=14)
             soon(lambda: made.quota() == "8", "the quota")
             made.make(pod("left", 1))
             soon(lambda: made.running() == {"left"}, "the pod to run")

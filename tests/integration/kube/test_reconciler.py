@@ -12,7 +12,7 @@ from tests.cluster import nodes
 from tests.cluster.cluster import MERGE
 from tests.cluster.kwok import STUBBORN
 from tests.integration.kube import chart
-from tests.integration.kube.stand import ADMIN, MARGIN_S, Stand, pod, seconds, soon
+from tests.integration.kube.stand import ADMIN, GRACE_S, MARGIN_S, Stand, pod, seconds, soon
 from tests.integration.kube.workloads import deployment, indexed_job, job, jobset_pod, stateful_set
 
 
@@ -84,7 +84,7 @@ def test_a_pod_with_a_longer_grace_than_its_lease_has_is_not_let_in(acme: Stand)
     acme.ask(8, duration_s=60)
     acme.make(pod("slow", 1, terminationGracePeriodSeconds=600))
     soon(lambda: acme.waits("slow") == "grace_too_long", "it to be told")
-    assert "set 6 at most" in acme.told("slow")["GraceTooLong"]
+    assert f"set {GRACE_S} at most" in acme.told("slow")["GraceTooLong"]
 
 
 def test_a_pod_is_told_that_its_leases_nodes_lack_the_resource_and_starts_once_they_have_it(acme: Stand) -> None:
@@ -124,7 +124,7 @@ def test_the_end_comes_by_its_steps_and_leaves_nothing(acme: Stand) -> None:
     budget protects, and those that controllers make again.
     """
     lease = acme.ask(16, duration_s=22)
-    stubborn = pod("stubborn", 1, terminationGracePeriodSeconds=6)
+    stubborn = pod("stubborn", 1, terminationGracePeriodSeconds=GRACE_S)
     stubborn["metadata"]["annotations"] = {STUBBORN: "true"}
     acme.make(stubborn, pod("kept", 1), deployment("serve", 1, replicas=2), job("again", 1))
     soon(lambda: len(acme.running()) == 5, "all to run")
@@ -137,7 +137,7 @@ def test_the_end_comes_by_its_steps_and_leaves_nothing(acme: Stand) -> None:
         ).raise_for_status()
     end = acme.ends(lease)
     soon(lambda: "deletionTimestamp" in acme.pods()["stubborn"]["metadata"], "the first step")
-    assert acme.clock.now() >= end - 6
+    assert acme.clock.now() >= end - GRACE_S
     soon(lambda: acme.lease(lease).state == "ended", "the lease to end")
     soon(lambda: not _unfinished(acme), "nothing of it to be left", within_s=5)
     soon(lambda: all("spec" in one and one["spec"].get("schedulingGates") for one in acme.pods().values()), "the gate")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dure import kube
-from scheduler.kube import tenure
+from scheduler.kube import inspection
 from scheduler.store.db import Database
 from tests.cluster import nodes
 from tests.cluster.cluster import MERGE, Cluster
@@ -144,7 +144,7 @@ def test_what_was_let_in_ends_with_its_lease_in_a_namespace_that_is_ours_no_more
 def test_what_runs_is_ended_though_somebody_took_the_gate_away_and_nothing_new_begins(
     database: Database, control_planes: Callable[..., ControlPlane], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tenure, "FIT_S", 1.0)
+    monkeypatch.setattr(inspection, "FIT_S", 1.0)
     cluster = control_planes().cluster
     with stand(database, cluster) as made, made.loop() as running:
         soon(made.has_key, "the company's namespace and key")
@@ -161,7 +161,7 @@ def test_what_runs_is_ended_though_somebody_took_the_gate_away_and_nothing_new_b
 def test_what_somebody_changes_in_the_policies_is_said_by_name_and_work_goes_on(
     database: Database, control_planes: Callable[..., ControlPlane], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tenure, "FIT_S", 1.0)
+    monkeypatch.setattr(inspection, "FIT_S", 1.0)
     cluster = control_planes().cluster
     root = "/apis/admissionregistration.k8s.io/v1"
     with stand(database, cluster) as made, made.loop() as running:

@@ -3,7 +3,7 @@
 import pytest
 
 from dure.environment import SettingError, read
-from scheduler.kube.desired import CLOSED_NETWORKS
+from scheduler.kube.desired import CLOSED_NETWORKS, Terms
 from scheduler.settings import Settings
 
 
@@ -24,6 +24,11 @@ def test_networks_that_are_closed_to_companies_are_private_ones_unless_others_ar
     assert settings(closed_networks="").closed_networks == ()
 
 
+def test_every_grace_is_over_six_seconds_before_the_end_unless_another_margin_is_said() -> None:
+    assert settings().kill_margin_s == Terms().kill_margin_s == 6
+    assert settings(kill_margin_s="10").kill_margin_s == 10
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -31,6 +36,8 @@ def test_networks_that_are_closed_to_companies_are_private_ones_unless_others_ar
         ("closed_networks", "10.1.0.0/8"),
         ("closed_networks", "0.0.0.0/0"),
         ("closed_networks", "fd00::/8"),
+        ("kill_margin_s", "0"),
+        ("kill_margin_s", "61"),
         ("warning_s", "-1"),
         ("warning_s", "soon"),
     ],

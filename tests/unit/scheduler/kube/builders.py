@@ -34,6 +34,10 @@ def a_lease(id: str = "lea_a", *, starts_at: int = 100, stops_at: int = 1000, **
     return LeaseNow(id=id, starts_at=starts_at, stops_at=stops_at, **said)
 
 
+CUT_AT = Terms().cut_at(a_lease())
+"""When every grace of the pods of such a lease is over."""
+
+
 def a_pod(name: str = "p", gpus: int = 1, **more: Any) -> Pod:
     """At the gate."""
     amounts: Amounts = ((GPU, gpus),) if gpus else ()

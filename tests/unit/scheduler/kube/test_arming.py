@@ -7,7 +7,7 @@ from threading import Event
 import pytest
 
 from scheduler.kube import arming
-from scheduler.kube.actions import Delete
+from scheduler.kube.actions import Delete, End
 from scheduler.kube.arming import Arming
 
 LONG_S = 20
@@ -19,7 +19,7 @@ class Armed:
 
     def __init__(self) -> None:
         self.now, self.fails = NOW, False
-        self.fired: Queue[Delete] = Queue()
+        self.fired: Queue[End] = Queue()
         self.asked = Event()
         self.arming = Arming(now=self._now, fire=self._fire)
 
@@ -27,7 +27,7 @@ class Armed:
         self.asked.set()
         return self.now
 
-    def _fire(self, due: tuple[Delete, ...]) -> None:
+    def _fire(self, due: tuple[End, ...]) -> None:
         if due and self.fails:
             raise ValueError("a fault")
         for one in due:

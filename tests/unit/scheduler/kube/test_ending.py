@@ -10,6 +10,7 @@ from scheduler.kube.desired import LeaseNow, Terms
 from scheduler.kube.ending import Context, ahead, ends, instants
 from scheduler.kube.observed import Lines, Pod, Seen
 from tests.unit.scheduler.kube.builders import (
+    CUT_AT,
     GPU,
     a_json_pod,
     a_lease,
@@ -21,6 +22,12 @@ from tests.unit.scheduler.kube.builders import (
 )
 
 END = "1970-01-01T00:16:40Z"
+DEADLINE_S = CUT_AT - 200 - 30
+"""Of a pod that runs since 200 and has a grace of its own of 30 s."""
+LATE_S = CUT_AT - 601 - 30
+"""Of one that may begin as late as 601."""
+FOLLOWED_AT = CUT_AT - 30 - 2
+"""From when on the lines of the first are followed."""
 KEPT = {("uid-p", "main"): Lines.KEPT}
 LONG_GONE: dict[str, Any] = {"deleted_at": 900.0, "deletion_grace_s": 1}
 
@@ -49,11 +56,11 @@ def armed(pod: Pod, now: float, lease: LeaseNow | None = None) -> list[tuple[int
     ("now", "want"),
     [
         (969.99, []),
-        (970.0, [(25, 970)]),
-        (970.02, [(24, 970)]),
+        (970.0, [(24, 970)]),
+        (970.02, [(23, 970)]),
         (993.9, [(1, 970)]),
-        (995.0, [(1, 995)]),
-        (999.9, [(1, 995)]),
+        (994.0, [(1, 994)]),
+        (999.9, [(1, 994)]),
         (1000.0, [(1, 1000)]),
         (4000.0, [(1, 1000)]),
     ],
@@ -69,10 +76,10 @@ def test_a_pod_is_told_a_grace_before_hurried_a_margin_before_and_gone_at_the_en
     ("now", "want"),
     [
         (967.9, []),
-        (968.0, [(25, 970)]),
-        (969.99, [(25, 970)]),
+        (968.0, [(24, 970)]),
+        (969.99, [(24, 970)]),
         (970.0, []),
-        (993.0, [(1, 995)]),
+        (992.0, [(1, 994)]),
         (998.0, [(1, 1000)]),
         (1000.0, []),
     ],
@@ -89,7 +96,9 @@ def test_each_end_is_decided_a_moment_ahead_with_its_own_grace(now: float, want:
         pytest.param(a_placed_pod(lease="lea_x"), a_lease(), 969.0, id="no lease explains it: it ends now"),
         pytest.param(a_placed_pod(phase="Succeeded"), a_lease(), 969.0, id="it is over"),
         pytest.param(a_placed_pod(deleted_at=990.0, deletion_grace_s=25), a_lease(), 969.0, id="it ends before"),
-        pytest.param(a_placed_pod(deleted_at=990.0, deletion_grace_s=1), a_lease(), 994.0, id="it is cut already"),
+        pytest.param(
+            a_placed_pod(deleted_at=990.0, deletion_grace_s=1), a_lease(), CUT_AT - 1.0, id="it is cut already"
+        ),
         pytest.param(a_pod(), a_lease(), 969.0, id="at the gate"),
         pytest.param(
             a_placed_pod(node="lost", **{**LONG_GONE, "finalizers": ()}),
@@ -112,12 +121,14 @@ def test_a_lease_whose_grace_is_shorter_than_the_margin_is_told_at_its_own_insta
 @pytest.mark.parametrize(
     ("deleted", "now", "want"),
     [
-        pytest.param((995.0, 25), 980.0, [], id="told already"),
+        pytest.param((CUT_AT, CUT_AT - 970), 980.0, [], id="told already"),
         pytest.param((900.0, 30), 980.0, [], id="its maker deleted it"),
-        pytest.param((5000.0, 5000), 980.0, [(15, 970)], id="its maker deleted it with a grace past the end"),
-        pytest.param((995.0, 25), 996.0, [(1, 995)], id="told, and still there"),
-        pytest.param((930.0, 30), 996.0, [(1, 995)], id="a grace cut short counts from the first, and is over by that"),
-        pytest.param((971.0, 1), 996.0, [], id="hurried already"),
+        pytest.param((5000.0, 5000), 980.0, [(CUT_AT - 980, 970)], id="its maker deleted it with a grace past the end"),
+        pytest.param((CUT_AT, CUT_AT - 970), CUT_AT + 1.0, [(1, CUT_AT)], id="told, and still there"),
+        pytest.param(
+            (930.0, 30), CUT_AT + 1.0, [(1, CUT_AT)], id="a grace cut short counts from the first, and is over by that"
+        ),
+        pytest.param((971.0, 1), CUT_AT + 1.0, [], id="hurried already"),
         pytest.param((950.0, 900), 1000.0, [(1, 1000)], id="cut to what is still too long"),
         pytest.param((971.0, 1), 1000.0, [], id="hurried, and its end is here"),
         pytest.param((970.0, 0), 1000.0, [], id="forced, and something holds it"),
@@ -130,7 +141,7 @@ def test_what_is_being_deleted_is_hurried_only_where_that_helps(
     assert deletes(pod, now) == want
 
 
-@pytest.mark.parametrize("now", [980.0, 996.0, 1001.0])
+@pytest.mark.parametrize("now", [980.0, CUT_AT + 1.0, 1001.0])
 def test_what_is_over_of_itself_stays_to_be_looked_at(now: float) -> None:
     assert due(a_placed_pod(phase="Succeeded"), now) == []
 
@@ -169,10 +180,10 @@ def test_pods_on_a_node_that_was_given_back_are_told_to_end() -> None:
 
 
 def test_a_pod_that_was_told_so_ends_with_its_lease_at_the_latest() -> None:
-    assert deletes(a_placed_pod(node="n2"), 968.0) == [(27, None)]
+    assert deletes(a_placed_pod(node="n2"), 968.0) == [(CUT_AT - 968, None)]
     pod = a_placed_pod(node="n2", deleted_at=990.0, deletion_grace_s=30)
     assert deletes(pod, 965.0) == []
-    assert deletes(pod, 996.0) == [(1, 995)]
+    assert deletes(pod, CUT_AT + 1.0) == [(1, CUT_AT)]
 
 
 def test_what_holds_a_pod_that_was_told_so_is_taken_away() -> None:
@@ -237,15 +248,21 @@ def test_a_warning_is_said_until_it_was_heard() -> None:
 @pytest.mark.parametrize(
     ("pod", "want"),
     [
-        pytest.param(a_placed_pod(), ["deadline 765"], id="none yet"),
-        pytest.param(a_placed_pod(deadline_s=900), ["deadline 765"], id="a later one"),
-        pytest.param(a_placed_pod(deadline_s=765), [], id="the right one"),
+        pytest.param(a_placed_pod(), [f"deadline {DEADLINE_S}"], id="none yet"),
+        pytest.param(a_placed_pod(deadline_s=900), [f"deadline {DEADLINE_S}"], id="a later one"),
+        pytest.param(a_placed_pod(deadline_s=DEADLINE_S), [], id="the right one"),
         pytest.param(a_placed_pod(deadline_s=60), [], id="an earlier one"),
-        pytest.param(a_placed_pod(started_at=None), ["deadline 364"], id="not begun: one that may be a little late"),
-        pytest.param(a_placed_pod(started_at=None, deadline_s=364), [], id="not begun, and it has one"),
-        pytest.param(a_placed_pod(started_at=None, deadline_s=379), [], id="not begun, and one that is nearly right"),
         pytest.param(
-            a_placed_pod(started_at=None, deadline_s=100_000), ["deadline 364"], id="not begun, and one of its maker's"
+            a_placed_pod(started_at=None), [f"deadline {LATE_S}"], id="not begun: one that may be a little late"
+        ),
+        pytest.param(a_placed_pod(started_at=None, deadline_s=LATE_S), [], id="not begun, and it has one"),
+        pytest.param(
+            a_placed_pod(started_at=None, deadline_s=LATE_S + 15), [], id="not begun, and one that is nearly right"
+        ),
+        pytest.param(
+            a_placed_pod(started_at=None, deadline_s=100_000),
+            [f"deadline {LATE_S}"],
+            id="not begun, and one of its maker's",
         ),
         pytest.param(a_placed_pod(deleted_at=1000.0, deletion_grace_s=500), [], id="being deleted"),
     ],
@@ -259,10 +276,10 @@ def test_once_extending_has_closed_the_kubelet_is_told_the_end(pod: Pod, want: l
 def test_what_is_written_goes_into_one_patch_whatever_version_it_is() -> None:
     (patch, _) = due(a_placed_pod(), 850.0, a_lease(closes_at=850))
     assert isinstance(patch, Patch)
-    assert patch.what == f"ending {END}, deadline 765"
+    assert patch.what == f"ending {END}, deadline {DEADLINE_S}"
     found = patched(a_json_pod(version=99, meta={"annotations": {"a": "b"}}), patch.operations)
     assert found["metadata"]["annotations"] == {"a": "b", "dure.dev/ending": END}
-    assert found["spec"]["activeDeadlineSeconds"] == 765
+    assert found["spec"]["activeDeadlineSeconds"] == DEADLINE_S
 
 
 def test_annotations_are_not_made_over_those_that_another_made() -> None:
@@ -281,8 +298,8 @@ def read(pod: Pod, now: float, how: dict[tuple[str, str], Lines] | None = None, 
 @pytest.mark.parametrize(
     ("pod", "now", "want"),
     [
-        pytest.param(a_placed_pod(), 962.9, [], id="its end is not near"),
-        pytest.param(a_placed_pod(), 963.0, [47.0], id="a moment before its deadline may come"),
+        pytest.param(a_placed_pod(), FOLLOWED_AT - 0.1, [], id="its end is not near"),
+        pytest.param(a_placed_pod(), FOLLOWED_AT, [1010 - FOLLOWED_AT], id="a moment before its deadline may come"),
         pytest.param(a_placed_pod(grace_s=10), 967.9, [], id="one with a shorter grace is told at the lease's instant"),
         pytest.param(a_placed_pod(grace_s=10), 968.0, [42.0], id="a moment before that"),
         pytest.param(a_placed_pod(deleted_at=995.0), 970.0, [35.0], id="its end has begun"),
@@ -291,9 +308,14 @@ def read(pod: Pod, now: float, how: dict[tuple[str, str], Lines] | None = None, 
         pytest.param(a_placed_pod(lease="lea_x"), 500.0, [10.0], id="its lease is over"),
         pytest.param(a_placed_pod(phase="Failed"), 500.0, [None], id="it is over"),
         pytest.param(a_placed_pod(deleted_at=995.0, phase="Failed"), 971.0, [None], id="it is over before its end"),
-        pytest.param(a_placed_pod(containers=("a", "b")), 963.0, [47.0, 47.0], id="each of its containers"),
         pytest.param(
-            a_placed_pod(containers=tuple("abcdefghijklmnopqrstuvwxyz")), 963.0, [47.0] * 16, id="not any number"
+            a_placed_pod(containers=("a", "b")), FOLLOWED_AT, [1010 - FOLLOWED_AT] * 2, id="each of its containers"
+        ),
+        pytest.param(
+            a_placed_pod(containers=tuple("abcdefghijklmnopqrstuvwxyz")),
+            FOLLOWED_AT,
+            [1010 - FOLLOWED_AT] * 16,
+            id="not any number",
         ),
         pytest.param(a_placed_pod(node=None), 995.0, [], id="it never was anywhere"),
         pytest.param(a_placed_pod(node="n9"), 995.0, [], id="its node is gone"),
@@ -327,8 +349,8 @@ def test_a_node_that_is_not_ready_is_not_asked_for_lines() -> None:
 def test_the_instants_of_a_pod_are_those_of_its_lease_and_of_its_own_end() -> None:
     terms = Terms(warning_s=200)
     open_for_ever = a_lease(closes_at=None)
-    assert sorted(instants(a_placed_pod(), open_for_ever, terms)) == [800, 963, 970, 995, 1000]
-    early_and_after = [968, 970.5, 993, 995.5, 998, 1000.5]
-    assert sorted(instants(a_placed_pod(), a_lease(), terms)) == [800, 900, 963, *early_and_after]
+    assert sorted(instants(a_placed_pod(), open_for_ever, terms)) == [800, 962, 970, 994, 1000]
+    early_and_after = [968, 970.5, 992, 994.5, 998, 1000.5]
+    assert sorted(instants(a_placed_pod(), a_lease(), terms)) == [800, 900, 962, *early_and_after]
     assert 969 in set(instants(a_placed_pod(), a_lease(closes_at=969), terms))
     assert 511.5 in set(instants(a_placed_pod(deleted_at=510.0), a_lease(closes_at=None), terms))

@@ -9,7 +9,7 @@ import pytest
 
 from scheduler.kube.actions import Action, Apply, Create, Patch, Remove
 from scheduler.kube.desired import CompanyNow, Terms
-from scheduler.kube.furnishing import covers, furnished, is_as_wanted, is_ours
+from scheduler.kube.furnishing import ahead, covers, furnished, is_as_wanted, is_ours
 from scheduler.kube.observed import Seen
 from tests.unit.scheduler.kube.builders import (
     GPU,
@@ -155,6 +155,29 @@ def test_the_binding_of_a_lease_that_is_over_goes_before_its_account() -> None:
     seen = furnished_with(a_company(a_lease()), NOW)
     found = todo(a_company(), seen)
     assert found[:2] == [Remove(path=BINDING, uid=BINDING), Remove(path=ACCOUNT, uid=ACCOUNT)]
+
+
+@pytest.mark.parametrize(
+    ("now", "closes_at", "want"),
+    [
+        pytest.param(997.9, 900, [], id="it is not near yet"),
+        pytest.param(998.0, 900, [1000], id="two seconds ahead"),
+        pytest.param(998.5, 999, [], id="it may still be extended"),
+        pytest.param(998.5, None, [], id="it may be extended to its end"),
+        pytest.param(1000.0, 900, [], id="it is due, and is looked at"),
+    ],
+)
+def test_the_key_of_a_lease_that_stays_is_taken_at_its_end_by_what_was_decided_ahead(
+    now: float, closes_at: int | None, want: list[int]
+) -> None:
+    company = a_company(replace(a_lease(), stops_at=1000, closes_at=closes_at))
+    found = list(ahead(company, furnished_with(company, NOW), now))
+    assert [(one.path, one.uid, one.at) for one in found] == [(BINDING, BINDING, at) for at in want]
+
+
+def test_a_key_that_is_not_there_is_not_taken() -> None:
+    company = a_company(replace(a_lease(), stops_at=1000, closes_at=900))
+    assert list(ahead(company, Seen(namespace=a_namespace()), 999)) == []
 
 
 def test_a_binding_to_another_role_is_made_anew() -> None:

@@ -9,6 +9,7 @@ from scheduler.kube.observed import Node
 from scheduler.kube.opening import deadline, escaped, extending_closed, opened, stays
 from scheduler.kube.pairing import Seat
 from tests.unit.scheduler.kube.builders import (
+    CUT_AT,
     GATE,
     Unprocessable,
     a_company,
@@ -83,7 +84,7 @@ def test_what_is_let_in_says_where_and_for_which_lease() -> None:
 
 @pytest.mark.parametrize(
     ("own", "want"),
-    [(None, 995 - 501 - 30), (100, 100), (100_000, 995 - 501 - 30)],
+    [(None, CUT_AT - 501 - 30), (100, 100), (100_000, CUT_AT - 501 - 30)],
     ids=["it has none", "it has an earlier one", "it has a later one"],
 )
 def test_once_extending_has_closed_a_pod_is_let_in_with_its_deadline(own: int | None, want: int) -> None:
@@ -97,8 +98,8 @@ def test_extending_closes_at_its_instant(closes_at: int | None, want: bool) -> N
 
 
 def test_a_deadline_leaves_the_pods_own_grace_and_the_margin_before_the_end() -> None:
-    assert deadline(a_placed_pod(grace_s=10), a_lease(), Terms(), begins=200.9) == 784
-    assert deadline(a_placed_pod(grace_s=10, deadline_s=784), a_lease(), Terms(), begins=200.9) is None
+    assert deadline(a_placed_pod(grace_s=10), a_lease(), Terms(), begins=200.9) == 783
+    assert deadline(a_placed_pod(grace_s=10, deadline_s=783), a_lease(), Terms(), begins=200.9) is None
 
 
 def test_a_deadline_is_at_least_a_second() -> None:

@@ -10,6 +10,7 @@ from scheduler.kube.observed import Seen
 from scheduler.kube.pairing import Code
 from scheduler.kube.reconcile import Steps, reconcile, unfit
 from tests.unit.scheduler.kube.builders import (
+    CUT_AT,
     GPU,
     a_company,
     a_lease,
@@ -116,7 +117,7 @@ def test_nothing_is_done_in_a_namespace_that_is_not_ours(closed_at: int | None) 
 
 @pytest.mark.parametrize(
     ("now", "want", "then"),
-    [(500.0, None, 800), (980.0, 15, 993), (1000.0, 1, 1000.5)],
+    [(500.0, None, 800), (980.0, CUT_AT - 980, CUT_AT - 2), (1000.0, 1, 1000.5)],
     ids=["runs", "is told", "is over"],
 )
 def test_what_was_let_in_is_ended_with_its_lease_though_somebody_took_the_labels_off(
@@ -133,14 +134,13 @@ def test_what_was_let_in_is_ended_with_its_lease_though_somebody_took_the_labels
     [
         (500.0, 800),
         (800.0, 900),
-        (900.0, 963),
-        (963.0, 968),
+        (900.0, 962),
+        (962.0, 968),
         (968.0, 970.5),
-        (970.5, 993),
-        (993.0, 995.5),
-        (995.5, 998),
-        (998.0, 1000),
-        (1000.0, 1000.5),
+        (970.5, 992),
+        (992.0, 994.5),
+        (994.5, 998),
+        (998.0, 1000.5),
         (1000.5, None),
     ],
 )
@@ -150,7 +150,15 @@ def test_it_is_known_when_time_alone_brings_more(now: float, want: float | None)
 
 
 def test_without_pods_the_keys_of_a_lease_end_with_it() -> None:
-    assert steps(a_company(a_lease()), now=975.0).next_at == 1000
+    found = steps(a_company(a_lease()), now=998.0)
+    assert [(one.path.rpartition("/")[2], one.at) for one in found.ahead] == [("dure-lease-a", 1000)]
+    assert steps(a_company(a_lease()), now=975.0).next_at == 998
+    assert found.next_at == 1000.5
+
+
+def test_the_key_of_a_lease_that_may_be_extended_to_its_end_is_looked_at_then() -> None:
+    found = steps(a_company(a_lease(closes_at=None)), now=998.0)
+    assert (found.ahead, found.next_at) == ((), 1000)
 
 
 def test_a_pod_that_fits_two_leases_is_let_in_once_one_of_them_is_ending() -> None:
@@ -158,7 +166,7 @@ def test_a_pod_that_fits_two_leases_is_let_in_once_one_of_them_is_ending() -> No
     waiting = furnished_with(company, NOW, a_pod())
     assert of_kind(steps(company, waiting).actions, Open) == []
     at = steps(company, waiting).next_at
-    assert at == 965  # there is no time for its own grace any more
+    assert at == 964  # there is no time for its own grace any more
     assert [one.lease for one in of_kind(steps(company, waiting, at).actions, Open)] == ["lea_b"]
 
 
