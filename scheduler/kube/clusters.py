@@ -2,11 +2,14 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator
 
 IN_CLUSTER = "in-cluster"
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where a pod has its account's token, and the certificate of its cluster."""
 EXAMPLE = "main=/etc/dure/kubeconfig#admin,edge=in-cluster"
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
@@ -16,12 +19,13 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 class ClusterAddress:
     """A cluster as pools name it, and the kubeconfig that leads to it: its current context where none is said.
 
-    Without a kubeconfig it is the cluster that this process itself runs in, by its pod's own account.
+    Without a kubeconfig it is the cluster that this process itself runs in, by its pod's own account, whose files are in `account`.
     """
 
     name: str
     kubeconfig: str | None = None
     context: str | None = None
+    account: Path = ACCOUNT
 
 
 def parse(value: object) -> object:

@@ -15,6 +15,7 @@ import urllib3
 from kubernetes import config
 from kubernetes.client import ApiClient, Configuration
 from kubernetes.client.exceptions import ApiException
+from kubernetes.config.incluster_config import InClusterConfigLoader
 
 from dure.kube import MANAGER
 from scheduler.kube.clusters import ClusterAddress
@@ -266,7 +267,8 @@ def _client(address: ClusterAddress) -> ApiClient:
     where = "this process's own pod" if address.kubeconfig is None else address.kubeconfig
     try:
         if address.kubeconfig is None:
-            config.load_incluster_config(client_configuration=found)
+            own = InClusterConfigLoader(str(address.account / "token"), str(address.account / "ca.crt"))
+            own.load_and_set(found)
         else:
             config.load_kube_config(
                 config_file=address.kubeconfig,

@@ -1,33 +1,18 @@
 """Leases on a real node, by its kubelet's and containerd's own record: pods run from the start to the end, and never else."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dure import kube
-from scheduler.store.db import Database
-from tests.acceptance.witness import Ran, Witness, watched
-from tests.cluster.cluster import MERGE, Cluster
-from tests.cluster.images import BUSYBOX
-from tests.cluster.kinds import REAL
-from tests.cluster.real_node import RealNode
-from tests.cluster.sharing import alone
-from tests.integration.kube import chart
+from tests.acceptance.real import GPUS, GRACE_S, LONG_S, Real, runs
+from tests.acceptance.witness import Ran
 from tests.integration.kube.processes import Process
-from tests.integration.kube.stand import GAP_S, Stand, pod, reconcilers, reporting, soon
+from tests.integration.kube.stand import GAP_S, soon
 
 pytestmark = pytest.mark.timeout(900)
 
-GPUS = 4
-GRACE_S = 8
-LONG_S = 90.0
-"""Only guards against hanging: the machine may be busy."""
-
-SAYS_AND_GOES = "trap 'echo SIGTERM at $(date +%s); exit 3' TERM; echo began; sleep 3600 & wait"
 SAVES = "trap 'echo saved; exit 0' TERM; echo began; sleep 3600 & wait"
 DEAF = "trap '' TERM; echo began; while :; do sleep 1; done"
 LATE_S = 5.0
@@ -37,52 +22,6 @@ QUICK: dict[str, Any] = {"terminationGracePeriodSeconds": 2}
 """What needs little of its lease's grace, and so has its SIGTERM on the second."""
 
 HANGS = {"lifecycle": {"preStop": {"exec": {"command": ["sleep", "3600"]}}}}
-
-
-@pytest.fixture
-def acme(database: Database, real_cluster: Cluster, tmp_path: Path) -> Iterator["Real"]:
-    with alone(real_cluster), real(database, real_cluster, tmp_path) as made:
-        yield made
-
-
-class Real(Stand):
-    """A stand whose one node is the real one, whose agent sees what processes have."""
-
-    witness: Witness
-
-
-@contextmanager
-def real(database: Database, cluster: Cluster, folder: Path) -> Iterator[Real]:
-    """The node is empty before and after."""
-    adopted(cluster)
-    made = Real(database, cluster, kubeconfig=reconcilers(cluster), gpus=GPUS, nodes=[REAL])
-    with watched(cluster, RealNode(cluster, REAL), folder) as made.witness:
-        made.busy = made.witness.busy
-        with reporting(made, grace_s=GRACE_S, extension_closes_s=20):
-            yield made
-            cleared(made)
-
-
-def adopted(cluster: Cluster) -> None:
-    """As `dure node adopt` does it; the node has its taint already."""
-    body = {"metadata": {"labels": {kube.POOL_LABEL: "h100"}}}
-    cluster.api.patch(f"/api/v1/nodes/{REAL}", json=body, headers=MERGE).raise_for_status()
-
-
-def cleared(made: Real) -> None:
-    with chart.break_glass(made.cluster) as operator:
-        for who in (made.acme, made.globex):
-            operator.delete(f"/api/v1/namespaces/{made.namespace(who)}")
-    soon(lambda: not made.witness.node.allocated() and not made.witness.busy, "the node to be empty", LONG_S)
-
-
-def runs(name: str, command: str = SAYS_AND_GOES, gpus: int = 1, **more: Any) -> dict[str, Any]:
-    """A pod that really runs."""
-    made = pod(name, gpus, lease=more.pop("lease", None))
-    container = made["spec"]["containers"][0]
-    container |= {"image": BUSYBOX, "imagePullPolicy": "Never", "command": ["sh", "-c", command]} | more.pop("main", {})
-    made["spec"] |= {"restartPolicy": "Never", "terminationGracePeriodSeconds": GRACE_S, **more}
-    return made
 
 
 def _two(name: str) -> dict[str, Any]:

@@ -174,10 +174,15 @@ AUDITED = {
     "omitStages": ["RequestReceived", "ResponseStarted"],
     "rules": [
         {"level": "Request", "verbs": ["delete"], "resources": [{"group": "", "resources": ["pods"]}]},
+        {
+            "level": "Request",
+            "verbs": ["create", "patch"],
+            "resources": [{"group": "rbac.authorization.k8s.io", "resources": ["rolebindings"]}],
+        },
         {"level": "Metadata"},
     ],
 }
-"""Each call once, when it is answered; a watch when it ends. Of the end of a pod also what was asked for."""
+"""Each call once, when it is answered; a watch when it ends. Of the end of a pod, and of what binds a role, also what was asked for."""
 
 
 def _etcd(folder: Path, client: str, peers: str) -> list[str]:

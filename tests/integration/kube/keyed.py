@@ -1,7 +1,5 @@
 """An API that makes keys on the charted test cluster with the chart's own account, and a company of its own there."""
 
-import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,12 +17,12 @@ from scheduler.kube.clusters import ClusterAddress
 from scheduler.kube.keys import Keys
 from scheduler.store import joining, pools, quotas
 from scheduler.store.db import Database
-from tests.cluster import binaries
 from tests.cluster.cluster import Cluster
 from tests.integration.api.conftest import Site, opened, token
 from tests.integration.kube import companies
 from tests.integration.kube.chart import account
 from tests.integration.kube.chart import token as kube_token
+from tests.integration.kube.tenants import shell
 from tests.integration.scheduler.conftest import ADMIN, T0, World
 
 
@@ -88,11 +86,7 @@ def keyed(db: Database, cluster: Cluster, company: str, home: Path) -> Iterator[
             joining.add(session, wire.CompanyCreate(name=company), actor=ADMIN, now=T0)
             quotas.put(session, company, "h100", wire.QuotaSet(gpus=16), actor=ADMIN, now=T0)
             pools.change(session, "h100", wire.PoolChange(cluster="main"), actor=ADMIN, now=T0)
-        path = os.pathsep.join(
-            [str(Path(sys.executable).parent), str(binaries.find("kubectl").parent), "/usr/bin:/bin"]
-        )
-        secret = token(db, role="company", company=company)
-        environ = {"HOME": str(home), "DURE_SERVER": site.url, "DURE_TOKEN": secret, "TZ": "UTC", "PATH": path}
+        environ = shell(site.url, token(db, role="company", company=company), home)
         found = Keyed(site=site, cluster=cluster, company=company, reconciler=reconciler, environ=environ)
         labels = {kube.COMPANY_LABEL: company, kube.MANAGED_BY: kube.MANAGER}
         companies.namespace(reconciler, found.namespace, labels).raise_for_status()

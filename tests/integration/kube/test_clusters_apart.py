@@ -14,6 +14,7 @@ from tests.integration.kube import chart
 from tests.integration.kube.stand import ADMIN, Stand, pod, soon, stand
 
 MIG = "nvidia.com/mig-1g.10gb"
+LATE_S = 1.0
 PRODUCT = "NVIDIA A100 MIG 1g.10gb"
 
 
@@ -28,8 +29,9 @@ def test_each_pool_is_enforced_by_its_own_cluster_and_one_that_is_away_holds_up_
     with stand(database, cluster) as made:
         _edge_pool(made, edge)
         with made.loop(more=(there,)) as running, closing(edge):
-            lease = made.ask(8, duration_s=120)
-            other = made.ask(2, duration_s=120, pool="mig")
+            lease = made.ask(8, duration_s=40)
+            other = made.ask(2, duration_s=40, pool="mig")
+            alone = made.ask(1, who=made.globex, duration_s=120, pool="mig")
             soon(lambda: made.quota() == "8", "the quota of the one")
             soon(lambda: _quota(made, edge) == "2", "the quota of the other")
             made.make(pod("here", 1))
@@ -41,11 +43,30 @@ def test_each_pool_is_enforced_by_its_own_cluster_and_one_that_is_away_holds_up_
             soon(lambda: edge.get(f"{path}/there")["status"].get("phase") == "Running", "the pod in the other")
             placed = edge.get(f"{path}/there")["metadata"]["labels"][kube.PLACEMENT_LABEL]
             assert placed == other.id != lease.id
+            soon(lambda: len(_keys(made, edge, made.globex)) == 2, "the key of the lease that is there alone")
+            assert [_keys(made, where, who) for where in (cluster, edge) for who in (made.acme, made.globex)] == [
+                {kube.COMPANY_KEY, kube.lease_account(lease.id)},
+                {kube.COMPANY_KEY},
+                {kube.COMPANY_KEY, kube.lease_account(other.id)},
+                {kube.COMPANY_KEY, kube.lease_account(alone.id)},
+            ]
+            assert made.quota(made.globex) == "0"
             plane.kill("kube-apiserver")
             soon(lambda: running.value("dure_cluster_up", cluster="edge") == 0, "it to be said that one is away")
             assert running.value("dure_cluster_up", cluster="main") == 1
             made.make(pod("on", 1))
             soon(lambda: made.running() == {"here", "on"}, "the other to go on")
+            end = made.ends(lease)
+            soon(lambda: not made.running(), "what runs there to be ended", within_s=60)
+            assert made.clock.now() < end + LATE_S
+            soon(lambda: made.clock.now() > made.ends(other), "the other's end to pass")
+            soon(lambda: running.value("dure_kube_undone", cluster="edge") > 0, "it to be told")
+            assert running.value("dure_kube_undone", cluster="main") == 0
+            plane.restart("kube-apiserver")
+            soon(
+                lambda: edge.api.get(f"{path}/there").status_code == 404, "what is over there to be ended", within_s=60
+            )
+            soon(lambda: running.value("dure_cluster_up", cluster="edge") == 1, "it to be well again", within_s=60)
 
 
 def _edge_pool(made: Stand, edge: Cluster) -> None:
@@ -55,7 +76,8 @@ def _edge_pool(made: Stand, edge: Cluster) -> None:
     with made.db.begin() as session:
         body = {"name": "mig", "product": PRODUCT, "gap_s": 4, "grace_s": 6, "cluster": "edge", "resource": MIG}
         pools.add(session, wire.PoolCreate.model_validate({**body, "slack_ppm": 0}), actor=ADMIN, now=now)
-        quotas.put(session, made.acme, "mig", wire.QuotaSet(gpus=100), actor=ADMIN, now=now)
+        for who in (made.acme, made.globex):
+            quotas.put(session, who, "mig", wire.QuotaSet(gpus=100), actor=ADMIN, now=now)
         nodes.enroll(session, wire.NodeEnroll(name=node), actor=ADMIN, now=now)
     made.products[node] = (PRODUCT, 4)
     made.report(node, ())
@@ -65,3 +87,9 @@ def _edge_pool(made: Stand, edge: Cluster) -> None:
 def _quota(made: Stand, edge: Cluster) -> str | None:
     answer = edge.api.get(f"/api/v1/namespaces/{made.namespace()}/resourcequotas/{kube.QUOTA}")
     return answer.json()["spec"]["hard"].get(f"requests.{MIG}") if answer.status_code == 200 else None
+
+
+def _keys(made: Stand, cluster: Cluster, who: str | None = None) -> set[str]:
+    """The accounts of ours that a company has in a cluster."""
+    found = cluster.get(f"/api/v1/namespaces/{made.namespace(who)}/serviceaccounts")["items"]
+    return {one["metadata"]["name"] for one in found} - {"default"}

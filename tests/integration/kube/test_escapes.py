@@ -4,39 +4,37 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import yaml
 
 from dure import kube
 from scheduler.store.db import Database
 from tests.cluster.cluster import MERGE, Cluster
-from tests.integration.kube.escapes import attempts, oracle
+from tests.integration.kube.escapes import attempts, honest, oracle
 from tests.integration.kube.escapes.attempts import PHASES, Request, Result, Row
+from tests.integration.kube.escapes.honest import Honest
 from tests.integration.kube.escapes.story import Story, told, until
 from tests.integration.kube.stand import pod, stand
 
 pytestmark = pytest.mark.timeout(900)
 
 ROWS = attempts.rows()
-HONEST = yaml.safe_load((attempts.TABLE.with_name("honest.yaml")).read_text())
 
 AT_ONCE = 6
 
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_no_attempt_gets_a_gpu_that_its_maker_does_not_hold(database: Database, cluster: Cluster, phase: str):
-    with told(database, cluster, phase) as story:
-        honest = _honest(story) if phase == "during" else []
+    beside = Honest()
+    with told(database, cluster, phase, beside=beside.begin) as story:
         results = _tried(story, phase)
         wrong = [str(result) for result in results if not _as_said(result, phase)]
         assert not wrong, "\n".join(wrong)
         until(lambda: not _unfinished(story, results), lambda: "\n".join(_unfinished(story, results)))
-        until(story.settled, "the scheduler")
-        found = [
-            *oracle.escapes(cluster, story.ledger, story.bounds, story.namespaces),
-            *oracle.history(story.events(), story.ledger),
-        ]
-        assert not found, "\n".join(found)
-        assert not [each["what"] for each in honest if not _runs(story, each)]
+        assert not _escapes(story)
+        assert not beside.wrong(story)
+        if phase == "before":
+            story.begin()
+            beside.start(story)
+            assert not _escapes(story)
 
 
 def test_what_a_policy_refuses_would_have_been_taken_otherwise(database: Database, cluster: Cluster):
@@ -66,7 +64,7 @@ def test_what_pod_security_refuses_is_refused_without_it_too(database: Database,
 
 def test_the_table_is_as_long_as_was_promised():
     assert len(ROWS) >= 120
-    assert len(HONEST) >= 10
+    assert sum(not said.get("free") for said in honest.TABLE) >= 10
     assert len({row.what for row in ROWS}) == len(ROWS)
 
 
@@ -82,6 +80,14 @@ def test_fifty_pods_at_once_get_no_more_than_the_quota(database: Database, clust
             made_pods = [Request(method="POST", path=path, body=pod(f"r{number}")) for number in range(50)]
             taken = sum(answer.is_success for answer in pool.map(lambda each: each.send(company), made_pods))
         assert taken == len(made.pods()) == 5
+
+
+def _escapes(story: Story) -> list[str]:
+    until(story.settled, "the scheduler")
+    return [
+        *oracle.escapes(story.cluster, story.ledger, story.bounds, story.namespaces),
+        *oracle.history(story.events(), story.ledger),
+    ]
 
 
 def _tried(story: Story, phase: str) -> list[Result]:
@@ -124,24 +130,3 @@ def _unfinished(story: Story, results: Sequence[Result]) -> list[str]:
         ):
             waiting.append(str(result))
     return waiting
-
-
-def _honest(story: Story) -> list[dict]:
-    """Made by the company; all of them run before the first attempt, and must run after the last."""
-    company = story.people["company"]
-    made = []
-    for number, said in enumerate(HONEST):
-        words = {**story.words, "name": f"h{number}"}
-        row = attempts.honest(said)
-        requests = [*attempts.given(row, words), attempts.request(row, words, story.operator)]
-        for each in requests:
-            assert (answer := each.send(company)).is_success, (said["what"], answer.text)
-        made.append({**said, "name": words["name"]})
-    for each in made:
-        until(lambda each=each: _runs(story, each), each["what"])
-    return made
-
-
-def _runs(story: Story, said: dict) -> bool:
-    phases = [pod["status"].get("phase") for pod in story.pods(attempt=said["name"])]
-    return phases == ["Succeeded" if said.get("ends") else "Running"] * said["pods"]

@@ -1,5 +1,6 @@
 """Keys on a real API server: what they open, and how soon they are dead."""
 
+import re
 import subprocess
 import time
 import uuid
@@ -15,7 +16,8 @@ from tests.cluster.cluster import Cluster
 from tests.integration.kube.escapes.story import until
 from tests.integration.kube.keyed import Keyed, keyed
 
-EXAMPLES = Path(__file__).resolve().parents[3] / "docs" / "examples" / "kubernetes"
+TREE = Path(__file__).resolve().parents[3]
+EXAMPLES = TREE / "docs" / "examples" / "kubernetes"
 
 DEAD_WITHIN_S = 1.0
 
@@ -150,6 +152,15 @@ def test_what_the_docs_show_is_taken_and_waits_for_its_lease(at: Keyed, file: st
         ] == want
 
     until(seen, "the pods at the gate")
+
+
+def test_what_the_readme_shows_is_taken_and_waits_for_its_lease(at: Keyed, tmp_path: Path) -> None:
+    shown = re.findall(r"^```yaml\n(.*?)^```$", (TREE / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    (tmp_path / "shown.yaml").write_text("---\n".join(shown))
+    assert at.dure("kubeconfig", "--company", at.company, "--out", str(tmp_path / "config")).exit_code == 0
+    kubectl(at, f"--kubeconfig={tmp_path / 'config'}", "apply", f"--filename={tmp_path / 'shown.yaml'}")
+    want = [("chat", "chat"), ("chat", "chat"), ("finetune", "finetune-7b")]
+    until(lambda: [(name.partition("-")[0], of) for name, of in gated(at)] == want, "the pods at the gate")
 
 
 def test_the_docs_show_what_is_tried_here() -> None:

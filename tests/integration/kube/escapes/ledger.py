@@ -35,4 +35,8 @@ class Ledger:
 
     def of(self, namespace: str) -> list[Holding]:
         """The leases that it holds now."""
-        return [each for each in self.leases if each.held and each.namespace == namespace]
+        return [each for each in self.had(namespace) if each.held]
+
+    def had(self, namespace: str) -> list[Holding]:
+        """Those that it holds or will hold, or held once."""
+        return [each for each in self.leases if each.namespace == namespace]

@@ -160,10 +160,14 @@ def _over(pod: Mapping[str, Any]) -> bool:
 
 
 def _explained(pod: Mapping[str, Any], ledger: Ledger) -> bool:
-    """Whether it is on, or bound for, a node of the lease that it is marked with, and that its company holds."""
+    """Whether it is on, or bound for, a node of the lease that it is marked with, and that its company holds; or held, where it
+    finished before.
+    """
     where = pod["spec"].get("nodeName") or pod["spec"].get("nodeSelector", {}).get("kubernetes.io/hostname")
     placement = pod["metadata"].get("labels", {}).get(kube.PLACEMENT_LABEL)
-    return any(each.id == placement and where in each.nodes for each in ledger.of(pod["metadata"]["namespace"]))
+    namespace = pod["metadata"]["namespace"]
+    leases = ledger.had(namespace) if _over(pod) else ledger.of(namespace)
+    return any(each.id == placement and where in each.nodes for each in leases)
 
 
 def _ungated(inside: Sequence[Mapping[str, Any]], ledger: Ledger) -> list[str]:

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -14,9 +16,10 @@ from scheduler.store.db import Database
 from tests.cluster.cluster import Cluster
 from tests.cluster.kwok import COMPLETES_AFTER
 from tests.integration.kube import chart
-from tests.integration.kube.escapes import objects, oracle
+from tests.integration.kube.escapes import objects, oracle, pods, scenery
 from tests.integration.kube.escapes.ledger import Holding, Ledger
 from tests.integration.kube.stand import Stand, stand
+from tests.integration.kube.tenants import Tenant, tenant
 
 WITHIN_S = 60.0
 LOOK_S = 0.2
@@ -31,6 +34,8 @@ BOOKED = 20
 """Leases of all the pool that the company has ahead: so wide a quota that it is the gate and the policies that hold."""
 
 LONG_S = 7200
+IN_FRONT_S = 3600
+"""Before its lease starts another has all that is free, until it is released."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,7 +43,14 @@ class Story:
     """One phase of the lease, in namespaces and on nodes of its own."""
 
     stand: Stand
+    phase: str
     ledger: Ledger
+    tenant: Tenant
+    """The company at its own shell; what it does in the cluster it does by the kubeconfig that `dure` gives it."""
+    ours: wire.Lease
+    """The company's."""
+    in_front: wire.Lease | None
+    """What keeps it from its start."""
     people: dict[str, httpx.Client]
     operator: httpx.Client
     words: dict[str, Any]
@@ -70,6 +82,18 @@ class Story:
         """Whether the cluster's scheduler has looked at every pod that no gate holds."""
         return all(map(_looked_at, self.pods()))
 
+    def begin(self) -> None:
+        """What is in front of the company's lease ends, and it starts; keys and quotas are those of now."""
+        assert self.in_front is not None
+        made, theirs = self.stand, self.stand.globex
+        gone = _account(made.namespace(theirs), kube.lease_account(self.in_front.id))
+        made.release(self.in_front)
+        until(lambda: made.lease(self.ours).state == "active", "the lease to start")
+        until(lambda: made.has_key(self.words["account"]) and made.get(gone) is None, "the leases' keys")
+        until(lambda: made.quota(theirs) == str(made.booked(theirs)), "the quota of what is left")
+        self.ledger.leases[0] = _holding(made.lease(self.ours), True)
+        self.bounds = oracle.bounds(self.cluster, self.namespaces)
+
     def events(self) -> list[dict[str, Any]]:
         """Every change of every pod since the phase began."""
         params = {"watch": "true", "resourceVersion": self.began, "timeoutSeconds": "1"}
@@ -86,30 +110,55 @@ def until(condition: Callable[[], Any], what: str | Callable[[], str]) -> None:
 
 
 @contextmanager
-def told(database: Database, cluster: Cluster, phase: str) -> Iterator[Story]:
-    """Up to the given phase of the lease; what was made is taken away after it."""
+def told(
+    database: Database, cluster: Cluster, phase: str, *, beside: Callable[[Story], object] = lambda _: None
+) -> Iterator[Story]:
+    """Up to the given phase of the lease; what was made is taken away after it.
+
+    `beside` is called once the company is at work, before anything ends or stops.
+    """
     with ExitStack() as stack:
         made = stack.enter_context(stand(database, cluster, count=NODES, gpus=GPUS, grace_s=30, extension_closes_s=120))
         working = stack.enter_context(ExitStack())
         working.enter_context(made.loop())
         until(lambda: made.has_key() and made.has_key(who=made.globex), "the companies' keys")
-        theirs = made.ask(THEIRS, who=made.globex, duration_s=LONG_S)
-        early: dict[str, Any] = {"start_in_s": 3600} if phase == "before" else {}
-        ours = made.ask(OURS, duration_s=LONG_S, **early)
-        ledger = Ledger(frozenset(made.nodes), [_holding(ours, phase != "before"), _holding(theirs, True)])
-        operator = stack.enter_context(chart.break_glass(cluster))
-        words = _words(made, operator, ledger, stack)
-        story = Story(stand=made, ledger=ledger, people={}, operator=operator, words=words, bounds={}, began="")
+        story = _set(made, phase, stack)
         _cast(story, stack)
         if phase != "before":
             _begun(story, stack)
+        beside(story)
         if phase == "after":
-            _ended(story, ours)
+            _ended(story)
         if phase == "stopped":
             working.close()
         story.bounds = oracle.bounds(cluster, story.namespaces)
         story.began = cluster.get("/api/v1/pods")["metadata"]["resourceVersion"]
         yield story
+
+
+def _set(made: Stand, phase: str, stack: ExitStack) -> Story:
+    """The leases of both, and what lies about."""
+    theirs = made.ask(THEIRS, who=made.globex, duration_s=LONG_S)
+    in_front = None
+    if phase == "before":
+        in_front = made.ask(NODES * GPUS - THEIRS, who=made.globex, duration_s=IN_FRONT_S)
+    ours = made.ask(OURS, duration_s=LONG_S, notice_s=0)
+    ledger = Ledger(frozenset(made.nodes), [_holding(ours, phase != "before"), _holding(theirs, True)])
+    operator = stack.enter_context(chart.break_glass(made.cluster))
+    home = Path(stack.enter_context(TemporaryDirectory()))
+    return Story(
+        stand=made,
+        phase=phase,
+        ledger=ledger,
+        tenant=stack.enter_context(tenant(made, home)),
+        ours=ours,
+        in_front=in_front,
+        people={},
+        operator=operator,
+        words=scenery.words(made, operator, ledger, stack),
+        bounds={},
+        began="",
+    )
 
 
 def _cast(story: Story, stack: ExitStack) -> None:
@@ -121,10 +170,10 @@ def _cast(story: Story, stack: ExitStack) -> None:
     with made.tenant(made.globex) as neighbour:
         for number, gpus in enumerate((4, 8)):
             _make(neighbour, story, f"theirs-{number}", story.words["their_lease"], who=made.globex, gpus=gpus)
-    story.people["company"] = stack.enter_context(made.tenant())
+    story.people["company"] = stack.enter_context(story.tenant.client("--company", made.acme))
     story.people[RULER] = stack.enter_context(story.cluster.http(f"{RULER}-{made.acme}", []))
-    _enthrone(story)
-    _volume(story, stack)
+    scenery.enthrone(made, story.operator, RULER)
+    scenery.volume(made, story.operator, stack)
     _make(story.people["company"], story, "waiting", tomorrow[0])
     until(lambda: len(made.running(made.globex)) == 2, "the neighbour's pods")
 
@@ -133,7 +182,7 @@ def _begun(story: Story, stack: ExitStack) -> None:
     """Its key, and a pod that runs on it."""
     made, account = story.stand, story.words["account"]
     until(lambda: made.has_key(account), "the lease's key")
-    story.people["lease"] = stack.enter_context(made.tenant(account=account))
+    story.people["lease"] = stack.enter_context(story.tenant.client(story.words["lease"]))
     spec = {"volumes": [{"name": "scratch", "emptyDir": {}}], "activeDeadlineSeconds": LONG_S}
     _make(story.people["company"], story, "running", story.words["lease"], **spec)
     for who in ("lease", RULER):
@@ -148,44 +197,28 @@ def _is_over(pod: dict[str, Any]) -> bool:
     return pod["status"].get("phase") == "Succeeded"
 
 
-def _ended(story: Story, ours: wire.Lease) -> None:
-    made, account = story.stand, story.words["account"]
-    made.release(ours)
-    gone = f"/api/v1/namespaces/{story.namespace}/serviceaccounts/{account}"
+def _ended(story: Story) -> None:
+    made, gone = story.stand, _account(story.namespace, story.words["account"])
+    made.release(story.ours)
     until(lambda: "running" not in made.pods() and made.get(gone) is None, "the lease's pod and key to be gone")
-    until(lambda: made.lease(ours).state == "ended", "the lease to be over")
-    until(lambda: made.quota() == str(made.booked(made.acme)), "the quota of what is still booked")
+    until(lambda: made.lease(story.ours).state == "ended", "the lease to be over")
+    until(lambda: made.quota() == str(made.booked(made.acme) + _left_over(story)), "the quota of what is still booked")
     story.ledger.leases[0].held = False
+
+
+def _account(namespace: str, name: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}"
+
+
+def _left_over(story: Story) -> int:
+    """GPUs that pods wait for at the gate whose lease is gone by."""
+    named = story.pods(**{kube.LEASE_LABEL: story.words["lease"]})
+    return sum(pods.gpus(pod) for pod in named if pod["spec"].get("schedulingGates"))
 
 
 def _holding(lease: wire.Lease, held: bool) -> Holding:
     placement = {share.node: share.gpus for share in lease.placement}
     return Holding(id=lease.id, company=lease.company, nodes=placement, held=held)
-
-
-def _enthrone(story: Story) -> None:
-    rbac = "rbac.authorization.k8s.io"
-    binding = {
-        "metadata": {"name": RULER},
-        "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "cluster-admin"},
-        "subjects": [{"apiGroup": rbac, "kind": "User", "name": f"{RULER}-{story.stand.acme}"}],
-    }
-    path = f"/apis/{rbac}/v1/namespaces/{story.namespace}/rolebindings"
-    story.operator.post(path, json=binding).raise_for_status()
-
-
-def _volume(story: Story, stack: ExitStack) -> None:
-    """What a claim called like its volume is bound to; there is no provisioner here."""
-    name, path = f"{story.stand.acme}-data", "/api/v1/persistentvolumes"
-    spec = {
-        "capacity": {"storage": "1Gi"},
-        "accessModes": ["ReadWriteOnce"],
-        "storageClassName": "",
-        "hostPath": {"path": "/none"},
-        "claimRef": {"namespace": story.namespace, "name": "data"},
-    }
-    story.operator.post(path, json={"metadata": {"name": name}, "spec": spec}).raise_for_status()
-    stack.callback(story.operator.delete, f"{path}/{name}")
 
 
 def _make(
@@ -200,41 +233,3 @@ def _looked_at(pod: dict[str, Any]) -> bool:
     spec, conditions = pod["spec"], pod["status"].get("conditions", [])
     done = spec.get("schedulingGates") or spec.get("nodeName") or "deletionTimestamp" in pod["metadata"]
     return bool(done) or any(c["type"] == "PodScheduled" and c.get("reason") == "Unschedulable" for c in conditions)
-
-
-def _words(made: Stand, operator: httpx.Client, ledger: Ledger, stack: ExitStack) -> dict[str, Any]:
-    """What attempts speak of: see objects.py."""
-    ours, theirs = ledger.leases
-    words = {
-        **_tempting(made.tag, operator, stack),
-        "company": made.acme,
-        "ns": made.namespace(),
-        "lease": ours.id,
-        "account": kube.lease_account(ours.id),
-        "node": next(iter(ours.nodes)),
-        "waiting": "waiting",
-        "running": "running",
-        "their_ns": made.namespace(made.globex),
-        "their_lease": theirs.id,
-        "their_node": next(iter(theirs.nodes)),
-        "their_pod": "theirs-0",
-        "idle_node": next(name for name in made.nodes if name not in {*ours.nodes, *theirs.nodes}),
-        "many_containers": [{"name": f"c{number}", "image": "busybox"} for number in range(40)],
-        "many_variables": [{"name": f"V{number}", "value": "x"} for number in range(600)],
-    }
-    return {**words, "plain_pod": objects.build({"cpu": {}}, {**words, "name": "elsewhere"})}
-
-
-def _tempting(tag: str, operator: httpx.Client, stack: ExitStack) -> dict[str, str]:
-    """Things of the operator's that a tenant might want to use."""
-    tolerations = [{"key": kube.TAINT_KEY, "operator": "Exists"}]
-    made = {
-        "/apis/node.k8s.io/v1/runtimeclasses": {"handler": "runc", "scheduling": {"tolerations": tolerations}},
-        "/apis/scheduling.k8s.io/v1/priorityclasses": {"value": 1_000_000},
-        "/apis/resource.k8s.io/v1/deviceclasses": {"spec": {"extendedResourceName": f"example.org/gpu-{tag}"}},
-    }
-    for path, body in made.items():
-        operator.post(path, json={"metadata": {"name": f"test-{tag}"}, **body}).raise_for_status()
-        stack.callback(operator.delete, f"{path}/test-{tag}")
-    names = dict.fromkeys(("runtime_class", "priority_class", "device_class"), f"test-{tag}")
-    return {**names, "device_class_resource": f"deviceclass.resource.kubernetes.io/test-{tag}"}
