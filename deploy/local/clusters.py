@@ -19,12 +19,13 @@ SETTLED_S = 6.0
 LOOK_S = 0.5
 
 
-def said(dure: Dure, environ: Mapping[str, str], ending: Event) -> list[str]:
-    """A sentence a cluster; none where the settings name none. Raises CannotStart, Ended."""
+def said(dure: Dure, environ: Mapping[str, str], ending: Event, *, began: float) -> list[str]:
+    """A sentence a cluster; none where the settings name none. `began` is when the scheduler did: what was heard before is of
+    another run. Raises CannotStart, Ended.
+    """
     told, keyed = _named(environ.get(SCHEDULERS, "")), _named(environ.get(APIS, ""))
     if not told and not keyed:
         return []
-    began = int(time.time())
     found = _settled(lambda: dure("clusters")["items"], set(told), began, ending) if told else {}
     return [
         *(f"{name}: {_stands(name, found.get(name), began)}{_keys(name, keyed)}" for name in told),

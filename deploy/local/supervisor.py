@@ -72,6 +72,7 @@ class Supervisor:
             command = [sys.executable, "-m", "scheduler", *step]
             commands.run(command, environ=processes.environ(), folder=TREE, ending=self._ending)
         log.info("starting the API and the scheduler")
+        began = int(time.time())
         self._launch([processes.api(), processes.scheduler()])
         self._await([self._settings.api_port, self._settings.scheduler_port])
         dure = Cli(processes=processes, ending=self._ending)
@@ -80,7 +81,7 @@ class Supervisor:
         enrolment.enrol(dure, self._folder, self._settings.node_names)
         self._launch([processes.agent(node) for node in self._settings.node_names])
         self._await([processes.agent_port(node) for node in self._settings.node_names])
-        enforced = clusters.said(dure, os.environ, self._ending)
+        enforced = clusters.said(dure, os.environ, self._ending, began=began)
         print(greeting.text(processes, with_example=with_example, clusters=enforced), flush=True)
         self._ready = True
         self._record()

@@ -1,6 +1,7 @@
 """Leases, their events and their ends."""
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -310,13 +311,20 @@ def _renews(lease: wire.Lease) -> str:
     return f"; renews itself by {times.show_duration(lease.renew_s)}" if lease.renew_s else "; renews itself"
 
 
+STARTING = timedelta(seconds=3)
+"""So soon after its start it is about to be written down as running; the start itself is its second."""
+
+
 def _promise(lease: wire.Lease, view: View) -> str:
     """What the promise still means."""
     if lease.state is wire.LeaseState.CANCELLED:
         return "; given up"
     if lease.state is not wire.LeaseState.SCHEDULED or lease.promised_start is None:
         return ""
-    return "; never later" if lease.promised_start >= view.now else "; late: it starts as soon as it can"
+    if lease.promised_start >= view.now:
+        return "; never later"
+    is_starting = view.now - lease.promised_start <= STARTING
+    return "; it starts now" if is_starting else "; late: it starts as soon as it can"
 
 
 def _window_passed(lease: wire.Lease, view: View) -> str:

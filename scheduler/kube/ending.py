@@ -22,6 +22,14 @@ from scheduler.kube.pairing import sits
 SOON_S = 1.5
 """A pod whose grace is over by then is left alone: it is going."""
 
+COUNTED_BY = "batch.kubernetes.io/job-tracking"
+"""What the Job controller holds a pod by until it has counted it. A Job whose pod went uncounted never knows that it failed, and
+makes it again for ever, also for the next lease of that name.
+"""
+
+COUNTED_S = 60
+"""So long after it was to be gone a pod is left to be counted: whatever is wrong with that controller, or whoever calls theirs so."""
+
 FOLLOWED_S = 2
 """So long before the end of a pod may begin its lines are followed: what it says last is heard, however soon it goes."""
 
@@ -91,8 +99,15 @@ def instants(pod: Pod, lease: LeaseNow, terms: Terms) -> Iterator[float]:
     yield _followed_from(pod, lease, terms)
     for at in _ends_of(lease, terms):
         yield from looks(at, lease)
+    yield from frees(pod)
+
+
+def frees(pod: Pod) -> Iterator[float]:
+    """When to look whether something holds a pod that is being deleted."""
     if pod.deleted_at is not None:
         yield pod.deleted_at + SOON_S
+        if COUNTED_BY in pod.finalizers:
+            yield pod.deleted_at + COUNTED_S
 
 
 def _ends_of(lease: LeaseNow, terms: Terms) -> tuple[int, int, int]:
@@ -213,9 +228,16 @@ def _freed(pod: Pod, context: Context, why: str, at: int | None) -> Iterator[Act
     is_lost = pod.node is not None and pod.node not in context.nodes
     if is_lost and pod.deletion_grace_s != 0:
         yield Delete(path=pod.path, uid=pod.uid, grace_s=0, why=f"{why}, and its node is gone", at=at)
-    elif pod.finalizers:
-        operations = (*_same(pod), {"op": "remove", "path": "/metadata/finalizers"})
+    elif (kept := _kept(pod, context.now)) != pod.finalizers:
+        change: Json = {"op": "replace", "value": [*kept]} if kept else {"op": "remove"}
+        operations = (*_same(pod), {**change, "path": "/metadata/finalizers"})
         yield Patch(path=pod.path, uid=pod.uid, what="finalizers", operations=operations)
+
+
+def _kept(pod: Pod, now: float) -> tuple[str, ...]:
+    """What may hold it for now."""
+    is_late = pod.deleted_at is not None and now >= pod.deleted_at + COUNTED_S
+    return () if is_late else tuple(one for one in pod.finalizers if one == COUNTED_BY)
 
 
 def _read(pod: Pod, seen: Seen, context: Context) -> Iterator[Action]:

@@ -190,7 +190,7 @@ def latest(pod: Pod, lease: LeaseNow, terms: Terms) -> int:
 
 
 def _which(leases: Sequence[LeaseNow]) -> Wait:
-    names = ", ".join(sorted(one.id for one in leases))
+    names = ", ".join(sorted(one.id if one.name is None else f"{one.id} ({one.name})" for one in leases))
     return Wait(code=Code.WHICH_LEASE, detail=f"it fits leases {names}; say which by the label {kube.LEASE_LABEL}")
 
 
@@ -205,7 +205,12 @@ def _full(pod: Pod, leases: Sequence[LeaseNow]) -> Wait:
     resource, count = pod.gpus[0]
     most = max(max(one.placement.values(), default=0) for one in leases)
     if most < count:
-        detail = f"it asks for {count} {resource} on one node, and no lease of yours has more than {most} on one; ask for fewer"
+        whose = (
+            f"lease {leases[0].id} has no more than {most}"
+            if len(leases) == 1
+            else f"no lease of yours has more than {most}"
+        )
+        detail = f"it asks for {count} {resource} on one node, and {whose} on one; ask for fewer"
         return Wait(code=Code.NEVER_FITS, detail=detail)
     names = ", ".join(sorted(one.id for one in leases))
     return Wait(

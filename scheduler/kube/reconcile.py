@@ -148,5 +148,5 @@ def _of_pod(pod: Pod, context: ending.Context) -> Iterator[float]:
         yield from (pairing.latest(pod, one, context.terms) for one in context.leases.values())
     if lease is not None and not pod.is_gated:
         yield from ending.instants(pod, lease, context.terms)
-    elif pod.deleted_at is not None:
-        yield pod.deleted_at + ending.SOON_S
+    else:
+        yield from ending.frees(pod)

@@ -17,9 +17,9 @@ def job(name: str, gpus: int, **more: Any) -> dict[str, Any]:
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": spec}
 
 
-def indexed_job(name: str, gpus: int, *, pods: int) -> dict[str, Any]:
+def indexed_job(name: str, gpus: int, *, pods: int, **more: Any) -> dict[str, Any]:
     """A gang: so many pods at once."""
-    return job(name, gpus, completionMode="Indexed", completions=pods, parallelism=pods)
+    return job(name, gpus, completionMode="Indexed", completions=pods, parallelism=pods, **more)
 
 
 def deployment(name: str, gpus: int, *, replicas: int) -> dict[str, Any]:

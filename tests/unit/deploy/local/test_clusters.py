@@ -12,6 +12,7 @@ from deploy.local import clusters
 from deploy.local.commands import Ended
 
 AGES_AGO = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+BEGAN = (datetime.now(UTC) - timedelta(minutes=1)).timestamp()
 
 
 def cluster(name: str = "main", *, heard_at: str | None = None, trouble: str | None = None) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 def said(server: Server, environ: Mapping[str, str]) -> list[str]:
-    return clusters.said(server, environ, Event())
+    return clusters.said(server, environ, Event(), began=BEGAN)
 
 
 def test_without_a_cluster_nobody_is_asked_and_nothing_is_said() -> None:
@@ -66,6 +67,14 @@ def test_one_that_answers_is_said_as_soon_as_it_does(environ: dict[str, str]) ->
         "main: Kubernetes v1.37.2 answers, and enforces the leases of the pools that name it"
     ]
     assert server.asked == 2
+
+
+def test_one_that_answered_while_the_rest_was_started_is_not_asked_again(environ: dict[str, str]) -> None:
+    server = Server([cluster(heard_at=datetime.fromtimestamp(BEGAN + 1, UTC).isoformat())])
+    assert said(server, environ) == [
+        "main: Kubernetes v1.37.2 answers, and enforces the leases of the pools that name it"
+    ]
+    assert server.asked == 1
 
 
 @pytest.mark.parametrize(
@@ -111,4 +120,4 @@ def test_it_is_given_up_when_the_supervisor_is_told_to_end(environ: dict[str, st
     ending = Event()
     ending.set()
     with pytest.raises(Ended):
-        clusters.said(Server([cluster()]), environ, ending)
+        clusters.said(Server([cluster()]), environ, ending, began=BEGAN)

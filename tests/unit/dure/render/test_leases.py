@@ -86,6 +86,10 @@ def test_a_promise_that_is_late_is_not_repeated() -> None:
     assert "late: it starts as soon as it can" in shown
 
 
+def test_a_lease_that_was_promised_this_second_is_not_late() -> None:
+    assert "; it starts now" in text(leases.lease(a_lease(promised_start=in_s(-1)), SEOUL))
+
+
 def test_an_ended_lease_says_its_cause_and_which_gpus_are_proved_empty() -> None:
     gpus = [
         wire.HeldGpu(uuid="GPU-1", node="gpu-01", proved_empty_at=NOW),

@@ -7,7 +7,7 @@ import pytest
 
 from scheduler.kube.actions import Action, Delete, Follow, Keep, Patch, Tell
 from scheduler.kube.desired import LeaseNow, Terms
-from scheduler.kube.ending import Context, ahead, ends, instants
+from scheduler.kube.ending import COUNTED_BY, COUNTED_S, Context, ahead, ends, frees, instants
 from scheduler.kube.observed import Lines, Pod, Seen
 from tests.unit.scheduler.kube.builders import (
     CUT_AT,
@@ -201,6 +201,18 @@ def test_finalizers_are_taken_away_once_the_time_is_up() -> None:
     assert isinstance(patch, Patch)
     found = patched(a_json_pod(version=99, meta={"finalizers": ["a/b", "c/d"]}), patch.operations)
     assert "finalizers" not in found["metadata"]
+
+
+def test_a_pod_is_left_to_the_job_controller_to_be_counted_for_a_while() -> None:
+    held = a_placed_pod(deleted_at=1000.0, deletion_grace_s=1, finalizers=("a/b", COUNTED_BY))
+    (patch,) = due(held, 1002.0)
+    assert isinstance(patch, Patch)
+    found = patched(a_json_pod(version=99, meta={"finalizers": ["a/b", COUNTED_BY]}), patch.operations)
+    assert found["metadata"]["finalizers"] == [COUNTED_BY]
+    left = replace(held, finalizers=(COUNTED_BY,))
+    assert due(left, 1002.0) == []
+    assert max(frees(left)) == 1000 + COUNTED_S
+    assert [one.what for one in of_kind(due(left, 1000.0 + COUNTED_S), Patch)] == ["finalizers"]
 
 
 def test_a_pod_is_forced_only_where_its_node_is_gone() -> None:

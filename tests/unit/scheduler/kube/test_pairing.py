@@ -39,6 +39,23 @@ def test_a_pod_that_fits_two_leases_waits_and_is_told_which_label_to_set() -> No
     }
 
 
+def test_the_leases_to_choose_from_are_said_by_their_names_too() -> None:
+    paired = pair([a_pod()], [a_lease("lea_a"), a_lease("lea_b", name="nightly")], some_nodes(), Terms(), NOW)
+    found = paired["uid-p"]
+    assert isinstance(found, Wait)
+    assert found.detail.startswith("it fits leases lea_a, lea_b (nightly); say which")
+
+
+def test_a_pod_too_large_for_the_lease_that_it_names_is_told_what_that_has_whatever_others_have() -> None:
+    leases = [a_lease("lea_a", placement={"n1": 1}), a_lease("lea_b", placement={"n2": 8})]
+    found = pair([a_pod(wish="lea_a", gpus=8)], leases, some_nodes(), Terms(), NOW)["uid-p"]
+    assert isinstance(found, Wait)
+    assert (
+        found.detail
+        == "it asks for 8 nvidia.com/gpu on one node, and lease lea_a has no more than 1 on one; ask for fewer"
+    )
+
+
 @pytest.mark.parametrize("wish", ["lea_b", "nightly"])
 def test_a_pod_goes_to_the_lease_that_it_names(wish: str) -> None:
     assert answer([a_pod(wish=wish)], a_lease("lea_a"), a_lease("lea_b", name="nightly")) == {"p": "lea_b n1"}
