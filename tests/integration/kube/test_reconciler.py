@@ -156,22 +156,6 @@ def test_an_extension_moves_the_end_of_what_runs_and_a_release_ends_it_at_once(a
     soon(lambda: not acme.pods(), "the pod to be gone", within_s=8)
 
 
-def test_every_job_whose_lease_was_released_knows_that_its_pods_failed_and_makes_none_for_the_next(acme: Stand) -> None:
-    lease = acme.ask(16, duration_s=300)
-    names = [f"gang-{k}" for k in range(8)]
-    acme.make(*(indexed_job(name, 1, pods=2, backoffLimit=0) for name in names))
-    soon(lambda: len(acme.running()) == 16, "all to run")
-    acme.release(lease)
-    soon(lambda: acme.lease(lease).state == "ended" and not acme.pods(), "all to be gone")
-    jobs = f"/apis/batch/v1/namespaces/{acme.namespace()}/jobs"
-    soon(lambda: all(_has_failed(acme.get(f"{jobs}/{name}")) for name in names), "every Job to have failed")
-
-
-def _has_failed(job: Mapping[str, Any] | None) -> bool:
-    conditions = (job or {}).get("status", {}).get("conditions", ())
-    return any(one["type"] == "Failed" and one["status"] == "True" for one in conditions)
-
-
 def test_a_pod_whose_lease_was_extended_runs_past_the_old_end_and_not_past_the_new_one(acme: Stand) -> None:
     lease = acme.ask(8, duration_s=20)
     acme.make(pod("runs", 1))
