@@ -260,7 +260,7 @@ def unserved(found: Iterable[wire.Pool]) -> list[Finding]:
             check="pools",
             ok=False,
             said=f"pool {one.name} names cluster {one.cluster}, which no scheduler is told of, so nobody enforces its leases: "
-            f"dure pool enforce {one.name} --cluster, or name it in DURE_SCHEDULER_CLUSTERS",
+            f"dure pool enforce {one.name} --cluster NAME (dure clusters lists them), or name it in DURE_SCHEDULER_CLUSTERS",
         )
         for one in found
         if one.cluster_state is wire.ClusterState.UNKNOWN

@@ -196,7 +196,8 @@ def test_a_pool_whose_cluster_no_scheduler_is_told_of_is_named() -> None:
     ]
     [said] = wrong(doctoring.unserved(pools))
     assert said.startswith(
-        "pool h100 names cluster mian, which no scheduler is told of, so nobody enforces its leases:"
+        "pool h100 names cluster mian, which no scheduler is told of, so nobody enforces its leases: "
+        "dure pool enforce h100 --cluster NAME "
     )
 
 
