@@ -1,7 +1,7 @@
 """Whether a cluster is fit to enforce leases: what kubectl answered becomes findings, each with what to do. Pure."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
@@ -204,9 +204,13 @@ def _strange(space: str, company: str) -> str:
     )
 
 
-def pools(found: Iterable[wire.Pool], nodes: Sequence[Json], taint_key: str) -> list[Finding]:
-    """Each pool that the cluster enforces: has it nodes, do they have its resource, and does the taint keep others away."""
-    return [one for pool in found for one in _pool(pool, nodes, taint_key)] or [
+def pools(
+    found: Iterable[wire.Pool], nodes: Sequence[Json], taint_key: str, shown: Mapping[str, Collection[str]]
+) -> list[Finding]:
+    """Each pool that the cluster enforces: has it nodes, do they have its label and resource, and does the taint keep others
+    away. `shown` are nodes by pool, as their agents show their GPUs; none where nobody says.
+    """
+    return [one for pool in found for one in _pool(pool, nodes, taint_key, shown)] or [
         Finding(
             check="pools",
             ok=None,
@@ -267,11 +271,20 @@ def unserved(found: Iterable[wire.Pool]) -> list[Finding]:
     ]
 
 
-def _pool(pool: wire.Pool, nodes: Sequence[Json], taint_key: str) -> list[Finding]:
+def _pool(
+    pool: wire.Pool, nodes: Sequence[Json], taint_key: str, shown: Mapping[str, Collection[str]]
+) -> list[Finding]:
+    labelled = {name(one): labels(one).get(POOL_LABEL) for one in nodes}
+    lost = kube_nodes.unlabelled(pool.name, shown, labelled)
     mine = [
-        Adopted(name=name(one), has=has(one, pool.resource), is_tainted=is_tainted(one, taint_key))
+        Adopted(
+            name=name(one),
+            has=has(one, pool.resource),
+            is_tainted=is_tainted(one, taint_key),
+            is_labelled=labelled[name(one)] == pool.name,
+        )
         for one in nodes
-        if labels(one).get(POOL_LABEL) == pool.name
+        if labelled[name(one)] == pool.name or name(one) in lost
     ]
     found = [
         Finding(check="pools", ok=False, said=said)

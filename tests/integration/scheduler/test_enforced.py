@@ -77,3 +77,31 @@ def test_a_pool_stays_in_a_cluster_that_has_pods_though_no_scheduler_is_told_of_
         clusters.told_of(session, [])
     with pytest.raises(WrongState, match="may be in cluster mian"):
         named(world, None)
+
+
+def nodes_of(world: World, cluster: str) -> tuple[tuple[object, ...], dict[str, list[str]]]:
+    """What is read again when it changes, and the nodes of the cluster's pools."""
+    with world.db.snapshot() as session:
+        found = enforced.desired(session, cluster, least_grace_s=5)
+        return enforced.version(session), {pool: sorted(nodes) for pool, nodes in found.nodes.items()}
+
+
+def test_the_nodes_of_a_clusters_pools_are_those_whose_agents_show_their_gpus(world: World) -> None:
+    named(world, "main")
+    before, found = nodes_of(world, "main")
+    assert found == {"h100": ["n1", "n2"]}
+    assert nodes_of(world, "edge")[1] == {}
+    world.report("n2", now=T0 + 1, gpus=0)
+    after, found = nodes_of(world, "main")
+    assert found == {"h100": ["n1"]}
+    assert after != before, "it is read again"
+    world.report("n2", now=T0 + 2)
+    again, found = nodes_of(world, "main")
+    assert found == {"h100": ["n1", "n2"]}
+    assert again != after
+
+
+def test_a_node_none_of_whose_gpus_is_sound_is_its_pools_all_the_same(world: World) -> None:
+    named(world, "main")
+    world.report("n2", now=T0 + 1, health="unhealthy")
+    assert nodes_of(world, "main")[1] == {"h100": ["n1", "n2"]}
