@@ -1,7 +1,7 @@
 """Whether a cluster is fit to enforce leases: what kubectl answered becomes findings, each with what to do. Pure."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
@@ -204,9 +204,13 @@ def _strange(space: str, company: str) -> str:
     )
 
 
-def pools(found: Iterable[wire.Pool], nodes: Sequence[Json], taint_key: str) -> list[Finding]:
-    """Each pool that the cluster enforces: has it nodes, do they have its resource, and does the taint keep others away."""
-    return [one for pool in found for one in _pool(pool, nodes, taint_key)] or [
+def pools(
+    found: Iterable[wire.Pool], nodes: Sequence[Json], taint_key: str, shown: Mapping[str, Collection[str]]
+) -> list[Finding]:
+    """Each pool that the cluster enforces: has it nodes, do they have its label and resource, and does the taint keep others
+    away. `shown` are nodes by pool, as their agents show their GPUs; none where nobody says.
+    """
+    return [one for pool in found for one in _pool(pool, nodes, taint_key, shown)] or [
         Finding(
             check="pools",
             ok=None,
@@ -260,18 +264,27 @@ def unserved(found: Iterable[wire.Pool]) -> list[Finding]:
             check="pools",
             ok=False,
             said=f"pool {one.name} names cluster {one.cluster}, which no scheduler is told of, so nobody enforces its leases: "
-            f"dure pool enforce {one.name} --cluster, or name it in DURE_SCHEDULER_CLUSTERS",
+            f"dure pool enforce {one.name} --cluster NAME (dure clusters lists them), or name it in DURE_SCHEDULER_CLUSTERS",
         )
         for one in found
         if one.cluster_state is wire.ClusterState.UNKNOWN
     ]
 
 
-def _pool(pool: wire.Pool, nodes: Sequence[Json], taint_key: str) -> list[Finding]:
+def _pool(
+    pool: wire.Pool, nodes: Sequence[Json], taint_key: str, shown: Mapping[str, Collection[str]]
+) -> list[Finding]:
+    labelled = {name(one): labels(one).get(POOL_LABEL) for one in nodes}
+    lost = kube_nodes.unlabelled(pool.name, shown, labelled)
     mine = [
-        Adopted(name=name(one), has=has(one, pool.resource), is_tainted=is_tainted(one, taint_key))
+        Adopted(
+            name=name(one),
+            has=has(one, pool.resource),
+            is_tainted=is_tainted(one, taint_key),
+            is_labelled=labelled[name(one)] == pool.name,
+        )
         for one in nodes
-        if labels(one).get(POOL_LABEL) == pool.name
+        if labelled[name(one)] == pool.name or name(one) in lost
     ]
     found = [
         Finding(check="pools", ok=False, said=said)

@@ -50,7 +50,8 @@ def change_policy(pool: wire.PoolName, body: wire.PolicyChange, call: AdminWrite
 )
 def change_pool(pool: wire.PoolName, body: wire.PoolChange, call: AdminWrites) -> Response:
     """For admins. Names the cluster that holds its nodes, and what that calls its GPUs. One that no scheduler is told of yet
-    is taken, and `cluster_state` of the answer is `unknown` then: nobody enforces the pool's leases until one is.
+    is taken, and `cluster_state` of the answer is `unknown` then: nobody enforces the pool's leases until one is. Leases that
+    run or are scheduled are in the way (`wrong_state`) only where a scheduler has heard the cluster that the pool named before.
     """
     return call.write(lambda at: answers.ok(pools.change(at.session, pool, body, actor=at.actor, now=at.now)))
 

@@ -1,6 +1,6 @@
 """dure doctor's look at what Dure's API knows: namespaces of its companies, and nodes of the pools that this cluster enforces."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
-    """What the API said; `cluster` is which one this is, `clusters` those that it is told of."""
+    """What the API said; `cluster` is which one this is, `clusters` those that it is told of, `nodes` those by pool whose agents
+    show its GPUs.
+    """
 
     companies: "Sequence[wire.Company]"
     pools: "Sequence[wire.Pool]"
     cluster: str | None
     clusters: Sequence[str]
+    nodes: Mapping[str, set[str]]
 
 
 def findings(terminal: Terminal, kubectl: "Kubectl", cluster: str | None, taint_key: str) -> "list[Finding]":
@@ -52,7 +55,7 @@ def _of_pools(kubectl: "Kubectl", known: _Known, taint_key: str) -> "list[Findin
     if left is not None:
         return [left, *doctoring.unserved(pools)]
     mine = [one for one in pools if one.cluster and known.cluster in (None, one.cluster)]
-    found = looked("pools", lambda: doctoring.pools(mine, listed(kubectl, "nodes"), taint_key))
+    found = looked("pools", lambda: doctoring.pools(mine, listed(kubectl, "nodes"), taint_key, known.nodes))
     return found + doctoring.unserved(pools)
 
 
@@ -63,7 +66,22 @@ def _ask(client: "Client", kubectl: "Kubectl", cluster: str | None) -> _Known:
     if cluster is None and len(named) > 1:
         cluster = _by_address(client, kubectl, companies, named)
     told = _told_of(client) if cluster is not None and cluster not in named else []
-    return _Known(companies=companies, pools=pools, cluster=cluster, clusters=told)
+    nodes = _nodes(client) if named else {}
+    return _Known(companies=companies, pools=pools, cluster=cluster, clusters=told, nodes=nodes)
+
+
+def _nodes(client: "Client") -> dict[str, set[str]]:
+    """By pool, those whose agents show its GPUs; none where that may not be seen."""
+    from dure.errors import DureError
+
+    found: dict[str, set[str]] = {}
+    try:
+        for node in client.nodes():
+            for pool in {gpu.pool for gpu in node.gpus if gpu.pool}:
+                found.setdefault(pool, set()).add(node.name)
+    except DureError:
+        return {}
+    return found
 
 
 def _told_of(client: "Client") -> list[str]:

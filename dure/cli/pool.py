@@ -99,7 +99,8 @@ def enforce(
     """Say which Kubernetes cluster enforces a pool's leases.
 
     What is not named stays as it is. Leases that run are enforced from then on. A cluster that no scheduler is told of yet is
-    taken, and said: nobody enforces the leases until one is.
+    taken, and said: nobody enforces the leases until one is. Once a scheduler has heard a cluster, its pools stay in it while
+    they have leases; a name that was mistyped can be corrected before.
     """
     from dure import wire
     from dure.render import fleet
@@ -124,8 +125,8 @@ def _say_unserved(terminal: Terminal, pool: "wire.Pool") -> None:
 
     if pool.cluster_state is wire.ClusterState.UNKNOWN:
         terminal.note(
-            f"nobody enforces the leases of pool {pool.name}: {fleet.unserved(pool)}; check the name, or start the scheduler "
-            "with it in DURE_SCHEDULER_CLUSTERS"
+            f"nobody enforces the leases of pool {pool.name}: {fleet.unserved(pool)}; correct the name, if it is mistyped "
+            f"(dure pool enforce {pool.name} --cluster NAME), or start the scheduler with it in DURE_SCHEDULER_CLUSTERS"
         )
 
 

@@ -1,18 +1,26 @@
-"""What is wrong with the nodes that operators adopted into pools."""
+"""What is wrong with the nodes of pools in a cluster: those that operators adopted, and those that they did not, or not any more."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from dure import kube_nodes
+from scheduler.kube.desired import Desired
 from scheduler.kube.observed import Node
 
 
-def wrong(pools: Mapping[str, str], nodes: Iterable[Node], taint_key: str) -> Iterator[str]:
-    """Each in a sentence. `pools` are those that the cluster enforces, with what it calls their GPUs."""
+def wrong(desired: Desired, nodes: Iterable[Node], taint_key: str) -> Iterator[str]:
+    """Each in a sentence. A node is of a pool by its label, and also by the GPUs that its agent shows: a label may be lost."""
     known = list(nodes)
-    for pool, resource in pools.items():
+    labelled = {one.name: one.pool for one in known}
+    for pool, resource in desired.pools.items():
+        lost = kube_nodes.unlabelled(pool, desired.nodes, labelled)
         mine = [
-            kube_nodes.Adopted(name=one.name, has=one.has(resource), is_tainted=taint_key in one.taints)
+            kube_nodes.Adopted(
+                name=one.name,
+                has=one.has(resource),
+                is_tainted=taint_key in one.taints,
+                is_labelled=one.pool == pool,
+            )
             for one in known
-            if one.pool == pool
+            if one.pool == pool or one.name in lost
         ]
         yield from kube_nodes.wrong(pool, resource, mine, taint_key)

@@ -1,6 +1,6 @@
 """What a cluster should hold: companies, and their leases as they stand now. Frozen values, read by `scheduler.store.enforced`."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 CLOSED_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16")
@@ -55,6 +55,8 @@ class Desired:
 
     companies: Mapping[str, CompanyNow] = field(default_factory=dict[str, CompanyNow])
     pools: Mapping[str, str] = field(default_factory=dict[str, str])
+    nodes: Mapping[str, Collection[str]] = field(default_factory=dict[str, Collection[str]])
+    """By pool, those whose agents show GPUs of it, whatever the cluster says of them."""
 
     @property
     def resources(self) -> tuple[str, ...]:

@@ -206,7 +206,7 @@ class Tenure:
             return
         self._alarmed_at = time.monotonic()
         condition, terms = self._site.condition, self._site.terms
-        condition.alarm("nodes", adopted.wrong(self._rows.desired.pools, self._world.nodes.values(), terms.taint_key))
+        condition.alarm("nodes", adopted.wrong(self._rows.desired, self._world.nodes.values(), terms.taint_key))
         troubles = (one.steps.trouble for one in self._attended.values())
         condition.alarm("companies", sorted(one for one in troubles if one is not None))
 

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, delete, func, select
 
 from dure import wire
 from scheduler.store import pages
-from scheduler.store.tables import Cluster, Pool
+from scheduler.store.tables import Cluster, Pod, Pool
 from scheduler.store.times import to_wire
 
 
@@ -40,6 +40,16 @@ def heard(session: Session, found: Heard) -> None:
     }
     changed = {**kept, "trouble": statement.excluded.trouble}
     session.connection().execute(statement.on_conflict_do_update(index_elements=["name"], set_=changed))
+
+
+def was_heard(session: Session, name: str) -> bool:
+    """Whether leases may have something in a cluster. One that a scheduler is told of no more has no row, but its pods have:
+    they run there still. In one that was never heard nothing was ever let in.
+    """
+    row = session.get(Cluster, name)
+    if row is not None and row.heard_at is not None:
+        return True
+    return session.exec(select(Pod.uid).where(col(Pod.cluster) == name).limit(1)).first() is not None
 
 
 def unserved(session: Session) -> list[tuple[str, str]]:
@@ -96,5 +106,5 @@ def _cluster(name: str, found: Cluster | None, pools: list[str]) -> wire.Cluster
 def _unknown(name: str) -> str:
     return (
         f"no scheduler is told of a cluster {name}, so nobody enforces the leases of its pools: name it in "
-        "DURE_SCHEDULER_CLUSTERS, or say another (dure pool enforce POOL --cluster)"
+        "DURE_SCHEDULER_CLUSTERS, or say another (dure pool enforce POOL --cluster NAME)"
     )

@@ -25,7 +25,7 @@ _VERSION = text(
         (SELECT epoch FROM leader WHERE id = 1)
     """
 )
-"""What changes with everything that `desired` reads: every change of a lease raises its pool's generation."""
+"""What changes with everything that `desired` reads: every change of a lease or of a node's GPUs raises its pool's generation."""
 
 _LEASES = text(
     """
@@ -39,6 +39,16 @@ _LEASES = text(
     WHERE p.cluster = :cluster AND l.state IN ('scheduled', 'active', 'ending') ORDER BY l.id
     """
 )
+
+_NODES = text(
+    """
+    SELECT n.pool, array_agg(n.node) FROM pool_node n JOIN pool p ON p.name = n.pool
+    WHERE p.cluster = :cluster AND (n.capacity > 0
+        OR EXISTS (SELECT FROM gpu g WHERE g.node = n.node AND g.pool = n.pool AND g.present))
+    GROUP BY n.pool
+    """
+)
+"""GPUs are looked at only where none is sound: it is read with every change of a lease, and they may be thousands."""
 
 
 def version(session: Session) -> tuple[object, ...]:
@@ -64,7 +74,12 @@ def desired(session: Session, cluster: str, *, least_grace_s: int) -> Desired:
         name: CompanyNow(name=name, closed_at=at, pod_security=level, leases=tuple(leases.get(name, ())))
         for name, at, level in closed.all()
     }
-    return Desired(companies=companies, pools=pools)
+    return Desired(companies=companies, pools=pools, nodes=_nodes(session, cluster))
+
+
+def _nodes(session: Session, cluster: str) -> dict[str, frozenset[str]]:
+    rows = session.connection().execute(_NODES, {"cluster": cluster})
+    return {pool: frozenset(nodes) for pool, nodes in rows}
 
 
 def never_extended(session: Session, pool: str) -> frozenset[LeaseId]:

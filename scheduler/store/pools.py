@@ -48,10 +48,11 @@ def _joined(live: wire.Policy, body: wire.PoolCreate) -> wire.PolicyPut:
 def change(session: Session, name: str, body: wire.PoolChange, *, actor: Actor, now: float) -> wire.Pool:
     """Says where its leases are enforced from now on. Raises UnknownPool, and WrongState while some are booked
     where they are enforced: what runs would be ended at once as explained by nothing, or left running with nobody to end it.
+    Where that is a cluster that was never heard nothing runs, and a name that somebody mistyped is corrected.
     """
     found = generation.lock(session, name)
-    if found.cluster is not None:
-        _nothing_is_booked(session, name)
+    if found.cluster is not None and clusters.was_heard(session, found.cluster):
+        _nothing_is_booked(session, name, found.cluster)
     before = {"cluster": found.cluster, "resource": found.resource}
     if "cluster" in body.model_fields_set:
         found.cluster = body.cluster
@@ -68,12 +69,13 @@ def change(session: Session, name: str, body: wire.PoolChange, *, actor: Actor, 
     return _wire(session, found)
 
 
-def _nothing_is_booked(session: Session, name: str) -> None:
+def _nothing_is_booked(session: Session, name: str, cluster: str) -> None:
     query = select(func.count()).select_from(Lease)
     booked = session.exec(query.where(col(Lease.pool) == name, col(Lease.state).in_(BOOKED))).one()
     if booked:
         raise WrongState(
-            f"pool {name} has {booked} leases that run or are scheduled; it is enforced elsewhere once they are over",
+            f"pool {name} has {booked} leases that run or are scheduled, and pods of theirs may be in cluster {cluster}, which a "
+            "scheduler has heard: say it again once they are over",
             numbers={"leases": booked},
         )
 

@@ -127,6 +127,7 @@ def test_a_cluster_that_only_a_pool_knows_is_said_wherever_the_pool_is(site: Sit
     assert (main["name"], main["state"], main["pools"]) == ("main", "ok", [])
     assert (mian["name"], mian["state"], mian["pools"]) == ("mian", "unknown", ["h100"])
     assert mian["trouble"].startswith("no scheduler is told of a cluster mian, so nobody enforces")
+    assert mian["trouble"].endswith("dure pool enforce POOL --cluster NAME)")
     for named, state in ({"cluster": "main"}, "ok"), ({"cluster": None}, None):
         assert site.send("admin", "PATCH", "/v1/pools/h100", json=named).json()["cluster_state"] == state
 

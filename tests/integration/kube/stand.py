@@ -295,6 +295,11 @@ class Stand:
             ]
         return found.state.value, found.trouble
 
+    def was_heard(self) -> bool:
+        """Whether it is written down that the cluster answered."""
+        with self.db.snapshot() as session:
+            return clusters.was_heard(session, self.address.name)
+
     def gpus_by_state(self) -> dict[str, int]:
         with self.db.snapshot() as session:
             return {state.value: count for state, count in pools.get(session, "h100").gpus.items() if count}

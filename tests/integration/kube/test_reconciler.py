@@ -218,6 +218,7 @@ def test_a_pod_past_the_gate_that_no_lease_explains_is_ended(acme: Stand) -> Non
 
 
 def test_a_pool_stays_in_its_cluster_while_leases_of_it_are_booked(acme: Stand) -> None:
+    soon(acme.was_heard, "it to be written down that the cluster was heard")
     acme.ask(8, start_in_s=3600, duration_s=60)
     with pytest.raises(WrongState, match="1 leases that run or are scheduled"), acme.db.begin() as session:
         pools.change(session, "h100", wire.PoolChange(cluster=None), actor=ADMIN, now=acme.clock.now())

@@ -191,3 +191,19 @@ def test_a_node_whose_taint_or_resource_is_gone_is_said(acme: Stand) -> None:
     nodes.announce(acme.cluster, acme.nodes[1], "0")
     soon(lambda: f"{acme.nodes[0]} of pool h100 has no taint" in str(acme.cluster_says()[1]), "the taint")
     assert f"{acme.nodes[1]} of pool h100 has no nvidia.com/gpu" in str(acme.cluster_says()[1])
+
+
+def test_a_node_that_loses_its_label_and_taint_is_named_until_it_is_adopted_again(acme: Stand) -> None:
+    node = acme.nodes[0]
+    path = f"/api/v1/nodes/{node}"
+    found = acme.cluster.get(path)
+    taken = {"metadata": {"labels": {kube.POOL_LABEL: None}}, "spec": {"taints": None}}
+    acme.cluster.api.patch(path, json=taken, headers=MERGE).raise_for_status()
+    soon(lambda: f"{node} of pool h100 has no label" in str(acme.cluster_says()[1]), "the label to be missed")
+    soon(lambda: f"{node} of pool h100 has no taint" in str(acme.cluster_says()[1]), "the taint to be missed")
+    given = {
+        "metadata": {"labels": {kube.POOL_LABEL: "h100"}},
+        "spec": {"taints": found["spec"]["taints"]},
+    }
+    acme.cluster.api.patch(path, json=given, headers=MERGE).raise_for_status()
+    soon(lambda: node not in str(acme.cluster_says()[1]), "it to be well")

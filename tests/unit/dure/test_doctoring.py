@@ -181,11 +181,12 @@ POOL = a_pool("h100", cluster="main")
             "gpu-02 of pool h100 has no nvidia.com/gpu",
         ),
         ([a_node(pool="h100")], "gpu-01 of pool h100 has no taint nvidia.com/gpu"),
+        ([a_node(pool="h100", tainted=True), a_node("gpu-02", tainted=True)], "gpu-02 of pool h100 has no label"),
     ],
-    ids=["as it should be", "no node", "no resource", "one without", "no taint"],
+    ids=["as it should be", "no node", "no resource", "one without", "no taint", "no label"],
 )
 def test_a_pools_nodes_are_there_have_its_resource_and_keep_others_away(nodes: list[Any], says: str | None) -> None:
-    found = wrong(doctoring.pools([POOL], nodes, "nvidia.com/gpu"))
+    found = wrong(doctoring.pools([POOL], nodes, "nvidia.com/gpu", {"h100": ["gpu-02"]}))
     assert found == [] if says is None else found[0].startswith(says)
 
 
@@ -196,9 +197,10 @@ def test_a_pool_whose_cluster_no_scheduler_is_told_of_is_named() -> None:
     ]
     [said] = wrong(doctoring.unserved(pools))
     assert said.startswith(
-        "pool h100 names cluster mian, which no scheduler is told of, so nobody enforces its leases:"
+        "pool h100 names cluster mian, which no scheduler is told of, so nobody enforces its leases: "
+        "dure pool enforce h100 --cluster NAME "
     )
 
 
 def test_where_no_pool_is_enforced_that_is_not_wrong() -> None:
-    assert doctoring.pools([], [], "nvidia.com/gpu")[0].ok is None
+    assert doctoring.pools([], [], "nvidia.com/gpu", {})[0].ok is None

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from dure import doctoring
-from tests.unit.dure.answers import Api, a_cluster, a_company, a_kube_access, a_pool, answer, page
+from tests.unit.dure.answers import Api, a_cluster, a_company, a_gpu, a_kube_access, a_pool, answer, page
+from tests.unit.dure.answers import a_node as a_fleet_node
 from tests.unit.dure.conftest import Run
 from tests.unit.dure.fake_kubectl import Kubectl, a_list
 from tests.unit.dure.kube_objects import a_key, a_namespace, a_node, an_own_namespace, called, the_chart
@@ -197,6 +198,20 @@ def test_a_cluster_that_somebody_mistyped_is_named_whichever_is_looked_at(api: A
     result = run("doctor", "--cluster", "main")
     assert result.exit_code == 9
     assert "pool a100 names cluster mian" in " ".join(result.stdout.split())
+
+
+def test_a_node_of_a_pool_that_lost_label_and_taint_is_named(api: Api, run: Run, there: Kubectl) -> None:
+    shown = [a_fleet_node(name, gpus=[a_gpu(0, pool="h100")]) for name in ("gpu-01", "gpu-02", "elsewhere")]
+    api.on("GET", "/v1/nodes", page(*shown))
+    there.on("get nodes", a_list(a_node(pool="h100", tainted=True), a_node("gpu-02")))
+    fit(there)
+    result = run("doctor", "--json")
+    assert result.exit_code == 9
+    found = [one["said"] for one in json.loads(result.stdout)["findings"] if one["ok"] is False]
+    assert [one.partition(":")[0] for one in found] == [
+        "gpu-02 of pool h100 has no label dure.dev/pool=h100",
+        "gpu-02 of pool h100 has no taint nvidia.com/gpu, so anybody's pods come to it",
+    ]
 
 
 def test_a_kubeconfig_that_does_not_parse_is_kubectls_to_say(run: Run, there: Kubectl) -> None:

@@ -80,6 +80,7 @@ def test_a_cluster_that_no_scheduler_is_told_of_is_said_to_whoever_named_it(
     assert result.stderr.startswith(
         "nobody enforces the leases of pool h100-80gb: no scheduler is told of cluster mian"
     )
+    assert "dure pool enforce h100-80gb --cluster NAME" in " ".join(result.stderr.split())
     api.on("PATCH", "/v1/pools/h100-80gb", a_pool(cluster="main", cluster_state="ok"))
     assert run("pool", "enforce", "h100-80gb", "--cluster", "main", *flags).stderr == ""
 
