@@ -24,6 +24,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from agents.driver import DriverError
+from dure.mistakes import sentence
 from dure.wire import Label, NodeName
 
 GIB = 1 << 30
@@ -107,7 +108,7 @@ def load(path: Path) -> Scenario:
     except OSError as error:
         raise DriverError(f"{path}: the scenario cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors())
+        wrong = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'file'}: {sentence(each)}" for each in error.errors())
         raise DriverError(f"{path}: {wrong}") from error
     except ValueError as error:
         raise DriverError(f"{path}: neither TOML nor JSON as its name says: {error}") from error

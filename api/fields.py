@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from api import examples
+from dure.mistakes import sentence
 from dure.wire import FieldError
 
 MOST = 20
@@ -38,7 +39,7 @@ def _field_error(found: Mapping[str, Any], model: Any, sent: Sequence[Any]) -> F
 def _message(found: Mapping[str, Any], place: str, path: Location, model: Any, sent: Sequence[Any]) -> str:
     if found["type"] == "extra_forbidden":
         return _unknown(str(path[-1]), _model_at(model, path[:-1]))
-    message = _lowered(found["msg"].removeprefix("Value error, "))
+    message = _lowered(sentence(found))
     if place == "query" and "datetime" in found["type"]:
         return f"{message}; for example 2026-11-24T09:00:00Z (a + in an address is written %2B)"
     for example in sent if place == "body" else ():

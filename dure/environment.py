@@ -6,6 +6,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from dure.mistakes import sentence
+
 S = TypeVar("S", bound=BaseModel)
 
 SHARED = frozenset(
@@ -63,5 +65,5 @@ def _sentence(error: ValidationError, names: Mapping[str, str], settings: type[B
     for found in error.errors():
         field = str(found["loc"][0]) if found["loc"] else ""
         about = settings.model_fields[field].description if field in settings.model_fields else None
-        lines.append(f"{names.get(field, field or 'settings')}: {found['msg']}" + (f" ({about})" if about else ""))
+        lines.append(f"{names.get(field, field or 'settings')}: {sentence(found)}" + (f" ({about})" if about else ""))
     return "; ".join(lines)

@@ -91,6 +91,14 @@ class Kubectl:
         except ValueError as error:
             raise Failed(f"kubectl {' '.join(arguments[:3])} answered what is no JSON: {error}") from None
 
+    def created(self, objects: Sequence[Mapping[str, Any]]) -> list[Json]:
+        """Makes them, in their order, and gives them as the cluster has them. Raises Failed; others of them may be made then.
+
+        They go as one list, which every kubectl reads: of JSON documents one after the other some take the first alone.
+        """
+        given = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+        return self.objects("create", "--filename=-", "--output=json", given=given)
+
     def attached(self, *arguments: str) -> int:
         """Runs it on the person's own terminal until it ends, or we are told to end; its exit status.
 

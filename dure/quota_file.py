@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from dure import documents, quota_words, times, wire
 from dure.documents import DocumentError, Items, Keys, Node, Text
+from dure.mistakes import sentence
 from dure.wire.quotas import MAX_QUOTAS
 
 MOST_BYTES = 2 << 20
@@ -115,7 +116,7 @@ def _quota(item: Node) -> wire.QuotaOf:
         try:
             return wire.QuotaOf.model_validate(_nested(values))
         except ValidationError as error:
-            found = (_mistake(item, one["loc"], one["msg"]) for one in error.errors(include_url=False))
+            found = (_mistake(item, one["loc"], sentence(one)) for one in error.errors(include_url=False))
             mistakes = list(dict.fromkeys(found))
     raise QuotaFileError(mistakes)
 
@@ -133,12 +134,12 @@ def _mistake(item: Keys, where: tuple[int | str, ...], message: str) -> Mistake:
     key = _KEYS.get(said, said)
     if message == "Field required":
         return Mistake(line=item.line, message=f"{key} is missing: {_EXAMPLES[key]}")
-    known, line = message.removeprefix("Value error, "), item.lines.get(key, item.line)
+    line = item.lines.get(key, item.line)
     if key in _EXAMPLES and key != "budget":
         return Mistake(line=line, message=f"{key}: it is not right; {_EXAMPLES[key]}")
     for field, word in (("begins_at", "begins"), ("ends_at", "ends")):
-        known = known.replace(field, word)
-    return Mistake(line=line, message=f"{key}: {known}" if key else known)
+        message = message.replace(field, word)
+    return Mistake(line=line, message=f"{key}: {message}" if key else message)
 
 
 def _number(text: str) -> int:

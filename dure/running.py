@@ -45,8 +45,8 @@ def sized(lease: wire.Lease, gpus: int | None, nodes: int | None) -> tuple[int, 
 
 
 def objects(work: Work, lease: wire.Lease, pool: wire.Pool) -> list[Json]:
-    """The Job; of a gang also the Service by which its pods find each other."""
-    return [_job(work, lease, pool)] + ([_service(work)] if work.nodes > 1 else [])
+    """The Job; of a gang first the Service by which its pods find each other, so that it is there when they are."""
+    return ([_service(work)] if work.nodes > 1 else []) + [_job(work, lease, pool)]
 
 
 def _job(work: Work, lease: wire.Lease, pool: wire.Pool) -> Json:

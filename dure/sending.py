@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from dure import errors, wire
 from dure.http import Connection, Params
+from dure.mistakes import sentence
 
 B = TypeVar("B", bound=BaseModel)
 W = TypeVar("W", bound=wire.Wire)
@@ -120,7 +121,7 @@ class Sending:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the body"
             raise errors.DureError(
-                f"{self.server} answered what this client cannot read as {answer.__name__} ({where}: {first['msg']}); "
+                f"{self.server} answered what this client cannot read as {answer.__name__} ({where}: {sentence(first)}); "
                 "one of the two is newer than the other: upgrade dure"
             ) from error
 

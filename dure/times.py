@@ -6,6 +6,7 @@ refused with a sentence that says what to write instead; nothing is guessed.
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 EXAMPLES = "now, +1h30m, -10m, today 18:00, tomorrow 09:00, fri 09:00, 2026-11-24 09:00, 2026-11-24T09:00:00+09:00"
@@ -16,6 +17,12 @@ _ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _UNITS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _LONGEST_S = 3_650 * 86_400
 _DURATION = re.compile("".join(rf"(?:([0-9]{{1,9}}){unit})?" for unit in _UNITS), re.ASCII)
+_MEANT_PART = re.compile(
+    r"([0-9]{1,9}(?:[.,][0-9]{1,9})?)(w(?:eeks?)?|d(?:ays?)?|h(?:rs?|ours?)?|m(?:ins?|inutes?)?|s(?:ecs?|econds?)?)",
+    re.ASCII,
+)
+_MEANT = re.compile(rf"(?:{_MEANT_PART.pattern})+", re.ASCII)
+_LONGEST_MEANT = 100
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _DAY = rf"today|tomorrow|yesterday|{'|'.join(f'{day[:3]}(?:{day[3:]})?' for day in _DAYS)}|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}"
 _CLOCK = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?"
@@ -32,12 +39,31 @@ def parse_duration(text: str) -> int:
     cleaned = text.strip().lower().replace(" ", "")
     found = _DURATION.fullmatch(cleaned)
     if not cleaned or found is None:
-        hint = f": {cleaned} of what? write {cleaned}m or {cleaned}h" if cleaned.isdecimal() else ""
-        raise TimeError(f"{text!r} is no duration{hint}; write for example 90s, 30m, 2h30m or 1d")
+        raise TimeError(f"{text!r} is no duration{_instead(cleaned)}")
     seconds = sum(int(count or 0) * size for count, size in zip(found.groups(), _UNITS.values(), strict=True))
     if seconds > _LONGEST_S:
         raise TimeError(f"{text!r} is longer than anything here lasts, 3650d")
     return seconds
+
+
+def _instead(text: str) -> str:
+    """What to write; as near to what was written as can be told."""
+    meant = _meant_s(text)
+    if meant is not None:
+        return (
+            f": numbers are whole, and the units w, d, h, m and s go from large to small; write {show_duration(meant)}"
+        )
+    hint = f": {text} of what? write {text}m or {text}h" if text.isdecimal() else ""
+    return f"{hint}; write for example 90s, 30m, 2h30m or 1d"
+
+
+def _meant_s(text: str) -> int | None:
+    """Of `1.5h`, `30m2h` or `2hours`."""
+    if len(text) > _LONGEST_MEANT or not _MEANT.fullmatch(text):
+        return None
+    parts = [(Fraction(count.replace(",", ".")), unit) for count, unit in _MEANT_PART.findall(text)]
+    seconds = round(sum(count * _UNITS[unit[0]] for count, unit in parts))
+    return seconds if 0 < seconds <= _LONGEST_S else None
 
 
 def parse_instant(text: str, *, now: datetime, zone: ZoneInfo) -> datetime:
@@ -60,8 +86,16 @@ def parse_instant(text: str, *, now: datetime, zone: ZoneInfo) -> datetime:
     except (ValueError, OverflowError) as error:
         raise TimeError(f"{text!r} is no time: {error}; write for example {EXAMPLES}") from None
     if re.fullmatch(_CLOCK, cleaned):
-        raise TimeError(f"{text!r} does not say the day: write today {cleaned} or tomorrow {cleaned}")
+        raise TimeError(_without_day(text, cleaned))
     raise TimeError(f"{text!r} is no time; write for example {EXAMPLES}")
+
+
+def _without_day(text: str, clock: str) -> str:
+    try:
+        _time_of(clock)
+    except ValueError as error:
+        return f"{text!r} is no time: {error}; write for example {EXAMPLES}"
+    return f"{text!r} does not say the day: write today {clock} or tomorrow {clock}"
 
 
 def parse_day(text: str, *, now: datetime, zone: ZoneInfo) -> date:

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dure.cli import limits
+from dure.cli import limits, operators
+from dure.cli.operators import Context, Kubeconfig
 from dure.cli.terminal import BadUsage, Terminal
 from dure.kube import TAINT_KEY
 
@@ -12,11 +13,6 @@ if TYPE_CHECKING:
     from dure.adopting import Adoption
     from dure.kubectl import Kubectl
     from dure.render.adoptions import Adopted
-
-Kubeconfig = Annotated[
-    str | None, typer.Option(metavar="PATH", help="The operator's kubeconfig; else kubectl's own way to find one.")
-]
-Context = Annotated[str | None, typer.Option(metavar="CONTEXT", help="Of that kubeconfig; else its current one.")]
 
 
 def adopt(
@@ -37,16 +33,28 @@ def adopt(
     Labels and taints it by your own kubectl, so that only pods of leases come to it. Says first which DaemonSets would not
     come back to it, and whose pods are on it. Done again it changes nothing.
     """
-    from dure import adopting
     from dure.render import adoptions
 
     limits.name("NODE", name, limits.NODE)
     limits.name("POOL", pool, limits.POOL)
-    kubectl = operators(terminal, kubeconfig, context)
-    with terminal.client() as client:
-        resource = client.pool(pool).resource
+    with operators.kubectl(terminal, kubeconfig, context) as kubectl:
+        with terminal.client() as client:
+            resource = client.pool(pool).resource
+        found = _adoption(kubectl, name, pool, resource, taint_key)
+        made = adoptions.Adopted.of(name, pool, found, done=not dry_run)
+        if not dry_run:
+            _ask(terminal, made, yes=yes)
+            _do(kubectl, name, found)
+    terminal.show(made, lambda _: adoptions.adopted(made))
+    _tell_enrolment(terminal, name)
+
+
+def _adoption(kubectl: "Kubectl", name: str, pool: str, resource: str, taint_key: str) -> "Adoption":
+    """What there is to do. Raises Failed, and BadUsage for a node that cannot be adopted."""
+    from dure import adopting
+
     try:
-        found = adopting.adoption(
+        return adopting.adoption(
             kubectl.json("get", "node", name, "--output=json"),
             pool,
             resource,
@@ -58,24 +66,6 @@ def adopt(
         )
     except adopting.NotAdopted as error:
         raise BadUsage("NODE", str(error)) from None
-    made = adoptions.Adopted.of(name, pool, found, done=not dry_run)
-    if not dry_run:
-        _ask(terminal, made, yes=yes)
-        _do(kubectl, name, found)
-    terminal.show(made, lambda _: adoptions.adopted(made))
-    _tell_enrolment(terminal, name)
-
-
-def operators(terminal: Terminal, kubeconfig: str | None, context: str | None) -> "Kubectl":
-    """The operator's own kubectl. Raises Missing, and BadUsage for a kubeconfig that is not there."""
-    from pathlib import Path
-
-    from dure.kubectl import Kubectl
-
-    path = None if kubeconfig is None else Path(kubeconfig).expanduser()
-    if path is not None and not path.is_file():
-        raise BadUsage("--kubeconfig", f"{path} is not there")
-    return Kubectl(terminal.outside.environ, kubeconfig=path, context=context)
 
 
 def _ask(terminal: Terminal, found: "Adopted", *, yes: bool) -> None:

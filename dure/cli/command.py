@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
+from dure import mistakes
 from dure.cli import failures
 from dure.cli.terminal import BadUsage, Outside, Terminal
 
@@ -65,6 +67,17 @@ _OF_CHANGES = frozenset({"why"})
 """Those of commands that change something; there is nothing to keep of the others."""
 
 
+class _Command(TyperCommand):
+    """Typer has pydantic read what is said."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            error.message = mistakes.plain(error.message)
+            raise
+
+
 def begin(ctx: typer.Context, flags: dict[str, Any]) -> None:
     """Keeps what was said before the command, for the command."""
     ctx.obj = (ctx.obj if isinstance(ctx.obj, Outside) else Outside(), flags)
@@ -101,7 +114,7 @@ def command(
                 raise typer.Exit(code) from error
 
         _describe(invoke, own, shared)
-        app.command(name)(invoke)
+        app.command(name, cls=_Command)(invoke)
         return run
 
     return register

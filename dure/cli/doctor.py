@@ -1,14 +1,13 @@
 """dure doctor: whether a cluster is fit to enforce leases, seen with the operator's own rights."""
 
-import json as jsons
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dure.cli import doctor_pools, exits, limits
-from dure.cli.adopt import Context, Kubeconfig, operators
+from dure.cli import doctor_pools, exits, limits, operators
 from dure.cli.command import command
 from dure.cli.doctor_looks import listed, looked
+from dure.cli.operators import Context, Kubeconfig
 from dure.cli.terminal import Terminal
 from dure.kube import RECONCILER_ACCOUNT, SYSTEM_NAMESPACE, TAINT_KEY
 
@@ -49,8 +48,8 @@ def doctor(
     from dure.render import doctoring as shown
 
     limits.maybe("--cluster", cluster, limits.CLUSTER)
-    kubectl = operators(terminal, kubeconfig, context)
-    findings = [*_of_the_cluster(kubectl, namespace), *doctor_pools.findings(terminal, kubectl, cluster, taint_key)]
+    with operators.kubectl(terminal, kubeconfig, context) as kubectl:
+        findings = [*_of_the_cluster(kubectl, namespace), *doctor_pools.findings(terminal, kubectl, cluster, taint_key)]
     found = shown.Doctor(fit=doctoring.is_fit(findings), findings=findings)
     terminal.show(found, lambda _: shown.doctor(found))
     if not found.fit:
@@ -122,5 +121,4 @@ def _elsewhere(kubectl: "Kubectl") -> str | None:
 def _permissions(kubectl: "Kubectl", system: str) -> "list[Finding]":
     from dure import doctoring
 
-    given = "\n---\n".join(jsons.dumps(one) for one in doctoring.reviews(system))
-    return doctoring.permissions(kubectl.objects("create", "--filename=-", "--output=json", given=given), system)
+    return doctoring.permissions(kubectl.created(doctoring.reviews(system)), system)

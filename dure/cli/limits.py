@@ -6,7 +6,7 @@ what pydantic says of them is put into these words.
 
 from typing import TYPE_CHECKING, Any
 
-from dure import policy_keys
+from dure import mistakes, policy_keys
 from dure.cli.terminal import BadUsage
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def of(error: "ValidationError") -> list[tuple[str, str]]:
 def _of(model: str, found: "ErrorDetails") -> tuple[str, str]:
     field = str(found["loc"][0]) if found["loc"] else ""
     if (model, field) not in _FIELDS:
-        return field or model, found["msg"].removeprefix("Value error, ")
+        return field or model, mistakes.sentence(found)
     option, limit = _FIELDS[model, field]
     return option, f"{_said(field, found['input'])}{limit}"
 

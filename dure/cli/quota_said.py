@@ -90,14 +90,14 @@ def budget_over(held: "wire.Budget | None", said: dict[str, Any]) -> dict[str, A
         raise BadUsage("--budget", "there is no budget yet; say how much it is, for example --budget 2000h/month")
     from pydantic import ValidationError
 
-    from dure import wire
+    from dure import mistakes, wire
 
     same = held is not None and said.get("period", held.period) == held.period
     found = {**(held.model_dump() if held is not None and same else {}), **said}
     try:
         return wire.Budget.model_validate(found).model_dump()
     except ValidationError as error:
-        message = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        message = mistakes.sentence(error.errors(include_url=False)[0])
         for field, option in (("begins_at", "--begins"), ("ends_at", "--ends")):
             message = message.replace(field, option)
         raise BadUsage("--budget", message) from None

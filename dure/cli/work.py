@@ -1,6 +1,5 @@
 """dure run and dure shell: a program on a lease without writing a manifest, and a shell in what runs."""
 
-import json as jsons
 import re
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,14 +66,22 @@ def _make(kubectl: "Kubectl", job: str, objects: "list[Json]") -> str:
     from dure.kubectl import Failed
 
     try:
-        made = kubectl.objects(
-            "create", "--filename=-", "--output=json", given="\n---\n".join(jsons.dumps(one) for one in objects)
-        )
+        made = kubectl.created(objects)
     except Failed as error:
         if f'jobs.batch "{job}" already exists' in str(error):
             raise AlreadyExists(f"there is a Job {job} already: say another --name, or delete that one") from None
+        if f'services "{job}" already exists' in str(error):
+            raise AlreadyExists(_left(job)) from None
         raise
     return next(str(at(one, "metadata", "uid")) for one in made if one.get("kind") == "Job")
+
+
+def _left(job: str) -> str:
+    """A Job's Service outlives it; the Job beside one that is there may be made all the same."""
+    return (
+        f"there is a Service {job} already, as a Job of that name leaves it behind: say another --name, or delete it and what "
+        f"was made beside it: kubectl delete service/{job} job/{job}"
+    )
 
 
 def _refused(job: str, lease: "wire.Lease", pool: "wire.Pool", said: str) -> str:

@@ -65,6 +65,11 @@ def text(wanted: Wanted, cluster: Cluster, dure: Dure) -> str:
     lines = [
         f"Kubernetes {binaries.VERSION} is running, {_with(wanted)}. Ctrl-C ends it and removes everything.",
         *(["Simulated nodes run nothing: their pods have no logs and no shell."] if wanted.nodes else []),
+        *(
+            [f"They have the label and taint of pool {POOL}, as dure node adopt gives them: none is left to adopt."]
+            if wanted.nodes
+            else []
+        ),
         "",
         "In another terminal, to look at it:",
         "",

@@ -79,6 +79,7 @@ def test_a_wrong_file_is_an_error_that_names_it_and_the_place(tmp_path: Path, te
 
     assert str(path) in str(caught.value)
     assert want in str(caught.value)
+    assert "Value error" not in str(caught.value)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

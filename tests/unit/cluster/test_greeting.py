@@ -43,6 +43,11 @@ def test_what_is_pasted_next_is_said_with_its_paths(said, tmp_path):
     assert ".venv/bin/dure quota set acme h100-80gb --gpus 24" in lines
 
 
+def test_simulated_nodes_are_said_to_be_adopted_already(said):
+    assert "none is left to adopt" in said()
+    assert "adopt" not in said(nodes=0)
+
+
 def test_ports_and_folders_that_are_set_are_in_the_lines_to_paste(said):
     environ = {"DURE_LOCAL_DATA": "/srv/my data", "DURE_LOCAL_API_PORT": "9470", "DURE_LOCAL_NODES": "2"}
     lines = [line.strip() for line in said(environ, real_node=True).splitlines()]

@@ -246,6 +246,13 @@ def test_an_answer_that_cannot_be_read_says_so(api: Api, body: bytes) -> None:
     assert "upgrade dure" in str(caught.value)
 
 
+def test_why_an_answer_cannot_be_read_is_said_in_our_own_words(api: Api) -> None:
+    body = {**json.loads(answers.a_company().model_dump_json()), "created_at": "2026-11-24T00:00:00.5Z"}
+    api.on("GET", "/v1/companies/acme", httpx.Response(200, json=body))
+    with a_client(api) as client, pytest.raises(errors.DureError, match=r"\(created_at: times are whole seconds"):
+        client.company("acme")
+
+
 def test_a_lease_state_that_is_not_known_yet_says_so(api: Api) -> None:
     body = {**json.loads(answers.a_lease().model_dump_json()), "state": "asleep"}
     api.on("GET", "/v1/leases/l", httpx.Response(200, json=body))

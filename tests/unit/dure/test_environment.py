@@ -1,7 +1,9 @@
 """Settings: what is unknown, missing or wrong is named, with what it takes."""
 
+from typing import Self
+
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dure.environment import SettingError, read
 
@@ -42,6 +44,19 @@ def test_a_wrong_setting_is_named(environ: dict[str, str], want: str) -> None:
 def test_a_missing_setting_is_named_with_what_it_is_for() -> None:
     with pytest.raises(SettingError, match="DURE_DATABASE_URL: Field required"):
         _read()
+
+
+def test_a_rule_of_ours_that_a_setting_breaks_is_said_as_it_is_written() -> None:
+    class Odd(Settings):
+        @model_validator(mode="after")
+        def _is_odd(self) -> Self:
+            if self.port % 2 == 0:
+                raise ValueError("ports are odd here")
+            return self
+
+    with pytest.raises(SettingError) as caught:
+        read(Odd, {"DURE_DATABASE_URL": "x"}, prefix="DURE_API_", shared={"database_url"})
+    assert str(caught.value) == "settings: ports are odd here"
 
 
 def test_another_process_s_settings_are_left_alone() -> None:

@@ -48,6 +48,8 @@ def test_a_time_is_read(text: str, want: str) -> None:
         pytest.param("", "write for example now, +1h30m", id="nothing"),
         pytest.param("soon", "'soon' is no time", id="a word"),
         pytest.param("18:00", "write today 18:00 or tomorrow 18:00", id="a time without its day"),
+        pytest.param("25:00", "'25:00' is no time: hour must be in 0..23", id="no such hour, without its day"),
+        pytest.param("18:60", "'18:60' is no time: minute must be in 0..59", id="no such minute, without its day"),
         pytest.param("today 25:00", "hour must be in 0..23", id="no such hour"),
         pytest.param("2026-02-30", "day is out of range", id="no such day"),
         pytest.param("2026-02-30T10:00:00Z", "'2026-02-30T10:00:00Z' is no time", id="no such day, absolute"),
@@ -106,6 +108,31 @@ def test_a_duration_is_read(text: str, want: int) -> None:
 @pytest.mark.parametrize("text", ["", "60", "1.5h", "1h1h", "1m2h", "-3h", "h", "1y", "٣h", "3651d", "9" * 5000 + "s"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(times.TimeError):
+        times.parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("1.5h", "1h30m"),
+        ("0,5 d", "12h"),
+        ("30m2h", "2h30m"),
+        ("1h1h", "2h"),
+        ("2hours", "2h"),
+        ("1 day 90 minutes", "1d1h30m"),
+    ],
+)
+def test_a_duration_that_is_almost_one_is_refused_with_what_it_would_be(text: str, near: str) -> None:
+    with pytest.raises(times.TimeError) as caught:
+        times.parse_duration(text)
+    assert str(caught.value) == (
+        f"{text!r} is no duration: numbers are whole, and the units w, d, h, m and s go from large to small; write {near}"
+    )
+
+
+@pytest.mark.parametrize("text", ["0.1s", "9999999d.5h", "1.5months", "4000.5d", "h", "-1.5h"])
+def test_what_is_far_from_a_duration_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(times.TimeError, match="write for example 90s, 30m, 2h30m or 1d"):
         times.parse_duration(text)
 
 

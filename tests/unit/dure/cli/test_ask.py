@@ -157,7 +157,7 @@ def test_a_key_goes_with_the_ask(api: Api, run: Run) -> None:
             ["p", "8", "--for", "2h", "--zone", "Europe/Berlin", "--start", "2027-03-28 02:30"],
             "does not exist in Europe/Berlin",
         ),
-        (["p", "8", "--for", "2h", "--purpose", "fun"], "'fun' is not one of"),
+        (["p", "8", "--for", "2h", "--purpose", "fun"], "'--purpose': 'fun' is not one of"),
         (["p", "-1", "--for", "2h"], "No such option: -1"),
         (["p", "8"], "Missing option '--for'"),
     ],

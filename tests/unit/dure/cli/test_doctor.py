@@ -1,6 +1,7 @@
 """dure doctor."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,54 @@ def test_a_cluster_that_is_fit_is_said_to_be(run: Run, there: Kubectl) -> None:
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[-1] == "the cluster is fit to enforce leases"
     assert not {"apply", "patch", "delete", "label", "taint"} & {call["words"][0] for call in there.calls}
+
+
+REFUSED = "The connection to the server localhost:8080 was refused - did you specify the right host or port?"
+
+
+@pytest.mark.parametrize("said", ["nothing", "one that is not there", "two, of which one is there"])
+def test_a_cluster_that_is_not_reached_is_named_with_how_to_say_another(
+    run: Run, there: Kubectl, environ: dict[str, str], tmp_path: Path, said: str
+) -> None:
+    (tmp_path / "here").touch()
+    here, gone = tmp_path / "here", tmp_path / "gone"
+    if said != "nothing":
+        environ["KUBECONFIG"] = str(gone) if said.startswith("one") else f"{here}:{gone}"
+    there.on("version", REFUSED, code=1)
+    result = run("doctor")
+    assert result.exit_code == 9
+    named = {
+        "nothing": f"{tmp_path}/.kube/config (not there), as KUBECONFIG is not set",
+        "one that is not there": f"KUBECONFIG, {gone} (not there)",
+        "two, of which one is there": f"KUBECONFIG, {here}, {gone} (not there)",
+    }[said]
+    assert REFUSED in result.stderr
+    assert (
+        f"that of the current context of {named}: say another by --kubeconfig PATH, --context CONTEXT" in result.stderr
+    )
+
+
+def test_a_context_that_is_not_there_is_named_with_the_file_that_was_looked_in(
+    run: Run, there: Kubectl, tmp_path: Path
+) -> None:
+    config = tmp_path / "config"
+    config.touch()
+    there.on("--context=edge version", 'error: context "edge" does not exist', code=1)
+    said = run("doctor", "--kubeconfig", str(config), "--context", "edge").stderr
+    assert f"that of context edge of {config}: say another by" in said
+
+
+def test_what_a_cluster_itself_refuses_is_told_on_alone(run: Run, there: Kubectl) -> None:
+    there.on("version", FORBIDDEN, code=1)
+    assert run("doctor").stderr.strip().endswith(FORBIDDEN)
+
+
+def test_permissions_are_asked_in_one_list_which_every_kubectl_reads(run: Run, there: Kubectl) -> None:
+    fit(there)
+    run("doctor")
+    [given] = [json.loads(call["given"]) for call in there.calls if call["words"][0] == "create"]
+    assert (given["apiVersion"], given["kind"]) == ("v1", "List")
+    assert given["items"] == doctoring.reviews("dure-system")
 
 
 def test_what_is_wrong_is_named_one_by_one(run: Run, there: Kubectl) -> None:

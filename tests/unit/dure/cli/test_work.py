@@ -31,8 +31,9 @@ def on(api: Api, kubectl: Kubectl) -> Any:
 
 
 def made(kubectl: Kubectl) -> list[dict[str, Any]]:
-    call = kubectl.calls[0]
-    return list(yaml.safe_load_all(call["given"]))
+    given = json.loads(kubectl.calls[0]["given"])
+    assert (given["apiVersion"], given["kind"]) == ("v1", "List")
+    return given["items"]
 
 
 ONE = {"shape": wire.Shape(gpus=2), "placement": [wire.NodeShare(node="gpu-01", gpus=2)]}
@@ -68,7 +69,8 @@ def test_the_key_lies_in_a_file_that_is_readable_by_its_owner_alone_and_gone_aft
 def test_a_gang_is_an_indexed_job_whose_pods_find_each_other(run: Run, kubectl: Kubectl, on: Any) -> None:
     on()
     run("run", LEASE, "--name", "pretrain", "--", "image", "torchrun")
-    job, service = made(kubectl)
+    service, job = made(kubectl)
+    assert (service["kind"], job["kind"]) == ("Service", "Job")
     assert {name: job["spec"][name] for name in ("completionMode", "completions", "parallelism")} == {
         "completionMode": "Indexed",
         "completions": 2,
@@ -160,6 +162,17 @@ def test_a_name_that_a_job_has_already_is_said_alone(run: Run, kubectl: Kubectl,
     assert result.stderr.strip() == (
         "error (already_exists): there is a Job early already: say another --name, or delete that one"
     )
+
+
+def test_a_service_that_an_earlier_job_left_is_said_with_what_to_delete(run: Run, kubectl: Kubectl, on: Any) -> None:
+    there = 'Error from server (AlreadyExists): error when creating "STDIN": services "early" already exists'
+    kubectl.on("create", there, code=1)
+    on()
+    result = run("run", LEASE, "--name", "early", "--", "image")
+    assert result.exit_code == 8
+    shown = " ".join(result.stderr.split())
+    assert "there is a Service early already" in shown
+    assert "kubectl delete service/early job/early" in shown
 
 
 def test_pods_that_the_quota_refuses_are_said_with_what_to_do(api: Api, run: Run, kubectl: Kubectl, on: Any) -> None:
