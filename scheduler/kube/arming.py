@@ -38,7 +38,7 @@ class Arming:
         """What is to come for a company, in the place of what was said before."""
         armed = tuple(ends)
         with self._changed:
-            if self._is_over or armed == self._armed.get(company, ()):
+            if self._is_over or _instants(armed) == _instants(self._armed.get(company, ())):
                 return
             self._armed.pop(company, None)
             if armed:
@@ -66,6 +66,11 @@ class Arming:
                 first = min((_at(one) for ends in self._armed.values() for one in ends), default=now + LOOKS_S)
                 self._changed.wait(min(LOOKS_S, first - now))
             return due
+
+
+def _instants(ends: Iterable[End]) -> list[tuple[End, float]]:
+    """The same removal for another instant is another thing here."""
+    return [(one, _at(one)) for one in ends]
 
 
 def _at(end: End) -> float:

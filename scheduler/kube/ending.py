@@ -107,7 +107,7 @@ def frees(pod: Pod) -> Iterator[float]:
     if pod.deleted_at is not None:
         yield pod.deleted_at + SOON_S
         if COUNTED_BY in pod.finalizers:
-            yield pod.deleted_at + COUNTED_S
+            yield _counted_at(pod)
 
 
 def _ends_of(lease: LeaseNow, terms: Terms) -> tuple[int, int, int]:
@@ -236,8 +236,14 @@ def _freed(pod: Pod, context: Context, why: str, at: int | None) -> Iterator[Act
 
 def _kept(pod: Pod, now: float) -> tuple[str, ...]:
     """What may hold it for now."""
-    is_late = pod.deleted_at is not None and now >= pod.deleted_at + COUNTED_S
-    return () if is_late else tuple(one for one in pod.finalizers if one == COUNTED_BY)
+    return () if now >= _counted_at(pod) else tuple(one for one in pod.finalizers if one == COUNTED_BY)
+
+
+def _counted_at(pod: Pod) -> float:
+    """Until when it may be counted: an API server puts the instant of a deletion back where a grace is cut short, so of one whose
+    kubelet said when it was over that counts.
+    """
+    return max(pod.deleted_at or 0, pod.over_at or 0) + COUNTED_S
 
 
 def _read(pod: Pod, seen: Seen, context: Context) -> Iterator[Action]:

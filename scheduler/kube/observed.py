@@ -1,6 +1,6 @@
 """What a cluster holds: pods, nodes and namespaces as the decisions see them, parsed from the API server's JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -62,6 +62,8 @@ class Pod:
     """When its grace is over, once it is being deleted."""
     deletion_grace_s: int | None = None
     finalizers: tuple[str, ...] = ()
+    over_at: float | None = None
+    """When the last of its containers was over, as its kubelet says."""
     exit_code: int | None = None
     reason: str | None = None
     message: str | None = None
@@ -163,6 +165,7 @@ def pod(found: Json, others: frozenset[str] = frozenset()) -> Pod:
         deleted_at=seconds(meta.get("deletionTimestamp")),
         deletion_grace_s=meta.get("deletionGracePeriodSeconds"),
         finalizers=tuple(meta.get("finalizers") or ()),
+        over_at=_over_at(status),
         exit_code=code,
         reason=reason,
         message=message,
@@ -226,12 +229,21 @@ def _largest(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
     return {name: max(one.get(name, 0), other.get(name, 0)) for name in {**one, **other}}
 
 
-def _ended(status: Json) -> tuple[int | None, str | None, str | None]:
-    """The first bad exit code of its containers, else the first; and what the kubelet says of the pod."""
-    codes: list[int] = []
+def _terminated(status: Json) -> Iterator[Json]:
+    """What the kubelet says of each container that is over."""
     for one in status.get("containerStatuses") or ():
         over = (one.get("state") or {}).get("terminated")
         if over is not None:
-            codes.append(int(over.get("exitCode", 0)))
+            yield over
+
+
+def _over_at(status: Json) -> float | None:
+    finished = (seconds(one.get("finishedAt")) for one in _terminated(status))
+    return max((at for at in finished if at is not None), default=None)
+
+
+def _ended(status: Json) -> tuple[int | None, str | None, str | None]:
+    """The first bad exit code of its containers, else the first; and what the kubelet says of the pod."""
+    codes = [int(one.get("exitCode", 0)) for one in _terminated(status)]
     code = next((one for one in codes if one), codes[0] if codes else None)
     return code, status.get("reason"), status.get("message")

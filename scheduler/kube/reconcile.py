@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from dure import kube
-from scheduler.kube import ending, furnishing, nearing, pairing
+from scheduler.kube import ending, furnishing, manifests, nearing, pairing
 from scheduler.kube.actions import Action, End, Open, Tell
 from scheduler.kube.desired import CompanyNow, Terms
 from scheduler.kube.furnishing import is_ours
@@ -133,6 +133,8 @@ def _instants(company: CompanyNow, seen: Seen, context: ending.Context) -> Itera
         if lease.holds:
             yield lease.ending_at + nearing.SEEN_S
             yield from nearing.looks(lease.stops_at, lease)
+            if manifests.lease_key(company.name, lease.id) not in seen.objects:
+                yield lease.stops_at  # One that is still to be made is not wanted any more then.
     yield from _of_pods(seen, context)
 
 

@@ -42,9 +42,10 @@ class Rows:
             version = enforced.version(session)
             if version[-1] != self._epoch:
                 raise Deposed(f"epoch {version[-1]} leads, this is epoch {self._epoch}")
-            if version != self._version:
-                self.desired = enforced.desired(session, self._cluster, least_grace_s=self._least_grace_s)
-        self._version, self._read_at = version, at
+            is_other = version != self._version
+            found = enforced.desired(session, self._cluster, least_grace_s=self._least_grace_s) if is_other else before
+        # Only here is it read: what fails on its last step is a change still.
+        self.desired, self._version, self._read_at = found, version, at
         return before
 
 

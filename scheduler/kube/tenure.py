@@ -100,7 +100,7 @@ class Tenure:
         again = now + READ_AGAIN_S
         if all(watch.listed.is_set() for watch in self._watches):
             for company in self._due(now):
-                self._look(company, self._site.clock.now())
+                self._look(company)
             self._settle()
             self._alarm()
             self._write(now)
@@ -161,9 +161,11 @@ class Tenure:
         """Companies that time alone brings something for."""
         return {name for name, one in self._attended.items() if one.again_at is not None and one.again_at <= now}
 
-    def _look(self, name: str, now: float) -> None:
+    def _look(self, name: str) -> None:
         company, before = self._rows.desired.companies[name], self._attended.get(name)
         seen = self._world.seen(name, self._lines.read(name), self._performer.begun())
+        # After it: whoever sees that a key was taken at its instant knows that the instant has come, and makes no new one.
+        now = self._site.clock.now()
         steps = reconcile(company, seen, self._world.nodes, self._rows.desired.resources, self._site.terms, now)
         if not self._inspection.is_fit:
             steps = unfit(steps, self._site.condition.trouble)

@@ -7,7 +7,7 @@ from threading import Event
 import pytest
 
 from scheduler.kube import arming
-from scheduler.kube.actions import Delete, End
+from scheduler.kube.actions import Delete, End, Remove
 from scheduler.kube.arming import Arming
 
 LONG_S = 20
@@ -83,6 +83,16 @@ def test_what_is_due_as_it_is_said_is_asked_for_at_once(it: Armed) -> None:
     it.now = 2000.0
     it.arming.only("acme", [end("due", 1001)])
     assert it.come() == "due"
+
+
+def test_a_key_whose_instant_moved_is_taken_at_the_new_one(it: Armed) -> None:
+    it.arming.only("acme", [Remove(path="/binding", uid="key", at=1001)])
+    it.arming.only("acme", [Remove(path="/binding", uid="key", at=1002)])
+    it.now = 1001.5
+    it.looks()
+    assert it.fired.empty()
+    it.now = 1002.0
+    assert it.come() == "key"
 
 
 def test_what_could_not_be_asked_for_keeps_nothing_else_from_it(it: Armed) -> None:

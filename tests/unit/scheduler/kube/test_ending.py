@@ -215,6 +215,13 @@ def test_a_pod_is_left_to_the_job_controller_to_be_counted_for_a_while() -> None
     assert [one.what for one in of_kind(due(left, 1000.0 + COUNTED_S), Patch)] == ["finalizers"]
 
 
+def test_the_while_counts_from_when_its_kubelet_says_that_it_was_over() -> None:
+    """The API server put the instant of its deletion back as its grace was cut short."""
+    held = a_placed_pod(deleted_at=880.0, deletion_grace_s=0, finalizers=(COUNTED_BY,), over_at=995.0, phase="Failed")
+    assert of_kind(due(held, 1002.0), Patch) == []
+    assert [one.what for one in of_kind(due(held, 995.0 + COUNTED_S), Patch)] == ["finalizers"]
+
+
 def test_a_pod_is_forced_only_where_its_node_is_gone() -> None:
     pod = a_placed_pod(**LONG_GONE)
     assert deletes(pod, 1000.0) == []

@@ -60,7 +60,8 @@ def test_a_pod_of_which_little_is_said_is_read_too() -> None:
 
 def test_the_first_bad_exit_code_is_the_pods() -> None:
     said = a_json_pod()
-    states = [{"terminated": {"exitCode": code}} for code in (0, 137, 1)]
+    states: list[dict[str, Any]] = [{"terminated": {"exitCode": code}} for code in (0, 137, 1)]
+    states[1]["terminated"]["finishedAt"] = "1970-01-01T00:05:00Z"
     said["status"] = {
         "phase": "Failed",
         "reason": "DeadlineExceeded",
@@ -70,7 +71,7 @@ def test_the_first_bad_exit_code_is_the_pods() -> None:
     }
     found = pod(said)
     assert (found.exit_code, found.reason, found.message, found.is_over) == (137, "DeadlineExceeded", "too long", True)
-    assert found.started_at == 201
+    assert (found.started_at, found.over_at) == (201, 300)
 
 
 @pytest.mark.parametrize(

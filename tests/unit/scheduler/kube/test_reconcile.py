@@ -1,11 +1,13 @@
 """What is to be done about a company: all of it together."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from scheduler.kube.actions import Apply, Create, Delete, Open, Patch, Tell
 from scheduler.kube.desired import CompanyNow, Terms
+from scheduler.kube.manifests import lease_key
 from scheduler.kube.observed import Seen
 from scheduler.kube.pairing import Code
 from scheduler.kube.reconcile import Steps, reconcile, unfit
@@ -159,6 +161,13 @@ def test_without_pods_the_keys_of_a_lease_end_with_it() -> None:
 def test_the_key_of_a_lease_that_may_be_extended_to_its_end_is_looked_at_then() -> None:
     found = steps(a_company(a_lease(closes_at=None)), now=998.0)
     assert (found.ahead, found.next_at) == ((), 1000)
+
+
+def test_a_key_that_is_still_to_be_made_is_looked_at_when_it_is_not_wanted_any_more() -> None:
+    company = a_company(a_lease())
+    seen = furnished_with(company, NOW)
+    made = {path: one for path, one in seen.objects.items() if path != lease_key("acme", "lea_a")}
+    assert steps(company, replace(seen, objects=made), 998.0).next_at == 1000
 
 
 def test_a_pod_that_fits_two_leases_is_let_in_once_one_of_them_is_ending() -> None:
