@@ -271,20 +271,23 @@ def unserved(found: Iterable[wire.Pool]) -> list[Finding]:
     ]
 
 
+def _label(node: Json) -> str | None:
+    """The pool that it says."""
+    return labels(node).get(POOL_LABEL)
+
+
 def _pool(
     pool: wire.Pool, nodes: Sequence[Json], taint_key: str, shown: Mapping[str, Collection[str]]
 ) -> list[Finding]:
-    labelled = {name(one): labels(one).get(POOL_LABEL) for one in nodes}
-    lost = kube_nodes.unlabelled(pool.name, shown, labelled)
     mine = [
         Adopted(
             name=name(one),
             has=has(one, pool.resource),
             is_tainted=is_tainted(one, taint_key),
-            is_labelled=labelled[name(one)] == pool.name,
+            is_labelled=_label(one) == pool.name,
         )
         for one in nodes
-        if labelled[name(one)] == pool.name or name(one) in lost
+        if kube_nodes.is_of(pool.name, name(one), _label(one), shown)
     ]
     found = [
         Finding(check="pools", ok=False, said=said)

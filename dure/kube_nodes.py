@@ -21,15 +21,11 @@ class Adopted:
     is_labelled: bool = True
 
 
-def unlabelled(pool: str, shown: Mapping[str, Collection[str]], labelled: Mapping[str, str | None]) -> frozenset[str]:
-    """Nodes of the cluster that are of the pool by their GPUs and not by their label. `shown` are nodes by pool, as agents show
-    their GPUs, `labelled` the cluster's nodes with what their label says. One with GPUs of two pools has the label of one.
+def is_of(pool: str, name: str, label: str | None, shown: Mapping[str, Collection[str]]) -> bool:
+    """Whether a node of the cluster is of the pool: by what its label says, or by its GPUs, `shown` being nodes by pool as agents
+    show those. One with GPUs of two pools has the label of one.
     """
-    return frozenset(
-        name
-        for name in shown.get(pool, ())
-        if name in labelled and labelled[name] != pool and name not in shown.get(labelled[name] or "", ())
-    )
+    return label == pool or (name in shown.get(pool, ()) and name not in shown.get(label or "", ()))
 
 
 def wrong(pool: str, resource: str, nodes: Sequence[Adopted], taint_key: str) -> Iterator[str]:

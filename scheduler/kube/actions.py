@@ -105,7 +105,9 @@ class Tell:
 
 
 def left_s(gone_by: float, now: float) -> int:
-    """Whole seconds of grace that are over by then. Never rounded up: for what is deaf a busy kubelet leaves less than a second of the margin."""
+    """Whole seconds of grace that are over by then. Never rounded up: for what is deaf a busy kubelet leaves less than a second of
+    the margin.
+    """
     return max(1, int(gone_by - now))
 
 

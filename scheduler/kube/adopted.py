@@ -10,9 +10,7 @@ from scheduler.kube.observed import Node
 def wrong(desired: Desired, nodes: Iterable[Node], taint_key: str) -> Iterator[str]:
     """Each in a sentence. A node is of a pool by its label, and also by the GPUs that its agent shows: a label may be lost."""
     known = list(nodes)
-    labelled = {one.name: one.pool for one in known}
     for pool, resource in desired.pools.items():
-        lost = kube_nodes.unlabelled(pool, desired.nodes, labelled)
         mine = [
             kube_nodes.Adopted(
                 name=one.name,
@@ -21,6 +19,6 @@ def wrong(desired: Desired, nodes: Iterable[Node], taint_key: str) -> Iterator[s
                 is_labelled=one.pool == pool,
             )
             for one in known
-            if one.pool == pool or one.name in lost
+            if kube_nodes.is_of(pool, one.name, one.pool, desired.nodes)
         ]
         yield from kube_nodes.wrong(pool, resource, mine, taint_key)

@@ -84,18 +84,17 @@ class _Seen(NamedTuple):
     revoked_at: int | None
 
 
-_HOLDER = text(
+_COLUMNS = """
+    t.id, t.role, t.company, t.node, CAST(extract(epoch FROM t.expires_at) AS bigint),
+    CAST(extract(epoch FROM t.revoked_at) AS bigint)
     """
-    SELECT id, role, company, node, CAST(extract(epoch FROM expires_at) AS bigint),
-        CAST(extract(epoch FROM revoked_at) AS bigint)
-    FROM token WHERE secret_sha256 = :secret
-    """
-)
+"""As `_Seen` has them."""
+
+_HOLDER = text(f"SELECT {_COLUMNS} FROM token t WHERE t.secret_sha256 = :secret")
 """All that is asked of the API begins with it."""
 
-_GLANCE = """
-    SELECT t.id, t.role, t.company, t.node, extract(epoch FROM t.expires_at)::bigint,
-        extract(epoch FROM t.revoked_at)::bigint, CASE WHEN c.closed_at IS NULL THEN p.generation END
+_GLANCE = f"""
+    SELECT {_COLUMNS}, CASE WHEN c.closed_at IS NULL THEN p.generation END
     FROM token t LEFT JOIN pool p ON p.name = %s LEFT JOIN company c ON c.name = t.company WHERE t.secret_sha256 = %s
     """
 
