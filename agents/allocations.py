@@ -8,7 +8,22 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from agents.days import UTC_DAYS, Days
-from dure.wire import NodeAllocation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A GPU of this node that a lease holds, or held and that is not proved empty yet (`ended`). Times are the allocator's Unix
+    seconds; `empty_memory_bytes` is how much memory in use is none, null where the allocator does not say.
+    """
+
+    allocation: str
+    gpu: str
+    lease: str
+    company: str
+    starts_at: float
+    stops_at: float
+    ended: bool
+    empty_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +32,7 @@ class Allocations:
     use is kept apart.
     """
 
-    items: tuple[NodeAllocation, ...] = ()
+    items: tuple[Held, ...] = ()
     server_ahead_s: float = 0.0
     days: Days = UTC_DAYS
 
@@ -36,14 +51,10 @@ class Allocations:
         """Allocations that are over and wait for the proof that their GPU is empty."""
         return frozenset(item.allocation for item in self.items if item.ended)
 
-    def running(self, at: float) -> dict[str, NodeAllocation]:
+    def running(self, at: float) -> dict[str, Held]:
         """GPU to the allocation that holds it at `at`. Past `stops_at` none does, told or not."""
         now = self.server_time(at)
-        return {
-            item.gpu: item
-            for item in self.items
-            if not item.ended and item.starts_at.timestamp() <= now < item.stops_at.timestamp()
-        }
+        return {item.gpu: item for item in self.items if not item.ended and item.starts_at <= now < item.stops_at}
 
     def near_an_edge(self, at: float, *, within_s: float) -> Set[str]:
         """GPUs of which it matters who is on them: just leased, about to stop, or not yet proved empty."""
@@ -51,5 +62,5 @@ class Allocations:
         return {
             item.gpu
             for item in self.items
-            if item.ended or now - item.starts_at.timestamp() <= within_s or item.stops_at.timestamp() - now <= within_s
+            if item.ended or now - item.starts_at <= within_s or item.stops_at - now <= within_s
         }

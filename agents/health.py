@@ -5,8 +5,9 @@ agent starts anew, which comes after the reset or the repair that each of them a
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from agents.snapshot import Health
+from agents.snapshot import GpuSnapshot, Health, Sample
 
 FATAL_XIDS: Mapping[int, str] = {
     48: "double-bit ECC error; reset the GPU",
@@ -26,3 +27,28 @@ def judge(*, last_fatal_xid: int | None, trouble: str | None) -> tuple[Health, s
     if trouble is not None:
         return "suspect", trouble
     return "ok", None
+
+
+GONE = {
+    "lost": "the GPU is lost: it has fallen off the bus",
+    "reset_required": "the GPU must be reset before it can be used",
+}
+
+
+class Judging:
+    """A stage of the sampler: gives each GPU of a sample its health."""
+
+    def __init__(self) -> None:
+        self._fatal: dict[str, int] = {}
+
+    def __call__(self, sample: Sample, before: Sample | None) -> Sample:
+        for one in sample.snapshot.xids:
+            if one.xid in FATAL_XIDS:
+                self._fatal.setdefault(one.gpu, one.xid)
+        return replace(sample, snapshot=sample.snapshot.but(self._judged))
+
+    def _judged(self, gpu: GpuSnapshot) -> GpuSnapshot:
+        if gpu.lost is not None:
+            return replace(gpu, health="unhealthy", health_reason=GONE[gpu.lost])
+        health, reason = judge(last_fatal_xid=self._fatal.get(gpu.parent or gpu.uuid), trouble=gpu.trouble)
+        return replace(gpu, health=health, health_reason=reason)

@@ -5,6 +5,7 @@ on, each instance is a GPU with its own UUID, and the GPU it is cut from is none
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +15,7 @@ import pynvml
 
 from agents.allocations import Allocations
 from agents.driver import DriverError
-from agents.health import FATAL_XIDS, judge
-from agents.snapshot import GpuSnapshot, Snapshot, without_readings
+from agents.snapshot import GpuSnapshot, Lost, Snapshot, Xid, without_readings
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +44,9 @@ NOT_HERE = (
 )
 """What a healthy GPU answers for something it does not have, or a MIG instance for what only its GPU has."""
 
-GONE = {
-    pynvml.NVML_ERROR_GPU_IS_LOST: "the GPU is lost: it has fallen off the bus",
-    pynvml.NVML_ERROR_RESET_REQUIRED: "the GPU must be reset before it can be used",
+GONE: dict[int, Lost] = {
+    pynvml.NVML_ERROR_GPU_IS_LOST: "lost",
+    pynvml.NVML_ERROR_RESET_REQUIRED: "reset_required",
 }
 
 
@@ -86,7 +86,7 @@ class NvmlDriver:
         self._known: dict[int, tuple[GpuSnapshot, ...]] = {}
         self._identities: dict[str, _Identity] = {}
         self._last_xid: dict[str, int] = {}
-        self._fatal_xid: dict[str, int] = {}
+        self._xids: list[Xid] = []
         self._watched: set[str] = set()
         self._events: Any = None
         self._driver_version: str | None = None
@@ -106,7 +106,15 @@ class NvmlDriver:
         for index in range(count):
             units.extend(self._units(index, processes_of))
         numbered = tuple(replace(unit, index=at) for at, unit in enumerate(units))
-        return Snapshot(gpus=numbered, driver_version=self._driver_version, sees_processes=self._sees_processes)
+        xids, self._xids = tuple(self._xids), []
+        return Snapshot(
+            gpus=numbered, driver_version=self._driver_version, sees_processes=self._sees_processes, xids=xids
+        )
+
+    def wait(self, seconds: float) -> bool:
+        """Events are taken by `read`."""
+        time.sleep(seconds)
+        return False
 
     def follow(self, allocations: Allocations) -> None:
         """Real GPUs work for whoever holds them and need no telling."""
@@ -143,12 +151,14 @@ class NvmlDriver:
 
     def _gone(self, index: int, error: Exception) -> tuple[GpuSnapshot, ...]:
         code = _code(error)
-        reason = GONE.get(code, f"the driver says: {error}")
+        lost = GONE.get(code)
+        reason = lost or f"the driver says: {error}"
         known = self._known.get(index, ())
         if not known:
             log.error("GPU %s cannot be named: %s", index, reason, extra={"action": "nvml.unnamed", "gpu": index})
-        health = "unhealthy" if code in GONE else "suspect"
-        return tuple(without_readings(unit, health=health, reason=reason) for unit in known)
+        health = "unhealthy" if lost else "suspect"
+        bare = (without_readings(unit, health=health, reason=reason, lost=lost) for unit in known)
+        return tuple(unit if lost else replace(unit, trouble=reason) for unit in bare)
 
     def _instances_or_whole(self, index: int, handle: Any, processes_of: Set[str] | None) -> Iterator[GpuSnapshot]:
         uuid = pynvml.nvmlDeviceGetUUID(handle)
@@ -173,7 +183,7 @@ class NvmlDriver:
         rates = ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
         asked = self._sees_processes and (processes_of is None or uuid in processes_of)
         processes = ask(pynvml.nvmlDeviceGetComputeRunningProcesses, handle) if asked else None
-        unit = GpuSnapshot(
+        return GpuSnapshot(
             uuid=uuid,
             index=index,
             product=identity.product,
@@ -189,9 +199,8 @@ class NvmlDriver:
             ecc_uncorrected=_ecc(ask, handle),
             last_xid=self._last_xid.get(physical),
             processes=None if processes is None else len(processes),
+            trouble=ask.trouble,
         )
-        health, reason = judge(last_fatal_xid=self._fatal_xid.get(physical), trouble=ask.trouble)
-        return replace(unit, health=health, health_reason=reason)
 
     def _identity(self, ask: _Ask, handle: Any, uuid: str) -> _Identity:
         """What a GPU is does not change while it keeps its UUID, so it is asked once."""
@@ -221,8 +230,7 @@ class NvmlDriver:
 
     def _take_xid(self, uuid: str, xid: int) -> None:
         self._last_xid[uuid] = xid
-        if xid in FATAL_XIDS:
-            self._fatal_xid.setdefault(uuid, xid)
+        self._xids.append(Xid(gpu=uuid, xid=xid, at=time.time()))
         log.warning("XID %s on %s", xid, uuid, extra={"action": "nvml.xid", "gpu": uuid, "xid": xid})
 
 

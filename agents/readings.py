@@ -1,11 +1,13 @@
 """From a sample to the report that goes over the wire. No value is made up: what cannot be sent is null."""
 
 import logging
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from agents.snapshot import GpuSnapshot, Sample
+from agents.totals import Use
 from dure.wire import AllocationUsage, GpuReading, Report
 
 log = logging.getLogger(__name__)
@@ -14,12 +16,12 @@ MAX_GPUS = 1024
 MAX_ALLOCATIONS = 4096
 MAX_TEXT = 200
 
-SENT = tuple(name for name in GpuReading.model_fields if name not in ("uuid", "index", "product"))
+SENT = tuple(name for name in GpuReading.model_fields if name not in ("uuid", "index", "product", "throttled"))
 
 
 def report(
     sample: Sample,
-    usage: list[AllocationUsage],
+    usage: list[Use],
     *,
     boot: str,
     seq: int,
@@ -40,8 +42,20 @@ def report(
         agent_version=agent_version[:MAX_TEXT],
         driver_version=None if version is None else version[:MAX_TEXT],
         gpus=readings,
-        knew_ended=sorted(sample.allocations.ended())[:MAX_ALLOCATIONS],
-        usage=usage[:MAX_ALLOCATIONS],
+        knew_ended=sorted(sample.allocations.ended() - (sample.unproved or {}).keys())[:MAX_ALLOCATIONS],
+        usage=[_usage(use) for use in usage[:MAX_ALLOCATIONS]],
+    )
+
+
+def _usage(use: Use) -> AllocationUsage:
+    return AllocationUsage(
+        allocation=use.allocation,
+        day_began_at=datetime.fromtimestamp(use.day, UTC),
+        sampled_ms=use.sampled_ms,
+        busy_ms=use.busy_ms,
+        energy_millijoules=use.energy_millijoules,
+        memory_ms=use.memory_ms,
+        memory_mebibyte_s=use.memory_mebibyte_s,
     )
 
 

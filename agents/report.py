@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +20,14 @@ from pathlib import Path
 import httpx
 
 from agents import readings
-from agents.allocations import Allocations
+from agents.allocations import Allocations, Held
 from agents.backoff import Backoff
 from agents.days import Days
 from agents.sampler import Sampler
 from agents.snapshot import Sample
-from agents.totals import SETTLES_S
+from agents.totals import SETTLES_S, Use
 from agents.uplink import LAST_TIMEOUT, TIMEOUT, NotTaken, Outcome, Taken, Uplink
-from dure.wire import Report
+from dure.wire import NodeAllocation
 
 log = logging.getLogger(__name__)
 
@@ -141,9 +141,10 @@ class Reporter:
     def _send(self, sample: Sample, timeout: httpx.Timeout) -> float:
         """One report and what follows from its answer; returns the seconds to the next regular one."""
         self._seq += 1
+        usage = self._sampler.totals.usage()
         report = readings.report(
             sample,
-            self._sampler.totals.usage(),
+            usage,
             boot=self._identity.boot,
             host_boot=self._identity.host_boot,
             seq=self._seq,
@@ -154,26 +155,28 @@ class Reporter:
         outcome = self._uplink.send(report, timeout=timeout)
         if isinstance(outcome, NotTaken):
             return self._not_taken(outcome)
-        self._learn(outcome, report)
+        self._learn(outcome, usage[: readings.MAX_ALLOCATIONS])
         self._told = _news(sample)
         return self._backoff.succeeded()
 
-    def _learn(self, taken: Taken, report: Report) -> None:
+    def _learn(self, taken: Taken, usage: Sequence[Use]) -> None:
         self.outcomes["ok"] += 1
         self.last_ok_at = self._monotonic()
         if self._trouble is not None:
-            log.info("reports are taken again", extra={"action": "report.recovered", "seq": report.seq})
+            log.info("reports are taken again", extra={"action": "report.recovered", "seq": self._seq})
             self._trouble = None
         server_time = taken.answer.server_time
         self._judge_clock(self._now() - (self._monotonic() - taken.at) - server_time)
         days = Days(tuple(int(midnight.timestamp()) for midnight in taken.answer.midnights))
         allocations = Allocations(
-            items=tuple(taken.answer.allocations), server_ahead_s=server_time - taken.at, days=days
+            items=tuple(_held(item) for item in taken.answer.allocations),
+            server_ahead_s=server_time - taken.at,
+            days=days,
         )
         _log_changes(self._sampler.allocations, allocations)
         # Settled first: a sample that is being taken must find no total to add to that was just forgotten.
         over = days.begin(server_time - SETTLES_S)
-        self._sampler.totals.settle(report.usage, listed=allocations.listed(), over=over)
+        self._sampler.totals.settle(usage, listed=allocations.listed(), over=over)
         self._sampler.follow(allocations)
 
     def _not_taken(self, found: NotTaken) -> float:
@@ -221,3 +224,16 @@ def _log_changes(before: Allocations, after: Allocations) -> None:
             log.info(
                 "%s is %s lease %s", item.gpu, "no longer held by" if item.ended else "held by", item.lease, extra=about
             )
+
+
+def _held(item: NodeAllocation) -> Held:
+    return Held(
+        allocation=item.allocation,
+        gpu=item.gpu,
+        lease=item.lease,
+        company=item.company,
+        starts_at=item.starts_at.timestamp(),
+        stops_at=item.stops_at.timestamp(),
+        ended=item.ended,
+        empty_memory_bytes=item.empty_memory_bytes,
+    )

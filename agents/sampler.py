@@ -7,7 +7,7 @@ that the GPUs do not answer, and since when. Nothing here speaks HTTP.
 import logging
 import threading
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -17,6 +17,10 @@ from agents.snapshot import GpuSnapshot, Sample, Snapshot, without_readings
 from agents.totals import Totals
 
 log = logging.getLogger(__name__)
+
+Stage = Callable[[Sample, Sample | None], Sample]
+"""What makes more of a sample than the driver said, given the sample before it: on the sampler's thread, after each reading, in order.
+It waits for nothing."""
 
 EDGE_S = 15.0
 """Processes are asked for this long after a lease began and before it stops."""
@@ -35,11 +39,13 @@ class Sampler:
         driver: Driver,
         *,
         sample_s: float,
+        stages: Sequence[Stage] = (),
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._driver = driver
         self._sample_s = sample_s
+        self._stages = tuple(stages)
         self._monotonic = monotonic
         self._now = now
         self._listener: Callable[[], object] = lambda: None
@@ -91,9 +97,12 @@ class Sampler:
             self._failed(str(error))
             return
         self._trouble = None
-        self._newest = Sample(snapshot=snapshot, at=at, wall=self._now(), allocations=allocations)
+        sample = Sample(snapshot=snapshot, at=at, wall=self._now(), allocations=allocations)
+        for stage in self._stages:
+            sample = stage(sample, before)
+        self._newest = sample
         if before is not None:
-            self.totals.add(before, self._newest)
+            self.totals.add(before, sample)
         else:
             self._say_what_is_seen(snapshot)
         self._listener()
@@ -129,8 +138,8 @@ class Sampler:
         self._wake.set()
 
     def _asked(self, before: Sample | None, allocations: Allocations, at: float) -> Set[str] | None:
-        """Whose processes to ask for: everybody's once, then only where a lease begins or ends."""
-        return None if before is None else allocations.near_an_edge(at, within_s=EDGE_S)
+        """Whose processes to ask for: everybody's once, then only where a lease begins or ends, or somebody is suspected."""
+        return None if before is None else allocations.near_an_edge(at, within_s=EDGE_S) | before.suspicious
 
     def _silent_s(self, newest: Sample) -> float | None:
         age = self._monotonic() - newest.at

@@ -31,6 +31,23 @@ class Settings(BaseModel):
     """the port on which they answer; 0 takes any that is free"""
     scenario: Path | None = None
     """a file that says what the simulated fleet is and what befalls it; for the simulated driver alone"""
+    state: Path | None = None
+    """a folder of the agent's own that outlives it: what was not told yet, verdicts on GPUs, its credential; without it they
+    are lost with the process"""
+    spool_mib: Annotated[int, Field(ge=1, le=1024)] = 50
+    """how much of that folder may be used for what was not told yet, in MiB"""
+    join_token_file: Path | None = None
+    """a file with a one-time token that makes this node's first credential; needs STATE, and TOKEN_FILE is not needed then"""
+    pod_resources: Path | None = None
+    """the kubelet's socket that says which pod has which GPU; on Kubernetes alone"""
+    allowed_processes: str = "nvidia-persistenced,nv-hostengine,dcgm-exporter,nvidia-smi"
+    """names of processes that may be on a GPU without a lease, separated by commas"""
+    scrub_command: str | None = None
+    """a command that cleans a GPU (DURE_GPU is its UUID) after a lease, before it is called empty"""
+    check_command: str | None = None
+    """a command that tries a GPU (DURE_GPU is its UUID) after a lease; unless it succeeds the GPU is not called empty"""
+    check_s: Annotated[float, Field(ge=1, le=600, allow_inf_nan=False)] = 60.0
+    """how long either of them may take, 1 to 600 seconds"""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """the least level that is logged"""
 

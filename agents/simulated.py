@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 
 from agents.allocations import Allocations
 from agents.curves import IDLE, Curve, Load
-from agents.health import FATAL_XIDS, judge
 from agents.scenario import GIB, Fault, Scenario
-from agents.snapshot import GpuSnapshot, Snapshot, without_readings
+from agents.snapshot import GpuSnapshot, Snapshot, Xid, without_readings
 
 MIB = 1 << 20
 STALL_STEP_S = 0.2
@@ -62,6 +61,7 @@ class SimulatedDriver:
         self._began = monotonic()
         self._faults = list(self._scenario.faults)
         self._allocations = Allocations()
+        self._xids: dict[str, int | None] = {}
         self._gpus = [
             _Gpu(uuid=_gpu_uuid(self._scenario.seed, node, index), index=index) for index in range(self._scenario.gpus)
         ]
@@ -71,7 +71,23 @@ class SimulatedDriver:
             self._wait(STALL_STEP_S)
         now = self._monotonic()
         gpus = tuple(self._read(gpu, now, asked=processes_of is None or gpu.uuid in processes_of) for gpu in self._gpus)
-        return Snapshot(gpus=gpus, driver_version="simulated", sees_processes=True)
+        return Snapshot(gpus=gpus, driver_version="simulated", sees_processes=True, xids=self._fresh(gpus))
+
+    def _fresh(self, gpus: tuple[GpuSnapshot, ...]) -> tuple[Xid, ...]:
+        """The XIDs that are newer than the last reading."""
+        newest = {gpu.uuid: gpu.last_xid for gpu in gpus}
+        fresh = [
+            Xid(gpu=uuid, xid=xid, at=time.time())
+            for uuid, xid in newest.items()
+            if xid not in (None, self._xids.get(uuid))
+        ]
+        self._xids = newest
+        return tuple(fresh)
+
+    def wait(self, seconds: float) -> bool:
+        """What befalls a simulated GPU is seen by reading it."""
+        self._wait(seconds)
+        return False
 
     def follow(self, allocations: Allocations) -> None:
         self._allocations = allocations
@@ -84,7 +100,7 @@ class SimulatedDriver:
                 self._stop(gpu, now)
             if held is None:
                 continue
-            stops_at = allocations.monotonic(held.stops_at.timestamp())
+            stops_at = allocations.monotonic(held.stops_at)
             if gpu.work is None:
                 self._start(gpu, held.allocation, now, stops_at)
             else:
@@ -134,13 +150,10 @@ class SimulatedDriver:
             memory_total_bytes=self._scenario.memory_gib * GIB,
         )
         if self._failing("lost", gpu.index):
-            return without_readings(known, health="unhealthy", reason="the GPU is lost")
+            return without_readings(known, health="unhealthy", reason="the GPU is lost", lost="lost")
         xid = self._xid(gpu)
-        health, reason = judge(last_fatal_xid=xid if xid in FATAL_XIDS else None, trouble=None)
         return replace(
             known,
-            health=health,
-            health_reason=reason,
             utilization_percent=load.utilization_percent,
             memory_used_bytes=self._memory(load),
             power_milliwatts=self._watts(load) * 1000,

@@ -8,11 +8,9 @@ outage is told of its own day, however late.
 import threading
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from agents.allocations import Allocations
 from agents.snapshot import GpuSnapshot, Sample
-from dure.wire import AllocationUsage
 
 MIB = 1 << 20
 SETTLES_S = 60
@@ -20,6 +18,25 @@ SETTLES_S = 60
 
 Key = tuple[str, int]
 """An allocation, and when the day began, by the allocator's clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What was seen of one allocation on one day since this agent process started; `day` is when it began, in the allocator's Unix
+    seconds.
+    """
+
+    allocation: str
+    day: int
+    sampled_ms: int = 0
+    busy_ms: int = 0
+    energy_millijoules: int | None = None
+    memory_ms: int = 0
+    memory_mebibyte_s: int = 0
+
+    @property
+    def key(self) -> Key:
+        return self.allocation, self.day
 
 
 @dataclass(slots=True)
@@ -32,11 +49,11 @@ class _Total:
     memory_ns: int = 0
     memory_byte_ns: int = 0
 
-    def usage(self, key: Key) -> AllocationUsage:
+    def usage(self, key: Key) -> Use:
         allocation, day = key
-        return AllocationUsage(
+        return Use(
             allocation=allocation,
-            day_began_at=datetime.fromtimestamp(day, UTC),
+            day=day,
             sampled_ms=self.sampled_ns // 1_000_000,
             busy_ms=self.busy_percent_ns // 100_000_000,
             energy_millijoules=self.energy_millijoules,
@@ -67,8 +84,8 @@ class Totals:
             held = running.get(gpu.uuid)
             if held is None or gpu.uuid not in earlier:
                 continue
-            begin = max(before.at, known.monotonic(held.starts_at.timestamp()))
-            end = min(now.at, known.monotonic(held.stops_at.timestamp()))
+            begin = max(before.at, known.monotonic(held.starts_at))
+            end = min(now.at, known.monotonic(held.stops_at))
             drawn = _drawn(earlier[gpu.uuid], gpu)
             for day, ns, part in _by_day(known, begin, end, drawn):
                 self._credit((held.allocation, day), ns, gpu, part)
@@ -87,12 +104,12 @@ class Totals:
             if drawn is not None:
                 total.energy_millijoules = (total.energy_millijoules or 0) + drawn
 
-    def usage(self) -> list[AllocationUsage]:
+    def usage(self) -> list[Use]:
         """The oldest days first."""
         with self._lock:
             return [self._totals[key].usage(key) for key in sorted(self._totals, key=lambda key: (key[1], key[0]))]
 
-    def settle(self, acknowledged: Iterable[AllocationUsage], *, listed: Set[str], over: int = 0) -> None:
+    def settle(self, acknowledged: Iterable[Use], *, listed: Set[str], over: int = 0) -> None:
         """Forgets allocations that the allocator no longer lists, and days that began before `over` and have ended, once it
         has their final totals.
 
@@ -101,11 +118,10 @@ class Totals:
         with self._lock:
             self._listed, self._over = listed, over
             for usage in acknowledged:
-                key = (usage.allocation, int(usage.day_began_at.timestamp()))
-                total = self._totals.get(key)
-                done = usage.allocation not in listed or key[1] < over
-                if total is not None and done and total.usage(key) == usage:
-                    del self._totals[key]
+                total = self._totals.get(usage.key)
+                done = usage.allocation not in listed or usage.day < over
+                if total is not None and done and total.usage(usage.key) == usage:
+                    del self._totals[usage.key]
 
 
 def _by_day(known: Allocations, begin: float, end: float, drawn: int | None) -> Iterator[tuple[int, int, int | None]]:

@@ -4,10 +4,12 @@ import gzip
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from agents.allocations import Held
 from dure.wire import NodeAllocation, Report
 
 
@@ -25,12 +27,21 @@ def a_problem(status: int, code: str, **headers: str) -> Reply:
     return Reply(status, body, {"Content-Type": "application/problem+json", **headers})
 
 
+def _wire(item: Held) -> dict[str, Any]:
+    said = {**asdict(item), "starts_at": _instant(item.starts_at), "stops_at": _instant(item.stops_at)}
+    return NodeAllocation.model_validate(said).model_dump(mode="json")
+
+
+def _instant(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
+
+
 class Allocator:
     """Takes every report unless `replies` says otherwise, one reply a report. `reports` is what came in."""
 
     def __init__(self, server_time: Callable[[], float]) -> None:
         self.server_time = server_time
-        self.allocations: list[NodeAllocation] = []
+        self.allocations: list[Held] = []
         self.replies: list[Reply] = []
         self.reports: list[Report] = []
         self.requests: list[tuple[str, dict[str, str]]] = []
@@ -46,7 +57,7 @@ class Allocator:
         self._server.server_close()
 
     def answer(self, report: Report, **changed: Any) -> Reply:
-        listed = [item.model_dump(mode="json") for item in self.allocations]
+        listed = [_wire(item) for item in self.allocations]
         return Reply(200, {"server_time": self.server_time(), "seq": report.seq, "allocations": listed, **changed})
 
     def _take(self, path: str, headers: dict[str, str], body: bytes) -> Reply:

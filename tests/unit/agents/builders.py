@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
-from agents.allocations import Allocations
+from agents.allocations import Allocations, Held
 from agents.driver import DriverError
 from agents.snapshot import GpuSnapshot, Sample, Snapshot
-from dure.wire import NodeAllocation
 
 SERVER_AHEAD_S = 1_800_000_000.0
 """The allocator's Unix time less the agent's monotonic time, in every test."""
@@ -62,20 +60,20 @@ def an_allocation(
     ended: bool = False,
     lease: str = "lea_1",
     company: str = "acme",
-) -> NodeAllocation:
+) -> Held:
     """`starts` and `stops` are the agent's monotonic seconds at which the allocator's clock shows those instants."""
-    return NodeAllocation(
+    return Held(
         allocation=allocation,
         gpu=gpu,
         lease=lease,
         company=company,
-        starts_at=datetime.fromtimestamp(starts + SERVER_AHEAD_S, UTC),
-        stops_at=datetime.fromtimestamp(stops + SERVER_AHEAD_S, UTC),
+        starts_at=starts + SERVER_AHEAD_S,
+        stops_at=stops + SERVER_AHEAD_S,
         ended=ended,
     )
 
 
-def allocations(*items: NodeAllocation) -> Allocations:
+def allocations(*items: Held) -> Allocations:
     return Allocations(items=items, server_ahead_s=SERVER_AHEAD_S)
 
 
@@ -114,6 +112,9 @@ class ScriptedDriver:
 
     def follow(self, allocations: Allocations) -> None:
         self.followed.append(allocations)
+
+    def wait(self, seconds: float) -> bool:
+        return False
 
     def close(self) -> None:
         pass

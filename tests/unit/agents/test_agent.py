@@ -9,12 +9,12 @@ import httpx
 import pytest
 
 from agents.agent import Agent
+from agents.allocations import Held
 from agents.credential import Credential
 from agents.driver import Driver
 from agents.scenario import Scenario
 from agents.settings import Settings
 from agents.simulated import SimulatedDriver
-from dure.wire import NodeAllocation
 from tests.unit.agents.allocator import Allocator, Reply
 from tests.unit.agents.builders import ScriptedDriver, a_gpu
 
@@ -60,18 +60,9 @@ def _until(allocator: Allocator, true: Callable[[], bool]) -> None:
     raise AssertionError(f"not true after {TRIES} reports")
 
 
-def _held(driver: Driver, *, ended: bool = False) -> NodeAllocation:
-    return NodeAllocation.model_validate(
-        {
-            "allocation": "all_1",
-            "gpu": driver.read().gpus[0].uuid,
-            "lease": "lea_1",
-            "company": "acme",
-            "starts_at": "2020-01-01T00:00:00Z",
-            "stops_at": "2099-01-01T00:00:00Z",
-            "ended": ended,
-        }
-    )
+def _held(driver: Driver, *, ended: bool = False) -> Held:
+    gpu = driver.read().gpus[0].uuid
+    return Held(allocation="all_1", gpu=gpu, lease="lea_1", company="acme", starts_at=1.5e9, stops_at=4e9, ended=ended)
 
 
 def test_a_lease_from_its_load_to_the_proof_that_its_gpu_is_empty(allocator: Allocator, token: Path) -> None:

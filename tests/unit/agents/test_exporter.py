@@ -4,11 +4,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agents import exporter
+from agents.allocations import Held
 from agents.exporter import AgentCollector
 from agents.report import Reporter
 from agents.sampler import Sampler
 from agents.snapshot import GpuSnapshot
-from dure.wire import NodeAllocation
 from tests.unit.agents.allocator import Allocator, Reply
 from tests.unit.agents.builders import Hand, ScriptedDriver, a_gpu, allocations, an_allocation
 
@@ -112,7 +112,7 @@ def test_what_a_gpu_is_is_an_info_series(collector: AgentCollector, sampler: Sam
         pytest.param(an_allocation(gpu="GPU-gone"), [], id="one that is not there"),
     ],
 )
-def test_who_holds_a_gpu(collector: AgentCollector, sampler: Sampler, item: NodeAllocation, want: list) -> None:
+def test_who_holds_a_gpu(collector: AgentCollector, sampler: Sampler, item: Held, want: list) -> None:
     sampler.follow(allocations(item))
     sampler.step()
 

@@ -6,8 +6,7 @@ import pytest
 
 from agents.days import Days
 from agents.snapshot import GpuSnapshot
-from agents.totals import Totals
-from dure.wire import AllocationUsage
+from agents.totals import Totals, Use
 from tests.unit.agents.builders import a_gpu, a_sample, allocations, an_allocation
 
 DAY = 1_800_000_000 - 1_800_000_000 % 86_400
@@ -30,12 +29,12 @@ def _usage(
     memory_ms: int | None = None,
     memory_gib_ms: int | None = None,
     day: int = DAY,
-) -> AllocationUsage:
+) -> Use:
     """Memory, unless said, was seen for as long as the load was, and 10 GiB of it in use."""
     memory_ms = sampled_ms if memory_ms is None else memory_ms
-    return AllocationUsage(
+    return Use(
         allocation="all_1",
-        day_began_at=datetime.fromtimestamp(day, UTC),
+        day=day,
         sampled_ms=sampled_ms,
         busy_ms=busy_ms,
         energy_millijoules=energy_millijoules,
@@ -79,7 +78,7 @@ def _usage(
         pytest.param((1100, {}), (1101, {"uuid": "GPU-b"}), [], id="a GPU that is not leased"),
     ],
 )
-def test_the_time_between_two_samples(before: tuple, now: tuple, want: list[AllocationUsage]) -> None:
+def test_the_time_between_two_samples(before: tuple, now: tuple, want: list[Use]) -> None:
     totals = _totals()
 
     totals.add(
