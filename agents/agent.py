@@ -17,6 +17,7 @@ from agents.report import Identity, Reporter, host_boot, new_boot
 from agents.sampler import Sampler
 from agents.settings import Settings
 from agents.uplink import Uplink
+from agents.xids import XidCounts
 from dure import probes
 from dure.probes import Answer
 
@@ -44,14 +45,15 @@ class Agent:
         self._stop = threading.Event()
         self._endings: SimpleQueue[bool] = SimpleQueue()
         self._client = httpx.Client(base_url=settings.server)
-        self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=[Judging()])
+        xids = XidCounts()
+        self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=[xids, Judging()])
         self._reporter = Reporter(
             self._sampler,
             Uplink(self._client, node=node, credential=credential, monotonic=time.monotonic, now=time.time),
             identity=Identity(boot=new_boot(), host_boot=host_boot(), agent_version=version),
             interval_s=settings.interval_s,
         )
-        self._collector = AgentCollector(self._sampler, self._reporter, node=node, version=version)
+        self._collector = AgentCollector(self._sampler, self._reporter, node=node, version=version, xids=xids)
 
     def stop(self) -> None:
         """Ends `run`; may be called from a signal handler, where no lock may be taken."""
