@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.curves import IDLE, Curve, Load
+from agents import curves
+from agents.curves import IDLE, Curve, Flat, Load
 from agents.scenario.fleet import Scenario
 from agents.simulated import identity
 from agents.snapshot import Process
@@ -21,7 +22,7 @@ class _Work:
     began: float
     since: float
     stops_at: float
-    curve: Curve
+    curve: Curve | Flat
 
 
 @dataclass(slots=True)
@@ -55,7 +56,7 @@ class Unit:
         self.leases += 1
         self.dirty_until, self._left = None, IDLE
         # Not by the allocation's id, which differs from run to run.
-        curve = Curve(f"{scenario.seed}:{self.uuid}:{self.leases}")
+        curve = curves.of(scenario.load, f"{scenario.seed}:{self.uuid}:{self.leases}")
         self._work = _Work(allocation=allocation, began=now, since=since, stops_at=stops_at, curve=curve)
 
     def stop(self, at: float, cleanup_s: float) -> None:
