@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from bench import ask, beside, cli, lateness, reports, results, scale, sizes, spot, year
+from bench import ask, beside, cli, lateness, reports, results, scale, simulated, sizes, spot, year
 from bench.page import cli as page
 from bench.philly import cli as philly
 from bench.replay import __main__ as replay
@@ -90,6 +90,7 @@ def _measures(wanted: argparse.Namespace) -> list[Callable[[], Result]]:
         "year": [lambda: year.measure(leases=wanted.history, runs=wanted.runs)],
         "spot": [lambda: spot.measure(runs=wanted.runs)],
         "scale": [lambda: scale.measure(history=wanted.history, companies=wanted.companies, pairs=wanted.pairs)],
+        "fleet": [lambda: simulated.measure(seconds=wanted.seconds)],
         "lateness": [lambda: lateness.measure(leases=wanted.leases, within_s=wanted.within)],
     }
     if wanted.measure == EVERYTHING:
@@ -104,10 +105,10 @@ def _arguments() -> argparse.Namespace:
         "measure",
         nargs="?",
         default=EVERYTHING,
-        choices=[EVERYTHING, "ask", "reports", "lateness", "cli", "year", "spot", "scale", "slurm"],
+        choices=[EVERYTHING, "ask", "reports", "lateness", "cli", "year", "spot", "scale", "fleet", "slurm"],
     )
     everything("--gpus", type=int, nargs="+", default=[100, 10_000], help="ask: sizes of the pool")
-    everything("--seconds", type=float, default=4.0, help="ask, reports: how long each line is measured")
+    everything("--seconds", type=float, default=4.0, help="ask, reports, fleet: how long each line is measured")
     everything("--leases", type=int, default=1000, help="lateness: how many one-GPU leases")
     everything("--within", type=int, default=60, help="lateness: seconds over which their starts are spread")
     everything("--runs", type=int, default=10, help="cli, year, spot: how often each is measured")

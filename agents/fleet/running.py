@@ -42,6 +42,7 @@ class Fleet:
         self._due = [(now + step * at, at) for at in range(len(nodes))]
         self._counted: Counter[str] = Counter()
         self._lock = threading.Lock()
+        self._over = False
         self.figures = self._fresh()
 
     def turn(self) -> float:
@@ -63,7 +64,7 @@ class Fleet:
     def report(self) -> bool:
         """Lets the first in the line say what it has to say; waits for one if there is none. False: there will be no more."""
         node = self._line.get()
-        if node is None:
+        if node is None or self._over:
             return False
         node.waits = False
         try:
@@ -84,6 +85,7 @@ class Fleet:
             if self._monotonic() >= says_at:
                 self.say("minute")
                 says_at += SAYS_S
+        self._over = True
         for _ in tellers:
             self._line.put(None)
         until = self._monotonic() + LEAVE_S
