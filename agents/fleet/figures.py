@@ -25,9 +25,10 @@ class Figures:
         self.late_s += late_s
         self.worst_s = max(self.worst_s, late_s)
 
-    def told(self, *, nodes: int, now: float, cpu: float) -> dict[str, object]:
-        """As fields of a log line. `cpu_us_a_node_second` is processor time, by nodes and by seconds."""
+    def told(self, *, nodes: int, sample_s: float, now: float, cpu: float) -> dict[str, object]:
+        """As fields of a log line. `cpu_us_a_node_second` is processor time, for each second of a node that was sampled."""
         seconds = max(now - self.began, 1e-9)
+        sampled_s = max(1, self.samples) * sample_s
         return {
             "seconds": round(seconds, 1),
             "nodes": nodes,
@@ -38,5 +39,5 @@ class Figures:
             "reports": dict(self.outcomes),
             "failed": self.failed,
             "cores": round((cpu - self.cpu_began) / seconds, 3),
-            "cpu_us_a_node_second": round((cpu - self.cpu_began) / seconds / max(1, nodes) * 1e6, 1),
+            "cpu_us_a_node_second": round((cpu - self.cpu_began) / sampled_s * 1e6, 1),
         }

@@ -99,7 +99,8 @@ class Fleet:
         for node in self._nodes:
             counted.update({str(outcome): count for outcome, count in node.reporter.outcomes.items()})
         self.figures.outcomes, self._counted = counted - self._counted, counted
-        told = self.figures.told(nodes=len(self._nodes), now=self._monotonic(), cpu=self._cpu())
+        now, cpu = self._monotonic(), self._cpu()
+        told = self.figures.told(nodes=len(self._nodes), sample_s=self._sample_s, now=now, cpu=cpu)
         troubled = [node for node in self._nodes if node.reporter.trouble is not None]
         about = {"action": f"fleet.{word}", **told, "troubled": len(troubled)}
         if troubled:

@@ -29,7 +29,7 @@ class _Work:
 class Unit:
     """`known` is what it is, `at_rest` what it reads while nothing happens, `idle_bytes` its memory in use then.
 
-    `dirty_until` is when the last lease's process is gone, None once it is.
+    `dirty_until` is when the last lease's process is gone, None once it is. `shown` is what it read when it was `shown_busy`.
     """
 
     uuid: str
@@ -39,6 +39,8 @@ class Unit:
     idle_bytes: int
     leases: int = 0
     dirty_until: float | None = None
+    shown_busy: int = -1
+    shown: dict[str, Any] = field(default_factory=dict, repr=False)
     _work: _Work | None = field(default=None, repr=False)
     _process: Process | None = None
     _left: Load = IDLE

@@ -155,7 +155,7 @@ def test_what_a_fleet_did_is_told_with_what_it_cost(
         2,
         {"ok": 1, "busy": 1},
     )
-    assert (told["seconds"], told["cores"], told["cpu_us_a_node_second"]) == (4.0, 1.0, 500_000)
+    assert (told["seconds"], told["cores"], told["cpu_us_a_node_second"]) == (4.0, 1.0, 2_000_000)
     assert (told["troubled"], told["trouble"]) == (1, "node-1: 503 busy: it is busy")
     assert fleet.figures.samples == 0
 
