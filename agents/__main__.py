@@ -1,7 +1,7 @@
 """`python -m agents`: settings, driver, sampler, reporter, probes; the one place where they are put together.
 
-`--once` prints one snapshot as JSON for a person at the node, and reports nothing. Exit status: 0 after SIGTERM or
-SIGINT, 1 where the GPUs or the port cannot be had or a thread died, 2 for a wrong setting.
+`--once` prints one snapshot as JSON for a person at the node, and reports nothing; `--forget` says that a GPU is well again.
+Exit status: 0 after SIGTERM or SIGINT, 1 where the GPUs or the port cannot be had or a thread died, 2 for a wrong setting.
 """
 
 import argparse
@@ -13,11 +13,12 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from agents import logs
+from agents import logs, remembered
 from agents.agent import Agent
 from agents.credential import Credential, CredentialError
 from agents.driver import Driver, DriverError
 from agents.settings import PREFIX, Settings
+from agents.verdicts import TableError
 from dure import environment
 from dure.environment import SettingError
 
@@ -26,11 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     try:
         settings = environment.read(Settings, os.environ, prefix=PREFIX)
+        if options.forget is not None:
+            return _forget(settings, options.forget)
         return _print_once(settings) if options.once else _run(settings)
     except SettingError as error:
         print(f"dure agent: {error}", file=sys.stderr)
         return 2
-    except (DriverError, OSError) as error:
+    except (DriverError, TableError, OSError) as error:
         print(f"dure agent: {error}", file=sys.stderr)
         return 1
 
@@ -43,7 +46,19 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--once", action="store_true", help="print one snapshot as JSON and exit")
+    parser.add_argument("--forget", metavar="GPU", help="say that this GPU, by its UUID, is well again, and exit")
     return parser.parse_args(arguments)
+
+
+def _forget(settings: Settings, gpu: str) -> int:
+    if settings.state is None:
+        raise SettingError(f"{PREFIX}STATE is missing: the folder in which the agent remembers which GPUs are sick")
+    try:
+        remembered.ask_to_forget(settings.state, gpu)
+    except ValueError as error:
+        raise SettingError(str(error)) from error
+    print(f"the agent forgets what was wrong with {gpu} at its next look; what still is it finds again")
+    return 0
 
 
 def _print_once(settings: Settings) -> int:

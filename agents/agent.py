@@ -13,6 +13,7 @@ from agents.credential import Credential
 from agents.driver import Driver
 from agents.exporter import AgentCollector
 from agents.health import Judging
+from agents.remembered import Folder
 from agents.report import Identity, Reporter, host_boot, new_boot
 from agents.sampler import Sampler
 from agents.settings import Settings
@@ -44,7 +45,9 @@ class Agent:
         self._stop = threading.Event()
         self._endings: SimpleQueue[bool] = SimpleQueue()
         self._client = httpx.Client(base_url=settings.server)
-        self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=[Judging()])
+        memory = None if settings.state is None else Folder(settings.state)
+        judging = Judging(memory=memory, boot=host_boot())
+        self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=[judging])
         self._reporter = Reporter(
             self._sampler,
             Uplink(self._client, node=node, credential=credential, monotonic=time.monotonic, now=time.time),
