@@ -5,12 +5,12 @@ is decided in `judging`; here it is remembered, across restarts of the agent too
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from agents import judging
 from agents.events import Event, Recorder, forget
-from agents.facts import Facts, by_gpu, facts_of
+from agents.facts import Facts, by_gpu, reading_of
 from agents.judging import OK, State, Verdict
 from agents.remembered import Memory, Nowhere
 from agents.snapshot import GpuSnapshot, Health, Sample
@@ -76,9 +76,10 @@ class Judging:
         """The check command ended on this physical GPU; it counts from the next sample on."""
         self._checks[gpu] = (passed, why)
 
-    def _facts(self, gpu: str, units: Iterable[GpuSnapshot], xids: Iterable[int], wall: float) -> Facts:
+    def _facts(self, gpu: str, units: Sequence[GpuSnapshot], xids: Sequence[int], wall: float) -> Facts:
         passed, why = self._checks.pop(gpu, (None, None)) if self._checks else (None, None)
-        return facts_of(tuple(units), xids=tuple(xids), wall=wall, boot=self._boot, passed=passed, why=why)
+        reading = reading_of(gpu, units)
+        return Facts(reading=reading, wall=wall, boot=self._boot, xids=xids, passed=passed, why=why)
 
     def _xids(self, sample: Sample) -> Mapping[str, list[int]]:
         found: dict[str, list[int]] = {}

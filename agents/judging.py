@@ -4,14 +4,14 @@ What was found stands until the table's way back was seen and the GPU was clean 
 flaps. Times are monotonic seconds; the wall clock is for people alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from agents import damping, signs
 from agents.facts import Facts
 from agents.signs import Counters
-from agents.snapshot import HEALTHS, Health
+from agents.snapshot import HEALTHS, GpuSnapshot, Health
 from agents.verdicts import Back, Rule, Table, number
 
 ADVICE: Mapping[Back, str] = {
@@ -78,7 +78,7 @@ def judge(state: State, facts: Facts, table: Table, now: float) -> tuple[State, 
     hold_s = damping.hold_s(state.falls, table.hold, now)
     findings = _findings(state, seen, facts, table, now, hold_s)
     rules = [rule for one in findings if (rule := table.of(one.key)) is not None]
-    health: Health = max((rule.verdict for rule in rules), key=HEALTHS.index, default="ok")
+    health = _worst(rules)
     falls = state.falls
     if HEALTHS.index(health) > HEALTHS.index(state.health):
         falls = (*damping.remembered(falls, table.hold, now), now)
@@ -102,6 +102,11 @@ def taken_up(state: State, *, same_boot: bool, now: float, wall: float) -> State
 def forgotten(state: State) -> State:
     """As somebody says that it is well: what still stands is found again at once."""
     return State(counters=replace(state.counters, nvlinks_most=None))
+
+
+def _worst(rules: Sequence[Rule]) -> Health:
+    worse: tuple[Health, ...] = ("unhealthy", "suspect")
+    return next((health for health in worse if any(rule.verdict == health for rule in rules)), "ok")
 
 
 def _findings(
@@ -132,12 +137,12 @@ def _again(one: Finding, facts: Facts, detail: str | None, now: float) -> Findin
 
 def _left(one: Finding, rule: Rule, facts: Facts, was_reset: bool, now: float, hold_s: int) -> Finding | None:
     """What is left of a finding that is not so now; None once it is over."""
-    if facts.lost is not None:
+    if facts.reading.lost is not None:
         return one  # Nothing is known of a GPU that does not answer.
     if one.clean_at is not None:
         return None if now - one.clean_at >= hold_s else one
     if rule.back == "restart_app":
-        one = _after_processes(one, facts)
+        one = _after_processes(one, facts.reading)
     if not _is_met(one, rule, facts, was_reset):
         return one
     return replace(one, clean_at=now, clean_wall=facts.wall)
@@ -152,15 +157,16 @@ def _is_met(one: Finding, rule: Rule, facts: Facts, was_reset: bool) -> bool:
     return {"reboot": rebooted, "check": facts.passed is True}.get(rule.back, rule.back in ("time", "none"))
 
 
-def _after_processes(one: Finding, facts: Facts) -> Finding:
+def _after_processes(one: Finding, reading: GpuSnapshot) -> Finding:
     """Which of the processes that were there are there still. Nobody is known to be gone while they cannot be seen."""
-    if facts.processes is None:
+    if reading.processes is None:
         return one
-    if facts.processes == 0:
+    pids = frozenset(process.pid for process in reading.seen)
+    if reading.processes == 0:
         return replace(one, pids=frozenset())
     if one.pids is None:
-        return replace(one, pids=facts.pids) if facts.pids else one
-    return replace(one, pids=one.pids & facts.pids)
+        return replace(one, pids=pids) if pids else one
+    return replace(one, pids=one.pids & pids)
 
 
 def _verdict(state: State, table: Table, now: float) -> Verdict:

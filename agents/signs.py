@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from agents.facts import Facts
+from agents.snapshot import GpuSnapshot
 from agents.verdicts import CHECK, ECC, LASTING, Rule, Table
 
 Anchor = tuple[float, int]
@@ -44,60 +45,61 @@ class Seen:
 
 def read(before: Counters, begun: Mapping[str, float], facts: Facts, table: Table, now: float) -> Seen:
     """`now` is monotonic, as the times in `begun`."""
+    reading = facts.reading
     signs: dict[str, str | None] = {f"xid {xid}": None for xid in facts.xids if table.of_xid(xid).verdict != "ok"}
-    _levels(facts, signs)
-    _errors(before, facts, table.rules[ECC], signs)
-    nvlink, grew = _grown(before.nvlink_errors, facts.nvlink_errors, table.rules["nvlink_errors"], now)
+    _levels(reading, signs)
+    if facts.passed is False:
+        signs[CHECK] = facts.why
+    _errors(before, reading, table.rules[ECC], signs)
+    nvlink, grew = _grown(before.nvlink_errors, reading.nvlink_errors, table.rules["nvlink_errors"], now)
     if grew:
         signs["nvlink_errors"] = f"{grew} more"
-    pcie, grew = _grown(before.pcie_replays, facts.pcie_replays, table.rules["pcie_replays"], now)
+    pcie, grew = _grown(before.pcie_replays, reading.pcie_replays, table.rules["pcie_replays"], now)
     if grew:
         signs["pcie_replays"] = f"{grew} more"
-    lasting = _lasting(before, facts)
+    lasting = _lasting(before, reading)
     if lasting or begun:
         begun = {key: min(begun.get(key, now), now) for key in lasting}
         signs.update({key: lasting[key] for key, at in begun.items() if now - at >= table.rules[key].lasting_s})
     counters = Counters(
-        energy_millijoules=_newer(facts.energy_millijoules, before.energy_millijoules),
-        ecc_uncorrected=_newer(facts.ecc_uncorrected, before.ecc_uncorrected),
-        ecc_lifetime=_newer(facts.ecc_lifetime, before.ecc_lifetime),
-        remap_pending=_newer(facts.remap_pending, before.remap_pending),
-        retired_pages_pending=_newer(facts.retired_pages_pending, before.retired_pages_pending),
-        nvlinks_most=_most(before.nvlinks_most, facts.nvlinks_active),
+        energy_millijoules=_newer(reading.energy_millijoules, before.energy_millijoules),
+        ecc_uncorrected=_newer(reading.ecc_uncorrected, before.ecc_uncorrected),
+        ecc_lifetime=_newer(reading.ecc_uncorrected_lifetime, before.ecc_lifetime),
+        remap_pending=_newer(reading.remap_pending, before.remap_pending),
+        retired_pages_pending=_newer(reading.retired_pages_pending, before.retired_pages_pending),
+        nvlinks_most=_most(before.nvlinks_most, reading.nvlinks_active),
         nvlink_errors=nvlink,
         pcie_replays=pcie,
     )
-    return Seen(counters=counters, signs=signs, begun=begun, was_reset=was_reset(before, facts))
+    return Seen(counters=counters, signs=signs, begun=begun, was_reset=was_reset(before, reading))
 
 
-def was_reset(before: Counters, facts: Facts) -> bool:
+def was_reset(before: Counters, reading: GpuSnapshot) -> bool:
     """Whether a counter that counts since the driver took the GPU began anew, or what only a reset does was done."""
     return (
-        _fell(before.energy_millijoules, facts.energy_millijoules)
-        or _fell(before.ecc_uncorrected, facts.ecc_uncorrected)
-        or (before.remap_pending is True and facts.remap_pending is False)
-        or (before.retired_pages_pending is True and facts.retired_pages_pending is False)
+        _fell(before.energy_millijoules, reading.energy_millijoules)
+        or _fell(before.ecc_uncorrected, reading.ecc_uncorrected)
+        or (before.remap_pending is True and reading.remap_pending is False)
+        or (before.retired_pages_pending is True and reading.retired_pages_pending is False)
     )
 
 
-def _levels(facts: Facts, signs: dict[str, str | None]) -> None:
-    if facts.lost is not None:
-        signs[facts.lost] = None
-    if facts.trouble is not None:
-        signs["trouble"] = facts.trouble
-    if facts.remap_pending:
+def _levels(reading: GpuSnapshot, signs: dict[str, str | None]) -> None:
+    if reading.lost is not None:
+        signs[reading.lost] = None
+    if reading.trouble is not None:
+        signs["trouble"] = reading.trouble
+    if reading.remap_pending:
         signs["remap_pending"] = None
-    if facts.remap_failed:
+    if reading.remap_failed:
         signs["remap_failed"] = None
-    if facts.retired_pages_pending:
+    if reading.retired_pages_pending:
         signs["retired_pages_pending"] = None
-    if facts.passed is False:
-        signs[CHECK] = facts.why
 
 
-def _errors(before: Counters, facts: Facts, rule: Rule, signs: dict[str, str | None]) -> None:
+def _errors(before: Counters, reading: GpuSnapshot, rule: Rule, signs: dict[str, str | None]) -> None:
     """Errors since the last reset count even if nobody saw them come. Those of the whole life count where they grow."""
-    recent, life = facts.ecc_uncorrected, facts.ecc_lifetime
+    recent, life = reading.ecc_uncorrected, reading.ecc_uncorrected_lifetime
     known = 0 if _fell(before.ecc_uncorrected, recent) else before.ecc_uncorrected or 0
     if recent is not None and recent > known and recent >= rule.at_least:
         signs[ECC] = f"{recent} since the last reset"
@@ -117,12 +119,12 @@ def _grown(anchor: Anchor | None, value: int | None, rule: Rule, now: float) -> 
     return ((now, value), grown) if grown >= rule.at_least else (anchor, 0)
 
 
-def _lasting(before: Counters, facts: Facts) -> dict[str, str | None]:
-    found: dict[str, str | None] = {reason: None for reason in facts.throttle_reasons if reason in LASTING}
-    at, limit = facts.temperature_celsius, facts.slowdown_celsius
+def _lasting(before: Counters, reading: GpuSnapshot) -> dict[str, str | None]:
+    found: dict[str, str | None] = {reason: None for reason in reading.throttle_reasons or () if reason in LASTING}
+    at, limit = reading.temperature_celsius, reading.slowdown_celsius
     if at is not None and limit is not None and at >= limit:
         found["hot"] = f"{limit} °C"
-    up, most = facts.nvlinks_active, before.nvlinks_most
+    up, most = reading.nvlinks_active, before.nvlinks_most
     if up is not None and most is not None and up < most:
         found["nvlink_down"] = f"{up} of {most}"
     return found

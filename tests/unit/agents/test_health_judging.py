@@ -11,7 +11,7 @@ from agents import judging, verdicts
 from agents.damping import hold_s
 from agents.facts import Facts
 from agents.judging import State, Verdict
-from agents.snapshot import HEALTHS
+from agents.snapshot import HEALTHS, GpuSnapshot, Process
 
 TABLE = verdicts.load()
 WALL = 1_800_000_000.0
@@ -22,30 +22,32 @@ class Patient:
     """A GPU that is judged once a second; `sees` what it is told and remembers what it was judged."""
 
     def __init__(self, **usual: Any) -> None:
-        self.usual = Facts(
-            **{"boot": "b1", "energy_millijoules": 1000, "ecc_uncorrected": 0, "nvlinks_active": 18, **usual}
-        )
+        self.usual = {"boot": "b1", "energy_millijoules": 1000, "ecc_uncorrected": 0, "nvlinks_active": 18, **usual}
         self.state = State()
         self.at = 100.0
         self.said = Verdict()
         self.changes: list[tuple[float, str]] = []
 
     def sees(self, *, for_s: int = 1, step_s: int = 1, **now: Any) -> Verdict:
-        facts = replace(self.usual, **now)
+        seen = {**self.usual, **now}
+        told = {name: seen.pop(name) for name in ("boot", "xids", "passed", "why") if name in seen}
+        processes = tuple(Process(pid=pid) for pid in sorted(seen.pop("pids", ())))
+        reading = GpuSnapshot(uuid="GPU-a", index=0, product="H100", seen=processes, **seen)
         for _ in range(0, for_s, step_s):
             before = self.said.health
-            self.state, self.said = judging.judge(self.state, replace(facts, wall=WALL + self.at), TABLE, self.at)
+            facts = Facts(reading=reading, wall=WALL + self.at, **told)
+            self.state, self.said = judging.judge(self.state, facts, TABLE, self.at)
             if self.said.health != before:
                 self.changes.append((self.at, self.said.health))
             self.at += step_s
         return self.said
 
     def is_usually(self, **facts: Any) -> None:
-        self.usual = replace(self.usual, **facts)
+        self.usual.update(facts)
 
     def restarts_its_agent(self, *, boot: str | None = None) -> None:
         same = boot is None
-        self.is_usually(boot=boot or self.usual.boot)
+        self.is_usually(boot=boot or self.usual["boot"])
         self.state = judging.taken_up(self.state, same_boot=same, now=self.at, wall=WALL + self.at)
 
 
