@@ -1,7 +1,7 @@
 """`python -m agents`: settings, driver, sampler, reporter, probes; the one place where they are put together.
 
-`--once` prints one snapshot for a person at the node, and reports nothing. Exit status: 0 after SIGTERM or
-SIGINT, 1 where the GPUs or the port cannot be had or a thread died, 2 for a wrong setting.
+`--once` prints one snapshot for a person at the node, and reports nothing; `--forget` says that a GPU is well again.
+Exit status: 0 after SIGTERM or SIGINT, 1 where the GPUs or the port cannot be had or a thread died, 2 for a wrong setting.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from agents import logs, once, settings
+from agents import logs, once, remembered, settings
 from agents.agent import Agent
 from agents.allocations import Allocations
 from agents.credential import Credential, CredentialError
@@ -19,6 +19,7 @@ from agents.driver import Driver, DriverError
 from agents.health import Judging
 from agents.settings import PREFIX, Settings
 from agents.snapshot import Sample
+from agents.verdicts import TableError
 from dure.variables import SettingError
 
 
@@ -26,11 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     try:
         found = settings.read(os.environ)
+        if options.forget is not None:
+            return _forget(found, options.forget)
         return _print_once(found, as_json=options.json) if options.once else _run(found)
     except SettingError as error:
         print(f"dure agent: {error}", file=sys.stderr)
         return 2
-    except (DriverError, OSError) as error:
+    except (DriverError, TableError, OSError) as error:
         print(f"dure agent: {error}", file=sys.stderr)
         return 1
 
@@ -44,10 +47,22 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--once", action="store_true", help="print one snapshot and exit")
     parser.add_argument("--json", action="store_true", help="with --once: as JSON")
+    parser.add_argument("--forget", metavar="GPU", help="say that this GPU, by its UUID, is well again, and exit")
     options = parser.parse_args(arguments)
     if options.json and not options.once:
         parser.error("--json goes with --once")
     return options
+
+
+def _forget(found: Settings, gpu: str) -> int:
+    if found.state is None:
+        raise SettingError(f"{PREFIX}STATE is missing: the folder in which the agent remembers which GPUs are sick")
+    try:
+        remembered.ask_to_forget(found.state, gpu)
+    except ValueError as error:
+        raise SettingError(str(error)) from error
+    print(f"the agent forgets what was wrong with {gpu} at its next look; what still is it finds again")
+    return 0
 
 
 def _print_once(found: Settings, *, as_json: bool) -> int:

@@ -11,8 +11,10 @@ from agents import exporter
 from agents.connection import Connection
 from agents.credential import Credential
 from agents.driver import Driver
+from agents.events import Event
 from agents.exporter import AgentCollector
 from agents.health import Judging
+from agents.remembered import Folder
 from agents.report import Identity, Reporter, host_boot, new_boot
 from agents.sampler import Sampler
 from agents.settings import Settings
@@ -51,7 +53,9 @@ class Agent:
         self._stop = threading.Event()
         self._endings: SimpleQueue[bool] = SimpleQueue()
         self._connection = Connection(settings.server)
-        self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=[Judging()])
+        memory = None if settings.state is None else Folder(settings.state)
+        judging = Judging(record=self._record, memory=memory, boot=host_boot())
+        self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=[judging])
         boot = new_boot()
         self._spool = Spool(settings.state, boot=boot, totals=self._sampler.totals.usage, mib=settings.spool_mib)
         self._reporter = Reporter(
@@ -100,6 +104,9 @@ class Agent:
             self._driver.close()
         log.info("the agent stopped", extra={"action": "agent.stopped"})
         return well
+
+    def _record(self, event: Event) -> None:
+        self._spool.record(event)
 
     def _sampled(self) -> None:
         self._reporter.wake()
