@@ -20,6 +20,7 @@ from agents.sampler import Sampler
 from agents.settings import Settings
 from agents.spool import Spool
 from agents.uplink import Uplink
+from agents.xids import XidCounts
 from dure import probes
 from dure.probes import Answer
 
@@ -55,7 +56,8 @@ class Agent:
         self._connection = Connection(settings.server)
         memory = None if settings.state is None else Folder(settings.state)
         judging = Judging(record=self._record, memory=memory, boot=host_boot())
-        self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=[judging])
+        xids = XidCounts()
+        self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=[xids, judging])
         boot = new_boot()
         self._spool = Spool(settings.state, boot=boot, totals=self._sampler.totals.usage, mib=settings.spool_mib)
         self._reporter = Reporter(
@@ -66,7 +68,7 @@ class Agent:
             untold=self._spool.untold,
         )
         self._sampler.tell(self._sampled)
-        self._collector = AgentCollector(self._sampler, self._reporter, node=node, version=version)
+        self._collector = AgentCollector(self._sampler, self._reporter, node=node, version=version, xids=xids)
 
     def stop(self) -> None:
         """Ends `run`; may be called from a signal handler, where no lock may be taken."""
