@@ -4,15 +4,20 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 
 import httpx
 
 from agents import exporter
+from agents.alarming import Alarming
 from agents.credential import Credential
 from agents.driver import Driver
+from agents.events import forget
 from agents.exporter import AgentCollector
 from agents.health import Judging
+from agents.pods import kubelet
+from agents.pods.holders import Holders
 from agents.report import Identity, Reporter, host_boot, new_boot
 from agents.sampler import Sampler
 from agents.settings import Settings
@@ -44,7 +49,10 @@ class Agent:
         self._stop = threading.Event()
         self._endings: SimpleQueue[bool] = SimpleQueue()
         self._client = httpx.Client(base_url=settings.server)
-        self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=[Judging()])
+        socket = settings.pod_resources
+        self._holders = None if socket is None else Holders(partial(kubelet.ask, socket))
+        stages = [Judging(), *([] if self._holders is None else [self._holders]), Alarming(forget)]
+        self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=stages)
         self._reporter = Reporter(
             self._sampler,
             Uplink(self._client, node=node, credential=credential, monotonic=time.monotonic, now=time.time),
@@ -66,12 +74,16 @@ class Agent:
         }
         served = probes.serve(self._settings.port, host=self._settings.host, routes=routes)
         threads = [self._thread("sampler", self._sampler.run), self._thread("reporter", self._reporter.run)]
+        if self._holders is not None:
+            threads.append(self._thread("holders", self._holders.run))
         about = {"action": "agent.started", "server": self._settings.server, "port": served.port}
         log.info("the agent of %s started", self._node, extra=about)
         well = self._endings.get()
         self._stop.set()
         self._sampler.wake()
         self._reporter.wake()
+        if self._holders is not None:
+            self._holders.wake()
         until = time.monotonic() + self._leave_s
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
