@@ -7,20 +7,17 @@ import time
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from agents import exporter
+from agents import exporter, stages
 from agents.connection import Connection
 from agents.credential import Credential
 from agents.driver import Driver
 from agents.events import Event
 from agents.exporter import AgentCollector
-from agents.health import Judging
-from agents.remembered import Folder
 from agents.report import Identity, Reporter, host_boot, new_boot
 from agents.sampler import Sampler
 from agents.settings import Settings
 from agents.spool import Spool
 from agents.uplink import Uplink
-from agents.xids import XidCounts
 from dure import probes
 from dure.probes import Answer
 
@@ -54,10 +51,8 @@ class Agent:
         self._stop = threading.Event()
         self._endings: SimpleQueue[bool] = SimpleQueue()
         self._connection = Connection(settings.server)
-        memory = None if settings.state is None else Folder(settings.state)
-        judging = Judging(record=self._record, memory=memory, boot=host_boot())
-        xids = XidCounts()
-        self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=[xids, judging])
+        self._stages = stages.made(settings, self._record, host_boot=host_boot())
+        self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=self._stages.in_order)
         boot = new_boot()
         self._spool = Spool(settings.state, boot=boot, totals=self._sampler.totals.usage, mib=settings.spool_mib)
         self._reporter = Reporter(
@@ -68,7 +63,9 @@ class Agent:
             untold=self._spool.untold,
         )
         self._sampler.tell(self._sampled)
-        self._collector = AgentCollector(self._sampler, self._reporter, node=node, version=version, xids=xids)
+        self._collector = AgentCollector(
+            self._sampler, self._reporter, node=node, version=version, xids=self._stages.xids
+        )
 
     def stop(self) -> None:
         """Ends `run`; may be called from a signal handler, where no lock may be taken."""
@@ -87,6 +84,7 @@ class Agent:
             "reporter": self._reporter.run,
             "spool": self._spool.run,
             "watch": self._watch,
+            **{name: beside.run for name, beside in self._stages.beside.items()},
         }
         threads = [self._thread(name, work) for name, work in works.items()]
         about = {"action": "agent.started", "server": self._settings.server, "port": served.port}
@@ -95,6 +93,8 @@ class Agent:
         self._stop.set()
         self._sampler.wake()
         self._sampled()
+        for beside in self._stages.beside.values():
+            beside.wake()
         until = time.monotonic() + self._leave_s
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))

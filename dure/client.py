@@ -118,6 +118,13 @@ class Client(Reaching):
         wanted = {"actor": actor, "action": action, "subject": subject, **times}
         return self._items("/v1/audit", wire.Page[wire.AuditEntry], params=wanted, page_size=page_size)
 
+    def violations(
+        self, *, node: str | None = None, open: bool = False, page_size: int = PAGE_SIZE
+    ) -> Iterator[wire.Violation]:
+        """Who is, or was, on a GPU that no lease explains, newest first; with `open` those alone who are there now."""
+        wanted = {"node": node, "open": "true" if open else None}
+        return self._items("/v1/violations", wire.Page[wire.Violation], params=wanted, page_size=page_size)
+
     def ledger(
         self,
         pool: str,

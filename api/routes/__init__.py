@@ -20,6 +20,7 @@ from api.routes import (
     shares,
     tokens,
     usage,
+    violations,
     webhooks,
     whatif,
 )
@@ -47,6 +48,7 @@ ROUTERS = (
     clusters.of_companies,
     nodes.router,
     nodes.reports,
+    violations.router,
     problems.router,
     health.router,
 )

@@ -1,6 +1,6 @@
 """Pools, nodes and their GPUs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -72,6 +72,12 @@ def _no_show(found: wire.Pool) -> str:
     return f"given back where nothing runs {after} after the start"
 
 
+VIOLATIONS: Mapping[wire.OnViolation, str] = {
+    "observe": "are told of (dure violations), and nobody is ended",
+    "end": "are told of (dure violations), and pods of companies are ended",
+}
+
+
 def _idle(after_s: int | None, below_ppm: int) -> str:
     if after_s is None:
         return "nothing is given back"
@@ -118,6 +124,7 @@ def pool(found: wire.Pool, view: View) -> RenderableType:
             ("idle", _idle(found.idle_after_s, found.idle_below_ppm)),
             ("inference", _idle(found.inference_idle_after_s, found.inference_idle_below_ppm)),
             ("kept", f"what is to be given back, at most {found.keeps} times"),
+            ("violations", VIOLATIONS[found.violations]),
             ("empty", f"no process and at most {found.empty_memory_bytes >> 20} MiB in use"),
             ("policy", view.none if found.policy_number is None else f"version {found.policy_number}"),
             ("added", view.full(found.created_at)),

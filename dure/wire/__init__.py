@@ -66,7 +66,7 @@ from dure.wire.ledger import (
 )
 from dure.wire.offers import Offer, OfferClaim, OfferReason, Offers, OfferSearch, OfferShare, PlacementClass, Unmet
 from dure.wire.policies import Policy, PolicyApplied, PolicyCompared, PolicyDifference, PolicyPut, PolicyVersion
-from dure.wire.policy import PoolPolicy, ProgrammePolicy, Rule
+from dure.wire.policy import OnViolation, PoolPolicy, ProgrammePolicy, Rule
 from dure.wire.problems import FieldError, Problem
 from dure.wire.quotas import (
     Beyond,
@@ -135,6 +135,7 @@ from dure.wire.values import (
     Tier,
     Wire,
 )
+from dure.wire.violations import Violation, ViolationDone, ViolationEvidence
 from dure.wire.webhooks import (
     Delivery,
     DeliveryState,
@@ -244,6 +245,7 @@ __all__ = [
     "OfferSearch",
     "OfferShare",
     "Offers",
+    "OnViolation",
     "Outcome",
     "Outlook",
     "Page",
@@ -310,6 +312,9 @@ __all__ = [
     "Usage",
     "UsageReport",
     "Used",
+    "Violation",
+    "ViolationDone",
+    "ViolationEvidence",
     "WalkInCalendar",
     "Webhook",
     "WebhookCreate",

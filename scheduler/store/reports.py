@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 from dure import wire
 from dure.errors import InvalidRequest, StaleReport
 from scheduler import days
-from scheduler.store import edges, fleet, nodes, programme
+from scheduler.store import edges, fleet, holders, nodes, programme, violations
 from scheduler.store.tables import Allocation, Gpu, Lease, Node, Pool
 from scheduler.store.times import to_wire
 
@@ -35,10 +35,14 @@ def take(session: Session, node: str, report: wire.Report, *, now: float) -> wir
     restarted = None not in (row.host_boot, report.host_boot) and row.host_boot != report.host_boot
     if row.state != "ok" or restarted or _fleet_changed(session, node, report):
         fleet.report_gpus(session, node, report.gpus, heard_at=row.last_report_at, restarted=restarted, now=now)
+    if report.holders is not None:
+        holders.settle(session, node, report.holders, now=now)
     _write_node(session, row, report, now)
     zone = programme.zone(session)
     _write_usage(session, node, report, zone)
     _close_proved(session, node, report, now)
+    if report.violations is not None:
+        violations.note(session, node, report.violations, offset_s=report.sent_at - now, now=now)
     return wire.ReportAnswer(
         server_time=now,
         seq=report.seq,

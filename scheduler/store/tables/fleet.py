@@ -14,6 +14,7 @@ from sqlalchemy import (
     Index,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
@@ -49,6 +50,7 @@ class Pool(SQLModel, table=True):
         CheckConstraint("slack_ppm >= 0 AND reserve_ppm BETWEEN 0 AND 999999", name="policy"),
         CheckConstraint("contended_ppm BETWEEN 0 AND 1000000 AND half_life_s >= 60 AND entry_s >= 0", name="fairness"),
         CheckConstraint("spot_least_s >= 60", name="spot"),
+        CheckConstraint("violations IN ('observe', 'end')", name="violations"),
         UniqueConstraint("product"),
     )
 
@@ -80,6 +82,7 @@ class Pool(SQLModel, table=True):
     idle_below_ppm: int = Field(default=50_000, sa_column=int_column())
     inference_idle_after_s: int | None = Field(default=None, sa_column=int_column(null=True))
     inference_idle_below_ppm: int = Field(default=10_000, sa_column=int_column())
+    violations: str = Field(default="observe", sa_column=text_column())
     policy_number: int = Field(sa_column=Column(BigInteger, ForeignKey("policy_version.number"), nullable=False))
     cluster: str | None = Field(default=None, sa_column=text_column(null=True))
     """The Kubernetes cluster that enforces its leases, as the processes' settings call it."""
@@ -155,3 +158,36 @@ class PoolNode(SQLModel, table=True):
     generation: int = Field(sa_column=big_column())
     lost_at: int | None = Field(default=None, sa_column=at_column(null=True))
     """Since when it has less than it could."""
+
+
+class Violation(SQLModel, table=True):
+    """Somebody on a GPU whom no lease explains, from when its node saw it until it was gone; kept for good. `who` is a process by its
+    pid, or a pod by namespace and name.
+    """
+
+    __table_args__ = (
+        CheckConstraint("kind IN ('process', 'pod')", name="kind"),
+        CheckConstraint("done IN ('observed', 'not_ours', 'pod_ended')", name="done"),
+        CheckConstraint("began_at <= seen_at AND seen_at <= coalesce(ended_at, seen_at)", name="span"),
+        Index(
+            "uq_violation_open", "node", "gpu", "kind", "who", unique=True, postgresql_where=text("ended_at IS NULL")
+        ),
+    )
+
+    id: str = Field(sa_column=key_column())
+    node: str = Field(sa_column=ref_column("node.name"))
+    gpu: str = Field(sa_column=ref_column("gpu.uuid"))
+    kind: str = Field(sa_column=text_column())
+    who: str = Field(sa_column=text_column())
+    pool: str | None = Field(default=None, sa_column=text_column(null=True))
+    lease: str | None = Field(default=None, sa_column=ref_column("lease.id", null=True))
+    """Who held the GPU when it began."""
+    company: str | None = Field(default=None, sa_column=text_column(null=True))
+    """Whose pod it is, where it is known and one of a company's."""
+    began_at: int = Field(sa_column=at_column())
+    seen_at: int = Field(sa_column=at_column())
+    """When it was last written down that it is there."""
+    ended_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    done: str = Field(sa_column=text_column())
+    """What is done about it, as in `dure.wire.ViolationDone`."""
+    evidence: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
