@@ -7,7 +7,7 @@ import msgspec
 
 from dure import wire
 from scheduler.core import reported
-from scheduler.core.reported import Report
+from scheduler.core.reported import Answer, Report
 
 _decoder = msgspec.json.Decoder(Report)
 _encoder = msgspec.json.Encoder()
@@ -40,5 +40,6 @@ def of_wire(body: wire.Report) -> Report:
     return _decoder.decode(body.model_dump_json(exclude_unset=True).encode())
 
 
-def encoded(answer: reported.Answer) -> bytes:
-    return _encoder.encode(answer)
+def encoded(answer: Answer, *, replay: int = 0, report_in_s: float | None = None) -> bytes:
+    """The answer's JSON, with how fast the agent may go on."""
+    return _encoder.encode(msgspec.structs.replace(answer, replay=replay, report_in_s=report_in_s))

@@ -30,51 +30,51 @@ class _Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=Fa
     """Of a report: frozen, and fields that nobody knows are refused."""
 
 
-class GpuReading(_Part, kw_only=True):
+class GpuReading(_Part, kw_only=True, frozen=True):
     """One GPU at one instant."""
 
     uuid: Uuid
     index: Annotated[int, Meta(ge=0, le=1023)]
     product: Label
     health: Health
-    health_reason: Text | None | UnsetType = UNSET
-    memory_total_bytes: Count | None | UnsetType = UNSET
-    memory_used_bytes: Count | None | UnsetType = UNSET
-    utilization_percent: Percent | None | UnsetType = UNSET
-    power_milliwatts: Count | None | UnsetType = UNSET
-    energy_millijoules: Count | None | UnsetType = UNSET
-    temperature_celsius: Celsius | None | UnsetType = UNSET
-    processes: Count | None | UnsetType = UNSET
-    parent: Uuid | None | UnsetType = UNSET
-    mig_profile: Text | None | UnsetType = UNSET
-    serial: Text | None | UnsetType = UNSET
-    pci_bus_id: Text | None | UnsetType = UNSET
-    numa_node: Annotated[int, Meta(ge=0, le=65_535)] | None | UnsetType = UNSET
-    nvlink_domain: Text | None | UnsetType = UNSET
-    ecc_uncorrected: Count | None | UnsetType = UNSET
-    last_xid: Count | None | UnsetType = UNSET
-    throttled: Text | None | UnsetType = UNSET
+    health_reason: Text | UnsetType | None = UNSET
+    memory_total_bytes: Count | UnsetType | None = UNSET
+    memory_used_bytes: Count | UnsetType | None = UNSET
+    utilization_percent: Percent | UnsetType | None = UNSET
+    power_milliwatts: Count | UnsetType | None = UNSET
+    energy_millijoules: Count | UnsetType | None = UNSET
+    temperature_celsius: Celsius | UnsetType | None = UNSET
+    processes: Count | UnsetType | None = UNSET
+    parent: Uuid | UnsetType | None = UNSET
+    mig_profile: Text | UnsetType | None = UNSET
+    serial: Text | UnsetType | None = UNSET
+    pci_bus_id: Text | UnsetType | None = UNSET
+    numa_node: Annotated[int, Meta(ge=0, le=65_535)] | UnsetType | None = UNSET
+    nvlink_domain: Text | UnsetType | None = UNSET
+    ecc_uncorrected: Count | UnsetType | None = UNSET
+    last_xid: Count | UnsetType | None = UNSET
+    throttled: Text | UnsetType | None = UNSET
 
 
-class GpuChange(_Part, kw_only=True):
+class GpuChange(_Part, kw_only=True, frozen=True):
     """What changed of a GPU since the report that this one builds on."""
 
     uuid: Uuid
-    health: Health | None | UnsetType = UNSET
-    health_reason: Text | None | UnsetType = UNSET
-    memory_total_bytes: Count | None | UnsetType = UNSET
-    memory_used_bytes: Count | None | UnsetType = UNSET
-    utilization_percent: Percent | None | UnsetType = UNSET
-    power_milliwatts: Count | None | UnsetType = UNSET
-    energy_millijoules: Count | None | UnsetType = UNSET
-    temperature_celsius: Celsius | None | UnsetType = UNSET
-    processes: Count | None | UnsetType = UNSET
-    ecc_uncorrected: Count | None | UnsetType = UNSET
-    last_xid: Count | None | UnsetType = UNSET
-    throttled: Text | None | UnsetType = UNSET
+    health: Health | UnsetType | None = UNSET
+    health_reason: Text | UnsetType | None = UNSET
+    memory_total_bytes: Count | UnsetType | None = UNSET
+    memory_used_bytes: Count | UnsetType | None = UNSET
+    utilization_percent: Percent | UnsetType | None = UNSET
+    power_milliwatts: Count | UnsetType | None = UNSET
+    energy_millijoules: Count | UnsetType | None = UNSET
+    temperature_celsius: Celsius | UnsetType | None = UNSET
+    processes: Count | UnsetType | None = UNSET
+    ecc_uncorrected: Count | UnsetType | None = UNSET
+    last_xid: Count | UnsetType | None = UNSET
+    throttled: Text | UnsetType | None = UNSET
 
 
-class GpuHolder(_Part, kw_only=True):
+class GpuHolder(_Part, kw_only=True, frozen=True):
     """A container that the kubelet gave a GPU to."""
 
     gpu: Uuid
@@ -84,76 +84,76 @@ class GpuHolder(_Part, kw_only=True):
     resource: Text
 
 
-class GpuViolation(_Part, kw_only=True):
+class GpuViolation(_Part, kw_only=True, frozen=True):
     """Somebody on a GPU whom no lease explains."""
 
     gpu: Uuid
     kind: Literal["process", "pod"]
     since: NodeTime
-    pid: Count | None | UnsetType = UNSET
-    name: Text | None | UnsetType = UNSET
-    cgroup: Long | None | UnsetType = UNSET
-    container: Text | None | UnsetType = UNSET
-    pod_uid: Text | None | UnsetType = UNSET
-    namespace: KubeName | None | UnsetType = UNSET
-    pod: KubeName | None | UnsetType = UNSET
+    pid: Count | UnsetType | None = UNSET
+    name: Text | UnsetType | None = UNSET
+    cgroup: Long | UnsetType | None = UNSET
+    container: Text | UnsetType | None = UNSET
+    pod_uid: Text | UnsetType | None = UNSET
+    namespace: KubeName | UnsetType | None = UNSET
+    pod: KubeName | UnsetType | None = UNSET
 
 
-class Unproved(_Part, kw_only=True):
+class Unproved(_Part, kw_only=True, frozen=True):
     """An allocation that is over, and why its GPU may not be called empty yet."""
 
     allocation: Id
     why: Text
 
 
-class NodeEvent(_Part, kw_only=True):
+class NodeEvent(_Part, kw_only=True, frozen=True):
     """Something that happened on a node, at `at` of its own clock."""
 
     id: Number
     at: NodeTime
     kind: Literal["xid", "health", "device", "violation", "proof"]
-    gpu: Uuid | None | UnsetType = UNSET
+    gpu: Uuid | UnsetType | None = UNSET
     detail: dict[Id, Long | int | float | bool | None] | UnsetType = UNSET
 
 
-class AllocationUsage(_Part, kw_only=True):
+class AllocationUsage(_Part, kw_only=True, frozen=True):
     """Running totals of one allocation on one day. `day_began_at` is as it was written."""
 
     allocation: Id
     day_began_at: Annotated[str, Meta(max_length=40)]
     sampled_ms: Count
     busy_ms: Count
-    energy_millijoules: Count | None | UnsetType = UNSET
+    energy_millijoules: Count | UnsetType | None = UNSET
     memory_ms: Count | UnsetType = UNSET
     memory_mebibyte_s: Count | UnsetType = UNSET
 
 
-class EarlierUsage(_Part, kw_only=True):
+class EarlierUsage(_Part, kw_only=True, frozen=True):
     """Running totals of an agent process that is gone."""
 
     boot: Id
     usage: Annotated[list[AllocationUsage], Meta(min_length=1, max_length=4096)]
 
 
-class Report(_Part, kw_only=True):
+class Report(_Part, kw_only=True, frozen=True):
     """All that a report says; a whole one, or one that builds on `base`."""
 
     version: Literal[1, 2] | UnsetType = UNSET
     boot: Id
-    host_boot: Id | None | UnsetType = UNSET
+    host_boot: Id | UnsetType | None = UNSET
     seq: Number
     sent_at: NodeTime
     interval_s: Annotated[float, Meta(ge=0.1, le=3600)]
     agent_version: Text
-    driver_version: Text | None | UnsetType = UNSET
+    driver_version: Text | UnsetType | None = UNSET
     gpus: Annotated[list[GpuReading], Meta(max_length=1024)]
     knew_ended: Annotated[list[Id], Meta(max_length=4096)] | UnsetType = UNSET
     usage: Annotated[list[AllocationUsage], Meta(max_length=4096)] | UnsetType = UNSET
-    base: Number | None | UnsetType = UNSET
+    base: Number | UnsetType | None = UNSET
     changed: Annotated[list[GpuChange], Meta(max_length=1024)] | UnsetType = UNSET
-    cuda_version: Text | None | UnsetType = UNSET
-    holders: Annotated[list[GpuHolder], Meta(max_length=4096)] | None | UnsetType = UNSET
-    violations: Annotated[list[GpuViolation], Meta(max_length=256)] | None | UnsetType = UNSET
+    cuda_version: Text | UnsetType | None = UNSET
+    holders: Annotated[list[GpuHolder], Meta(max_length=4096)] | UnsetType | None = UNSET
+    violations: Annotated[list[GpuViolation], Meta(max_length=256)] | UnsetType | None = UNSET
     unproved: Annotated[list[Unproved], Meta(max_length=4096)] | UnsetType = UNSET
     events: Annotated[list[NodeEvent], Meta(max_length=256)] | UnsetType = UNSET
     earlier: Annotated[list[EarlierUsage], Meta(max_length=16)] | UnsetType = UNSET

@@ -18,7 +18,7 @@ class Gpu(NamedTuple):
 
     node: str
     uuid: str
-    index: int
+    place: int
     product: str
     health: str
     present: bool
@@ -49,7 +49,7 @@ _OF = text(
 
 
 def of(session: Session, nodes: Iterable[str]) -> Mapping[str, Sequence[Gpu]]:
-    """By node, in the order of their allocations."""
+    """By node, in the order of their allocations. `place` is a GPU's index on its node."""
     found: dict[str, list[Gpu]] = {node: [] for node in nodes}
     for row in session.connection().execute(_OF, {"nodes": list(found)}):
         found[row[0]].append(Gpu._make(row))

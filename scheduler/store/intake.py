@@ -104,7 +104,7 @@ def _case(one: Arrived, row: Heard | None, newest: Newest, now: float) -> _Case:
 def _changes_fleet(case: _Case) -> bool:
     if case.gpus is None:
         return False
-    known = {(gpu.uuid, gpu.index, gpu.product, gpu.health) for gpu in case.held if gpu.present}
+    known = {(gpu.uuid, gpu.place, gpu.product, gpu.health) for gpu in case.held if gpu.present}
     said = {(gpu.uuid, gpu.index, gpu.product, gpu.health) for gpu in case.gpus}
     return case.row.state != "ok" or heard.restarted(case.row, case.report) or known != said
 

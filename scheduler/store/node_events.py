@@ -91,9 +91,7 @@ def _key(after: str) -> tuple[int, int]:
 
 def _wire(row: Any) -> wire.KeptEvent:
     number, micros, boot, kind, gpu, detail = row
-    return wire.KeptEvent(
-        id=number, at=to_wire(micros // 1_000_000), boot=boot, kind=kind, gpu=gpu, detail=detail
-    )
+    return wire.KeptEvent(id=number, at=to_wire(micros // 1_000_000), boot=boot, kind=kind, gpu=gpu, detail=detail)
 
 
 def forget(session: Session, *, now: float) -> int:

@@ -97,9 +97,7 @@ def _wire(
     )
 
 
-def _gpu(
-    gpu: Gpu, state: wire.GpuState, lease: str | None, reading: dict[str, Any], unproved: str | None
-) -> wire.Gpu:
+def _gpu(gpu: Gpu, state: wire.GpuState, lease: str | None, reading: dict[str, Any], unproved: str | None) -> wire.Gpu:
     return wire.Gpu(
         uuid=gpu.uuid,
         index=gpu.index,

@@ -36,7 +36,7 @@ _UNPROVED = text(
 def unproved(session: Session, nodes: Iterable[str]) -> dict[str, str]:
     """Why GPUs of nodes may not be called empty yet, by GPU."""
     found = session.connection().execute(_UNPROVED, {"nodes": list(nodes)})
-    return {gpu: why for gpu, why in found}
+    return {row[0]: row[1] for row in found}
 
 
 def proved(report: Report, gpus: Gpus, held: Sequence[Gpu]) -> list[Gpu]:
@@ -45,7 +45,9 @@ def proved(report: Report, gpus: Gpus, held: Sequence[Gpu]) -> list[Gpu]:
         return []
     knew, readings = set(report.knew_ended), {gpu.uuid: gpu for gpu in gpus}
     return [
-        gpu for gpu in held if gpu.ended and gpu.allocation in knew and folding.empty(readings.get(gpu.uuid), _floor(gpu))
+        gpu
+        for gpu in held
+        if gpu.ended and gpu.allocation in knew and folding.empty(readings.get(gpu.uuid), _floor(gpu))
     ]
 
 
