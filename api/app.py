@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from api import openapi, problems
 from api.asking import Asking
 from api.feed import Feed
+from api.intake import Intake
 from api.metrics import Metrics
 from api.outward import Outward
 from api.parts import Parts
@@ -60,11 +61,12 @@ def create_app(
 
     metrics = Metrics()
     feed = Feed(db, clock, metrics)
+    intake = Intake(db, clock, metrics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         app.openapi()
-        with pulse or nullcontext(), feed:
+        with pulse or nullcontext(), feed, intake:
             yield
 
     app = FastAPI(
@@ -85,6 +87,7 @@ def create_app(
         metrics=metrics,
         asking=asking,
         feed=feed,
+        intake=intake,
         outward=outward,
         keys=keys or Keys(()),
     )

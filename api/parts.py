@@ -15,6 +15,7 @@ from scheduler.store.db import Database
 
 if TYPE_CHECKING:
     from api.asking import Asking
+    from api.intake import Intake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class Parts:
     metrics: Metrics
     asking: "Asking"
     feed: Feed
+    intake: "Intake"
     outward: Outward
     keys: Keys
 

@@ -382,6 +382,12 @@ class StaleReport(DureError):
     code, status = "stale_report", 409
 
 
+class SecondAgent(DureError):
+    """Another agent reports for this node; one alone may."""
+
+    code, status = "second_agent", 409
+
+
 # --- refusals: an ask that was decided against; the decision is stored and its id is in the answer -----------------
 
 

@@ -169,6 +169,14 @@ class Story:
         )
         self.say(
             "report_node",
+            "what changed since, and an XID",
+            "gpu-01",
+            "POST",
+            "/v1/nodes/gpu-01/reports",
+            _change("gpu-01", seq=3, base=2, now=NINE + 10),
+        )
+        self.say(
+            "report_node",
             "another machine's",
             "gpu-01",
             "POST",
@@ -189,6 +197,7 @@ class Story:
         self.say("show_pool", "an unknown pool", "acme", "GET", "/v1/pools/h200")
         self.say("list_pools", "every pool", "acme", "GET", "/v1/pools")
         self.say("show_node", "a machine", "admin", "GET", "/v1/nodes/gpu-01")
+        self.say("list_node_events", "an XID", "admin", "GET", "/v1/nodes/gpu-01/events")
         self.say("list_nodes", "the first machine", "admin", "GET", "/v1/nodes?limit=1")
         self.say("show_company", "a company", "acme", "GET", "/v1/companies/acme")
         self.say("show_company", "another company", "acme", "GET", "/v1/companies/globex")
@@ -546,6 +555,14 @@ def _report(node: str, *, seq: int, now: int, busy: bool = False) -> Json:
         "driver_version": "570.133.20",
     }
     return {**agent, "seq": seq, "sent_at": now, "gpus": gpus}
+
+
+def _change(node: str, *, seq: int, base: int, now: int) -> Json:
+    """Of the second version: what changed since the report that it builds on, and what happened."""
+    changed = {"uuid": f"GPU-{node}-0", "utilization_percent": 95, "temperature_celsius": 66}
+    xid = {"id": 1, "at": now - 2, "kind": "xid", "gpu": f"GPU-{node}-0", "detail": {"xid": 13}}
+    report = _report(node, seq=seq, now=now)
+    return {**report, "version": 2, "base": base, "gpus": [], "changed": [changed], "events": [xid]}
 
 
 def _masked(value: Any) -> Any:

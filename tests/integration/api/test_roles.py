@@ -45,6 +45,7 @@ MAY = {
     "verify_ledger": READERS,
     "adjust_ledger": ADMINS,
     "list_nodes": STAFF,
+    "list_node_events": STAFF,
     "list_pools": READERS,
     "list_quotas": READERS,
     "list_tokens": STAFF,
