@@ -13,10 +13,13 @@ from dure import wire
 from dure.errors import (
     AlreadyExists,
     BeyondHorizon,
+    ClusterAway,
+    ClusterRefused,
     GpuClaimed,
     Malformed,
     NotDrained,
     StaleReport,
+    TokenReplaced,
     TooLarge,
     TooMany,
     UnknownNode,
@@ -102,7 +105,18 @@ def label_node(node: wire.NodeName, body: wire.NodeLabels, call: OperatorWrites)
     "/{node}/reports",
     response_model=wire.ReportAnswer,
     summary="Report a node's GPUs",
-    openapi_extra=own(WrongNode, UnknownNode, StaleReport, GpuClaimed, Malformed, TooLarge, UnsupportedMediaType),
+    openapi_extra=own(
+        TokenReplaced,
+        WrongNode,
+        UnknownNode,
+        StaleReport,
+        GpuClaimed,
+        Malformed,
+        TooLarge,
+        UnsupportedMediaType,
+        ClusterRefused,
+        ClusterAway,
+    ),
 )
 def report_node(node: wire.NodeName, body: wire.Report, call: NodeReports) -> Response:
     """For the node's own agent, which learns from the answer what its GPUs are leased to, and nowhere else.
