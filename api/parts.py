@@ -8,6 +8,7 @@ from starlette.requests import Request
 from api.feed import Feed
 from api.metrics import Metrics
 from api.outward import Outward
+from api.vouching import Vouching
 from scheduler.clock import Clock
 from scheduler.kube.keys import Keys
 from scheduler.service import Service
@@ -29,6 +30,7 @@ class Parts:
     intake: "Intake"
     outward: Outward
     keys: Keys
+    vouching: Vouching
 
 
 def of(request: Request) -> Parts:

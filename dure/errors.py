@@ -163,6 +163,18 @@ class TokenExpired(DureError):
     code, status = "token_expired", 401
 
 
+class TokenReplaced(DureError):
+    """This credential was replaced by the next one, which is in use."""
+
+    code, status = "token_replaced", 401
+
+
+class JoinTokenUsed(DureError):
+    """This join token was used already; each makes one credential."""
+
+    code, status = "join_token_used", 401
+
+
 class Forbidden(DureError):
     """This token's role may not do that."""
 
@@ -368,6 +380,12 @@ class KeepsSpent(DureError):
     """The lease was kept as often as it may be."""
 
     code, status = "keeps_spent", 409
+
+
+class NotRotating(DureError):
+    """This token is renewed by an admin, and does not make the next one itself."""
+
+    code, status = "not_rotating", 409
 
 
 class GpuClaimed(DureError):

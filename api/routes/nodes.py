@@ -14,11 +14,14 @@ from dure import wire
 from dure.errors import (
     AlreadyExists,
     BeyondHorizon,
+    ClusterAway,
+    ClusterRefused,
     GpuClaimed,
     Malformed,
     NotDrained,
     SecondAgent,
     StaleReport,
+    TokenReplaced,
     TooLarge,
     TooMany,
     UnknownNode,
@@ -115,7 +118,17 @@ def label_node(node: wire.NodeName, body: wire.NodeLabels, call: OperatorWrites)
     response_model=wire.ReportAnswer,
     summary="Report a node's GPUs",
     openapi_extra=own(
-        WrongNode, UnknownNode, StaleReport, SecondAgent, GpuClaimed, Malformed, TooLarge, UnsupportedMediaType
+        TokenReplaced,
+        WrongNode,
+        UnknownNode,
+        StaleReport,
+        SecondAgent,
+        GpuClaimed,
+        Malformed,
+        TooLarge,
+        UnsupportedMediaType,
+        ClusterRefused,
+        ClusterAway,
     ),
 )
 async def report_node(node: wire.NodeName, body: wire.Report, call: NodeReports) -> Response:

@@ -28,7 +28,9 @@ def enroll(
         )
     if found is None:
         session.add(Node(name=body.name, enrolled_at=int(now)))
-        session.flush()
+    else:
+        found.vouched_by = None
+    session.flush()
     ended = tokens.revoke_of_node(session, body.name, actor=actor, now=now)
     issued = tokens.issue(session, wire.TokenIssue(role=wire.Role.NODE, node=body.name), actor=actor, now=now)
     audit.record(

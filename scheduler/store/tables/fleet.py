@@ -117,6 +117,8 @@ class Node(SQLModel, table=True):
     cuda_version: str | None = Field(default=None, sa_column=text_column(null=True))
     rack: str = Field(default="", sa_column=text_column())
     island: str = Field(default="", sa_column=text_column())
+    vouched_by: str | None = Field(default=None, sa_column=text_column(null=True))
+    """The cluster whose API server says who this node's agent is; none where the node has tokens of ours alone."""
     reading: list[dict[str, Any]] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
 
 

@@ -3,6 +3,7 @@
 Time stands where the story sets it, so that two tellings differ in ids alone.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -120,8 +121,23 @@ class Story:
         self.secrets[node] = issued["secret"]
         if first:
             self.say("enroll_node", "one that is enrolled", "admin", "POST", "/v1/nodes", {"name": node})
+        if first:
+            self._join(node)
         path = f"/v1/nodes/{node}/reports"
         self._sent("report_node", "an idle machine", node, "POST", path, _report(node, seq=1, now=NINE), told=first)
+
+    def _join(self, node: str) -> None:
+        """It is let in with a join token, and its own credentials follow."""
+        at = f"/v1/nodes/{node}"
+        issued = self.say("make_join_token", "for an hour", "admin", "POST", f"{at}/join-tokens", {"lasts_s": 3600})
+        self.say("make_join_token", "for a year", "admin", "POST", f"{at}/join-tokens", {"lasts_s": 31_536_000})
+        self.secrets["joining"] = issued["secret"]
+        first, second = ({"secret_sha256": hashlib.sha256(word.encode()).hexdigest()} for word in ("first", "second"))
+        self.say("renew_credential", "with an admin's token", node, "POST", f"{at}/credential", first)
+        self.say("join_node", "a new agent", "joining", "POST", f"{at}/join", first)
+        self.say("join_node", "with a used token", "joining", "POST", f"{at}/join", second)
+        self.secrets[node] = "first"
+        self.say("renew_credential", "half way", node, "POST", f"{at}/credential", second)
 
     def _asking(self) -> None:
         ask = {"pool": "h100-80gb", "shape": {"gpus": 2}, "duration_s": 7200, "name": "finetune-7b"}
