@@ -10,27 +10,25 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from importlib import metadata
 from pathlib import Path
-
-import httpx
 
 from agents import logs, scenario
 from agents.driver import DriverError
 from agents.fleet import names
+from agents.fleet.connections import Connections
 from agents.fleet.names import FleetError
 from agents.fleet.node import FleetNode, Making
 from agents.fleet.running import Fleet
-
-QUIET = ("agents.report", "agents.sampler", "agents.health")
-"""What they say does not name the node: the fleet's own lines do."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     logs.start("INFO")
-    for name in QUIET:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    # What a node's agent says does not name the node: the fleet's own lines do.
+    logging.getLogger("agents").setLevel(logging.CRITICAL)
+    logging.getLogger("agents.fleet").setLevel(logging.INFO)
     try:
         found = scenario.load(options.scenario) if options.scenario else scenario.Scenario()
         wanted = names.wanted(found, first=options.first, count=options.nodes, prefix=options.prefix)
@@ -38,9 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DriverError, FleetError) as error:
         print(f"dure fleet: {error}", file=sys.stderr)
         return 2
-    with tempfile.TemporaryDirectory(prefix="dure-fleet-") as folder, _client(options) as client:
+    with (
+        tempfile.TemporaryDirectory(prefix="dure-fleet-") as folder,
+        closing(Connections(options.server)) as connection,
+    ):
         making = Making(
-            client=client,
+            connection=connection,
             scenario=found,
             sample_s=options.sample,
             interval_s=options.interval,
@@ -60,12 +61,6 @@ def _nodes(making: Making, tokens: Mapping[str, str], folder: Path) -> list[Flee
         path.write_text(token)
         found.append(making.node(name, path))
     return found
-
-
-def _client(options: argparse.Namespace) -> httpx.Client:
-    """One connection that is kept for each thread that reports."""
-    limits = httpx.Limits(max_connections=options.threads, max_keepalive_connections=options.threads)
-    return httpx.Client(base_url=options.server, limits=limits)
 
 
 def _stop(seconds: float | None) -> threading.Event:

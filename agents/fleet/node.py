@@ -4,20 +4,21 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
+from agents import stages
+from agents.connection import Connection
 from agents.credential import Credential
-from agents.health import Judging
+from agents.events import forget
 from agents.report import Identity, Reporter, new_boot
 from agents.sampler import Sampler
 from agents.scenario import Scenario
+from agents.settings import Settings
 from agents.simulated import SimulatedDriver
 from agents.uplink import Uplink
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class FleetNode:
-    """`waits` while it stands in the line of those that may have something to say."""
+    """`waits` while it stands in the line of those that may have something to say, and while it says it."""
 
     name: str
     driver: SimulatedDriver
@@ -35,7 +36,7 @@ class FleetNode:
 class Making:
     """What the nodes of a fleet have in common."""
 
-    client: httpx.Client
+    connection: Connection
     scenario: Scenario
     sample_s: float
     interval_s: float
@@ -43,8 +44,11 @@ class Making:
 
     def node(self, name: str, token: Path) -> FleetNode:
         driver = SimulatedDriver(self.scenario, node=name)
-        sampler = Sampler(driver, sample_s=self.sample_s, stages=[Judging()])
-        uplink = Uplink(self.client, node=name, credential=Credential(token), monotonic=time.monotonic, now=time.time)
+        # Nothing is kept: what a node had to tell, and its verdicts, end with the process.
+        made = stages.made(Settings(sample_s=self.sample_s), forget, host_boot=None)
+        sampler = Sampler(driver, sample_s=self.sample_s, stages=made.in_order)
+        credential = Credential(token)
+        uplink = Uplink(self.connection, node=name, credential=credential, monotonic=time.monotonic, now=time.time)
         identity = Identity(boot=new_boot(), agent_version=self.version)
         reporter = Reporter(sampler, uplink, identity=identity, interval_s=self.interval_s)
         return FleetNode(name=name, driver=driver, sampler=sampler, reporter=reporter)

@@ -66,13 +66,14 @@ class Fleet:
         node = self._line.get()
         if node is None or self._over:
             return False
-        node.waits = False
         try:
             node.reporter.step()
         except Exception:
             log.exception("a report of %s went wrong", node.name, extra={"action": "fleet.failed", "node": node.name})
             with self._lock:
                 self.figures.failed += 1
+        # Not before: a reporter is for one thread at a time.
+        node.waits = False
         return True
 
     def run(self, stop: threading.Event, *, threads: int) -> None:

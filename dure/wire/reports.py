@@ -111,6 +111,17 @@ class NodeEvent(Wire):
     detail: dict[Id, Annotated[str, Field(max_length=1000)] | int | float | bool | None] = {}
 
 
+class KeptEvent(Wire):
+    """Something that happened on a node, as it is kept: `at` by our clock, `id` by the agent's count, `boot` the agent that told it."""
+
+    id: int
+    at: Instant
+    boot: str
+    kind: Literal["xid", "health", "device", "violation", "proof"]
+    gpu: GpuUuid | None = None
+    detail: dict[str, str | int | float | bool | None] = {}
+
+
 class EarlierUsage(Wire):
     """Running totals of an agent process that is gone and had not told them all."""
 

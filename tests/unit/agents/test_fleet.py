@@ -7,12 +7,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
-import httpx
 import pytest
 
 from agents.fleet import names
+from agents.fleet.connections import Connections
 from agents.fleet.names import FleetError
 from agents.fleet.node import FleetNode, Making
 from agents.fleet.running import Fleet
@@ -75,16 +76,16 @@ def allocator() -> Iterator[Allocator]:
 
 
 @pytest.fixture
-def client(allocator: Allocator) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=allocator.url, verify=False) as found:
+def connection(allocator: Allocator) -> Iterator[Connections]:
+    with closing(Connections(allocator.url)) as found:
         yield found
 
 
 SMALL = Scenario(gpus=1)
 
 
-def _nodes(client: httpx.Client, token: Path, count: int, scenario: Scenario = SMALL) -> Sequence[FleetNode]:
-    making = Making(client=client, scenario=scenario, sample_s=1.0, interval_s=10.0, version="0.1.0")
+def _nodes(connection: Connections, token: Path, count: int, scenario: Scenario = SMALL) -> Sequence[FleetNode]:
+    making = Making(connection=connection, scenario=scenario, sample_s=1.0, interval_s=10.0, version="0.1.0")
     return [making.node(f"node-{number}", token) for number in range(1, count + 1)]
 
 
@@ -96,9 +97,9 @@ def _sampled(nodes: Sequence[FleetNode]) -> list[bool]:
     return [node.sampler.newest is not None for node in nodes]
 
 
-def test_first_samples_are_spread_and_then_each_node_is_due_every_second(client: httpx.Client, token: Path) -> None:
+def test_first_samples_are_spread_and_then_each_node_is_due_every_second(connection: Connections, token: Path) -> None:
     clock = Hand()
-    nodes = _nodes(client, token, 4)
+    nodes = _nodes(connection, token, 4)
     fleet = _fleet(nodes, clock)
     pauses, seen = [], []
     for _ in range(3):
@@ -111,9 +112,9 @@ def test_first_samples_are_spread_and_then_each_node_is_due_every_second(client:
     assert fleet.figures.samples == 1 + 2 + 3
 
 
-def test_a_late_sample_is_told_and_those_that_were_missed_are_left_out(client: httpx.Client, token: Path) -> None:
+def test_a_late_sample_is_told_and_those_that_were_missed_are_left_out(connection: Connections, token: Path) -> None:
     clock = Hand()
-    fleet = _fleet(_nodes(client, token, 1), clock)
+    fleet = _fleet(_nodes(connection, token, 1), clock)
     fleet.turn()
     clock.advance(4.5)
     pause = fleet.turn()
@@ -122,9 +123,9 @@ def test_a_late_sample_is_told_and_those_that_were_missed_are_left_out(client: h
     assert pause == 0.5
 
 
-def test_a_node_whose_driver_hangs_hangs_no_other(client: httpx.Client, token: Path) -> None:
+def test_a_node_whose_driver_hangs_hangs_no_other(connection: Connections, token: Path) -> None:
     stalled = Scenario(gpus=1, faults=(Fault(kind="stall", node="node-1"),))
-    nodes = _nodes(client, token, 2, stalled)
+    nodes = _nodes(connection, token, 2, stalled)
     clock = Hand()
     fleet = _fleet(nodes, clock)
     clock.advance(10)
@@ -134,11 +135,11 @@ def test_a_node_whose_driver_hangs_hangs_no_other(client: httpx.Client, token: P
 
 
 def test_what_a_fleet_did_is_told_with_what_it_cost(
-    client: httpx.Client, token: Path, allocator: Allocator, caplog: pytest.LogCaptureFixture
+    connection: Connections, token: Path, allocator: Allocator, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "agents.fleet.running")
     clock = Hand()
-    nodes = _nodes(client, token, 2)
+    nodes = _nodes(connection, token, 2)
     fleet = _fleet(nodes, clock)
     clock.advance(2)
     allocator.replies = [a_problem(503, "busy")]
@@ -161,10 +162,10 @@ def test_what_a_fleet_did_is_told_with_what_it_cost(
 
 
 def test_a_node_stands_in_line_once_however_often_it_is_sampled(
-    client: httpx.Client, token: Path, allocator: Allocator
+    connection: Connections, token: Path, allocator: Allocator
 ) -> None:
     clock = Hand()
-    fleet = _fleet(_nodes(client, token, 1), clock)
+    fleet = _fleet(_nodes(connection, token, 1), clock)
     for _ in range(3):
         fleet.turn()
         clock.advance(1)
@@ -183,11 +184,41 @@ class _Broken:
         raise ZeroDivisionError
 
 
+def test_a_report_that_takes_its_time_is_not_sent_by_two_threads_at_once(connection: Connections, token: Path) -> None:
+    clock = Hand()
+    nodes = _nodes(connection, token, 1)
+    fleet = _fleet(nodes, clock)
+    entered, leave, steps = threading.Event(), threading.Event(), []
+
+    class Slow(_Broken):
+        def step(self) -> float:
+            steps.append(1)
+            entered.set()
+            leave.wait(20)
+            return 1.0
+
+    nodes[0].reporter = Slow()  # pyright: ignore[reportAttributeAccessIssue]
+    fleet.turn()
+    thread = threading.Thread(target=fleet.report, daemon=True)
+    thread.start()
+    assert entered.wait(20)
+    clock.advance(1)
+    fleet.turn()
+    waits = nodes[0].waits
+    leave.set()
+    thread.join(20)
+    clock.advance(1)
+    fleet.turn()
+    fleet.report()
+
+    assert (waits, len(steps)) == (True, 2)
+
+
 def test_a_report_that_breaks_is_told_and_the_others_go_on(
-    client: httpx.Client, token: Path, allocator: Allocator, caplog: pytest.LogCaptureFixture
+    connection: Connections, token: Path, allocator: Allocator, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Hand()
-    nodes = _nodes(client, token, 2)
+    nodes = _nodes(connection, token, 2)
     nodes[0].reporter = _Broken()  # pyright: ignore[reportAttributeAccessIssue]
     fleet = _fleet(nodes, clock)
     clock.advance(4)
@@ -199,8 +230,8 @@ def test_a_report_that_breaks_is_told_and_the_others_go_on(
     assert [record.__dict__["node"] for record in caplog.records] == ["node-1"]
 
 
-def test_all_nodes_report_until_it_is_stopped(client: httpx.Client, token: Path, allocator: Allocator) -> None:
-    nodes = _nodes(client, token, 5)
+def test_all_nodes_report_until_it_is_stopped(connection: Connections, token: Path, allocator: Allocator) -> None:
+    nodes = _nodes(connection, token, 5)
     stop = threading.Event()
     thread = threading.Thread(
         target=Fleet(nodes, sample_s=0.05, spread_s=0.1).run, args=(stop,), kwargs={"threads": 2}, daemon=True
