@@ -44,6 +44,11 @@ class Journal:
         self._taken = 0
         self._load()
 
+    @property
+    def size(self) -> int:
+        """In bytes, with what is taken and not cut off yet."""
+        return self._size
+
     def close(self) -> None:
         self._file.close()
 
