@@ -118,6 +118,13 @@ class Client(Reaching):
         wanted = {"actor": actor, "action": action, "subject": subject, **times}
         return self._items("/v1/audit", wire.Page[wire.AuditEntry], params=wanted, page_size=page_size)
 
+    def violations(
+        self, *, node: str | None = None, open: bool = False, page_size: int = PAGE_SIZE
+    ) -> Iterator[wire.Violation]:
+        """Who is, or was, on a GPU that no lease explains, newest first; with `open` those alone who are there now."""
+        wanted = {"node": node, "open": "true" if open else None}
+        return self._items("/v1/violations", wire.Page[wire.Violation], params=wanted, page_size=page_size)
+
     def ledger(
         self,
         pool: str,
@@ -166,6 +173,10 @@ class Client(Reaching):
 
     def node(self, name: str) -> wire.Node:
         return self._get(f"/v1/nodes/{segment(name)}", wire.Node)
+
+    def node_events(self, name: str, *, page_size: int = PAGE_SIZE) -> Iterator[wire.KeptEvent]:
+        """What happened on it, the newest first."""
+        return self._items(f"/v1/nodes/{segment(name)}/events", wire.Page[wire.KeptEvent], page_size=page_size)
 
     def drain(self, node: str, body: wire.DrainNode) -> wire.Drained:
         """Takes a node out of service for a while."""

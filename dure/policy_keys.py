@@ -173,6 +173,7 @@ POOL = (
     ),
     *_idle("idle", "5%"),
     *_idle("inference_idle", "1%"),
+    _word("violations", "observe or end"),
     _word("contended", "none, booked or always"),
     Key(
         name="contended_over",

@@ -197,6 +197,18 @@ def _series(snapshot: FleetSnapshot, now: float) -> Iterator[Metric]:
         ["pool", "cluster"],
         ((pool, 1) for pool in snapshot.unserved),
     )
+    yield _gauge(
+        "dure_violations",
+        "Those who are on a GPU that no lease explains.",
+        ["pool", "kind"],
+        snapshot.violations.items(),
+    )
+    violated = CounterMetricFamily(
+        "dure_violations_found", "Those who ever were on a GPU that no lease explained.", labels=["pool", "kind"]
+    )
+    for (pool, kind), value in sorted(snapshot.violated.items()):
+        violated.add_metric([pool, kind], value)
+    yield violated
     yield from _budgets(snapshot.budgets)
     used = CounterMetricFamily(
         "dure_lease_gpu_seconds",

@@ -8,6 +8,7 @@ from api.routes import (
     decisions,
     events,
     health,
+    identity,
     leases,
     ledger,
     nodes,
@@ -20,6 +21,7 @@ from api.routes import (
     shares,
     tokens,
     usage,
+    violations,
     webhooks,
     whatif,
 )
@@ -46,7 +48,9 @@ ROUTERS = (
     clusters.of_leases,
     clusters.of_companies,
     nodes.router,
+    identity.router,
     nodes.reports,
+    violations.router,
     problems.router,
     health.router,
 )

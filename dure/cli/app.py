@@ -27,6 +27,7 @@ from dure.cli import (
     token,
     usage,
     version,
+    violations,
     webhook,
     whatif,
     work,
@@ -79,6 +80,7 @@ app.add_typer(webhook.app, name="webhook")
 app.add_typer(policy.app, name="policy")
 app.add_typer(pool.app, name="pool")
 app.add_typer(node.app, name="node")
+violations.register(app)
 doctor.register(app)
 app.add_typer(company.app, name="company")
 app.add_typer(quota.app, name="quota")

@@ -85,6 +85,12 @@ InferenceIdleAfter = Annotated[
     str | None, typer.Option(metavar="DURATION", help="The same of leases for inference: 12h, or none.")
 ]
 InferenceIdleBelow = Annotated[str | None, typer.Option(metavar="PERCENT", help="The same of these: 1%.")]
+Violations = Annotated[
+    str | None,
+    typer.Option(
+        metavar="observe|end", help="Whether a company's pod on a GPU that no lease explains is told of, or ended too."
+    ),
+]
 
 
 def policy(

@@ -154,6 +154,7 @@ def policy(  # noqa: PLR0913 (one parameter an option)
     idle_below: policy_said.IdleBelow = None,
     inference_idle_after: policy_said.InferenceIdleAfter = None,
     inference_idle_below: policy_said.InferenceIdleBelow = None,
+    violations: policy_said.Violations = None,
 ) -> None:
     """Change how a pool promises, lends and takes back.
 
@@ -175,6 +176,7 @@ def policy(  # noqa: PLR0913 (one parameter an option)
             "idle_below": idle_below,
             "inference_idle_after": inference_idle_after,
             "inference_idle_below": inference_idle_below,
+            "violations": violations,
         }
     )
     if extension_closes is not None:

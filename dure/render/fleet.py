@@ -1,6 +1,6 @@
 """Pools, nodes and their GPUs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -72,6 +72,12 @@ def _no_show(found: wire.Pool) -> str:
     return f"given back where nothing runs {after} after the start"
 
 
+VIOLATIONS: Mapping[wire.OnViolation, str] = {
+    "observe": "are told of (dure violations), and nobody is ended",
+    "end": "are told of (dure violations), and pods of companies are ended",
+}
+
+
 def _idle(after_s: int | None, below_ppm: int) -> str:
     if after_s is None:
         return "nothing is given back"
@@ -118,6 +124,7 @@ def pool(found: wire.Pool, view: View) -> RenderableType:
             ("idle", _idle(found.idle_after_s, found.idle_below_ppm)),
             ("inference", _idle(found.inference_idle_after_s, found.inference_idle_below_ppm)),
             ("kept", f"what is to be given back, at most {found.keeps} times"),
+            ("violations", VIOLATIONS[found.violations]),
             ("empty", f"no process and at most {found.empty_memory_bytes >> 20} MiB in use"),
             ("policy", view.none if found.policy_number is None else f"version {found.policy_number}"),
             ("added", view.full(found.created_at)),
@@ -168,7 +175,9 @@ def node(found: wire.Node, view: View) -> RenderableType:
         ahead = "ahead of ours" if found.clock_offset_s >= 0 else "behind ours"
         head.append(("clock", f"{times.show_duration(abs(found.clock_offset_s))} {ahead}"))
     if found.agent_version is not None:
-        head.append(("versions", f"agent {found.agent_version}, driver {found.driver_version or 'unknown'}"))
+        head.append(
+            ("versions", f"agent {found.agent_version}, driver {found.driver_version or 'unknown'}{_cuda(found)}")
+        )
     if found.rack or found.island:
         head.append(("stands", f"rack {found.rack or view.none}, island {found.island or view.none}"))
     head += [(out(drain, view), planned(drain, view)) for drain in found.drains]
@@ -185,7 +194,16 @@ def node(found: wire.Node, view: View) -> RenderableType:
         loose=("HEALTH",),
         drop=("UUID", "POOL", "POWER", "PROCS", "TEMP", "MEMORY"),
     )
-    return Group(facts(head), made)
+    return Group(facts([*head, *_unproved(found)]), made)
+
+
+def _unproved(found: wire.Node) -> list[tuple[str, str | Text]]:
+    """Why GPUs that were given back are not called empty."""
+    return [(f"GPU {gpu.index}", f"not proved empty: {gpu.unproved}") for gpu in found.gpus if gpu.unproved is not None]
+
+
+def _cuda(found: wire.Node) -> str:
+    return "" if found.cuda_version is None else f", CUDA {found.cuda_version}"
 
 
 _READINGS = ("BUSY", "MEMORY", "POWER", "TEMP", "PROCS")

@@ -36,6 +36,7 @@ from dure.wire.fleet import (
     Touched,
     WalkInCalendar,
 )
+from dure.wire.identity import LONGEST_JOIN_S, CredentialProposal, JoinTokenIssue, NodeCredential
 from dure.wire.kube import Cluster, ContainerLog, KubeAccess, KubeToken, Pod, PodLog
 from dure.wire.leases import (
     SPOT_NOTICE_S,
@@ -66,7 +67,7 @@ from dure.wire.ledger import (
 )
 from dure.wire.offers import Offer, OfferClaim, OfferReason, Offers, OfferSearch, OfferShare, PlacementClass, Unmet
 from dure.wire.policies import Policy, PolicyApplied, PolicyCompared, PolicyDifference, PolicyPut, PolicyVersion
-from dure.wire.policy import PoolPolicy, ProgrammePolicy, Rule
+from dure.wire.policy import OnViolation, PoolPolicy, ProgrammePolicy, Rule
 from dure.wire.problems import FieldError, Problem
 from dure.wire.quotas import (
     Beyond,
@@ -90,6 +91,7 @@ from dure.wire.reports import (
     GpuReading,
     GpuViolation,
     Id,
+    KeptEvent,
     NodeAllocation,
     NodeEvent,
     Report,
@@ -135,6 +137,7 @@ from dure.wire.values import (
     Tier,
     Wire,
 )
+from dure.wire.violations import Violation, ViolationDone, ViolationEvidence
 from dure.wire.webhooks import (
     Delivery,
     DeliveryState,
@@ -151,6 +154,7 @@ __all__ = [
     "EARLIEST",
     "HORIZON_S",
     "LATEST",
+    "LONGEST_JOIN_S",
     "MAX_GPUS",
     "MAX_REPORT_BYTES",
     "NO_GROUP",
@@ -176,6 +180,7 @@ __all__ = [
     "ContainerLog",
     "Contended",
     "Count",
+    "CredentialProposal",
     "Day",
     "Decision",
     "DecisionRecord",
@@ -211,6 +216,8 @@ __all__ = [
     "Instant",
     "IssuedToken",
     "IssuedWebhook",
+    "JoinTokenIssue",
+    "KeptEvent",
     "KubeAccess",
     "KubeToken",
     "Label",
@@ -231,6 +238,7 @@ __all__ = [
     "Node",
     "NodeAllocation",
     "NodeCalendar",
+    "NodeCredential",
     "NodeEnroll",
     "NodeEvent",
     "NodeLabels",
@@ -244,6 +252,7 @@ __all__ = [
     "OfferSearch",
     "OfferShare",
     "Offers",
+    "OnViolation",
     "Outcome",
     "Outlook",
     "Page",
@@ -310,6 +319,9 @@ __all__ = [
     "Usage",
     "UsageReport",
     "Used",
+    "Violation",
+    "ViolationDone",
+    "ViolationEvidence",
     "WalkInCalendar",
     "Webhook",
     "WebhookCreate",

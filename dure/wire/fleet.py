@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self, cast, get_args
 from pydantic import ConfigDict, Field, StringConstraints, model_serializer, model_validator
 
 from dure.kube import DEFAULT_RESOURCE
-from dure.wire.policy import PoolPolicy, Rule
+from dure.wire.policy import OnViolation, PoolPolicy, Rule
 from dure.wire.shares import Contended
 from dure.wire.values import (
     HORIZON_S,
@@ -116,6 +116,7 @@ class Pool(Wire):
     idle_below_ppm: int = 50_000
     inference_idle_after_s: int | None = None
     inference_idle_below_ppm: int = 10_000
+    violations: OnViolation = "observe"
     contended: Contended = "none"
     contended_ppm: int = 900_000
     half_life_s: int = 604_800
@@ -256,6 +257,8 @@ class Gpu(Wire):
     temperature_celsius: int | None
     processes: int | None
     health: str
+    unproved: str | None = None
+    """Why it may not be called empty yet, after a lease."""
 
 
 class Node(Wire):
@@ -270,6 +273,7 @@ class Node(Wire):
     agent_version: str | None
     driver_version: str | None
     gpus: list[Gpu]
+    cuda_version: str | None = None
     rack: str = ""
     island: str = ""
     drains: list[Drain] = []

@@ -11,6 +11,7 @@ from dure.wire.shares import Contended
 from dure.wire.values import HORIZON_S, Wire
 
 Rule = Literal["late-slots", "earliest-slot", "only-earlier"]
+OnViolation = Literal["observe", "end"]
 
 YEARS_S = 3650 * 86_400
 """The longest half-life."""
@@ -87,6 +88,8 @@ class PoolPolicy(Wire):
     inference_idle_after_s: Annotated[int, Field(ge=1200, le=604_800, strict=True)] | None = None
     """The same for leases for inference, which wait for requests."""
     inference_idle_below_ppm: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 10_000
+    violations: OnViolation = "observe"
+    """What is done about who is on a GPU that no lease explains: `observe` tells of it, `end` ends a company's pod too."""
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:

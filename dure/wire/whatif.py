@@ -33,6 +33,7 @@ NOT_OF_PLANS = frozenset(
         "idle_below_ppm",
         "inference_idle_after_s",
         "inference_idle_below_ppm",
+        "violations",
     }
 )
 """What a pool's policy says of when leases are renewed, end, or are given back."""

@@ -138,6 +138,7 @@ def _wire(session: Session, found: Pool) -> wire.Pool:
         idle_below_ppm=found.idle_below_ppm,
         inference_idle_after_s=found.inference_idle_after_s,
         inference_idle_below_ppm=found.inference_idle_below_ppm,
+        violations=on_violation(found.violations),
         policy_number=found.policy_number,
         contended=contended(found.contended),
         contended_ppm=found.contended_ppm,
@@ -155,6 +156,11 @@ def _wire(session: Session, found: Pool) -> wire.Pool:
 def contended(name: str) -> wire.Contended:
     """The name of a rule as the wire has it."""
     return TypeAdapter(wire.Contended).validate_python(name)
+
+
+def on_violation(name: str) -> wire.OnViolation:
+    """What a pool does about violations as the wire has it."""
+    return TypeAdapter(wire.OnViolation).validate_python(name)
 
 
 def _rule(name: str) -> wire.Rule:

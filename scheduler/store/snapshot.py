@@ -10,7 +10,7 @@ from sqlmodel import Session, col, func, select
 from dure.wire import GpuState, LeaseState, Role
 from scheduler import days
 from scheduler.actor import Actor
-from scheduler.store import clusters, gpus, programme, usage
+from scheduler.store import clusters, gpus, programme, usage, violations
 from scheduler.store.tables import Account, Allocation, AllocationLoss, Lease, Node, Pool, Quota
 from scheduler.store.times import to_wire
 
@@ -46,12 +46,17 @@ class FleetSnapshot:
     """Where any were told of."""
     unserved: list[tuple[str, str]]
     """Pools whose cluster no scheduler is told of, and what they call it."""
+    violations: violations.Counts
+    """Those that there are."""
+    violated: violations.Counts
+    """All that there ever were."""
 
 
 def read(session: Session, *, now: float) -> FleetSnapshot:
     """Every number as of the session's snapshot."""
     names = session.exec(select(Pool.name)).all()
     used, joules = _used(session, now)
+    present, ever = violations.counts(session, names)
     return FleetSnapshot(
         gpus=_gpus(session, names),
         leases=_leases(session, names),
@@ -64,6 +69,8 @@ def read(session: Session, *, now: float) -> FleetSnapshot:
         used=used,
         joules=joules,
         unserved=clusters.unserved(session),
+        violations=present,
+        violated=ever,
     )
 
 

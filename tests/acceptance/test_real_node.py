@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from agents.pods import kubelet, messages
+from agents.pods.call import call
 from tests.acceptance.real import GPUS, GRACE_S, LONG_S, Real, runs
 from tests.acceptance.witness import Ran
+from tests.cluster.device_plugin import Allocated
 from tests.integration.kube.processes import Process
 from tests.integration.kube.stand import GAP_S, soon
 
@@ -167,6 +170,19 @@ def test_two_companies_on_one_node_have_each_their_own_gpus(acme: Real) -> None:
             f"gpu-{number}" for number in range(GPUS)
         ]
         assert acme.witness.shared == []
+        assert _as_the_agent_asks(acme) == acme.witness.node.allocated(), "the agent's client reads the same answer"
+
+
+def _as_the_agent_asks(acme: Real) -> list[Allocated]:
+    """What the agent's own client of PodResources says of the node, which has no gRPC library."""
+    socket = acme.witness.node.folder / "kubelet" / "pod-resources" / "kubelet.sock"
+    found: dict[tuple[str, str, str, str], set[str]] = {}
+    for one in messages.read(call(socket, kubelet.METHOD, timeout_s=LONG_S)):
+        found.setdefault((one.namespace, one.pod, one.container, one.resource), set()).update(one.devices)
+    return [
+        Allocated(namespace=namespace, pod=pod, container=container, resource=resource, ids=tuple(sorted(ids)))
+        for (namespace, pod, container, resource), ids in sorted(found.items())
+    ]
 
 
 def test_the_last_lines_and_exit_code_of_a_pod_are_kept_however_it_ends(acme: Real) -> None:

@@ -10,10 +10,12 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Double,
     ForeignKey,
     Index,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
@@ -49,6 +51,7 @@ class Pool(SQLModel, table=True):
         CheckConstraint("slack_ppm >= 0 AND reserve_ppm BETWEEN 0 AND 999999", name="policy"),
         CheckConstraint("contended_ppm BETWEEN 0 AND 1000000 AND half_life_s >= 60 AND entry_s >= 0", name="fairness"),
         CheckConstraint("spot_least_s >= 60", name="spot"),
+        CheckConstraint("violations IN ('observe', 'end')", name="violations"),
         UniqueConstraint("product"),
     )
 
@@ -80,6 +83,7 @@ class Pool(SQLModel, table=True):
     idle_below_ppm: int = Field(default=50_000, sa_column=int_column())
     inference_idle_after_s: int | None = Field(default=None, sa_column=int_column(null=True))
     inference_idle_below_ppm: int = Field(default=10_000, sa_column=int_column())
+    violations: str = Field(default="observe", sa_column=text_column())
     policy_number: int = Field(sa_column=Column(BigInteger, ForeignKey("policy_version.number"), nullable=False))
     cluster: str | None = Field(default=None, sa_column=text_column(null=True))
     """The Kubernetes cluster that enforces its leases, as the processes' settings call it."""
@@ -90,7 +94,9 @@ class Pool(SQLModel, table=True):
 
 
 class Node(SQLModel, table=True):
-    """`reading` is the newest report's GPU readings, for people and metrics; decisions read `gpu` alone."""
+    """`reading` is the GPUs' readings, for people, metrics and who asks whether somebody is on a GPU: written at once when
+    health, processes or devices change, and memory by 256 MiB or past what is none; a minute old at most otherwise.
+    """
 
     __table_args__ = (CheckConstraint("state IN ('enrolled', 'ok', 'unknown')", name="state"),)
 
@@ -100,14 +106,19 @@ class Node(SQLModel, table=True):
     last_report_at: float | None = Field(default=None, sa_column=Column(ExactEpoch, nullable=True, index=True))
     silent_after_s: int | None = Field(default=None, sa_column=int_column(null=True))
     boot: str | None = Field(default=None, sa_column=text_column(null=True))
+    boot_before: str | None = Field(default=None, sa_column=text_column(null=True))
+    """The agent process that reported before `boot` did: if it speaks while that one does, there are two."""
     host_boot: str | None = Field(default=None, sa_column=text_column(null=True))
     """What the kernel calls its own start; the newest that a report said."""
     seq: int | None = Field(default=None, sa_column=big_column(null=True))
     clock_offset_s: int | None = Field(default=None, sa_column=big_column(null=True))
     agent_version: str | None = Field(default=None, sa_column=text_column(null=True))
     driver_version: str | None = Field(default=None, sa_column=text_column(null=True))
+    cuda_version: str | None = Field(default=None, sa_column=text_column(null=True))
     rack: str = Field(default="", sa_column=text_column())
     island: str = Field(default="", sa_column=text_column())
+    vouched_by: str | None = Field(default=None, sa_column=text_column(null=True))
+    """The cluster whose API server says who this node's agent is; none where the node has tokens of ours alone."""
     reading: list[dict[str, Any]] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
 
 
@@ -122,6 +133,24 @@ class Gpu(SQLModel, table=True):
     health: str = Field(sa_column=text_column())
     present: bool = Field(default=True, sa_column=Column(Boolean, nullable=False))
     quarantined: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
+
+
+class NodeEvent(SQLModel, table=True):
+    """What happened on a node, as its agent told it. `told_at` is the node's own clock and makes an event that is told again the
+    same one, also after the agent lost its count; `at` is by ours.
+    """
+
+    __tablename__: str = "node_event"
+    __table_args__ = (Index("ix_node_event_node_at_id", "node", "at", "id"), Index("ix_node_event_at", "at"))
+
+    node: str = Field(sa_column=ref_column("node.name", key=True))
+    id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    told_at: float = Field(sa_column=Column(Double, primary_key=True))
+    at: float = Field(sa_column=Column(ExactEpoch, nullable=False))
+    boot: str = Field(sa_column=text_column())
+    kind: str = Field(sa_column=text_column())
+    gpu: str | None = Field(default=None, sa_column=text_column(null=True))
+    detail: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
 
 
 class Drain(SQLModel, table=True):
@@ -155,3 +184,36 @@ class PoolNode(SQLModel, table=True):
     generation: int = Field(sa_column=big_column())
     lost_at: int | None = Field(default=None, sa_column=at_column(null=True))
     """Since when it has less than it could."""
+
+
+class Violation(SQLModel, table=True):
+    """Somebody on a GPU whom no lease explains, from when its node saw it until it was gone; kept for good. `who` is a process by its
+    pid, or a pod by namespace and name.
+    """
+
+    __table_args__ = (
+        CheckConstraint("kind IN ('process', 'pod')", name="kind"),
+        CheckConstraint("done IN ('observed', 'not_ours', 'pod_ended')", name="done"),
+        CheckConstraint("began_at <= seen_at AND seen_at <= coalesce(ended_at, seen_at)", name="span"),
+        Index(
+            "uq_violation_open", "node", "gpu", "kind", "who", unique=True, postgresql_where=text("ended_at IS NULL")
+        ),
+    )
+
+    id: str = Field(sa_column=key_column())
+    node: str = Field(sa_column=ref_column("node.name"))
+    gpu: str = Field(sa_column=ref_column("gpu.uuid"))
+    kind: str = Field(sa_column=text_column())
+    who: str = Field(sa_column=text_column())
+    pool: str | None = Field(default=None, sa_column=text_column(null=True))
+    lease: str | None = Field(default=None, sa_column=ref_column("lease.id", null=True))
+    """Who held the GPU when it began."""
+    company: str | None = Field(default=None, sa_column=text_column(null=True))
+    """Whose pod it is, where it is known and one of a company's."""
+    began_at: int = Field(sa_column=at_column())
+    seen_at: int = Field(sa_column=at_column())
+    """When it was last written down that it is there."""
+    ended_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    done: str = Field(sa_column=text_column())
+    """What is done about it, as in `dure.wire.ViolationDone`."""
+    evidence: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))

@@ -5,7 +5,8 @@
 
 from datetime import date
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Date, Index, text
+from sqlalchemy import Boolean, CheckConstraint, Column, Date, Index, column, text
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlmodel import Field, SQLModel
 
 from scheduler.store.tables.columns import Epoch, at_column, big_column, int_column, key_column, ref_column, text_column
@@ -158,10 +159,19 @@ class PlacementRow(SQLModel, table=True):
 
 
 class Allocation(SQLModel, table=True):
-    """One GPU held by one lease. Live until proved empty: the index makes two live ones on a GPU impossible."""
+    """One GPU held by one lease. Live until proved empty: the database makes two live ones on a GPU impossible, and looks at the
+    end of each statement, so that one can swap GPUs.
+    """
 
     __table_args__ = (
-        Index("uq_allocation_live_gpu", "gpu", unique=True, postgresql_where=text("closed_at IS NULL")),
+        ExcludeConstraint(
+            (column("gpu"), "="),
+            name="uq_allocation_live_gpu",
+            using="btree",
+            where=text("closed_at IS NULL"),
+            deferrable=True,
+            initially="IMMEDIATE",
+        ),
         Index("ix_allocation_live_node", "node", postgresql_where=text("closed_at IS NULL")),
         Index("ix_allocation_lease", "lease"),
         Index("ix_allocation_given_back", "ended_at", postgresql_where=text("given_back")),
@@ -178,6 +188,8 @@ class Allocation(SQLModel, table=True):
     closed_at: int | None = Field(default=None, sa_column=at_column(null=True))
     given_back: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
     """Whether the lease gave it back while it ran, and had others still."""
+    unproved: str | None = Field(default=None, sa_column=text_column(null=True))
+    """Why its node's agent may not call the GPU empty yet, once it is over; null where the agent gives no reason of its own."""
 
 
 class AllocationLoss(SQLModel, table=True):

@@ -102,8 +102,11 @@ class World:
         host_boot: str | None = None,
         product: str = PRODUCT,
         products: Mapping[str, int] | None = None,
+        **more: object,
     ) -> wire.ReportAnswer:
-        """`products` are the GPUs of a node that has several; else it has `gpus` of `product`. Those in `sick` are unhealthy."""
+        """`products` are the GPUs of a node that has several; else it has `gpus` of `product`. Those in `sick` are unhealthy;
+        `more` is what else the report says.
+        """
         self.seq += 1
         all_of = [one for one, count in (products or {product: gpus}).items() for _ in range(count)]
         readings = [
@@ -119,17 +122,18 @@ class World:
             )
             for index, one in enumerate(all_of)
         ]
-        report = wire.Report(
-            boot=boot,
-            host_boot=host_boot,
-            seq=self.seq,
-            sent_at=now,
-            interval_s=2,
-            agent_version="1",
-            gpus=readings,
-            knew_ended=list(knew_ended),
-            usage=list(usage),
-        )
+        said = {
+            "boot": boot,
+            "host_boot": host_boot,
+            "seq": self.seq,
+            "sent_at": now,
+            "interval_s": 2,
+            "agent_version": "1",
+            "gpus": readings,
+            "knew_ended": list(knew_ended),
+            "usage": list(usage),
+        }
+        report = wire.Report.model_validate(said | more)
         with self.db.begin() as session:
             return reports.take(session, node, report, now=now)
 

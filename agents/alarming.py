@@ -1,0 +1,123 @@
+"""A stage of the sampler that tells of violations, behind the one that says who holds what.
+
+The allocator knows of a lease's start before the agent does, and swaps GPUs inside a node when it hears which pod has which.
+So whom no lease explains is told only once several of its answers left that so; at once on a GPU that a lease has left, as
+nobody else gets that before it is shown empty.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from agents.allocations import Allocations, Held
+from agents.events import Event, Recorder
+from agents.snapshot import Sample, Violation
+from agents.violations import Key, find, key, suspected
+
+log = logging.getLogger(__name__)
+
+ANSWERS = 3
+"""One may be under way, one is to a report that does not tell of it yet, and one has what followed from it."""
+
+
+@dataclass(slots=True)
+class _Candidate:
+    """Somebody unexplained, the newest answer that did not explain it, and how many did not."""
+
+    violation: Violation
+    allocations: Allocations
+    answers: int = 0
+
+    @property
+    def is_told(self) -> bool:
+        return self.answers >= ANSWERS
+
+
+class Alarming:
+    """Tells whom no lease explains, and has the processes of GPUs asked for on which somebody may be."""
+
+    def __init__(self, record: Recorder) -> None:
+        self._record = record
+        self._known: dict[Key, _Candidate] = {}
+        self._floors: dict[str, int] = {}
+
+    def __call__(self, sample: Sample, before: Sample | None) -> Sample:
+        found = {key(one): one for one in find(sample, [one.violation for one in self._known.values()])}
+        for gone in self._known.keys() - found.keys():
+            self._over(self._known.pop(gone), sample)
+        for each, violation in found.items():
+            self._go_on(each, violation, sample)
+        self._learn(sample)
+        return replace(
+            sample,
+            violations=tuple(one.violation for one in self._known.values() if one.is_told),
+            suspicious=sample.suspicious | suspected(sample, self._floors) | {each[0] for each in found},
+        )
+
+    def _go_on(self, each: Key, violation: Violation, sample: Sample) -> None:
+        known = self._known.setdefault(each, _Candidate(violation, sample.allocations))
+        known.violation = violation
+        if known.is_told:
+            return
+        if known.allocations is not sample.allocations:
+            known.allocations, known.answers = sample.allocations, known.answers + 1
+        if any(item.ended and item.gpu == violation.gpu for item in sample.allocations.items):
+            known.answers = ANSWERS
+        if known.is_told:
+            self._record(_event(violation, "began", sample))
+            log.warning(
+                "%s is on %s, and no lease explains it: %s",
+                _who(violation),
+                violation.gpu,
+                _what_to_do(violation, sample.allocations.items),
+                extra={"action": "violation.began", "gpu": violation.gpu, "violation": _detail(violation)},
+            )
+
+    def _over(self, known: _Candidate, sample: Sample) -> None:
+        if not known.is_told:
+            return
+        self._record(_event(known.violation, "ended", sample))
+        about = {"action": "violation.ended", "gpu": known.violation.gpu, "violation": _detail(known.violation)}
+        log.info("%s is no longer on %s without a lease", _who(known.violation), known.violation.gpu, extra=about)
+
+    def _learn(self, sample: Sample) -> None:
+        """How much memory is in use on each GPU when nobody is there."""
+        for gpu in sample.snapshot.gpus:
+            if gpu.processes == 0 and gpu.memory_used_bytes is not None:
+                self._floors[gpu.uuid] = gpu.memory_used_bytes
+
+
+def _event(violation: Violation, state: str, sample: Sample) -> Event:
+    detail = {"state": state, "since": violation.since, **_detail(violation)}
+    return Event(kind="violation", at=sample.wall, gpu=violation.gpu, detail=detail)
+
+
+def _detail(violation: Violation) -> dict[str, str | int | None]:
+    """What is known of it, under the names that a report has for it."""
+    found = {
+        "kind": violation.kind,
+        "pid": violation.pid,
+        "name": violation.name,
+        "cgroup": violation.cgroup,
+        "container": violation.container,
+        "pod_uid": violation.pod_uid,
+        "namespace": violation.namespace,
+        "pod": violation.pod,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _who(violation: Violation) -> str:
+    if violation.kind == "pod":
+        return f"pod {violation.namespace}/{violation.pod}"
+    return f"process {violation.pid} ({violation.name or 'its name cannot be read'})"
+
+
+def _what_to_do(violation: Violation, items: Iterable[Held]) -> str:
+    theirs = sorted({item.lease for item in items if item.gpu == violation.gpu and not item.ended})
+    whose = f" The GPU is held by {', '.join(theirs)}." if theirs else ""
+    if violation.namespace is not None:
+        return f"ask whose it is, and end it with `kubectl delete pod -n {violation.namespace} {violation.pod}`.{whose}"
+    if violation.pod_uid is not None:
+        return f"it is of the pod with uid {violation.pod_uid}: ask whose that is, and delete it.{whose}"
+    return f"look at it with `ps -fp {violation.pid}`, ask whose it is, and end it.{whose}"

@@ -1,0 +1,93 @@
+"""Leases hold the GPUs that their pods really have: nominal ones are swapped for those, inside the node, as agents tell them."""
+
+from collections.abc import Sequence
+
+import structlog
+from sqlalchemy import text
+from sqlmodel import Session
+
+from dure import kube, wire
+from scheduler.core.swapping import Held, Real, Swaps, swaps
+from scheduler.store import fleet, lost_gpus, records
+from scheduler.store.tables import Lease
+
+log = structlog.get_logger()
+
+_GPUS = text("SELECT uuid, pool, present AND health = 'ok' AS sound FROM gpu WHERE node = :node")
+
+_HELD = text(
+    """
+    SELECT id, lease, gpu, ended_at IS NOT NULL AS ended FROM allocation WHERE node = :node AND closed_at IS NULL ORDER BY id
+    """
+)
+
+_PODS = text(
+    """
+    SELECT p.company, p.name, p.lease FROM pod p JOIN lease l ON l.id = p.lease JOIN pool o ON o.name = l.pool
+    WHERE p.ended_at IS NULL AND p.cluster = o.cluster AND coalesce(p.node, :node) = :node AND p.name = ANY(:names)
+    """
+)
+"""Which leases the pods of these names are on. The kubelet itself says that they are on the node, often before it is written down."""
+
+_SWAP = text(
+    """
+    UPDATE allocation a SET gpu = m.gpu FROM unnest(CAST(:ids AS text[]), CAST(:gpus AS text[])) AS m (id, gpu)
+    WHERE a.id = m.id AND a.ended_at IS NULL
+    """
+)
+
+
+def settle(session: Session, node: str, holders: Sequence[wire.GpuHolder], *, now: float) -> None:
+    """Swaps GPUs between what is held of the node, or for free ones, so that each lease holds what the kubelet gave to its pods,
+    and tells those leases.
+
+    Where something is to be swapped it takes the locks of the node's pools, as whoever starts leases there: call it before
+    anything else of the node is written.
+    """
+    if not holders or not _found(session, node, holders)[0].moves:
+        return
+    fleet.lock_pools_of(session, node)
+    found, held, sick = _found(session, node, holders)
+    if not found.moves:
+        return
+    values = {"ids": list(found.moves), "gpus": list(found.moves.values())}
+    session.connection().execute(_SWAP, values)
+    moved = [one for one in held if one.allocation in found.moves]
+    if sick & {gpu for one in moved for gpu in (one.gpu, found.moves[one.allocation])}:
+        lost_gpus.review(session, [node], now=now)
+    _tell(session, node, moved, found, now)
+
+
+def _found(
+    session: Session, node: str, holders: Sequence[wire.GpuHolder]
+) -> tuple[Swaps, Sequence[Held], frozenset[str]]:
+    """What is to be swapped, out of what is held, and which GPUs are not sound."""
+    connection = session.connection()
+    gpus = connection.execute(_GPUS, {"node": node}).all()
+    held = [
+        Held(allocation=row.id, lease=row.lease, gpu=row.gpu, ended=row.ended)
+        for row in connection.execute(_HELD, {"node": node})
+    ]
+    sick = frozenset(row.uuid for row in gpus if not row.sound)
+    return swaps({row.uuid: row.pool for row in gpus}, held, _real(session, node, holders), sick=sick), held, sick
+
+
+def _real(session: Session, node: str, holders: Sequence[wire.GpuHolder]) -> list[Real]:
+    rows = session.connection().execute(_PODS, {"node": node, "names": sorted({one.pod for one in holders})})
+    leases = {(kube.namespace(row.company), row.name): row.lease for row in rows}
+    found = ((one.gpu, leases.get((one.namespace, one.pod))) for one in holders)
+    return [Real(gpu, lease) for gpu, lease in found if lease is not None]
+
+
+def _tell(session: Session, node: str, moved: Sequence[Held], found: Swaps, now: float) -> None:
+    for lease in sorted({one.lease for one in moved}):
+        swapped = {one.gpu: found.moves[one.allocation] for one in moved if one.lease == lease}
+        row = session.get_one(Lease, lease, populate_existing=True)
+        records.event(session, row, "swapped", at=now, detail={"node": node, "gpus": len(swapped)})
+        log.info(
+            "the kubelet gave its pods other GPUs than the lease held",
+            action="allocation.swapped",
+            lease=lease,
+            node=node,
+            swapped=swapped,
+        )

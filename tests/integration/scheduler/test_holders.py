@@ -1,0 +1,187 @@
+"""Leases hold what their pods really have: the kubelet's choice, as agents report it, is swapped in."""
+
+import threading
+from collections.abc import Mapping
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from dure import wire
+from scheduler.store import enforced, pools
+from tests.integration.scheduler.conftest import T0, World
+
+Held = dict[str, str]
+"""Lease by the number of the GPU."""
+
+
+@pytest.fixture
+def node(any_world: World) -> World:
+    """A cluster enforces the pool, and n2 is out of the way."""
+    with any_world.db.begin() as session:
+        session.connection().execute(text("INSERT INTO cluster (name) VALUES ('main')"))
+        session.connection().execute(text("UPDATE pool SET cluster = 'main'"))
+    any_world.report("n2", now=T0, gpus=0)
+    return any_world
+
+
+def a_holder(gpu: int, pod: str = "train", company: str = "acme", node: str = "n1") -> dict[str, str]:
+    return {
+        "gpu": f"GPU-{node}-{gpu}",
+        "namespace": f"dure-co-{company}",
+        "pod": pod,
+        "container": "main",
+        "resource": "nvidia.com/gpu",
+    }
+
+
+def runs(world: World, lease: wire.Lease, pod: str = "train", *, over: bool = False, cluster: str = "main") -> None:
+    """The reconciler saw this pod on the lease."""
+    row = {
+        "uid": f"uid-{lease.company}-{pod}",
+        "cluster": cluster,
+        "company": lease.company,
+        "name": pod,
+        "lease": lease.id,
+        "wish": None,
+        "gpus": 1,
+        "node": None,
+        "phase": "Running",
+        "waits": None,
+        "detail": None,
+        "seen_at": T0,
+        "ended_at": T0 if over else None,
+        "exit_code": None,
+        "reason": None,
+    }
+    with world.db.begin() as session:
+        enforced.saw(session, [row])
+
+
+def started(world: World, gpus: int, who: str = "acme", **more: object) -> wire.Lease:
+    lease = world.ask(gpus, who=who, **more)
+    world.turn(T0)
+    return world.lease(lease)
+
+
+def held(answer: wire.ReportAnswer) -> Held:
+    """What the node is told that it holds."""
+    return {one.gpu.removeprefix("GPU-n1-"): one.lease for one in answer.allocations}
+
+
+def test_a_lease_gets_the_gpu_that_its_pod_has_and_the_agent_is_told_so_at_once(node: World) -> None:
+    lease = started(node, 1)
+    runs(node, lease)
+    before = node.report("n1", now=T0 + 1)
+    assert held(before) == {"0": lease.id}
+    after = node.report("n1", now=T0 + 2, holders=[a_holder(5)])
+    assert held(after) == {"5": lease.id}
+    assert [one.allocation for one in after.allocations] == [one.allocation for one in before.allocations]
+    assert [gpu.uuid for gpu in node.lease(lease).gpus] == ["GPU-n1-5"]
+    assert node.detail(lease, "swapped") == {"node": "n1", "gpus": 1}
+
+
+def test_two_leases_swap_what_they_hold_in_one_statement(node: World) -> None:
+    acme, globex = started(node, 2), started(node, 2, "globex")
+    runs(node, acme)
+    runs(node, globex)
+    pods = [a_holder(2), a_holder(3), a_holder(0, company="globex"), a_holder(1, company="globex")]
+    answer = node.report("n1", now=T0 + 1, holders=pods)
+    assert held(answer) == {"2": acme.id, "3": acme.id, "0": globex.id, "1": globex.id}
+    assert node.events(acme).count(("swapped", None)) == node.events(globex).count(("swapped", None)) == 1
+
+
+def test_the_same_report_again_swaps_nothing_and_tells_nobody(node: World) -> None:
+    lease = started(node, 1)
+    runs(node, lease)
+    for second in range(1, 4):
+        node.report("n1", now=T0 + second, holders=[a_holder(5)])
+    assert node.events(lease).count(("swapped", None)) == 1
+
+
+def test_the_calendar_sees_nothing_of_it(node: World) -> None:
+    lease = started(node, 1)
+    runs(node, lease)
+    with node.db.snapshot() as session:
+        before = pools.get(session, "h100").generation
+    node.report("n1", now=T0 + 1, holders=[a_holder(5)])
+    with node.db.snapshot() as session:
+        assert pools.get(session, "h100").generation == before
+    assert node.gpus() == {"free": 7, "leased": 1}
+
+
+@pytest.mark.parametrize(
+    "pods",
+    [
+        pytest.param([], id="nobody has a GPU"),
+        pytest.param([a_holder(5, company="globex")], id="a pod of another company of that name"),
+        pytest.param([a_holder(5, "other")], id="a pod that nobody wrote down"),
+        pytest.param([a_holder(5, node="n2")], id="a GPU of another node"),
+        pytest.param([a_holder(0)], id="the GPU that it holds"),
+    ],
+)
+def test_what_is_no_reason_moves_nothing(node: World, pods: list[Mapping[str, str]]) -> None:
+    lease = started(node, 1)
+    runs(node, lease)
+    assert held(node.report("n1", now=T0 + 1, holders=pods)) == {"0": lease.id}
+
+
+@pytest.mark.parametrize("how", [{"over": True}, {"cluster": "elsewhere"}])
+def test_a_pod_that_is_over_or_in_another_cluster_moves_nothing(node: World, how: Mapping[str, bool | str]) -> None:
+    lease = started(node, 1)
+    runs(node, lease, over=bool(how.get("over")), cluster=str(how.get("cluster", "main")))
+    assert held(node.report("n1", now=T0 + 1, holders=[a_holder(5)])) == {"0": lease.id}
+
+
+def test_what_is_over_stays_where_it_is_to_be_proved_empty(node: World) -> None:
+    first = started(node, 1)
+    node.release(first, now=T0 + 2)
+    node.turn(T0 + 3)
+    node.turn(T0 + 3 + 5)
+    second = node.ask(1, who="globex", now=T0 + 9)
+    node.turn(T0 + 9)
+    assert node.lease(second).state == "active"
+    runs(node, node.lease(second))
+    answer = node.report("n1", now=T0 + 10, holders=[a_holder(0, company="globex")])
+    assert {one.gpu: (one.lease, one.ended) for one in answer.allocations} == {
+        "GPU-n1-0": (first.id, True),
+        "GPU-n1-1": (second.id, False),
+    }
+
+
+def test_who_really_has_the_sick_gpu_is_the_one_who_lost_it(node: World) -> None:
+    lease = started(node, 1)
+    runs(node, lease)
+    node.report("n1", now=T0 + 5, sick=[0])
+    assert node.events(lease)[-1] == ("degraded", "gpu_unhealthy")
+    node.report("n1", now=T0 + 6, sick=[0], holders=[a_holder(5)])
+    assert node.events(lease)[-2:] == [("healed", "gpu_unhealthy"), ("swapped", None)]
+    node.report("n1", now=T0 + 7, sick=[0, 5], holders=[a_holder(5)])
+    assert node.events(lease)[-1] == ("degraded", "gpu_unhealthy")
+
+
+def test_no_two_live_allocations_are_left_on_one_gpu_by_any_statement(node: World) -> None:
+    started(node, 2)
+    with pytest.raises(IntegrityError, match="uq_allocation_live_gpu"), node.db.begin() as session:
+        session.connection().execute(text("UPDATE allocation SET gpu = 'GPU-n1-0'"))
+
+
+def test_a_gpu_that_a_start_takes_is_not_swapped_in_under_it(node: World) -> None:
+    """Who starts a lease holds the pool's lock; the report waits, and looks again."""
+    lease = started(node, 1)
+    runs(node, lease)
+    with node.db.begin() as session:
+        session.connection().execute(text("SELECT FROM pool FOR UPDATE"))
+        answers: list[wire.ReportAnswer] = []
+        thread = threading.Thread(
+            target=lambda: answers.append(node.report("n1", now=T0 + 1, holders=[a_holder(5)])), daemon=True
+        )
+        thread.start()
+        session.connection().execute(
+            text(
+                "INSERT INTO allocation (id, lease, gpu, node, opened_at, given_back)"
+                " SELECT 'alo_new', lease, 'GPU-n1-5', node, opened_at, false FROM allocation"
+            )
+        )
+    thread.join(20)
+    assert held(answers[0]) == {"0": lease.id, "5": lease.id}, "the lease has it already"
