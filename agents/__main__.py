@@ -108,7 +108,8 @@ def _driver(settings: Settings) -> Driver:
         from agents.nvml import NvmlDriver
     except ModuleNotFoundError as error:
         raise DriverError("nvidia-ml-py is not installed: run `uv sync --extra agent`") from error
-    return NvmlDriver()
+    allowed = frozenset(name.strip() for name in settings.allowed_processes.split(",") if name.strip())
+    return NvmlDriver(allowed=allowed)
 
 
 def _version() -> str:
