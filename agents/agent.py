@@ -51,9 +51,11 @@ class Agent:
         self._stop = threading.Event()
         self._endings: SimpleQueue[bool] = SimpleQueue()
         self._connection = Connection(settings.server)
-        self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=[Judging()])
         boot = new_boot()
-        self._spool = Spool(settings.state, boot=boot, totals=self._sampler.totals.usage, mib=settings.spool_mib)
+        self._spool = Spool(
+            settings.state, boot=boot, totals=lambda: self._sampler.totals.usage(), mib=settings.spool_mib
+        )
+        self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=[Judging()])
         self._reporter = Reporter(
             self._sampler,
             Uplink(self._connection, node=node, credential=credential, monotonic=time.monotonic, now=time.time),

@@ -24,7 +24,7 @@ WORTH_PACKING_BYTES = 1024
 """Below this, packing saves less than one packet of the network, and costs more than it saves."""
 
 LEVEL = 1
-"""Of gzip. Over a report of 8 GPUs level 6 takes three times as long, for a tenth fewer bytes."""
+"""Of gzip. A whole report of 8 GPUs is 1.0 kB at level 1 and 0.9 at level 6, one of 64 is 4.3 kB and 3.7, in half the time."""
 
 _GZIP = 16 + zlib.MAX_WBITS
 

@@ -89,8 +89,8 @@ def test_an_allocator_that_does_not_know_the_version_is_told_from_other_refusals
     uplink: Uplink, allocator: Allocator
 ) -> None:
     allocator.replies = [
-        a_problem(422, "invalid_request", wrong=("version", "changed")),
-        a_problem(422, "invalid_request", wrong=("gpus.0.uuid",)),
+        a_problem(422, "invalid_request", "version", "changed"),
+        a_problem(422, "invalid_request", "gpus.0.uuid"),
     ]
     unversed, wrong = uplink.send(_parcel()), uplink.send(_parcel(8))
 
