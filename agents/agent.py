@@ -17,6 +17,7 @@ from agents.report import Identity, Reporter, host_boot, new_boot
 from agents.sampler import Sampler
 from agents.settings import Settings
 from agents.spool import Spool
+from agents.totals import Use
 from agents.uplink import Uplink
 from dure import probes
 from dure.probes import Answer
@@ -52,9 +53,7 @@ class Agent:
         self._endings: SimpleQueue[bool] = SimpleQueue()
         self._connection = Connection(settings.server)
         boot = new_boot()
-        self._spool = Spool(
-            settings.state, boot=boot, totals=lambda: self._sampler.totals.usage(), mib=settings.spool_mib
-        )
+        self._spool = Spool(settings.state, boot=boot, totals=self._totals, mib=settings.spool_mib)
         self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=[Judging()])
         self._reporter = Reporter(
             self._sampler,
@@ -102,6 +101,9 @@ class Agent:
             self._driver.close()
         log.info("the agent stopped", extra={"action": "agent.stopped"})
         return well
+
+    def _totals(self) -> list[Use]:
+        return self._sampler.totals.usage()
 
     def _sampled(self) -> None:
         self._reporter.wake()

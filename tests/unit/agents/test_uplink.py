@@ -145,6 +145,9 @@ def test_what_comes_of_other_statuses(
         pytest.param(b'{"server_time": 1.8e9, "seq": 7, "allocations": [], "midnights": ["x"]}', id="no midnight"),
         pytest.param(b'{"server_time": 1.8e9, "seq": 7, "allocations": [], "whole": 1}', id="whole is no truth"),
         pytest.param(b'{"server_time": 1.8e9, "seq": 7, "allocations": [], "replay": 1.5}', id="no number of items"),
+        pytest.param(
+            b'{"server_time": 1.8e9, "seq": 7, "allocations": [], "events_taken": 1' + b"0" * 30 + b"}", id="no id"
+        ),
         pytest.param(b"[" * 100_000, id="lists without end"),
         pytest.param(b" " * (1 << 20) + b"{}", id="more than there can be"),
     ],
