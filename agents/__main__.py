@@ -17,6 +17,7 @@ from agents import logs, remembered
 from agents.agent import Agent
 from agents.credential import Credential, CredentialError
 from agents.driver import Driver, DriverError
+from agents.proofs import CommandError
 from agents.settings import PREFIX, Settings
 from agents.verdicts import TableError
 from dure import environment
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.forget is not None:
             return _forget(settings, options.forget)
         return _print_once(settings) if options.once else _run(settings)
-    except SettingError as error:
+    except (SettingError, CommandError) as error:
         print(f"dure agent: {error}", file=sys.stderr)
         return 2
     except (DriverError, TableError, OSError) as error:

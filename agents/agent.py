@@ -13,6 +13,7 @@ from agents.credential import Credential
 from agents.driver import Driver
 from agents.exporter import AgentCollector
 from agents.health import Judging
+from agents.proofs import Proving
 from agents.remembered import Folder
 from agents.report import Identity, Reporter, host_boot, new_boot
 from agents.sampler import Sampler
@@ -47,7 +48,13 @@ class Agent:
         self._client = httpx.Client(base_url=settings.server)
         memory = None if settings.state is None else Folder(settings.state)
         judging = Judging(memory=memory, boot=host_boot())
-        self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=[judging])
+        self._proving = Proving(
+            scrub=settings.scrub_command,
+            check=settings.check_command,
+            limit_s=settings.check_s,
+            checked=judging.checked,
+        )
+        self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=[judging, self._proving])
         self._reporter = Reporter(
             self._sampler,
             Uplink(self._client, node=node, credential=credential, monotonic=time.monotonic, now=time.time),
@@ -78,6 +85,7 @@ class Agent:
         until = time.monotonic() + self._leave_s
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
+        self._proving.close()
         served.close()
         self._client.close()
         # A driver that hangs in its own thread would hang in ours too; the process ends without it.
