@@ -98,6 +98,7 @@ class Agent:
         until = time.monotonic() + self._leave_s
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
+        self._stages.close()
         served.close()
         self._connection.close()
         # What hangs in its own thread, the driver or the disk, would hang in ours too; the process ends without it.
