@@ -1,36 +1,39 @@
 """`python -m agents`: settings, driver, sampler, reporter, probes; the one place where they are put together.
 
-`--once` prints one snapshot as JSON for a person at the node, and reports nothing. Exit status: 0 after SIGTERM or
-SIGINT, 1 where the GPUs or the port cannot be had or a thread died, 2 for a wrong setting.
+`--once` prints one snapshot for a person at the node, and reports nothing; `--forget` says that a GPU is well again.
+Exit status: 0 after SIGTERM or SIGINT, 1 where the GPUs or the port cannot be had or a thread died, 2 for a wrong setting.
 """
 
 import argparse
-import dataclasses
-import json
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from agents import logs
+from agents import logs, once, remembered, settings
 from agents.agent import Agent
+from agents.allocations import Allocations
 from agents.credential import Credential, CredentialError
 from agents.driver import Driver, DriverError
+from agents.health import Judging
 from agents.settings import PREFIX, Settings
-from dure import environment
-from dure.environment import SettingError
+from agents.snapshot import Sample
+from agents.verdicts import TableError
+from dure.variables import SettingError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     try:
-        settings = environment.read(Settings, os.environ, prefix=PREFIX)
-        return _print_once(settings) if options.once else _run(settings)
+        found = settings.read(os.environ)
+        if options.forget is not None:
+            return _forget(found, options.forget)
+        return _print_once(found, as_json=options.json) if options.once else _run(found)
     except SettingError as error:
         print(f"dure agent: {error}", file=sys.stderr)
         return 2
-    except (DriverError, OSError) as error:
+    except (DriverError, TableError, OSError) as error:
         print(f"dure agent: {error}", file=sys.stderr)
         return 1
 
@@ -39,39 +42,57 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m agents",
         description="Dure's node agent.",
-        epilog=f"It is told by its environment:\n{environment.described(Settings, prefix=PREFIX)}",
+        epilog=f"It is told by its environment:\n{settings.described()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--once", action="store_true", help="print one snapshot as JSON and exit")
-    return parser.parse_args(arguments)
+    parser.add_argument("--once", action="store_true", help="print one snapshot and exit")
+    parser.add_argument("--json", action="store_true", help="with --once: as JSON")
+    parser.add_argument("--forget", metavar="GPU", help="say that this GPU, by its UUID, is well again, and exit")
+    options = parser.parse_args(arguments)
+    if options.json and not options.once:
+        parser.error("--json goes with --once")
+    return options
 
 
-def _print_once(settings: Settings) -> int:
-    driver = _driver(settings)
+def _forget(found: Settings, gpu: str) -> int:
+    if found.state is None:
+        raise SettingError(f"{PREFIX}STATE is missing: the folder in which the agent remembers which GPUs are sick")
+    try:
+        remembered.ask_to_forget(found.state, gpu)
+    except ValueError as error:
+        raise SettingError(str(error)) from error
+    print(f"the agent forgets what was wrong with {gpu} at its next look; what still is it finds again")
+    return 0
+
+
+def _print_once(found: Settings, *, as_json: bool) -> int:
+    driver = _driver(found)
     try:
         snapshot = driver.read(processes_of=None)
     finally:
         driver.close()
-    print(json.dumps(dataclasses.asdict(snapshot), indent=2, ensure_ascii=False))
+    sample = Sample(snapshot=snapshot, at=0.0, wall=0.0, allocations=Allocations())
+    judged = Judging()(sample, None).snapshot
+    print(once.as_json(judged) if as_json else once.as_table(judged))
     return 0
 
 
-def _run(settings: Settings) -> int:
-    logs.start(settings.log_level)
-    node, credential = _who(settings)
-    agent = Agent(settings, _driver(settings), node=node, credential=credential, version=_version())
+def _run(found: Settings) -> int:
+    logs.start(found.log_level)
+    node, credential = _who(found)
+    agent = Agent(found, _driver(found), node=node, credential=credential, version=_version())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stop())
     return 0 if agent.run() else 1
 
 
-def _who(settings: Settings) -> tuple[str, Credential]:
-    if settings.node is None:
+def _who(found: Settings) -> tuple[str, Credential]:
+    if found.node is None:
         raise SettingError(f"{PREFIX}NODE is missing: the name under which this node is enrolled")
-    if settings.token_file is None:
+    if found.token_file is None:
         raise SettingError(f"{PREFIX}TOKEN_FILE is missing: the file that holds the node's token")
     try:
-        return settings.node, Credential(settings.token_file)
+        return found.node, Credential(found.token_file)
     except CredentialError as error:
         raise SettingError(f"{PREFIX}TOKEN_FILE: {error}") from error
 

@@ -1,26 +1,22 @@
-"""One node's agent, put together: a sampler and a reporter, each on a thread of its own, and the probes beside them."""
+"""One node's agent, put together: a sampler, a reporter, a spool and a watch on the driver, each on a thread of its own, and the
+probes beside them."""
 
 import logging
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from queue import SimpleQueue
 
-import httpx
-
-from agents import exporter
-from agents.alarming import Alarming
+from agents import exporter, stages
+from agents.connection import Connection
 from agents.credential import Credential
 from agents.driver import Driver
-from agents.events import forget
+from agents.events import Event
 from agents.exporter import AgentCollector
-from agents.health import Judging
-from agents.pods import kubelet
-from agents.pods.holders import Holders
 from agents.report import Identity, Reporter, host_boot, new_boot
 from agents.sampler import Sampler
 from agents.settings import Settings
+from agents.spool import Spool
 from agents.uplink import Uplink
 from dure import probes
 from dure.probes import Answer
@@ -29,6 +25,12 @@ log = logging.getLogger(__name__)
 
 LEAVE_S = 5.0
 """How long a stopping agent waits for its last report, and for a call that hangs in the driver."""
+
+WATCH_S = 1.0
+"""How long the driver is asked at a time whether it has something to tell."""
+
+LEAST_WATCH_S = 0.05
+"""Between two events: a driver that tells of one again and again costs no more than this."""
 
 
 class Agent:
@@ -48,18 +50,22 @@ class Agent:
         self._leave_s = leave_s
         self._stop = threading.Event()
         self._endings: SimpleQueue[bool] = SimpleQueue()
-        self._client = httpx.Client(base_url=settings.server)
-        socket = settings.pod_resources
-        self._holders = None if socket is None else Holders(partial(kubelet.ask, socket))
-        stages = [Judging(), *([] if self._holders is None else [self._holders]), Alarming(forget)]
-        self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=stages)
+        self._connection = Connection(settings.server)
+        self._stages = stages.made(settings, self._record, host_boot=host_boot())
+        self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=self._stages.in_order)
+        boot = new_boot()
+        self._spool = Spool(settings.state, boot=boot, totals=self._sampler.totals.usage, mib=settings.spool_mib)
         self._reporter = Reporter(
             self._sampler,
-            Uplink(self._client, node=node, credential=credential, monotonic=time.monotonic, now=time.time),
-            identity=Identity(boot=new_boot(), host_boot=host_boot(), agent_version=version),
+            Uplink(self._connection, node=node, credential=credential, monotonic=time.monotonic, now=time.time),
+            identity=Identity(boot=boot, host_boot=host_boot(), agent_version=version),
             interval_s=settings.interval_s,
+            untold=self._spool.untold,
         )
-        self._collector = AgentCollector(self._sampler, self._reporter, node=node, version=version)
+        self._sampler.tell(self._sampled)
+        self._collector = AgentCollector(
+            self._sampler, self._reporter, node=node, version=version, xids=self._stages.xids
+        )
 
     def stop(self) -> None:
         """Ends `run`; may be called from a signal handler, where no lock may be taken."""
@@ -73,27 +79,50 @@ class Agent:
             "/readyz": self._readyz,
         }
         served = probes.serve(self._settings.port, host=self._settings.host, routes=routes)
-        threads = [self._thread("sampler", self._sampler.run), self._thread("reporter", self._reporter.run)]
-        if self._holders is not None:
-            threads.append(self._thread("holders", self._holders.run))
+        works = {
+            "sampler": self._sampler.run,
+            "reporter": self._reporter.run,
+            "spool": self._spool.run,
+            "watch": self._watch,
+            **{name: beside.run for name, beside in self._stages.beside.items()},
+        }
+        threads = [self._thread(name, work) for name, work in works.items()]
         about = {"action": "agent.started", "server": self._settings.server, "port": served.port}
         log.info("the agent of %s started", self._node, extra=about)
         well = self._endings.get()
         self._stop.set()
         self._sampler.wake()
-        self._reporter.wake()
-        if self._holders is not None:
-            self._holders.wake()
+        self._sampled()
+        for beside in self._stages.beside.values():
+            beside.wake()
         until = time.monotonic() + self._leave_s
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
         served.close()
-        self._client.close()
-        # A driver that hangs in its own thread would hang in ours too; the process ends without it.
+        self._connection.close()
+        # What hangs in its own thread, the driver or the disk, would hang in ours too; the process ends without it.
         if not any(thread.is_alive() for thread in threads):
+            self._spool.close(self._reporter.untold())
             self._driver.close()
         log.info("the agent stopped", extra={"action": "agent.stopped"})
         return well
+
+    def _record(self, event: Event) -> None:
+        self._spool.record(event)
+
+    def _sampled(self) -> None:
+        self._reporter.wake()
+        self._spool.wake()
+
+    def _watch(self, stop: threading.Event) -> None:
+        """Has a sample taken as soon as the driver tells of something."""
+        while not stop.is_set():
+            began = time.monotonic()
+            if self._driver.wait(WATCH_S):
+                self._sampler.wake()
+                stop.wait(LEAST_WATCH_S)
+            else:
+                stop.wait(WATCH_S - (time.monotonic() - began))
 
     def _thread(self, name: str, work: Callable[[threading.Event], None]) -> threading.Thread:
         def guarded() -> None:

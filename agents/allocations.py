@@ -4,8 +4,8 @@ The agent learns both from nowhere else. Times here are of two kinds: `at` is th
 everything in an allocation is the allocator's time. The node's own wall clock has no say.
 """
 
-from collections.abc import Set
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
 
 from agents.days import UTC_DAYS, Days
 
@@ -29,12 +29,13 @@ class Held:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allocations:
     """One answer's allocations. `server_ahead_s` is the allocator's Unix time less the agent's monotonic time; by `days`
-    use is kept apart.
+    use is kept apart. `pools` says which pool a GPU is in, as far as the allocator told it.
     """
 
     items: tuple[Held, ...] = ()
     server_ahead_s: float = 0.0
     days: Days = UTC_DAYS
+    pools: Mapping[str, str] = field(default_factory=dict)
 
     def server_time(self, at: float) -> float:
         """The allocator's time, in Unix seconds, at the monotonic time `at`."""

@@ -18,10 +18,11 @@ class Backoff:
         self._chance = chance
         self._failures = 0
 
-    def succeeded(self) -> float:
-        """The seconds to the next report: the interval, give or take a tenth."""
+    def succeeded(self, not_sooner_s: float | None = None) -> float:
+        """The seconds to the next report: the interval, give or take a tenth, or more where the server asked for more."""
         self._failures = 0
-        return self._interval_s * self._chance.uniform(0.9, 1.1)
+        asked_s = min(not_sooner_s or 0.0, LONGEST_RETRY_AFTER_S) * self._chance.uniform(1.0, 1.1)
+        return max(self._interval_s * self._chance.uniform(0.9, 1.1), asked_s)
 
     def failed(self, retry_after_s: float | None = None) -> float:
         """The seconds to wait after a failure that passes by itself; never less than the server asked for."""

@@ -1,155 +1,168 @@
-"""The agent's `/metrics`, built from the newest snapshot when it is asked for.
+"""The agent's `/metrics`, built from the newest snapshot when it is asked for; `series.py` says what there is.
 
-No series is kept between two scrapes, so what a GPU or a lease said is gone with it. A value that is None has no series.
-Units are base units; labels are who the GPU is, and who holds it is the one join series `dure_gpu_holder_info`.
+Nothing is kept between two scrapes, so what a GPU, a pod or a lease said is gone with it.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Protocol
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
-
-from agents.report import Reporter
+from agents import exposition, series
+from agents.exposition import Row
 from agents.sampler import Sampler
-from agents.snapshot import HEALTHS, GpuSnapshot, Sample
-from agents.uplink import OUTCOMES
+from agents.series import Parts, Series
+from agents.snapshot import GpuSnapshot, Sample
+from agents.uplink import OUTCOMES, Outcome
+from agents.xids import XidCounts
 from dure.probes import Answer
 
-GPU = ("node", "gpu", "product")
 
-Reading = Callable[[GpuSnapshot], float | None]
+class Told(Protocol):
+    """What came of the reports."""
 
+    @property
+    def outcomes(self) -> Mapping[Outcome, int]: ...
 
-def _part(amount: int | None, of: int) -> float | None:
-    return None if amount is None else amount / of
-
-
-READINGS: tuple[tuple[type[GaugeMetricFamily | CounterMetricFamily], str, str, Reading], ...] = (
-    (
-        GaugeMetricFamily,
-        "dure_gpu_utilization_ratio",
-        "Part of the last sampling period in which the GPU computed, 0 to 1.",
-        lambda gpu: _part(gpu.utilization_percent, 100),
-    ),
-    (GaugeMetricFamily, "dure_gpu_memory_used_bytes", "Memory in use.", lambda gpu: gpu.memory_used_bytes),
-    (GaugeMetricFamily, "dure_gpu_memory_total_bytes", "Memory there is.", lambda gpu: gpu.memory_total_bytes),
-    (GaugeMetricFamily, "dure_gpu_power_watts", "Power drawn.", lambda gpu: _part(gpu.power_milliwatts, 1000)),
-    (
-        CounterMetricFamily,
-        "dure_gpu_energy_joules",
-        "Energy drawn since the driver was loaded.",
-        lambda gpu: _part(gpu.energy_millijoules, 1000),
-    ),
-    (GaugeMetricFamily, "dure_gpu_temperature_celsius", "Temperature.", lambda gpu: gpu.temperature_celsius),
-    (
-        GaugeMetricFamily,
-        "dure_gpu_processes",
-        "Compute processes of the whole host; read around the edges of leases only.",
-        lambda gpu: gpu.processes,
-    ),
-)
+    @property
+    def last_ok_at(self) -> float | None: ...
 
 
-class AgentCollector(Collector):
+class Kept(Protocol):
+    """What waits on disk: bytes now, and events that were dropped since the agent started."""
+
+    @property
+    def bytes(self) -> int: ...
+
+    @property
+    def dropped(self) -> int: ...
+
+
+class AgentCollector:
+    """`clock_ahead_s` is how far the node's clock is ahead, None while that is not known."""
+
     def __init__(
         self,
         sampler: Sampler,
-        reporter: Reporter,
+        reporter: Told,
         *,
         node: str,
         version: str,
+        xids: XidCounts | None = None,
+        kept: Kept | None = None,
+        clock_ahead_s: Callable[[], float | None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sampler = sampler
         self._reporter = reporter
         self._node = node
         self._version = version
+        self._xids = xids or XidCounts()
+        self._kept = kept
+        self._clock_ahead_s = clock_ahead_s
         self._monotonic = monotonic
 
-    def collect(self) -> Iterator[Metric]:
+    def text(self) -> str:
+        """The page."""
+        return "".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
         sample = self._sampler.view()
         if sample is not None:
-            yield from self._readings(sample)
-            yield self._health(sample)
-            yield self._info(sample)
-            yield self._holders(sample)
-        yield from self._ages()
-        yield self._reports()
-        yield _one("dure_agent_build_info", "The agent's version.", {"node": self._node, "version": self._version})
+            yield from self._gpus(sample)
+            yield from self._of(series.HOLDER, self._holders(sample))
+            yield from self._of_node(series.SEES, sample.snapshot.sees_processes)
+        now, newest, last_ok_at = self._monotonic(), self._sampler.newest, self._reporter.last_ok_at
+        yield from self._of_node(series.SNAPSHOT_AGE, None if newest is None else max(0.0, now - newest.at))
+        yield from self._of_node(series.REPORT_AGE, None if last_ok_at is None else max(0.0, now - last_ok_at))
+        counted = (((self._node, outcome), self._reporter.outcomes.get(outcome, 0)) for outcome in OUTCOMES)
+        yield from self._of(series.REPORTS, counted)
+        yield from self._of_node(series.CLOCK, self._clock_ahead_s())
+        yield from self._of_node(series.SPOOL, None if self._kept is None else self._kept.bytes)
+        yield from self._of_node(series.DROPPED, None if self._kept is None else self._kept.dropped)
+        yield from self._of(series.BUILD, [((self._node, self._version), 1)])
 
-    def describe(self) -> Iterator[Metric]:
-        """Nothing: a registry would otherwise collect once to learn the names."""
-        return iter(())
+    def _gpus(self, sample: Sample) -> Iterator[str]:
+        pools = self._sampler.allocations.pools
+        named = [
+            (gpu, exposition.labels(series.GPU, (self._node, gpu.uuid, gpu.product, pools.get(gpu.uuid, ""))))
+            for gpu in sample.snapshot.gpus
+        ]
+        for reading in series.READINGS:
+            rows = _parts(reading, named) if isinstance(reading, Parts) else _values(reading.read, named)
+            yield from exposition.family(reading.name, reading.kind, reading.about, rows)
+        for one, rows in (
+            (series.XIDS, self._counted(sample, pools)),
+            (series.VIOLATIONS, _violations(sample, named)),
+            (series.INFO, _about(sample, named)),
+        ):
+            yield from exposition.family(one.name, one.kind, one.about, rows)
 
-    def _readings(self, sample: Sample) -> Iterator[Metric]:
-        for family, name, about, reading in READINGS:
-            metric = family(name, about, labels=GPU)
-            for gpu in sample.snapshot.gpus:
-                value = reading(gpu)
-                if value is not None:
-                    metric.add_metric(self._labels(gpu), value)
-            yield metric
+    def _counted(self, sample: Sample, pools: Mapping[str, str]) -> Iterator[Row]:
+        physical = {gpu.parent or gpu.uuid: gpu.product for gpu in sample.snapshot.gpus}
+        for uuid, product in physical.items():
+            labels = exposition.labels(series.GPU, (self._node, uuid, product, pools.get(uuid, "")))
+            for xid, count in self._xids.of(uuid).items():
+                yield f'{labels},xid="{xid}"', count
 
-    def _health(self, sample: Sample) -> Metric:
-        metric = GaugeMetricFamily("dure_gpu_health", "1 for the state the GPU is in, else 0.", labels=(*GPU, "state"))
-        for gpu in sample.snapshot.gpus:
-            for state in HEALTHS:
-                metric.add_metric((*self._labels(gpu), state), float(gpu.health == state))
-        return metric
-
-    def _info(self, sample: Sample) -> Metric:
-        labels = (*GPU, "index", "serial", "pci_bus_id", "parent", "driver_version")
-        metric = GaugeMetricFamily("dure_gpu_info", "What the GPU is; always 1.", labels=labels)
-        driver = sample.snapshot.driver_version
-        for gpu in sample.snapshot.gpus:
-            about = (str(gpu.index), gpu.serial, gpu.pci_bus_id, gpu.parent, driver)
-            metric.add_metric((*self._labels(gpu), *(value or "" for value in about)), 1)
-        return metric
-
-    def _holders(self, sample: Sample) -> Metric:
-        labels = ("node", "gpu", "lease", "company")
-        metric = GaugeMetricFamily("dure_gpu_holder_info", "Who holds the GPU now; always 1.", labels=labels)
+    def _holders(self, sample: Sample) -> Iterator[tuple[tuple[str, ...], float]]:
         running = self._sampler.allocations.running(self._monotonic())
+        pods: dict[str, list[tuple[str, str, str]]] = {}
+        for holder in sample.holders or ():
+            pods.setdefault(holder.gpu, []).append((holder.namespace, holder.pod, holder.container))
         for uuid in sample.gpus():
             held = running.get(uuid)
-            if held is not None:
-                metric.add_metric((self._node, uuid, held.lease, held.company), 1)
-        return metric
+            if held is None and uuid not in pods:
+                continue
+            lease, company = ("", "") if held is None else (held.lease, held.company)
+            for pod in dict.fromkeys(pods.get(uuid, [("", "", "")])):
+                yield (self._node, uuid, lease, company, *pod), 1
 
-    def _ages(self) -> Iterator[Metric]:
-        now, newest, last_ok_at = self._monotonic(), self._sampler.newest, self._reporter.last_ok_at
-        if newest is not None:
-            yield self._age("dure_agent_snapshot_age_seconds", "Since the GPUs last answered.", now - newest.at)
-        if last_ok_at is not None:
-            yield self._age("dure_agent_report_age_seconds", "Since a report was last taken.", now - last_ok_at)
+    def _of_node(self, one: Series, value: float | None) -> Iterator[str]:
+        return self._of(one, [] if value is None else [((self._node,), value)])
 
-    def _age(self, name: str, about: str, seconds: float) -> Metric:
-        metric = GaugeMetricFamily(name, about, labels=("node",))
-        metric.add_metric((self._node,), max(0.0, seconds))
-        return metric
-
-    def _reports(self) -> Metric:
-        metric = CounterMetricFamily(
-            "dure_agent_reports", "Reports sent, by what came of it.", labels=("node", "outcome")
-        )
-        for outcome in OUTCOMES:
-            metric.add_metric((self._node, outcome), self._reporter.outcomes[outcome])
-        return metric
-
-    def _labels(self, gpu: GpuSnapshot) -> tuple[str, str, str]:
-        return (self._node, gpu.uuid, gpu.product)
+    def _of(self, one: Series, values: Iterable[tuple[tuple[str, ...], float]]) -> Iterator[str]:
+        names = (*one.base, *one.more)
+        rows = ((exposition.labels(names, told), value) for told, value in values)
+        return exposition.family(one.name, one.kind, one.about, rows)
 
 
-def route(collector: Collector) -> Callable[[], Answer]:
-    """What `/metrics` answers, from this collector alone."""
-    registry = CollectorRegistry()
-    registry.register(collector)
-    return lambda: Answer(status=200, content_type=CONTENT_TYPE_LATEST, body=generate_latest(registry))
+def route(collector: AgentCollector) -> Callable[[], Answer]:
+    """What `/metrics` answers."""
+    return lambda: Answer(status=200, content_type=exposition.CONTENT_TYPE, body=collector.text().encode())
 
 
-def _one(name: str, about: str, labels: dict[str, str]) -> Metric:
-    metric = GaugeMetricFamily(name, about, labels=tuple(labels))
-    metric.add_metric(tuple(labels.values()), 1)
-    return metric
+Named = list[tuple[GpuSnapshot, str]]
+"""The GPUs, each with its labels written out."""
+
+
+def _values(read: Callable[[GpuSnapshot], float | None], named: Named) -> Iterator[Row]:
+    for gpu, labels in named:
+        value = read(gpu)
+        if value is not None:
+            yield labels, value
+
+
+def _parts(reading: Parts, named: Named) -> Iterator[Row]:
+    (name,) = reading.more
+    for gpu, labels in named:
+        for part, value in (reading.read(gpu) or {}).items():
+            if value is not None:
+                yield f'{labels},{name}="{part}"', value
+
+
+def _about(sample: Sample, named: Named) -> Iterator[Row]:
+    versions = [sample.snapshot.driver_version, sample.snapshot.cuda_version]
+    for gpu, labels in named:
+        told = [getattr(gpu, field) for field in series.INFO_FIELDS] + versions
+        more = exposition.labels(series.INFO.more, ["" if value is None else str(value) for value in told])
+        yield f"{labels},{more}", 1
+
+
+def _violations(sample: Sample, named: Named) -> Iterator[Row]:
+    """None of a kind that nobody can see."""
+    seen = {"process": sample.snapshot.sees_processes, "pod": sample.holders is not None}
+    counted = Counter((one.gpu, one.kind) for one in sample.violations)
+    for gpu, labels in named:
+        for kind in (kind for kind, can in seen.items() if can):
+            yield f'{labels},kind="{kind}"', counted[gpu.uuid, kind]

@@ -1,54 +1,177 @@
-"""From what a GPU said of itself to `ok | suspect | unhealthy`. A sick GPU is granted to nobody.
+"""Gives each GPU of a sample its health: a stage of the sampler. A sick GPU is granted to nobody.
 
-Only XIDs after which no new work can run are here, as NVIDIA's XID catalogue describes them. A verdict stands until the
-agent starts anew, which comes after the reset or the repair that each of them asks for.
+What is judged is the physical GPU, and its MIG instances share its verdict. The rules are in `verdicts.json`, what they come to
+is decided in `judging`; here it is remembered, across restarts of the agent too, and told of.
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from agents import judging
+from agents.events import Event, Recorder, forget
+from agents.facts import Facts, by_gpu, reading_of
+from agents.judging import OK, State, Verdict
+from agents.remembered import Memory, Nowhere
 from agents.snapshot import GpuSnapshot, Health, Sample
+from agents.verdicts import Table, load
 
-FATAL_XIDS: Mapping[int, str] = {
-    48: "double-bit ECC error; reset the GPU",
-    64: "a row could not be remapped; reset the GPU, then have it replaced",
-    79: "the GPU has fallen off the bus; restart the node",
-    95: "uncontained memory error; reset the GPU",
-    119: "the GPU's system processor does not answer; reset the GPU",
-    120: "the GPU's system processor failed; reset the GPU",
-    140: "unrecovered memory error; reset the GPU",
-}
+log = logging.getLogger(__name__)
 
+KEEP_S = 60.0
+"""How often counters are kept while something is wrong, so that a reset is seen that the agent did not live through."""
 
-def judge(*, last_fatal_xid: int | None, trouble: str | None) -> tuple[Health, str | None]:
-    """The health of a GPU that answers, with its reason. `trouble` is an error the driver gave for a plain reading."""
-    if last_fatal_xid is not None:
-        return "unhealthy", f"XID {last_fatal_xid}: {FATAL_XIDS[last_fatal_xid]}"
-    if trouble is not None:
-        return "suspect", trouble
-    return "ok", None
+LOOK_S = 2.0
+"""How often it looks whether somebody said that a GPU is well."""
 
-
-GONE = {
-    "lost": "the GPU is lost: it has fallen off the bus",
-    "reset_required": "the GPU must be reset before it can be used",
-}
+MAX_ABSENT = 1024
+"""GPUs that are not here and of which something is remembered. More of them is no node."""
 
 
 class Judging:
-    """A stage of the sampler: gives each GPU of a sample its health."""
+    """`boot` is what the kernel calls its own start. Everything but `checked` is called on the sampler's thread, as it is too."""
 
-    def __init__(self) -> None:
-        self._fatal: dict[str, int] = {}
+    def __init__(
+        self,
+        *,
+        table: Table | None = None,
+        record: Recorder = forget,
+        memory: Memory | None = None,
+        boot: str | None = None,
+    ) -> None:
+        self._table = table or load()
+        self._record = record
+        self._memory = memory or Nowhere()
+        self._boot = boot
+        self._states: dict[str, State] = {}
+        self._said: dict[str, Health] = {}
+        self._checks: dict[str, tuple[bool, str | None]] = {}
+        self._taken_up = False
+        self._kept_at = 0.0
+        self._looked_at = float("-inf")
+        self._is_forgetful = False
 
     def __call__(self, sample: Sample, before: Sample | None) -> Sample:
-        for one in sample.snapshot.xids:
-            if one.xid in FATAL_XIDS:
-                self._fatal.setdefault(one.gpu, one.xid)
-        return replace(sample, snapshot=sample.snapshot.but(self._judged))
+        if not self._taken_up:
+            self._take_up(sample)
+        if sample.at - self._looked_at >= LOOK_S:
+            self._looked_at = sample.at
+            self._forget(self._memory.forgotten())
+        units = by_gpu(sample.snapshot.gpus)
+        xids = self._xids(sample)
+        verdicts: dict[str, Verdict] = {}
+        changed = False
+        for gpu in (*units, *(xids.keys() - units.keys())):
+            known = self._states.get(gpu) or State()
+            facts = self._facts(gpu, units.get(gpu, ()), xids.get(gpu, ()), sample.wall)
+            after, verdicts[gpu] = judging.judge(known, facts, self._table, sample.at)
+            changed = changed or _is_news(known, after)
+            self._states[gpu] = after
+        self._drain(verdicts)
+        self._tell(verdicts, sample.wall)
+        self._keep(sample, units, changed=changed)
+        return self._with(sample, verdicts)
 
-    def _judged(self, gpu: GpuSnapshot) -> GpuSnapshot:
-        if gpu.lost is not None:
-            return replace(gpu, health="unhealthy", health_reason=GONE[gpu.lost])
-        health, reason = judge(last_fatal_xid=self._fatal.get(gpu.parent or gpu.uuid), trouble=gpu.trouble)
-        return replace(gpu, health=health, health_reason=reason)
+    def checked(self, gpu: str, *, passed: bool, why: str | None = None) -> None:
+        """The check command ended on this physical GPU; it counts from the next sample on."""
+        self._checks[gpu] = (passed, why)
+
+    def _facts(self, gpu: str, units: Sequence[GpuSnapshot], xids: Sequence[int], wall: float) -> Facts:
+        passed, why = self._checks.pop(gpu, (None, None)) if self._checks else (None, None)
+        reading = reading_of(gpu, units)
+        return Facts(reading=reading, wall=wall, boot=self._boot, xids=xids, passed=passed, why=why)
+
+    def _xids(self, sample: Sample) -> Mapping[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for one in sample.snapshot.xids:
+            rule = self._table.of_xid(one.xid)
+            found.setdefault(one.gpu, []).append(one.xid)
+            detail = {"xid": one.xid, "name": rule.name, "meaning": rule.meaning, "verdict": rule.verdict}
+            self._record(Event(kind="xid", at=one.at, gpu=one.gpu, detail=detail))
+            about = {"action": "gpu.xid", "gpu": one.gpu, "xid": one.xid}
+            log.warning("XID %d on %s: %s", one.xid, one.gpu, rule.meaning, extra=about)
+        return found
+
+    def _drain(self, verdicts: dict[str, Verdict]) -> None:
+        """A node that must be drained is given to nobody as a whole."""
+        first = next((gpu for gpu, verdict in sorted(verdicts.items()) if verdict.drains), None)
+        if first is None:
+            return
+        reason = f"its node must be drained for {first}: {verdicts[first].reason}"
+        for gpu, verdict in verdicts.items():
+            if verdict.health == "ok":
+                verdicts[gpu] = Verdict(health="suspect", reason=reason)
+
+    def _tell(self, verdicts: Mapping[str, Verdict], wall: float) -> None:
+        for gpu, verdict in verdicts.items():
+            before = self._said.get(gpu, "ok")
+            if verdict.health == before:
+                continue
+            self._said[gpu] = verdict.health
+            detail = {"before": before, "after": verdict.health, "reason": verdict.reason}
+            self._record(Event(kind="health", at=wall, gpu=gpu, detail=detail))
+            level = logging.INFO if verdict.health == "ok" else logging.ERROR
+            about = {"action": "gpu.health", "gpu": gpu, **detail}
+            log.log(level, "%s is %s: %s", gpu, verdict.health, verdict.reason or "nothing is wrong", extra=about)
+
+    def _with(self, sample: Sample, verdicts: Mapping[str, Verdict]) -> Sample:
+        if all(verdict is OK for verdict in verdicts.values()):
+            return _all_ok(sample)
+        asked = {unit.uuid for unit in sample.snapshot.gpus if verdicts[unit.parent or unit.uuid].asks}
+        snapshot = sample.snapshot.but(lambda unit: _judged(unit, verdicts[unit.parent or unit.uuid]))
+        return replace(sample, snapshot=snapshot, suspicious=sample.suspicious | asked)
+
+    def _take_up(self, sample: Sample) -> None:
+        self._taken_up = True
+        self._kept_at = sample.at
+        boot, states = self._memory.load()
+        same = boot is not None and boot == self._boot
+        for gpu, state in states.items():
+            self._states[gpu] = judging.taken_up(state, same_boot=same, now=sample.at, wall=sample.wall)
+            self._said[gpu] = state.health
+
+    def _keep(self, sample: Sample, here: Mapping[str, object], *, changed: bool) -> None:
+        waits = sample.at - self._kept_at >= KEEP_S and any(state.findings for state in self._states.values())
+        if not (changed or waits or self._is_forgetful):
+            return
+        self._is_forgetful = False
+        absent = [gpu for gpu in self._states if gpu not in here]
+        for gpu in absent[:-MAX_ABSENT] + [gpu for gpu in absent if not self._states[gpu].findings]:
+            self._states.pop(gpu, None)
+            self._said.pop(gpu, None)
+        self._kept_at = sample.at
+        self._memory.keep(self._boot, dict(self._states))
+
+    def _forget(self, gpus: Iterable[str]) -> None:
+        for gpu in gpus:
+            known = self._states.get(gpu)
+            about = {"action": "gpu.forgotten", "gpu": gpu}
+            if known is None:
+                log.warning("nothing is known of %s, so there is nothing to forget", gpu, extra=about)
+                continue
+            self._states[gpu] = judging.forgotten(known)
+            # What it was is told as a change when the next verdict is there.
+            log.warning("what was wrong with %s is forgotten, as somebody said", gpu, extra=about)
+            self._is_forgetful = True
+
+
+def _is_news(before: State, after: State) -> bool:
+    """Whether what must outlive the agent changed. Counters alone do so all the time."""
+    return (
+        after.findings is not before.findings
+        or after.falls != before.falls
+        or after.counters.nvlinks_most != before.counters.nvlinks_most
+        or after.counters.ecc_uncorrected != before.counters.ecc_uncorrected
+    )
+
+
+def _all_ok(sample: Sample) -> Sample:
+    if all(unit.health == "ok" and unit.health_reason is None for unit in sample.snapshot.gpus):
+        return sample
+    return replace(sample, snapshot=sample.snapshot.but(lambda unit: _judged(unit, OK)))
+
+
+def _judged(unit: GpuSnapshot, verdict: Verdict) -> GpuSnapshot:
+    if (unit.health, unit.health_reason) == (verdict.health, verdict.reason):
+        return unit
+    return replace(unit, health=verdict.health, health_reason=verdict.reason)

@@ -30,5 +30,3 @@ def start(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # Its line for every request would say what the report's own lines say.
-    logging.getLogger("httpx").setLevel(logging.WARNING)

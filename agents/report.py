@@ -1,7 +1,7 @@
 """Reports to the allocator and learns from its answers: what the GPUs are leased to, and what time it is there.
 
-On a thread of its own. It reads what the sampler keeps and never waits for it, nor makes it wait. During an outage it
-keeps nothing: the totals are running ones, so the next report that arrives carries all that was missed.
+On a thread of its own. It reads what the sampler keeps and never waits for it, nor makes it wait. What it says is
+`telling.py`'s; when, and what follows, is here.
 """
 
 import logging
@@ -12,22 +12,24 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
-from agents import readings
-from agents.allocations import Allocations, Held
+from agents import news
+from agents.allocations import Allocations
 from agents.backoff import Backoff
+from agents.connection import Patience
 from agents.days import Days
+from agents.offset import Exchange, Offset
 from agents.sampler import Sampler
 from agents.snapshot import Sample
+from agents.telling import Identity, Telling, Told
 from agents.totals import SETTLES_S, Use
-from agents.uplink import LAST_TIMEOUT, TIMEOUT, NotTaken, Outcome, Taken, Uplink
-from dure.wire import NodeAllocation
+from agents.untold import Untold
+from agents.uplink import LAST_PATIENCE, PATIENCE, NotTaken, Outcome, Taken, Uplink
+
+__all__ = ["LEAST_GAP_S", "Identity", "Reporter", "host_boot", "new_boot"]
 
 log = logging.getLogger(__name__)
 
@@ -40,23 +42,8 @@ LOOK_S = 1.0
 NOTABLE_OFFSET_S = 5.0
 """A node's clock that is further off is worth a line in the log; it decides nothing."""
 
-NOTABLE_MEMORY_BYTES = 256 << 20
-"""While a GPU is proved empty, so much less memory in use is worth a report of its own."""
-
-
 _HOST_BOOT = Path("/proc/sys/kernel/random/boot_id")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """Who reports. `boot` is made anew with each agent process, and running totals begin at zero with it; `host_boot` with each
-    start of the machine.
-    """
-
-    boot: str
-    host_boot: str | None = None
-    agent_version: str
 
 
 def new_boot() -> str:
@@ -73,7 +60,8 @@ def host_boot(path: Path = _HOST_BOOT) -> str | None:
 
 
 class Reporter:
-    """`step` sends a report if one is due; `run` does so until it is told to stop."""
+    """`step` sends a report if one is due; `run` does so until it is told to stop. `untold` is what earlier processes left to be
+    told, and events."""
 
     def __init__(
         self,
@@ -82,21 +70,23 @@ class Reporter:
         *,
         identity: Identity,
         interval_s: float,
+        untold: Untold | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
         chance: random.Random | None = None,
     ) -> None:
         self._sampler = sampler
         self._uplink = uplink
-        self._identity = identity
-        self._interval_s = interval_s
+        self._telling = Telling(untold or Untold(0), identity=identity, interval_s=interval_s)
         self._monotonic = monotonic
         self._now = now
         self._backoff = Backoff(interval_s, chance=chance or random.Random())
+        self._offset = Offset()
         self._seq = 0
         self._due = -math.inf
         self._not_before = -math.inf
         self._told: object = None
+        self._counts: Mapping[str, int] = {}
         self._trouble: NotTaken | None = None
         self._clock_off = False
         self._wake = threading.Event()
@@ -110,6 +100,17 @@ class Reporter:
         """Why the newest report was not taken; None if it was."""
         return None if self._trouble is None else self._trouble.why
 
+    @property
+    def clock_offset_s(self) -> float | None:
+        """How far this node's clock is ahead of the allocator's; None before any answer. It decides nothing."""
+        ahead_s = self._offset.ahead_s
+        return None if ahead_s is None else self._now() - self._monotonic() - ahead_s
+
+    def untold(self) -> list[Use]:
+        """This process's totals that the allocator has not."""
+        acknowledged = self._telling.acknowledged
+        return [use for use in self._sampler.totals.usage() if acknowledged.get(use.key) != use]
+
     def wake(self) -> None:
         """There may be news, or it is time to stop."""
         self._wake.set()
@@ -121,7 +122,7 @@ class Reporter:
             self._wake.clear()
         sample = self._sampler.view()
         if sample is not None and self._trouble is None and self.last_ok_at is not None:
-            self._send(sample, LAST_TIMEOUT)
+            self._send(sample, LAST_PATIENCE)
 
     def step(self) -> float:
         """Reports if it is time, or if there are news; returns the seconds to the next time, news apart."""
@@ -129,58 +130,64 @@ class Reporter:
         if sample is None:
             return LOOK_S
         at = self._monotonic()
-        due = self._not_before if _news(sample) != self._told else max(self._due, self._not_before)
+        self._counts = news.counts(sample, self._counts)
+        is_news = (news.of(sample), self._counts) != self._told
+        due = self._not_before if is_news else max(self._due, self._not_before)
         if at < due:
             return due - at
-        pause = self._send(sample, TIMEOUT)
+        pause = self._send(sample, PATIENCE)
         after = self._monotonic()
         self._due = after + pause
         self._not_before = after + (LEAST_GAP_S if self._trouble is None else pause)
         return pause
 
-    def _send(self, sample: Sample, timeout: httpx.Timeout) -> float:
+    def _send(self, sample: Sample, patience: Patience) -> float:
         """One report and what follows from its answer; returns the seconds to the next regular one."""
         self._seq += 1
-        usage = self._sampler.totals.usage()
-        report = readings.report(
-            sample,
-            usage,
-            boot=self._identity.boot,
-            host_boot=self._identity.host_boot,
-            seq=self._seq,
-            sent_at=self._now(),
-            interval_s=self._interval_s,
-            agent_version=self._identity.agent_version,
-        )
-        outcome = self._uplink.send(report, timeout=timeout)
+        usage, counts = self._sampler.totals.usage(), self._counts
+        told = self._telling.compose(sample, usage, seq=self._seq, sent_at=self._now(), at=self._monotonic())
+        outcome = self._uplink.send(told.parcel, patience=patience)
         if isinstance(outcome, NotTaken):
-            return self._not_taken(outcome)
-        self._learn(outcome, usage[: readings.MAX_ALLOCATIONS])
-        self._told = _news(sample)
-        return self._backoff.succeeded()
+            return self._not_taken(outcome, told)
+        self._taken(outcome)
+        if not self._telling.take(told, outcome.answer):
+            return LEAST_GAP_S
+        self._follow(outcome)
+        self._told = news.of(sample), counts
+        return self._backoff.succeeded(outcome.answer.report_in_s)
 
-    def _learn(self, taken: Taken, usage: Sequence[Use]) -> None:
+    def _taken(self, taken: Taken) -> None:
         self.outcomes["ok"] += 1
         self.last_ok_at = self._monotonic()
         if self._trouble is not None:
             log.info("reports are taken again", extra={"action": "report.recovered", "seq": self._seq})
             self._trouble = None
-        server_time = taken.answer.server_time
-        self._judge_clock(self._now() - (self._monotonic() - taken.at) - server_time)
-        days = Days(tuple(int(midnight.timestamp()) for midnight in taken.answer.midnights))
+        self._offset.learn(Exchange(taken.answer.server_time - taken.at, taken.round_trip_s))
+        self._judge_clock(self.clock_offset_s or 0.0)
+
+    def _follow(self, taken: Taken) -> None:
+        """Learns what the GPUs are leased to, and which totals need not be kept."""
+        answer = taken.answer
+        days = Days(answer.midnights)
+        ahead_s = self._offset.ahead_s
         allocations = Allocations(
-            items=tuple(_held(item) for item in taken.answer.allocations),
-            server_ahead_s=server_time - taken.at,
+            items=answer.allocations,
+            server_ahead_s=answer.server_time - taken.at if ahead_s is None else ahead_s,
             days=days,
         )
         _log_changes(self._sampler.allocations, allocations)
         # Settled first: a sample that is being taken must find no total to add to that was just forgotten.
-        over = days.begin(server_time - SETTLES_S)
-        self._sampler.totals.settle(usage, listed=allocations.listed(), over=over)
+        over = days.begin(answer.server_time - SETTLES_S)
+        acknowledged = self._telling.acknowledged.values()
+        self._sampler.totals.settle(acknowledged, listed=allocations.listed(), over=over)
         self._sampler.follow(allocations)
 
-    def _not_taken(self, found: NotTaken) -> float:
+    def _not_taken(self, found: NotTaken, told: Told) -> float:
         self.outcomes[found.outcome] += 1
+        self._telling.miss()
+        if found.unversed and told.body["version"] == 2:
+            self._telling.speak_the_first_version(told.at)
+            return LEAST_GAP_S
         before = self._trouble
         # A line when a trouble begins or becomes another one, not one for every try.
         if before is None or (before.outcome, before.code) != (found.outcome, found.code):
@@ -204,17 +211,6 @@ class Reporter:
         self._clock_off = off
 
 
-def _news(sample: Sample) -> object:
-    """What is reported at once when it changes: the devices, their health, and an ended allocation's GPU seen empty."""
-    gpus = sample.gpus()
-    empty: list[tuple[str, int]] = []
-    for item in sample.allocations.items:
-        gpu = gpus.get(item.gpu)
-        if item.ended and gpu is not None and gpu.processes == 0:
-            empty.append((item.allocation, (gpu.memory_used_bytes or 0) // NOTABLE_MEMORY_BYTES))
-    return tuple((gpu.uuid, gpu.health) for gpu in sample.snapshot.gpus), tuple(empty)
-
-
 def _log_changes(before: Allocations, after: Allocations) -> None:
     known = {(item.allocation, item.ended) for item in before.items}
     for item in after.items:
@@ -224,16 +220,3 @@ def _log_changes(before: Allocations, after: Allocations) -> None:
             log.info(
                 "%s is %s lease %s", item.gpu, "no longer held by" if item.ended else "held by", item.lease, extra=about
             )
-
-
-def _held(item: NodeAllocation) -> Held:
-    return Held(
-        allocation=item.allocation,
-        gpu=item.gpu,
-        lease=item.lease,
-        company=item.company,
-        starts_at=item.starts_at.timestamp(),
-        stops_at=item.stops_at.timestamp(),
-        ended=item.ended,
-        empty_memory_bytes=item.empty_memory_bytes,
-    )

@@ -1,30 +1,27 @@
 """One report over HTTP, and what came of it as a value. Nothing is retried and nothing raised here."""
 
-import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import httpx
-from pydantic import ValidationError
-
+from agents import wire
 from agents.backoff import retry_after_s
+from agents.connection import Connection, Patience, Response, Unreachable, Unreadable
 from agents.credential import Credential
-from dure.wire import Problem, Report, ReportAnswer
+from agents.wire import Answer, Parcel
 
 Failure = Literal["refused", "busy", "unreachable", "garbage"]
 Outcome = Literal["ok", "refused", "busy", "unreachable", "garbage"]
 OUTCOMES: tuple[Outcome, ...] = ("ok", "refused", "busy", "unreachable", "garbage")
 
-TIMEOUT = httpx.Timeout(10.0, connect=5.0)
-LAST_TIMEOUT = httpx.Timeout(2.0)
+PATIENCE = Patience(connect_s=5.0, total_s=10.0)
+LAST_PATIENCE = Patience(connect_s=2.0, total_s=2.0)
 """For the report of an agent that is being stopped."""
-
-LATEST_TIME = 1e11
-"""No clock that is right shows a later Unix time."""
 
 PASSING = (408, 425, 429)
 """Besides 5xx, the statuses that pass by themselves."""
+
+OK, UNAUTHORIZED, UNPROCESSABLE = 200, 401, 422
 
 WHAT_TO_DO = {
     401: "renew the token with `dure node enroll {node} --renew` and put it into {token}, which is read again by itself",
@@ -38,22 +35,25 @@ WHAT_TO_DO = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """The allocator has the report. `at` is the monotonic second at which it read its clock, give or take half the
-    exchange."""
+    """The allocator has the report. `at` is the monotonic second at which it read its clock, give or take half of
+    `round_trip_s`."""
 
-    answer: ReportAnswer
+    answer: Answer
     at: float
+    round_trip_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotTaken:
-    """`refused` wants a person, the others pass. `renewed`: there is another token now, so it is worth trying at once."""
+    """`refused` wants a person, the others pass. `renewed`: there is another token now, so it is worth trying at once.
+    `unversed`: the allocator does not know this version of the report."""
 
     outcome: Failure
     why: str
     code: str | None = None
     retry_after_s: float | None = None
     renewed: bool = False
+    unversed: bool = False
 
 
 class Uplink:
@@ -61,69 +61,55 @@ class Uplink:
 
     def __init__(
         self,
-        client: httpx.Client,
+        connection: Connection,
         *,
         node: str,
         credential: Credential,
         monotonic: Callable[[], float],
         now: Callable[[], float],
     ) -> None:
-        self._client = client
+        self._connection = connection
         self._node = node
         self._credential = credential
         self._monotonic = monotonic
         self._now = now
 
-    def send(self, report: Report, *, timeout: httpx.Timeout = TIMEOUT) -> Taken | NotTaken:
+    def send(self, parcel: Parcel, *, patience: Patience = PATIENCE) -> Taken | NotTaken:
         began = self._monotonic()
         try:
-            response = self._post(report, timeout)
-        except httpx.HTTPError as error:
-            return NotTaken(outcome="unreachable", why=f"{type(error).__name__}: {error}")
-        if response.status_code != httpx.codes.OK:
+            response = self._connection.post(
+                f"/v1/nodes/{self._node}/reports", parcel.content, self._headers(parcel), patience=patience
+            )
+        except Unreachable as error:
+            return NotTaken(outcome="unreachable", why=str(error))
+        except Unreadable as error:
+            return NotTaken(outcome="garbage", why=str(error))
+        if response.status != OK:
             return self._not_taken(response)
-        answer = _answer(response, report)
-        if answer is None:
+        ended = self._monotonic()
+        answer = wire.answer(response.body)
+        if answer is None or answer.seq != parcel.seq:
             return NotTaken(outcome="garbage", why="what answered is no allocator, or not this report's answer")
-        return Taken(answer=answer, at=(began + self._monotonic()) / 2)
+        return Taken(answer=answer, at=(began + ended) / 2, round_trip_s=ended - began)
 
-    def _post(self, report: Report, timeout: httpx.Timeout) -> httpx.Response:
-        return self._client.post(
-            f"/v1/nodes/{self._node}/reports",
-            content=gzip.compress(report.model_dump_json().encode(), compresslevel=6, mtime=0),
-            headers={
-                "Authorization": self._credential.header,
-                "Content-Encoding": "gzip",
-                "Content-Type": "application/json",
-            },
-            timeout=timeout,
-        )
+    def _headers(self, parcel: Parcel) -> dict[str, str]:
+        headers = {"Authorization": self._credential.header, "Content-Type": "application/json"}
+        return {**headers, "Content-Encoding": "gzip"} if parcel.is_packed else headers
 
-    def _not_taken(self, response: httpx.Response) -> NotTaken:
-        status, problem = response.status_code, _problem(response)
+    def _not_taken(self, response: Response) -> NotTaken:
+        status, problem = response.status, wire.refusal(response.body)
         code = problem.code if problem else str(status)
-        why = f"{status} {problem.code}: {problem.detail}" if problem else f"{status} {response.reason_phrase}"
+        why = f"{status} {problem.code}: {problem.detail}" if problem else f"{status} {response.reason}"
         # A stale report was overtaken by a later one of ours; the next number is a fresh one.
         if status in PASSING or status >= 500 or code == "stale_report":
             wanted_s = retry_after_s(response.headers.get("Retry-After"), now=self._now())
             return NotTaken(outcome="busy", why=why, code=code, retry_after_s=wanted_s)
         advice = WHAT_TO_DO.get(status, "see that DURE_AGENT_SERVER is the address of an allocator")
         advice = advice.format(node=self._node, token=self._credential.path)
-        renewed = status == httpx.codes.UNAUTHORIZED and self._credential.renew()
-        return NotTaken(outcome="refused", why=f"{why}; {advice}", code=code, renewed=renewed)
-
-
-def _answer(response: httpx.Response, report: Report) -> ReportAnswer | None:
-    """The answer to this very report; None for anything else. Fields of a newer allocator are passed over."""
-    try:
-        answer = ReportAnswer.model_validate_json(response.content, extra="ignore")
-    except ValidationError:
-        return None
-    return answer if answer.seq == report.seq and 0 < answer.server_time < LATEST_TIME else None
-
-
-def _problem(response: httpx.Response) -> Problem | None:
-    try:
-        return Problem.model_validate_json(response.content)
-    except ValidationError:
-        return None
+        return NotTaken(
+            outcome="refused",
+            why=f"{why}; {advice}",
+            code=code,
+            renewed=status == UNAUTHORIZED and self._credential.renew(),
+            unversed=status == UNPROCESSABLE and problem is not None and "version" in problem.fields,
+        )

@@ -11,13 +11,16 @@ from fastapi.routing import APIRoute
 from api import openapi, problems
 from api.asking import Asking
 from api.feed import Feed
+from api.intake import Intake
 from api.metrics import Metrics
 from api.outward import Outward
 from api.parts import Parts
 from api.routes import ROUTERS
 from api.serving import Serving
+from api.vouching import Vouching
 from scheduler.clock import Clock
 from scheduler.kube.keys import Keys
+from scheduler.kube.reviews import Reviews
 from scheduler.service import Service
 from scheduler.store.db import Database
 from scheduler.webhooks.addresses import Network
@@ -52,19 +55,23 @@ def create_app(
     pulse: AbstractContextManager[Any] | None = None,
     networks: Sequence[Network] = (),
     keys: Keys | None = None,
+    reviews: Reviews | None = None,
+    enroll_by_cluster: bool = True,
 ) -> FastAPI:
     """`pulse` is what runs beside the requests while the app is up. Closing `db` is its owner's to do.
 
     `networks` are those whose addresses webhooks may have though they are not public; `keys` makes keys to clusters.
+    `reviews` asks clusters about agents' tokens, and with `enroll_by_cluster` their nodes need no enrolment.
     """
 
     metrics = Metrics()
     feed = Feed(db, clock, metrics)
+    intake = Intake(db, clock, metrics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         app.openapi()
-        with pulse or nullcontext(), feed:
+        with pulse or nullcontext(), feed, intake:
             yield
 
     app = FastAPI(
@@ -85,8 +92,10 @@ def create_app(
         metrics=metrics,
         asking=asking,
         feed=feed,
+        intake=intake,
         outward=outward,
         keys=keys or Keys(()),
+        vouching=Vouching(db, clock, reviews or Reviews(()), enrols=enroll_by_cluster),
     )
     app.add_middleware(Serving, metrics=metrics)
     problems.install(app)

@@ -3,7 +3,8 @@
 A route gets its call from a dependency that names the roles, so nothing can be done for who was not admitted.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
@@ -16,11 +17,11 @@ from api.answers import Answer
 from api.idempotency import Claim
 from api.parts import Parts
 from api.requests import ReadRequest
-from dure.errors import InvalidRequest
+from dure.errors import DureError, InvalidRequest
 from dure.wire import Role
 from scheduler.actor import Actor
 from scheduler.service import Service
-from scheduler.store import audit
+from scheduler.store import audit, credentials
 from scheduler.store.db import Session
 
 R = TypeVar("R")
@@ -55,8 +56,9 @@ class Call:
 
     def check(self) -> None:
         """Raises what `read` would raise because of who asks, and does nothing else."""
+        vouched = self._vouched()
         with self.parts.db.snapshot() as session:
-            self._admitted(session)
+            self._admitted(session, vouched)
 
     def look(self, work: Callable[[Admitted], R]) -> R:
         """What `work` saw of one instant, for who has more to do than to answer it."""
@@ -73,9 +75,11 @@ class Call:
 
     def write(self, work: Callable[[Admitted], Answer]) -> Response:
         """The answer of `work`, committed with it; for a key that did the same before, the answer that was given then."""
-        with self.parts.db.begin() as session:
+        vouched = self._vouched()
+        with self._noticed(), self.parts.db.begin() as session:
             session.info |= {audit.REQUEST_ID: self.request.state.request_id, audit.REASON: self.reason}
-            at = self._admitted(session)
+            at = self._admitted(session, vouched)
+            credentials.arrived(session, at.actor, now=at.now)
             answer = (
                 work(at) if self.key is None else idempotency.once(session, self._claim(at, self.key), lambda: work(at))
             )
@@ -90,9 +94,32 @@ class Call:
             session.rollback()
         return answer.response()
 
-    def _admitted(self, session: Session) -> Admitted:
+    def _vouched(self) -> Actor | None:
+        """Who asks, where a cluster says so: for nodes alone, and before there is a transaction."""
+        if Role.NODE not in self.roles:
+            return None
+        found = self.parts.vouching.reviewed(auth.secret(self.request))
+        if isinstance(found, DureError):
+            raise found
+        return found
+
+    @contextmanager
+    def _noticed(self) -> Iterator[None]:
+        """Who comes with a credential that was used up leaves a line in the audit log, though nothing else is done."""
+        try:
+            yield
+        except credentials.REUSES as error:
+            with self.parts.db.begin() as session:
+                session.info |= {audit.REQUEST_ID: self.request.state.request_id}
+                credentials.reused(session, error, now=self.parts.clock.now())
+            raise
+
+    def _admitted(self, session: Session, vouched: Actor | None = None) -> Admitted:
         now = self.parts.clock.now()
-        actor = auth.admit(session, self.request, self.roles, now=now)
+        if vouched is None:
+            actor = auth.admit(session, self.request, self.roles, now=now)
+        else:
+            actor = auth.allowed(vouched, self.request, self.roles)
         self.request.state.actor = str(actor)
         return Admitted(
             session=session,

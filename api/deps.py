@@ -66,6 +66,7 @@ TenantReads = Annotated[Call, Depends(Admits(Role.ADMIN, Role.COMPANY))]
 """What a company's programs say is its own, and no part of what it was granted: who oversees the programme does not read it.
 An admin could take the company's key."""
 NodeReports = Annotated[Call, Depends(Admits(Role.NODE))]
+NodeJoins = Annotated[Call, Depends(Admits(Role.JOIN))]
 
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
 Cursor = Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before.")]

@@ -37,6 +37,18 @@ class Metrics:
         self._ended = Counter(
             "dure_api_event_streams_ended", "Event streams that ended, by reason.", ("reason",), registry=self.registry
         )
+        self._reports = Counter(
+            "dure_api_reports", "Reports of nodes, by what became of them.", ("outcome",), registry=self.registry
+        )
+        self._together = Histogram(
+            "dure_api_reports_together",
+            "Reports that shared a transaction.",
+            registry=self.registry,
+            buckets=(1, 2, 4, 8, 16, 32, 64),
+        )
+        self._reports_wait = Gauge(
+            "dure_api_reports_waiting", "Reports that wait to be taken in, or are under way.", registry=self.registry
+        )
         info = Gauge("dure_build_info", "1, labelled with what runs.", ("version", "python"), registry=self.registry)
         info.labels(version("dure"), platform.python_version()).set(1)
 
@@ -49,6 +61,16 @@ class Metrics:
     def decided(self, lease: wire.Lease) -> None:
         """A decision that was committed."""
         self._decisions.labels(lease.pool, lease.decision.outcome, lease.decision.code).inc()
+
+    def report(self, outcome: str) -> None:
+        """`taken`, `whole_wanted`, `refused` or `turned_away`."""
+        self._reports.labels(outcome).inc()
+
+    def reports_together(self, count: int) -> None:
+        self._together.observe(count)
+
+    def reports_wait(self, count: int) -> None:
+        self._reports_wait.set(count)
 
     def streams(self, count: int) -> None:
         self._streams.set(count)

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from api.feed import Feed
 from api.metrics import Metrics
 from api.outward import Outward
+from api.vouching import Vouching
 from scheduler.clock import Clock
 from scheduler.kube.keys import Keys
 from scheduler.service import Service
@@ -15,6 +16,7 @@ from scheduler.store.db import Database
 
 if TYPE_CHECKING:
     from api.asking import Asking
+    from api.intake import Intake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +27,10 @@ class Parts:
     metrics: Metrics
     asking: "Asking"
     feed: Feed
+    intake: "Intake"
     outward: Outward
     keys: Keys
+    vouching: Vouching
 
 
 def of(request: Request) -> Parts:

@@ -14,6 +14,7 @@ from api.settings import ApiSettings
 from dure.errors import Unavailable
 from scheduler.clock import DatabaseClock
 from scheduler.kube.keys import Keys
+from scheduler.kube.reviews import Reviews
 from scheduler.service import Service
 from scheduler.store.books import Books
 from scheduler.store.db import Database
@@ -64,7 +65,16 @@ def _clock(db: Database, stop: Event) -> DatabaseClock | None:
 def _serve(settings: ApiSettings, db: Database, clock: DatabaseClock, stop: Event) -> int:
     keys = Keys(settings.clusters, settings.cluster_urls, longest_s=settings.longest_key_s)
     service = Service(Books(), clock.now)
-    app = create_app(db, clock, service, pulse=Pulse(db, clock), networks=settings.webhook_networks, keys=keys)
+    app = create_app(
+        db,
+        clock,
+        service,
+        pulse=Pulse(db, clock),
+        networks=settings.webhook_networks,
+        keys=keys,
+        reviews=Reviews(settings.clusters, agent=settings.agent_account),
+        enroll_by_cluster=settings.enroll_by_cluster,
+    )
     server = Server(config(app, settings.host, settings.port), app.state.parts.feed.end)
     # Uvicorn takes the signals over when it runs; until then they are kept for it.
     _when_told_to_end(lambda: setattr(server, "should_exit", True))

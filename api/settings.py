@@ -9,6 +9,7 @@ from api.cluster_urls import ClusterUrls
 from scheduler.compiled import CompiledFolder
 from scheduler.kube.clusters import DESCRIPTION, Clusters
 from scheduler.kube.keys import LONGEST_S, SHORTEST_S
+from scheduler.kube.reviews import AGENT
 from scheduler.webhooks.addresses import Networks
 
 
@@ -35,4 +36,14 @@ class ApiSettings(BaseModel):
             description="the longest life of a key to a cluster, in seconds: the chart's tokens.longestKeySeconds",
         ),
     ] = LONGEST_S
+    agent_account: Annotated[
+        str,
+        Field(
+            pattern=r"^system:serviceaccount:[a-z0-9.-]+:[a-z0-9.-]+$",
+            description="the ServiceAccount of agents in clusters, whose tokens are reviewed there",
+        ),
+    ] = AGENT
+    enroll_by_cluster: Annotated[
+        bool, Field(description="whether a node whose cluster vouches for its agent needs no `dure node enroll`")
+    ] = True
     connections: Annotated[int, Field(ge=1, le=200, description="the most database connections of this process")] = 10

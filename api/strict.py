@@ -75,12 +75,6 @@ class QuotasRoute(StrictRoute):
     limits = limits.QUOTAS
 
 
-class ReportRoute(StrictRoute):
-    """Reports are larger, and may be compressed."""
-
-    limits = limits.REPORT
-
-
 def check_query(request: Request, known: Mapping[str, bool]) -> None:
     """`known` says of each parameter whether it may be repeated. Raises InvalidRequest."""
     given = [name for name, _ in request.query_params.multi_items()]

@@ -174,6 +174,10 @@ class Client(Reaching):
     def node(self, name: str) -> wire.Node:
         return self._get(f"/v1/nodes/{segment(name)}", wire.Node)
 
+    def node_events(self, name: str, *, page_size: int = PAGE_SIZE) -> Iterator[wire.KeptEvent]:
+        """What happened on it, the newest first."""
+        return self._items(f"/v1/nodes/{segment(name)}/events", wire.Page[wire.KeptEvent], page_size=page_size)
+
     def drain(self, node: str, body: wire.DrainNode) -> wire.Drained:
         """Takes a node out of service for a while."""
         return self._post(f"/v1/nodes/{segment(node)}/drain", body, wire.Drained)

@@ -1,29 +1,16 @@
 """Settings from the environment: one frozen class a process, and a setting nobody knows is an error at start."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from dure.mistakes import sentence
+from dure.variables import PREFIXES, SHARED, SettingError, explained, refuse_unknown
+
+__all__ = ["PREFIXES", "SHARED", "SettingError", "described", "read"]
 
 S = TypeVar("S", bound=BaseModel)
-
-SHARED = frozenset(
-    {
-        *("DURE_SERVER", "DURE_TOKEN", "DURE_CONFIG", "DURE_ZONE"),
-        *("DURE_KUBECONFIG", "DURE_DATABASE_URL", "DURE_WEBHOOK_NETWORKS", "DURE_COMPILED_FOLDER"),
-    }
-)
-"""Read by more than one process, or by the CLI."""
-
-PREFIXES = ("DURE_API_", "DURE_SCHEDULER_", "DURE_AGENT_", "DURE_LOCAL_", "DURE_TEST_", "DURE_BENCH_")
-"""Every process has a prefix; what does not begin with one of these and is not shared is a misspelling."""
-
-
-class SettingError(Exception):
-    """A setting is unknown, missing or wrong; the text names it and says what it takes."""
 
 
 def read(settings: type[S], environ: Mapping[str, str], *, prefix: str, shared: Iterable[str] = ()) -> S:
@@ -34,7 +21,7 @@ def read(settings: type[S], environ: Mapping[str, str], *, prefix: str, shared: 
     names = {
         f"DURE_{name.upper()}" if name in shared else f"{prefix}{name.upper()}": name for name in settings.model_fields
     }
-    _refuse_unknown(environ, names, prefix)
+    refuse_unknown(environ, names, prefix)
     try:
         return settings(**{field: environ[name] for name, field in names.items() if name in environ})
     except ValidationError as error:
@@ -43,21 +30,8 @@ def read(settings: type[S], environ: Mapping[str, str], *, prefix: str, shared: 
 
 def described(settings: type[BaseModel], *, prefix: str) -> str:
     """Each setting with what it is and takes, and what it is where it is not said: for a `--help`."""
-    lines: list[str] = []
-    for field, found in settings.model_fields.items():
-        unsaid = "" if found.default is None else f" [{found.default}]"
-        lines += [f"  {prefix}{field.upper()}", f"      {found.description}{unsaid}"]
-    return "\n".join(lines)
-
-
-def _refuse_unknown(environ: Mapping[str, str], names: Mapping[str, str], prefix: str) -> None:
-    for name in sorted(environ):
-        if not name.startswith("DURE_") or name in names or name in SHARED:
-            continue
-        if name.startswith(prefix) or not name.startswith(PREFIXES):
-            near = difflib.get_close_matches(name, [*names, *SHARED], n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(names))}"
-            raise SettingError(f"{name} is not a setting{hint}")
+    fields = settings.model_fields.items()
+    return explained((f"{prefix}{name.upper()}", found.description, found.default) for name, found in fields)
 
 
 def _sentence(error: ValidationError, names: Mapping[str, str], settings: type[BaseModel]) -> str:

@@ -163,6 +163,18 @@ class TokenExpired(DureError):
     code, status = "token_expired", 401
 
 
+class TokenReplaced(DureError):
+    """This credential was replaced by the next one, which is in use."""
+
+    code, status = "token_replaced", 401
+
+
+class JoinTokenUsed(DureError):
+    """This join token was used already; each makes one credential."""
+
+    code, status = "join_token_used", 401
+
+
 class Forbidden(DureError):
     """This token's role may not do that."""
 
@@ -370,6 +382,12 @@ class KeepsSpent(DureError):
     code, status = "keeps_spent", 409
 
 
+class NotRotating(DureError):
+    """This token is renewed by an admin, and does not make the next one itself."""
+
+    code, status = "not_rotating", 409
+
+
 class GpuClaimed(DureError):
     """A GPU of this report belongs to another node."""
 
@@ -380,6 +398,12 @@ class StaleReport(DureError):
     """A later report of this agent was taken already."""
 
     code, status = "stale_report", 409
+
+
+class SecondAgent(DureError):
+    """Another agent reports for this node; one alone may."""
+
+    code, status = "second_agent", 409
 
 
 # --- refusals: an ask that was decided against; the decision is stored and its id is in the answer -----------------

@@ -8,24 +8,28 @@ from starlette.responses import Response
 from api import answers
 from api.deps import AdminWrites, Cursor, DryRun, Limit, NodeReports, OperatorWrites, StaffReads, after
 from api.openapi import own
-from api.strict import ReportRoute, StrictRoute
+from api.reporting import ReportRoute
+from api.strict import StrictRoute
 from dure import wire
 from dure.errors import (
     AlreadyExists,
     BeyondHorizon,
+    ClusterAway,
+    ClusterRefused,
     GpuClaimed,
     Malformed,
     NotDrained,
+    SecondAgent,
     StaleReport,
+    TokenReplaced,
     TooLarge,
     TooMany,
     UnknownNode,
     UnsupportedMediaType,
     WrongNode,
 )
-from scheduler import labels, maintenance
-from scheduler.store import nodes
-from scheduler.store import reports as store
+from scheduler import decoding, labels, maintenance
+from scheduler.store import node_events, nodes
 
 router = APIRouter(prefix="/v1/nodes", tags=["nodes"], route_class=StrictRoute)
 reports = APIRouter(prefix="/v1/nodes", tags=["nodes"], route_class=ReportRoute)
@@ -53,6 +57,17 @@ def list_nodes(call: StaffReads, limit: Limit = 50, cursor: Cursor = None) -> Re
 def show_node(node: wire.NodeName, call: StaffReads) -> Response:
     """For admins. Its GPUs as they were last reported, and how long it has been silent."""
     return call.read(lambda at: nodes.get(at.session, node, now=at.now))
+
+
+@router.get(
+    "/{node}/events",
+    response_model=wire.Page[wire.KeptEvent],
+    summary="What happened on a node",
+    openapi_extra=own(UnknownNode),
+)
+def list_node_events(node: wire.NodeName, call: StaffReads, limit: Limit = 50, cursor: Cursor = None) -> Response:
+    """For admins. XIDs, changes of health and devices, violations and proofs of empty, as its agent told them; the newest first."""
+    return call.read(lambda at: node_events.page(at.session, node, after=after(cursor), limit=limit))
 
 
 @router.post(
@@ -102,11 +117,24 @@ def label_node(node: wire.NodeName, body: wire.NodeLabels, call: OperatorWrites)
     "/{node}/reports",
     response_model=wire.ReportAnswer,
     summary="Report a node's GPUs",
-    openapi_extra=own(WrongNode, UnknownNode, StaleReport, GpuClaimed, Malformed, TooLarge, UnsupportedMediaType),
+    openapi_extra=own(
+        TokenReplaced,
+        WrongNode,
+        UnknownNode,
+        StaleReport,
+        SecondAgent,
+        GpuClaimed,
+        Malformed,
+        TooLarge,
+        UnsupportedMediaType,
+        ClusterRefused,
+        ClusterAway,
+    ),
 )
-def report_node(node: wire.NodeName, body: wire.Report, call: NodeReports) -> Response:
+async def report_node(node: wire.NodeName, body: wire.Report, call: NodeReports) -> Response:
     """For the node's own agent, which learns from the answer what its GPUs are leased to, and nowhere else.
 
     At most 1 MiB, and 256 KiB as it is sent; `Content-Encoding: gzip` is taken. The same report again changes nothing.
     """
-    return call.write(lambda at: answers.ok(store.take(at.session, node, body, now=at.now)))
+    answer = await call.parts.intake.take(node, decoding.of_wire(body), call.request)
+    return Response(answer, media_type=answers.JSON)

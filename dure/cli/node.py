@@ -1,5 +1,6 @@
 """dure node: the machines and their agents."""
 
+from itertools import islice
 from typing import Annotated
 
 import typer
@@ -157,6 +158,26 @@ def show(terminal: Terminal, name: Name) -> None:
     with terminal.client() as client:
         found = client.node(name)
     terminal.show(found, lambda view: fleet.node(found, view))
+
+
+@command(app, "events")
+def events(
+    terminal: Terminal,
+    name: Name,
+    *,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="How many at most.")] = 50,
+) -> None:
+    """List what happened on a node, the newest first.
+
+    XIDs, changes of health and devices, violations and proofs of empty, as its agent told them. They are kept for two years.
+    """
+    from dure import wire
+    from dure.render import node_events
+
+    limits.name("NODE", name, limits.NODE)
+    with terminal.client() as client:
+        found = client.node_events(name, page_size=min(limit, 200))
+        terminal.show_all(islice(found, limit), wire.Page[wire.KeptEvent], node_events.events)
 
 
 command(app, "adopt")(adopt.adopt)

@@ -175,7 +175,9 @@ def node(found: wire.Node, view: View) -> RenderableType:
         ahead = "ahead of ours" if found.clock_offset_s >= 0 else "behind ours"
         head.append(("clock", f"{times.show_duration(abs(found.clock_offset_s))} {ahead}"))
     if found.agent_version is not None:
-        head.append(("versions", f"agent {found.agent_version}, driver {found.driver_version or 'unknown'}"))
+        head.append(
+            ("versions", f"agent {found.agent_version}, driver {found.driver_version or 'unknown'}{_cuda(found)}")
+        )
     if found.rack or found.island:
         head.append(("stands", f"rack {found.rack or view.none}, island {found.island or view.none}"))
     head += [(out(drain, view), planned(drain, view)) for drain in found.drains]
@@ -192,7 +194,16 @@ def node(found: wire.Node, view: View) -> RenderableType:
         loose=("HEALTH",),
         drop=("UUID", "POOL", "POWER", "PROCS", "TEMP", "MEMORY"),
     )
-    return Group(facts(head), made)
+    return Group(facts([*head, *_unproved(found)]), made)
+
+
+def _unproved(found: wire.Node) -> list[tuple[str, str | Text]]:
+    """Why GPUs that were given back are not called empty."""
+    return [(f"GPU {gpu.index}", f"not proved empty: {gpu.unproved}") for gpu in found.gpus if gpu.unproved is not None]
+
+
+def _cuda(found: wire.Node) -> str:
+    return "" if found.cuda_version is None else f", CUDA {found.cuda_version}"
 
 
 _READINGS = ("BUSY", "MEMORY", "POWER", "TEMP", "PROCS")

@@ -36,6 +36,7 @@ from dure.wire.fleet import (
     Touched,
     WalkInCalendar,
 )
+from dure.wire.identity import LONGEST_JOIN_S, CredentialProposal, JoinTokenIssue, NodeCredential
 from dure.wire.kube import Cluster, ContainerLog, KubeAccess, KubeToken, Pod, PodLog
 from dure.wire.leases import (
     SPOT_NOTICE_S,
@@ -90,6 +91,7 @@ from dure.wire.reports import (
     GpuReading,
     GpuViolation,
     Id,
+    KeptEvent,
     NodeAllocation,
     NodeEvent,
     Report,
@@ -152,6 +154,7 @@ __all__ = [
     "EARLIEST",
     "HORIZON_S",
     "LATEST",
+    "LONGEST_JOIN_S",
     "MAX_GPUS",
     "MAX_REPORT_BYTES",
     "NO_GROUP",
@@ -177,6 +180,7 @@ __all__ = [
     "ContainerLog",
     "Contended",
     "Count",
+    "CredentialProposal",
     "Day",
     "Decision",
     "DecisionRecord",
@@ -212,6 +216,8 @@ __all__ = [
     "Instant",
     "IssuedToken",
     "IssuedWebhook",
+    "JoinTokenIssue",
+    "KeptEvent",
     "KubeAccess",
     "KubeToken",
     "Label",
@@ -232,6 +238,7 @@ __all__ = [
     "Node",
     "NodeAllocation",
     "NodeCalendar",
+    "NodeCredential",
     "NodeEnroll",
     "NodeEvent",
     "NodeLabels",

@@ -50,6 +50,8 @@ class TokenIssue(Wire):
 
     @model_validator(mode="after")
     def _subject(self) -> Self:
+        if self.role is Role.JOIN:
+            raise ValueError("a join token is made for its node: `dure node join-token NODE`")
         wanted = {Role.COMPANY: (True, False), Role.NODE: (False, True)}.get(self.role, (False, False))
         if (self.company is not None, self.node is not None) != wanted:
             raise ValueError('role company needs "company", role node needs "node", the other roles take neither')
@@ -67,6 +69,10 @@ class Token(Wire):
     created_at: Instant
     expires_at: Instant | None
     revoked_at: Instant | None
+    used_at: Instant | None = None
+    """When a join token was used, which is over with it, or a node's own credential for the first time."""
+    replaced_at: Instant | None = None
+    """When the next credential of its node was first used; it ends then."""
 
 
 class IssuedToken(Wire):

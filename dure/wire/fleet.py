@@ -257,6 +257,8 @@ class Gpu(Wire):
     temperature_celsius: int | None
     processes: int | None
     health: str
+    unproved: str | None = None
+    """Why it may not be called empty yet, after a lease."""
 
 
 class Node(Wire):
@@ -271,6 +273,7 @@ class Node(Wire):
     agent_version: str | None
     driver_version: str | None
     gpus: list[Gpu]
+    cuda_version: str | None = None
     rack: str = ""
     island: str = ""
     drains: list[Drain] = []

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dure.wire.values import CompanyName, GpuUuid, Instant, Label, Wire
+from dure.wire.values import CompanyName, GpuUuid, Instant, Label, PoolName, Wire
 
 MAX_REPORT_BYTES = 1 << 20
 """Of a report after decompression; 64 GPUs take about 40 kB."""
@@ -111,6 +111,17 @@ class NodeEvent(Wire):
     detail: dict[Id, Annotated[str, Field(max_length=1000)] | int | float | bool | None] = {}
 
 
+class KeptEvent(Wire):
+    """Something that happened on a node, as it is kept: `at` by our clock, `id` by the agent's count, `boot` the agent that told it."""
+
+    id: int
+    at: Instant
+    boot: str
+    kind: Literal["xid", "health", "device", "violation", "proof"]
+    gpu: GpuUuid | None = None
+    detail: dict[str, str | int | float | bool | None] = {}
+
+
 class EarlierUsage(Wire):
     """Running totals of an agent process that is gone and had not told them all."""
 
@@ -204,5 +215,7 @@ class ReportAnswer(Wire):
     """Boots of which what was told in `earlier` is kept."""
     replay: int = 0
     """How many kept events and earlier totals the next report may carry, so that a fleet that comes back is not too much at once."""
+    pools: dict[GpuUuid, PoolName] | None = None
+    """Which pool each GPU of the node is in; null: as it was told before."""
     report_in_s: float | None = None
     """Do not send the next regular report sooner than this; null: as the agent is set."""

@@ -128,13 +128,16 @@ class Outcome(StrEnum):
 
 
 class Role(StrEnum):
-    """Whom a token speaks for: an operator reads everything, drains and labels nodes; an auditor reads everything."""
+    """Whom a token speaks for: an operator reads everything, drains and labels nodes; an auditor reads everything; with one of
+    `join` a node's agent makes its own credential, once.
+    """
 
     ADMIN = "admin"
     OPERATOR = "operator"
     AUDITOR = "auditor"
     COMPANY = "company"
     NODE = "node"
+    JOIN = "join"
 
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 from dure import wire
 from dure.errors import AlreadyExists, UnknownNode
 from scheduler.actor import Actor
-from scheduler.store import adding, audit, drains, gpus, pages, tokens
+from scheduler.store import adding, audit, drains, gpus, pages, proofs, tokens
 from scheduler.store.tables import Gpu, Node
 from scheduler.store.times import to_wire
 
@@ -28,7 +28,9 @@ def enroll(
         )
     if found is None:
         session.add(Node(name=body.name, enrolled_at=int(now)))
-        session.flush()
+    else:
+        found.vouched_by = None
+    session.flush()
     ended = tokens.revoke_of_node(session, body.name, actor=actor, now=now)
     issued = tokens.issue(session, wire.TokenIssue(role=wire.Role.NODE, node=body.name), actor=actor, now=now)
     audit.record(
@@ -55,18 +57,19 @@ def get(session: Session, name: str, *, now: float) -> wire.Node:
     """Raises UnknownNode."""
     found = row(session, name)
     planned = drains.wires(session, [name], now=now)
-    return _wire(found, gpus.states(session, node=name), now, planned)
+    return _wire(found, gpus.states(session, node=name), now, planned, proofs.unproved(session, [name]))
 
 
 def page(session: Session, *, after: str | None, limit: int, now: float) -> wire.Page[wire.Node]:
     """By name."""
     query = select(Node).where(col(Node.name) > (after or "")).order_by(col(Node.name)).limit(limit + 1)
     rows = session.exec(query).all()
-    planned = drains.wires(session, [found.name for found in rows], now=now)
+    names = [found.name for found in rows]
+    planned, whys = drains.wires(session, names, now=now), proofs.unproved(session, names)
     return pages.page(
         rows,
         limit,
-        wire=lambda found: _wire(found, gpus.states(session, node=found.name), now, planned),
+        wire=lambda found: _wire(found, gpus.states(session, node=found.name), now, planned, whys),
         key=lambda found: found.name,
     )
 
@@ -76,6 +79,7 @@ def _wire(
     states: Iterable[tuple[Gpu, wire.GpuState, str | None]],
     now: float,
     planned: Mapping[str, list[wire.Drain]],
+    whys: Mapping[str, str],
 ) -> wire.Node:
     readings = {reading["uuid"]: reading for reading in found.reading or []}
     return wire.Node(
@@ -87,14 +91,15 @@ def _wire(
         clock_offset_s=found.clock_offset_s,
         agent_version=found.agent_version,
         driver_version=found.driver_version,
+        cuda_version=found.cuda_version,
         rack=found.rack,
         island=found.island,
         drains=planned.get(found.name, []),
-        gpus=[_gpu(gpu, state, lease, readings.get(gpu.uuid, {})) for gpu, state, lease in states],
+        gpus=[_gpu(gpu, state, lease, readings.get(gpu.uuid, {}), whys.get(gpu.uuid)) for gpu, state, lease in states],
     )
 
 
-def _gpu(gpu: Gpu, state: wire.GpuState, lease: str | None, reading: dict[str, Any]) -> wire.Gpu:
+def _gpu(gpu: Gpu, state: wire.GpuState, lease: str | None, reading: dict[str, Any], unproved: str | None) -> wire.Gpu:
     return wire.Gpu(
         uuid=gpu.uuid,
         index=gpu.index,
@@ -109,4 +114,5 @@ def _gpu(gpu: Gpu, state: wire.GpuState, lease: str | None, reading: dict[str, A
         temperature_celsius=reading.get("temperature_celsius"),
         processes=reading.get("processes"),
         health=gpu.health,
+        unproved=unproved,
     )

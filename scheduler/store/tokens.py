@@ -3,19 +3,22 @@
 import hashlib
 import secrets
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import or_, text
 from sqlmodel import Session, col, select
 
 from dure import wire
-from dure.errors import DureError, TokenExpired, TokenInvalid, TokenRevoked, UnknownNode, UnknownToken
+from dure.errors import DureError, TokenExpired, TokenInvalid, TokenReplaced, TokenRevoked, UnknownNode, UnknownToken
 from scheduler.actor import Actor
 from scheduler.ids import new_id
 from scheduler.store import audit, companies, pages
 from scheduler.store.db import Database
 from scheduler.store.tables import Node, Token
 from scheduler.store.times import from_wire, to_wire
+
+OVERLAP_S = 300
+"""So long a node's credential is still taken once the next one was used: what was sent with it may be under way."""
 
 
 def issue(session: Session, body: wire.TokenIssue, *, actor: object, now: float) -> wire.IssuedToken:
@@ -24,10 +27,9 @@ def issue(session: Session, body: wire.TokenIssue, *, actor: object, now: float)
         companies.row(session, body.company)
     if body.node is not None and session.get(Node, body.node) is None:
         raise UnknownNode(f"there is no node {body.node}; an admin adds it with `dure node enroll {body.node}`")
-    secret = f"dure_{secrets.token_urlsafe(32)}"
     row = Token(
         id=new_id("tok", now),
-        secret_sha256=_hash(secret),
+        secret_sha256="",
         role=body.role,
         company=body.company,
         node=body.node,
@@ -35,20 +37,20 @@ def issue(session: Session, body: wire.TokenIssue, *, actor: object, now: float)
         created_at=int(now),
         expires_at=from_wire(body.expires_at),
     )
+    return keep(session, row, actor=actor, now=now, said=body.model_dump(mode="json"))
+
+
+def keep(session: Session, row: Token, *, actor: object, now: float, said: dict[str, Any]) -> wire.IssuedToken:
+    """A token that is all but made: it is given its secret and its line in the audit log."""
+    secret = f"dure_{secrets.token_urlsafe(32)}"
+    row.secret_sha256 = _hash(secret)
     session.add(row)
-    audit.record(
-        session,
-        actor=actor,
-        action=wire.AuditAction.TOKEN_ISSUE,
-        subject=row.id,
-        at=now,
-        after=body.model_dump(mode="json"),
-    )
+    audit.record(session, actor=actor, action=wire.AuditAction.TOKEN_ISSUE, subject=row.id, at=now, after=said)
     return wire.IssuedToken(token=_wire(row), secret=secret)
 
 
 def authenticate(session: Session, secret: str, now: float) -> Actor:
-    """Who holds this secret. Raises TokenInvalid, TokenRevoked, TokenExpired."""
+    """Who holds this secret. Raises TokenInvalid, TokenRevoked, TokenExpired, TokenReplaced."""
     found = session.connection().execute(_HOLDER, {"secret": _hash(secret)}).one_or_none()
     return _holder(None if found is None else _Seen(*found), now)
 
@@ -82,11 +84,15 @@ class _Seen(NamedTuple):
     node: str | None
     expires_at: int | None
     revoked_at: int | None
+    made_with: str | None
+    used_at: int | None
+    replaced_at: int | None
 
 
 _COLUMNS = """
     t.id, t.role, t.company, t.node, CAST(extract(epoch FROM t.expires_at) AS bigint),
-    CAST(extract(epoch FROM t.revoked_at) AS bigint)
+    CAST(extract(epoch FROM t.revoked_at) AS bigint), t.made_with, CAST(extract(epoch FROM t.used_at) AS bigint),
+    CAST(extract(epoch FROM t.replaced_at) AS bigint)
     """
 """As `_Seen` has them."""
 
@@ -109,11 +115,33 @@ def _holder_or_error(row: Token | None, now: float) -> Actor | DureError:
 def _holder(row: Token | _Seen | None, now: float) -> Actor:
     if row is None:
         raise TokenInvalid("this token is not known here; ask an admin for one: `dure token issue`")
+    another = "`dure token issue`" if row.node is None else f"`dure node join-token {row.node}`"
     if row.revoked_at is not None:
-        raise TokenRevoked(f"token {row.id} was revoked; ask an admin for another: `dure token issue`")
-    if row.expires_at is not None and row.expires_at <= now:
-        raise TokenExpired(f"token {row.id} expired at {to_wire(row.expires_at).isoformat()}; ask an admin for another")
-    return Actor(role=wire.Role(row.role), token=row.id, company=row.company, node=row.node)
+        raise TokenRevoked(f"token {row.id} was revoked; ask an admin for another: {another}")
+    # Whether a join token that was used may still be answered is said where it is used.
+    is_spent = row.role == wire.Role.JOIN and row.used_at is not None
+    if row.expires_at is not None and row.expires_at <= now and not is_spent:
+        said = to_wire(row.expires_at).isoformat()
+        raise TokenExpired(f"token {row.id} expired at {said}; ask an admin for another: {another}")
+    if row.replaced_at is not None and row.replaced_at + OVERLAP_S <= now:
+        raise replaced(row.id, row.node)
+    return Actor(
+        role=wire.Role(row.role),
+        token=row.id,
+        company=row.company,
+        node=row.node,
+        first_use=row.role == wire.Role.NODE and row.made_with is not None and row.used_at is None,
+    )
+
+
+def replaced(token_id: str, node: str | None) -> TokenReplaced:
+    """What is told to whoever comes with a credential of a node of which the next one is in use."""
+    return TokenReplaced(
+        f"credential {token_id} of node {node} was replaced by the next one, which is in use: a second agent runs as this "
+        f"node, its state folder was put back from a copy, or somebody has a copy; if no other agent should be it, let this one in "
+        f"with `dure node join-token {node}`, which ends the other",
+        numbers={"token": token_id},
+    )
 
 
 def revoke(session: Session, token_id: str, *, actor: Actor, now: float) -> wire.Token:
@@ -137,10 +165,16 @@ def revoke(session: Session, token_id: str, *, actor: Actor, now: float) -> wire
     return _wire(row)
 
 
-def revoke_of_node(session: Session, node: str, *, actor: Actor, now: float) -> list[str]:
-    """Ends every token of a node; their ids."""
-    query = select(Token.id).where(col(Token.node) == node, col(Token.revoked_at).is_(None)).order_by(col(Token.id))
-    found = list(session.exec(query).all())
+def revoke_of_node(session: Session, node: str, *, actor: Actor, now: float, but: str = "") -> list[str]:
+    """Ends every token of a node, `but` one, and but those that were spent or replaced; their ids."""
+    query = select(Token.id).where(
+        col(Token.node) == node,
+        col(Token.id) != but,
+        col(Token.revoked_at).is_(None),
+        or_(col(Token.replaced_at).is_(None), col(Token.replaced_at) > int(now) - OVERLAP_S),
+        or_(col(Token.role) != wire.Role.JOIN, col(Token.used_at).is_(None)),
+    )
+    found = list(session.exec(query.order_by(col(Token.id))).all())
     for token_id in found:
         revoke(session, token_id, actor=actor, now=now)
     return found
@@ -166,4 +200,6 @@ def _wire(row: Token) -> wire.Token:
         created_at=to_wire(row.created_at),
         expires_at=to_wire(row.expires_at),
         revoked_at=to_wire(row.revoked_at),
+        used_at=to_wire(row.used_at),
+        replaced_at=to_wire(row.replaced_at),
     )

@@ -5,7 +5,7 @@
 
 from typing import Any
 
-from sqlalchemy import Boolean, CheckConstraint, Column, LargeBinary, Text
+from sqlalchemy import Boolean, CheckConstraint, Column, Index, LargeBinary, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -54,9 +54,10 @@ class DefaultQuota(SQLModel, table=True):
 
 class Token(SQLModel, table=True):
     __table_args__ = (
-        CheckConstraint("role IN ('admin', 'operator', 'auditor', 'company', 'node')", name="role"),
+        CheckConstraint("role IN ('admin', 'operator', 'auditor', 'company', 'node', 'join')", name="role"),
         CheckConstraint("(role = 'company') = (company IS NOT NULL)", name="company"),
-        CheckConstraint("(role = 'node') = (node IS NOT NULL)", name="node"),
+        CheckConstraint("(role IN ('node', 'join')) = (node IS NOT NULL)", name="node"),
+        Index("ix_token_node", "node", postgresql_where=text("node IS NOT NULL")),
     )
 
     id: str = Field(sa_column=key_column())
@@ -68,6 +69,14 @@ class Token(SQLModel, table=True):
     created_at: int = Field(sa_column=at_column())
     expires_at: int | None = Field(default=None, sa_column=at_column(null=True))
     revoked_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    made_with: str | None = Field(default=None, sa_column=text_column(null=True))
+    """Of a node's own credential, the token that it was made with: a join token, or the credential before it."""
+    used_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    """When a join token was spent, and when a node's own credential was first used."""
+    replaced_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    """When the credential that was made with this one was first used."""
+    reused_at: int | None = Field(default=None, sa_column=at_column(null=True))
+    """When it was first used again though it was spent or replaced."""
 
 
 class IdempotentAnswer(SQLModel, table=True):

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Double,
     ForeignKey,
     Index,
     Text,
@@ -93,7 +94,9 @@ class Pool(SQLModel, table=True):
 
 
 class Node(SQLModel, table=True):
-    """`reading` is the newest report's GPU readings, for people and metrics; decisions read `gpu` alone."""
+    """`reading` is the GPUs' readings, for people, metrics and who asks whether somebody is on a GPU: written at once when
+    health, processes or devices change, and memory by 256 MiB or past what is none; a minute old at most otherwise.
+    """
 
     __table_args__ = (CheckConstraint("state IN ('enrolled', 'ok', 'unknown')", name="state"),)
 
@@ -103,14 +106,19 @@ class Node(SQLModel, table=True):
     last_report_at: float | None = Field(default=None, sa_column=Column(ExactEpoch, nullable=True, index=True))
     silent_after_s: int | None = Field(default=None, sa_column=int_column(null=True))
     boot: str | None = Field(default=None, sa_column=text_column(null=True))
+    boot_before: str | None = Field(default=None, sa_column=text_column(null=True))
+    """The agent process that reported before `boot` did: if it speaks while that one does, there are two."""
     host_boot: str | None = Field(default=None, sa_column=text_column(null=True))
     """What the kernel calls its own start; the newest that a report said."""
     seq: int | None = Field(default=None, sa_column=big_column(null=True))
     clock_offset_s: int | None = Field(default=None, sa_column=big_column(null=True))
     agent_version: str | None = Field(default=None, sa_column=text_column(null=True))
     driver_version: str | None = Field(default=None, sa_column=text_column(null=True))
+    cuda_version: str | None = Field(default=None, sa_column=text_column(null=True))
     rack: str = Field(default="", sa_column=text_column())
     island: str = Field(default="", sa_column=text_column())
+    vouched_by: str | None = Field(default=None, sa_column=text_column(null=True))
+    """The cluster whose API server says who this node's agent is; none where the node has tokens of ours alone."""
     reading: list[dict[str, Any]] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
 
 
@@ -125,6 +133,24 @@ class Gpu(SQLModel, table=True):
     health: str = Field(sa_column=text_column())
     present: bool = Field(default=True, sa_column=Column(Boolean, nullable=False))
     quarantined: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
+
+
+class NodeEvent(SQLModel, table=True):
+    """What happened on a node, as its agent told it. `told_at` is the node's own clock and makes an event that is told again the
+    same one, also after the agent lost its count; `at` is by ours.
+    """
+
+    __tablename__: str = "node_event"
+    __table_args__ = (Index("ix_node_event_node_at_id", "node", "at", "id"), Index("ix_node_event_at", "at"))
+
+    node: str = Field(sa_column=ref_column("node.name", key=True))
+    id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    told_at: float = Field(sa_column=Column(Double, primary_key=True))
+    at: float = Field(sa_column=Column(ExactEpoch, nullable=False))
+    boot: str = Field(sa_column=text_column())
+    kind: str = Field(sa_column=text_column())
+    gpu: str | None = Field(default=None, sa_column=text_column(null=True))
+    detail: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
 
 
 class Drain(SQLModel, table=True):

@@ -188,6 +188,8 @@ class Allocation(SQLModel, table=True):
     closed_at: int | None = Field(default=None, sa_column=at_column(null=True))
     given_back: bool = Field(default=False, sa_column=Column(Boolean, nullable=False))
     """Whether the lease gave it back while it ran, and had others still."""
+    unproved: str | None = Field(default=None, sa_column=text_column(null=True))
+    """Why its node's agent may not call the GPU empty yet, once it is over; null where the agent gives no reason of its own."""
 
 
 class AllocationLoss(SQLModel, table=True):

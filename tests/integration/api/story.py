@@ -3,6 +3,7 @@
 Time stands where the story sets it, so that two tellings differ in ids alone.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -120,8 +121,23 @@ class Story:
         self.secrets[node] = issued["secret"]
         if first:
             self.say("enroll_node", "one that is enrolled", "admin", "POST", "/v1/nodes", {"name": node})
+        if first:
+            self._join(node)
         path = f"/v1/nodes/{node}/reports"
         self._sent("report_node", "an idle machine", node, "POST", path, _report(node, seq=1, now=NINE), told=first)
+
+    def _join(self, node: str) -> None:
+        """It is let in with a join token, and its own credentials follow."""
+        at = f"/v1/nodes/{node}"
+        issued = self.say("make_join_token", "for an hour", "admin", "POST", f"{at}/join-tokens", {"lasts_s": 3600})
+        self.say("make_join_token", "for a year", "admin", "POST", f"{at}/join-tokens", {"lasts_s": 31_536_000})
+        self.secrets["joining"] = issued["secret"]
+        first, second = ({"secret_sha256": hashlib.sha256(word.encode()).hexdigest()} for word in ("first", "second"))
+        self.say("renew_credential", "with an admin's token", node, "POST", f"{at}/credential", first)
+        self.say("join_node", "a new agent", "joining", "POST", f"{at}/join", first)
+        self.say("join_node", "with a used token", "joining", "POST", f"{at}/join", second)
+        self.secrets[node] = "first"
+        self.say("renew_credential", "half way", node, "POST", f"{at}/credential", second)
 
     def _asking(self) -> None:
         ask = {"pool": "h100-80gb", "shape": {"gpus": 2}, "duration_s": 7200, "name": "finetune-7b"}
@@ -169,6 +185,14 @@ class Story:
         )
         self.say(
             "report_node",
+            "what changed since, and an XID",
+            "gpu-01",
+            "POST",
+            "/v1/nodes/gpu-01/reports",
+            _change("gpu-01", seq=3, base=2, now=NINE + 10),
+        )
+        self.say(
+            "report_node",
             "another machine's",
             "gpu-01",
             "POST",
@@ -189,6 +213,7 @@ class Story:
         self.say("show_pool", "an unknown pool", "acme", "GET", "/v1/pools/h200")
         self.say("list_pools", "every pool", "acme", "GET", "/v1/pools")
         self.say("show_node", "a machine", "admin", "GET", "/v1/nodes/gpu-01")
+        self.say("list_node_events", "an XID", "admin", "GET", "/v1/nodes/gpu-01/events")
         self.say("list_nodes", "the first machine", "admin", "GET", "/v1/nodes?limit=1")
         self.say("show_company", "a company", "acme", "GET", "/v1/companies/acme")
         self.say("show_company", "another company", "acme", "GET", "/v1/companies/globex")
@@ -562,6 +587,14 @@ def _report(node: str, *, seq: int, now: int, busy: bool = False) -> Json:
         "driver_version": "570.133.20",
     }
     return {**agent, "seq": seq, "sent_at": now, "gpus": gpus}
+
+
+def _change(node: str, *, seq: int, base: int, now: int) -> Json:
+    """Of the second version: what changed since the report that it builds on, and what happened."""
+    changed = {"uuid": f"GPU-{node}-0", "utilization_percent": 95, "temperature_celsius": 66}
+    xid = {"id": 1, "at": now - 2, "kind": "xid", "gpu": f"GPU-{node}-0", "detail": {"xid": 13}}
+    report = _report(node, seq=seq, now=now)
+    return {**report, "version": 2, "base": base, "gpus": [], "changed": [changed], "events": [xid]}
 
 
 def _masked(value: Any) -> Any:

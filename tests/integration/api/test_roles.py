@@ -10,7 +10,7 @@ from scheduler.store import tokens
 from tests.integration.api.conftest import Site, code, token
 from tests.integration.scheduler.conftest import ADMIN, T0
 
-ADMINS, OPERATORS, NODES = {"admin"}, {"admin", "operator"}, {"n1"}
+ADMINS, OPERATORS, NODES, JOINING = {"admin"}, {"admin", "operator"}, {"n1"}, {"joining"}
 STAFF = {"admin", "operator", "auditor"}
 PEOPLE, READERS = {"admin", "acme"}, {*STAFF, "acme"}
 
@@ -45,6 +45,7 @@ MAY = {
     "verify_ledger": READERS,
     "adjust_ledger": ADMINS,
     "list_nodes": STAFF,
+    "list_node_events": STAFF,
     "list_pools": READERS,
     "list_quotas": READERS,
     "list_tokens": STAFF,
@@ -74,6 +75,9 @@ MAY = {
     "set_renewal": PEOPLE,
     "resize_lease": PEOPLE,
     "shrink_lease": PEOPLE,
+    "make_join_token": ADMINS,
+    "join_node": JOINING,
+    "renew_credential": NODES,
     "report_node": NODES,
     "revoke_token": ADMINS,
     "rotate_webhook": PEOPLE,
@@ -129,7 +133,9 @@ def test_every_operation_is_for_the_roles_that_are_written_here(site: Site) -> N
     found = operations(site)
     assert set(found) == set(MAY)
     wrong: list[str] = []
-    for who in ("admin", "operator", "auditor", "acme", "n1"):
+    site.secrets["joining"] = site.post("admin", "/v1/nodes/n1/join-tokens", json={}).json()["secret"]
+    # Who joins last, as it ends the other tokens of its node.
+    for who in ("operator", "auditor", "acme", "n1", "joining", "admin"):
         with site.client(who) as client:
             for operation, (method, path) in found.items():
                 status = client.request(method, path, **body(operation)).status_code

@@ -1,4 +1,4 @@
-"""A small real HTTP server that takes reports as the allocator does and answers what the test tells it to."""
+"""A small faithful allocator, and a real HTTP server around it that answers what the test tells it to, else what it would say."""
 
 import gzip
 import json
@@ -10,7 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from agents.allocations import Held
-from dure.wire import NodeAllocation, Report
+from dure.wire import AllocationUsage, NodeAllocation, NodeEvent, Report
+
+NUMBERS = ("sampled_ms", "busy_ms", "energy_millijoules", "memory_ms", "memory_mebibyte_s")
+MAX_SENT_BYTES = 256 << 10
+MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,9 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def a_problem(status: int, code: str, **headers: str) -> Reply:
+def a_problem(status: int, code: str, *, wrong: tuple[str, ...] = (), **headers: str) -> Reply:
     body = {"type": f"/v1/problems/{code}", "title": code, "status": status, "detail": f"it is {code}", "code": code}
+    body["errors"] = [{"field": name, "message": "is wrong"} for name in wrong]
     return Reply(status, body, {"Content-Type": "application/problem+json", **headers})
 
 
@@ -36,15 +41,87 @@ def _instant(at: float) -> datetime:
     return datetime.fromtimestamp(at, UTC)
 
 
-class Allocator:
-    """Takes every report unless `replies` says otherwise, one reply a report. `reports` is what came in."""
+def folded(base: Report, report: Report) -> Report:
+    """What is known after `report`, which builds on `base`."""
+    changes = {change.uuid: change.model_dump(exclude_unset=True) for change in report.changed}
+    assert changes.keys() <= {gpu.uuid for gpu in base.gpus}
+    same = ("host_boot", "driver_version", "cuda_version")
+    return report.model_copy(
+        update={
+            "base": None,
+            "changed": [],
+            "gpus": [gpu.model_copy(update=changes.get(gpu.uuid, {})) for gpu in base.gpus],
+            "holders": base.holders if report.holders is None else report.holders,
+            "violations": base.violations if report.violations is None else report.violations,
+            **{name: getattr(base, name) for name in same},
+        }
+    )
+
+
+class Books:
+    """What an allocator keeps of one node. `restart` forgets what it has in memory alone."""
 
     def __init__(self, server_time: Callable[[], float]) -> None:
         self.server_time = server_time
         self.allocations: list[Held] = []
+        self.replay = 100
+        self.uses: dict[tuple[str, str, int], dict[str, int]] = {}
+        """By allocation, boot and day: the greatest of each number that was told."""
+        self.events: list[NodeEvent] = []
+        self.known: Report | None = None
+
+    def restart(self) -> None:
+        self.known = None
+
+    def take(self, report: Report) -> Reply:
+        known = self.known
+        if known is not None and known.boot == report.boot and report.seq < known.seq:
+            return a_problem(409, "stale_report")
+        if report.base is not None:
+            if known is None or known.boot != report.boot or report.base != known.seq:
+                return self.answer(report, whole=True)
+            report = folded(known, report)
+        self.known = report
+        self._keep(report.boot, report.usage)
+        for earlier in report.earlier:
+            self._keep(earlier.boot, earlier.usage)
+        for event in report.events:
+            if not self.events or event.id > self.events[-1].id:
+                self.events.append(event)
+        return self.answer(report, earlier_taken=[earlier.boot for earlier in report.earlier])
+
+    def answer(self, report: Report, **changed: Any) -> Reply:
+        said = {
+            "server_time": self.server_time(),
+            "seq": report.seq,
+            "allocations": [_wire(item) for item in self.allocations],
+            "whole": False,
+            "events_taken": self.events[-1].id if self.events else None,
+            "earlier_taken": [],
+            "replay": self.replay,
+        }
+        return Reply(200, {**said, **changed})
+
+    def _keep(self, boot: str, usage: list[AllocationUsage]) -> None:
+        for use in usage:
+            kept = self.uses.setdefault((use.allocation, boot, int(use.day_began_at.timestamp())), {})
+            for name in NUMBERS:
+                value = getattr(use, name)
+                if value is not None:
+                    kept[name] = max(kept.get(name, 0), value)
+
+
+class Allocator(Books):
+    """Takes every report unless `replies` says otherwise, one reply a report. `reports` is what is known after each that came
+    in; `sent` is how it came."""
+
+    def __init__(self, server_time: Callable[[], float]) -> None:
+        super().__init__(server_time)
         self.replies: list[Reply] = []
+        self.sent: list[Report] = []
         self.reports: list[Report] = []
         self.requests: list[tuple[str, dict[str, str]]] = []
+        self.connections = 0
         self.came = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -56,25 +133,33 @@ class Allocator:
         self._server.shutdown()
         self._server.server_close()
 
-    def answer(self, report: Report, **changed: Any) -> Reply:
-        listed = [_wire(item) for item in self.allocations]
-        return Reply(200, {"server_time": self.server_time(), "seq": report.seq, "allocations": listed, **changed})
-
     def _take(self, path: str, headers: dict[str, str], body: bytes) -> Reply:
         self.requests.append((path, headers))
-        report = Report.model_validate_json(gzip.decompress(body))
-        self.reports.append(report)
-        reply = self.replies.pop(0) if self.replies else self.answer(report)
+        assert len(body) <= MAX_SENT_BYTES
+        plain = gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body
+        assert len(plain) <= MAX_BYTES
+        report = Report.model_validate_json(plain)
+        self.sent.append(report)
+        known = self.known
+        is_known = known is not None and report.base == known.seq
+        self.reports.append(folded(known, report) if known is not None and is_known else report)
+        reply = self.replies.pop(0) if self.replies else self.take(report)
         self.came.set()
         return reply
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        take = self._take
+        allocator = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                allocator.connections += 1
+
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                reply = take(self.path, dict(self.headers.items()), body)
+                reply = allocator._take(self.path, dict(self.headers.items()), body)
                 content = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
                 self.send_response(reply.status)
                 for name, value in {"Content-Length": str(len(content)), **reply.headers}.items():

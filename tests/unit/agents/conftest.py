@@ -4,9 +4,9 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
+from agents.connection import Connection
 from agents.credential import Credential
 from agents.report import Identity, Reporter
 from agents.sampler import Sampler
@@ -45,14 +45,15 @@ def token(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def client(allocator: Allocator) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=allocator.url, verify=False) as found:
-        yield found
+def connection(allocator: Allocator) -> Iterator[Connection]:
+    found = Connection(allocator.url)
+    yield found
+    found.close()
 
 
 @pytest.fixture
-def uplink(client: httpx.Client, token: Path, clock: Hand) -> Uplink:
-    return Uplink(client, node="node-1", credential=Credential(token), monotonic=clock.monotonic, now=clock.wall)
+def uplink(connection: Connection, token: Path, clock: Hand) -> Uplink:
+    return Uplink(connection, node="node-1", credential=Credential(token), monotonic=clock.monotonic, now=clock.wall)
 
 
 @pytest.fixture

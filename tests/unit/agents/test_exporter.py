@@ -1,9 +1,8 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from agents import exporter
 from agents.allocations import Held
 from agents.exporter import AgentCollector
 from agents.report import Reporter
@@ -11,36 +10,15 @@ from agents.sampler import Sampler
 from agents.snapshot import GpuSnapshot
 from tests.unit.agents.allocator import Allocator, Reply
 from tests.unit.agents.builders import Hand, ScriptedDriver, a_gpu, allocations, an_allocation
+from tests.unit.agents.scraping import scrape
 
-A = {"node": "node-1", "gpu": "GPU-a", "product": "NVIDIA H100 80GB HBM3"}
-
-
-class Scrape:
-    """What `/metrics` says, by series name."""
-
-    def __init__(self, text: str) -> None:
-        self.series: dict[str, list[tuple[dict[str, str], float]]] = {}
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                self.series.setdefault(sample.name, []).append((dict(sample.labels), sample.value))
-
-    def of(self, name: str) -> list[tuple[dict[str, str], float]]:
-        return self.series.get(name, [])
-
-    def gpus(self) -> set[str]:
-        return {labels["gpu"] for found in self.series.values() for labels, _ in found if "gpu" in labels}
+A = {"node": "node-1", "gpu": "GPU-a", "product": "NVIDIA H100 80GB HBM3", "pool": ""}
+NO_POD = {"namespace": "", "pod": "", "container": ""}
 
 
 @pytest.fixture
 def collector(sampler: Sampler, reporter: Reporter, clock: Hand) -> AgentCollector:
     return AgentCollector(sampler, reporter, node="node-1", version="0.1.0", monotonic=clock.monotonic)
-
-
-def _scrape(collector: AgentCollector) -> Scrape:
-    answer = exporter.route(collector)()
-    assert answer.status == 200
-    assert answer.content_type.startswith("text/plain")
-    return Scrape(answer.body.decode())
 
 
 @pytest.mark.parametrize(
@@ -58,7 +36,7 @@ def _scrape(collector: AgentCollector) -> Scrape:
 def test_a_reading_in_base_units(collector: AgentCollector, sampler: Sampler, name: str, want: float) -> None:
     sampler.step()
 
-    assert _scrape(collector).of(name) == [(A, want)]
+    assert scrape(collector).of(name) == [(A, want)]
 
 
 @pytest.mark.parametrize(
@@ -80,23 +58,53 @@ def test_an_unknown_value_has_no_series(
     driver.says([a_gpu(**unknown)])
     sampler.step()
 
-    assert _scrape(collector).of(name) == []
+    assert scrape(collector).of(name) == []
 
 
 def test_health_is_one_series_a_state(collector: AgentCollector, sampler: Sampler, driver: ScriptedDriver) -> None:
     driver.says([a_gpu(health="suspect")])
     sampler.step()
 
-    found = {labels["state"]: value for labels, value in _scrape(collector).of("dure_gpu_health")}
+    found = {labels["state"]: value for labels, value in scrape(collector).of("dure_gpu_health")}
     assert found == {"ok": 0, "suspect": 1, "unhealthy": 0}
 
 
 def test_what_a_gpu_is_is_an_info_series(collector: AgentCollector, sampler: Sampler, driver: ScriptedDriver) -> None:
     driver.says([a_gpu(serial="1234", pci_bus_id="0000:01:00.0", index=3)])
     sampler.step()
-    about = {"index": "3", "serial": "1234", "pci_bus_id": "0000:01:00.0", "parent": "", "driver_version": "570.1"}
+    ((found, value),) = scrape(collector).of("dure_gpu_info")
 
-    assert _scrape(collector).of("dure_gpu_info") == [({**A, **about}, 1)]
+    assert {name: said for name, said in found.items() if said} == {
+        **{name: said for name, said in A.items() if said},
+        "index": "3",
+        "serial": "1234",
+        "pci_bus_id": "0000:01:00.0",
+        "driver_version": "570.1",
+    }
+    assert value == 1
+
+
+def test_an_instance_says_what_it_is_cut_from_and_how(
+    collector: AgentCollector, sampler: Sampler, driver: ScriptedDriver
+) -> None:
+    driver.says([a_gpu("MIG-a", parent="GPU-a", mig_profile="1g.10gb", mig_instance="7/0", utilization_source="gpm")])
+    sampler.step()
+    ((found, _),) = scrape(collector).of("dure_gpu_info")
+
+    assert {name: found[name] for name in ("gpu", "parent", "mig_profile", "mig_instance", "utilization_source")} == {
+        "gpu": "MIG-a",
+        "parent": "GPU-a",
+        "mig_profile": "1g.10gb",
+        "mig_instance": "7/0",
+        "utilization_source": "gpm",
+    }
+
+
+def test_the_pool_is_said_once_the_allocator_told_it(collector: AgentCollector, sampler: Sampler) -> None:
+    sampler.follow(replace(allocations(), pools={"GPU-a": "h100"}))
+    sampler.step()
+
+    assert scrape(collector).of("dure_gpu_power_watts") == [({**A, "pool": "h100"}, 350)]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +112,7 @@ def test_what_a_gpu_is_is_an_info_series(collector: AgentCollector, sampler: Sam
     [
         pytest.param(
             an_allocation(),
-            [({"node": "node-1", "gpu": "GPU-a", "lease": "lea_1", "company": "acme"}, 1)],
+            [({"node": "node-1", "gpu": "GPU-a", "lease": "lea_1", "company": "acme", **NO_POD}, 1)],
             id="a GPU that is held",
         ),
         pytest.param(an_allocation(ended=True), [], id="one whose lease is over"),
@@ -116,7 +124,7 @@ def test_who_holds_a_gpu(collector: AgentCollector, sampler: Sampler, item: Held
     sampler.follow(allocations(item))
     sampler.step()
 
-    assert _scrape(collector).of("dure_gpu_holder_info") == want
+    assert scrape(collector).of("dure_gpu_holder_info") == want
 
 
 def test_series_go_with_their_gpu_and_lease(
@@ -125,11 +133,11 @@ def test_series_go_with_their_gpu_and_lease(
     driver.says([a_gpu("GPU-a"), a_gpu("GPU-b")], [a_gpu("GPU-b")])
     sampler.follow(allocations(an_allocation()))
     sampler.step()
-    before = _scrape(collector)
+    before = scrape(collector)
     sampler.follow(allocations())
     clock.advance(1)
     sampler.step()
-    after = _scrape(collector)
+    after = scrape(collector)
 
     assert (before.gpus(), len(before.of("dure_gpu_holder_info"))) == ({"GPU-a", "GPU-b"}, 1)
     assert (after.gpus(), after.of("dure_gpu_holder_info")) == ({"GPU-b"}, [])
@@ -138,7 +146,7 @@ def test_series_go_with_their_gpu_and_lease(
 def test_a_driver_that_hangs_leaves_no_old_readings(collector: AgentCollector, sampler: Sampler, clock: Hand) -> None:
     sampler.step()
     clock.advance(30)
-    found = _scrape(collector)
+    found = scrape(collector)
 
     assert found.of("dure_gpu_utilization_ratio") == []
     assert found.of("dure_agent_snapshot_age_seconds") == [({"node": "node-1"}, 30)]
@@ -148,7 +156,7 @@ def test_a_driver_that_hangs_leaves_no_old_readings(collector: AgentCollector, s
 def test_before_anything_happened_there_are_no_ages_and_every_outcome_counts_from_zero(
     collector: AgentCollector,
 ) -> None:
-    found = _scrape(collector)
+    found = scrape(collector)
 
     assert found.gpus() == set()
     assert found.of("dure_agent_snapshot_age_seconds") == []
@@ -171,7 +179,7 @@ def test_reports_are_counted_and_the_last_one_taken_has_an_age(
     allocator.replies = [Reply(503)]
     clock.advance(12)
     reporter.step()
-    found = _scrape(collector)
+    found = scrape(collector)
     counted = {labels["outcome"]: value for labels, value in found.of("dure_agent_reports_total") if value}
 
     assert counted == {"ok": 1, "busy": 1}
@@ -185,4 +193,4 @@ def test_a_product_with_odd_letters_does_not_break_the_page(
     driver.says([odd])
     sampler.step()
 
-    assert _scrape(collector).of("dure_gpu_power_watts")[0][0]["product"] == odd.product
+    assert scrape(collector).of("dure_gpu_power_watts")[0][0]["product"] == odd.product

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.settings import Settings
+from agents.settings import SETTINGS
 from tests.unit.agents.allocator import Allocator
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -46,7 +46,7 @@ def _run(*arguments: str, **settings: str) -> tuple[int, str, str]:
 def test_once_prints_a_snapshot_as_json_and_needs_neither_token_nor_server(tmp_path: Path) -> None:
     fleet = tmp_path / "fleet.toml"
     fleet.write_text("gpus = 3\n")
-    status, out, err = _run("--once", DRIVER="simulated", SCENARIO=str(fleet))
+    status, out, err = _run("--once", "--json", DRIVER="simulated", SCENARIO=str(fleet))
 
     assert (status, err) == (0, "")
     assert [(gpu["index"], gpu["processes"]) for gpu in json.loads(out)["gpus"]] == [(0, 0), (1, 0), (2, 0)]
@@ -56,7 +56,7 @@ def test_its_help_names_every_setting_with_what_it_takes() -> None:
     status, out, err = _run("--help")
 
     assert (status, err) == (0, "")
-    assert all(f"DURE_AGENT_{field.upper()}\n" in out for field in Settings.model_fields)
+    assert all(f"DURE_AGENT_{field.upper()}\n" in out for field in SETTINGS)
     assert "nvml for real GPUs, simulated for none [nvml]" in out
 
 

@@ -2,16 +2,19 @@ from typing import Any
 
 import pytest
 
-from agents import readings
+from agents import wire
 from agents.snapshot import GpuSnapshot
+from agents.telling import Identity, Telling
+from agents.untold import Untold
 from dure.wire import GpuReading, Report
 from tests.unit.agents.builders import a_gpu, a_sample, allocations, an_allocation
 
 
-def _report(*gpus: GpuSnapshot, **changed: object) -> Report:
+def _report(*gpus: GpuSnapshot, agent_version: str = "0.1.0") -> Report:
     sample = a_sample(*gpus, knowing=allocations(an_allocation("over", ended=True), an_allocation("on", gpu="GPU-b")))
-    about = {"boot": "boot_1", "seq": 3, "sent_at": 5.0, "interval_s": 10.0, "agent_version": "0.1.0", **changed}
-    return readings.report(sample, [], **about)  # pyright: ignore[reportArgumentType]
+    telling = Telling(Untold(0), identity=Identity(boot="boot_1", agent_version=agent_version), interval_s=10)
+    told = telling.compose(sample, [], seq=3, sent_at=5.0, at=0.0)
+    return Report.model_validate_json(wire.encoded(told.body))
 
 
 def test_a_report_carries_the_readings_and_what_the_sample_knew_to_be_over() -> None:
@@ -30,6 +33,7 @@ def test_a_report_carries_the_readings_and_what_the_sample_knew_to_be_over() -> 
             energy_millijoules=1_000_000,
             temperature_celsius=55,
             processes=1,
+            ecc_uncorrected=0,
         )
     ]
     assert (report.knew_ended, report.boot, report.seq, report.sent_at) == (["over"], "boot_1", 3, 5.0)

@@ -1,10 +1,12 @@
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
+from agents import readings
+from agents.connection import Connection
 from agents.report import LEAST_GAP_S, Reporter, new_boot
 from agents.sampler import Sampler
 from tests.unit.agents.allocator import Allocator, Reply, a_problem
@@ -226,7 +228,7 @@ def test_totals_are_dropped_only_once_the_final_ones_were_taken(
     step(11)
 
     assert [usage.allocation for usage in missed] == ["all_1"]
-    assert allocator.reports[-2].usage == missed
+    assert [use.model_dump(mode="json") for use in allocator.reports[-2].usage] == readings.usage(missed)
     assert (allocator.reports[-1].usage, sampler.totals.usage()) == ([], [])
 
 
@@ -253,14 +255,14 @@ def test_an_outage_loses_nothing_and_keeps_nothing_but_totals(
 
 
 def test_an_allocator_that_is_gone_is_tried_again_until_it_is_back(
-    step: Step, reporter: Reporter, client: httpx.Client, allocator: Allocator, caplog: pytest.LogCaptureFixture
+    step: Step, reporter: Reporter, connection: Connection, allocator: Allocator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    there = client.base_url
-    client.base_url = "http://127.0.0.1:9"
+    there = connection._server
+    connection._server = urlsplit("http://127.0.0.1:9")
     for _ in range(20):
         step(1)
     failed = reporter.outcomes["unreachable"]
-    client.base_url = there
+    connection._server = there
     for _ in range(20):
         step(1)
 

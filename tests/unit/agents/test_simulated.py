@@ -9,7 +9,7 @@ FLEET = Scenario(seed=7, gpus=2, cleanup_s=3, speed=60)
 
 
 def _driver(clock: Hand, scenario: Scenario = FLEET) -> SimulatedDriver:
-    return SimulatedDriver(scenario, node="node-1", monotonic=clock.monotonic, wait=clock.advance)
+    return SimulatedDriver(scenario, node="node-1", monotonic=clock.monotonic, now=clock.wall, wait=clock.advance)
 
 
 def _read(driver: SimulatedDriver, index: int = 0) -> GpuSnapshot:
@@ -25,7 +25,7 @@ def test_an_empty_gpu_is_empty_and_identified() -> None:
     gpu = _read(_driver(Hand()))
 
     assert gpu.uuid.startswith("GPU-")
-    assert (gpu.processes, gpu.utilization_percent, gpu.health) == (0, 0, "ok")
+    assert (gpu.processes, gpu.utilization_percent, gpu.health, gpu.lost) == (0, 0, "ok", None)
     assert (gpu.memory_used_bytes, gpu.memory_total_bytes) == (500 * MIB, 80 * GIB)
 
 
@@ -148,23 +148,9 @@ def test_a_lost_gpu_is_an_entry_without_readings_until_it_is_back() -> None:
     lost = driver.read(processes_of=None)
     clock.advance(10)
 
-    assert [gpu.health for gpu in lost.gpus] == ["ok", "unhealthy"]
+    assert [gpu.lost for gpu in lost.gpus] == [None, "lost"]
     assert (lost.gpus[1].utilization_percent, lost.gpus[1].processes) == (None, None)
-    assert [gpu.health for gpu in driver.read().gpus] == ["ok", "ok"]
-
-
-@pytest.mark.parametrize(
-    ("xid", "want"),
-    [
-        pytest.param(79, "unhealthy", id="an XID that no work survives"),
-        pytest.param(13, "ok", id="an XID that the workload caused itself"),
-    ],
-)
-def test_an_xid_is_told_and_judged(xid: int, want: str) -> None:
-    driver = _driver(Hand(), FLEET.model_copy(update={"faults": (Fault(kind="xid", gpu=0, xid=xid),)}))
-    gpu = _read(driver)
-
-    assert (gpu.last_xid, gpu.health) == (xid, want)
+    assert [gpu.lost for gpu in driver.read().gpus] == [None, None]
 
 
 def test_a_zombie_stays_after_its_lease_until_it_is_mended() -> None:
@@ -197,6 +183,6 @@ def test_faults_count_from_when_they_are_told() -> None:
     clock.advance(100)
     driver.fail(Fault(kind="lost", at_s=1, for_s=1))
 
-    assert _read(driver).health == "ok"
+    assert _read(driver).lost is None
     clock.advance(1)
-    assert _read(driver).health == "unhealthy"
+    assert _read(driver).lost == "lost"

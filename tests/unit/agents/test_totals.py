@@ -1,6 +1,5 @@
 import itertools
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
@@ -195,4 +194,4 @@ def test_nothing_is_added_to_a_day_that_is_settled() -> None:
 
     _across(totals)
 
-    assert [usage.day_began_at for usage in totals.usage()] == [datetime.fromtimestamp(MIDNIGHT, UTC)]
+    assert [usage.day for usage in totals.usage()] == [MIDNIGHT]

@@ -1,42 +1,102 @@
-import gzip
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from agents import wire
+from agents.connection import Connection
 from agents.credential import Credential
 from agents.uplink import NotTaken, Taken, Uplink
-from dure.wire import Report
+from agents.wire import Parcel
+from dure.wire import Report, ReportAnswer
 from tests.unit.agents.allocator import Allocator, Reply, a_problem
 from tests.unit.agents.builders import Hand, an_allocation
 
 
-def _report(seq: int = 7) -> Report:
-    return Report(boot="boot_1", seq=seq, sent_at=1.0, interval_s=10, agent_version="0.1.0", gpus=[])
+def _report(seq: int = 7, **changed: Any) -> Report:
+    about: dict[str, Any] = {"boot": "boot_1", "seq": seq, "sent_at": 1.0, "interval_s": 10, "agent_version": "0.1.0"}
+    return Report(**{**about, "gpus": [], **changed})
+
+
+def _parcel(seq: int = 7, **changed: Any) -> Parcel:
+    return wire.parcel(_report(seq, **changed).model_dump(mode="json"))
+
+
+MANY = [f"all_{index}" for index in range(200)]
+"""So many that the report is worth packing."""
 
 
 def test_a_report_goes_compressed_with_the_token_to_the_nodes_own_address(uplink: Uplink, allocator: Allocator) -> None:
     allocator.allocations = [an_allocation()]
-    sent = uplink.send(_report())
+    sent = uplink.send(_parcel(knew_ended=MANY))
     path, headers = allocator.requests[0]
 
     assert isinstance(sent, Taken)
-    assert sent.answer.allocations == [an_allocation()]
+    assert sent.answer.allocations == (an_allocation(),)
     assert path == "/v1/nodes/node-1/reports"
     assert (headers["Authorization"], headers["Content-Encoding"]) == ("Bearer first", "gzip")
-    assert allocator.reports == [_report()]
+    assert allocator.sent == [_report(knew_ended=MANY)]
+
+
+def test_a_small_report_is_not_worth_compressing(uplink: Uplink, allocator: Allocator) -> None:
+    uplink.send(_parcel())
+
+    assert "Content-Encoding" not in allocator.requests[0][1]
+    assert allocator.sent == [_report()]
 
 
 def test_the_servers_clock_was_read_in_the_middle_of_the_exchange(
-    client: httpx.Client, token: Path, allocator: Allocator
+    connection: Connection, token: Path, allocator: Allocator
 ) -> None:
     times = iter([100.0, 103.0])
-    uplink = Uplink(client, node="node-1", credential=Credential(token), monotonic=lambda: next(times), now=lambda: 0.0)
-    sent = uplink.send(_report())
+    credential = Credential(token)
+    uplink = Uplink(connection, node="node-1", credential=credential, monotonic=lambda: next(times), now=lambda: 0.0)
+    sent = uplink.send(_parcel())
 
     assert isinstance(sent, Taken)
-    assert sent.at == 101.5
+    assert (sent.at, sent.round_trip_s) == (101.5, 3.0)
+
+
+def test_everything_that_an_answer_says_is_learnt(uplink: Uplink, allocator: Allocator) -> None:
+    said: dict[str, Any] = {
+        "server_time": 1.8e9,
+        "seq": 7,
+        "allocations": [],
+        "midnights": ["2026-11-29T15:00:00Z", "2026-11-30T15:00:00+00:00"],
+        "whole": True,
+        "events_taken": 41,
+        "earlier_taken": ["boot_0"],
+        "replay": 12,
+        "report_in_s": 30.5,
+    }
+    allocator.replies = [Reply(200, ReportAnswer.model_validate(said).model_dump(mode="json"))]
+    sent = uplink.send(_parcel())
+
+    assert isinstance(sent, Taken)
+    assert sent.answer == wire.Answer(
+        server_time=1.8e9,
+        seq=7,
+        midnights=(1795964400, 1796050800),
+        whole=True,
+        events_taken=41,
+        earlier_taken=("boot_0",),
+        replay=12,
+        report_in_s=30.5,
+    )
+
+
+def test_an_allocator_that_does_not_know_the_version_is_told_from_other_refusals(
+    uplink: Uplink, allocator: Allocator
+) -> None:
+    allocator.replies = [
+        a_problem(422, "invalid_request", wrong=("version", "changed")),
+        a_problem(422, "invalid_request", wrong=("gpus.0.uuid",)),
+    ]
+    unversed, wrong = uplink.send(_parcel()), uplink.send(_parcel(8))
+
+    assert isinstance(unversed, NotTaken)
+    assert isinstance(wrong, NotTaken)
+    assert (unversed.unversed, wrong.unversed) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +120,7 @@ def test_what_comes_of_other_statuses(
     uplink: Uplink, allocator: Allocator, reply: Reply, outcome: str, code: str, said: str
 ) -> None:
     allocator.replies = [reply]
-    sent = uplink.send(_report())
+    sent = uplink.send(_parcel())
 
     assert isinstance(sent, NotTaken)
     assert (sent.outcome, sent.code) == (outcome, code)
@@ -80,48 +140,46 @@ def test_what_comes_of_other_statuses(
         pytest.param(b'{"server_time": -5, "seq": 7, "allocations": []}', id="a time before all clocks"),
         pytest.param(b'{"server_time": 1.8e9, "seq": 6, "allocations": []}', id="the answer to another report"),
         pytest.param(b'{"server_time": 1.8e9, "seq": 7, "allocations": [{}]}', id="an allocation that is none"),
+        pytest.param(b'{"server_time": "1.8e9", "seq": 7, "allocations": []}', id="a time that is a text"),
+        pytest.param(b'{"server_time": true, "seq": 7, "allocations": []}', id="a time that is a truth"),
+        pytest.param(b'{"server_time": 1.8e9, "seq": 7, "allocations": [], "midnights": ["x"]}', id="no midnight"),
+        pytest.param(b'{"server_time": 1.8e9, "seq": 7, "allocations": [], "whole": 1}', id="whole is no truth"),
+        pytest.param(b'{"server_time": 1.8e9, "seq": 7, "allocations": [], "replay": 1.5}', id="no number of items"),
+        pytest.param(b"[" * 100_000, id="lists without end"),
+        pytest.param(b" " * (1 << 20) + b"{}", id="more than there can be"),
     ],
 )
 def test_an_answer_that_is_none_is_garbage(uplink: Uplink, allocator: Allocator, body: bytes) -> None:
     allocator.replies = [Reply(200, body)]
-    sent = uplink.send(_report())
+    sent = uplink.send(_parcel())
 
     assert isinstance(sent, NotTaken)
     assert sent.outcome == "garbage"
 
 
 def test_fields_of_a_newer_allocator_are_passed_over(uplink: Uplink, allocator: Allocator) -> None:
-    item: dict[str, Any] = {**an_allocation().model_dump(mode="json"), "colour": "blue"}
+    allocator.allocations = [an_allocation()]
+    plain = allocator.answer(_report()).body
+    item = {**plain["allocations"][0], "colour": "blue"}
     allocator.replies = [allocator.answer(_report(), allocations=[item], mood="good")]
-    sent = uplink.send(_report())
+    sent = uplink.send(_parcel())
 
     assert isinstance(sent, Taken)
-    assert sent.answer.allocations == [an_allocation()]
-
-
-def test_a_compressed_answer_is_read_and_a_broken_one_is_unreachable(uplink: Uplink, allocator: Allocator) -> None:
-    body = b'{"server_time": 1.8e9, "seq": 7, "allocations": []}'
-    encoding = {"Content-Encoding": "gzip"}
-    allocator.replies = [Reply(200, gzip.compress(body), encoding), Reply(200, b"not gzip", encoding)]
-
-    assert isinstance(uplink.send(_report()), Taken)
-    broken = uplink.send(_report())
-    assert isinstance(broken, NotTaken)
-    assert broken.outcome == "unreachable"
+    assert sent.answer.allocations == (an_allocation(),)
 
 
 def test_retry_after_is_passed_on(uplink: Uplink, allocator: Allocator) -> None:
     allocator.replies = [a_problem(503, "unavailable", **{"Retry-After": "17"})]
-    sent = uplink.send(_report())
+    sent = uplink.send(_parcel())
 
     assert isinstance(sent, NotTaken)
     assert sent.retry_after_s == 17
 
 
 def test_nobody_there_is_unreachable(token: Path, clock: Hand) -> None:
-    with httpx.Client(base_url="http://127.0.0.1:9", verify=False) as nowhere:
-        uplink = Uplink(nowhere, node="node-1", credential=Credential(token), monotonic=clock.monotonic, now=clock.wall)
-        sent = uplink.send(_report())
+    nowhere = Connection("http://127.0.0.1:9")
+    uplink = Uplink(nowhere, node="node-1", credential=Credential(token), monotonic=clock.monotonic, now=clock.wall)
+    sent = uplink.send(_parcel())
 
     assert isinstance(sent, NotTaken)
     assert sent.outcome == "unreachable"
@@ -129,10 +187,10 @@ def test_nobody_there_is_unreachable(token: Path, clock: Hand) -> None:
 
 def test_a_401_reads_the_token_file_again(uplink: Uplink, allocator: Allocator, token: Path) -> None:
     allocator.replies = [a_problem(401, "token_expired"), a_problem(401, "token_expired")]
-    same = uplink.send(_report())
+    same = uplink.send(_parcel())
     token.write_text("second")
-    other = uplink.send(_report(8))
-    uplink.send(_report(9))
+    other = uplink.send(_parcel(8))
+    uplink.send(_parcel(9))
 
     assert isinstance(same, NotTaken)
     assert isinstance(other, NotTaken)
@@ -147,7 +205,7 @@ def test_a_401_reads_the_token_file_again(uplink: Uplink, allocator: Allocator, 
 def test_no_line_that_is_said_holds_the_token(uplink: Uplink, allocator: Allocator, token: Path) -> None:
     token.write_text("first")
     allocator.replies = [a_problem(401, "token_invalid")]
-    sent = uplink.send(_report())
+    sent = uplink.send(_parcel())
 
     assert isinstance(sent, NotTaken)
     assert "first" not in sent.why.replace(str(token), "")

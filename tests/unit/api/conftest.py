@@ -11,8 +11,9 @@ from api import answers, problems
 from api.app import create_app
 from api.deps import Limit, Since
 from api.metrics import Metrics
+from api.reporting import ReportRoute
 from api.serving import Serving
-from api.strict import ReportRoute, StrictRoute
+from api.strict import StrictRoute
 from dure import wire
 from scheduler.service import Service
 from scheduler.store.books import Books

@@ -280,6 +280,11 @@ def a_node(name: str = "gpu-01", **more: Any) -> wire.Node:
     )
 
 
+def a_kept_event(number: int = 1, **more: Any) -> wire.KeptEvent:
+    said = {"at": NOW, "boot": "b1", "kind": "xid", "gpu": "GPU-00000000", "detail": {"xid": 79, "said_by": None}}
+    return wire.KeptEvent(**{"id": number, **said, **more})
+
+
 def a_gpu(index: int, **more: Any) -> wire.Gpu:
     return wire.Gpu(
         **{

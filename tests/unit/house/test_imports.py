@@ -21,7 +21,7 @@ def test_the_core_imports_the_standard_library_what_is_pure_and_fast_and_itself_
     foreign = {
         name
         for name in _imported(module)
-        if name.partition(".")[0] not in {*sys.stdlib_module_names, "numpy", "numba", "orjson"}
+        if name.partition(".")[0] not in {*sys.stdlib_module_names, "numpy", "numba", "orjson", "msgspec"}
         and not f"{name}.".startswith("scheduler.core.")
     }
     assert foreign == set()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dure import wire
-from tests.unit.dure.answers import NOW, Api, a_node, an_issued_token, in_s, page, problem
+from tests.unit.dure.answers import NOW, Api, a_kept_event, a_node, an_issued_token, in_s, page, problem
 from tests.unit.dure.conftest import Run
 
 NODES = ("POST", "/v1/nodes")
@@ -179,3 +179,21 @@ def test_a_node_that_is_back_is_one_line_whatever_took_it_out(
     api.on("POST", "/v1/nodes/gpu-01/resume", drained(*(a_drain(empty_from=None, **more) for more in drains)))
     lines = run("node", "resume", "gpu-01").stdout.splitlines()
     assert [line for line in lines if line.startswith("back")] == [f"back     gpu-01, from now on; {says}"]
+
+
+def test_what_happened_on_a_node_is_a_line_each_with_its_numbers(api: Api, run: Run) -> None:
+    api.on("GET", "/v1/nodes/gpu-01/events", page(a_kept_event(2), a_kept_event(1, kind="proof", gpu=None, detail={})))
+    shown = run("node", "events", "gpu-01").stdout.splitlines()
+    assert shown[1].split()[-4:] == ["xid", "GPU-00000000", "xid", "79"]
+    assert shown[2].split()[-3:] == ["proof", "–", "–"]
+
+
+def test_no_more_of_what_happened_is_shown_than_was_asked_for(api: Api, run: Run) -> None:
+    api.on("GET", "/v1/nodes/gpu-01/events", page(a_kept_event(2), a_kept_event(1)))
+    found = json.loads(run("node", "events", "gpu-01", "--limit", "1", "--json").stdout)
+    assert [one["id"] for one in found["items"]] == [2]
+
+
+def test_a_node_on_which_nothing_happened_says_so(api: Api, run: Run) -> None:
+    api.on("GET", "/v1/nodes/gpu-01/events", page())
+    assert "nothing happened" in run("node", "events", "gpu-01").stdout

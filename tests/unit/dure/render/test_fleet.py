@@ -112,3 +112,11 @@ def test_a_node_that_never_reported_says_so() -> None:
 def test_nothing_there_says_how_to_begin() -> None:
     assert "dure pool add" in text(fleet.pools([], SEOUL))
     assert "dure node enroll" in text(fleet.nodes([], SEOUL))
+
+
+def test_a_gpu_that_may_not_be_called_empty_says_why() -> None:
+    shown = text(
+        fleet.node(a_node(gpus=[a_gpu(3, unproved="scrub_command runs since 12 s")], cuda_version="13.0"), SEOUL), SEOUL
+    )
+    assert "GPU 3     not proved empty: scrub_command runs since 12 s" in shown
+    assert "driver 560.35, CUDA 13.0" in shown

@@ -1,0 +1,178 @@
+"""What is remembered of sick GPUs when the agent is gone: a small file in the folder that outlives it.
+
+It is written on a thread of its own, since a disk can hang and the sampler may not. A folder that cannot be used is said once, and
+the agent goes on without.
+"""
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+from agents.judging import Finding, State
+from agents.signs import Counters
+from agents.snapshot import HEALTHS
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+FILE = "health.json"
+FORGET = "forget"
+"""The folder whose entries are named after GPUs of which somebody said that they are well."""
+
+States = Mapping[str, State]
+
+
+class Memory(Protocol):
+    def load(self) -> tuple[str | None, States]:
+        """The host's boot at which it was kept, and what was. Raises nothing."""
+        ...
+
+    def keep(self, boot: str | None, states: States) -> None:
+        """Waits for nothing."""
+        ...
+
+    def forgotten(self) -> Collection[str]:
+        """GPUs of which somebody said since that they are well; each once."""
+        ...
+
+
+class Nowhere:
+    """For an agent without a folder: what it knows is lost with it."""
+
+    def load(self) -> tuple[str | None, States]:
+        return None, {}
+
+    def keep(self, boot: str | None, states: States) -> None:
+        pass
+
+    def forgotten(self) -> Collection[str]:
+        return ()
+
+
+class Folder:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / FILE
+        self._lock = threading.Lock()
+        self._next: tuple[str | None, States] | None = None
+        self._writer: threading.Thread | None = None
+        self._is_failing = False
+
+    def load(self) -> tuple[str | None, States]:
+        try:
+            found = json.loads(self._path.read_text("utf-8"))
+            return _loaded(found)
+        except FileNotFoundError:
+            return None, {}
+        except OSError as error:
+            self._failed(error)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            self._put_aside(error)
+        return None, {}
+
+    def keep(self, boot: str | None, states: States) -> None:
+        with self._lock:
+            self._next = (boot, states)
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write_all, name="health", daemon=True)
+                self._writer.start()
+
+    def flush(self) -> None:
+        """Waits until everything that was to be kept is, or failed."""
+        while (writer := self._writer) is not None:
+            writer.join()
+
+    def forgotten(self) -> Collection[str]:
+        found: list[str] = []
+        with suppress(OSError):
+            for path in (self._folder / FORGET).iterdir():
+                # Taken away first: what cannot be would be forgotten for ever.
+                path.unlink()
+                found.append(path.name)
+        return found
+
+    def _write_all(self) -> None:
+        while True:
+            with self._lock:
+                taken, self._next = self._next, None
+                if taken is None:
+                    self._writer = None
+                    return
+            self._write(*taken)
+
+    def _write(self, boot: str | None, states: States) -> None:
+        gpus = {gpu: asdict(state) for gpu, state in states.items()}
+        text = json.dumps({"version": VERSION, "boot": boot, "gpus": gpus}, default=sorted)
+        beside = self._path.with_suffix(".new")
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with beside.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self._path)
+        except OSError as error:
+            self._failed(error)
+            return
+        self._is_failing = False
+
+    def _failed(self, error: OSError) -> None:
+        if not self._is_failing:
+            sentence = "%s cannot be used, so a restart of the agent forgets which GPUs are sick: %s"
+            log.error(sentence, self._path, error, extra={"action": "health.not_kept", "path": str(self._path)})
+        self._is_failing = True
+
+    def _put_aside(self, error: Exception) -> None:
+        aside = self._path.with_suffix(".damaged")
+        with suppress(OSError):
+            self._path.replace(aside)
+        sentence = "%s is damaged, so what it knew of sick GPUs is lost; look at %s: %r"
+        log.error(sentence, self._path, aside, error, extra={"action": "health.damaged", "path": str(self._path)})
+
+
+def ask_to_forget(folder: Path, gpu: str) -> None:
+    """Leaves word for the agent that this GPU is well. Raises OSError, and ValueError for what cannot be a GPU's name."""
+    if not gpu or gpu.startswith(".") or "/" in gpu:
+        raise ValueError(f"{gpu!r} is not the UUID of a GPU")
+    (folder / FORGET).mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / FORGET / gpu).touch()
+
+
+def _loaded(found: Any) -> tuple[str | None, States]:
+    if found["version"] != VERSION:
+        raise ValueError(f"version {found['version']!r} is not known here")
+    boot = found["boot"]
+    if not (boot is None or isinstance(boot, str)):
+        raise ValueError("boot is no text")
+    return boot, {gpu: _state(entry) for gpu, entry in found["gpus"].items()}
+
+
+def _state(entry: Any) -> State:
+    if entry["health"] not in HEALTHS:
+        raise ValueError(f"health {entry['health']!r}")
+    counters: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in entry["counters"].items()
+    }
+    return State(
+        counters=Counters(**counters),
+        findings=tuple(_finding(one) for one in entry["findings"]),
+        falls=tuple(float(at) for at in entry["falls"]),
+        health=entry["health"],
+    )
+
+
+def _finding(entry: Any) -> Finding:
+    numbers: dict[str, Any] = {
+        name: None if entry[name] is None else float(entry[name]) for name in ("clean_at", "clean_wall")
+    }
+    pids = None if entry["pids"] is None else frozenset(int(pid) for pid in entry["pids"])
+    one = Finding(**{**entry, **numbers, "pids": pids, "at": float(entry["at"]), "since": float(entry["since"])})
+    if not isinstance(one.key, str) or not isinstance(one.detail, str | None) or not isinstance(one.boot, str | None):
+        raise ValueError(f"finding {one.key!r}")
+    return one

@@ -1,0 +1,49 @@
+"""What is made of each sample, in order: XIDs counted, health judged, who holds what, whom no lease explains."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from agents.alarming import Alarming
+from agents.events import Recorder
+from agents.health import Judging
+from agents.pods import kubelet
+from agents.pods.holders import Holders
+from agents.remembered import Folder
+from agents.sampler import Stage
+from agents.settings import Settings
+from agents.xids import XidCounts
+
+
+class Beside(Protocol):
+    """What a stage does on a thread of its own, until it is told to stop and woken."""
+
+    def run(self, stop: threading.Event) -> None: ...
+
+    def wake(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """`beside` is what some of them do beside the sampler's thread, by name."""
+
+    in_order: Sequence[Stage]
+    beside: Mapping[str, Beside]
+    xids: XidCounts
+
+
+def made(settings: Settings, record: Recorder, *, host_boot: str | None) -> Stages:
+    """As the settings have it. Raises TableError where the table of verdicts is no table."""
+    xids = XidCounts()
+    memory = None if settings.state is None else Folder(settings.state)
+    judging = Judging(record=record, memory=memory, boot=host_boot)
+    stages: list[Stage] = [xids, judging]
+    beside: dict[str, Beside] = {}
+    if settings.pod_resources is not None:
+        holders = Holders(partial(kubelet.ask, settings.pod_resources))
+        stages.append(holders)
+        beside["holders"] = holders
+    stages.append(Alarming(record))
+    return Stages(in_order=stages, beside=beside, xids=xids)

@@ -1,0 +1,26 @@
+"""How often each GPU told of each XID since this agent started: a stage of the sampler, since an XID is told once."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from agents.snapshot import Sample
+
+MOST = 64
+"""So many different XIDs of one GPU are counted apart; a driver that makes numbers up must not make series without end."""
+
+OTHER = "other"
+
+
+class XidCounts:
+    def __init__(self) -> None:
+        self._counts: dict[str, Counter[str]] = {}
+
+    def __call__(self, sample: Sample, before: Sample | None) -> Sample:
+        for one in sample.snapshot.xids:
+            counts = self._counts.setdefault(one.gpu, Counter())
+            counts[str(one.xid) if str(one.xid) in counts or len(counts) < MOST else OTHER] += 1
+        return sample
+
+    def of(self, gpu: str) -> Mapping[str, int]:
+        """By XID, of a physical GPU."""
+        return dict(self._counts.get(gpu, {}))

@@ -1,0 +1,221 @@
+"""Reports are taken in: many that change no fleet in one transaction of few statements, one that does in its own.
+
+What such a report says is written as arrays, one statement for all of a batch. The pools' rows are locked only for a report
+that changes the fleet: a GPU came, went or changed its health, or a silent node is back; and before the nodes' rows, as
+everybody locks them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from sqlmodel import Session
+
+from dure import wire
+from dure.errors import DureError, InvalidRequest
+from scheduler import days
+from scheduler.core import folding
+from scheduler.core.folding import Gpus, Notable
+from scheduler.core.reported import Answer, Report
+from scheduler.newest import Known, Newest
+from scheduler.store import fleet, heard, holdings, node_events, present, programme, proofs, seen_use
+from scheduler.store.heard import Heard, Said
+from scheduler.store.holdings import Gpu
+from scheduler.store.node_events import Happened
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """A report of a node, from who may speak for it."""
+
+    node: str
+    report: Report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """The answer, and what is to be remembered of the node once it is committed; None is as it was."""
+
+    answer: Answer
+    known: Known | None
+
+
+class ChangesFleet(Exception):
+    """The report has to be taken alone."""
+
+
+@dataclass(slots=True)
+class _Case:
+    """One report on its way. `gpus` are None where it builds on one that is not known here: then its readings are not believed."""
+
+    node: str
+    report: Report
+    row: Heard
+    gpus: Gpus | None
+    held: Sequence[Gpu] = ()
+    notable: Notable = ()
+    writes: bool = False
+
+
+Outcome = Taken | DureError | ChangesFleet
+
+
+def take_all(session: Session, batch: Sequence[Arrived], newest: Newest, *, now: float) -> list[Outcome]:
+    """Takes in reports of as many nodes; those that are refused or have to be taken alone change nothing."""
+    rows = heard.rows(session, [one.node for one in batch], locked=True)
+    held = holdings.of(session, rows)
+    found: list[_Case | DureError | ChangesFleet] = []
+    for one in batch:
+        try:
+            case = _case(one, rows.get(one.node), newest, now)
+            case.held = held[one.node]
+            alone = _changes_fleet(case) or present.tells_holders(one.report)
+            found.append(ChangesFleet() if alone else case)
+        except DureError as error:
+            found.append(error)
+    return _taken(session, found, newest, now)
+
+
+def take_alone(session: Session, one: Arrived, newest: Newest, *, now: float) -> Taken:
+    """Takes in a report that may change the fleet, or which GPUs of it leases hold.
+
+    Raises UnknownNode, StaleReport, SecondAgent, GpuClaimed, InvalidRequest.
+    """
+    row = heard.rows(session, [one.node], locked=False).get(one.node)
+    case = _case(one, row, newest, now)
+    case.held = holdings.of(session, [one.node])[one.node]
+    if _changes_fleet(case):
+        _change_fleet(session, case, now)
+    present.settle(session, one.node, one.report, now=now)
+    case.held = holdings.of(session, [one.node])[one.node]
+    [found] = _taken(session, [case], newest, now)
+    assert isinstance(found, Taken)
+    return found
+
+
+def _case(one: Arrived, row: Heard | None, newest: Newest, now: float) -> _Case:
+    row = heard.check(one.node, row, one.report, now)
+    uuids = [gpu.uuid for gpu in one.report.gpus]
+    if len(set(uuids)) != len(uuids):
+        raise InvalidRequest.about("gpus", "a GPU is named twice")
+    seen_use.check(one.report, now)
+    base = newest.base(one.node, one.report.boot)
+    return _Case(one.node, one.report, row, folding.readings(one.report, base))
+
+
+def _changes_fleet(case: _Case) -> bool:
+    if case.gpus is None:
+        return False
+    known = {(gpu.uuid, gpu.place, gpu.product, gpu.health) for gpu in case.held if gpu.present}
+    said = {(gpu.uuid, gpu.index, gpu.product, gpu.health) for gpu in case.gpus}
+    return case.row.state != "ok" or heard.restarted(case.row, case.report) or known != said
+
+
+def _change_fleet(session: Session, case: _Case, now: float) -> None:
+    fleet.report_gpus(
+        session,
+        case.node,
+        [_identity(gpu) for gpu in case.gpus or ()],
+        heard_at=case.row.at,
+        restarted=heard.restarted(case.row, case.report),
+        now=now,
+    )
+
+
+def _identity(gpu: folding.GpuReading) -> wire.GpuReading:
+    return wire.GpuReading(uuid=gpu.uuid, index=gpu.index, product=gpu.product, health=gpu.health)
+
+
+def _taken(
+    session: Session, found: Sequence[_Case | DureError | ChangesFleet], newest: Newest, now: float
+) -> list[Outcome]:
+    cases = [case for case in found if isinstance(case, _Case)]
+    if not cases:
+        return [one for one in found if not isinstance(one, _Case)]
+    zone = programme.zone(session)
+    for case in cases:
+        _judge(case, newest, now)
+    heard.write(session, [_said(case) for case in cases if case.gpus is not None], now=now)
+    _keep_parts(session, cases, zone, now)
+    _prove(session, cases, now)
+    midnights = [holdings.written(midnight) for midnight in days.midnights(now, zone)]
+    return [_outcome(one, newest, midnights, now) if isinstance(one, _Case) else one for one in found]
+
+
+def _judge(case: _Case, newest: Newest, now: float) -> None:
+    """Whether its readings are worth writing: they differ from those that are written, or nobody here knows which are."""
+    if case.gpus is None:
+        return
+    case.notable = folding.notable(case.gpus, {gpu.uuid: gpu.floor for gpu in case.held})
+    known = newest.get(case.node)
+    ours = known is not None and (known.boot, known.seq) == (case.row.boot, case.row.seq)
+    case.writes = (
+        not ours
+        or known is None
+        or known.notable != case.notable
+        or now - known.written_at >= folding.WRITTEN_EVERY_S
+        or now < known.written_at
+    )
+
+
+def _said(case: _Case) -> Said:
+    return Said(node=case.node, report=case.report, gpus=case.gpus if case.writes else None)
+
+
+def _keep_parts(session: Session, cases: Sequence[_Case], zone: ZoneInfo, now: float) -> None:
+    """The one place where the parts of reports are handed on to those that keep them. None of these needs a base."""
+    seen_use.write(session, [seen for case in cases for seen in seen_use.of(case.node, case.report)], zone)
+    node_events.keep(session, [one for case in cases for one in _happened(case, now)], now=now)
+    for case in cases:
+        present.note(session, case.node, case.report, now=now)
+
+
+def _happened(case: _Case, now: float) -> list[Happened]:
+    offset_s = heard.offset_s(case.report, now)
+    return [
+        Happened(node=case.node, boot=case.report.boot, offset_s=offset_s, event=event)
+        for event in case.report.events or ()
+    ]
+
+
+def _prove(session: Session, cases: Sequence[_Case], now: float) -> None:
+    """Closes what is proved empty, which is held no more then, and writes why the rest is not."""
+    closed: list[Gpu] = []
+    whys: dict[str, str | None] = {}
+    for case in cases:
+        if case.gpus is None:
+            continue
+        proved = proofs.proved(case.report, case.gpus, case.held)
+        if proved:
+            closed += proved
+            case.held = [gpu for gpu in case.held if gpu not in proved]
+        whys |= proofs.whys(case.report, case.held)
+    proofs.close(session, closed, now=now)
+    proofs.explain(session, whys)
+
+
+def _outcome(case: _Case, newest: Newest, midnights: list[str], now: float) -> Taken:
+    report = case.report
+    answer = Answer(
+        server_time=now,
+        seq=report.seq,
+        allocations=holdings.told(case.held),
+        midnights=midnights,
+        whole=case.gpus is None,
+        events_taken=max((event.id for event in report.events or ()), default=None),
+        earlier_taken=[one.boot for one in report.earlier or ()],
+    )
+    return Taken(answer=answer, known=_known(case, newest, now))
+
+
+def _known(case: _Case, newest: Newest, now: float) -> Known | None:
+    if case.gpus is None:
+        return None
+    before = newest.get(case.node)
+    return Known(
+        boot=case.report.boot,
+        seq=case.report.seq,
+        gpus=case.gpus,
+        notable=case.notable,
+        written_at=now if case.writes or before is None else before.written_at,
+    )

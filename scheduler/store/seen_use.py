@@ -1,0 +1,108 @@
+"""What agents saw of allocations: running totals per agent process and day, written for many reports at once."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from msgspec import UNSET
+from sqlalchemy import text
+from sqlmodel import Session
+
+from dure.errors import InvalidRequest
+from scheduler import days
+from scheduler.core.reported import AllocationUsage, Report, instant
+
+AHEAD_S = 60
+"""How far an agent's idea of our clock may be ahead of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the agent process `boot` of a node saw."""
+
+    node: str
+    boot: str
+    usage: Sequence[AllocationUsage]
+
+
+def check(report: Report, now: float) -> None:
+    """Raises InvalidRequest for use of days that have not begun, and for more busy time than there was."""
+    _check("usage", report.usage or (), now)
+    for index, earlier in enumerate(report.earlier or ()):
+        _check(f"earlier.{index}.usage", earlier.usage, now)
+
+
+def _check(field: str, usage: Iterable[AllocationUsage], now: float) -> None:
+    for index, use in enumerate(usage):
+        began = instant(use.day_began_at)
+        if began is None or began.timestamp() > now + AHEAD_S:
+            raise InvalidRequest.about(
+                f"{field}.{index}.day_began_at", "that day has not begun; days begin at the answers' midnights"
+            )
+        if use.busy_ms > use.sampled_ms:
+            raise InvalidRequest.about(
+                f"{field}.{index}.busy_ms", f"busy {use.busy_ms} ms of {use.sampled_ms} ms sampled"
+            )
+
+
+def of(node: str, report: Report) -> list[Seen]:
+    """All that a report says of use: of the agent process that sends it, and of those before it."""
+    found = [Seen(node=node, boot=report.boot, usage=report.usage)] if report.usage else []
+    return found + [Seen(node=node, boot=one.boot, usage=one.usage) for one in report.earlier or ()]
+
+
+_NUMBERS = ("sampled_ms", "busy_ms", "energy_millijoules", "memory_ms", "memory_mebibyte_s")
+
+_WRITE = text(
+    f"""
+    INSERT INTO allocation_use (allocation, boot, day, {", ".join(_NUMBERS)})
+    SELECT a.id, u.boot, u.day, {", ".join(f"u.{name}" for name in _NUMBERS)}
+    FROM unnest(CAST(:nodes AS text[]), CAST(:ids AS text[]), CAST(:boots AS text[]), CAST(:days AS date[]),
+        {", ".join(f"CAST(:{name} AS bigint[])" for name in _NUMBERS)})
+        AS u (node, id, boot, day, {", ".join(_NUMBERS)})
+    JOIN allocation a ON a.id = u.id AND a.node = u.node
+    JOIN lease l ON l.id = a.lease AND l.counted_at IS NULL
+    ORDER BY a.id, u.boot, u.day
+    ON CONFLICT (allocation, boot, day) DO UPDATE SET
+        {", ".join(f"{name} = greatest(allocation_use.{name}, excluded.{name})" for name in _NUMBERS)}
+    """
+)
+"""Running totals, so the larger is the newer. An allocation of another node is not this one's to speak of, and what is
+counted is counted."""
+
+
+def write(session: Session, seen: Iterable[Seen], zone: ZoneInfo) -> None:
+    """Writes the totals; those that were told before change nothing."""
+    last: dict[tuple[str, str, str, date], AllocationUsage] = {}
+    begun: dict[str, date] = {}
+    for one in seen:
+        for use in one.usage:
+            day = begun.get(use.day_began_at)
+            if day is None:
+                day = begun[use.day_began_at] = _day(use, zone)
+            last[one.node, use.allocation, one.boot, day] = use
+    if last:
+        session.connection().execute(_WRITE, _arrays(last))
+
+
+def _day(use: AllocationUsage, zone: ZoneInfo) -> date:
+    began = instant(use.day_began_at)
+    assert began is not None  # checked before
+    return days.begun(began, zone)
+
+
+def _arrays(last: dict[tuple[str, str, str, date], AllocationUsage]) -> dict[str, list[Any]]:
+    uses = list(last.values())
+    return {
+        "nodes": [node for node, _, _, _ in last],
+        "ids": [allocation for _, allocation, _, _ in last],
+        "boots": [boot for _, _, boot, _ in last],
+        "days": [day for _, _, _, day in last],
+        "sampled_ms": [use.sampled_ms for use in uses],
+        "busy_ms": [use.busy_ms for use in uses],
+        "energy_millijoules": [None if use.energy_millijoules is UNSET else use.energy_millijoules for use in uses],
+        "memory_ms": [use.memory_ms or 0 for use in uses],
+        "memory_mebibyte_s": [use.memory_mebibyte_s or 0 for use in uses],
+    }

@@ -1,0 +1,150 @@
+"""Agents join and renew their credentials over HTTP, and each says only what its own node has."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from api import examples
+from scheduler.store.credentials import LIFE_S
+from scheduler.store.tokens import OVERLAP_S
+from tests.integration.api.conftest import Site, code
+from tests.integration.scheduler.conftest import T0
+
+NODE = "/v1/nodes/n1"
+
+
+def proposed(secret: str) -> dict[str, str]:
+    return {"secret_sha256": hashlib.sha256(secret.encode()).hexdigest()}
+
+
+def join_token(site: Site, node: str = "n1", **body: Any) -> str:
+    made = site.post("admin", f"/v1/nodes/{node}/join-tokens", json=body)
+    assert made.status_code == 201, made.text
+    return made.json()["secret"]
+
+
+def joined(site: Site, secret: str = "mine") -> dict[str, Any]:
+    site.secrets["joining"], site.secrets[secret] = join_token(site), secret
+    return site.post("joining", f"{NODE}/join", json=proposed(secret)).raise_for_status().json()
+
+
+def renewed(site: Site, who: str, secret: str) -> httpx.Response:
+    site.secrets[secret] = secret
+    return site.post(who, f"{NODE}/credential", json=proposed(secret))
+
+
+def report(site: Site, who: str, node: str = "n1") -> httpx.Response:
+    return site.post(who, f"/v1/nodes/{node}/reports", json=examples.requests("report_node")[0])
+
+
+def audited(site: Site, action: str) -> list[dict[str, Any]]:
+    return site.get("admin", f"/v1/audit?action={action}").json()["items"]
+
+
+def test_an_agent_joins_and_reports_for_its_node_alone(site: Site) -> None:
+    made = joined(site)
+    assert (made["node"], made["lasts_s"]) == ("n1", LIFE_S)
+    assert report(site, "mine").status_code == 200
+    assert code(report(site, "mine", "n2")) == (403, "wrong_node")
+    assert code(report(site, "n1")) == (401, "token_revoked")
+
+
+def test_a_join_token_joins_its_own_node_and_does_nothing_else(site: Site) -> None:
+    site.secrets["joining"] = join_token(site)
+    assert code(report(site, "joining")) == (403, "forbidden")
+    assert code(site.post("joining", "/v1/nodes/n2/join", json=proposed("x"))) == (403, "wrong_node")
+    assert code(site.post("n1", f"{NODE}/join", json=proposed("x"))) == (403, "forbidden")
+
+
+def test_a_second_use_of_a_join_token_is_refused_and_written_down(site: Site) -> None:
+    joined(site)
+    answer = site.post("joining", f"{NODE}/join", json=proposed("thief"))
+    assert code(answer) == (401, "join_token_used")
+    assert "dure node join-token n1" in answer.json()["detail"]
+    assert code(site.post("joining", f"{NODE}/join", json=proposed("thief"))) == (401, "join_token_used")
+    (line,) = audited(site, "token.reuse")
+    assert (line["actor"].startswith("join:n1:tok_"), line["after"]["refused"]) == (True, "join_token_used")
+    assert line["request_id"] == answer.headers["x-request-id"]
+    assert report(site, "mine").status_code == 200
+
+
+def test_of_two_agents_that_join_at_once_one_is_let_in(site: Site) -> None:
+    site.secrets["joining"] = join_token(site)
+
+    def join(secret: str) -> int:
+        return site.post("joining", f"{NODE}/join", json=proposed(secret)).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(join, "abcd")) == [200, 401, 401, 401]
+    assert len(audited(site, "node.join")) == 1
+
+
+def test_credentials_follow_one_another(site: Site) -> None:
+    joined(site)
+    site.clock.at = T0 + LIFE_S / 2
+    assert renewed(site, "mine", "next").json()["lasts_s"] == LIFE_S
+    assert [report(site, who).status_code for who in ("mine", "next", "mine")] == [200] * 3
+    site.clock.at += OVERLAP_S
+    answer = report(site, "mine")
+    assert code(answer) == (401, "token_replaced")
+    assert "dure node join-token n1" in answer.json()["detail"]
+    assert report(site, "next").status_code == 200
+    (line,) = audited(site, "token.reuse")
+    assert (line["actor"].startswith("node:n1:tok_"), line["after"]["refused"]) == (True, "token_replaced")
+
+
+def test_an_agent_that_was_away_for_longer_than_its_credential_joins_again(site: Site) -> None:
+    joined(site)
+    site.clock.at = T0 + LIFE_S
+    answer = report(site, "mine")
+    assert code(answer) == (401, "token_expired")
+    assert "dure node join-token n1" in answer.json()["detail"]
+    joined(site, "back")
+    assert report(site, "back").status_code == 200
+
+
+def test_a_token_of_an_admins_goes_on_to_work_and_is_not_the_agents_to_renew(site: Site) -> None:
+    assert code(renewed(site, "n1", "mine")) == (409, "not_rotating")
+    site.clock.at = T0 + 10 * LIFE_S
+    assert report(site, "n1").status_code == 200
+
+
+def test_a_join_token_that_is_revoked_lets_nobody_in(site: Site) -> None:
+    site.secrets["joining"] = join_token(site)
+    mine = next(one for one in site.get("admin", "/v1/tokens").json()["items"] if one["role"] == "join")
+    assert site.send("admin", "DELETE", f"/v1/tokens/{mine['id']}").status_code == 200
+    assert code(site.post("joining", f"{NODE}/join", json=proposed("x"))) == (401, "token_revoked")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("join", {}),
+        ("join", {"secret_sha256": "x"}),
+        ("join", {"secret_sha256": "A" * 64}),
+        ("join-tokens", {"lasts_s": 59}),
+        ("join-tokens", {"lasts_s": 2_592_001}),
+    ],
+)
+def test_what_is_malformed_uses_no_token_up(site: Site, path: str, body: dict[str, Any]) -> None:
+    site.secrets["joining"] = join_token(site)
+    who = "joining" if path == "join" else "admin"
+    assert code(site.post(who, f"{NODE}/{path}", json=body)) == (422, "invalid_request")
+    assert site.post("joining", f"{NODE}/join", json=proposed("x")).status_code == 200
+
+
+def test_a_join_token_is_not_issued_like_the_others(site: Site) -> None:
+    answer = site.post("admin", "/v1/tokens", json={"role": "join", "node": "n1"})
+    assert code(answer) == (422, "invalid_request")
+    assert "dure node join-token" in answer.json()["detail"]
+
+
+def test_a_made_up_token_of_a_cluster_is_told_that_none_is_known(site: Site) -> None:
+    site.secrets["cluster"] = "a.b.c"
+    answer = report(site, "cluster")
+    assert code(answer) == (401, "token_invalid")
+    assert "DURE_API_CLUSTERS" in answer.json()["detail"]
+    assert code(site.get("cluster", "/v1/nodes")) == (401, "token_invalid")

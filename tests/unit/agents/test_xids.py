@@ -1,0 +1,33 @@
+from dataclasses import replace
+
+from agents.snapshot import Sample, Xid
+from agents.xids import MOST, XidCounts
+from tests.unit.agents.builders import Hand, ScriptedDriver, a_gpu, a_sample
+from tests.unit.agents.scraping import a_collector, scrape, seen
+
+
+def _told(*xids: int, gpu: str = "GPU-a") -> Sample:
+    sample = a_sample()
+    return replace(sample, snapshot=replace(sample.snapshot, xids=tuple(Xid(gpu=gpu, xid=xid, at=1.0) for xid in xids)))
+
+
+def test_xids_are_counted_by_their_number_while_the_gpu_is_there(clock: Hand) -> None:
+    counts = XidCounts()
+    for sample in (_told(13, 79), _told(13), _told(31, gpu="GPU-gone")):
+        counts(sample, None)
+    sampler = seen(clock, ScriptedDriver([a_gpu("MIG-1", parent="GPU-a"), a_gpu("MIG-2", parent="GPU-a")]))
+    found = scrape(a_collector(sampler, clock, xids=counts)).of("dure_gpu_xids_total")
+
+    assert [(labels["gpu"], labels["xid"], value) for labels, value in found] == [
+        ("GPU-a", "13", 2),
+        ("GPU-a", "79", 1),
+    ]
+
+
+def test_a_driver_that_makes_xids_up_makes_no_series_without_end() -> None:
+    counts = XidCounts()
+    for number in range(1, 1000):
+        counts(_told(number), None)
+
+    assert len(counts.of("GPU-a")) == MOST + 1
+    assert sum(counts.of("GPU-a").values()) == 999
