@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from bench import agent, ask, beside, cli, faults, lateness, reports, results, scale, sizes, spot, year
+from bench import agent, ask, beside, cli, faults, lateness, reports, results, scale, simulated, sizes, spot, year
 from bench.page import cli as page
 from bench.philly import cli as philly
 from bench.replay import __main__ as replay
@@ -95,6 +95,7 @@ def _measures(wanted: argparse.Namespace) -> list[Callable[[], Result]]:
         "spot": [lambda: spot.measure(runs=wanted.runs)],
         "scale": [lambda: scale.measure(history=wanted.history, companies=wanted.companies, pairs=wanted.pairs)],
         "agent": [agent.measure],
+        "fleet": [lambda: simulated.measure(seconds=wanted.seconds)],
         "lateness": [lambda: lateness.measure(leases=wanted.leases, within_s=wanted.within)],
     }
     if wanted.measure == EVERYTHING:
@@ -109,10 +110,23 @@ def _arguments() -> argparse.Namespace:
         "measure",
         nargs="?",
         default=EVERYTHING,
-        choices=[EVERYTHING, "ask", "reports", "faults", "lateness", "cli", "year", "spot", "scale", "agent", "slurm"],
+        choices=[
+            EVERYTHING,
+            "ask",
+            "reports",
+            "faults",
+            "lateness",
+            "cli",
+            "year",
+            "spot",
+            "scale",
+            "agent",
+            "fleet",
+            "slurm",
+        ],
     )
     everything("--gpus", type=int, nargs="+", default=[100, 10_000], help="ask: sizes of the pool")
-    everything("--seconds", type=float, default=4.0, help="ask, reports: how long each line is measured")
+    everything("--seconds", type=float, default=4.0, help="ask, reports, fleet: how long each line is measured")
     everything("--leases", type=int, default=1000, help="lateness: how many one-GPU leases")
     everything("--within", type=int, default=60, help="lateness: seconds over which their starts are spread")
     everything("--faults", type=int, default=100, help="faults: how many XIDs of each kind")
