@@ -12,7 +12,22 @@ import signal
 import sys
 from collections.abc import Callable
 
-from bench import agent, ask, beside, cli, faults, lateness, reports, results, scale, simulated, sizes, spot, year
+from bench import (
+    agent,
+    ask,
+    beside,
+    cli,
+    faults,
+    intake,
+    lateness,
+    reports,
+    results,
+    scale,
+    simulated,
+    sizes,
+    spot,
+    year,
+)
 from bench.page import cli as page
 from bench.philly import cli as philly
 from bench.replay import __main__ as replay
@@ -89,7 +104,10 @@ def _measures(wanted: argparse.Namespace) -> list[Callable[[], Result]]:
     found: dict[str, list[Callable[[], Result]]] = {
         "cli": [lambda: cli.measure(runs=wanted.runs)],
         "ask": [lambda gpus=gpus: ask.measure(gpus=gpus, seconds=wanted.seconds) for gpus in wanted.gpus],
-        "reports": [lambda: reports.measure(seconds=wanted.seconds)],
+        "reports": [
+            lambda: reports.measure(seconds=wanted.seconds),
+            lambda: intake.measure(seconds=wanted.seconds * 15),
+        ],
         "faults": [lambda: faults.measure(faults=wanted.faults)],
         "year": [lambda: year.measure(leases=wanted.history, runs=wanted.runs)],
         "spot": [lambda: spot.measure(runs=wanted.runs)],
