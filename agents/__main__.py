@@ -13,10 +13,11 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from agents import logs
+from agents import exchange, logs
 from agents.agent import Agent
 from agents.credential import Credential, CredentialError
 from agents.driver import Driver, DriverError
+from agents.joining import OwnCredential
 from agents.settings import PREFIX, Settings
 from dure import environment
 from dure.environment import SettingError
@@ -68,12 +69,26 @@ def _run(settings: Settings) -> int:
 def _who(settings: Settings) -> tuple[str, Credential]:
     if settings.node is None:
         raise SettingError(f"{PREFIX}NODE is missing: the name under which this node is enrolled")
-    if settings.token_file is None:
-        raise SettingError(f"{PREFIX}TOKEN_FILE is missing: the file that holds the node's token")
     try:
-        return settings.node, Credential(settings.token_file)
+        return settings.node, _credential(settings, settings.node)
     except CredentialError as error:
-        raise SettingError(f"{PREFIX}TOKEN_FILE: {error}") from error
+        raise SettingError(f"{PREFIX}{'STATE' if settings.token_file is None else 'TOKEN_FILE'}: {error}") from error
+
+
+def _credential(settings: Settings, node: str) -> Credential:
+    """A token that somebody else renews, or else one that this agent makes and renews. Raises CredentialError, SettingError."""
+    if settings.token_file is not None and settings.join_token_file is not None:
+        raise SettingError(
+            f"{PREFIX}TOKEN_FILE and {PREFIX}JOIN_TOKEN_FILE are both set, and the agent has one credential"
+        )
+    if settings.token_file is not None:
+        return Credential(settings.token_file)
+    if settings.state is None:
+        raise SettingError(
+            f"{PREFIX}TOKEN_FILE is missing: the file that holds the node's token; or set {PREFIX}JOIN_TOKEN_FILE and {PREFIX}STATE"
+        )
+    post = exchange.to(settings.server)
+    return OwnCredential(settings.state, node=node, join_token=settings.join_token_file, post=post)
 
 
 def _driver(settings: Settings) -> Driver:
