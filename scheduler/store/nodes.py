@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 from dure import wire
 from dure.errors import AlreadyExists, UnknownNode
 from scheduler.actor import Actor
-from scheduler.store import adding, audit, drains, gpus, pages, tokens
+from scheduler.store import adding, audit, drains, gpus, identities, pages, tokens
 from scheduler.store.tables import Gpu, Node
 from scheduler.store.times import to_wire
 
@@ -57,7 +57,8 @@ def get(session: Session, name: str, *, now: float) -> wire.Node:
     """Raises UnknownNode."""
     found = row(session, name)
     planned = drains.wires(session, [name], now=now)
-    return _wire(found, gpus.states(session, node=name), now, planned)
+    shown = identities.of(session, [found])
+    return _wire(found, gpus.states(session, node=name), now, planned, shown)
 
 
 def page(session: Session, *, after: str | None, limit: int, now: float) -> wire.Page[wire.Node]:
@@ -65,10 +66,11 @@ def page(session: Session, *, after: str | None, limit: int, now: float) -> wire
     query = select(Node).where(col(Node.name) > (after or "")).order_by(col(Node.name)).limit(limit + 1)
     rows = session.exec(query).all()
     planned = drains.wires(session, [found.name for found in rows], now=now)
+    shown = identities.of(session, rows)
     return pages.page(
         rows,
         limit,
-        wire=lambda found: _wire(found, gpus.states(session, node=found.name), now, planned),
+        wire=lambda found: _wire(found, gpus.states(session, node=found.name), now, planned, shown),
         key=lambda found: found.name,
     )
 
@@ -78,6 +80,7 @@ def _wire(
     states: Iterable[tuple[Gpu, wire.GpuState, str | None]],
     now: float,
     planned: Mapping[str, list[wire.Drain]],
+    identities_: Mapping[str, wire.NodeIdentity],
 ) -> wire.Node:
     readings = {reading["uuid"]: reading for reading in found.reading or []}
     return wire.Node(
@@ -92,6 +95,7 @@ def _wire(
         rack=found.rack,
         island=found.island,
         drains=planned.get(found.name, []),
+        identity=identities_.get(found.name),
         gpus=[_gpu(gpu, state, lease, readings.get(gpu.uuid, {})) for gpu, state, lease in states],
     )
 

@@ -6,7 +6,7 @@ import pytest
 
 from dure import wire
 from dure.render import fleet
-from tests.unit.dure.answers import a_gpu, a_node, a_pool
+from tests.unit.dure.answers import a_gpu, a_node, a_pool, in_s
 from tests.unit.dure.screen import SEOUL, text
 
 
@@ -112,3 +112,24 @@ def test_a_node_that_never_reported_says_so() -> None:
 def test_nothing_there_says_how_to_begin() -> None:
     assert "dure pool add" in text(fleet.pools([], SEOUL))
     assert "dure node enroll" in text(fleet.nodes([], SEOUL))
+
+
+@pytest.mark.parametrize(
+    ("identity", "says"),
+    [
+        (None, "none: let its agent join with dure node join-token gpu-01"),
+        (wire.NodeIdentity(by="token", token="tok_1"), "token tok_1 of an admin's, for ever"),
+        (wire.NodeIdentity(by="token", token="tok_1", ends_at=in_s(60)), "token tok_1 of an admin's, until Tue 2026"),
+        (
+            wire.NodeIdentity(by="credential", token="tok_1", ends_at=in_s(60)),
+            "credential tok_1, renewed by its agent, until Tue 2026",
+        ),
+        (
+            wire.NodeIdentity(by="credential", token="tok_1", ends_at=in_s(-60)),
+            "let its agent join again with dure node join-token gpu-01",
+        ),
+        (wire.NodeIdentity(by="cluster", cluster="main"), "cluster main vouches for its agent"),
+    ],
+)
+def test_a_node_says_how_its_agent_is_known_and_until_when(identity: wire.NodeIdentity | None, says: str) -> None:
+    assert says in text(fleet.node(a_node(identity=identity), replace(SEOUL, width=160)), replace(SEOUL, width=160))
