@@ -196,13 +196,13 @@ def _identity(found: wire.Node, view: View) -> str:
         return f"none: let its agent join with dure node join-token {found.name}"
     if by.by == "cluster":
         return f"cluster {by.cluster} vouches for its agent"
+    until = "for ever" if by.ends_at is None else f"until {view.full(by.ends_at)}"
     if by.by == "token":
-        until = "for ever" if by.ends_at is None else f"until {view.full(by.ends_at)}"
         return f"token {by.token} of an admin's, {until}"
     if by.ends_at is not None and by.ends_at <= view.now:
         ended = f"credential {by.token} ended {view.full(by.ends_at)}"
         return f"{ended}; let its agent join again with dure node join-token {found.name}"
-    return f"credential {by.token}, renewed by its agent, until {view.full(by.ends_at)}"
+    return f"credential {by.token}, renewed by its agent, {until}"
 
 
 _READINGS = ("BUSY", "MEMORY", "POWER", "TEMP", "PROCS")

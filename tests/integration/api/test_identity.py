@@ -1,6 +1,9 @@
 """Agents join and renew their credentials over HTTP, and each says only what its own node has."""
 
 import hashlib
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ from agents.joining import OwnCredential
 from api import examples
 from scheduler.store.credentials import LIFE_S
 from scheduler.store.tokens import OVERLAP_S
+from tests.cluster.daemons import until
 from tests.integration.api.conftest import Site, code
 from tests.integration.scheduler.conftest import T0
 
@@ -205,3 +209,21 @@ def test_the_agents_own_code_joins_and_renews_over_the_wire(site: Site, tmp_path
     assert credential.tend() is None
     site.secrets["agent"] = credential.header.removeprefix("Bearer ")
     assert report(site, "agent").status_code == 200
+
+
+def test_an_agent_that_is_started_with_a_join_token_joins_and_reports(site: Site, tmp_path: Path) -> None:
+    token = tmp_path / "join-token"
+    token.write_text(join_token(site, "n3"))
+    said = {"SERVER": site.url, "NODE": "n3", "DRIVER": "simulated", "PORT": "0", "INTERVAL_S": "0.2"}
+    said |= {"STATE": str(tmp_path / "state"), "JOIN_TOKEN_FILE": str(token)}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DURE_")}
+    environ = inherited | {f"DURE_AGENT_{name}": value for name, value in said.items()}
+    agent = subprocess.Popen([sys.executable, "-m", "agents"], env=environ, stderr=subprocess.DEVNULL)
+    try:
+        reported = lambda: site.get("admin", "/v1/nodes/n3").json()["state"] == "ok"  # noqa: E731
+        until(reported, [], within_s=120, what="the node to report")
+    finally:
+        agent.terminate()
+        agent.wait(60)
+    assert site.get("admin", "/v1/nodes/n3").json()["identity"]["by"] == "credential"
+    assert (tmp_path / "state" / "credential.json").stat().st_mode & 0o777 == 0o600

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from dure import wire
 from dure.render import companies
 from tests.unit.dure.answers import NOW, a_company, a_quota, a_token, an_issued_token, in_s
 from tests.unit.dure.screen import SEOUL, text
