@@ -25,12 +25,13 @@ NEEDED = (
     ("logging, argparse, threading, gzip", ("logging", "argparse", "threading", "gzip")),
     ("pynvml", ("pynvml",)),
     ("http.client, ssl, http.server", ("http.client", "ssl", "http.server")),
-    ("prometheus_client", ("prometheus_client",)),
+    ("urllib.request, secrets, importlib.metadata", ("urllib.request", "secrets", "importlib.metadata")),
     ("h2", ("h2.connection",)),
 )
-"""What the agent cannot do without: its log and settings, NVML, reports over TLS, /metrics, and the kubelet's gRPC."""
+"""What the agent cannot do without: its log and settings, NVML, reports over TLS and through proxies, /metrics, and the kubelet's gRPC."""
 
 DROPPED = (
+    ("prometheus_client", "prometheus_client"),
     ("grpc", "grpc"),
     ("protobuf", "google.protobuf.descriptor_pb2"),
     ("httpx", "httpx"),
