@@ -6,7 +6,7 @@ nobody else gets that before it is shown empty.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from agents.allocations import Allocations, Held
@@ -36,13 +36,16 @@ class _Candidate:
 class Alarming:
     """Tells whom no lease explains, and has the processes of GPUs asked for on which somebody may be."""
 
-    def __init__(self, record: Recorder) -> None:
+    def __init__(self, record: Recorder, *, ours: Callable[[int], bool] = lambda _: False) -> None:
+        """`ours` says of a process, by its pid, whether the agent itself has it clean or check a GPU."""
         self._record = record
+        self._ours = ours
         self._known: dict[Key, _Candidate] = {}
         self._floors: dict[str, int] = {}
 
     def __call__(self, sample: Sample, before: Sample | None) -> Sample:
-        found = {key(one): one for one in find(sample, [one.violation for one in self._known.values()])}
+        known = [one.violation for one in self._known.values()]
+        found = {key(one): one for one in find(sample, known) if one.pid is None or not self._ours(one.pid)}
         for gone in self._known.keys() - found.keys():
             self._over(self._known.pop(gone), sample)
         for each, violation in found.items():
