@@ -15,6 +15,7 @@ from api.intake import Intake
 from api.metrics import Metrics
 from api.outward import Outward
 from api.parts import Parts
+from api.reporting import PlainReports
 from api.routes import ROUTERS
 from api.serving import Serving
 from scheduler.clock import Clock
@@ -91,6 +92,7 @@ def create_app(
         outward=outward,
         keys=keys or Keys(()),
     )
+    app.add_middleware(PlainReports, intake=intake)
     app.add_middleware(Serving, metrics=metrics)
     problems.install(app)
     for router in ROUTERS:
