@@ -280,10 +280,9 @@ def test_an_agent_is_listened_to_again_once_the_other_is_silent(replica: Replica
 
 
 def test_events_are_kept_once_however_often_they_are_told_by_our_clock_and_the_newest_first(replica: Replica) -> None:
-    ahead = {"sent_at": T0 + 3600}
     told = [xid(1, at=T0 + 3600 - 50, xid=79), xid(2, at=T0 + 3600 - 20, xid=13)]
     for seq in (1, 2):
-        answer = replica.one("n1", whole(seq=seq, events=told, **ahead))
+        answer = replica.one("n1", whole(seq=seq, events=told, sent_at=T0 + 3600))
         assert answer.events_taken == 2
     found = _events(replica.world).items
     assert [(one.id, one.at.timestamp(), one.kind, one.gpu, one.detail) for one in found] == [
