@@ -69,7 +69,7 @@ H100 = {
 
 
 def test_everything_that_a_gpu_says_is_read(reader: Reader, scenario: Scenario) -> None:
-    scenario.set({"gpu.0.reasons": 0x44, "gpu.0.field.145": 1, "gpu.0.link.3.active": 0})
+    scenario.set({"gpu.0.reasons": 0x44, "gpu.0.field.4": 3, "gpu.0.field.145": 1, "gpu.0.link.3.active": 0})
     reader.read(everybody=True)
     found = reader.later(1).read("GPU-0")
 
@@ -88,7 +88,7 @@ def test_an_older_driver_says_as_much_by_older_calls_and_the_rest_is_not_in_its_
     assert gpu["memory_used_bytes"] == 1073741824 + 536870912, "older drivers count what they reserve"
     assert (gpu["utilization_percent"], gpu["utilization_source"]) == (42, "rates")
     assert (gpu["temperature_celsius"], gpu["throttle_reasons"], gpu["processes"]) == (61, [], 0)
-    assert (gpu["ecc_corrected"], gpu["ecc_uncorrected"], gpu["ecc_uncorrected_lifetime"]) == (12, 3, 3)
+    assert (gpu["ecc_corrected"], gpu["ecc_uncorrected"], gpu["ecc_uncorrected_lifetime"]) == (12, 0, 9)
     assert (gpu["remapped_rows_corrected"], gpu["remap_failed"], gpu["retired_pages"]) == (2, False, 3)
     assert gpu["throttled_nanoseconds"]["thermal"] == 1001
     assert (gpu["pcie_replays"], gpu["nvlinks_active"], gpu["nvlink_errors"]) == (4, 4, 0)
@@ -210,7 +210,7 @@ def test_what_changes_slowly_is_asked_every_ten_seconds_and_the_rest_each_time(
     soon, late = reader.later(9).gpus()[0], reader.later(1).gpus()[0]
     names = ("sm_clock_megahertz", "ecc_uncorrected", "power_milliwatts", "nvlinks_active")
 
-    assert [soon[name] for name in names] == [1980, 3, 5, 4]
+    assert [soon[name] for name in names] == [1980, 0, 5, 4]
     assert [late[name] for name in names] == [1000, 7, 5, 3]
 
 
