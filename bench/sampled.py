@@ -9,6 +9,7 @@ import sys
 import time
 
 from agents import events, stages
+from agents.allocations import Allocations, Held
 from agents.nvml import NvmlDriver
 from agents.sampler import Sampler
 from agents.settings import Settings
@@ -33,6 +34,7 @@ def main() -> None:
     driver = NvmlDriver(sees_processes=True, monotonic=clock.monotonic)
     made = stages.made(Settings(), events.forget, host_boot=None)
     sampler = Sampler(driver, sample_s=1, stages=made.in_order, monotonic=clock.monotonic)
+    sampler.follow(_leased(driver))
     _take(sampler, clock, WARM)
     began = time.process_time()
     _take(sampler, clock, samples)
@@ -41,6 +43,24 @@ def main() -> None:
     early = _kept()
     _take(sampler, clock, most - max(least, samples + WARM))
     print(json.dumps({"cpu_ms": cpu_ms, "early": early, "late": _kept()}))
+
+
+def _leased(driver: NvmlDriver) -> Allocations:
+    """Every GPU is in a lease that runs all the while, as on a node that is paid for."""
+    return Allocations(
+        items=tuple(
+            Held(
+                allocation=f"alo_{gpu.index}",
+                gpu=gpu.uuid,
+                lease="lea_1",
+                company="acme",
+                starts_at=0.0,
+                stops_at=1e9,
+                ended=False,
+            )
+            for gpu in driver.read().gpus
+        )
+    )
 
 
 def _kept() -> dict[str, float]:
