@@ -3,6 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.nvml.readings import reason_names
 from tests.unit.agents.nvml.conftest import Start
 from tests.unit.agents.nvml.library import Scenario
 from tests.unit.agents.nvml.reader import Reader
@@ -284,6 +288,15 @@ def test_a_fabric_that_is_still_being_set_up_is_none(reader: Reader, scenario: S
     scenario.set({"gpu.0.fabric.state": 2, "gpu.1.fabric.cluster": 0})
 
     assert [gpu["nvlink_domain"] for gpu in reader.gpus()] == [None, None]
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_every_reason_has_a_name_of_its_own_also_one_that_is_newer_than_this_agent(bits: int) -> None:
+    names = reason_names(bits)
+
+    assert len(set(names)) == len(names) == bits.bit_count()
+    assert ("hw_thermal_slowdown" in names) == bool(bits & 0x40)
+    assert ("bit_20" in names) == bool(bits & 1 << 20)
 
 
 def test_policies_that_a_gpu_does_not_tell_of_are_left_out(reader: Reader, scenario: Scenario) -> None:

@@ -75,6 +75,19 @@ def test_one_lost_gpu_does_not_make_the_agent_deaf_to_the_others(reader: Reader,
     assert [xid["gpu"] for xid in after["xids"]] == ["GPU-1"], "it is heard again when it is back"
 
 
+def test_a_gpu_that_sends_many_xids_at_once_does_not_hold_up_a_reading(reader: Reader, scenario: Scenario) -> None:
+    reader.read()
+    for _ in range(300):
+        scenario.xid(0, 31)
+    first, second = reader.read()["xids"], reader.read()["xids"]
+
+    assert (len(first), len(second)) == (256, 44)
+    assert [line["text"] for line in reader.logs() if line["action"] == "nvml.xid"] == [
+        "XID 31 on GPU-0, 256 times",
+        "XID 31 on GPU-0, 44 times",
+    ]
+
+
 def test_a_driver_without_events_only_takes_its_time(start: Start, scenario: Scenario) -> None:
     scenario.set({"return.nvmlEventSetCreate": 3})
     reader = start()
