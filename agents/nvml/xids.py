@@ -171,4 +171,5 @@ def _say(xids: tuple[Xid, ...]) -> None:
 
 
 def _address(handle: Any) -> int:
-    return ctypes.cast(handle, ctypes.c_void_p).value or 0
+    # Not ctypes.cast, which leaves a cycle for the garbage collector each time.
+    return ctypes.addressof(handle.contents) if handle else 0
