@@ -250,6 +250,14 @@ def test_totals_that_came_with_a_report_that_could_not_be_used_are_not_taken(spe
     assert speaking.telling.acknowledged == {}
 
 
+def test_totals_that_are_no_more_are_not_remembered(speaking: Speaking) -> None:
+    for usage in ([_use("all_1"), _use("all_2")], [_use("all_2")], [_use("all_2")]):
+        speaking.tells(a_sample(), *usage)
+        speaking.is_answered()
+
+    assert list(speaking.telling.acknowledged) == [("all_2", DAY)]
+
+
 def test_as_many_kept_things_are_told_as_the_newest_answer_allows(speaking: Speaking) -> None:
     for number in range(100):
         speaking.untold.add(Event(kind="health", at=1.8e9, gpu="GPU-a", detail={"number": number}))
