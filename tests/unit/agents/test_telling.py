@@ -416,6 +416,14 @@ def test_nonsense_is_said_once_until_it_changes(speaking: Speaking, caplog: pyte
     assert [record.__dict__["action"] for record in caplog.records] == ["reading.nonsense"] * 2
 
 
+def test_more_gpus_than_there_is_room_for_are_said(speaking: Speaking, caplog: pytest.LogCaptureFixture) -> None:
+    sample = a_sample(*(a_gpu(f"GPU-{index}", index=index) for index in range(300)))
+    reports = [speaking.tells(sample) for _ in range(2)]
+
+    assert [len(report.gpus) for report in reports] == [256, 256]
+    assert [record.getMessage() for record in caplog.records] == ["44 GPUs are not told of: a node has 256 at most"]
+
+
 def test_the_encoder_never_writes_what_json_has_not() -> None:
     with pytest.raises(ValueError, match="JSON"):
         wire.encoded({"x": float("nan")})
