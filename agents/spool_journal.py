@@ -48,6 +48,11 @@ class Journal:
             self._file.close()
             raise
 
+    @property
+    def size(self) -> int:
+        """In bytes, with what is taken and not cut off yet."""
+        return self._size
+
     def close(self) -> None:
         self._file.close()
 

@@ -44,6 +44,17 @@ def test_the_answer_says_what_the_node_holds(site: Site, packed: bool) -> None:
     assert {(found.lease, found.company, found.ended) for found in answer.allocations} == {(lease["id"], "acme", False)}
 
 
+def test_the_answer_to_a_whole_report_says_which_pool_each_gpu_is_in_and_to_others_that_it_is_as_it_was(
+    site: Site,
+) -> None:
+    whole = wire.ReportAnswer.model_validate(send(site, report()).json())
+    more = report(version=2, seq=2, base=1, gpus=[])
+    built_on_it = wire.ReportAnswer.model_validate(send(site, more).json())
+
+    assert whole.pools == {f"GPU-n1-{index}": "h100" for index in range(GPUS)}
+    assert (built_on_it.whole, built_on_it.pools) == (False, None)
+
+
 def test_the_same_report_again_is_answered_the_same(site: Site) -> None:
     assert send(site, report()).json() == send(site, report()).json()
 
