@@ -17,6 +17,7 @@ from agents.allocations import Allocations
 from agents.credential import Credential, CredentialError
 from agents.driver import Driver, DriverError
 from agents.health import Judging
+from agents.proofs import CommandError
 from agents.settings import PREFIX, Settings
 from agents.snapshot import Sample
 from agents.verdicts import TableError
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.forget is not None:
             return _forget(found, options.forget)
         return _print_once(found, as_json=options.json) if options.once else _run(found)
-    except SettingError as error:
+    except (SettingError, CommandError) as error:
         print(f"dure agent: {error}", file=sys.stderr)
         return 2
     except (DriverError, TableError, OSError) as error:
@@ -108,7 +109,8 @@ def _driver(settings: Settings) -> Driver:
         from agents.nvml import NvmlDriver
     except ModuleNotFoundError as error:
         raise DriverError("nvidia-ml-py is not installed: run `uv sync --extra agent`") from error
-    return NvmlDriver()
+    allowed = frozenset(name.strip() for name in settings.allowed_processes.split(",") if name.strip())
+    return NvmlDriver(allowed=allowed)
 
 
 def _version() -> str:

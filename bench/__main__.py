@@ -2,7 +2,8 @@
 
 `slurm` is for itself: it installs Debian's Slurm where it is missing, and takes most of an hour. So are `replay`, `philly` and
 `openb`, with options of their own (`--help`): they replay traces that are not in this tree.
-So is `scale`, which makes a year of a thousand companies first: five minutes. `enforced` starts a Kubernetes, which it builds where it is missing.
+So is `scale`, which makes a year of a thousand companies first: five minutes; and `agent`, which needs a C compiler and, to compare with,
+Debian's node_exporter. `enforced` starts a Kubernetes, which it builds where it is missing.
 `page` writes docs/performance.md from what was kept.
 """
 
@@ -11,7 +12,22 @@ import signal
 import sys
 from collections.abc import Callable
 
-from bench import ask, beside, cli, faults, lateness, reports, results, scale, sizes, spot, year
+from bench import (
+    agent,
+    ask,
+    beside,
+    cli,
+    faults,
+    intake,
+    lateness,
+    reports,
+    results,
+    scale,
+    simulated,
+    sizes,
+    spot,
+    year,
+)
 from bench.page import cli as page
 from bench.philly import cli as philly
 from bench.replay import __main__ as replay
@@ -19,6 +35,8 @@ from bench.results import Result
 from bench.slurm.packages import SlurmMissing
 
 EVERYTHING = "all"
+ALONE = ("scale", "agent")
+"""What `all` leaves out."""
 
 
 def main() -> int:
@@ -86,15 +104,20 @@ def _measures(wanted: argparse.Namespace) -> list[Callable[[], Result]]:
     found: dict[str, list[Callable[[], Result]]] = {
         "cli": [lambda: cli.measure(runs=wanted.runs)],
         "ask": [lambda gpus=gpus: ask.measure(gpus=gpus, seconds=wanted.seconds) for gpus in wanted.gpus],
-        "reports": [lambda: reports.measure(seconds=wanted.seconds)],
+        "reports": [
+            lambda: reports.measure(seconds=wanted.seconds),
+            lambda: intake.measure(seconds=wanted.seconds * 15),
+        ],
         "faults": [lambda: faults.measure(faults=wanted.faults)],
         "year": [lambda: year.measure(leases=wanted.history, runs=wanted.runs)],
         "spot": [lambda: spot.measure(runs=wanted.runs)],
         "scale": [lambda: scale.measure(history=wanted.history, companies=wanted.companies, pairs=wanted.pairs)],
+        "agent": [agent.measure],
+        "fleet": [lambda: simulated.measure(seconds=wanted.seconds)],
         "lateness": [lambda: lateness.measure(leases=wanted.leases, within_s=wanted.within)],
     }
     if wanted.measure == EVERYTHING:
-        return [measure for name, each in found.items() if name != "scale" for measure in each]
+        return [measure for name, each in found.items() if name not in ALONE for measure in each]
     return found[wanted.measure]
 
 
@@ -105,10 +128,23 @@ def _arguments() -> argparse.Namespace:
         "measure",
         nargs="?",
         default=EVERYTHING,
-        choices=[EVERYTHING, "ask", "reports", "faults", "lateness", "cli", "year", "spot", "scale", "slurm"],
+        choices=[
+            EVERYTHING,
+            "ask",
+            "reports",
+            "faults",
+            "lateness",
+            "cli",
+            "year",
+            "spot",
+            "scale",
+            "agent",
+            "fleet",
+            "slurm",
+        ],
     )
     everything("--gpus", type=int, nargs="+", default=[100, 10_000], help="ask: sizes of the pool")
-    everything("--seconds", type=float, default=4.0, help="ask, reports: how long each line is measured")
+    everything("--seconds", type=float, default=4.0, help="ask, reports, fleet: how long each line is measured")
     everything("--leases", type=int, default=1000, help="lateness: how many one-GPU leases")
     everything("--within", type=int, default=60, help="lateness: seconds over which their starts are spread")
     everything("--faults", type=int, default=100, help="faults: how many XIDs of each kind")

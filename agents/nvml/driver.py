@@ -1,0 +1,229 @@
+"""The driver that the sampler reads: which GPUs there are now, each read in turn, and what became of those that do not answer.
+
+`wait` is called from a thread of its own, everything else from the sampler's.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Set
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pynvml
+
+from agents.allocations import Allocations
+from agents.driver import DriverError
+from agents.nvml import failures, identity, processes
+from agents.nvml.asking import Asking
+from agents.nvml.bus import Bus
+from agents.nvml.card import Card
+from agents.nvml.processes import Census
+from agents.nvml.xids import Xids
+from agents.snapshot import GpuSnapshot, Process, Snapshot, without_readings
+
+log = logging.getLogger(__name__)
+
+
+class NvmlDriver:
+    """Raises DriverError, at the start or later, when the driver as a whole does not answer; the next `read` starts anew.
+
+    Processes with an `allowed` name count nowhere. Monotonic and wall clocks, and the kernel's own files, are those of the
+    machine unless they are given.
+    """
+
+    def __init__(
+        self,
+        *,
+        allowed: Set[str] = frozenset(),
+        sees_processes: bool | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+        proc: Path = processes.PROC,
+        sys: Path = identity.SYS,
+    ) -> None:
+        self._sees_processes = processes.sees_host_processes() if sees_processes is None else sees_processes
+        self._census = Census(allowed, proc=proc)
+        self._absent = {} if self._sees_processes else {"processes": "unavailable"}
+        self._monotonic = monotonic
+        self._sys = sys
+        self._bus = Bus(sys)
+        self._xids = Xids(now=now)
+        self._cards: dict[str, Card] = {}
+        self._said: dict[str, tuple[GpuSnapshot, ...]] = {}
+        """What was last said of each physical GPU, to know it by when it does not answer."""
+        self._at: dict[int, str] = {}
+        self._count = 0
+        self._lost: set[str] = set()
+        self._unnamed: set[int] = set()
+        self._versions: tuple[str | None, str | None] = (None, None)
+        self._open = False
+        self._start()
+
+    def read(self, *, processes_of: Set[str] | None = frozenset()) -> Snapshot:
+        now = self._monotonic()
+        if self._open and self._bus.changed(now):
+            # NVML knows the GPUs that there were when it was started.
+            log.info("the GPUs on this node changed: NVML is started anew", extra={"action": "nvml.restarted"})
+            self.close()
+        if not self._open:
+            self._start()
+        self._xids.poll()
+        try:
+            gpus = self._gpus(now, processes_of)
+        except failures.ERRORS as error:
+            self.close()
+            raise DriverError(failures.sentence(error)) from error
+        driver_version, cuda_version = self._versions
+        return Snapshot(
+            gpus=gpus,
+            driver_version=driver_version,
+            cuda_version=cuda_version,
+            sees_processes=self._sees_processes,
+            xids=self._xids.take(),
+        )
+
+    def wait(self, seconds: float) -> bool:
+        return self._xids.wait(seconds)
+
+    def follow(self, allocations: Allocations) -> None:
+        """Real GPUs work for whoever holds them and need no telling."""
+
+    def close(self) -> None:
+        """Lets go of the driver; the next `read` starts anew."""
+        self._open = False
+        for uuid in tuple(self._cards):
+            self._cards.pop(uuid).close()
+        if not self._xids.close():
+            log.warning("a call hangs in the driver, which stays open", extra={"action": "nvml.hangs"})
+            return
+        try:
+            pynvml.nvmlShutdown()
+        except failures.ERRORS as error:
+            log.info("the driver was gone already: %s", error, extra={"action": "nvml.closed"})
+
+    def _start(self) -> None:
+        try:
+            pynvml.nvmlInit()
+        except failures.ERRORS as error:
+            raise DriverError(failures.sentence(error)) from error
+        self._open = True
+        self._bus.remember(self._monotonic())
+        self._xids.open()
+        ask = Asking()
+        cuda = ask("cuda", pynvml.nvmlSystemGetCudaDriverVersion_v2)
+        self._versions = (
+            ask("driver", pynvml.nvmlSystemGetDriverVersion),
+            None if cuda is None else f"{cuda // 1000}.{cuda % 1000 // 10}",
+        )
+
+    def _gpus(self, now: float, processes_of: Set[str] | None) -> tuple[GpuSnapshot, ...]:
+        found = [_named(index) for index in range(pynvml.nvmlDeviceGetCount())]
+        there = {one.uuid for one in found if one.uuid is not None}
+        gpus: list[GpuSnapshot] = []
+        at: dict[int, str] = {}
+        for index, one in enumerate(found):
+            uuid = one.uuid or self._missing(index, there | set(at.values()), moved=len(found) != self._count)
+            if uuid is not None:
+                at[index] = uuid
+            gpus.extend(self._units(index, uuid, one, len(gpus), now, processes_of))
+        self._forget_all_but(set(at.values()))
+        self._at, self._count = at, len(found)
+        return tuple(gpus)
+
+    def _units(
+        self, index: int, uuid: str | None, found: "_Found", first: int, now: float, processes_of: Set[str] | None
+    ) -> tuple[GpuSnapshot, ...]:
+        """The schedulable GPUs of one physical one, also when it does not answer."""
+        if uuid is None or found.error is not None:
+            return self._gone(index, uuid, found.error, first)
+        try:
+            units = self._read(uuid, found.handle, first, now, processes_of)
+        except failures.ERRORS as error:
+            if failures.code(error) in failures.DRIVER_GONE:
+                raise
+            return self._gone(index, uuid, error, first)
+        self._unnamed.discard(index)
+        self._lost.discard(uuid)
+        self._said[uuid] = units
+        return units
+
+    def _read(
+        self, uuid: str, handle: Any, first: int, now: float, processes_of: Set[str] | None
+    ) -> tuple[GpuSnapshot, ...]:
+        card = self._cards.get(uuid)
+        if card is None:
+            card = self._cards[uuid] = Card(uuid, handle, absent=self._absent, sys=self._sys)
+        self._xids.watch(uuid, handle)
+        return card.read(
+            handle,
+            now,
+            first=first,
+            heard=self._xids.heard(uuid),
+            census=lambda unit, ask, own: self._processes(unit, ask, own, processes_of),
+        )
+
+    def _processes(self, uuid: str, ask: Asking, handle: Any, wanted: Set[str] | None) -> tuple[Process, ...] | None:
+        asked = self._sees_processes and (wanted is None or uuid in wanted)
+        return self._census.of(ask, handle) if asked else None
+
+    def _gone(self, index: int, uuid: str | None, error: Exception | None, first: int) -> tuple[GpuSnapshot, ...]:
+        """What was known of it, without readings: it is lost, must be reset, or gave an error that nobody expects."""
+        lost = failures.GONE.get(failures.code(error)) if error is not None else None
+        reason = lost or f"the driver says: {error}"
+        known = self._said.get(uuid, ()) if uuid is not None else ()
+        if uuid is not None:
+            self._lost.add(uuid)
+        if uuid is not None and uuid in self._cards:
+            # Whatever comes back is asked everything anew.
+            self._cards.pop(uuid).close()
+            self._xids.forget(uuid)
+        if not known and index not in self._unnamed:
+            log.error("GPU %s cannot be named: %s", index, reason, extra={"action": "nvml.unnamed", "gpu": index})
+            self._unnamed.add(index)
+        health = "unhealthy" if lost else "suspect"
+        return tuple(
+            replace(
+                without_readings(unit, health=health, reason=reason, lost=lost),
+                index=first + at,
+                last_xid=self._xids.heard(uuid).last_xid if uuid is not None else None,
+                trouble=None if lost else reason,
+            )
+            for at, unit in enumerate(known)
+        )
+
+    def _missing(self, index: int, there: Set[str], *, moved: bool) -> str | None:
+        """Which GPU does not say who it is: the one that was in this place, unless places have `moved`; else the only one that
+        can be it."""
+        missing = self._said.keys() - there
+        if not moved and self._at.get(index) in missing:
+            return self._at[index]
+        candidates = missing & self._lost or missing
+        return next(iter(candidates)) if len(candidates) == 1 else None
+
+    def _forget_all_but(self, there: Set[str]) -> None:
+        """A GPU that is no longer counted is gone with all that was known of it."""
+        for uuid in self._cards.keys() - there:
+            self._cards.pop(uuid).close()
+            self._xids.forget(uuid)
+        self._said = {uuid: units for uuid, units in self._said.items() if uuid in there}
+        self._lost &= there
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The GPU in one of NVML's places: who it is, or why that cannot be told."""
+
+    uuid: str | None = None
+    handle: Any = None
+    error: Exception | None = None
+
+
+def _named(index: int) -> _Found:
+    try:
+        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+        return _Found(pynvml.nvmlDeviceGetUUID(handle), handle)
+    except failures.ERRORS as error:
+        if failures.code(error) in failures.DRIVER_GONE:
+            raise
+        return _Found(error=error)
