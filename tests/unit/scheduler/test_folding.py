@@ -57,9 +57,7 @@ def test_changes_folded_one_after_the_other_are_what_whole_reports_would_have_sa
 ) -> None:
     known = (1, told[0])
     for seq, (before, after) in enumerate(zip(told, told[1:], strict=False), 2):
-        changed = [
-            change(place, **said) for place in range(2) if (said := _difference(before[place], after[place]))
-        ]
+        changed = [change(place, **said) for place in range(2) if (said := _difference(before[place], after[place]))]
         gpus = folding.readings(report(seq=seq, base=seq - 1, changed=changed), known)
         assert gpus == after
         known = (seq, gpus)

@@ -40,7 +40,9 @@ def _alternatives(schema: Any) -> set[tuple[Any, ...]]:
     found: tuple[Any, ...] = tuple(schema.get(bound) for bound in BOUNDS)
     if "pattern" in schema:
         found = ("named", *found[1:3])
-    inner = [_alternatives(schema[name]) for name in ("items", "additionalProperties") if isinstance(schema.get(name), dict)]
+    inner = [
+        _alternatives(schema[name]) for name in ("items", "additionalProperties") if isinstance(schema.get(name), dict)
+    ]
     return {(*found, frozenset(inner[0]) if inner else None)}
 
 
