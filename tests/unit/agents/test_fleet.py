@@ -156,6 +156,35 @@ def test_what_a_fleet_did_is_told_with_what_it_cost(
     assert fleet.figures.samples == 0
 
 
+EVERYTHING = Scenario(
+    gpus=4,
+    mig_of={0: ("1g.10gb", "2g.20gb"), 1: ()},
+    faults=(
+        Fault(kind="lost", gpu=2),
+        Fault(kind="xid", gpu=3, xid=79),
+        Fault(kind="hot", gpu=3),
+        Fault(kind="intruder", gpu=3),
+        Fault(kind="ecc", uncorrected=2),
+    ),
+)
+
+
+def test_what_befalls_a_node_is_told_in_a_report_that_an_allocator_takes(
+    connection: Connections, token: Path, allocator: Allocator
+) -> None:
+    nodes = _nodes(connection, token, 1, EVERYTHING)
+    fleet = _fleet(nodes, Hand())
+    fleet.turn()
+    fleet.report()
+    (report,) = allocator.reports
+
+    assert nodes[0].reporter.trouble is None
+    assert [gpu.mig_profile for gpu in report.gpus] == ["1g.10gb", "2g.20gb", None, None]
+    assert [gpu.health for gpu in report.gpus[2:]] == ["unhealthy", "unhealthy"]
+    assert [gpu.energy_millijoules for gpu in report.gpus] == [None, None, None, 0]
+    assert report.gpus[3].last_xid == 79
+
+
 def test_a_node_stands_in_line_once_however_often_it_is_sampled(
     connection: Connections, token: Path, allocator: Allocator
 ) -> None:
