@@ -125,6 +125,16 @@ class Intake:
             self._count -= 1
             self._metrics.reports_wait(self._count)
 
+    async def _vouched(self, secret: str) -> Actor | None:
+        """Who reports, where its cluster has to say so: it may be asked over the network, before there is a transaction."""
+        if not is_jwt(secret):
+            return None
+        found = await run_in_threadpool(self._vouching.reviewed, secret)
+        if isinstance(found, DureError):
+            self._metrics.report("refused")
+            raise found
+        return found
+
     def _is_urgent(self, entry: _Entry) -> bool:
         base = self._newest.base(entry.node, entry.report.boot)
         gpus = folding.readings(entry.report, base)
