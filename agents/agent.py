@@ -11,12 +11,12 @@ from agents import exporter, stages
 from agents.connection import Connection
 from agents.credential import Credential
 from agents.driver import Driver
-from agents.events import Event
 from agents.exporter import AgentCollector
 from agents.report import Identity, Reporter, host_boot, new_boot
 from agents.sampler import Sampler
 from agents.settings import Settings
 from agents.spool import Spool
+from agents.totals import Use
 from agents.uplink import Uplink
 from dure import probes
 from dure.probes import Answer
@@ -51,10 +51,10 @@ class Agent:
         self._stop = threading.Event()
         self._endings: SimpleQueue[bool] = SimpleQueue()
         self._connection = Connection(settings.server)
-        self._stages = stages.made(settings, self._record, host_boot=host_boot())
-        self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=self._stages.in_order)
         boot = new_boot()
-        self._spool = Spool(settings.state, boot=boot, totals=self._sampler.totals.usage, mib=settings.spool_mib)
+        self._spool = Spool(settings.state, boot=boot, totals=self._totals, mib=settings.spool_mib)
+        self._stages = stages.made(settings, self._spool.record, host_boot=host_boot())
+        self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=self._stages.in_order)
         self._reporter = Reporter(
             self._sampler,
             Uplink(self._connection, node=node, credential=credential, monotonic=time.monotonic, now=time.time),
@@ -98,6 +98,7 @@ class Agent:
         until = time.monotonic() + self._leave_s
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
+        self._stages.close()
         served.close()
         self._connection.close()
         # What hangs in its own thread, the driver or the disk, would hang in ours too; the process ends without it.
@@ -107,8 +108,8 @@ class Agent:
         log.info("the agent stopped", extra={"action": "agent.stopped"})
         return well
 
-    def _record(self, event: Event) -> None:
-        self._spool.record(event)
+    def _totals(self) -> list[Use]:
+        return self._sampler.totals.usage()
 
     def _sampled(self) -> None:
         self._reporter.wake()

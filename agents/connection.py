@@ -101,6 +101,8 @@ class Connection:
         if len(content) > MOST_BYTES:
             self.close()
             raise Unreadable(f"an answer of more than {MOST_BYTES >> 20} MiB")
+        if response.length:
+            raise http.client.IncompleteRead(content, response.length)
         return Response(response.status, response.reason, response.headers, _unpacked(response, content))
 
     def _connected(self, connect_s: float) -> http.client.HTTPConnection:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 FILE = Path(__file__).with_name("curves.json")
 
@@ -23,14 +23,41 @@ class Load:
 
 IDLE = Load(utilization_percent=0, memory_ratio=0.0)
 
+Kind = Literal["any", "hot", "bursty", "steady", "full", "none"]
+"""What workloads do: one of the shapes of real readings, any of them, all that a GPU can, or nothing but hold memory."""
+
+FLAT: Mapping[str, Load] = {
+    "full": Load(utilization_percent=100, memory_ratio=0.9),
+    "none": Load(utilization_percent=0, memory_ratio=0.1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """A workload that does the same all the time."""
+
+    load: Load
+
+    def at(self, seconds: float) -> Load:
+        return self.load
+
+
+def of(kind: Kind, seed: str) -> "Curve | Flat":
+    """The load of one workload."""
+    if kind in FLAT:
+        return Flat(FLAT[kind])
+    return Curve(seed, None if kind == "any" else kind)
+
 
 class Curve:
     """One workload's load. It is asked forwards only, as a running workload is."""
 
-    def __init__(self, seed: str) -> None:
+    def __init__(self, seed: str, shape: str | None = None) -> None:
+        """Of this shape, or of one that the seed draws."""
         self._random = random.Random(seed)
         data = _data()
-        self.shape = self._random.choice(sorted(data["shapes"]))
+        drawn = self._random.choice(sorted(data["shapes"]))
+        self.shape = shape or drawn
         self._deciles: Mapping[str, Sequence[float]] = data["shapes"][self.shape]
         self._step_s = float(data["step_s"])
         self._step = -1

@@ -13,8 +13,8 @@ from agents.wire import Json
 SAME = ("boot", "host_boot", "agent_version", "driver_version", "cuda_version", "interval_s")
 """What a report that builds on another cannot change."""
 
-ALWAYS = ("version", "boot", "seq", "sent_at", "interval_s", "agent_version", "knew_ended")
-SOMETIMES = ("unproved", "events", "earlier")
+ALWAYS = ("version", "boot", "seq", "sent_at", "interval_s", "agent_version")
+SOMETIMES = ("knew_ended", "unproved", "events", "earlier")
 LISTS = ("holders", "violations")
 
 

@@ -29,7 +29,7 @@ MAX_ABSENT = 1024
 
 
 class Judging:
-    """`boot` is what the kernel calls its own start. Everything but `checked` is called on the sampler's thread, as it is too."""
+    """`boot` is what the kernel calls its own start. All of it is called on the sampler's thread."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Judging:
         self._keep(sample, units, changed=changed)
         return self._with(sample, verdicts)
 
-    def checked(self, gpu: str, *, passed: bool, why: str | None = None) -> None:
+    def checked(self, gpu: str, passed: bool, why: str | None = None) -> None:
         """The check command ended on this physical GPU; it counts from the next sample on."""
         self._checks[gpu] = (passed, why)
 

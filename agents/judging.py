@@ -106,7 +106,10 @@ def forgotten(state: State) -> State:
 
 def _worst(rules: Sequence[Rule]) -> Health:
     worse: tuple[Health, ...] = ("unhealthy", "suspect")
-    return next((health for health in worse if any(rule.verdict == health for rule in rules)), "ok")
+    for health in worse:
+        if any(rule.verdict == health for rule in rules):
+            return health
+    return "ok"
 
 
 def _findings(

@@ -118,14 +118,14 @@ class Spool:
         try:
             if self._claim is None:
                 self._claim = spool_folder.claim(folder)
-            disk = Disk(folder, boot=self._boot, most_bytes=self._most_bytes)
+            self._disk = disk = Disk(folder, boot=self._boot, most_bytes=self._most_bytes)
             disk.load(self.untold, anew=self._is_loaded)
         except OSError as error:
             if first and isinstance(error, spool_folder.FolderInUse):
                 raise
             self._failed(error)
             return
-        self._disk, self._is_loaded = disk, True
+        self._is_loaded = True
         self._say_damaged(folder, disk.damaged)
         if self.trouble is not None:
             log.info("the state folder is used again", extra={"action": "spool.recovered"})

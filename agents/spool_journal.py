@@ -42,7 +42,11 @@ class Journal:
         self._head = 0
         self._size = 0
         self._taken = 0
-        self._load()
+        try:
+            self._load()
+        except OSError:
+            self._file.close()
+            raise
 
     def close(self) -> None:
         self._file.close()

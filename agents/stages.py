@@ -1,7 +1,7 @@
-"""What is made of each sample, in order: XIDs counted, health judged, who holds what, whom no lease explains."""
+"""What is made of each sample, in order: XIDs counted, health judged, who holds what, whom no lease explains, what is empty."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -11,6 +11,7 @@ from agents.events import Recorder
 from agents.health import Judging
 from agents.pods import kubelet
 from agents.pods.holders import Holders
+from agents.proofs import Proving
 from agents.remembered import Folder
 from agents.sampler import Stage
 from agents.settings import Settings
@@ -32,10 +33,11 @@ class Stages:
     in_order: Sequence[Stage]
     beside: Mapping[str, Beside]
     xids: XidCounts
+    close: Callable[[], None]
 
 
 def made(settings: Settings, record: Recorder, *, host_boot: str | None) -> Stages:
-    """As the settings have it. Raises TableError where the table of verdicts is no table."""
+    """As the settings have it. Raises TableError where the table of verdicts is no table, and CommandError for a command that cannot be."""
     xids = XidCounts()
     memory = None if settings.state is None else Folder(settings.state)
     judging = Judging(record=record, memory=memory, boot=host_boot)
@@ -45,5 +47,12 @@ def made(settings: Settings, record: Recorder, *, host_boot: str | None) -> Stag
         holders = Holders(partial(kubelet.ask, settings.pod_resources))
         stages.append(holders)
         beside["holders"] = holders
-    stages.append(Alarming(record))
-    return Stages(in_order=stages, beside=beside, xids=xids)
+    proving = Proving(
+        scrub=settings.scrub_command,
+        check=settings.check_command,
+        limit_s=settings.check_s,
+        record=record,
+        checked=judging.checked,
+    )
+    stages += [Alarming(record), proving]
+    return Stages(in_order=stages, beside=beside, xids=xids, close=proving.close)

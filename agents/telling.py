@@ -129,7 +129,8 @@ class Telling:
         if self._base is not None and at - self._whole_at < WHOLE_S:
             delta = deltas.on(self._base, {**whole, **kept})
         told = self._usage(usage, caps, only_new=delta is not None)
-        body = {**(_bare({**whole, **kept}) if delta is None else delta), "usage": readings.usage(told)}
+        body = _bare({**whole, **kept}) if delta is None else delta
+        body = {**body, "usage": readings.usage(told)} if told else body
         body = readings.first_version(body) if is_old else body
         return Told(
             parcel=wire.parcel(body),
@@ -188,7 +189,7 @@ def _bare(whole: Json) -> Json:
     """A whole report without what says nothing in one."""
     gpus = [{name: value for name, value in gpu.items() if value is not None} for gpu in whole["gpus"]]
     said = {name: value for name, value in whole.items() if value is not None and value != []}
-    return {**said, "gpus": gpus, "knew_ended": whole["knew_ended"], **_lists(whole)}
+    return {**said, "gpus": gpus, **_lists(whole)}
 
 
 def _lists(whole: Json) -> Json:

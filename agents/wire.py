@@ -24,7 +24,10 @@ WORTH_PACKING_BYTES = 1024
 """Below this, packing saves less than one packet of the network, and costs more than it saves."""
 
 LEVEL = 1
-"""Of gzip. Over a report of 8 GPUs level 6 takes three times as long, for a tenth fewer bytes."""
+"""Of gzip. A whole report of 8 GPUs is 1.0 kB at level 1 and 0.9 at level 6, one of 64 is 4.3 kB and 3.7, in half the time."""
+
+LATEST_ID = 1 << 61
+"""Ids of events begin at the milliseconds of Unix time: a greater one than this is none that was ever told."""
 
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -105,7 +108,7 @@ def answer(content: bytes) -> Answer | None:
             allocations=tuple(_held(item) for item in _list(said["allocations"])),
             midnights=tuple(int(_instant(item)) for item in _list(said.get("midnights", []))),
             whole=None if "whole" not in said else _is(said["whole"], bool),
-            events_taken=None if said.get("events_taken") is None else _whole(said["events_taken"]),
+            events_taken=None if said.get("events_taken") is None else _id(said["events_taken"]),
             earlier_taken=tuple(_is(boot, str) for boot in _list(said.get("earlier_taken", []))),
             replay=max(0, _whole(said.get("replay", 0))),
             report_in_s=None if in_s is None else _number(in_s),
@@ -159,6 +162,12 @@ def _whole(said: Any) -> int:
     if isinstance(said, bool):
         raise ValueError("no whole number")
     return _is(said, int)
+
+
+def _id(said: Any) -> int:
+    if not 0 <= _whole(said) <= LATEST_ID:
+        raise ValueError("no id of an event")
+    return said
 
 
 def _list(said: Any) -> list[Any]:

@@ -8,12 +8,13 @@ is told when to come again.
 import asyncio
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
+import structlog
 from starlette.requests import Request
 
 from api import auth
@@ -29,19 +30,18 @@ from scheduler.store import intake, tokens
 from scheduler.store.db import Database, Session
 from scheduler.store.intake import Arrived, ChangesFleet, Taken
 
+log = structlog.get_logger()
+
 ROLES = (Role.NODE,)
-PAUSE_S = 0.25
-"""How long a report that is not urgent waits for others. A report in ten seconds is not held up by it, and of 125 a second
-thirty share a transaction."""
 
 MOST = 64
 """Reports in one transaction, so that the first does not wait long for the last."""
 
+MOST_CHANGES = 16
+"""The same of those that may change the fleet, for whoever asks for GPUs waits for that."""
+
 MOST_WAITING = 512
 """Reports that wait, or are under way, before others are turned away."""
-
-ALONE = 2
-"""Reports that are taken alone at a time, beside a batch."""
 
 FULL = "more reports wait to be taken in than may; send it again when Retry-After says, nothing is lost by then"
 
@@ -57,12 +57,29 @@ class _Entry:
     answered: asyncio.Future[bytes]
 
 
-@dataclass(slots=True)
-class _Result:
-    """What is found of one entry: its answer, what is wrong, or that it has to be taken alone."""
+Outcome = Taken | ChangesFleet | Exception
+Work = Callable[[Sequence[_Entry]], Sequence[Outcome]]
 
-    entry: _Entry
-    outcome: Taken | Exception
+
+class Take(Protocol):
+    """How a batch is taken in within a transaction."""
+
+    def __call__(
+        self, session: Session, batch: Sequence[Arrived], newest: Newest, *, now: float
+    ) -> Sequence[Taken | ChangesFleet | DureError]: ...
+
+
+class _Lane:
+    """A queue of reports and the thread that takes them in, one transaction after the other."""
+
+    def __init__(self, name: str, work: Work, *, most: int, waits: bool) -> None:
+        self.threads = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self.work, self.most, self.waits = work, most, waits
+        self.waiting: deque[_Entry] = deque()
+        self.timer: asyncio.TimerHandle | None = None
+        self.job: asyncio.Task[None] | None = None
+        self.last = 0
+        """How many there were in the newest batch."""
 
 
 class Intake:
@@ -71,14 +88,10 @@ class Intake:
     def __init__(self, db: Database, clock: Clock, metrics: Metrics, *, newest: Newest | None = None) -> None:
         self._db, self._clock, self._metrics = db, clock, metrics
         self._newest = newest or Newest()
-        self._for_batches = ThreadPoolExecutor(1, thread_name_prefix="reports")
-        self._for_one = ThreadPoolExecutor(ALONE, thread_name_prefix="report")
-        self._waiting: deque[_Entry] = deque()
-        self._under_way: dict[str, int] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._batching = False
+        self._regular = _Lane("reports", self._take_all, most=MOST, waits=True)
+        self._urgent = _Lane("changes", self._take_changes, most=MOST_CHANGES, waits=False)
+        self._under_way: set[str] = set()
         self._count = 0
-        self._jobs: set[asyncio.Task[None]] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -86,8 +99,8 @@ class Intake:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._for_batches.shutdown()
-        self._for_one.shutdown()
+        for lane in (self._regular, self._urgent):
+            lane.threads.shutdown()
 
     async def take(self, node: str, report: Report, request: Request) -> bytes:
         """The answer's JSON, once the report is committed. Raises DureError."""
@@ -99,77 +112,65 @@ class Intake:
         self._count += 1
         self._metrics.reports_wait(self._count)
         try:
-            self._add(entry)
+            self._add(self._urgent if self._is_urgent(entry) else self._regular, entry)
             return await entry.answered
         finally:
             self._count -= 1
             self._metrics.reports_wait(self._count)
-
-    def _add(self, entry: _Entry) -> None:
-        if entry.node not in self._under_way and self._is_urgent(entry):
-            self._start([entry], alone=True)
-            return
-        self._waiting.append(entry)
-        self._schedule(PAUSE_S)
 
     def _is_urgent(self, entry: _Entry) -> bool:
         base = self._newest.base(entry.node, entry.report.boot)
         gpus = folding.readings(entry.report, base)
         return folding.urgent(entry.report, gpus, None if base is None else base[1])
 
-    def _schedule(self, pause_s: float) -> None:
-        if self._timer is None and not self._batching:
-            self._timer = asyncio.get_running_loop().call_later(pause_s, self._flush)
+    def _add(self, lane: _Lane, entry: _Entry) -> None:
+        lane.waiting.append(entry)
+        self._schedule(lane)
 
-    def _flush(self) -> None:
-        """Begins the next batch: of each node the first that waits."""
-        self._timer = None
+    def _schedule(self, lane: _Lane) -> None:
+        """Sees to it that what waits is begun: at once, or when others had the time to come."""
+        if lane.timer is None and lane.job is None and lane.waiting:
+            hurry = not lane.waits or len(lane.waiting) >= lane.most
+            pause_s = 0.0 if hurry else pacing.pause_s(lane.last)
+            lane.timer = asyncio.get_running_loop().call_later(pause_s, self._begin, lane)
+
+    def _begin(self, lane: _Lane) -> None:
+        """The next batch: of each node the first that waits, unless another report of it is under way."""
+        lane.timer = None
         batch: list[_Entry] = []
         later: deque[_Entry] = deque()
-        taken = set(self._under_way)
-        while self._waiting and len(batch) < MOST:
-            entry = self._waiting.popleft()
-            if entry.node in taken:
+        while lane.waiting and len(batch) < lane.most:
+            entry = lane.waiting.popleft()
+            if entry.node in self._under_way:
                 later.append(entry)
             else:
-                taken.add(entry.node)
+                self._under_way.add(entry.node)
                 batch.append(entry)
-        self._waiting = later + self._waiting
+        lane.waiting = later + lane.waiting
         if batch:
-            self._batching = True
-            self._start(batch, alone=False)
+            lane.last = len(batch)
+            lane.job = asyncio.get_running_loop().create_task(self._run(lane, batch))
 
-    def _start(self, entries: Sequence[_Entry], *, alone: bool) -> None:
-        for entry in entries:
-            self._under_way[entry.node] = self._under_way.get(entry.node, 0) + 1
-        job = asyncio.get_running_loop().create_task(self._run(entries, alone=alone))
-        self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)
-
-    async def _run(self, entries: Sequence[_Entry], *, alone: bool) -> None:
-        loop = asyncio.get_running_loop()
-        threads, work = (self._for_one, self._alone) if alone else (self._for_batches, self._together)
+    async def _run(self, lane: _Lane, batch: Sequence[_Entry]) -> None:
+        outcomes: Sequence[Outcome]
         try:
-            results = await loop.run_in_executor(threads, work, entries)
+            outcomes = await asyncio.get_running_loop().run_in_executor(lane.threads, lane.work, batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where each report came from
-            results = [_Result(entry, error) for entry in entries]
-        for result in results:
-            self._settle(result, alone=alone or len(entries) == 1)
-        if not alone:
-            self._batching = False
-        if self._waiting:
-            self._schedule(0 if len(self._waiting) >= MOST else PAUSE_S)
+            outcomes = [error] * len(batch)
+        for entry, outcome in zip(batch, outcomes, strict=True):
+            self._under_way.discard(entry.node)
+            self._settle(entry, outcome)
+        lane.job = None
+        for each in (self._regular, self._urgent):
+            self._schedule(each)
 
-    def _settle(self, result: _Result, *, alone: bool) -> None:
-        entry, outcome = result.entry, result.outcome
-        self._leave(entry.node)
-        # What nobody expected may be one report's fault alone.
-        if isinstance(outcome, ChangesFleet) or not (alone or isinstance(outcome, (Taken, DureError))):
-            self._start([entry], alone=True)
+    def _settle(self, entry: _Entry, outcome: Outcome) -> None:
+        if isinstance(outcome, ChangesFleet):
+            self._urgent.waiting.append(entry)
             return
         if isinstance(outcome, Taken) and outcome.known is not None:
             self._newest.remember(entry.node, outcome.known)
-        if entry.answered.done():
+        if entry.answered.done():  # whoever sent it is gone
             return
         if isinstance(outcome, Taken):
             entry.answered.set_result(self._paced(entry, outcome.answer))
@@ -177,46 +178,48 @@ class Intake:
             self._metrics.report("refused")
             entry.answered.set_exception(outcome)
 
-    def _leave(self, node: str) -> None:
-        left = self._under_way[node] - 1
-        if left:
-            self._under_way[node] = left
-        else:
-            del self._under_way[node]
-
     def _paced(self, entry: _Entry, answer: Answer) -> bytes:
         load = (self._count - 1) / MOST_WAITING
         self._metrics.report("whole_wanted" if answer.whole else "taken")
         report_in_s = pacing.report_in_s(load, entry.report.interval_s, random.random())
         return decoding.encoded(answer, replay=pacing.replay(load), report_in_s=report_in_s)
 
-    # What follows is done on a thread, in a transaction.
+    # What follows is done on the lanes' threads.
 
-    def _together(self, entries: Sequence[_Entry]) -> list[_Result]:
+    def _take_all(self, batch: Sequence[_Entry]) -> Sequence[Outcome]:
+        return self._each_or_all(intake.take_all, batch)
+
+    def _take_changes(self, batch: Sequence[_Entry]) -> Sequence[Outcome]:
+        return self._each_or_all(intake.take_changes, batch)
+
+    def _each_or_all(self, take: Take, batch: Sequence[_Entry]) -> Sequence[Outcome]:
+        """All in one transaction; each in its own after what nobody expected, which may be one report's fault alone."""
+        try:
+            return self._in_one(take, batch)
+        except DureError:
+            raise
+        except Exception:
+            if len(batch) == 1:
+                raise
+            log.exception("reports could not be taken in together", action="report.apart", reports=len(batch))
+        return [self._apart(take, entry) for entry in batch]
+
+    def _apart(self, take: Take, entry: _Entry) -> Outcome:
+        try:
+            return self._in_one(take, [entry])[0]
+        except Exception as error:  # noqa: BLE001 - it is raised where the report came from
+            return error
+
+    def _in_one(self, take: Take, batch: Sequence[_Entry]) -> Sequence[Outcome]:
         with self._db.begin() as session:
             now = self._clock.now()
-            refused = self._admit(session, entries, now)
-            admitted = [entry for entry in entries if entry not in refused]
-            batch = [Arrived(node=entry.node, report=entry.report) for entry in admitted]
-            outcomes = intake.take_all(session, batch, self._newest, now=now) if batch else []
-        self._metrics.reports_together(len(entries))
-        found = dict(zip(admitted, outcomes, strict=True))
-        return [_Result(entry, refused.get(entry) or found[entry]) for entry in entries]
-
-    def _alone(self, entries: Sequence[_Entry]) -> list[_Result]:
-        [entry] = entries
-        try:
-            with self._db.begin() as session:
-                now = self._clock.now()
-                refused = self._admit(session, entries, now)
-                if refused:
-                    return [_Result(entry, refused[entry])]
-                arrived = Arrived(node=entry.node, report=entry.report)
-                found = intake.take_alone(session, arrived, self._newest, now=now)
-        except DureError as error:
-            return [_Result(entry, error)]
-        self._metrics.reports_together(1)
-        return [_Result(entry, found)]
+            refused = self._admit(session, batch, now)
+            admitted = [entry for entry in batch if entry not in refused]
+            arrived = [Arrived(node=entry.node, report=entry.report) for entry in admitted]
+            found = take(session, arrived, self._newest, now=now) if arrived else []
+        self._metrics.reports_together(len(batch))
+        outcomes = dict(zip(admitted, found, strict=True))
+        return [refused.get(entry) or outcomes[entry] for entry in batch]
 
     def _admit(self, session: Session, entries: Sequence[_Entry], now: float) -> dict[_Entry, DureError]:
         """Those that may not report, and why."""

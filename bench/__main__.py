@@ -12,7 +12,22 @@ import signal
 import sys
 from collections.abc import Callable
 
-from bench import agent, ask, beside, cli, lateness, reports, results, scale, sizes, spot, year
+from bench import (
+    agent,
+    ask,
+    beside,
+    cli,
+    faults,
+    intake,
+    lateness,
+    reports,
+    results,
+    scale,
+    simulated,
+    sizes,
+    spot,
+    year,
+)
 from bench.page import cli as page
 from bench.philly import cli as philly
 from bench.replay import __main__ as replay
@@ -89,11 +104,16 @@ def _measures(wanted: argparse.Namespace) -> list[Callable[[], Result]]:
     found: dict[str, list[Callable[[], Result]]] = {
         "cli": [lambda: cli.measure(runs=wanted.runs)],
         "ask": [lambda gpus=gpus: ask.measure(gpus=gpus, seconds=wanted.seconds) for gpus in wanted.gpus],
-        "reports": [lambda: reports.measure(seconds=wanted.seconds)],
+        "reports": [
+            lambda: reports.measure(seconds=wanted.seconds),
+            lambda: intake.measure(seconds=wanted.seconds * 15),
+        ],
+        "faults": [lambda: faults.measure(faults=wanted.faults)],
         "year": [lambda: year.measure(leases=wanted.history, runs=wanted.runs)],
         "spot": [lambda: spot.measure(runs=wanted.runs)],
         "scale": [lambda: scale.measure(history=wanted.history, companies=wanted.companies, pairs=wanted.pairs)],
         "agent": [agent.measure],
+        "fleet": [lambda: simulated.measure(seconds=wanted.seconds)],
         "lateness": [lambda: lateness.measure(leases=wanted.leases, within_s=wanted.within)],
     }
     if wanted.measure == EVERYTHING:
@@ -108,12 +128,26 @@ def _arguments() -> argparse.Namespace:
         "measure",
         nargs="?",
         default=EVERYTHING,
-        choices=[EVERYTHING, "agent", "ask", "reports", "lateness", "cli", "year", "spot", "scale", "slurm"],
+        choices=[
+            EVERYTHING,
+            "ask",
+            "reports",
+            "faults",
+            "lateness",
+            "cli",
+            "year",
+            "spot",
+            "scale",
+            "agent",
+            "fleet",
+            "slurm",
+        ],
     )
     everything("--gpus", type=int, nargs="+", default=[100, 10_000], help="ask: sizes of the pool")
-    everything("--seconds", type=float, default=4.0, help="ask, reports: how long each line is measured")
+    everything("--seconds", type=float, default=4.0, help="ask, reports, fleet: how long each line is measured")
     everything("--leases", type=int, default=1000, help="lateness: how many one-GPU leases")
     everything("--within", type=int, default=60, help="lateness: seconds over which their starts are spread")
+    everything("--faults", type=int, default=100, help="faults: how many XIDs of each kind")
     everything("--runs", type=int, default=10, help="cli, year, spot: how often each is measured")
     everything("--history", type=int, default=100_000, help="year, scale: how many leases there were")
     everything("--companies", type=int, default=1000, help="scale: how many companies the largest pool has")

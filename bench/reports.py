@@ -35,7 +35,7 @@ GZIPPED = {"Content-Encoding": "gzip"}
 def measure(*, seconds: float) -> Result:
     """`seconds` for each line."""
     with stack() as ground:
-        made = _leased(ground)
+        made = leased(ground)
         body = _used(made.nodes[0], 2, [f"alo_{k:020}" for k in range(GPUS_PER_NODE)])
         decode_ms = floors.decode_ms(body)
         with ground.process("api") as server:
@@ -45,7 +45,7 @@ def measure(*, seconds: float) -> Result:
         return Result(measure="reports", settings=settings, machine=ground.machine, rows=rows, notes=notes)
 
 
-def _leased(ground: Stack) -> Fleet:
+def leased(ground: Stack) -> Fleet:
     """A fleet of which every GPU is in a lease that runs."""
     with closing(Database(ground.database_url, pool_size=1)) as db:
         made = fleet.make(db, gpus=NODES * GPUS_PER_NODE)

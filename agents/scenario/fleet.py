@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
+from agents.curves import Kind
 from agents.scenario.faults import Fault
 from agents.scenario.part import Layout, Part
 from dure.wire import Label, NodeName
@@ -28,6 +29,7 @@ class Shape(Part):
     island: Annotated[int, Field(ge=1, le=1024)] | None = None
     mig: Layout | None = None
     mig_of: Mapping[Place, Layout] | None = None
+    load: Kind | None = None
 
     def said(self) -> dict[str, Any]:
         """What it says, under the fleet's names."""
@@ -65,6 +67,8 @@ class Scenario(Part):
     """What every GPU is cut into; None: it is whole."""
     mig_of: Mapping[Place, Layout] = {}
     """What single GPUs are cut into, by their place on the node."""
+    load: Kind = "any"
+    """What leases do on their GPUs."""
     cleanup_s: Annotated[float, Field(ge=0, le=86_400)] = 1.0
     """Seconds that a lease's process stays after the lease stopped."""
     speed: Annotated[float, Field(gt=0, le=10_000)] = 1.0

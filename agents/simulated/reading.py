@@ -94,7 +94,11 @@ def _of(
     intruders: Sequence[Fault],
 ) -> GpuSnapshot:
     busy = max(load.utilization_percent, INTRUDER_PERCENT) if intruders else load.utilization_percent
-    told = {**unit.known, **unit.at_rest, **_working(card, unit, busy), "index": index, "last_xid": card.last_xid}
+    if unit.shown_busy != busy:
+        unit.shown_busy, unit.shown = busy, {**unit.known, **unit.at_rest, **_working(card, unit, busy)}
+    # Most of it is as it was the last time, and making it anew is what a reading would cost.
+    told = dict(unit.shown) if changes or moment.asks(unit) else unit.shown
+    told["index"], told["last_xid"] = index, card.last_xid
     memory = unit.memory(load) + sum(fault.memory_mib for fault in intruders) * MIB
     told["memory_used_bytes"] = min(unit.memory_bytes, memory)
     if unit.whole:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.curves import IDLE, Curve, Load
+from agents import curves
+from agents.curves import IDLE, Curve, Flat, Load
 from agents.scenario.fleet import Scenario
 from agents.simulated import identity
 from agents.snapshot import Process
@@ -21,14 +22,14 @@ class _Work:
     began: float
     since: float
     stops_at: float
-    curve: Curve
+    curve: Curve | Flat
 
 
 @dataclass(slots=True)
 class Unit:
     """`known` is what it is, `at_rest` what it reads while nothing happens, `idle_bytes` its memory in use then.
 
-    `dirty_until` is when the last lease's process is gone, None once it is.
+    `dirty_until` is when the last lease's process is gone, None once it is. `shown` is what it read when it was `shown_busy`.
     """
 
     uuid: str
@@ -38,6 +39,8 @@ class Unit:
     idle_bytes: int
     leases: int = 0
     dirty_until: float | None = None
+    shown_busy: int = -1
+    shown: dict[str, Any] = field(default_factory=dict, repr=False)
     _work: _Work | None = field(default=None, repr=False)
     _process: Process | None = None
     _left: Load = IDLE
@@ -55,7 +58,7 @@ class Unit:
         self.leases += 1
         self.dirty_until, self._left = None, IDLE
         # Not by the allocation's id, which differs from run to run.
-        curve = Curve(f"{scenario.seed}:{self.uuid}:{self.leases}")
+        curve = curves.of(scenario.load, f"{scenario.seed}:{self.uuid}:{self.leases}")
         self._work = _Work(allocation=allocation, began=now, since=since, stops_at=stops_at, curve=curve)
 
     def stop(self, at: float, cleanup_s: float) -> None:

@@ -23,6 +23,7 @@ class Used(Wire):
     lost_gpu_seconds: int
     """Inside boxes but not delivered because of us (late starts); refunded."""
     energy_joules: int | None
+    """What the GPUs drew, by their own counters; null where none of them has one, as MIG instances have none. It is not zero then."""
 
 
 class CompanyUsage(Used):

@@ -9,9 +9,18 @@ REPLAY = 256
 CALM = 0.25
 """Under this load nobody is asked to wait."""
 
+PAUSE_S, FOR_EACH_S = 0.25, 0.02
+"""How long a report waits for others at most, and for each that the last batch had: under 50 a second none waits, of 125 a
+second thirty share a transaction."""
+
 SLOWEST_S = 60.0
 FULL_S = (2, 20)
 """When whoever is turned away comes again, in seconds, at the soonest and the latest."""
+
+
+def pause_s(together: int) -> float:
+    """How long the next report waits for others, where so many were in the last batch."""
+    return 0.0 if together <= 1 else min(PAUSE_S, together * FOR_EACH_S)
 
 
 def replay(load: float) -> int:

@@ -40,6 +40,19 @@ class LeaseNow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Offender:
+    """A company's pod on a GPU that no lease explains, in a pool that ends such pods. Known by its uid, or where the kubelet alone told
+    of it by its name.
+    """
+
+    node: str
+    pod: str
+    uid: str | None = None
+    since: int
+    """When it was seen there first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompanyNow:
     """A company and its leases in one cluster. `closed_at` is when it was closed, if it is."""
 
@@ -47,6 +60,7 @@ class CompanyNow:
     closed_at: int | None = None
     pod_security: str = "baseline"
     leases: tuple[LeaseNow, ...] = ()
+    offenders: tuple[Offender, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

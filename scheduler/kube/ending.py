@@ -8,12 +8,12 @@ A kubelet that nobody tells anything ends them too: once extending has closed th
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from dure import kube
 from scheduler.kube.actions import Action, Delete, Follow, Json, Keep, Patch, Tell, left_s
-from scheduler.kube.desired import LeaseNow, Terms
+from scheduler.kube.desired import LeaseNow, Offender, Terms
 from scheduler.kube.nearing import is_near, looks
 from scheduler.kube.observed import Lines, Node, Pod, Seen
 from scheduler.kube.opening import annotated, deadline, extending_closed, marks
@@ -39,31 +39,40 @@ LATE_S = 10
 NOT_YET_S = 15
 """The deadline of a pod that its kubelet has not begun with may be so much too late before it is written anew."""
 
+SEEN_S = 5
+"""By so much may the clocks differ of who saw a pod on a GPU and of who made it."""
+
 MOST_CONTAINERS = 16
 """Of so many containers of a pod lines are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What the ends of one company's pods are decided from. `leases` are those that hold GPUs, by id."""
+    """What the ends of one company's pods are decided from. `leases` are those that hold GPUs, by id; `offenders` its pods that
+    are to end as they are on GPUs that no lease explains.
+    """
 
     leases: Mapping[str, LeaseNow]
     nodes: Mapping[str, Node]
     terms: Terms
     now: float
+    offenders: Collection[Offender] = ()
 
 
 def ends(seen: Seen, context: Context) -> Iterator[Action]:
     """What is due now for every pod that is not at the gate."""
     surplus = _surplus(seen, context)
     for pod in seen.pods:
-        if pod.is_gated or not (pod.gpus or pod.placed):
+        offends = _offends(pod, context.offenders)
+        if pod.is_gated or not (pod.gpus or pod.placed or offends):
             continue
         lease = _lease(pod, context)
         if lease is None:
             yield from _gone(pod, context, "no lease explains it", at=None)
+        elif offends and context.now < lease.ending_at:
+            yield from _returned(pod, lease, context, "it is on a GPU that no lease explains")
         elif pod.uid in surplus and context.now < lease.ending_at:
-            yield from _returned(pod, lease, context)
+            yield from _returned(pod, lease, context, f"lease {lease.id} gave back what it was on")
         else:
             yield from _of_lease(pod, lease, context)
         yield from _read(pod, seen, context)
@@ -138,9 +147,19 @@ def _surplus(seen: Seen, context: Context) -> frozenset[str]:
     return frozenset(found)
 
 
-def _returned(pod: Pod, lease: LeaseNow, context: Context) -> Iterator[Action]:
-    """What it is on was given back: it has a grace from now."""
-    why = f"lease {lease.id} gave back what it was on"
+def _offends(pod: Pod, offenders: Collection[Offender]) -> bool:
+    """Whether it is one of them, and not another of its name that was made since."""
+    return any(
+        pod.node == one.node
+        and (
+            pod.uid == one.uid if one.uid is not None else pod.name == one.pod and pod.created_at <= one.since + SEEN_S
+        )
+        for one in offenders
+    )
+
+
+def _returned(pod: Pod, lease: LeaseNow, context: Context, why: str) -> Iterator[Action]:
+    """What it is on is not its own, or not any more: it has a grace from now."""
     if pod.deleted_at is not None and pod.deleted_at + SOON_S <= context.now:
         yield from _gone(pod, context, why, at=None)
     else:

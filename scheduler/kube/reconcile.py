@@ -47,7 +47,7 @@ def reconcile(
 ) -> Steps:
     """All of one company. In a namespace that is not ours nothing is done but that what was let in is ended."""
     held = {lease.id: lease for lease in company.leases if lease.holds}
-    context = ending.Context(leases=held, nodes=nodes, terms=terms, now=now)
+    context = ending.Context(leases=held, nodes=nodes, terms=terms, now=now, offenders=company.offenders)
     if not is_ours(seen, company.name):
         return _of_a_strange_namespace(company, seen, context)
     paired = pairing.pair(seen.pods, company.leases, nodes, terms, now, seen.begun)

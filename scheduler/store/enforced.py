@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlmodel import Session, col, delete, select
 
 from scheduler.core.model import LeaseId
-from scheduler.kube.desired import CompanyNow, Desired, LeaseNow
+from scheduler.kube.desired import CompanyNow, Desired, LeaseNow, Offender
 from scheduler.store import bulk
 from scheduler.store.tables import Lease, Pod
 
@@ -22,10 +22,22 @@ _VERSION = text(
     SELECT (SELECT coalesce(sum(generation), 0) FROM pool), (SELECT count(*) FROM pool WHERE cluster IS NOT NULL),
         (SELECT count(*) FROM company), (SELECT count(closed_at) FROM company), (SELECT max(closed_at) FROM company),
         (SELECT sum(hashtext(name)::bigint) FROM company WHERE pod_security <> 'baseline'),
+        (SELECT sum(hashtext(id)::bigint) FROM violation WHERE ended_at IS NULL AND company IS NOT NULL),
         (SELECT epoch FROM leader WHERE id = 1)
     """
 )
-"""What changes with everything that `desired` reads: every change of a lease or of a node's GPUs raises its pool's generation."""
+"""What changes with everything that `desired` reads: every change of a lease or of a node's GPUs raises its pool's generation, and
+every one of policy.
+"""
+
+_OFFENDERS = text(
+    """
+    SELECT v.company, v.node, v.evidence ->> 'pod' AS pod, v.evidence ->> 'pod_uid' AS uid,
+        extract(epoch FROM v.began_at)::bigint AS since
+    FROM violation v JOIN pool p ON p.name = v.pool
+    WHERE v.ended_at IS NULL AND v.company IS NOT NULL AND p.violations = 'end' AND p.cluster = :cluster ORDER BY v.id
+    """
+)
 
 _LEASES = text(
     """
@@ -67,11 +79,20 @@ def desired(session: Session, cluster: str, *, least_grace_s: int) -> Desired:
     leases: dict[str, list[LeaseNow]] = {}
     for row in connection.execute(_LEASES, {"cluster": cluster, "least_grace_s": least_grace_s}).mappings():
         leases.setdefault(row["company"], []).append(_lease(dict(row)))
+    offenders: dict[str, list[Offender]] = {}
+    for company, node, pod, uid, since in connection.execute(_OFFENDERS, {"cluster": cluster}):
+        offenders.setdefault(company, []).append(Offender(node=node, pod=pod, uid=uid, since=since))
     closed = connection.execute(
         text("SELECT name, extract(epoch FROM closed_at)::bigint, pod_security FROM company ORDER BY name")
     )
     companies = {
-        name: CompanyNow(name=name, closed_at=at, pod_security=level, leases=tuple(leases.get(name, ())))
+        name: CompanyNow(
+            name=name,
+            closed_at=at,
+            pod_security=level,
+            leases=tuple(leases.get(name, ())),
+            offenders=tuple(offenders.get(name, ())),
+        )
         for name, at, level in closed.all()
     }
     return Desired(companies=companies, pools=pools, nodes=_nodes(session, cluster))

@@ -57,6 +57,16 @@ def report_gpus(
     lost_gpus.review(session, left, now=now)
 
 
+def hold_pools_for(session: Session, nodes: Sequence[str], products: Iterable[str]) -> None:
+    """Locks every pool that reports of these nodes, with GPUs of these products, may change: for who takes several of them in one
+    transaction, and would lock them in an order of his own.
+    """
+    adding.alone(session, "pool")
+    named = session.exec(select(Pool.name).where(col(Pool.product).in_(products))).all()
+    given = session.exec(select(PoolNode.pool).where(col(PoolNode.node).in_(nodes)).distinct()).all()
+    generation.lock_all(session, {*named, *given})
+
+
 def _left(session: Session, node: str, uuids: Sequence[str]) -> list[str]:
     """The nodes that had one of these GPUs before. One that reports it still keeps it; a silent one does not."""
     query = (
@@ -121,7 +131,8 @@ def recount(session: Session, *, pools: Sequence[str], nodes: Sequence[str], now
     """Counts again what `nodes` can give to `pools` (locked by the caller) and tells the loop."""
     for pool in pools:
         number = generation.bump(session, pool)
-        before = {row.node: row for row in session.exec(select(PoolNode).where(col(PoolNode.pool) == pool))}
+        known = select(PoolNode).where(col(PoolNode.pool) == pool, col(PoolNode.node).in_(nodes))
+        before = {row.node: row for row in session.exec(known)}
         rows = [_counted(session, pool, node, number, before.get(node), now) for node in nodes]
         if rows:
             statement = insert(PoolNode).values(rows)

@@ -51,6 +51,8 @@ _OF = text(
 def of(session: Session, nodes: Iterable[str]) -> Mapping[str, Sequence[Gpu]]:
     """By node, in the order of their allocations. `place` is a GPU's index on its node."""
     found: dict[str, list[Gpu]] = {node: [] for node in nodes}
+    if not found:
+        return found
     for row in session.connection().execute(_OF, {"nodes": list(found)}):
         found[row[0]].append(Gpu._make(row))
     return found

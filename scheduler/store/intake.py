@@ -54,6 +54,7 @@ class _Case:
     gpus: Gpus | None
     held: Sequence[Gpu] = ()
     notable: Notable = ()
+    changed: bool = False
     writes: bool = False
 
 
@@ -76,21 +77,32 @@ def take_all(session: Session, batch: Sequence[Arrived], newest: Newest, *, now:
     return _taken(session, found, newest, now)
 
 
-def take_alone(session: Session, one: Arrived, newest: Newest, *, now: float) -> Taken:
-    """Takes in a report that may change the fleet, or which GPUs of it leases hold.
-
-    Raises UnknownNode, StaleReport, SecondAgent, GpuClaimed, InvalidRequest.
-    """
-    row = heard.rows(session, [one.node], locked=False).get(one.node)
-    case = _case(one, row, newest, now)
-    case.held = holdings.of(session, [one.node])[one.node]
-    if _changes_fleet(case):
-        _change_fleet(session, case, now)
-    present.settle(session, one.node, one.report, now=now)
-    case.held = holdings.of(session, [one.node])[one.node]
-    [found] = _taken(session, [case], newest, now)
-    assert isinstance(found, Taken)
-    return found
+def take_changes(session: Session, batch: Sequence[Arrived], newest: Newest, *, now: float) -> list[Taken | DureError]:
+    """Takes in reports of as many nodes that may change the fleet, or which GPUs of it leases hold; those that are refused change nothing."""
+    if len(batch) > 1:
+        products = {gpu.product for one in batch for gpu in one.report.gpus}
+        fleet.hold_pools_for(session, [one.node for one in batch], products)
+    rows = heard.rows(session, [one.node for one in batch], locked=False)
+    held = holdings.of(session, rows)
+    found: list[_Case | DureError] = []
+    for one in batch:
+        try:
+            case = _case(one, rows.get(one.node), newest, now)
+            case.held = held[one.node]
+            if _changes_fleet(case):
+                _change_fleet(session, case, now)
+                case.changed = True
+            if present.tells_holders(one.report):
+                present.settle(session, one.node, one.report, now=now)
+                case.changed = True
+            found.append(case)
+        except DureError as error:
+            found.append(error)
+    changed = [case for case in found if isinstance(case, _Case) and case.changed]
+    anew = holdings.of(session, [case.node for case in changed])
+    for case in changed:
+        case.held = anew[case.node]
+    return [one for one in _taken(session, found, newest, now) if not isinstance(one, ChangesFleet)]
 
 
 def _case(one: Arrived, row: Heard | None, newest: Newest, now: float) -> _Case:

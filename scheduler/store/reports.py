@@ -3,6 +3,7 @@
 from sqlmodel import Session
 
 from dure import wire
+from dure.errors import DureError
 from scheduler import decoding
 from scheduler.newest import Newest
 from scheduler.store import intake
@@ -17,7 +18,9 @@ def take(
     Raises UnknownNode, StaleReport, SecondAgent, GpuClaimed, InvalidRequest.
     """
     known = newest or Newest()
-    taken = intake.take_alone(session, Arrived(node=node, report=decoding.of_wire(report)), known, now=now)
+    [taken] = intake.take_changes(session, [Arrived(node=node, report=decoding.of_wire(report))], known, now=now)
+    if isinstance(taken, DureError):
+        raise taken
     if taken.known is not None:
         known.remember(node, taken.known)
     return wire.ReportAnswer.model_validate_json(decoding.encoded(taken.answer))

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from dure import kube, wire
 from scheduler.ids import new_id
 from scheduler.store import bulk, edges, pages
-from scheduler.store.tables import Violation
+from scheduler.store.tables import Pool, Violation
 from scheduler.store.times import to_wire
 
 log = structlog.get_logger()
@@ -177,24 +177,30 @@ class Wanted:
 
 def page(session: Session, wanted: Wanted, *, after: str | None, limit: int) -> wire.Page[wire.Violation]:
     """Newest first. Raises BadCursor."""
-    query = select(Violation).order_by(col(Violation.id).desc()).limit(limit + 1)
+    query = (
+        select(Violation, Pool.violations)
+        .outerjoin(Pool, col(Pool.name) == col(Violation.pool))
+        .order_by(col(Violation.id).desc())
+        .limit(limit + 1)
+    )
     if after is not None:
         query = query.where(col(Violation.id) < after)
     if wanted.node is not None:
         query = query.where(col(Violation.node) == wanted.node)
     if wanted.is_open:
         query = query.where(col(Violation.ended_at).is_(None))
-    return pages.page(session.exec(query).all(), limit, wire=_wire, key=lambda row: row.id)
+    return pages.page(session.exec(query).all(), limit, wire=lambda found: _wire(*found), key=lambda found: found[0].id)
 
 
-def _wire(row: Violation) -> wire.Violation:
+def _wire(row: Violation, policy: str | None) -> wire.Violation:
+    """What is done about one that is there follows from the policy as it is now, whenever its node told of it."""
     return wire.Violation.model_validate(
         {
             **{name: getattr(row, name) for name in ("id", "node", "gpu", "kind", "pool", "lease", "company")},
             "began_at": to_wire(row.began_at),
             "seen_at": to_wire(row.seen_at),
             "ended_at": to_wire(row.ended_at),
-            "done": wire.ViolationDone(row.done),
+            "done": _done(policy, row.company) if row.ended_at is None else wire.ViolationDone(row.done),
             "evidence": wire.ViolationEvidence.model_validate(row.evidence),
         }
     )

@@ -215,5 +215,5 @@ class Violation(SQLModel, table=True):
     """When it was last written down that it is there."""
     ended_at: int | None = Field(default=None, sa_column=at_column(null=True))
     done: str = Field(sa_column=text_column())
-    """What is done about it, as in `dure.wire.ViolationDone`."""
+    """What was done about it, by the policy when it was last written down, as in `dure.wire.ViolationDone`."""
     evidence: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from dure import wire
-from scheduler.store import attendance, deliveries
+from scheduler.store import attendance, deliveries, violations
 from scheduler.store.db import Database
 from scheduler.store.tables import Cluster, Pod, PodLog
 from tests.integration.api.conftest import SetClock, token
@@ -508,6 +508,7 @@ class Story:
         self.say("adjust_ledger", "without a reason", "admin", "POST", "/v1/ledger/adjustments", adjusted)
         self.say("list_ledger", "a company's newest", "acme", "GET", "/v1/ledger?pool=h100-80gb&limit=3")
         self.say("verify_ledger", "one company's", "admin", "GET", "/v1/ledger/verify?company=acme")
+        self._violations()
         self.say("list_audit", "what became of a quota", "admin", "GET", "/v1/audit?action=quota.set&limit=2")
         self._closing()
         self.say("list_tokens", "every token", "admin", "GET", "/v1/tokens")
@@ -518,6 +519,21 @@ class Story:
         self.say("show_problem", "one code", None, "GET", "/v1/problems/never_fits")
         self.say("healthz", "up", None, "GET", "/healthz")
         self.say("readyz", "ready", None, "GET", "/readyz")
+
+    def _violations(self) -> None:
+        found = wire.GpuViolation(
+            gpu="GPU-gpu-02-1",
+            kind="process",
+            since=self.clock.at - 40,
+            pid=48_213,
+            name="python3",
+            cgroup="/user.slice/user-1000.slice/session-4.scope",
+        )
+        with self.db.begin() as session:
+            violations.note(session, "gpu-02", [found], offset_s=0, now=self.clock.at)
+        path = "/v1/violations?node=gpu-02&open=true"
+        self.say("list_violations", "who is on a node's GPUs now", "auditor", "GET", path)
+        self.say("list_violations", "of no node", "admin", "GET", "/v1/violations?node=GPU%2002")
 
     def _closing(self) -> None:
         why = "?reason=left+the+programme"

@@ -25,7 +25,7 @@ from tests.receiver import LOOPBACK, receiver
 from tests.served import served
 
 FILE = Path(examples.__file__).with_name("examples.json")
-CHANCE = re.compile(r"\b(?:(lea|dec|tok|alo|off|drn|whk|tst)_[0-9a-z]{20}|[0-9a-f]{64})\b")
+CHANCE = re.compile(r"\b(?:(lea|dec|tok|alo|off|drn|whk|tst|vio)_[0-9a-z]{20}|[0-9a-f]{64})\b")
 """Ids, and the digests of what has ids in it."""
 
 CURSOR = re.compile(r'("next_cursor": )"[^"]+"')

@@ -49,6 +49,7 @@ MAY = {
     "list_pools": READERS,
     "list_quotas": READERS,
     "list_tokens": STAFF,
+    "list_violations": STAFF,
     "drain_node": OPERATORS,
     "change_quota": ADMINS,
     "claim_offer": PEOPLE,

@@ -58,8 +58,8 @@ def runs(world: World, lease: wire.Lease, pod: str = "train", *, over: bool = Fa
         enforced.saw(session, [row])
 
 
-def started(world: World, gpus: int, who: str = "acme", **more: object) -> wire.Lease:
-    lease = world.ask(gpus, who=who, **more)
+def started(world: World, gpus: int, who: str = "acme") -> wire.Lease:
+    lease = world.ask(gpus, who=who)
     world.turn(T0)
     return world.lease(lease)
 

@@ -49,7 +49,7 @@ def test_what_is_not_named_stays(world: World) -> None:
     whole |= {"contended": "booked", "contended_ppm": 7, "half_life_s": 88, "entry_s": 9}
     whole |= {"spot_least_s": 61, "no_show_after_s": 62, "keeps": 3, "idle_after_s": 1201, "idle_below_ppm": 12}
     whole |= {"inference_idle_after_s": 1202, "inference_idle_below_ppm": 13, "gap_s": 14, "grace_s": 4}
-    whole |= {"loss_grace_s": 15, "empty_memory_bytes": 16}
+    whole |= {"loss_grace_s": 15, "empty_memory_bytes": 16, "violations": "end"}
     assert set(whole) == set(wire.PoolPolicy.model_fields)
     change(world, **whole)
     for name, value in {

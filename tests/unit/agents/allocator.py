@@ -26,7 +26,8 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def a_problem(status: int, code: str, *, wrong: tuple[str, ...] = (), **headers: str) -> Reply:
+def a_problem(status: int, code: str, *wrong: str, **headers: str) -> Reply:
+    """`wrong` are fields."""
     body = {"type": f"/v1/problems/{code}", "title": code, "status": status, "detail": f"it is {code}", "code": code}
     body["errors"] = [{"field": name, "message": "is wrong"} for name in wrong]
     return Reply(status, body, {"Content-Type": "application/problem+json", **headers})

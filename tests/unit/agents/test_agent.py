@@ -123,3 +123,61 @@ def test_an_agent_whose_driver_hangs_can_still_be_stopped(allocator: Allocator, 
 
     assert running.end() is True
     hung.set()
+
+
+class Telling(ScriptedDriver):
+    """A driver that tells of an event once it is rung."""
+
+    def __init__(self) -> None:
+        super().__init__([a_gpu()])
+        self.rings = threading.Event()
+
+    def wait(self, seconds: float) -> bool:
+        told = self.rings.wait(seconds)
+        self.rings.clear()
+        return told
+
+
+def test_what_the_driver_tells_of_is_reported_without_waiting_for_the_next_sample(
+    allocator: Allocator, token: Path
+) -> None:
+    driver = Telling()
+    settings = Settings(server=allocator.url, interval_s=3600, sample_s=3600, port=0)
+    agent = Agent(settings, driver, node="node-1", credential=Credential(token), version="0.1.0", leave_s=5)
+    thread = threading.Thread(target=agent.run, daemon=True)
+    thread.start()
+    assert allocator.came.wait(20)
+    allocator.came.clear()
+    driver.says([a_gpu(health="unhealthy", last_xid=79, lost="lost")])
+    driver.rings.set()
+
+    assert allocator.came.wait(20)
+    assert allocator.reports[-1].gpus[0].health == "unhealthy"
+    agent.stop()
+    thread.join(20)
+
+
+def test_what_an_agent_had_not_told_is_told_by_the_next_one(allocator: Allocator, token: Path, tmp_path: Path) -> None:
+    def run(*until: Callable[[], bool]) -> Agent:
+        settings = Settings(server=allocator.url, interval_s=0.1, sample_s=0.05, port=0, state=tmp_path / "state")
+        driver = SimulatedDriver(FLEET, node="node-1")
+        allocator.allocations = [_held(driver)]
+        agent = Agent(settings, driver, node="node-1", credential=Credential(token), version="0.1.0", leave_s=5)
+        thread = threading.Thread(target=agent.run, daemon=True)
+        thread.start()
+        for each in until:
+            _until(allocator, each)
+            allocator.replies = [Reply(503)] * 10_000
+        agent.stop()
+        thread.join(20)
+        assert not thread.is_alive()
+        return agent
+
+    first = run(lambda: bool(allocator.uses), lambda: len(allocator.replies) <= 9_997)
+    (use,) = first._sampler.totals.usage()
+    key = use.allocation, allocator.reports[-1].boot, use.day
+    before = allocator.uses[key]["sampled_ms"]
+    allocator.replies = []
+    run(lambda: allocator.uses[key]["sampled_ms"] == use.sampled_ms)
+
+    assert before < use.sampled_ms

@@ -67,3 +67,23 @@ def test_the_data_file_is_small_says_whose_readings_it_is_made_from_and_holds_wh
     assert "github.com/alibaba/clusterdata" in data["source"]
     for shape in data["shapes"].values():
         assert all(len(deciles) == 11 and deciles == sorted(deciles) for deciles in shape.values())
+
+
+@pytest.mark.parametrize("kind", ["hot", "bursty", "steady"])
+def test_a_shape_can_be_asked_for(kind: curves.Kind) -> None:
+    found = [curves.of(kind, str(seed)) for seed in range(10)]
+
+    assert {curve.shape for curve in found if isinstance(curve, Curve)} == {kind}
+
+
+def test_any_shape_is_the_one_that_the_seed_draws() -> None:
+    found = curves.of("any", "x")
+
+    assert isinstance(found, Curve)
+    assert found.shape == Curve("x").shape
+
+
+@pytest.mark.parametrize(("kind", "percent"), [("full", 100), ("none", 0)])
+def test_a_load_can_be_the_same_all_the_time(kind: curves.Kind, percent: int) -> None:
+    assert {curves.of(kind, "x").at(second) for second in range(0, DAY_S, 600)} == {curves.FLAT[kind]}
+    assert curves.FLAT[kind].utilization_percent == percent

@@ -52,6 +52,39 @@ def test_once_prints_a_snapshot_as_json_and_needs_neither_token_nor_server(tmp_p
     assert [(gpu["index"], gpu["processes"]) for gpu in json.loads(out)["gpus"]] == [(0, 0), (1, 0), (2, 0)]
 
 
+def test_once_alone_is_a_table_for_a_person() -> None:
+    status, out, err = _run("--once", DRIVER="simulated")
+    lines = out.splitlines()
+
+    assert (status, err) == (0, "")
+    assert lines[2].split() == ["GPU", "PRODUCT", "UUID", "HEALTH", "BUSY", "MEMORY", "POWER", "TEMPERATURE"]
+    assert [line[0] for line in lines[3:]] == list("01234567")
+
+
+def test_json_without_once_is_a_mistake() -> None:
+    status, _, err = _run("--json")
+
+    assert status == 2
+    assert "--json goes with --once" in err
+
+
+def test_a_second_agent_on_the_same_state_says_so_and_ends(allocator: Allocator, token: Path, tmp_path: Path) -> None:
+    told = {
+        "SERVER": allocator.url, "NODE": "node-1", "TOKEN_FILE": str(token), "DRIVER": "simulated", "PORT": "0",
+        "STATE": str(tmp_path / "state"),
+    }  # fmt: skip
+    process = _start(**told)
+    try:
+        assert allocator.came.wait(60)
+        status, _, err = _run(**told)
+    finally:
+        process.kill()
+        process.communicate(timeout=60)
+
+    assert status == 1
+    assert f"another agent uses the state folder {tmp_path / 'state'}" in err
+
+
 def test_its_help_names_every_setting_with_what_it_takes() -> None:
     status, out, err = _run("--help")
 
@@ -69,6 +102,16 @@ def test_its_help_names_every_setting_with_what_it_takes() -> None:
         pytest.param({"NODE": "n", "TOKEN_FILE": "/none"}, 2, "/none: the token file cannot be read", id="none there"),
         pytest.param(
             {"NODE": "n", "TOKEN_FILE": __file__}, 2, "must hold one token on one line", id="a file that is no token"
+        ),
+        pytest.param(
+            {"NODE": "n", "TOKEN_FILE": "/a", "JOIN_TOKEN_FILE": "/b"}, 2, "are both set", id="two credentials"
+        ),
+        pytest.param({"NODE": "n", "JOIN_TOKEN_FILE": "/b"}, 2, "and DURE_AGENT_STATE", id="no folder"),
+        pytest.param(
+            {"NODE": "n", "JOIN_TOKEN_FILE": "/b", "STATE": "/none/here"},
+            2,
+            "DURE_AGENT_STATE: /none/here: the agent's folder cannot be written",
+            id="a folder that cannot be",
         ),
     ],
 )

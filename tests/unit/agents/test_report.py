@@ -9,6 +9,7 @@ from agents import readings
 from agents.connection import Connection
 from agents.report import LEAST_GAP_S, Reporter, new_boot
 from agents.sampler import Sampler
+from dure.wire import Report
 from tests.unit.agents.allocator import Allocator, Reply, a_problem
 from tests.unit.agents.builders import SERVER_AHEAD_S, Hand, ScriptedDriver, a_gpu, an_allocation
 
@@ -338,6 +339,109 @@ def test_garbage_teaches_nothing(step: Step, sampler: Sampler, reporter: Reporte
 
     assert sampler.allocations.items == (an_allocation(),)
     assert reporter.outcomes == {"ok": 1, "garbage": 1}
+
+
+# --- the second version ----------------------------------------------------------------------------------------------
+
+
+def test_after_a_whole_report_only_what_changed_is_sent(
+    step: Step, driver: ScriptedDriver, allocator: Allocator
+) -> None:
+    step()
+    driver.says([a_gpu(utilization_percent=7)])
+    step(11)
+
+    assert [(report.base, len(report.gpus), len(report.changed)) for report in allocator.sent] == [
+        (None, 1, 0),
+        (1, 0, 1),
+    ]
+    assert allocator.reports[1].gpus[0].utilization_percent == 7
+
+
+def test_an_allocator_that_lost_what_it_knew_is_told_all_of_it_at_once(
+    step: Step, sampler: Sampler, reporter: Reporter, allocator: Allocator
+) -> None:
+    allocator.allocations = [an_allocation()]
+    step()
+    allocator.restart()
+    allocator.allocations = []
+    step(11)
+    still = sampler.allocations.items
+    step(LEAST_GAP_S)
+
+    assert [report.base for report in allocator.sent] == [None, 1, None]
+    assert still == (an_allocation(),), "who could not read the report says nothing of what it holds"
+    assert sampler.allocations.items == ()
+    assert reporter.outcomes == {"ok": 3}
+
+
+def test_a_report_of_which_nobody_knows_whether_it_came_is_followed_by_a_whole_one(
+    step: Step, allocator: Allocator
+) -> None:
+    step()
+    allocator.replies = [Reply(502, b"")]
+    step(11)
+    step(11)
+
+    assert [report.base for report in allocator.sent] == [None, 1, None]
+
+
+def test_a_regular_report_is_no_sooner_than_the_allocator_asks_and_news_go_at_once(
+    step: Step, driver: ScriptedDriver, allocator: Allocator
+) -> None:
+    def asks(seq: int) -> Reply:
+        return allocator.answer(allocator.sent[-1] if allocator.sent else _nothing(seq), seq=seq, report_in_s=60.0)
+
+    allocator.replies = [asks(1)]
+    step()
+    for _ in range(59):
+        step(1)
+    waited = len(allocator.sent)
+    driver.says([a_gpu(health="suspect")])
+    allocator.replies = [asks(2)]
+    step(0.5)
+
+    assert (waited, len(allocator.sent)) == (1, 2)
+
+
+def _nothing(seq: int) -> Report:
+    return Report(boot="boot_1", seq=seq, sent_at=1.0, interval_s=10, agent_version="1", gpus=[])
+
+
+def test_an_allocator_of_the_release_before_is_told_its_own_version_at_once(
+    step: Step, reporter: Reporter, allocator: Allocator, caplog: pytest.LogCaptureFixture
+) -> None:
+    allocator.replies = [a_problem(422, "invalid_request", "version", "violations")]
+    step()
+    step(LEAST_GAP_S)
+    step(11)
+
+    assert [report.version for report in allocator.sent] == [2, 1, 2], "the last answer was of one that knows it"
+    assert reporter.trouble is None
+    assert _actions(caplog) == ["report.old"]
+
+
+def test_a_number_of_processes_that_changed_is_reported_at_once(
+    step: Step, driver: ScriptedDriver, allocator: Allocator
+) -> None:
+    step()
+    for processes in (None, 1, 2, None, 2):
+        driver.says([a_gpu(processes=processes)])
+        step(1)
+
+    assert [report.gpus[0].processes for report in allocator.reports] == [1, 2]
+
+
+@pytest.mark.parametrize("off_s", [-3.0, 0.0, 3.0])
+def test_how_far_the_nodes_clock_is_off_is_measured(
+    step: Step, reporter: Reporter, clock: Hand, allocator: Allocator, off_s: float
+) -> None:
+    before = reporter.clock_offset_s
+    clock.off_s = off_s
+    step()
+
+    assert before is None
+    assert reporter.clock_offset_s == pytest.approx(off_s)
 
 
 # --- the thread ----------------------------------------------------------------------------------------------------

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from agents.scenario import GIB, Fault, Scenario
@@ -186,3 +188,11 @@ def test_faults_count_from_when_they_are_told() -> None:
     assert _read(driver).lost is None
     clock.advance(1)
     assert _read(driver).lost == "lost"
+
+
+@pytest.mark.parametrize(("load", "want"), [("full", {100}), ("none", {0})])
+def test_a_scenario_says_what_leases_do(load: Any, want: set[int]) -> None:
+    life = _life(FLEET.model_copy(update={"load": load}))
+
+    assert {gpu.utilization_percent for gpu in life} == want
+    assert all(gpu.processes == 1 for gpu in life)

@@ -89,8 +89,8 @@ def test_an_allocator_that_does_not_know_the_version_is_told_from_other_refusals
     uplink: Uplink, allocator: Allocator
 ) -> None:
     allocator.replies = [
-        a_problem(422, "invalid_request", wrong=("version", "changed")),
-        a_problem(422, "invalid_request", wrong=("gpus.0.uuid",)),
+        a_problem(422, "invalid_request", "version", "changed"),
+        a_problem(422, "invalid_request", "gpus.0.uuid"),
     ]
     unversed, wrong = uplink.send(_parcel()), uplink.send(_parcel(8))
 
@@ -145,6 +145,9 @@ def test_what_comes_of_other_statuses(
         pytest.param(b'{"server_time": 1.8e9, "seq": 7, "allocations": [], "midnights": ["x"]}', id="no midnight"),
         pytest.param(b'{"server_time": 1.8e9, "seq": 7, "allocations": [], "whole": 1}', id="whole is no truth"),
         pytest.param(b'{"server_time": 1.8e9, "seq": 7, "allocations": [], "replay": 1.5}', id="no number of items"),
+        pytest.param(
+            b'{"server_time": 1.8e9, "seq": 7, "allocations": [], "events_taken": 1' + b"0" * 30 + b"}", id="no id"
+        ),
         pytest.param(b"[" * 100_000, id="lists without end"),
         pytest.param(b" " * (1 << 20) + b"{}", id="more than there can be"),
     ],

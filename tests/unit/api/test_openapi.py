@@ -36,6 +36,7 @@ TYPES: dict[str, Any] = {
     "list_pools": wire.Page[wire.Pool],
     "list_quotas": wire.Page[wire.Quota],
     "list_tokens": wire.Page[wire.Token],
+    "list_violations": wire.Page[wire.Violation],
     "list_webhooks": wire.Page[wire.Webhook],
     "put_policy": wire.PolicyApplied,
     "release_lease": wire.Lease | wire.EndPreview,

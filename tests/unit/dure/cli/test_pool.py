@@ -44,7 +44,7 @@ def test_a_pool_is_added(api: Api, run: Run, words: list[str], want: dict[str, A
     assert dict(api.seen[0].url.params) == {"reason": "they came"}
     policy = {"rule": "late-slots", "slack_ppm": 50_000, "reserve_ppm": 0, "reserve_over_s": 0, "renews_before_s": 1800}
     policy |= {"loss_grace_s": 300, "keeps": 2, "idle_below_ppm": 50_000, "inference_idle_below_ppm": 10_000}
-    policy |= {"walk_in_ppm": 0, "walk_in_within_s": 3600}
+    policy |= {"walk_in_ppm": 0, "walk_in_within_s": 3600, "violations": "observe"}
     policy |= {
         "contended": "none",
         "contended_ppm": 900_000,

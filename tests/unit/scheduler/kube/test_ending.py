@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from scheduler.kube.actions import Action, Delete, Follow, Keep, Patch, Tell
-from scheduler.kube.desired import LeaseNow, Terms
+from scheduler.kube.desired import LeaseNow, Offender, Terms
 from scheduler.kube.ending import COUNTED_BY, COUNTED_S, Context, ahead, ends, frees, instants
 from scheduler.kube.observed import Lines, Pod, Seen
 from tests.unit.scheduler.kube.builders import (
@@ -373,3 +373,44 @@ def test_the_instants_of_a_pod_are_those_of_its_lease_and_of_its_own_end() -> No
     assert sorted(instants(a_placed_pod(), a_lease(), terms)) == [800, 900, 962, *early_and_after]
     assert 969 in set(instants(a_placed_pod(), a_lease(closes_at=969), terms))
     assert 511.5 in set(instants(a_placed_pod(deleted_at=510.0), a_lease(closes_at=None), terms))
+
+
+AN_OFFENDER = Offender(node="n1", pod="p", since=300)
+
+
+def ended_as_offender(pod: Pod, *offenders: Offender, now: float = 600, lease: LeaseNow | None = None) -> list[int]:
+    held = {} if lease is None else {lease.id: lease}
+    context = Context(leases=held, nodes=some_nodes(), terms=Terms(warning_s=200), now=now, offenders=offenders)
+    found = of_kind(list(ends(Seen(pods=(pod,), lines=KEPT), context)), Delete)
+    return [one.grace_s for one in found]
+
+
+def test_a_pod_on_a_gpu_that_no_lease_explains_ends_with_its_lease_s_grace() -> None:
+    pod = a_placed_pod(node="n1", created_at=200.0)
+    assert ended_as_offender(pod, lease=a_lease()) == []
+    assert ended_as_offender(pod, AN_OFFENDER, lease=a_lease()) == [30]
+    assert ended_as_offender(pod, AN_OFFENDER, lease=a_lease(), now=990.0) == [4], "never beyond its lease's end"
+
+
+def test_a_pod_that_asks_for_no_gpu_and_is_on_one_ends_at_once() -> None:
+    pod = a_pod(gates=(), gpus=0, node="n1", phase="Running", created_at=200.0)
+    assert ended_as_offender(pod) == []
+    assert ended_as_offender(pod, AN_OFFENDER) == [1]
+
+
+@pytest.mark.parametrize(
+    ("found", "want"),
+    [
+        pytest.param(AN_OFFENDER, True, id="by node and name"),
+        pytest.param(Offender(node="n1", pod="p", uid="uid-p", since=0), True, id="by its uid, whenever it was made"),
+        pytest.param(
+            Offender(node="n1", pod="p", uid="uid-other", since=300), False, id="another of that name, by its uid"
+        ),
+        pytest.param(Offender(node="n1", pod="p", since=190), False, id="one that was made since"),
+        pytest.param(Offender(node="n2", pod="p", since=300), False, id="on another node"),
+        pytest.param(Offender(node="n1", pod="other", since=300), False, id="another pod"),
+    ],
+)
+def test_no_other_pod_is_taken_for_one_that_offends(found: Offender, want: bool) -> None:
+    pod = a_placed_pod(node="n1", created_at=200.0)
+    assert bool(ended_as_offender(pod, found, lease=a_lease())) == want

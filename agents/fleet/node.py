@@ -1,0 +1,54 @@
+"""One node of a fleet: the same sampler and reporter as an agent's, without threads of their own."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents import stages
+from agents.connection import Connection
+from agents.credential import Credential
+from agents.events import forget
+from agents.report import Identity, Reporter, new_boot
+from agents.sampler import Sampler
+from agents.scenario import Scenario
+from agents.settings import Settings
+from agents.simulated import SimulatedDriver
+from agents.uplink import Uplink
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class FleetNode:
+    """`waits` while it stands in the line of those that may have something to say, and while it says it."""
+
+    name: str
+    driver: SimulatedDriver
+    sampler: Sampler
+    reporter: Reporter
+    waits: bool = False
+
+    def sample(self) -> None:
+        """A driver that hangs would hang all nodes, so it is not asked; what it said before grows old, as it does on a real node."""
+        if not self.driver.stalled:
+            self.sampler.step()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Making:
+    """What the nodes of a fleet have in common."""
+
+    connection: Connection
+    scenario: Scenario
+    sample_s: float
+    interval_s: float
+    version: str
+
+    def node(self, name: str, token: Path) -> FleetNode:
+        driver = SimulatedDriver(self.scenario, node=name)
+        # Nothing is kept: what a node had to tell, and its verdicts, end with the process.
+        made = stages.made(Settings(sample_s=self.sample_s), forget, host_boot=None)
+        sampler = Sampler(driver, sample_s=self.sample_s, stages=made.in_order)
+        credential = Credential(token)
+        uplink = Uplink(self.connection, node=name, credential=credential, monotonic=time.monotonic, now=time.time)
+        identity = Identity(boot=new_boot(), agent_version=self.version)
+        reporter = Reporter(sampler, uplink, identity=identity, interval_s=self.interval_s)
+        return FleetNode(name=name, driver=driver, sampler=sampler, reporter=reporter)
