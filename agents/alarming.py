@@ -6,13 +6,13 @@ nobody else gets that before it is shown empty.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from agents.allocations import Allocations, Held
 from agents.events import Event, Recorder
 from agents.snapshot import Sample, Violation
-from agents.violations import Key, find, key, suspected
+from agents.violations import Key, find, key, nobody, suspected
 
 log = logging.getLogger(__name__)
 
@@ -34,15 +34,18 @@ class _Candidate:
 
 
 class Alarming:
-    """Tells whom no lease explains, and has the processes of GPUs asked for on which somebody may be."""
+    """Tells whom no lease explains, and has the processes of GPUs asked for on which somebody may be. `owns` is as for `find`."""
 
-    def __init__(self, record: Recorder) -> None:
+    def __init__(self, record: Recorder, *, owns: Callable[[int], bool] = nobody) -> None:
         self._record = record
+        self._owns = owns
         self._known: dict[Key, _Candidate] = {}
         self._floors: dict[str, int] = {}
 
     def __call__(self, sample: Sample, before: Sample | None) -> Sample:
-        found = {key(one): one for one in find(sample, [one.violation for one in self._known.values()])}
+        found = {
+            key(one): one for one in find(sample, [one.violation for one in self._known.values()], owns=self._owns)
+        }
         for gone in self._known.keys() - found.keys():
             self._over(self._known.pop(gone), sample)
         for each, violation in found.items():

@@ -15,6 +15,7 @@ from api.intake import Intake
 from api.metrics import Metrics
 from api.outward import Outward
 from api.parts import Parts
+from api.reporting import PlainReports
 from api.routes import ROUTERS
 from api.serving import Serving
 from api.vouching import Vouching
@@ -66,7 +67,8 @@ def create_app(
 
     metrics = Metrics()
     feed = Feed(db, clock, metrics)
-    intake = Intake(db, clock, metrics)
+    vouching = Vouching(db, clock, reviews or Reviews(()), enrols=enroll_by_cluster)
+    intake = Intake(db, clock, metrics, vouching)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -95,8 +97,9 @@ def create_app(
         intake=intake,
         outward=outward,
         keys=keys or Keys(()),
-        vouching=Vouching(db, clock, reviews or Reviews(()), enrols=enroll_by_cluster),
+        vouching=vouching,
     )
+    app.add_middleware(PlainReports, intake=intake)
     app.add_middleware(Serving, metrics=metrics)
     problems.install(app)
     for router in ROUTERS:

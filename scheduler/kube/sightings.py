@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from scheduler.kube.observed import Pod
 from scheduler.kube.reconcile import Steps
-from scheduler.store import bulk, enforced
+from scheduler.store import bulk, enforced, holders
 from scheduler.store.db import Database
 from scheduler.store.leader import fence
 
@@ -57,6 +57,14 @@ class Sightings:
             enforced.saw(session, list(changed.values()))
             enforced.gone(session, sorted(gone), now=now)
         self._changed, self._gone = {}, set()
+        self._settle(changed.values(), now)
+
+    def _settle(self, rows: Iterable[bulk.Row], now: float) -> None:
+        """Agents may have told which GPUs a pod has before it was written down which lease it is on."""
+        for node in sorted({row["node"] for row in rows if row["lease"] and row["node"] and row["ended_at"] is None}):
+            with self.db.begin() as session:
+                fence(session, self.epoch)
+                holders.again(session, node, now=now)
 
     def keep(self, uid: str, container: str, lines: str) -> bool:
         """The last lines of a pod's container; whether the pod is written down already. Raises Unavailable, Deposed."""

@@ -1,6 +1,8 @@
 """Leases hold the GPUs that their pods really have: nominal ones are swapped for those, inside the node, as agents tell them."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import text
@@ -9,7 +11,7 @@ from sqlmodel import Session
 from dure import kube, wire
 from scheduler.core.swapping import Held, Real, Swaps, swaps
 from scheduler.store import fleet, lost_gpus, records
-from scheduler.store.tables import Lease
+from scheduler.store.tables import Lease, NodeHolders
 
 log = structlog.get_logger()
 
@@ -37,6 +39,23 @@ _SWAP = text(
 )
 
 
+_KEEP = text(
+    """
+    INSERT INTO node_holders AS k (node, holders) VALUES (:node, CAST(:holders AS jsonb))
+    ON CONFLICT (node) DO UPDATE SET holders = excluded.holders WHERE k.holders <> excluded.holders
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A pod that the kubelet gave a GPU to."""
+
+    gpu: str
+    namespace: str
+    pod: str
+
+
 def settle(session: Session, node: str, holders: Sequence[wire.GpuHolder], *, now: float) -> None:
     """Swaps GPUs between what is held of the node, or for free ones, so that each lease holds what the kubelet gave to its pods,
     and tells those leases.
@@ -44,6 +63,20 @@ def settle(session: Session, node: str, holders: Sequence[wire.GpuHolder], *, no
     Where something is to be swapped it takes the locks of the node's pools, as whoever starts leases there: call it before
     anything else of the node is written.
     """
+    given = sorted({(one.gpu, one.namespace, one.pod) for one in holders})
+    _swap(session, node, [_Given(*one) for one in given], now)
+    kept = [{"gpu": gpu, "namespace": namespace, "pod": pod} for gpu, namespace, pod in given]
+    session.connection().execute(_KEEP, {"node": node, "holders": json.dumps(kept)})
+
+
+def again(session: Session, node: str, *, now: float) -> None:
+    """The same by what was told last, once more is known of which leases the pods are on."""
+    found = session.get(NodeHolders, node)
+    if found is not None:
+        _swap(session, node, [_Given(**one) for one in found.holders], now)
+
+
+def _swap(session: Session, node: str, holders: Sequence[_Given], now: float) -> None:
     if not holders or not _found(session, node, holders)[0].moves:
         return
     fleet.lock_pools_of(session, node)
@@ -58,9 +91,7 @@ def settle(session: Session, node: str, holders: Sequence[wire.GpuHolder], *, no
     _tell(session, node, moved, found, now)
 
 
-def _found(
-    session: Session, node: str, holders: Sequence[wire.GpuHolder]
-) -> tuple[Swaps, Sequence[Held], frozenset[str]]:
+def _found(session: Session, node: str, holders: Sequence[_Given]) -> tuple[Swaps, Sequence[Held], frozenset[str]]:
     """What is to be swapped, out of what is held, and which GPUs are not sound."""
     connection = session.connection()
     gpus = connection.execute(_GPUS, {"node": node}).all()
@@ -72,7 +103,7 @@ def _found(
     return swaps({row.uuid: row.pool for row in gpus}, held, _real(session, node, holders), sick=sick), held, sick
 
 
-def _real(session: Session, node: str, holders: Sequence[wire.GpuHolder]) -> list[Real]:
+def _real(session: Session, node: str, holders: Sequence[_Given]) -> list[Real]:
     rows = session.connection().execute(_PODS, {"node": node, "names": sorted({one.pod for one in holders})})
     leases = {(kube.namespace(row.company), row.name): row.lease for row in rows}
     found = ((one.gpu, leases.get((one.namespace, one.pod))) for one in holders)

@@ -13,6 +13,7 @@ from scheduler.actor import Actor
 from scheduler.store import clusters, gpus, programme, usage, violations
 from scheduler.store.tables import Account, Allocation, AllocationLoss, Lease, Node, Pool, Quota
 from scheduler.store.times import to_wire
+from scheduler.store.violations import Counts
 
 _OBSERVER = Actor(role=Role.ADMIN, token="metrics")
 
@@ -46,9 +47,9 @@ class FleetSnapshot:
     """Where any were told of."""
     unserved: list[tuple[str, str]]
     """Pools whose cluster no scheduler is told of, and what they call it."""
-    violations: violations.Counts
+    violations: Counts
     """Those that there are."""
-    violated: violations.Counts
+    violated: Counts
     """All that there ever were."""
 
 

@@ -3,7 +3,7 @@ checks them."""
 
 from scheduler.store.tables.clusters import Cluster, Pod, PodLog
 from scheduler.store.tables.companies import Company, DefaultQuota, IdempotentAnswer, Quota, Token
-from scheduler.store.tables.fleet import Drain, Gpu, Node, NodeEvent, Pool, PoolNode, Violation
+from scheduler.store.tables.fleet import Drain, Gpu, Node, NodeEvent, NodeHolders, Pool, PoolNode, Violation
 from scheduler.store.tables.leases import (
     Allocation,
     AllocationLoss,
@@ -45,6 +45,7 @@ __all__ = [
     "LedgerEntry",
     "Node",
     "NodeEvent",
+    "NodeHolders",
     "Offer",
     "PlacementRow",
     "Pod",

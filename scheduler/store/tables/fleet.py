@@ -186,6 +186,15 @@ class PoolNode(SQLModel, table=True):
     """Since when it has less than it could."""
 
 
+class NodeHolders(SQLModel, table=True):
+    """Which pods have which GPUs of a node, as its agent told last: each with `gpu`, `namespace` and `pod`."""
+
+    __tablename__: str = "node_holders"
+
+    node: str = Field(sa_column=ref_column("node.name", key=True))
+    holders: list[dict[str, Any]] = Field(sa_column=Column(JSONB, nullable=False))
+
+
 class Violation(SQLModel, table=True):
     """Somebody on a GPU whom no lease explains, from when its node saw it until it was gone; kept for good. `who` is a process by its
     pid, or a pod by namespace and name.

@@ -6,10 +6,15 @@ from collections.abc import Mapping
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
+from sqlmodel import select
 
 from dure import wire
+from scheduler.kube.reconcile import Steps
+from scheduler.kube.sightings import Sightings
 from scheduler.store import enforced, pools
+from scheduler.store.tables import Leader
 from tests.integration.scheduler.conftest import T0, World
+from tests.unit.scheduler.kube.builders import a_placed_pod
 
 Held = dict[str, str]
 """Lease by the number of the GPU."""
@@ -79,6 +84,17 @@ def test_a_lease_gets_the_gpu_that_its_pod_has_and_the_agent_is_told_so_at_once(
     assert [one.allocation for one in after.allocations] == [one.allocation for one in before.allocations]
     assert [gpu.uuid for gpu in node.lease(lease).gpus] == ["GPU-n1-5"]
     assert node.detail(lease, "swapped") == {"node": "n1", "gpus": 1}
+
+
+def test_what_was_told_before_it_was_known_whose_pod_it_is_is_swapped_in_once_it_is(node: World) -> None:
+    lease = started(node, 1)
+    assert held(node.report("n1", now=T0 + 1, holders=[a_holder(5)])) == {"0": lease.id}
+    with node.db.snapshot() as session:
+        seen = Sightings(node.db, "main", session.exec(select(Leader.epoch)).one())
+    seen.look("acme", [a_placed_pod("train", lease=lease.id, node="n1")], Steps(waits={}), T0 + 2)
+    seen.write(T0 + 2)
+    assert held(node.report("n1", now=T0 + 3)) == {"5": lease.id}
+    assert node.events(lease).count(("swapped", None)) == 1
 
 
 def test_two_leases_swap_what_they_hold_in_one_statement(node: World) -> None:
