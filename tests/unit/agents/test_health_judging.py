@@ -405,3 +405,18 @@ def test_a_restart_of_the_agent_makes_no_gpu_better(day: list[tuple[dict[str, An
         gpu.restarts_its_agent()
         after = gpu.sees(**{**facts, "energy_millijoules": None, "ecc_uncorrected": None, "xids": ()})
         assert HEALTHS.index(after.health) >= HEALTHS.index(before.health)
+
+
+def test_who_makes_it_flap_as_fast_as_may_be_gets_a_few_changes_in_an_hour_and_then_hardly_any() -> None:
+    gpu = Patient()
+    worse: dict[str, dict[str, Any]] = {
+        "ok": {"trouble": "Timeout"},
+        "suspect": {"passed": False},
+        "unhealthy": {"passed": True},
+    }
+    for _ in range(5 * 3600):
+        gpu.sees(**worse[gpu.said.health])
+    by_hour = [len([at for at, _ in gpu.changes if hour * 3600 <= at - 100 < (hour + 1) * 3600]) for hour in range(5)]
+
+    assert by_hour[0] <= 15
+    assert max(by_hour[1:]) <= 4
