@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 KEEP_S = 60.0
 """How often counters are kept while something is wrong, so that a reset is seen that the agent did not live through."""
 
-LOOK_S = 2.0
-"""How often it looks whether somebody said that a GPU is well."""
+LOOK_S = 5.0
+"""How often it asks whether somebody said that a GPU is well; the answer is there the next time."""
 
 MAX_ABSENT = 1024
 """GPUs that are not here and of which something is remembered. More of them is no node."""

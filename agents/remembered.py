@@ -1,6 +1,6 @@
 """What is remembered of sick GPUs when the agent is gone: a small file in the folder that outlives it.
 
-It is written on a thread of its own, since a disk can hang and the sampler may not. A folder that cannot be used is said once, and
+It is written and looked at on a thread of its own, since a disk can hang and the sampler may not; it is read once, at the start. A folder that cannot be used is said once, and
 the agent goes on without.
 """
 
@@ -38,7 +38,7 @@ class Memory(Protocol):
         ...
 
     def forgotten(self) -> Collection[str]:
-        """GPUs of which somebody said since that they are well; each once."""
+        """GPUs of which somebody said since that they are well; each once, and soon after. Waits for nothing."""
         ...
 
 
@@ -61,10 +61,13 @@ class Folder:
         self._path = folder / FILE
         self._lock = threading.Lock()
         self._next: tuple[str | None, States] | None = None
-        self._writer: threading.Thread | None = None
+        self._worker: threading.Thread | None = None
+        self._is_to_look = False
+        self._found: list[str] = []
         self._is_failing = False
 
     def load(self) -> tuple[str | None, States]:
+        self._look()
         try:
             found = json.loads(self._path.read_text("utf-8"))
             return _loaded(found)
@@ -79,32 +82,47 @@ class Folder:
     def keep(self, boot: str | None, states: States) -> None:
         with self._lock:
             self._next = (boot, states)
-            if self._writer is None:
-                self._writer = threading.Thread(target=self._write_all, name="health", daemon=True)
-                self._writer.start()
-
-    def flush(self) -> None:
-        """Waits until everything that was to be kept is, or failed."""
-        while (writer := self._writer) is not None:
-            writer.join()
+            self._wake()
 
     def forgotten(self) -> Collection[str]:
-        found: list[str] = []
+        """What the look before this one found; each call asks for the next."""
+        with self._lock:
+            found, self._found = self._found, []
+            self._is_to_look = True
+            self._wake()
+        return found
+
+    def flush(self) -> None:
+        """Waits until everything that was to be kept is, or failed, and until it was looked."""
+        while (worker := self._worker) is not None:
+            worker.join()
+
+    def _wake(self) -> None:
+        if self._worker is None:
+            self._worker = threading.Thread(target=self._work, name="health", daemon=True)
+            self._worker.start()
+
+    def _work(self) -> None:
+        """Does what there is to do, and ends."""
+        while True:
+            with self._lock:
+                taken, self._next = self._next, None
+                looks, self._is_to_look = self._is_to_look, False
+                if taken is None and not looks:
+                    self._worker = None
+                    return
+            if taken is not None:
+                self._write(*taken)
+            if looks:
+                self._look()
+
+    def _look(self) -> None:
         with suppress(OSError):
             for path in (self._folder / FORGET).iterdir():
                 # Taken away first: what cannot be would be forgotten for ever.
                 path.unlink()
-                found.append(path.name)
-        return found
-
-    def _write_all(self) -> None:
-        while True:
-            with self._lock:
-                taken, self._next = self._next, None
-                if taken is None:
-                    self._writer = None
-                    return
-            self._write(*taken)
+                with self._lock:
+                    self._found.append(path.name)
 
     def _write(self, boot: str | None, states: States) -> None:
         gpus = {gpu: asdict(state) for gpu, state in states.items()}

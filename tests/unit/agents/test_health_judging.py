@@ -217,6 +217,46 @@ def test_a_reboot_proves_what_a_reset_does_not() -> None:
     assert gpu.sees().health == "ok"
 
 
+def test_a_reboot_is_a_reset_too() -> None:
+    gpu = Patient(energy_millijoules=None, ecc_uncorrected=None)
+    gpu.sees(xids=(48,))
+    gpu.restarts_its_agent(boot="b2")
+
+    assert gpu.sees(for_s=FIRST_S + 1).health == "ok"
+
+
+def test_what_else_was_wrong_with_a_lost_gpu_is_not_over_while_it_does_not_answer() -> None:
+    gpu = Patient()
+    gpu.sees(trouble="Timeout")
+    said = gpu.sees(for_s=2 * LONGEST_S, step_s=10, lost="lost")
+
+    assert (said.reason or "").endswith("reset the GPU (and 1 more)")
+
+
+def test_how_often_it_fell_ill_is_forgotten_in_time_after_a_reboot_too() -> None:
+    gpu = Patient()
+    for _ in range(4):
+        gpu.sees(trouble="Timeout")
+        gpu.sees(for_s=20 * FIRST_S, step_s=10)
+    gpu.at = 5.0
+    gpu.restarts_its_agent(boot="b2")
+    gpu.sees(trouble="Timeout")
+    assert gpu.sees(for_s=5 * FIRST_S, step_s=10).health == "suspect"
+    gpu.sees(for_s=TABLE.hold.window_s + LONGEST_S, step_s=10)
+    gpu.sees(trouble="Timeout")
+
+    assert gpu.sees(for_s=FIRST_S + 1).health == "ok"
+
+
+def test_what_stands_keeps_its_words_however_they_waver() -> None:
+    gpu = Patient()
+    gpu.sees(trouble="power: Timeout")
+    finding = gpu.state.findings[0]
+    gpu.sees(trouble="clocks: Timeout")
+
+    assert gpu.state.findings[0] is finding
+
+
 def test_a_host_that_does_not_say_when_it_started_proves_nothing() -> None:
     gpu = Patient(boot=None)
     gpu.sees(xids=(79,))
@@ -365,3 +405,18 @@ def test_a_restart_of_the_agent_makes_no_gpu_better(day: list[tuple[dict[str, An
         gpu.restarts_its_agent()
         after = gpu.sees(**{**facts, "energy_millijoules": None, "ecc_uncorrected": None, "xids": ()})
         assert HEALTHS.index(after.health) >= HEALTHS.index(before.health)
+
+
+def test_who_makes_it_flap_as_fast_as_may_be_gets_a_few_changes_in_an_hour_and_then_hardly_any() -> None:
+    gpu = Patient()
+    worse: dict[str, dict[str, Any]] = {
+        "ok": {"trouble": "Timeout"},
+        "suspect": {"passed": False},
+        "unhealthy": {"passed": True},
+    }
+    for _ in range(5 * 3600):
+        gpu.sees(**worse[gpu.said.health])
+    by_hour = [len([at for at, _ in gpu.changes if hour * 3600 <= at - 100 < (hour + 1) * 3600]) for hour in range(5)]
+
+    assert by_hour[0] <= 15
+    assert max(by_hour[1:]) <= 4

@@ -140,12 +140,24 @@ def test_a_file_that_may_not_be_read_is_said(tmp_path: Path, caplog: pytest.LogC
 def test_what_is_to_be_forgotten_is_told_once(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     assert list(folder.forgotten()) == []
+    folder.flush()
     ask_to_forget(tmp_path, "GPU-a")
     ask_to_forget(tmp_path, "GPU-a")
+    told: list[str] = []
+    for _ in range(3):
+        told += folder.forgotten()
+        folder.flush()
+
+    assert told == ["GPU-a"]
+    assert [path.name for path in tmp_path.iterdir()] == ["forget"]
+
+
+def test_what_was_said_while_no_agent_ran_is_heard_as_one_starts(tmp_path: Path) -> None:
+    ask_to_forget(tmp_path, "GPU-a")
+    folder = Folder(tmp_path)
+    folder.load()
 
     assert list(folder.forgotten()) == ["GPU-a"]
-    assert list(folder.forgotten()) == []
-    assert [path.name for path in tmp_path.iterdir()] == ["forget"]
 
 
 @pytest.mark.parametrize("name", ["", "..", ".hidden", "../health.json", "a/b"])

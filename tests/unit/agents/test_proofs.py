@@ -327,6 +327,24 @@ def test_no_more_gpus_are_tried_at_once_than_may_be(nodes: Any, tmp_path: Path) 
     assert node.sees(*gpus, items=items).unproved is None
 
 
+def test_gpus_that_hang_in_the_driver_keep_no_other_from_its_turn(nodes: Any, tmp_path: Path) -> None:
+    node = nodes(check=gated(tmp_path), limit_s=ENOUGH_S)
+    gpus = [replace(FREE, uuid=f"GPU-{number}") for number in range(AT_ONCE + 1)]
+    items = [an_allocation(f"all_{number}", gpu=gpu.uuid, ended=True) for number, gpu in enumerate(gpus)]
+    node.sees(*gpus, items=items)
+    node.at += ENOUGH_S + OVERDUE_S
+    node.sees(*gpus, items=items)
+
+    assert (why(node.sees(*gpus, items=items), items[-1].allocation) or "").startswith("being checked since")
+
+
+def test_a_gpu_is_tried_for_one_allocation_at_a_time(nodes: Any, tmp_path: Path) -> None:
+    node = nodes(check=gated(tmp_path))
+    sample = node.sees(FREE, items=[OVER, an_allocation("all_2", ended=True)])
+
+    assert why(sample, "all_2") == "it waits for its turn to be scrubbed and checked"
+
+
 def test_everything_is_killed_when_the_agent_ends(nodes: Any, tmp_path: Path) -> None:
     node = nodes(check=gated(tmp_path))
     node.sees(FREE, items=[OVER])
@@ -389,6 +407,16 @@ def test_instances_that_a_lease_left_behind_hold_its_gpu_back(
     node.sees(other, *before, items=[held(gpu, ended=False)])
 
     assert why(node.sees(other, *after, items=[held(gpu, ended=True)])) == want
+
+
+def test_nothing_is_remembered_of_allocations_that_are_closed(nodes: Any) -> None:
+    node = nodes(check="/bin/true")
+    for number in range(10):
+        node.sees(FREE, items=[an_allocation(f"all_{number}")])
+        node.sees(FREE, items=[an_allocation(f"all_{number}", ended=True)])
+    node.sees(FREE)
+
+    assert (node.proving._known, node.proving._layouts._known) == ({}, {})
 
 
 def test_an_agent_that_came_later_knows_nothing_of_instances_before(nodes: Any) -> None:
