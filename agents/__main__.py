@@ -11,12 +11,13 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from agents import logs, once, remembered, settings
+from agents import exchange, logs, once, remembered, settings
 from agents.agent import Agent
 from agents.allocations import Allocations
 from agents.credential import Credential, CredentialError
 from agents.driver import Driver, DriverError
 from agents.health import Judging
+from agents.joining import OwnCredential
 from agents.proofs import CommandError
 from agents.settings import PREFIX, Settings
 from agents.snapshot import Sample
@@ -90,12 +91,26 @@ def _run(found: Settings) -> int:
 def _who(found: Settings) -> tuple[str, Credential]:
     if found.node is None:
         raise SettingError(f"{PREFIX}NODE is missing: the name under which this node is enrolled")
-    if found.token_file is None:
-        raise SettingError(f"{PREFIX}TOKEN_FILE is missing: the file that holds the node's token")
     try:
-        return found.node, Credential(found.token_file)
+        return found.node, _credential(found, found.node)
     except CredentialError as error:
-        raise SettingError(f"{PREFIX}TOKEN_FILE: {error}") from error
+        raise SettingError(f"{PREFIX}{'STATE' if found.token_file is None else 'TOKEN_FILE'}: {error}") from error
+
+
+def _credential(found: Settings, node: str) -> Credential:
+    """A token that somebody else renews, or else one that this agent makes and renews. Raises CredentialError, SettingError."""
+    if found.token_file is not None and found.join_token_file is not None:
+        raise SettingError(
+            f"{PREFIX}TOKEN_FILE and {PREFIX}JOIN_TOKEN_FILE are both set, and the agent has one credential"
+        )
+    if found.token_file is not None:
+        return Credential(found.token_file)
+    if found.state is None:
+        raise SettingError(
+            f"{PREFIX}TOKEN_FILE is missing: the file that holds the node's token; or set {PREFIX}JOIN_TOKEN_FILE and {PREFIX}STATE"
+        )
+    post = exchange.to(found.server)
+    return OwnCredential(found.state, node=node, join_token=found.join_token_file, post=post)
 
 
 def _driver(settings: Settings) -> Driver:

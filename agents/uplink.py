@@ -24,7 +24,7 @@ PASSING = (408, 425, 429)
 OK, UNAUTHORIZED, UNPROCESSABLE = 200, 401, 422
 
 WHAT_TO_DO = {
-    401: "renew the token with `dure node enroll {node} --renew` and put it into {token}, which is read again by itself",
+    401: "{credential}",
     403: "put the token of node {node} into {token}: the one in it is another's",
     404: "enrol this node with `dure node enroll {node}`, or correct DURE_AGENT_NODE",
     409: "see that no second agent runs as {node} and that no GPU is registered under another node",
@@ -75,6 +75,9 @@ class Uplink:
         self._now = now
 
     def send(self, parcel: Parcel, *, patience: Patience = PATIENCE) -> Taken | NotTaken:
+        trouble = self._credential.tend()
+        if trouble is not None:
+            return NotTaken(outcome=trouble.outcome, why=trouble.why)
         began = self._monotonic()
         try:
             response = self._connection.post(
@@ -105,7 +108,9 @@ class Uplink:
             wanted_s = retry_after_s(response.headers.get("Retry-After"), now=self._now())
             return NotTaken(outcome="busy", why=why, code=code, retry_after_s=wanted_s)
         advice = WHAT_TO_DO.get(status, "see that DURE_AGENT_SERVER is the address of an allocator")
-        advice = advice.format(node=self._node, token=self._credential.path)
+        advice = advice.format(
+            node=self._node, token=self._credential.path, credential=self._credential.advice(self._node)
+        )
         return NotTaken(
             outcome="refused",
             why=f"{why}; {advice}",

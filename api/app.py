@@ -66,7 +66,8 @@ def create_app(
 
     metrics = Metrics()
     feed = Feed(db, clock, metrics)
-    intake = Intake(db, clock, metrics)
+    vouching = Vouching(db, clock, reviews or Reviews(()), enrols=enroll_by_cluster)
+    intake = Intake(db, clock, metrics, vouching)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -95,7 +96,7 @@ def create_app(
         intake=intake,
         outward=outward,
         keys=keys or Keys(()),
-        vouching=Vouching(db, clock, reviews or Reviews(()), enrols=enroll_by_cluster),
+        vouching=vouching,
     )
     app.add_middleware(Serving, metrics=metrics)
     problems.install(app)

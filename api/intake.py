@@ -8,7 +8,7 @@ is told when to come again.
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -19,14 +19,16 @@ from starlette.requests import Request
 
 from api import auth
 from api.metrics import Metrics
+from api.vouching import Vouching
 from dure.errors import DureError, Unavailable
 from dure.wire import Role
 from scheduler import decoding
+from scheduler.actor import Actor
 from scheduler.clock import Clock
 from scheduler.core import folding, pacing
 from scheduler.core.reported import Answer, Report
 from scheduler.newest import Newest
-from scheduler.store import intake, tokens
+from scheduler.store import credentials, intake, tokens
 from scheduler.store.db import Database, Session
 from scheduler.store.intake import Arrived, ChangesFleet, Taken
 
@@ -54,6 +56,8 @@ class _Entry:
     report: Report
     request: Request
     secret: str
+    vouched: Actor | None
+    """Who reports, where a cluster vouches for it."""
     answered: asyncio.Future[bytes]
 
 
@@ -85,8 +89,10 @@ class _Lane:
 class Intake:
     """One a process, used in its event loop alone."""
 
-    def __init__(self, db: Database, clock: Clock, metrics: Metrics, *, newest: Newest | None = None) -> None:
-        self._db, self._clock, self._metrics = db, clock, metrics
+    def __init__(
+        self, db: Database, clock: Clock, metrics: Metrics, vouching: Vouching, *, newest: Newest | None = None
+    ) -> None:
+        self._db, self._clock, self._metrics, self._vouching = db, clock, metrics, vouching
         self._newest = newest or Newest()
         self._regular = _Lane("reports", self._take_all, most=MOST, waits=True)
         self._urgent = _Lane("changes", self._take_changes, most=MOST_CHANGES, waits=False)
@@ -217,21 +223,32 @@ class Intake:
             admitted = [entry for entry in batch if entry not in refused]
             arrived = [Arrived(node=entry.node, report=entry.report) for entry in admitted]
             found = take(session, arrived, self._newest, now=now) if arrived else []
+        self._notice(refused.values())
         self._metrics.reports_together(len(batch))
         outcomes = dict(zip(admitted, found, strict=True))
         return [refused.get(entry) or outcomes[entry] for entry in batch]
 
     def _admit(self, session: Session, entries: Sequence[_Entry], now: float) -> dict[_Entry, DureError]:
         """Those that may not report, and why."""
-        holders = tokens.authenticate_all(session, {entry.secret for entry in entries}, now)
+        asked = {entry.secret for entry in entries if entry.vouched is None}
+        holders = tokens.authenticate_all(session, asked, now) if asked else {}
         refused: dict[_Entry, DureError] = {}
         for entry in entries:
             try:
-                holder = holders[entry.secret]
+                holder = entry.vouched or holders[entry.secret]
                 if isinstance(holder, DureError):
                     raise holder
                 auth.allowed(holder, entry.request, ROLES)
                 entry.request.state.actor = str(holder)
+                credentials.arrived(session, holder, now=now)
             except DureError as error:
                 refused[entry] = error
         return refused
+
+    def _notice(self, refused: Iterable[DureError]) -> None:
+        """Who came with a credential that was used up leaves a line in the audit log, though nothing else is done."""
+        reused = [error for error in refused if isinstance(error, credentials.REUSES)]
+        if reused:
+            with self._db.begin() as session:
+                for error in reused:
+                    credentials.reused(session, error, now=self._clock.now())

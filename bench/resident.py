@@ -30,7 +30,12 @@ NEEDED = (
 )
 """What the agent cannot do without: its log and settings, NVML, reports over TLS, /metrics, and the kubelet's gRPC."""
 
-DROPPED = (("grpc", "grpc"), ("protobuf", "google.protobuf.descriptor_pb2"), ("httpx", "httpx"), ("pydantic", "pydantic"))
+DROPPED = (
+    ("grpc", "grpc"),
+    ("protobuf", "google.protobuf.descriptor_pb2"),
+    ("httpx", "httpx"),
+    ("pydantic", "pydantic"),
+)
 """What others would take for the same."""
 
 _LOAD = """

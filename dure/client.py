@@ -168,6 +168,10 @@ class Client(Reaching):
         """Enrols the node and makes its token; `renew` revokes the tokens of one that is enrolled and makes another."""
         return self._post("/v1/nodes", body, wire.IssuedToken, params={"renew": "true"} if renew else None)
 
+    def make_join_token(self, node: str, body: wire.JoinTokenIssue) -> wire.IssuedToken:
+        """Makes the node if there is none, and a token that its agent joins with, once."""
+        return self._post(f"/v1/nodes/{segment(node)}/join-tokens", body, wire.IssuedToken)
+
     def nodes(self) -> Iterator[wire.Node]:
         return self._items("/v1/nodes", wire.Page[wire.Node])
 

@@ -50,7 +50,10 @@ RECONCILER = (
     *(Right(resource=one, verbs=("list",), group="admissionregistration.k8s.io") for one in POLICY_KINDS),
 )
 
-API = (Right(resource="serviceaccounts/token", verbs=("create",)),)
+API = (
+    Right(resource="serviceaccounts/token", verbs=("create",)),
+    Right(resource="tokenreviews", verbs=("create",), group="authentication.k8s.io"),
+)
 
 MUTATING = (GATE_POLICY, "dure-void")
 VALIDATING = (

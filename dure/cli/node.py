@@ -56,6 +56,37 @@ def enroll(
     show_issued(terminal, issued, str(file.path))
 
 
+@command(app, "join-token", changes=True)
+def join_token(
+    terminal: Terminal,
+    name: Name,
+    *,
+    ttl: Annotated[str, typer.Option(metavar="DURATION", help="For how long it can be used: 10m, 1h, 30d.")] = "1h",
+    token_file: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Write it there, mode 600, instead of showing it.")
+    ] = None,
+) -> None:
+    """Let a node's agent join, with a token used once.
+
+    The agent makes a credential of its own with it and renews that itself. A node that is not known is enrolled.
+    """
+    from dure import wire
+
+    limits.name("NODE", name, limits.NODE)
+    lasts_s = seconds("--ttl", ttl)
+    if not 60 <= lasts_s <= wire.LONGEST_JOIN_S:
+        raise BadUsage("--ttl", f"{ttl} is none: a join token lasts 1 minute to 30 days, for example 1h")
+    body = wire.JoinTokenIssue(lasts_s=lasts_s)
+    if token_file is None:
+        with terminal.client() as client:
+            show_issued(terminal, client.make_join_token(name, body), None)
+        return
+    with terminal.client() as client, prepared(token_file, replace=True, own=terminal.token_path) as file:
+        issued = client.make_join_token(name, body)
+        file.keep(issued.secret)
+    show_issued(terminal, issued, str(file.path))
+
+
 def _is_enrolled(terminal: Terminal, name: str) -> bool:
     from dure.errors import DureError
 

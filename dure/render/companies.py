@@ -108,4 +108,8 @@ def issued(found: wire.IssuedToken, path: str | None, view: View) -> RenderableT
 def _standing(token: wire.Token, said: Callable[[datetime], str], view: View) -> str:
     if token.revoked_at is not None:
         return f"revoked {said(token.revoked_at)}"
+    if token.replaced_at is not None:
+        return f"replaced {said(token.replaced_at)}"
+    if token.role is wire.Role.JOIN and token.used_at is not None:
+        return f"used {said(token.used_at)}"
     return "expired" if token.expires_at is not None and token.expires_at <= view.now else "valid"

@@ -171,6 +171,7 @@ def node(found: wire.Node, view: View) -> RenderableType:
     head: list[tuple[str, str | Text]] = [("node", found.name), ("state", str(found.state))]
     head.append(("enrolled", view.full(found.enrolled_at)))
     head.append(("reported", "never" if found.last_report_at is None else view.full(found.last_report_at)))
+    head.append(("identity", _identity(found, view)))
     if found.clock_offset_s is not None:
         ahead = "ahead of ours" if found.clock_offset_s >= 0 else "behind ours"
         head.append(("clock", f"{times.show_duration(abs(found.clock_offset_s))} {ahead}"))
@@ -204,6 +205,22 @@ def _unproved(found: wire.Node) -> list[tuple[str, str | Text]]:
 
 def _cuda(found: wire.Node) -> str:
     return "" if found.cuda_version is None else f", CUDA {found.cuda_version}"
+
+
+def _identity(found: wire.Node, view: View) -> str:
+    """How its agent says who it is, and until when."""
+    by = found.identity
+    if by is None:
+        return f"none: let its agent join with dure node join-token {found.name}"
+    if by.by == "cluster":
+        return f"cluster {by.cluster} vouches for its agent"
+    until = "for ever" if by.ends_at is None else f"until {view.full(by.ends_at)}"
+    if by.by == "token":
+        return f"token {by.token} of an admin's, {until}"
+    if by.ends_at is not None and by.ends_at <= view.now:
+        ended = f"credential {by.token} ended {view.full(by.ends_at)}"
+        return f"{ended}; let its agent join again with dure node join-token {found.name}"
+    return f"credential {by.token}, renewed by its agent, {until}"
 
 
 _READINGS = ("BUSY", "MEMORY", "POWER", "TEMP", "PROCS")

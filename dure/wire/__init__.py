@@ -36,7 +36,7 @@ from dure.wire.fleet import (
     Touched,
     WalkInCalendar,
 )
-from dure.wire.identity import LONGEST_JOIN_S, CredentialProposal, JoinTokenIssue, NodeCredential
+from dure.wire.identity import LONGEST_JOIN_S, CredentialProposal, JoinTokenIssue, NodeCredential, NodeIdentity
 from dure.wire.kube import Cluster, ContainerLog, KubeAccess, KubeToken, Pod, PodLog
 from dure.wire.leases import (
     SPOT_NOTICE_S,
@@ -241,6 +241,7 @@ __all__ = [
     "NodeCredential",
     "NodeEnroll",
     "NodeEvent",
+    "NodeIdentity",
     "NodeLabels",
     "NodeName",
     "NodeShare",

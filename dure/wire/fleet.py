@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self, cast, get_args
 from pydantic import ConfigDict, Field, StringConstraints, model_serializer, model_validator
 
 from dure.kube import DEFAULT_RESOURCE
+from dure.wire.identity import NodeIdentity
 from dure.wire.policy import OnViolation, PoolPolicy, Rule
 from dure.wire.shares import Contended
 from dure.wire.values import (
@@ -278,6 +279,8 @@ class Node(Wire):
     island: str = ""
     drains: list[Drain] = []
     """Those that are not over."""
+    identity: NodeIdentity | None = None
+    """Null where nothing lets its agent in now."""
 
 
 class FreeStep(Wire):

@@ -1,6 +1,6 @@
 """How a node's agent says who it is: a join token is used once, and what it makes is renewed by the agent itself."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -35,3 +35,15 @@ class NodeCredential(Wire):
     expires_at: Instant
     lasts_s: int
     """From this answer on, whatever the node's own clock says. At half of it the agent asks for the next one."""
+
+
+class NodeIdentity(Wire):
+    """How a node's agent says who it is."""
+
+    by: Literal["token", "credential", "cluster"]
+    """A token that an admin made and renews; a credential that the agent renews itself; or what its cluster says of it."""
+    token: str | None = None
+    """The id of the token or credential that is used, or was used last."""
+    ends_at: Instant | None = None
+    """When that ends; null where it does not, or where it is the cluster's own."""
+    cluster: str | None = None

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 from dure import wire
 from dure.errors import AlreadyExists, UnknownNode
 from scheduler.actor import Actor
-from scheduler.store import adding, audit, drains, gpus, pages, proofs, tokens
+from scheduler.store import adding, audit, drains, gpus, identities, pages, proofs, tokens
 from scheduler.store.tables import Gpu, Node
 from scheduler.store.times import to_wire
 
@@ -57,7 +57,8 @@ def get(session: Session, name: str, *, now: float) -> wire.Node:
     """Raises UnknownNode."""
     found = row(session, name)
     planned = drains.wires(session, [name], now=now)
-    return _wire(found, gpus.states(session, node=name), now, planned, proofs.unproved(session, [name]))
+    shown, whys = identities.of(session, [found]), proofs.unproved(session, [name])
+    return _wire(found, gpus.states(session, node=name), now, planned, shown, whys)
 
 
 def page(session: Session, *, after: str | None, limit: int, now: float) -> wire.Page[wire.Node]:
@@ -66,10 +67,11 @@ def page(session: Session, *, after: str | None, limit: int, now: float) -> wire
     rows = session.exec(query).all()
     names = [found.name for found in rows]
     planned, whys = drains.wires(session, names, now=now), proofs.unproved(session, names)
+    shown = identities.of(session, rows)
     return pages.page(
         rows,
         limit,
-        wire=lambda found: _wire(found, gpus.states(session, node=found.name), now, planned, whys),
+        wire=lambda found: _wire(found, gpus.states(session, node=found.name), now, planned, shown, whys),
         key=lambda found: found.name,
     )
 
@@ -79,6 +81,7 @@ def _wire(
     states: Iterable[tuple[Gpu, wire.GpuState, str | None]],
     now: float,
     planned: Mapping[str, list[wire.Drain]],
+    identities_: Mapping[str, wire.NodeIdentity],
     whys: Mapping[str, str],
 ) -> wire.Node:
     readings = {reading["uuid"]: reading for reading in found.reading or []}
@@ -95,6 +98,7 @@ def _wire(
         rack=found.rack,
         island=found.island,
         drains=planned.get(found.name, []),
+        identity=identities_.get(found.name),
         gpus=[_gpu(gpu, state, lease, readings.get(gpu.uuid, {}), whys.get(gpu.uuid)) for gpu, state, lease in states],
     )
 

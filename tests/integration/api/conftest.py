@@ -14,6 +14,7 @@ from api import openapi
 from api.app import create_app
 from dure import wire
 from scheduler.kube.keys import Keys
+from scheduler.kube.reviews import Reviews
 from scheduler.service import Service
 from scheduler.store import tokens
 from scheduler.store.books import Books
@@ -99,7 +100,7 @@ def standing(embedded: Server) -> Iterator[Site]:
 
 
 @contextmanager
-def opened(world: World, keys: Keys | None = None) -> Iterator[Site]:
+def opened(world: World, keys: Keys | None = None, reviews: Reviews | None = None) -> Iterator[Site]:
     db, clock = world.db, SetClock()
     secrets = {
         "admin": token(db, role="admin"),
@@ -109,7 +110,8 @@ def opened(world: World, keys: Keys | None = None) -> Iterator[Site]:
         "globex": token(db, role="company", company="globex"),
         "n1": token(db, role="node", node="n1"),
     }
-    app = described(create_app(db, clock, Service(Books()), networks=[ip_network(LOOPBACK)], keys=keys))
+    networks = [ip_network(LOOPBACK)]
+    app = described(create_app(db, clock, Service(Books()), networks=networks, keys=keys, reviews=reviews))
     with served(app) as url:
         yield Site(world=world, clock=clock, app=app, url=url, secrets=secrets)
 

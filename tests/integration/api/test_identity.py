@@ -1,15 +1,22 @@
 """Agents join and renew their credentials over HTTP, and each says only what its own node has."""
 
 import hashlib
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from agents import exchange
+from agents.joining import OwnCredential
 from api import examples
 from scheduler.store.credentials import LIFE_S
 from scheduler.store.tokens import OVERLAP_S
+from tests.cluster.daemons import until
 from tests.integration.api.conftest import Site, code
 from tests.integration.scheduler.conftest import T0
 
@@ -148,3 +155,75 @@ def test_a_made_up_token_of_a_cluster_is_told_that_none_is_known(site: Site) -> 
     assert code(answer) == (401, "token_invalid")
     assert "DURE_API_CLUSTERS" in answer.json()["detail"]
     assert code(site.get("cluster", "/v1/nodes")) == (401, "token_invalid")
+
+
+def identity(site: Site) -> dict[str, Any]:
+    return site.get("admin", NODE).json()["identity"]
+
+
+def test_a_node_shows_how_its_agent_is_known_and_until_when(site: Site) -> None:
+    assert (identity(site)["by"], identity(site)["ends_at"]) == ("token", None)
+    made = joined(site)
+    want = {"by": "credential", "token": made["token"], "ends_at": made["expires_at"], "cluster": None}
+    assert identity(site) == want
+    assert report(site, "mine").status_code == 200
+    renewed(site, "mine", "next")
+    assert identity(site) == want
+    assert report(site, "next").status_code == 200
+    assert identity(site)["token"] != made["token"]
+    listed = {one["name"]: one["identity"] for one in site.get("admin", "/v1/nodes").json()["items"]}
+    assert (listed["n1"]["by"], listed["n2"]["by"]) == ("credential", "token")
+    for one in site.get("admin", "/v1/tokens").json()["items"]:
+        if one["node"] == "n1" and one["revoked_at"] is None:
+            site.send("admin", "DELETE", f"/v1/tokens/{one['id']}")
+    assert identity(site) is None
+
+
+def test_the_agents_own_code_joins_and_renews_over_the_wire(site: Site, tmp_path: Path) -> None:
+    token = tmp_path / "join-token"
+    token.write_text(join_token(site))
+    credential = OwnCredential(
+        tmp_path / "state",
+        node="n1",
+        join_token=token,
+        post=exchange.to(site.url),
+        monotonic=site.clock.now,
+        now=site.clock.now,
+    )
+    seen = set[str]()
+    for _ in range(4):
+        assert credential.tend() is None
+        site.secrets["agent"] = credential.header.removeprefix("Bearer ")
+        assert report(site, "agent").status_code == 200
+        seen.add(credential.header)
+        site.clock.at += LIFE_S // 2
+    assert len(seen) == 4
+    assert len(audited(site, "node.join")) == 1
+    token.write_text("dure_made_up")
+    site.clock.at += 2 * LIFE_S
+    assert credential.tend() is None
+    assert report(site, "agent").status_code == 401
+    token.write_text(join_token(site))
+    assert credential.renew() is False
+    site.clock.at += 60
+    assert credential.tend() is None
+    site.secrets["agent"] = credential.header.removeprefix("Bearer ")
+    assert report(site, "agent").status_code == 200
+
+
+def test_an_agent_that_is_started_with_a_join_token_joins_and_reports(site: Site, tmp_path: Path) -> None:
+    token = tmp_path / "join-token"
+    token.write_text(join_token(site, "n3"))
+    said = {"SERVER": site.url, "NODE": "n3", "DRIVER": "simulated", "PORT": "0", "INTERVAL_S": "0.2"}
+    said |= {"STATE": str(tmp_path / "state"), "JOIN_TOKEN_FILE": str(token)}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DURE_")}
+    environ = inherited | {f"DURE_AGENT_{name}": value for name, value in said.items()}
+    agent = subprocess.Popen([sys.executable, "-m", "agents"], env=environ, stderr=subprocess.DEVNULL)
+    try:
+        reported = lambda: site.get("admin", "/v1/nodes/n3").json()["state"] == "ok"  # noqa: E731
+        until(reported, [], within_s=120, what="the node to report")
+    finally:
+        agent.terminate()
+        agent.wait(60)
+    assert site.get("admin", "/v1/nodes/n3").json()["identity"]["by"] == "credential"
+    assert (tmp_path / "state" / "credential.json").stat().st_mode & 0o777 == 0o600

@@ -66,11 +66,21 @@ def account(cluster: Cluster, name: str) -> httpx.Client:
     return cluster.http(token=token(cluster.api, kube.SYSTEM_NAMESPACE, name))
 
 
-def token(client: httpx.Client, namespace: str, name: str, *, seconds: int = 3600, secret: str | None = None) -> str:
+def token(
+    client: httpx.Client,
+    namespace: str,
+    name: str,
+    *,
+    seconds: int = 3600,
+    secret: str | None = None,
+    audience: str | None = None,
+) -> str:
     """A token of a ServiceAccount, minted by `client`; it dies with the `secret`. Raises httpx.HTTPStatusError."""
     spec: dict[str, Any] = {"expirationSeconds": seconds}
     if secret is not None:
         spec["boundObjectRef"] = {"apiVersion": "v1", "kind": "Secret", "name": secret}
+    if audience is not None:
+        spec["audiences"] = [audience]
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
     answer = client.post(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token", json=body)
     return answer.raise_for_status().json()["status"]["token"]

@@ -190,8 +190,14 @@ def test_the_apis_account_mints_keys_of_companies_and_nothing_else(
         ("GET", f"/api/v1/namespaces/{company}/secrets"),
     ):
         assert api.request(method, path, json=companies.pod("x") if method == "POST" else None).status_code == 403
-    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "none"}}
-    assert api.post("/apis/authentication.k8s.io/v1/tokenreviews", json=review).status_code == 403
+
+
+def test_the_apis_account_asks_whose_a_token_is_that_is_for_dure_alone(charted: Cluster, api: httpx.Client):
+    for audiences, status in ((["dure"], 201), (["dure", "vault"], 403), ([], 403), (None, 403)):
+        spec = {"token": "none", **({} if audiences is None else {"audiences": audiences})}
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": spec}
+        answer = api.post("/apis/authentication.k8s.io/v1/tokenreviews", json=review)
+        assert answer.status_code == status, answer.text
 
 
 def test_operators_have_a_way_past_the_policies_that_nobody_takes_by_accident(charted: Cluster, company: str):

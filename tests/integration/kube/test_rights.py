@@ -1,5 +1,6 @@
 """The roles of Dure's accounts have what these use and nothing else: their life is played, and each call is in the audit log."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from typing import Any, NamedTuple
@@ -7,8 +8,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from dure import kube
+from dure.errors import Forbidden
 from scheduler.kube.clusters import ClusterAddress
 from scheduler.kube.keys import Keys
+from scheduler.kube.reviews import AUDIENCE, Reviews
 from scheduler.store.db import Database
 from tests.cluster.cluster import MERGE, Cluster
 from tests.cluster.control_plane import ControlPlane
@@ -55,6 +58,7 @@ def test_the_role_of_each_account_has_each_right_that_it_uses_and_no_other(
     with stand(database, cluster, relist_s=5) as made, made.loop():
         soon(made.has_key, "the company's namespace and key")
         _a_key(made)
+        _a_review(made)
         _a_lease(made)
         _repairs(made)
         made.close_company(ago_s=30 * 86_400)
@@ -72,6 +76,16 @@ def _a_key(made: Stand) -> None:
     keys = Keys([ClusterAddress(name="main", kubeconfig=str(made.cluster.kubeconfig_for_token(token)))])
     assert keys.make("main", made.acme, kube.COMPANY_KEY, 600).token
     keys.close()
+
+
+def _a_review(made: Stand) -> None:
+    """Of a token that says that it is for Dure; of the others nobody is asked."""
+    token = chart.token(made.cluster.api, kube.SYSTEM_NAMESPACE, kube.API_ACCOUNT)
+    asks = Reviews([ClusterAddress(name="main", kubeconfig=str(made.cluster.kubeconfig_for_token(token)))])
+    mine = chart.token(made.cluster.api, "kube-system", "default", audience=AUDIENCE)
+    found = asks.of(mine, time.time())
+    assert isinstance(found, Forbidden)
+    asks.close()
 
 
 def _a_lease(made: Stand) -> None:

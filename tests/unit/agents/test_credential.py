@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.credential import Credential, CredentialError
+from agents.credential import LOOK_S, Credential, CredentialError
+from tests.unit.agents.builders import Hand
 
 
 @pytest.fixture
@@ -22,6 +23,19 @@ def test_renewing_finds_another_token_and_says_so(file: Path) -> None:
     file.write_text("second")
 
     assert (same, credential.renew(), credential.header) == (False, True, "Bearer second")
+
+
+def test_a_file_that_a_kubelet_renewed_is_read_within_a_minute_and_no_more_often(file: Path) -> None:
+    clock = Hand()
+    credential = Credential(file, monotonic=clock.monotonic)
+    file.write_text("second")
+    clock.advance(LOOK_S - 1)
+    assert (credential.tend(), credential.header) == (None, "Bearer first")
+    clock.advance(1)
+    assert (credential.tend(), credential.header) == (None, "Bearer second")
+    file.unlink()
+    clock.advance(LOOK_S)
+    assert (credential.tend(), credential.header) == (None, "Bearer second")
 
 
 def test_a_file_that_is_gone_leaves_the_old_token(file: Path) -> None:

@@ -103,6 +103,16 @@ def test_its_help_names_every_setting_with_what_it_takes() -> None:
         pytest.param(
             {"NODE": "n", "TOKEN_FILE": __file__}, 2, "must hold one token on one line", id="a file that is no token"
         ),
+        pytest.param(
+            {"NODE": "n", "TOKEN_FILE": "/a", "JOIN_TOKEN_FILE": "/b"}, 2, "are both set", id="two credentials"
+        ),
+        pytest.param({"NODE": "n", "JOIN_TOKEN_FILE": "/b"}, 2, "and DURE_AGENT_STATE", id="no folder"),
+        pytest.param(
+            {"NODE": "n", "JOIN_TOKEN_FILE": "/b", "STATE": "/none/here"},
+            2,
+            "DURE_AGENT_STATE: /none/here: the agent's folder cannot be written",
+            id="a folder that cannot be",
+        ),
     ],
 )
 def test_a_start_that_cannot_be_says_in_one_line_why(settings: dict[str, str], want: int, said: str) -> None:

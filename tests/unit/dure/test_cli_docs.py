@@ -17,7 +17,7 @@ ask audit calendar clusters doctor events kube-token kubeconfig logs pods run sh
 company add, company set, company list, company show, company close, company reopen, quota set, quota remove, quota default, quota show, quota export, quota import,
 share set, share remove, share group, fair show, ledger show, ledger verify, ledger adjust, token issue, token list, token revoke,
 offer search, offer list, offer show, offer claim, policy show, policy check, policy diff, policy apply, policy history,
-pool add, pool list, pool show, pool enforce, pool policy, node adopt, node enroll, node list, node show, node events, node drain, node resume, node label,
+pool add, pool list, pool show, pool enforce, pool policy, node adopt, node enroll, node join-token, node list, node show, node events, node drain, node resume, node label,
 webhook add, webhook list, webhook show, webhook deliveries, webhook test, webhook rotate, webhook enable, webhook remove,
 decision show, decision replay, lease explain,
 lease list, lease show, lease release, lease cancel, lease watch, lease events, lease extend, lease shrink, lease resize, lease renew, lease keep
@@ -60,7 +60,7 @@ def test_every_command_answers_in_json_and_takes_a_context(path: str) -> None:
 CHANGES = """
 ask, lease release, lease cancel, lease extend, lease shrink, lease resize, lease renew, lease keep, offer claim, company add, company set, company close, company reopen,
 quota set, quota remove, quota default, quota import,
-token issue, token revoke, pool add, pool enforce, pool policy, node enroll, node drain, node resume, node label,
+token issue, token revoke, pool add, pool enforce, pool policy, node enroll, node join-token, node drain, node resume, node label,
 webhook add, webhook rotate, webhook enable, webhook remove, ledger adjust, policy apply, share set, share remove, share group
 """
 

@@ -55,6 +55,12 @@ def a_client(api: Api, **more: Any) -> Client:
         (lambda c: c.add_pool(wire.PoolCreate(name="p", product="P")), "POST", "/v1/pools", answers.a_pool()),
         (lambda c: c.pool("p"), "GET", "/v1/pools/p", answers.a_pool()),
         (lambda c: c.enroll_node(wire.NodeEnroll(name="n")), "POST", "/v1/nodes", answers.an_issued_token()),
+        (
+            lambda c: c.make_join_token("n", wire.JoinTokenIssue()),
+            "POST",
+            "/v1/nodes/n/join-tokens",
+            answers.an_issued_token(),
+        ),
         (lambda c: c.policy(), "GET", "/v1/policy", answers.a_policy()),
         (
             lambda c: c.put_policy(wire.PolicyPut(**answers.a_policy().model_dump(include=PUT))),

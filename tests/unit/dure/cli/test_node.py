@@ -79,6 +79,37 @@ def test_a_place_that_cannot_be_written_is_said_before_anything_is_made(
     assert result.stderr.startswith("error: --token-file: ")
 
 
+JOIN = ("POST", "/v1/nodes/gpu-01/join-tokens")
+
+
+@pytest.mark.parametrize(("words", "lasts_s"), [([], 3600), (["--ttl", "10m"], 600), (["--ttl", "30d"], 2_592_000)])
+def test_a_join_token_is_made_for_as_long_as_is_said_and_shown_once(
+    api: Api, run: Run, words: list[str], lasts_s: int
+) -> None:
+    api.on(*JOIN, an_issued_token())
+    assert "dure_new_secret" in run("node", "join-token", "gpu-01", *words).stdout
+    assert json.loads(api.seen[0].content) == {"lasts_s": lasts_s}
+
+
+def test_a_join_token_goes_into_a_file_that_only_its_owner_reads_in_place_of_the_one_before(
+    api: Api, run: Run, tmp_path: Path
+) -> None:
+    api.on(*JOIN, an_issued_token())
+    path = tmp_path / "join"
+    path.write_text("used")
+    result = run("node", "join-token", "gpu-01", "--token-file", str(path))
+    assert (result.exit_code, path.read_text()) == (0, "dure_new_secret\n")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "dure_new_secret" not in result.output
+
+
+@pytest.mark.parametrize("ttl", ["59s", "31d", "soon"])
+def test_a_join_token_of_no_sensible_length_is_not_asked_for(api: Api, run: Run, ttl: str) -> None:
+    result = run("node", "join-token", "gpu-01", "--ttl", ttl)
+    assert (result.exit_code, api.seen) == (2, [])
+    assert result.stderr.startswith("error: --ttl: ")
+
+
 def test_nodes_are_listed_and_shown(api: Api, run: Run) -> None:
     api.on("GET", "/v1/nodes", page(a_node())).on("GET", "/v1/nodes/gpu-01", a_node())
     assert "gpu-01" in run("node", "list").stdout

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from dure import wire
 from dure.render import companies
 from tests.unit.dure.answers import NOW, a_company, a_quota, a_token, an_issued_token, in_s
 from tests.unit.dure.screen import SEOUL, text
@@ -22,6 +23,9 @@ def test_a_company_is_shown_with_its_quotas() -> None:
         pytest.param({"expires_at": in_s(60)}, "valid", id="valid for now"),
         pytest.param({"expires_at": NOW}, "expired", id="expired"),
         pytest.param({"revoked_at": NOW, "expires_at": NOW}, "revoked 24 Nov 09:48:44", id="revoked"),
+        pytest.param({"role": wire.Role.NODE, "used_at": NOW}, "valid", id="a credential that is in use"),
+        pytest.param({"role": wire.Role.JOIN, "used_at": NOW, "expires_at": NOW}, "used 24 Nov 09:48:44", id="used"),
+        pytest.param({"role": wire.Role.NODE, "replaced_at": NOW}, "replaced 24 Nov 09:48:44", id="replaced"),
     ],
 )
 def test_a_token_says_how_it_stands(more: dict[str, object], want: str) -> None:

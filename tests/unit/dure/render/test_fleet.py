@@ -6,7 +6,7 @@ import pytest
 
 from dure import wire
 from dure.render import fleet
-from tests.unit.dure.answers import a_gpu, a_node, a_pool
+from tests.unit.dure.answers import a_gpu, a_node, a_pool, in_s
 from tests.unit.dure.screen import SEOUL, text
 
 
@@ -120,3 +120,24 @@ def test_a_gpu_that_may_not_be_called_empty_says_why() -> None:
     )
     assert "GPU 3     not proved empty: scrub_command runs since 12 s" in shown
     assert "driver 560.35, CUDA 13.0" in shown
+
+
+@pytest.mark.parametrize(
+    ("identity", "says"),
+    [
+        (None, "none: let its agent join with dure node join-token gpu-01"),
+        (wire.NodeIdentity(by="token", token="tok_1"), "token tok_1 of an admin's, for ever"),
+        (wire.NodeIdentity(by="token", token="tok_1", ends_at=in_s(60)), "token tok_1 of an admin's, until Tue 2026"),
+        (
+            wire.NodeIdentity(by="credential", token="tok_1", ends_at=in_s(60)),
+            "credential tok_1, renewed by its agent, until Tue 2026",
+        ),
+        (
+            wire.NodeIdentity(by="credential", token="tok_1", ends_at=in_s(-60)),
+            "let its agent join again with dure node join-token gpu-01",
+        ),
+        (wire.NodeIdentity(by="cluster", cluster="main"), "cluster main vouches for its agent"),
+    ],
+)
+def test_a_node_says_how_its_agent_is_known_and_until_when(identity: wire.NodeIdentity | None, says: str) -> None:
+    assert says in text(fleet.node(a_node(identity=identity), replace(SEOUL, width=160)), replace(SEOUL, width=160))
