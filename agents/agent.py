@@ -64,7 +64,13 @@ class Agent:
         )
         self._sampler.tell(self._sampled)
         self._collector = AgentCollector(
-            self._sampler, self._reporter, node=node, version=version, xids=self._stages.xids
+            self._sampler,
+            self._reporter,
+            node=node,
+            version=version,
+            xids=self._stages.xids,
+            kept=self._spool,
+            clock_ahead_s=lambda: self._reporter.clock_offset_s,
         )
 
     def stop(self) -> None:

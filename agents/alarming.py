@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from agents.allocations import Allocations, Held
 from agents.events import Event, Recorder
 from agents.snapshot import Sample, Violation
-from agents.violations import Key, find, key, suspected
+from agents.violations import Key, find, key, nobody, suspected
 
 log = logging.getLogger(__name__)
 
@@ -34,18 +34,18 @@ class _Candidate:
 
 
 class Alarming:
-    """Tells whom no lease explains, and has the processes of GPUs asked for on which somebody may be."""
+    """Tells whom no lease explains, and has the processes of GPUs asked for on which somebody may be. `owns` is as for `find`."""
 
-    def __init__(self, record: Recorder, *, ours: Callable[[int], bool] = lambda _: False) -> None:
-        """`ours` says of a process, by its pid, whether the agent itself has it clean or check a GPU."""
+    def __init__(self, record: Recorder, *, owns: Callable[[int], bool] = nobody) -> None:
         self._record = record
-        self._ours = ours
+        self._owns = owns
         self._known: dict[Key, _Candidate] = {}
         self._floors: dict[str, int] = {}
 
     def __call__(self, sample: Sample, before: Sample | None) -> Sample:
-        known = [one.violation for one in self._known.values()]
-        found = {key(one): one for one in find(sample, known) if one.pid is None or not self._ours(one.pid)}
+        found = {
+            key(one): one for one in find(sample, [one.violation for one in self._known.values()], owns=self._owns)
+        }
         for gone in self._known.keys() - found.keys():
             self._over(self._known.pop(gone), sample)
         for each, violation in found.items():

@@ -29,10 +29,10 @@ class Told(Protocol):
 
 
 class Kept(Protocol):
-    """What waits on disk: bytes now, and events that were dropped since the agent started."""
+    """What waits to be told: bytes on disk, None without one, and events that were dropped since the agent started."""
 
     @property
-    def bytes(self) -> int: ...
+    def bytes(self) -> int | None: ...
 
     @property
     def dropped(self) -> int: ...

@@ -69,6 +69,8 @@ class Readings:
 
     gpus: list[Json]
     nonsense: Mapping[str, frozenset[str]]
+    left_out: int = 0
+    """GPUs for which there was no room."""
 
 
 def readings(gpus: Iterable[GpuSnapshot], caps: Caps) -> Readings:
@@ -79,9 +81,10 @@ def readings(gpus: Iterable[GpuSnapshot], caps: Caps) -> Readings:
         values, wrong = _reading(gpu, caps)
         if wrong:
             nonsense[gpu.uuid] = wrong
-        if not wrong & {"uuid", "index", "product"} and len(told) < caps.gpus:
+        if not wrong & {"uuid", "index", "product"}:
             told.setdefault(gpu.uuid, values)
-    return Readings(gpus=list(told.values()), nonsense=nonsense)
+    found = list(told.values())
+    return Readings(gpus=found[: caps.gpus], nonsense=nonsense, left_out=max(0, len(found) - caps.gpus))
 
 
 def known_ended(sample: Sample, caps: Caps) -> list[str]:

@@ -174,6 +174,7 @@ class Reporter:
             items=answer.allocations,
             server_ahead_s=answer.server_time - taken.at if ahead_s is None else ahead_s,
             days=days,
+            pools=self._sampler.allocations.pools if answer.pools is None else answer.pools,
         )
         _log_changes(self._sampler.allocations, allocations)
         # Settled first: a sample that is being taken must find no total to add to that was just forgotten.

@@ -251,7 +251,10 @@ CLOCK = Series(
     base=NODE,
 )
 SPOOL = Series(
-    name="dure_agent_spool_bytes", kind="gauge", about="What waits on disk to be told to the allocator.", base=NODE
+    name="dure_agent_spool_bytes",
+    kind="gauge",
+    about="Room on disk that is taken for what waits to be told to the allocator.",
+    base=NODE,
 )
 DROPPED = Series(
     name="dure_agent_spool_dropped_total",

@@ -76,6 +76,11 @@ class Spool:
         self._wake.set()
 
     @property
+    def bytes(self) -> int | None:
+        """How much room it takes in its folder, which is never less than it fills; None without one, or where it cannot be used."""
+        return None if self._disk is None else self._disk.size
+
+    @property
     def waiting(self) -> int:
         """Events that are not taken, as far as it is known."""
         disk = self._disk

@@ -36,6 +36,11 @@ class Disk:
         """Events that are not taken."""
         return self._journal.waiting
 
+    @property
+    def size(self) -> int:
+        """Of all its files, in bytes."""
+        return self._totals.size + self._earlier.size + self._journal.size
+
     def close(self) -> None:
         self._journal.close()
 

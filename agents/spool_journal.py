@@ -48,6 +48,11 @@ class Journal:
             self._file.close()
             raise
 
+    @property
+    def size(self) -> int:
+        """In bytes, with what is taken and not cut off yet."""
+        return self._size
+
     def close(self) -> None:
         self._file.close()
 
@@ -58,7 +63,7 @@ class Journal:
     def append(self, events: Iterable[Json], *, most_bytes: int) -> int:
         """Adds events with ids greater than any before; they are on disk when this returns. The oldest make room where all
         would be more than `most_bytes`; returns how many did."""
-        new = [event for event in events if event["id"] > self.last_id]
+        new = list(events)
         if not new:
             return 0
         self._add(b"".join(map(_closed, new)))
@@ -90,11 +95,9 @@ class Journal:
             self.last_id = max(self.last_id, said.get("id", 0), said.get("last", 0), said.get("taken", 0))
             self._taken = max(self._taken, said.get("taken", 0))
         self._size = os.fstat(self._file.fileno()).st_size
-        if self._size and os.pread(self._file.fileno(), 1, self._size - 1) != b"\n":
-            # The line that was being written when the agent was killed: what comes next is a line of its own.
-            self._add(b"\n")
         self.waiting = events - self._pass_taken()
         if self.damaged:
+            # Such as the line that was being written when the agent was killed: what comes next must not be a part of it.
             self._compact()
 
     def _pass_taken(self) -> int:

@@ -54,5 +54,5 @@ def made(settings: Settings, record: Recorder, *, host_boot: str | None) -> Stag
         record=record,
         checked=judging.checked,
     )
-    stages += [Alarming(record, ours=proving.owns), proving]
+    stages += [Alarming(record, owns=proving.owns), proving]
     return Stages(in_order=stages, beside=beside, xids=xids, close=proving.close)

@@ -68,6 +68,7 @@ class Telling:
         self._old_until: float | None = None
         self._acknowledged: Mapping[Key, Use] = {}
         self._nonsense: Mapping[str, frozenset[str]] = {}
+        self._left_out = 0
 
     @property
     def acknowledged(self) -> Mapping[Key, Use]:
@@ -145,6 +146,7 @@ class Telling:
     def _whole(self, sample: Sample, caps: Caps, *, seq: int, sent_at: float) -> Json:
         seen = readings.readings(sample.snapshot.gpus, caps)
         self._say_nonsense(seen.nonsense)
+        self._say_left_out(seen.left_out)
         who = self._identity
         return {
             "version": 2,
@@ -178,6 +180,12 @@ class Telling:
             if self._nonsense.get(uuid) != names:
                 log.error("GPU %s reads as nonsense: %s", uuid, sorted(names), extra={"action": "reading.nonsense"})
         self._nonsense = nonsense
+
+    def _say_left_out(self, count: int) -> None:
+        if count > self._left_out:
+            sentence = "%d GPUs are not told of: a node has %d at most"
+            log.error(sentence, count, Caps().gpus, extra={"action": "report.too_many", "count": count})
+        self._left_out = count
 
 
 def _earlier(found: Earlier) -> list[Json]:

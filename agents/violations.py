@@ -4,7 +4,7 @@ Pure. Where processes cannot be seen none is a violation, and where the kubelet 
 told is decided by `agents.alarming`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from agents.allocations import Allocations
@@ -30,16 +30,24 @@ def key(violation: Violation) -> Key:
     return violation.gpu, "process", violation.pid, None
 
 
-def find(sample: Sample, before: Sequence[Violation] = ()) -> tuple[Violation, ...]:
+def nobody(_: int) -> bool:
+    """Of an agent that runs nothing on GPUs itself."""
+    return False
+
+
+def find(
+    sample: Sample, before: Sequence[Violation] = (), *, owns: Callable[[int], bool] = nobody
+) -> tuple[Violation, ...]:
     """Whom no lease explains in this sample, as far as it tells; each since the sample that first had it.
 
-    `before` is what was found in the one before. Of whom nothing was asked this time, it is taken that they are there still.
+    `before` is what was found in the one before. Of whom nothing was asked this time, it is taken that they are there still. `owns`
+    says of a process whether it is the agent's own, such as one that cleans the GPU.
     """
     since = {key(one): one.since for one in before}
     explained = _explained(sample.allocations, sample.at)
     found = {
         key(one): replace(one, since=since.get(key(one), one.since))
-        for one in (*_pods(sample, explained, before), *_processes(sample, explained, before))
+        for one in (*_pods(sample, explained, before), *_processes(sample, explained, before, owns))
     }
     return tuple(found.values())[:MOST]
 
@@ -75,7 +83,10 @@ def _pods(sample: Sample, explained: Mapping[str, frozenset[str]], before: Seque
 
 
 def _processes(
-    sample: Sample, explained: Mapping[str, frozenset[str]], before: Sequence[Violation]
+    sample: Sample,
+    explained: Mapping[str, frozenset[str]],
+    before: Sequence[Violation],
+    owns: Callable[[int], bool],
 ) -> Iterator[Violation]:
     if not sample.snapshot.sees_processes:
         return
@@ -86,7 +97,8 @@ def _processes(
         if gpu.processes is None:
             yield from (one for one in before if one.gpu == gpu.uuid and one.kind == "process")
         for process in gpu.seen:
-            yield _of_process(gpu.uuid, process, holders.get(gpu.uuid), sample.wall)
+            if not owns(process.pid):
+                yield _of_process(gpu.uuid, process, holders.get(gpu.uuid), sample.wall)
 
 
 def _alone(holders: Iterable[Holder]) -> Mapping[str, Holder]:

@@ -47,6 +47,7 @@ class Answer:
     events_taken: int | None = None
     earlier_taken: tuple[str, ...] = ()
     replay: int = 0
+    pools: Mapping[str, str] | None = None
     report_in_s: float | None = None
 
 
@@ -111,6 +112,7 @@ def answer(content: bytes) -> Answer | None:
             events_taken=None if said.get("events_taken") is None else _id(said["events_taken"]),
             earlier_taken=tuple(_is(boot, str) for boot in _list(said.get("earlier_taken", []))),
             replay=max(0, _whole(said.get("replay", 0))),
+            pools=_pools(said.get("pools")),
             report_in_s=None if in_s is None else _number(in_s),
         )
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError):
@@ -129,6 +131,10 @@ def refusal(content: bytes) -> Refusal | None:
 
 def instant(unix_s: int) -> str:
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _pools(said: object) -> Mapping[str, str] | None:
+    return None if said is None else {gpu: _is(pool, str) for gpu, pool in _is(said, dict).items()}
 
 
 def _held(item: Mapping[str, Any]) -> Held:

@@ -15,6 +15,7 @@ from api.intake import Intake
 from api.metrics import Metrics
 from api.outward import Outward
 from api.parts import Parts
+from api.reporting import PlainReports
 from api.routes import ROUTERS
 from api.serving import Serving
 from api.vouching import Vouching
@@ -98,6 +99,7 @@ def create_app(
         keys=keys or Keys(()),
         vouching=vouching,
     )
+    app.add_middleware(PlainReports, intake=intake)
     app.add_middleware(Serving, metrics=metrics)
     problems.install(app)
     for router in ROUTERS:

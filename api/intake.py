@@ -181,8 +181,14 @@ class Intake:
         if isinstance(outcome, Taken):
             entry.answered.set_result(self._paced(entry, outcome.answer))
         else:
-            self._metrics.report("refused")
-            entry.answered.set_exception(outcome)
+            self._refuse(entry, outcome)
+
+    def _refuse(self, entry: _Entry, error: Exception) -> None:
+        self._metrics.report("refused")
+        if isinstance(error, DureError) and not isinstance(error, Unavailable):
+            said = {"node": entry.node, "code": error.code, "detail": error.detail}
+            log.warning("a report was refused", action="report.refused", **said)
+        entry.answered.set_exception(error)
 
     def _paced(self, entry: _Entry, answer: Answer) -> bytes:
         load = (self._count - 1) / MOST_WAITING

@@ -3,14 +3,16 @@ loop, by few steps; any other goes the way of every request, which says what is 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import answers, limits, parts, problems
+from api import answers, limits, problems
+from api.intake import Intake
 from api.limits import Limits
 from api.requests import ReadRequest
 from api.strict import StrictRoute
@@ -18,18 +20,14 @@ from dure.errors import DureError, InvalidRequest
 from scheduler import decoding
 from scheduler.core.reported import Report
 
-_NODE = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_PATH = re.compile(r"/v1/nodes/([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)/reports")
 _VERSIONS = (1, 2)
 
 
 class ReportRoute(StrictRoute):
-    """Reports are larger, and may be compressed."""
+    """Reports are larger, and may be compressed. Those that are plain do not come here."""
 
     limits: Limits = limits.REPORT
-
-    def __init__(self, path: str, endpoint: Callable[..., Any], **more: Any) -> None:
-        super().__init__(path, endpoint, **more)
-        self.app = PlainReports(self.app, self.limits)
 
     async def _read(self, request: Request) -> Request:
         found = await super()._read(request)
@@ -48,45 +46,68 @@ def _check_version(body: Mapping[str, Any]) -> None:
         raise InvalidRequest.about("version", message)
 
 
-class PlainReports:
-    """Answers plain reports; what is not one is `other`'s, from its first byte."""
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """What the log and the metrics call where the request went."""
 
-    def __init__(self, other: ASGIApp, limits: Limits) -> None:
-        self._other, self._limits = other, limits
+    path: str
+
+
+ROUTE = _Route("/v1/nodes/{node}/reports")
+
+
+class PlainReports:
+    """Around the router, which takes longer to find a route than this takes to answer: what is no plain report is the router's, from
+    its first byte.
+    """
+
+    def __init__(self, app: ASGIApp, *, intake: Intake) -> None:
+        self._app, self._intake = app, intake
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        packed = self._packed(scope)
-        if packed is None:
-            await self._other(scope, receive, send)
+        node = _node(scope)
+        packed = None if node is None else _packed(scope)
+        if node is None or packed is None:
+            await self._app(scope, receive, send)
             return
         raw = await _body(receive)
-        report = _report(raw, self._limits.unpacked or 0 if packed else None)
+        report = _report(raw, packed=packed)
         if report is None:
-            await self._other(scope, _again(raw, receive), send)
+            await self._app(scope, _again(raw, receive), send)
             return
-        answer = await _answer(Request(scope), report)
+        scope["route"], scope["path_params"] = ROUTE, {"node": node}
+        answer = await self._answer(node, report, Request(scope))
         await answer(scope, receive, send)
 
-    def _packed(self, scope: Scope) -> bool | None:
-        """Whether the body is compressed; None for a request that is not written plainly."""
-        if scope["query_string"] or _NODE.fullmatch(scope["path_params"].get("node", "")) is None:
+    async def _answer(self, node: str, report: Report, request: Request) -> Response:
+        try:
+            found = await self._intake.take(node, report, request)
+        except DureError as error:
+            return problems.response(error, request.state.request_id)
+        return Response(found, media_type=answers.JSON)
+
+
+def _node(scope: Scope) -> str | None:
+    """Whose report it is; None for any other request, and for one that has a query."""
+    if scope["type"] != "http" or scope["method"] != "POST" or scope["query_string"]:
+        return None
+    found = _PATH.fullmatch(scope["path"])
+    return None if found is None else found[1]
+
+
+def _packed(scope: Scope) -> bool | None:
+    """Whether the body is compressed; None for one that is not announced plainly."""
+    found: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in found:
             return None
-        found: dict[bytes, bytes] = {}
-        for name, value in scope["headers"]:
-            if name in found:
-                return None
-            found[name] = value
-        size, encoding = found.get(b"content-length", b""), found.get(b"content-encoding", b"identity")
-        most = self._limits.sent
-        if found.get(b"content-type") != b"application/json" or encoding not in (b"gzip", b"identity"):
-            return None
-        if (
-            not found.get(b"authorization", b"").startswith(b"Bearer ")
-            or not size.isdigit()
-            or not 0 < int(size) <= most
-        ):
-            return None
-        return encoding == b"gzip"
+        found[name] = value
+    size, encoding = found.get(b"content-length", b""), found.get(b"content-encoding", b"identity")
+    if found.get(b"content-type") != b"application/json" or encoding not in {b"gzip", b"identity"}:
+        return None
+    if not found.get(b"authorization", b"").startswith(b"Bearer ") or not size.isdigit():
+        return None
+    return encoding == b"gzip" if 0 < int(size) <= limits.REPORT.sent else None
 
 
 async def _body(receive: Receive) -> bytes:
@@ -100,10 +121,10 @@ async def _body(receive: Receive) -> bytes:
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _report(raw: bytes, unpacked: int | None) -> Report | None:
-    if unpacked is not None:
+def _report(raw: bytes, *, packed: bool) -> Report | None:
+    if packed:
         try:
-            raw = limits.gunzip(raw, unpacked)
+            raw = limits.gunzip(raw, limits.REPORT.unpacked or 0)
         except DureError:
             return None
     return decoding.plain(raw)
@@ -121,11 +142,3 @@ def _again(raw: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": raw, "more_body": False}
 
     return found
-
-
-async def _answer(request: Request, report: Report) -> Response:
-    try:
-        found = await parts.of(request).intake.take(request.path_params["node"], report, request)
-    except DureError as error:
-        return problems.response(error, request.state.request_id)
-    return Response(found, media_type=answers.JSON)

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from bench import machine, node_exporter, resident
 from bench.figures import times
@@ -40,10 +41,11 @@ def measure(*, most: int = MOST) -> Result:
     rows = [
         _row("resident memory", memory, "MiB", floor.total, MEMORY_AIM),
         _against_node_exporter(sampled["cpu_ms"]),
-        _row(f"memory after {most:,} samples", sampled["late_mib"], "MiB", sampled["early_mib"], 1.0),
+        _row(f"memory after {most:,} samples", sampled["late"]["mib"], "MiB", sampled["early"]["mib"], 1.0),
+        _row(f"objects after {most:,} samples", sampled["late"]["blocks"], "blocks", sampled["early"]["blocks"], 1.0),
         *_modules(floor),
     ]
-    settings = {"gpus": GPUS, "samples": SAMPLES, "scrapes": SCRAPES, "grows_over": most}
+    settings = {"gpus": GPUS, "samples": SAMPLES, "scrapes": SCRAPES, "first": LEAST, "last": most}
     return Result(measure="agent", settings=settings, machine=machine.described(), rows=rows, notes=_notes(floor))
 
 
@@ -84,7 +86,7 @@ def _node() -> Iterator[Mapping[str, str]]:
         yield {**inherited, "LD_LIBRARY_PATH": str(folder), "NVML_SCENARIO": str(scenario.path)}
 
 
-def _sampled(environ: Mapping[str, str], samples: int, least: int, most: int) -> dict[str, float]:
+def _sampled(environ: Mapping[str, str], samples: int, least: int, most: int) -> dict[str, Any]:
     arguments = [sys.executable, "-m", "bench.sampled", str(samples), str(least), str(most)]
     done = subprocess.run(arguments, cwd=machine.TREE, env=environ, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)

@@ -9,10 +9,12 @@ import json
 import random
 import time
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
 from bench.fleet import Node, used
+from bench.load import Unexpected
 
 WHOLE_EVERY_S = 60.0
 INTERVAL_S = 10.0
@@ -61,6 +63,18 @@ class Agent(asyncio.Protocol):
         self._read = b""
         self._answer.set_result((int(status.split()[1]), headers, body))
 
+    async def taken(self, server: str, **more: Any) -> int:
+        """Reports until it is taken, when it may; how often it was turned away before. Raises Unexpected."""
+        turned_away = 0
+        while True:
+            status, headers, answer = await self.report(server, **more)
+            if status == HTTPStatus.OK:
+                return turned_away
+            if status != HTTPStatus.SERVICE_UNAVAILABLE:
+                raise Unexpected(f"a report of {self.node.name} was answered {status}: {answer[:500]!r}")
+            turned_away += 1
+            await asyncio.sleep(float(headers["retry-after"]))
+
     async def report(self, server: str, **more: Any) -> tuple[int, Mapping[str, str], bytes]:
         """Sends a report and answers what came back; `more` are further fields of it."""
         loop = asyncio.get_running_loop()
@@ -73,7 +87,7 @@ class Agent(asyncio.Protocol):
         assert self._transport is not None
         self._transport.write(self._head + f"{len(body)}\r\n\r\n".encode() + body)
         status, headers, answer = await self._answer
-        if status == 200:
+        if status == HTTPStatus.OK:
             self._learn(answer)
         return status, headers, answer
 

@@ -25,12 +25,13 @@ NEEDED = (
     ("logging, argparse, threading, gzip", ("logging", "argparse", "threading", "gzip")),
     ("pynvml", ("pynvml",)),
     ("http.client, ssl, http.server", ("http.client", "ssl", "http.server")),
-    ("prometheus_client", ("prometheus_client",)),
+    ("urllib.request, secrets, importlib.metadata", ("urllib.request", "secrets", "importlib.metadata")),
     ("h2", ("h2.connection",)),
 )
-"""What the agent cannot do without: its log and settings, NVML, reports over TLS, /metrics, and the kubelet's gRPC."""
+"""What the agent cannot do without: its log and settings, NVML, reports over TLS and through proxies, /metrics, and the kubelet's gRPC."""
 
 DROPPED = (
+    ("prometheus_client", "prometheus_client"),
     ("grpc", "grpc"),
     ("protobuf", "google.protobuf.descriptor_pb2"),
     ("httpx", "httpx"),
@@ -90,7 +91,7 @@ def agent(environ: Mapping[str, str]) -> Iterator[Running]:
     with tempfile.TemporaryDirectory(prefix="dure-bench-") as folder, _allocator() as server:
         token = Path(folder) / "token"
         token.write_text("a-token")
-        settings = {"SERVER": server, "NODE": "node-1", "TOKEN_FILE": str(token), "PORT": "0"}
+        settings = {"SERVER": server, "NODE": "node-1", "TOKEN_FILE": str(token), "PORT": "0", "STATE": folder}
         often = {"SAMPLE_S": str(SAMPLE_S), "INTERVAL_S": "0.5", "LOG_LEVEL": "WARNING"}
         ours = {f"DURE_AGENT_{name}": value for name, value in {**settings, **often}.items()}
         process = subprocess.Popen([sys.executable, "-m", "agents"], cwd=machine.TREE, env={**environ, **ours})
@@ -122,8 +123,9 @@ class _Taking(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        seq = json.loads(gzip.decompress(body))["seq"]
-        answer = json.dumps({"server_time": time.time(), "seq": seq, "allocations": []}).encode()
+        packed = self.headers.get("Content-Encoding") == "gzip"
+        seq = json.loads(gzip.decompress(body) if packed else body)["seq"]
+        answer = json.dumps({"server_time": time.time(), "seq": seq, "allocations": [], "whole": False}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from agents import logs, scenario
 from agents.driver import DriverError
-from agents.fleet import names
+from agents.fleet import tokens
 from agents.fleet.connections import Connections
-from agents.fleet.names import FleetError
 from agents.fleet.node import FleetNode, Making
 from agents.fleet.running import Fleet
+from agents.fleet.tokens import FleetError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,8 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("agents.fleet").setLevel(logging.INFO)
     try:
         found = scenario.load(options.scenario) if options.scenario else scenario.Scenario()
-        wanted = names.wanted(found, first=options.first, count=options.nodes, prefix=options.prefix)
-        tokens = names.tokens(options.tokens, wanted)
+        wanted = tokens.read(options.tokens, first=options.first, count=options.nodes)
     except (DriverError, FleetError) as error:
         print(f"dure fleet: {error}", file=sys.stderr)
         return 2
@@ -47,16 +46,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             interval_s=options.interval,
             version=metadata.version("dure"),
         )
-        nodes = _nodes(making, tokens, Path(folder))
+        nodes = _nodes(making, wanted, Path(folder))
         fleet = Fleet(nodes, sample_s=options.sample, spread_s=options.interval)
         fleet.run(_stop(options.seconds), threads=options.threads)
     return 0
 
 
-def _nodes(making: Making, tokens: Mapping[str, str], folder: Path) -> list[FleetNode]:
+def _nodes(making: Making, wanted: Mapping[str, str], folder: Path) -> list[FleetNode]:
     """Each with its token in a file of its own, as an agent has it; nobody else may look into the folder."""
     found: list[FleetNode] = []
-    for name, token in tokens.items():
+    for name, token in wanted.items():
         path = folder / name
         path.write_text(token)
         found.append(making.node(name, path))
@@ -77,13 +76,12 @@ def _stop(seconds: float | None) -> threading.Event:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m agents.fleet", description="Many simulated nodes in one process.")
     parser.add_argument("--server", default="http://127.0.0.1:8470", help="the allocator's API")
-    parser.add_argument("--tokens", type=Path, required=True, help="lines of node, tab, token; or a JSON object")
-    parser.add_argument("--scenario", type=Path, help="what the nodes are and what befalls them")
-    parser.add_argument("--nodes", type=_at_least_one, help="how many; all of the scenario's groups, or 1")
-    parser.add_argument("--first", type=_at_least_one, default=1, help="the number of the first")
     parser.add_argument(
-        "--prefix", default="node", help="they are called PREFIX-NUMBER, where the scenario has no groups"
+        "--tokens", type=Path, required=True, help="the nodes: lines of name, tab, token; or a JSON object"
     )
+    parser.add_argument("--scenario", type=Path, help="what the nodes are and what befalls them")
+    parser.add_argument("--nodes", type=_at_least_one, help="how many of them; all that there are")
+    parser.add_argument("--first", type=_at_least_one, default=1, help="from the so manyeth on")
     parser.add_argument("--interval", type=float, default=10.0, help="seconds between two reports of a node")
     parser.add_argument("--sample", type=float, default=1.0, help="seconds between two samples of a node")
     parser.add_argument("--threads", type=_at_least_one, default=4, help="that send reports")

@@ -62,13 +62,13 @@ class NvmlDriver:
 
     def read(self, *, processes_of: Set[str] | None = frozenset()) -> Snapshot:
         now = self._monotonic()
+        self._xids.poll()
         if self._open and self._bus.changed(now):
             # NVML knows the GPUs that there were when it was started.
             log.info("the GPUs on this node changed: NVML is started anew", extra={"action": "nvml.restarted"})
             self.close()
         if not self._open:
             self._start()
-        self._xids.poll()
         try:
             gpus = self._gpus(now, processes_of)
         except failures.ERRORS as error:

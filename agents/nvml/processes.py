@@ -49,7 +49,7 @@ class Census:
         found = _running(ask, handle)
         if found is None:
             return None
-        boot = cgroups.booted_at(self._proc)
+        boot = cgroups.booted_at(self._proc) if found else None
         known = (self._process(pid, kind, memory, boot) for pid, (kind, memory) in sorted(found.items()))
         return tuple(one for one in known if one.name is None or not self._allowed.has(one.name))
 

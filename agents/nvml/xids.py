@@ -4,7 +4,7 @@ import ctypes
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -100,8 +100,9 @@ class Xids:
         """Takes what nobody waited for; it waits for nothing."""
         if self._waiting.acquire(blocking=False):
             try:
-                while self._next(0):
-                    pass
+                for _ in range(MOST_AT_ONCE):
+                    if not self._next(0):
+                        break
             finally:
                 self._waiting.release()
         if self._broken:
@@ -114,6 +115,7 @@ class Xids:
         with self._kept:
             found = tuple(self._xids)
             self._xids.clear()
+        _say(found)
         return found
 
     def wait(self, seconds: float) -> bool:
@@ -148,7 +150,6 @@ class Xids:
         with self._kept:
             self._xids.append(xid)
             self._last[xid.gpu] = xid.xid
-        log.warning("XID %s on %s", xid.xid, xid.gpu, extra={"action": "nvml.xid", "gpu": xid.gpu, "xid": xid.xid})
 
     def _uuid(self, device: Any) -> str | None:
         """Of the physical GPU."""
@@ -162,5 +163,13 @@ class Xids:
             return None
 
 
+def _say(xids: tuple[Xid, ...]) -> None:
+    """One line for each that came, however often: a GPU may send the same one many times in a second."""
+    for (gpu, xid), times in Counter((one.gpu, one.xid) for one in xids).items():
+        about = {"action": "nvml.xid", "gpu": gpu, "xid": xid, "times": times}
+        log.warning("XID %s on %s%s", xid, gpu, f", {times} times" if times > 1 else "", extra=about)
+
+
 def _address(handle: Any) -> int:
-    return ctypes.cast(handle, ctypes.c_void_p).value or 0
+    # Not ctypes.cast, which leaves a cycle for the garbage collector each time.
+    return ctypes.addressof(handle.contents) if handle else 0

@@ -183,6 +183,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     events_taken: int | None = None
     earlier_taken: list[str] = []
     replay: int = 0
+    pools: dict[str, str] | None = None
     report_in_s: float | None = None
 
 

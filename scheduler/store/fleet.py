@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, func, select
 
@@ -176,6 +176,18 @@ def _counted(
     }
 
 
+_WRITE = text(
+    """
+    INSERT INTO gpu (uuid, node, index, product, pool, health, present, quarantined)
+    SELECT uuid, :node, index, product, pool, health, true, false
+    FROM unnest(CAST(:uuid AS text[]), CAST(:index AS int[]), CAST(:product AS text[]), CAST(:pool AS text[]),
+        CAST(:health AS text[])) AS r (uuid, index, product, pool, health)
+    ON CONFLICT (uuid) DO UPDATE SET node = excluded.node, index = excluded.index, product = excluded.product,
+        pool = excluded.pool, health = excluded.health, present = excluded.present
+    """
+)
+
+
 def _write(session: Session, node: str, readings: Sequence[GpuReading], by_product: dict[str, str]) -> None:
     here = [reading.uuid for reading in readings]
     session.connection().execute(
@@ -186,20 +198,12 @@ def _write(session: Session, node: str, readings: Sequence[GpuReading], by_produ
     )
     if not readings:
         return
-    statement = insert(Gpu).values(
-        [
-            {
-                "uuid": reading.uuid,
-                "node": node,
-                "index": reading.index,
-                "product": reading.product,
-                "pool": by_product.get(reading.product),
-                "health": reading.health,
-                "present": True,
-                "quarantined": False,
-            }
-            for reading in readings
-        ]
-    )
-    changed = {name: statement.excluded[name] for name in ("node", "index", "product", "pool", "health", "present")}
-    session.connection().execute(statement.on_conflict_do_update(index_elements=["uuid"], set_=changed))
+    values = {
+        "node": node,
+        "uuid": here,
+        "index": [reading.index for reading in readings],
+        "product": [reading.product for reading in readings],
+        "pool": [by_product.get(reading.product) for reading in readings],
+        "health": [reading.health for reading in readings],
+    }
+    session.connection().execute(_WRITE, values)

@@ -76,6 +76,11 @@ def told(gpus: Iterable[Gpu]) -> list[NodeAllocation]:
     ]
 
 
+def pools(gpus: Iterable[Gpu]) -> dict[str, str]:
+    """Which pool each GPU of a node is in that is there and in one."""
+    return {gpu.uuid: gpu.pool for gpu in gpus if gpu.pool is not None and gpu.present}
+
+
 @lru_cache(maxsize=1 << 12)
 def written(at: int) -> str:
     """Unix seconds as the wire has instants."""

@@ -46,7 +46,9 @@ class ChangesFleet(Exception):
 
 @dataclass(slots=True)
 class _Case:
-    """One report on its way. `gpus` are None where it builds on one that is not known here: then its readings are not believed."""
+    """One report on its way. `gpus` are None where it builds on one that is not known here: then its readings are not believed.
+    `pools` are told to who said all that there is, so that what is told again and again stays small.
+    """
 
     node: str
     report: Report
@@ -56,6 +58,7 @@ class _Case:
     notable: Notable = ()
     changed: bool = False
     writes: bool = False
+    pools: dict[str, str] | None = None
 
 
 Outcome = Taken | DureError | ChangesFleet
@@ -147,6 +150,7 @@ def _taken(
     zone = programme.zone(session)
     for case in cases:
         _judge(case, newest, now)
+        case.pools = None if case.report.base else holdings.pools(case.held)
     heard.write(session, [_said(case) for case in cases if case.gpus is not None], now=now)
     _keep_parts(session, cases, zone, now)
     _prove(session, cases, now)
@@ -216,6 +220,7 @@ def _outcome(case: _Case, newest: Newest, midnights: list[str], now: float) -> T
         whole=case.gpus is None,
         events_taken=max((event.id for event in report.events or ()), default=None),
         earlier_taken=[one.boot for one in report.earlier or ()],
+        pools=case.pools,
     )
     return Taken(answer=answer, known=_known(case, newest, now))
 

@@ -1,5 +1,6 @@
 """Agents join and renew their credentials over HTTP, and each says only what its own node has."""
 
+import base64
 import hashlib
 import os
 import subprocess
@@ -14,11 +15,15 @@ import pytest
 from agents import exchange
 from agents.joining import OwnCredential
 from api import examples
+from scheduler.kube.clusters import ClusterAddress
+from scheduler.kube.reviews import Reviews
 from scheduler.store.credentials import LIFE_S
 from scheduler.store.tokens import OVERLAP_S
 from tests.cluster.daemons import until
-from tests.integration.api.conftest import Site, code
-from tests.integration.scheduler.conftest import T0
+from tests.integration.api.conftest import Site, code, opened
+from tests.integration.scheduler.conftest import T0, world_on
+from tests.kube_server import kube_server
+from tests.servers import Server
 
 NODE = "/v1/nodes/n1"
 
@@ -227,3 +232,18 @@ def test_an_agent_that_is_started_with_a_join_token_joins_and_reports(site: Site
         agent.wait(60)
     assert site.get("admin", "/v1/nodes/n3").json()["identity"]["by"] == "credential"
     assert (tmp_path / "state" / "credential.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_while_no_cluster_answers_nobody_new_is_let_in_and_agents_come_again(embedded: Server, tmp_path: Path) -> None:
+    with kube_server(lambda: T0, tmp_path) as cluster:
+        cluster.refusal, cluster.retry_after = (503, "ServiceUnavailable", "starting"), "7"
+        reviews = Reviews([ClusterAddress(name="main", kubeconfig=str(cluster.kubeconfig))])
+        with world_on(embedded) as world, opened(world, reviews=reviews) as site:
+            claims = base64.urlsafe_b64encode(b'{"aud": ["dure"], "exp": 1900000000}').decode().rstrip("=")
+            site.secrets["agent"] = f"e30.{claims}.c2ln"
+            answer = report(site, "agent")
+            assert code(answer) == (503, "cluster_away")
+            assert answer.headers["retry-after"] == "7"
+            assert code(site.get("agent", "/v1/nodes")) == (401, "token_invalid")
+            assert len(cluster.asked) == 1
+        reviews.close()

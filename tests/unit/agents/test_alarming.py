@@ -139,7 +139,7 @@ def test_processes_are_asked_for_where_somebody_is_or_seems_to_be() -> None:
 
 def test_what_the_agent_itself_runs_to_clean_a_gpu_alarms_nobody() -> None:
     line = Line()
-    line.stage = Alarming(line.events.append, ours=lambda pid: pid == PYTHON.pid)
+    line.stage = Alarming(line.events.append, owns=lambda pid: pid == PYTHON.pid)
     line.answered(an_allocation(starts=0, stops=900, ended=True))
     assert line.sample(BUSY).violations == ()
     assert line.events == []

@@ -37,6 +37,23 @@ def test_a_success_starts_it_again() -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked_s", "least", "most"),
+    [
+        pytest.param(None, 9, 11, id="where it asks for nothing"),
+        pytest.param(2.0, 9, 11, id="less than the interval"),
+        pytest.param(60.0, 60, 66, id="no sooner than asked, and spread"),
+        pytest.param(1e9, 600, 660, id="ten minutes at most"),
+        pytest.param(-5.0, 9, 11, id="nonsense"),
+    ],
+)
+def test_a_server_may_ask_for_fewer_regular_reports(asked_s: float | None, least: float, most: float) -> None:
+    backoff = _backoff()
+    found = [backoff.succeeded(asked_s) for _ in range(50)]
+
+    assert least <= min(found) <= max(found) <= most
+
+
+@pytest.mark.parametrize(
     ("wanted_s", "least", "most"),
     [
         pytest.param(25.0, 25, 25, id="what the server asks for is kept to"),

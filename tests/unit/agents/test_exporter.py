@@ -194,3 +194,19 @@ def test_a_product_with_odd_letters_does_not_break_the_page(
     sampler.step()
 
     assert scrape(collector).of("dure_gpu_power_watts")[0][0]["product"] == odd.product
+
+
+def test_pools_are_as_the_allocator_last_told_them(
+    collector: AgentCollector, sampler: Sampler, reporter: Reporter, allocator: Allocator, clock: Hand
+) -> None:
+    told: list[dict[str, str] | None] = [{"GPU-a": "h100"}, None, {}]
+    seen = []
+    for seq, pools in enumerate(told, 1):
+        said = {"server_time": allocator.server_time(), "seq": seq, "allocations": [], "pools": pools}
+        allocator.replies = [Reply(200, said)]
+        sampler.step()
+        reporter.step()
+        seen.append(scrape(collector).of("dure_gpu_power_watts")[0][0]["pool"])
+        clock.advance(20)
+
+    assert seen == ["h100", "h100", ""]

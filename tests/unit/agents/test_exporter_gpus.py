@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from agents.sampler import Sampler
 from agents.scenario import Scenario
 from agents.simulated import SimulatedDriver
 from agents.snapshot import GpuSnapshot, Holder, Sample, Violation
+from agents.spool import Spool
+from agents.totals import Use
 from tests.unit.agents.builders import Hand, ScriptedDriver, a_gpu, allocations, an_allocation
 from tests.unit.agents.scraping import a_collector, scrape, seen
 
@@ -191,3 +194,18 @@ def test_the_largest_node_has_a_bounded_number_of_series(clock: Hand) -> None:
     assert {name: len(each) for name, each in first.series.items()} == {
         name: len(each) for name, each in again.series.items()
     }
+
+
+def test_a_spool_says_what_it_fills_of_its_folder_and_nothing_without_one(tmp_path: Path, clock: Hand) -> None:
+    (tmp_path / "state").mkdir()
+    spool = Spool(tmp_path / "state", boot="boot_1", totals=lambda: [Use(allocation="all_1", day=0, sampled_ms=5)])
+    spool.step()
+    sampler = seen(clock, ScriptedDriver([a_gpu()]))
+    ((_, filled),) = scrape(a_collector(sampler, clock, kept=spool)).of("dure_agent_spool_bytes")
+    on_disk = sum(path.stat().st_size for path in (tmp_path / "state").iterdir())
+    spool.close([])
+    without = scrape(a_collector(sampler, clock, kept=Spool(None, boot="boot_1", totals=list)))
+
+    assert 0 < on_disk <= filled
+    assert without.of("dure_agent_spool_bytes") == []
+    assert without.of("dure_agent_spool_dropped_total") == [({"node": "node-1"}, 0)]

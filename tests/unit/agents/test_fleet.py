@@ -12,60 +12,55 @@ from pathlib import Path
 
 import pytest
 
-from agents.fleet import names
+from agents.fleet import tokens
 from agents.fleet.connections import Connections
-from agents.fleet.names import FleetError
 from agents.fleet.node import FleetNode, Making
 from agents.fleet.running import Fleet
-from agents.scenario import Fault, NodeGroup, Scenario
+from agents.fleet.tokens import FleetError
+from agents.scenario import Fault, Scenario
 from tests.unit.agents.allocator import Allocator, a_problem
 from tests.unit.agents.builders import Hand
 
 ROOT = Path(__file__).resolve().parents[3]
-GROUPS = Scenario(groups=(NodeGroup(count=2), NodeGroup(count=1, name="big")))
+LINES = "a\tone\nb\ttwo\nc\tthree\n"
 
 
+@pytest.mark.parametrize("text", [LINES, '{"a": "one", "b": "two", "c": "three"}'])
 @pytest.mark.parametrize(
-    ("scenario", "first", "count", "want"),
+    ("first", "count", "want"),
     [
-        pytest.param(Scenario(), 3, 2, ["n-3", "n-4"], id="by number"),
-        pytest.param(Scenario(), 1, None, ["n-1"], id="one where nobody says how many"),
-        pytest.param(GROUPS, 1, None, ["node-1", "node-2", "big-1"], id="all of the groups"),
-        pytest.param(GROUPS, 2, 2, ["node-2", "big-1"], id="a part of the groups"),
+        pytest.param(1, None, {"a": "one", "b": "two", "c": "three"}, id="all"),
+        pytest.param(2, None, {"b": "two", "c": "three"}, id="from the second on"),
+        pytest.param(2, 1, {"b": "two"}, id="a part"),
     ],
 )
-def test_which_nodes_a_fleet_has(scenario: Scenario, first: int, count: int | None, want: list[str]) -> None:
-    assert names.wanted(scenario, first=first, count=count, prefix="n") == want
-
-
-@pytest.mark.parametrize(("first", "count"), [(1, 4), (4, None)])
-def test_more_nodes_than_the_groups_have_are_refused(first: int, count: int | None) -> None:
-    with pytest.raises(FleetError, match="have only 3 nodes"):
-        names.wanted(GROUPS, first=first, count=count, prefix="n")
-
-
-@pytest.mark.parametrize("text", ["a\tone\nb\ttwo\nc\tthree\n", '{"a": "one", "b": "two", "c": "three"}'])
-def test_tokens_of_the_nodes_that_are_wanted(tmp_path: Path, text: str) -> None:
+def test_a_fleet_is_of_the_nodes_whose_tokens_there_are(
+    tmp_path: Path, text: str, first: int, count: int | None, want: dict[str, str]
+) -> None:
     path = tmp_path / "tokens"
     path.write_text(text)
 
-    assert names.tokens(path, ["a", "b"]) == {"a": "one", "b": "two"}
+    assert tokens.read(path, first=first, count=count) == want
 
 
 @pytest.mark.parametrize(
-    ("text", "want"),
+    ("text", "first", "count", "want"),
     [
-        pytest.param("a\tone\n", "there is no token of b", id="a node without one"),
-        pytest.param("a one\n", "line 1 is not a node's name, a tab and its token", id="no tab"),
-        pytest.param("{", "the tokens cannot be read", id="half of JSON"),
+        pytest.param(LINES, 1, 4, "there are tokens of 3 nodes", id="more nodes than tokens"),
+        pytest.param(LINES, 4, None, "there are tokens of 3 nodes", id="none is left"),
+        pytest.param("a one\n", 1, None, "line 1 is not a node's name, a tab and its token", id="no tab"),
+        pytest.param("a\t\n", 1, None, "line 1 is not a node's name", id="no token"),
+        pytest.param("{", 1, None, "the tokens cannot be read", id="half of JSON"),
     ],
 )
-def test_tokens_that_cannot_be_used_are_an_error_that_says_why(tmp_path: Path, text: str, want: str) -> None:
+def test_tokens_that_cannot_be_used_are_an_error_that_says_why(
+    tmp_path: Path, text: str, first: int, count: int | None, want: str
+) -> None:
     path = tmp_path / "tokens"
     path.write_text(text)
 
     with pytest.raises(FleetError, match=want):
-        names.tokens(path, ["a", "b"])
+        tokens.read(path, first=first, count=count)
 
 
 @pytest.fixture
@@ -161,6 +156,35 @@ def test_what_a_fleet_did_is_told_with_what_it_cost(
     assert fleet.figures.samples == 0
 
 
+EVERYTHING = Scenario(
+    gpus=4,
+    mig_of={0: ("1g.10gb", "2g.20gb"), 1: ()},
+    faults=(
+        Fault(kind="lost", gpu=2),
+        Fault(kind="xid", gpu=3, xid=79),
+        Fault(kind="hot", gpu=3),
+        Fault(kind="intruder", gpu=3),
+        Fault(kind="ecc", uncorrected=2),
+    ),
+)
+
+
+def test_what_befalls_a_node_is_told_in_a_report_that_an_allocator_takes(
+    connection: Connections, token: Path, allocator: Allocator
+) -> None:
+    nodes = _nodes(connection, token, 1, EVERYTHING)
+    fleet = _fleet(nodes, Hand())
+    fleet.turn()
+    fleet.report()
+    (report,) = allocator.reports
+
+    assert nodes[0].reporter.trouble is None
+    assert [gpu.mig_profile for gpu in report.gpus] == ["1g.10gb", "2g.20gb", None, None]
+    assert [gpu.health for gpu in report.gpus[2:]] == ["unhealthy", "unhealthy"]
+    assert [gpu.energy_millijoules for gpu in report.gpus] == [None, None, None, 0]
+    assert report.gpus[3].last_xid == 79
+
+
 def test_a_node_stands_in_line_once_however_often_it_is_sampled(
     connection: Connections, token: Path, allocator: Allocator
 ) -> None:
@@ -248,9 +272,9 @@ def test_all_nodes_report_until_it_is_stopped(connection: Connections, token: Pa
 
 
 def test_the_command_runs_a_fleet_and_says_at_its_end_what_it_did(allocator: Allocator, tmp_path: Path) -> None:
-    tokens = tmp_path / "tokens"
-    tokens.write_text("node-1\tfirst\nnode-2\tsecond\n")
-    process = _start("--server", allocator.url, "--tokens", str(tokens), "--nodes", "2", "--interval", "0.2")
+    file = tmp_path / "tokens"
+    file.write_text("node-1\tfirst\nnode-2\tsecond\n")
+    process = _start("--server", allocator.url, "--tokens", str(file), "--nodes", "2", "--interval", "0.2")
     try:
         while {headers["Authorization"] for _, headers in allocator.requests} != {"Bearer first", "Bearer second"}:
             allocator.came.clear()
@@ -265,9 +289,9 @@ def test_the_command_runs_a_fleet_and_says_at_its_end_what_it_did(allocator: All
 
 
 def test_it_ends_by_itself_where_it_was_told_for_how_long(allocator: Allocator, tmp_path: Path) -> None:
-    tokens = tmp_path / "tokens"
-    tokens.write_text("node-1\tfirst\n")
-    _, said = _start("--server", allocator.url, "--tokens", str(tokens), "--for", "0.1").communicate(timeout=240)
+    file = tmp_path / "tokens"
+    file.write_text("node-1\tfirst\n")
+    _, said = _start("--server", allocator.url, "--tokens", str(file), "--for", "0.1").communicate(timeout=240)
 
     assert json.loads(said.splitlines()[-1])["action"] == "fleet.end"
 

@@ -16,6 +16,7 @@ from agents.events import Event
 from agents.spool import Spool
 from agents.spool_folder import FolderInUse
 from agents.totals import Use
+from agents.untold import Untold
 from dure.wire import NodeEvent
 from tests.unit.agents.builders import Hand
 
@@ -157,6 +158,26 @@ def test_what_was_synced_is_not_written_over_before_something_newer_is(agents: A
         agents.clock.advance(1)
 
         assert any(f",{synced}," in each for each in whole), "synced at the first second, and every ten"
+
+
+@pytest.mark.parametrize("much", range(0, 700, 23))
+def test_an_agent_that_dies_as_it_starts_leaves_what_the_one_before_had_seen(agents: Agents, much: int) -> None:
+    agents.totals = [_use("all_1"), _use("all_2")]
+    agents.spool.step()
+    agents.kill()
+    child = os.fork()
+    if child == 0:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "pwrite", _until(much))
+            with suppress(BaseException):
+                agents.start()
+                agents.totals = [_use("all_3", sampled_ms=9)]
+                agents.spool.step()
+        os._exit(0)
+    os.waitpid(child, 0)
+    agents.start()
+
+    assert agents.spool.untold.earlier(10)["boot_1"] == (_use("all_1"), _use("all_2"))
 
 
 CHILD = """
@@ -338,6 +359,51 @@ def test_an_outage_of_a_day_with_an_event_every_ten_seconds_fits_by_far(agents: 
     assert len(agents.spool.untold._front) <= 256, "what waits on disk takes no memory"
     assert [event["detail"]["number"] for event in _all(agents.spool)] == list(range(8640))
     assert sum(file.stat().st_size for file in agents.folder.iterdir()) < 1 << 20
+
+
+def test_events_that_are_not_on_disk_wait_for_those_that_are(agents: Agents) -> None:
+    for number in range(400):
+        agents.spool.record(_event(number))
+    agents.spool.step()
+    agents.spool.record(_event(400))
+
+    assert _numbers(agents.spool) == list(range(256))
+    assert [event["detail"]["number"] for event in _all(agents.spool)] == list(range(401))
+
+
+def test_what_is_taken_while_the_disk_is_read_is_not_told_again() -> None:
+    untold = Untold(0)
+    for number in range(10):
+        untold.add(_event(number))
+    events = untold.events(10)
+    untold.written(10)
+    untold.take_events(4)
+    untold.at_hand(events, waiting=10)
+
+    assert [event["id"] for event in untold.events(10)] == list(range(5, 11))
+
+
+@pytest.mark.parametrize("part", [index / 20 for index in range(20)])
+@pytest.mark.parametrize("name", ["events", "totals.0", "totals.1", "earlier.1"])
+def test_a_file_that_is_cut_off_anywhere_leaves_what_came_before(agents: Agents, name: str, part: float) -> None:
+    assert agents.folder is not None
+    agents.totals = [_use()]
+    for number in range(5):
+        agents.spool.record(_event(number))
+    agents.spool.step()
+    agents.restart().step()
+    last = agents.spool.untold.events(10)[-1]["id"]
+    agents.kill()
+    file = agents.folder / name
+    os.truncate(file, int(part * file.stat().st_size))
+    agents.clock.advance(1)
+    agents.start().record(_event(5))
+    agents.spool.step()
+    numbers = _numbers(agents.restart())
+
+    assert numbers == [*range(len(numbers) - 1), 5]
+    assert len(numbers) == 6 or name == "events"
+    assert agents.spool.untold.events(10)[-1]["id"] > last
 
 
 # --- bad days ------------------------------------------------------------------------------------------------------

@@ -250,6 +250,14 @@ def test_totals_that_came_with_a_report_that_could_not_be_used_are_not_taken(spe
     assert speaking.telling.acknowledged == {}
 
 
+def test_totals_that_are_no_more_are_not_remembered(speaking: Speaking) -> None:
+    for usage in ([_use("all_1"), _use("all_2")], [_use("all_2")], [_use("all_2")]):
+        speaking.tells(a_sample(), *usage)
+        speaking.is_answered()
+
+    assert list(speaking.telling.acknowledged) == [("all_2", DAY)]
+
+
 def test_as_many_kept_things_are_told_as_the_newest_answer_allows(speaking: Speaking) -> None:
     for number in range(100):
         speaking.untold.add(Event(kind="health", at=1.8e9, gpu="GPU-a", detail={"number": number}))
@@ -406,6 +414,14 @@ def test_nonsense_is_said_once_until_it_changes(speaking: Speaking, caplog: pyte
         speaking.tells(a_sample(gpu))
 
     assert [record.__dict__["action"] for record in caplog.records] == ["reading.nonsense"] * 2
+
+
+def test_more_gpus_than_there_is_room_for_are_said(speaking: Speaking, caplog: pytest.LogCaptureFixture) -> None:
+    sample = a_sample(*(a_gpu(f"GPU-{index}", index=index) for index in range(300)))
+    reports = [speaking.tells(sample) for _ in range(2)]
+
+    assert [len(report.gpus) for report in reports] == [256, 256]
+    assert [record.getMessage() for record in caplog.records] == ["44 GPUs are not told of: a node has 256 at most"]
 
 
 def test_the_encoder_never_writes_what_json_has_not() -> None:

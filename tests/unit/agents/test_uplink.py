@@ -67,6 +67,7 @@ def test_everything_that_an_answer_says_is_learnt(uplink: Uplink, allocator: All
         "events_taken": 41,
         "earlier_taken": ["boot_0"],
         "replay": 12,
+        "pools": {"GPU-a": "h100"},
         "report_in_s": 30.5,
     }
     allocator.replies = [Reply(200, ReportAnswer.model_validate(said).model_dump(mode="json"))]
@@ -81,6 +82,7 @@ def test_everything_that_an_answer_says_is_learnt(uplink: Uplink, allocator: All
         events_taken=41,
         earlier_taken=("boot_0",),
         replay=12,
+        pools={"GPU-a": "h100"},
         report_in_s=30.5,
     )
 
@@ -143,6 +145,7 @@ def test_what_comes_of_other_statuses(
         pytest.param(b'{"server_time": "1.8e9", "seq": 7, "allocations": []}', id="a time that is a text"),
         pytest.param(b'{"server_time": true, "seq": 7, "allocations": []}', id="a time that is a truth"),
         pytest.param(b'{"server_time": 1.8e9, "seq": 7, "allocations": [], "midnights": ["x"]}', id="no midnight"),
+        pytest.param(b'{"server_time": 1.8e9, "seq": 7, "allocations": [], "pools": ["x"]}', id="no pools"),
         pytest.param(b'{"server_time": 1.8e9, "seq": 7, "allocations": [], "whole": 1}', id="whole is no truth"),
         pytest.param(b'{"server_time": 1.8e9, "seq": 7, "allocations": [], "replay": 1.5}', id="no number of items"),
         pytest.param(

@@ -126,6 +126,11 @@ def test_a_lease_that_is_heard_of_explains_what_was_not_asked_for_again() -> Non
     assert find(knowing(an_allocation(), gpus=(a_gpu(processes=None),), holders=None), first) == ()
 
 
+def test_what_the_agent_itself_runs_to_clean_a_gpu_is_no_violation() -> None:
+    sample = knowing(an_allocation(starts=0, stops=900, ended=True), gpus=(busy(PID, 77),))
+    assert who(find(sample, owns=lambda pid: pid == PID)) == [("GPU-a", "process", 77)]
+
+
 def test_a_gpu_that_is_gone_takes_its_violations_with_it() -> None:
     first = find(knowing(gpus=(busy(),), holders=(a_holder(),)))
     assert find(knowing(gpus=(a_gpu("GPU-b", processes=0),), holders=None), first) == ()

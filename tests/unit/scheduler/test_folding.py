@@ -1,5 +1,6 @@
 """A change folded into the report that it builds on is the report that would have been sent whole."""
 
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.core import folding
+from scheduler.core.folding import Gpus
 from scheduler.core.reported import GpuChange, GpuReading, Report
 
 STEP = folding.MEMORY_STEP_BYTES
@@ -22,6 +24,13 @@ def report(*, gpus: list[GpuReading] | None = None, **more: Any) -> Report:
     said = {"boot": "b", "seq": 2, "sent_at": 1, "interval_s": 1, "agent_version": "1", "gpus": [], **more}
     found = msgspec.convert(said, Report)
     return found if gpus is None else msgspec.structs.replace(found, gpus=gpus)
+
+
+def folded(report_: Report) -> Gpus:
+    """What a change of `BASE` makes of it."""
+    found = folding.readings(report_, BASE)
+    assert found is not None
+    return found
 
 
 def change(place: int = 0, **more: Any) -> dict[str, Any]:
@@ -56,9 +65,10 @@ def test_changes_folded_one_after_the_other_are_what_whole_reports_would_have_sa
     told: list[tuple[GpuReading, ...]],
 ) -> None:
     known = (1, told[0])
-    for seq, (before, after) in enumerate(zip(told, told[1:], strict=False), 2):
+    for seq, (before, after) in enumerate(pairwise(told), 2):
         changed = [change(place, **said) for place in range(2) if (said := _difference(before[place], after[place]))]
         gpus = folding.readings(report(seq=seq, base=seq - 1, changed=changed), known)
+        assert gpus is not None
         assert gpus == after
         known = (seq, gpus)
 
@@ -77,13 +87,13 @@ def test_a_change_of_a_gpu_that_is_not_there_says_nothing() -> None:
 
 
 def test_null_is_unknown_now_and_what_is_left_out_is_as_it_was() -> None:
-    [first, second] = folding.readings(report(base=1, changed=[change(processes=None)]), BASE) or ()
+    first, second = folded(report(base=1, changed=[change(processes=None)]))
     assert (first.processes, first.temperature_celsius) == (None, 40)
     assert second is BASE[1][1]
 
 
 def test_a_gpu_always_has_a_health() -> None:
-    [first, _] = folding.readings(report(base=1, changed=[change(health=None)]), BASE) or ()
+    first, _ = folded(report(base=1, changed=[change(health=None)]))
     assert first.health == "ok"
 
 

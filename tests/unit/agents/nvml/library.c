@@ -171,7 +171,7 @@ int nvmlDeviceGetFieldValues(device *d, int count, field_value *values) {
 }
 int nvmlDeviceGetTotalEccErrors(device *d, uint error, uint counter, ull *out) {
     WHOLE(d);
-    *out = number(d, error ? (counter ? "ecc.lifetime" : "ecc.uncorrected") : "ecc.corrected", error ? 3 : 12);
+    *out = number(d, error ? (counter ? "ecc.lifetime" : "ecc.uncorrected") : "ecc.corrected", error ? (counter ? 9 : 0) : 12);
     return OK;
 }
 int nvmlDeviceGetRemappedRows(device *d, uint *corrected, uint *uncorrected, uint *pending, uint *failed) {

@@ -116,7 +116,7 @@ ull of_link(device *d, uint link, const char *name, ull otherwise) {
 ull standing(uint field) {
     switch (field) {
     case 3: return 12; /* ECC corrected, volatile */
-    case 4: return 3; /* uncorrected */
+    case 4: return 0; /* uncorrected */
     case 6: return 9; /* uncorrected over its life */
     case 38: case 45: case 52: case 59: return 1; /* NVLink errors: CRC of flits and data, replays, recoveries */
     case 74: case 75: case 76: case 77: case 78: case 79: return 1000 + field; /* time under each policy */

@@ -3,6 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.nvml.readings import reason_names
 from tests.unit.agents.nvml.conftest import Start
 from tests.unit.agents.nvml.library import Scenario
 from tests.unit.agents.nvml.reader import Reader
@@ -69,7 +73,7 @@ H100 = {
 
 
 def test_everything_that_a_gpu_says_is_read(reader: Reader, scenario: Scenario) -> None:
-    scenario.set({"gpu.0.reasons": 0x44, "gpu.0.field.145": 1, "gpu.0.link.3.active": 0})
+    scenario.set({"gpu.0.reasons": 0x44, "gpu.0.field.4": 3, "gpu.0.field.145": 1, "gpu.0.link.3.active": 0})
     reader.read(everybody=True)
     found = reader.later(1).read("GPU-0")
 
@@ -88,7 +92,7 @@ def test_an_older_driver_says_as_much_by_older_calls_and_the_rest_is_not_in_its_
     assert gpu["memory_used_bytes"] == 1073741824 + 536870912, "older drivers count what they reserve"
     assert (gpu["utilization_percent"], gpu["utilization_source"]) == (42, "rates")
     assert (gpu["temperature_celsius"], gpu["throttle_reasons"], gpu["processes"]) == (61, [], 0)
-    assert (gpu["ecc_corrected"], gpu["ecc_uncorrected"], gpu["ecc_uncorrected_lifetime"]) == (12, 3, 3)
+    assert (gpu["ecc_corrected"], gpu["ecc_uncorrected"], gpu["ecc_uncorrected_lifetime"]) == (12, 0, 9)
     assert (gpu["remapped_rows_corrected"], gpu["remap_failed"], gpu["retired_pages"]) == (2, False, 3)
     assert gpu["throttled_nanoseconds"]["thermal"] == 1001
     assert (gpu["pcie_replays"], gpu["nvlinks_active"], gpu["nvlink_errors"]) == (4, 4, 0)
@@ -210,7 +214,7 @@ def test_what_changes_slowly_is_asked_every_ten_seconds_and_the_rest_each_time(
     soon, late = reader.later(9).gpus()[0], reader.later(1).gpus()[0]
     names = ("sm_clock_megahertz", "ecc_uncorrected", "power_milliwatts", "nvlinks_active")
 
-    assert [soon[name] for name in names] == [1980, 3, 5, 4]
+    assert [soon[name] for name in names] == [1980, 0, 5, 4]
     assert [late[name] for name in names] == [1000, 7, 5, 3]
 
 
@@ -284,6 +288,15 @@ def test_a_fabric_that_is_still_being_set_up_is_none(reader: Reader, scenario: S
     scenario.set({"gpu.0.fabric.state": 2, "gpu.1.fabric.cluster": 0})
 
     assert [gpu["nvlink_domain"] for gpu in reader.gpus()] == [None, None]
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_every_reason_has_a_name_of_its_own_also_one_that_is_newer_than_this_agent(bits: int) -> None:
+    names = reason_names(bits)
+
+    assert len(set(names)) == len(names) == bits.bit_count()
+    assert ("hw_thermal_slowdown" in names) == bool(bits & 0x40)
+    assert ("bit_20" in names) == bool(bits & 1 << 20)
 
 
 def test_policies_that_a_gpu_does_not_tell_of_are_left_out(reader: Reader, scenario: Scenario) -> None:

@@ -1,5 +1,7 @@
 """XIDs by NVML's event set: told to who waits, kept for the next reading, and of the physical GPU."""
 
+from pathlib import Path
+
 from tests.unit.agents.nvml.conftest import Start
 from tests.unit.agents.nvml.library import Scenario
 from tests.unit.agents.nvml.reader import Reader
@@ -75,6 +77,19 @@ def test_one_lost_gpu_does_not_make_the_agent_deaf_to_the_others(reader: Reader,
     assert [xid["gpu"] for xid in after["xids"]] == ["GPU-1"], "it is heard again when it is back"
 
 
+def test_a_gpu_that_sends_many_xids_at_once_does_not_hold_up_a_reading(reader: Reader, scenario: Scenario) -> None:
+    reader.read()
+    for _ in range(300):
+        scenario.xid(0, 31)
+    first, second = reader.read()["xids"], reader.read()["xids"]
+
+    assert (len(first), len(second)) == (256, 44)
+    assert [line["text"] for line in reader.logs() if line["action"] == "nvml.xid"] == [
+        "XID 31 on GPU-0, 256 times",
+        "XID 31 on GPU-0, 44 times",
+    ]
+
+
 def test_a_driver_without_events_only_takes_its_time(start: Start, scenario: Scenario) -> None:
     scenario.set({"return.nvmlEventSetCreate": 3})
     reader = start()
@@ -89,6 +104,23 @@ def test_a_closed_driver_only_takes_its_time(reader: Reader) -> None:
     reader.close_driver()
 
     assert reader.wait(0.05) is False
+
+
+def test_an_xid_that_came_before_nvml_is_started_anew_is_not_lost(
+    start: Start, scenario: Scenario, tmp_path: Path
+) -> None:
+    bus = tmp_path / "sys/bus/pci/drivers/nvidia"
+    for device in ("0000:01:00.0", "0000:02:00.0"):
+        (bus / device).mkdir(parents=True)
+    reader = start()
+    reader.read()
+    scenario.xid(1, 79)
+    (bus / "0000:02:00.0").rmdir()
+    scenario.set({"gpu.1.present": 0})
+    found = reader.later(10).read()
+
+    assert ([gpu["uuid"] for gpu in found["gpus"]], [xid["gpu"] for xid in found["xids"]]) == (["GPU-0"], ["GPU-1"])
+    assert reader.calls("nvmlInitWithFlags") == 2
 
 
 def test_a_driver_that_is_closed_and_opened_anew_is_waited_for_still(reader: Reader, scenario: Scenario) -> None:
