@@ -114,10 +114,11 @@ class Intake:
         if self._count >= MOST_WAITING:
             self._metrics.report("turned_away")
             raise Unavailable(FULL, retry_after_s=pacing.come_again_s(random.random()))
-        entry = _Entry(node, report, request, secret, asyncio.get_running_loop().create_future())
         self._count += 1
         self._metrics.reports_wait(self._count)
         try:
+            vouched = await self._vouched(secret)
+            entry = _Entry(node, report, request, secret, vouched, asyncio.get_running_loop().create_future())
             self._add(self._urgent if self._is_urgent(entry) else self._regular, entry)
             return await entry.answered
         finally:

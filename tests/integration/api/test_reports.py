@@ -262,7 +262,7 @@ def test_what_nobody_expected_of_one_report_is_answered_to_that_one_alone(
         return taken(session, batch, newest, now=now)
 
     monkeypatch.setattr(intake.intake, "take_all", poisoned)
-    found = intake.Intake(site.app.state.parts.db, site.clock, site.app.state.parts.metrics)
+    found = _intake(site)
     entries = [_entry(site, "n1", "poison"), _entry(site, "n1", "b9")]
     outcomes = found._take_all(entries)
     assert isinstance(outcomes[0], ZeroDivisionError)
@@ -270,7 +270,7 @@ def test_what_nobody_expected_of_one_report_is_answered_to_that_one_alone(
 
 
 def test_a_batch_refuses_who_may_not_report_and_takes_the_others(site: Site) -> None:
-    found = intake.Intake(site.app.state.parts.db, site.clock, site.app.state.parts.metrics)
+    found = _intake(site)
     forged = _entry(site, "n1", "b8")
     forged.secret = "dure_nobody"
     refused, taken = found._take_all([forged, _entry(site, "n1", "b9")])
@@ -288,6 +288,11 @@ def test_while_the_database_is_away_reports_are_asked_for_again(site: Site, monk
     assert send(site, report()).status_code == 200
 
 
+def _intake(site: Site) -> intake.Intake:
+    parts = site.app.state.parts
+    return intake.Intake(parts.db, site.clock, parts.metrics, parts.vouching)
+
+
 def _entry(site: Site, node: str, boot: str) -> Any:
     """A report on its way, as the event loop would have it."""
     scope = {
@@ -302,6 +307,6 @@ def _entry(site: Site, node: str, boot: str) -> Any:
     body = decoding.of_wire(wire.Report.model_validate(report(boot=boot)))
     loop = asyncio.new_event_loop()
     try:
-        return intake._Entry(node, body, intake.Request(scope), site.secrets[node], loop.create_future())
+        return intake._Entry(node, body, intake.Request(scope), site.secrets[node], None, loop.create_future())
     finally:
         loop.close()
