@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 import structlog
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from api import auth
@@ -27,6 +28,7 @@ from scheduler.actor import Actor
 from scheduler.clock import Clock
 from scheduler.core import folding, pacing
 from scheduler.core.reported import Answer, Report
+from scheduler.kube.reviews import is_jwt
 from scheduler.newest import Newest
 from scheduler.store import credentials, intake, tokens
 from scheduler.store.db import Database, Session
