@@ -11,17 +11,19 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from agents import exchange, logs, once, remembered, settings
+from agents import logs, once, settings
 from agents.agent import Agent
 from agents.allocations import Allocations
-from agents.credential import Credential, CredentialError
 from agents.driver import Driver, DriverError
-from agents.health import Judging
-from agents.joining import OwnCredential
-from agents.proofs import CommandError
+from agents.empty.proofs import CommandError
+from agents.health import remembered
+from agents.health.stage import Judging
+from agents.health.verdicts import TableError
+from agents.identity import exchange
+from agents.identity.credential import Credential, CredentialError
+from agents.identity.joining import OwnCredential
 from agents.settings import PREFIX, Settings
 from agents.snapshot import Sample
-from agents.verdicts import TableError
 from dure.variables import SettingError
 
 

@@ -7,17 +7,19 @@ import time
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from agents import exporter, stages
-from agents.connection import Connection
-from agents.credential import Credential
+from agents import stages
 from agents.driver import Driver
-from agents.exporter import AgentCollector
-from agents.report import Identity, Reporter, host_boot, new_boot
+from agents.events import Event
+from agents.identity.credential import Credential
+from agents.metrics import exporter
+from agents.metrics.exporter import AgentCollector
+from agents.reporting.connection import Connection
+from agents.reporting.report import Identity, Reporter, host_boot, new_boot
+from agents.reporting.uplink import Uplink
 from agents.sampler import Sampler
 from agents.settings import Settings
-from agents.spool import Spool
+from agents.spool.spool import Spool
 from agents.totals import Use
-from agents.uplink import Uplink
 from dure import probes
 from dure.probes import Answer
 
@@ -51,9 +53,10 @@ class Agent:
         self._stop = threading.Event()
         self._endings: SimpleQueue[bool] = SimpleQueue()
         self._connection = Connection(settings.server)
+        # What the settings say wrongly is an error before anything is opened.
+        self._stages = stages.made(settings, self._record, host_boot=host_boot())
         boot = new_boot()
         self._spool = Spool(settings.state, boot=boot, totals=self._totals, mib=settings.spool_mib)
-        self._stages = stages.made(settings, self._spool.record, host_boot=host_boot())
         self._sampler = Sampler(driver, sample_s=settings.sample_s, stages=self._stages.in_order)
         self._reporter = Reporter(
             self._sampler,
@@ -113,6 +116,9 @@ class Agent:
             self._driver.close()
         log.info("the agent stopped", extra={"action": "agent.stopped"})
         return well
+
+    def _record(self, event: Event) -> None:
+        self._spool.record(event)
 
     def _totals(self) -> list[Use]:
         return self._sampler.totals.usage()

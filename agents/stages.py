@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from agents.alarming import Alarming
+from agents.empty.proofs import Proving
 from agents.events import Recorder
-from agents.health import Judging
+from agents.health.remembered import Folder
+from agents.health.stage import Judging
+from agents.metrics.xids import XidCounts
 from agents.pods import kubelet
 from agents.pods.holders import Holders
-from agents.proofs import Proving
-from agents.remembered import Folder
 from agents.sampler import Stage
 from agents.settings import Settings
-from agents.xids import XidCounts
+from agents.violations.alarming import Alarming
 
 
 class Beside(Protocol):

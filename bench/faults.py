@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 
 from agents.agent import Agent
-from agents.credential import Credential
+from agents.identity.credential import Credential
 from agents.scenario import Fault, Scenario
 from agents.settings import Settings
 from agents.simulated import SimulatedDriver

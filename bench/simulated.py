@@ -22,9 +22,9 @@ from typing import Any
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
-from agents import exporter
-from agents.exporter import AgentCollector
-from agents.health import Judging
+from agents.health.stage import Judging
+from agents.metrics import exporter
+from agents.metrics.exporter import AgentCollector
 from agents.sampler import Sampler
 from agents.scenario import Scenario
 from agents.simulated import SimulatedDriver

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Mapping
 
-from agents.connection import Connection, Patience, Response
+from agents.reporting.connection import Connection, Patience, Response
 
 
 class Connections(Connection):

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents import stages
-from agents.connection import Connection
-from agents.credential import Credential
 from agents.events import forget
-from agents.report import Identity, Reporter, new_boot
+from agents.identity.credential import Credential
+from agents.reporting.connection import Connection
+from agents.reporting.report import Identity, Reporter, new_boot
+from agents.reporting.uplink import Uplink
 from agents.sampler import Sampler
 from agents.scenario import Scenario
 from agents.settings import Settings
 from agents.simulated import SimulatedDriver
-from agents.uplink import Uplink
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

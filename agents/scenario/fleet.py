@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from agents.curves import Kind
+from agents.scenario.curves import Kind
 from agents.scenario.faults import Fault
 from agents.scenario.part import Layout, Part
 from dure.wire import Label, NodeName

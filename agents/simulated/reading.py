@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from agents.curves import Load
+from agents.scenario.curves import Load
 from agents.scenario.faults import Fault
 from agents.scenario.fleet import Scenario
 from agents.simulated.card import Card

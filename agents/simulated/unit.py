@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents import curves
-from agents.curves import IDLE, Curve, Flat, Load
+from agents.scenario import curves
+from agents.scenario.curves import IDLE, Curve, Flat, Load
 from agents.scenario.fleet import Scenario
 from agents.simulated import identity
 from agents.snapshot import Process

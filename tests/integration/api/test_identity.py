@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from agents import exchange
-from agents.joining import OwnCredential
+from agents.identity import exchange
+from agents.identity.joining import OwnCredential
 from api import examples
 from scheduler.kube.clusters import ClusterAddress
 from scheduler.kube.reviews import Reviews

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from agents.connection import Connection
-from agents.credential import Credential
-from agents.report import Identity, Reporter
+from agents.identity.credential import Credential
+from agents.reporting.connection import Connection
+from agents.reporting.report import Identity, Reporter
+from agents.reporting.uplink import Uplink
 from agents.sampler import Sampler
-from agents.uplink import Uplink
 from tests.unit.agents.allocator import Allocator
 from tests.unit.agents.builders import Hand, ScriptedDriver, a_gpu
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from agents import exporter
-from agents.exporter import AgentCollector
+from agents.metrics import exporter
+from agents.metrics.exporter import AgentCollector
 from agents.sampler import Sampler
 from agents.snapshot import Sample
 from tests.unit.agents.builders import Hand

@@ -10,8 +10,8 @@ import pytest
 
 from agents.agent import Agent
 from agents.allocations import Held
-from agents.credential import Credential
 from agents.driver import Driver
+from agents.identity.credential import Credential
 from agents.scenario import Scenario
 from agents.settings import Settings
 from agents.simulated import SimulatedDriver

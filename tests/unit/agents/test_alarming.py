@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from agents.alarming import ANSWERS, Alarming
 from agents.allocations import Held
 from agents.events import Event
 from agents.snapshot import GpuSnapshot, Holder, Process, Sample
+from agents.violations.alarming import ANSWERS, Alarming
 from tests.unit.agents.builders import GIB, a_gpu, a_sample, allocations, an_allocation
 
 PYTHON = Process(pid=4321, name="python", cgroup="/user.slice")

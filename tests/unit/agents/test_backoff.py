@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from agents.backoff import Backoff, retry_after_s
+from agents.reporting.backoff import Backoff, retry_after_s
 
 
 def _backoff(interval_s: float = 10) -> Backoff:

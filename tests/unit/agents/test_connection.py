@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from agents.connection import MOST_BYTES, Connection, Patience, Response, Unreachable, Unreadable
+from agents.reporting.connection import MOST_BYTES, Connection, Patience, Response, Unreachable, Unreadable
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENT = Patience(connect_s=20.0, total_s=60.0)
@@ -304,7 +304,7 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
 
 ASK = """
 import sys
-from agents.connection import Connection, Patience, Unreachable
+from agents.reporting.connection import Connection, Patience, Unreachable
 try:
     print(Connection(sys.argv[1]).post("/x", b"hello", {}, patience=Patience(20, 60)).body.decode())
 except Unreachable as error:

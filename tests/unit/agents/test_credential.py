@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.credential import LOOK_S, Credential, CredentialError
+from agents.identity.credential import LOOK_S, Credential, CredentialError
 from tests.unit.agents.builders import Hand
 
 

@@ -3,8 +3,8 @@ import statistics
 
 import pytest
 
-from agents import curves
-from agents.curves import Curve, Load
+from agents.scenario import curves
+from agents.scenario.curves import Curve, Load
 
 DAY_S = 24 * 3600
 STEP_S = 57

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from agents.allocations import Held
-from agents.exporter import AgentCollector
-from agents.report import Reporter
+from agents.metrics.exporter import AgentCollector
+from agents.reporting.report import Reporter
 from agents.sampler import Sampler
 from agents.snapshot import GpuSnapshot
 from tests.unit.agents.allocator import Allocator, Reply

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from agents import exporter, series
+from agents.metrics import exporter, series
 from agents.sampler import Sampler
 from agents.scenario import Scenario
 from agents.simulated import SimulatedDriver
 from agents.snapshot import GpuSnapshot, Holder, Sample, Violation
-from agents.spool import Spool
+from agents.spool.spool import Spool
 from agents.totals import Use
 from tests.unit.agents.builders import Hand, ScriptedDriver, a_gpu, allocations, an_allocation
 from tests.unit.agents.scraping import a_collector, scrape, seen

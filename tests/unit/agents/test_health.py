@@ -9,8 +9,8 @@ import pytest
 
 from agents import __main__ as command
 from agents.events import Event
-from agents.health import KEEP_S, LOOK_S, Judging
-from agents.remembered import Folder, ask_to_forget
+from agents.health.remembered import Folder, ask_to_forget
+from agents.health.stage import KEEP_S, LOOK_S, Judging
 from agents.snapshot import GpuSnapshot, Sample, Xid
 from tests.unit.agents.builders import a_gpu, a_sample
 

@@ -1,12 +1,13 @@
 import pytest
 
-from agents import health_docs, verdicts
+from agents.health import page as health_docs
+from agents.health import verdicts
 
 
 def test_the_page_has_the_table_as_it_is() -> None:
     page = health_docs.PAGE.read_text("utf-8")
 
-    assert page == health_docs.rendered(page, verdicts.load()), "run python -m agents.health_docs"
+    assert page == health_docs.rendered(page, verdicts.load()), "run python -m agents.health.page"
 
 
 def test_every_entry_is_a_row_of_the_page() -> None:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents import judging, verdicts
-from agents.damping import hold_s
-from agents.facts import Facts
-from agents.judging import State, Verdict
+from agents.health import judging, verdicts
+from agents.health.damping import hold_s
+from agents.health.facts import Facts
+from agents.health.judging import State, Verdict
 from agents.snapshot import HEALTHS, GpuSnapshot, Process
 
 TABLE = verdicts.load()

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from agents.judging import Finding, State
-from agents.remembered import Folder, Nowhere, ask_to_forget
-from agents.signs import Counters
+from agents.health.judging import Finding, State
+from agents.health.remembered import Folder, Nowhere, ask_to_forget
+from agents.health.signs import Counters
 
 STATES = {
     "GPU-a": State(

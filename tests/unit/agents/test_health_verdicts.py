@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from agents import verdicts
-from agents.verdicts import TableError
+from agents.health import verdicts
+from agents.health.verdicts import TableError
 
 SHIPPED = json.loads(verdicts.PATH.read_text("utf-8"))
 

@@ -7,11 +7,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 
 LOAD = """
-import importlib, pkgutil, sys
+import importlib, pathlib, sys
 import agents
-for found in pkgutil.iter_modules(agents.__path__):
-    if not found.name.startswith(("simulated", "scenario", "fleet")):
-        importlib.import_module(f"agents.{found.name}")
+root = pathlib.Path(agents.__file__).parent
+for path in sorted(root.rglob("*.py")):
+    parts = path.relative_to(root).with_suffix("").parts
+    if parts[0] not in ("simulated", "scenario", "fleet") and parts[-1] not in ("__init__", "__main__"):
+        importlib.import_module(".".join(("agents", *parts)))
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents import keepsake
-from agents.credential import CredentialError
-from agents.joining import JOIN_AGAIN_S, RENEW_AGAIN_S, OwnCredential
-from agents.keepsake import Keepsake
+from agents.identity import keepsake
+from agents.identity.credential import CredentialError
+from agents.identity.joining import JOIN_AGAIN_S, RENEW_AGAIN_S, OwnCredential
+from agents.identity.keepsake import Keepsake
 from tests.unit.agents.builders import Hand
 
 LIFE_S = 7 * 86_400

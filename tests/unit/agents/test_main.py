@@ -104,9 +104,12 @@ def test_its_help_names_every_setting_with_what_it_takes() -> None:
             {"NODE": "n", "TOKEN_FILE": __file__}, 2, "must hold one token on one line", id="a file that is no token"
         ),
         pytest.param(
-            {"NODE": "n", "TOKEN_FILE": "/a", "JOIN_TOKEN_FILE": "/b"}, 2, "are both set", id="two credentials"
+            {"NODE": "n", "TOKEN_FILE": "/a", "JOIN_TOKEN_FILE": "/b", "STATE": "/c"},
+            2,
+            "are both set",
+            id="two credentials",
         ),
-        pytest.param({"NODE": "n", "JOIN_TOKEN_FILE": "/b"}, 2, "and DURE_AGENT_STATE", id="no folder"),
+        pytest.param({"NODE": "n", "JOIN_TOKEN_FILE": "/b"}, 2, "needs DURE_AGENT_STATE", id="no folder"),
         pytest.param(
             {"NODE": "n", "JOIN_TOKEN_FILE": "/b", "STATE": "/none/here"},
             2,

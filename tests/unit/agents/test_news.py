@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from agents import news
+from agents.reporting import news
 from agents.snapshot import Holder, Sample, Violation
 from tests.unit.agents.builders import GIB, a_gpu, a_sample, allocations, an_allocation
 

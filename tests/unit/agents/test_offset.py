@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.offset import KEPT, Exchange, Offset
+from agents.reporting.offset import KEPT, Exchange, Offset
 
 
 def test_before_any_exchange_nothing_is_known() -> None:

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agents import wire
 from agents.events import Event
-from agents.report import Identity, Reporter
+from agents.reporting import wire
+from agents.reporting.report import Identity, Reporter
+from agents.reporting.uplink import PATIENCE, NotTaken, Taken
+from agents.reporting.wire import Parcel
 from agents.sampler import Sampler
-from agents.spool import Spool
+from agents.spool.spool import Spool
 from agents.totals import Use
-from agents.uplink import PATIENCE, NotTaken, Taken
-from agents.wire import Parcel
 from dure.wire import Report
 from tests.unit.agents.allocator import NUMBERS, Books, Reply
 from tests.unit.agents.builders import Hand, ScriptedDriver, a_gpu, an_allocation

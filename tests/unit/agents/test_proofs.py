@@ -12,9 +12,9 @@ import pytest
 
 from agents import __main__ as command
 from agents.allocations import Allocations, Held
+from agents.empty.proofs import AT_ONCE, OVERDUE_S, RETRY_S, SETTLE_S, CommandError, Proving
 from agents.events import Event
-from agents.health import Judging
-from agents.proofs import AT_ONCE, OVERDUE_S, RETRY_S, SETTLE_S, CommandError, Proving
+from agents.health.stage import Judging
 from agents.sampler import Sampler
 from agents.snapshot import GpuSnapshot, Process, Sample
 from tests.unit.agents.builders import GIB, SERVER_AHEAD_S, Hand, ScriptedDriver, a_gpu, a_sample, an_allocation

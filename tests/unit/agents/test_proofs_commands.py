@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agents import commands
-from agents.commands import STOPPED, Command
+from agents.empty import commands
+from agents.empty.commands import STOPPED, Command
 
 ENOUGH_S = 60.0
 
@@ -119,7 +119,7 @@ def test_a_command_is_split_as_a_shell_would() -> None:
 
 
 def test_an_agent_without_commands_loads_nothing_of_them() -> None:
-    code = "import sys, agents.proofs as p; p.Proving(); print('subprocess' in sys.modules)"
+    code = "import sys, agents.empty.proofs as p; p.Proving(); print('subprocess' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert ran.stdout == "False\n"

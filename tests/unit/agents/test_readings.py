@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 
-from agents import wire
+from agents.reporting import wire
+from agents.reporting.telling import Identity, Telling
 from agents.snapshot import GpuSnapshot
-from agents.telling import Identity, Telling
-from agents.untold import Untold
+from agents.spool.untold import Untold
 from dure.wire import GpuReading, Report
 from tests.unit.agents.builders import a_gpu, a_sample, allocations, an_allocation
 

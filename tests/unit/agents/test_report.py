@@ -5,9 +5,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from agents import readings
-from agents.connection import Connection
-from agents.report import LEAST_GAP_S, Reporter, new_boot
+from agents.reporting import readings
+from agents.reporting.connection import Connection
+from agents.reporting.report import LEAST_GAP_S, Reporter, new_boot
 from agents.sampler import Sampler
 from dure.wire import Report
 from tests.unit.agents.allocator import Allocator, Reply, a_problem

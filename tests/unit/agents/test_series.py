@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from agents import series
-from agents.series import Series
+from agents.metrics import series
+from agents.metrics.series import Series
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 UNITS = ("seconds", "bytes", "ratio", "watts", "joules", "hertz", "celsius")

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agents.events import Event
-from agents.spool import Spool
-from agents.spool_folder import FolderInUse
+from agents.spool.folder import FolderInUse
+from agents.spool.spool import Spool
+from agents.spool.untold import Untold
 from agents.totals import Use
-from agents.untold import Untold
 from dure.wire import NodeEvent
 from tests.unit.agents.builders import Hand
 
@@ -183,7 +183,7 @@ def test_an_agent_that_dies_as_it_starts_leaves_what_the_one_before_had_seen(age
 CHILD = """
 import sys, itertools
 from pathlib import Path
-from agents.spool import Spool
+from agents.spool.spool import Spool
 from agents.events import Event
 from agents.totals import Use
 

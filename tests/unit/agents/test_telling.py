@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents import wire
 from agents.events import Event
+from agents.reporting import wire
+from agents.reporting.telling import FIRST_REPLAY, OLD_S, WHOLE_S, Identity, Telling, Told
+from agents.reporting.wire import Answer
 from agents.snapshot import GpuSnapshot, Holder, Sample, Violation
-from agents.telling import FIRST_REPLAY, OLD_S, WHOLE_S, Identity, Telling, Told
+from agents.spool.untold import Untold
 from agents.totals import Use
-from agents.untold import Untold
-from agents.wire import Answer
 from dure.wire import Report
 from tests.unit.agents.allocator import folded
 from tests.unit.agents.builders import a_gpu, a_sample, allocations, an_allocation

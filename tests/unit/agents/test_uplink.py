@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from agents import wire
-from agents.connection import Connection
-from agents.credential import Credential
-from agents.uplink import NotTaken, Taken, Uplink
-from agents.wire import Parcel
+from agents.identity.credential import Credential
+from agents.reporting import wire
+from agents.reporting.connection import Connection
+from agents.reporting.uplink import NotTaken, Taken, Uplink
+from agents.reporting.wire import Parcel
 from dure.wire import Report, ReportAnswer
 from tests.unit.agents.allocator import Allocator, Reply, a_problem
 from tests.unit.agents.builders import Hand, an_allocation

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agents.allocations import Held
 from agents.snapshot import GpuSnapshot, Holder, Process, Sample, Violation
-from agents.violations import CLEANING_S, MOST, SLACK_BYTES, find, suspected
+from agents.violations.finding import CLEANING_S, MOST, SLACK_BYTES, find, suspected
 from tests.unit.agents.builders import GIB, a_gpu, a_sample, allocations, an_allocation
 
 PID = 4321

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
+from agents.metrics.xids import MOST, XidCounts
 from agents.snapshot import Sample, Xid
-from agents.xids import MOST, XidCounts
 from tests.unit.agents.builders import Hand, ScriptedDriver, a_gpu, a_sample
 from tests.unit.agents.scraping import a_collector, scrape, seen
 

@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from agents import keepsake
-from agents.credential import Credential, CredentialError, Trouble, read
-from agents.keepsake import Keepsake
+from agents.identity import keepsake
+from agents.identity.credential import Credential, CredentialError, Trouble, read
+from agents.identity.keepsake import Keepsake
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from agents.wire import Json
+from agents.reporting.wire import Json
 
 LONGEST_LINE = 16 << 10
 COMPACT_BYTES = 64 << 10

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from agents.commands import Command
+from agents.empty.commands import Command
 
 Step = Literal["scrub", "check"]
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from agents.spool_journal import Journal
-from agents.spool_slots import Slots
+from agents.reporting.wire import Json
+from agents.spool.journal import Journal
+from agents.spool.slots import Slots
+from agents.spool.untold import FRONT, Earlier, Untold
 from agents.totals import Use
-from agents.untold import FRONT, Earlier, Untold
-from agents.wire import Json
 
 SYNC_S = 10.0
 """So often totals are made to outlive a loss of power; a killed process they outlive at once."""

@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from agents import spool_folder
 from agents.events import Event
-from agents.spool_disk import Disk
+from agents.spool.disk import Disk
+from agents.spool.folder import FolderInUse, claim
+from agents.spool.untold import Untold
 from agents.totals import Use
-from agents.untold import Untold
 
 log = logging.getLogger(__name__)
 
@@ -122,11 +122,11 @@ class Spool:
     def _open(self, folder: Path, *, first: bool = False) -> None:
         try:
             if self._claim is None:
-                self._claim = spool_folder.claim(folder)
+                self._claim = claim(folder)
             self._disk = disk = Disk(folder, boot=self._boot, most_bytes=self._most_bytes)
             disk.load(self.untold, anew=self._is_loaded)
         except OSError as error:
-            if first and isinstance(error, spool_folder.FolderInUse):
+            if first and isinstance(error, FolderInUse):
                 raise
             self._failed(error)
             return

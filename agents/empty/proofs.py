@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from agents.allocations import Held
+from agents.empty.layouts import Layouts
 from agents.events import Event, Recorder, forget
-from agents.layouts import Layouts
 from agents.snapshot import GpuSnapshot, Sample
 
 if TYPE_CHECKING:
-    from agents.trials import Outcome, Step, Trial
+    from agents.empty.trials import Outcome, Step, Trial
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class Proving:
         if len(tried) >= AT_ONCE or item.gpu in tried:
             return "it waits for its turn to be scrubbed and checked"
         # Here, so that an agent without commands loads none of it.
-        from agents.trials import Trial
+        from agents.empty.trials import Trial
 
         known.trial = Trial(item.allocation, item.gpu, self._steps, limit_s=self._limit_s)
         known.began_at, known.began, known.is_overdue = sample.at, sample.wall, False
@@ -196,7 +196,7 @@ def _steps(scrub: str | None, check: str | None) -> list[tuple["Step", tuple[str
     for step, text in wanted:
         if text is None:
             continue
-        from agents.commands import split
+        from agents.empty.commands import split
 
         try:
             found.append((step, split(text)))

@@ -8,13 +8,13 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from agents import judging
 from agents.events import Event, Recorder, forget
-from agents.facts import Facts, by_gpu, reading_of
-from agents.judging import OK, State, Verdict
-from agents.remembered import Memory, Nowhere
+from agents.health import judging
+from agents.health.facts import Facts, by_gpu, reading_of
+from agents.health.judging import OK, State, Verdict
+from agents.health.remembered import Memory, Nowhere
+from agents.health.verdicts import Table, load
 from agents.snapshot import GpuSnapshot, Health, Sample
-from agents.verdicts import Table, load
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from agents.credential import CredentialError
+from agents.identity.credential import CredentialError
 
 NAME = "credential.json"
 LARGEST_BYTES = 16_384

@@ -14,8 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
-from agents.judging import Finding, State
-from agents.signs import Counters
+from agents.health.judging import Finding, State
+from agents.health.signs import Counters
 from agents.snapshot import HEALTHS
 
 log = logging.getLogger(__name__)

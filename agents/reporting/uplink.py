@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from agents import wire
-from agents.backoff import retry_after_s
-from agents.connection import Connection, Patience, Response, Unreachable, Unreadable
-from agents.credential import Credential
-from agents.wire import Answer, Parcel
+from agents.identity.credential import Credential
+from agents.reporting import wire
+from agents.reporting.backoff import retry_after_s
+from agents.reporting.connection import Connection, Patience, Response, Unreachable, Unreadable
+from agents.reporting.wire import Answer, Parcel
 
 Failure = Literal["refused", "busy", "unreachable", "garbage"]
 Outcome = Literal["ok", "refused", "busy", "unreachable", "garbage"]

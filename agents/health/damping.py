@@ -1,6 +1,6 @@
 """How long a GPU must be clean before it is ok again: the longer, the more often it got worse of late. Pure."""
 
-from agents.verdicts import Hold
+from agents.health.verdicts import Hold
 
 MAX_FALLS = 16
 """No more of them are remembered: far fewer make the hold the longest already."""

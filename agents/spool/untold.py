@@ -8,10 +8,10 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from agents import spool_event
 from agents.events import Event
+from agents.reporting.wire import Json
+from agents.spool.event import told
 from agents.totals import Use
-from agents.wire import Json
 
 MEMORY_EVENTS = 2048
 """So many events at most are kept that are not on disk."""
@@ -57,7 +57,7 @@ class Untold:
         """Returns how many had to make room for it."""
         with self._lock:
             self._last_id += 1
-            self._incoming.append(spool_event.told(event, self._last_id))
+            self._incoming.append(told(event, self._last_id))
             if len(self._incoming) <= MEMORY_EVENTS:
                 return 0
             self._incoming.popleft()

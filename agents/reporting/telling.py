@@ -7,12 +7,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agents import deltas, readings, wire
-from agents.readings import Caps
+from agents.reporting import deltas, readings, wire
+from agents.reporting.readings import Caps
+from agents.reporting.wire import Answer, Json, Parcel
 from agents.snapshot import Sample
+from agents.spool.untold import Earlier, Untold
 from agents.totals import Key, Use
-from agents.untold import Earlier, Untold
-from agents.wire import Answer, Json, Parcel
 
 log = logging.getLogger(__name__)
 

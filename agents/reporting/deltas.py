@@ -7,8 +7,8 @@ leaves as they were, has to be told in a whole report.
 from collections.abc import Mapping
 from typing import Any
 
-from agents.readings import IDENTITY
-from agents.wire import Json
+from agents.reporting.readings import IDENTITY
+from agents.reporting.wire import Json
 
 SAME = ("boot", "host_boot", "agent_version", "driver_version", "cuda_version", "interval_s")
 """What a report that builds on another cannot change."""

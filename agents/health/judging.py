@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from agents import damping, signs
-from agents.facts import Facts
-from agents.signs import Counters
+from agents.health import damping, signs
+from agents.health.facts import Facts
+from agents.health.signs import Counters
+from agents.health.verdicts import Back, Rule, Table, number
 from agents.snapshot import HEALTHS, GpuSnapshot, Health
-from agents.verdicts import Back, Rule, Table, number
 
 ADVICE: Mapping[Back, str] = {
     "none": "nothing is to be done",

@@ -3,10 +3,10 @@
 import math
 import re
 
-from agents import wire
 from agents.events import Event
-from agents.readings import text
-from agents.wire import Json
+from agents.reporting import wire
+from agents.reporting.readings import text
+from agents.reporting.wire import Json
 
 MOST_BYTES = 4 << 10
 MOST_DETAILS = 32

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from agents.allocations import Allocations, Held
 from agents.events import Event, Recorder
 from agents.snapshot import Sample, Violation
-from agents.violations import Key, find, key, nobody, suspected
+from agents.violations.finding import Key, find, key, nobody, suspected
 
 log = logging.getLogger(__name__)
 

@@ -16,18 +16,18 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from agents import news
 from agents.allocations import Allocations
-from agents.backoff import Backoff
-from agents.connection import Patience
 from agents.days import Days
-from agents.offset import Exchange, Offset
+from agents.reporting import news
+from agents.reporting.backoff import Backoff
+from agents.reporting.connection import Patience
+from agents.reporting.offset import Exchange, Offset
+from agents.reporting.telling import Identity, Telling, Told
+from agents.reporting.uplink import LAST_PATIENCE, PATIENCE, NotTaken, Outcome, Taken, Uplink
 from agents.sampler import Sampler
 from agents.snapshot import Sample
-from agents.telling import Identity, Telling, Told
+from agents.spool.untold import Untold
 from agents.totals import SETTLES_S, Use
-from agents.untold import Untold
-from agents.uplink import LAST_PATIENCE, PATIENCE, NotTaken, Outcome, Taken, Uplink
 
 __all__ = ["LEAST_GAP_S", "Identity", "Reporter", "host_boot", "new_boot"]
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from agents.facts import Facts
+from agents.health.facts import Facts
+from agents.health.verdicts import CHECK, ECC, LASTING, Rule, Table
 from agents.snapshot import GpuSnapshot
-from agents.verdicts import CHECK, ECC, LASTING, Rule, Table
 
 Anchor = tuple[float, int]
 """A counter's value and the monotonic second at which it was seen, from which its growth is measured."""

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from agents import wire
+from agents.reporting import wire
+from agents.reporting.wire import Json
 from agents.snapshot import GpuSnapshot, Holder, Sample, Violation
 from agents.totals import Use
-from agents.wire import Json
 
 COUNT = (0, 1 << 62)
 NUMBERS: Mapping[str, tuple[int, int]] = {

@@ -1,7 +1,7 @@
 """Who is on a GPU though no lease explains it: a process of the host, or a pod that the kubelet gave somebody else's GPU.
 
 Pure. Where processes cannot be seen none is a violation, and where the kubelet cannot be asked no pod. When one is
-told is decided by `agents.alarming`.
+told is decided by `agents.violations.alarming`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

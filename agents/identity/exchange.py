@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from agents.connection import Connection, Patience, Unreachable, Unreadable
-from agents.joining import Post
+from agents.identity.joining import Post
+from agents.reporting.connection import Connection, Patience, Unreachable, Unreadable
 
 PATIENCE = Patience(connect_s=5.0, total_s=10.0)
 SHOWN_BYTES = 200

@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
-from agents import exposition, series
-from agents.exposition import Row
+from agents.metrics import exposition, series
+from agents.metrics.exposition import Row
+from agents.metrics.series import Parts, Series
+from agents.metrics.xids import XidCounts
+from agents.reporting.uplink import OUTCOMES, Outcome
 from agents.sampler import Sampler
-from agents.series import Parts, Series
 from agents.snapshot import GpuSnapshot, Sample
-from agents.uplink import OUTCOMES, Outcome
-from agents.xids import XidCounts
 from dure.probes import Answer
 
 

@@ -1,14 +1,14 @@
-"""Writes the tables of docs/health.md out of `verdicts.json`: `python -m agents.health_docs`. Never run on a node."""
+"""Writes the tables of docs/health.md out of `verdicts.json`: `python -m agents.health.page`. Never run on a node."""
 
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from agents.verdicts import Rule, Table, load
+from agents.health.verdicts import Rule, Table, load
 
-PAGE = Path(__file__).parent.parent / "docs" / "health.md"
+PAGE = Path(__file__).parents[2] / "docs" / "health.md"
 
-BEGIN, END = "<!-- begin: made by python -m agents.health_docs -->", "<!-- end -->"
+BEGIN, END = "<!-- begin: made by python -m agents.health.page -->", "<!-- end -->"
 
 DONE = {"none": "nothing", "no_new_leases": "no new leases", "move_leases": "move leases", "drain_node": "drain node"}
 BACK = {"none": "", "restart_app": "processes gone", "time": "time"}

@@ -1,0 +1,1 @@
+"""Health of GPUs: what was seen of each, judged by a table, damped, and remembered."""

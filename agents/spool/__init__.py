@@ -1,0 +1,1 @@
+"""What the allocator was not told yet, kept through outages and deaths of the agent."""

@@ -1,0 +1,1 @@
+"""Who is on a GPU though no lease explains it."""
