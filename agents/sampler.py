@@ -116,9 +116,9 @@ class Sampler:
         since = datetime.fromtimestamp(int(newest.wall), UTC).isoformat()
         reason = f"no answer from the driver since {since}" + (f": {self._trouble}" if self._trouble else "")
         # Nothing was read, so it is no proof of anything: it claims to know of no allocation's end.
-        return replace(
-            newest, snapshot=newest.snapshot.but(lambda gpu: _unanswered(gpu, reason)), allocations=Allocations()
-        )
+        silent = newest.snapshot.but(lambda gpu: _unanswered(gpu, reason))
+        silent = replace(silent, cards=tuple(_unanswered(card, reason) for card in silent.cards))
+        return replace(newest, snapshot=silent, allocations=Allocations())
 
     def run(self, stop: threading.Event) -> None:
         """Samples until `stop` is set; `wake` it then."""

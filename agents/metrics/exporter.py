@@ -84,19 +84,24 @@ class AgentCollector:
 
     def _gpus(self, sample: Sample) -> Iterator[str]:
         pools = self._sampler.allocations.pools
-        named = [
-            (gpu, exposition.labels(series.GPU, (self._node, gpu.uuid, gpu.product, pools.get(gpu.uuid, ""))))
-            for gpu in sample.snapshot.gpus
-        ]
+        named = self._named(sample.snapshot.gpus, pools)
+        everything = named + self._named(sample.snapshot.cards, pools)
         for reading in series.READINGS:
-            rows = _parts(reading, named) if isinstance(reading, Parts) else _values(reading.read, named)
+            told = named if reading in series.OF_UNITS else everything
+            rows = _parts(reading, told) if isinstance(reading, Parts) else _values(reading.read, told)
             yield from exposition.family(reading.name, reading.kind, reading.about, rows)
         for one, rows in (
             (series.XIDS, self._counted(sample, pools)),
             (series.VIOLATIONS, _violations(sample, named)),
-            (series.INFO, _about(sample, named)),
+            (series.INFO, _about(sample, everything)),
         ):
             yield from exposition.family(one.name, one.kind, one.about, rows)
+
+    def _named(self, gpus: Iterable[GpuSnapshot], pools: Mapping[str, str]) -> "Named":
+        return [
+            (gpu, exposition.labels(series.GPU, (self._node, gpu.uuid, gpu.product, pools.get(gpu.uuid, ""))))
+            for gpu in gpus
+        ]
 
     def _counted(self, sample: Sample, pools: Mapping[str, str]) -> Iterator[Row]:
         physical = {gpu.parent or gpu.uuid: gpu.product for gpu in sample.snapshot.gpus}
