@@ -39,11 +39,15 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Xid:
-    """A critical XID that the driver told of; `gpu` is the physical GPU, `at` Unix time by the node's clock."""
+    """A critical XID that the driver told of; `gpu` is the physical GPU, `at` Unix time by the node's clock.
+
+    It came so many `times`, and `at` is the newest of them.
+    """
 
     gpu: str
     xid: int
     at: float
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +134,7 @@ class GpuSnapshot:
 class Snapshot:
     """All GPUs of a node. `sees_processes` is false where the host's processes are hidden from this agent.
 
-    `xids` are those that came since the last reading, in order. `cards` are the physical GPUs that are cut into instances, with
+    `xids` are those that came since the last reading, each once for a GPU, in the order of their newest. `cards` are the physical GPUs that are cut into instances, with
     what is read of the whole of each: nobody can be granted one, so none is in `gpus`. The `index` of one is NVML's own.
     """
 
