@@ -72,8 +72,8 @@ class AgentCollector:
             yield from self._gpus(sample)
             yield from self._of(series.HOLDER, self._holders(sample))
             yield from self._of_node(series.SEES, sample.snapshot.sees_processes)
-        now, newest, last_ok_at = self._monotonic(), self._sampler.newest, self._reporter.last_ok_at
-        yield from self._of_node(series.SNAPSHOT_AGE, None if newest is None else max(0.0, now - newest.at))
+        now, last_ok_at = self._monotonic(), self._reporter.last_ok_at
+        yield from self._of_node(series.SNAPSHOT_AGE, max(0.0, now - self._sampler.answered_at))
         yield from self._of_node(series.REPORT_AGE, None if last_ok_at is None else max(0.0, now - last_ok_at))
         counted = (((self._node, outcome), self._reporter.outcomes.get(outcome, 0)) for outcome in OUTCOMES)
         yield from self._of(series.REPORTS, counted)

@@ -235,7 +235,10 @@ HOLDER = Series(
     more=("lease", "company", "namespace", "pod", "container"),
 )
 SNAPSHOT_AGE = Series(
-    name="dure_agent_snapshot_age_seconds", kind="gauge", about="Since the GPUs last answered.", base=NODE
+    name="dure_agent_snapshot_age_seconds",
+    kind="gauge",
+    about="Since the GPUs last answered; since the agent started, while they never did.",
+    base=NODE,
 )
 REPORT_AGE = Series(
     name="dure_agent_report_age_seconds", kind="gauge", about="Since a report was last taken.", base=NODE
