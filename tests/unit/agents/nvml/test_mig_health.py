@@ -26,6 +26,7 @@ class Node:
 
     def sees(self, *, for_s: int = 1) -> dict[str, str]:
         """The health of each physical GPU in the end."""
+        said: dict[str, str] = {}
         for _ in range(for_s):
             self._reader.later(1)
             said = self._judged(self._reader.read())
