@@ -1,9 +1,10 @@
 """The driver that the sampler reads: which GPUs there are now, each read in turn, and what became of those that do not answer.
 
-`wait` is called from a thread of its own, everything else from the sampler's.
+`wait` is called from a thread of its own, and so may `open` be; everything else from the sampler's.
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class NvmlDriver:
-    """Raises DriverError, at the start or later, when the driver as a whole does not answer; the next `read` starts anew.
+    """Raises DriverError when the driver as a whole does not answer; the next `read` starts anew.
 
     Processes with an `allowed` name count nowhere. Monotonic and wall clocks, and the kernel's own files, are those of the
     machine unless they are given.
@@ -58,17 +59,25 @@ class NvmlDriver:
         self._unnamed: set[int] = set()
         self._versions: tuple[str | None, str | None] = (None, None)
         self._open = False
-        self._start()
+        self._opening = threading.Lock()
+
+    def open(self) -> None:
+        """Takes hold of the driver where nobody did yet, as `read` does. May be called on another thread than the sampler's, which
+        then waits for it. Raises DriverError.
+        """
+        with self._opening:
+            if not self._open:
+                self._start()
 
     def read(self, *, processes_of: Set[str] | None = frozenset()) -> Snapshot:
         now = self._monotonic()
+        self.open()
         self._xids.poll()
-        if self._open and self._bus.changed(now):
+        if self._bus.changed(now):
             # NVML knows the GPUs that there were when it was started.
             log.info("the GPUs on this node changed: NVML is started anew", extra={"action": "nvml.restarted"})
             self.close()
-        if not self._open:
-            self._start()
+            self.open()
         try:
             seen = self._gpus(now, processes_of)
         except failures.ERRORS as error:
