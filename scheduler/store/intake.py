@@ -113,7 +113,7 @@ def _case(one: Arrived, row: Heard | None, newest: Newest, now: float) -> _Case:
     uuids = [gpu.uuid for gpu in one.report.gpus]
     if len(set(uuids)) != len(uuids):
         raise InvalidRequest.about("gpus", "a GPU is named twice")
-    seen_use.check(one.report, now)
+    seen_use.check(one.report)
     base = newest.base(one.node, one.report.boot)
     return _Case(one.node, one.report, row, folding.readings(one.report, base))
 
@@ -180,7 +180,7 @@ def _said(case: _Case) -> Said:
 
 def _keep_parts(session: Session, cases: Sequence[_Case], zone: ZoneInfo, now: float) -> None:
     """The one place where the parts of reports are handed on to those that keep them. None of these needs a base."""
-    seen_use.write(session, [seen for case in cases for seen in seen_use.of(case.node, case.report)], zone)
+    seen_use.write(session, [seen for case in cases for seen in seen_use.of(case.node, case.report)], zone, now=now)
     node_events.keep(session, [one for case in cases for one in _happened(case, now)], now=now)
     for case in cases:
         present.note(session, case.node, case.report, now=now)

@@ -99,11 +99,6 @@ def test_a_clock_that_is_off_is_noted_and_decides_nothing(site: Site, off_s: int
             (422, "invalid_request"),
             id="busier than sampled",
         ),
-        pytest.param(
-            report(usage=[{**SEEN, "day_began_at": "2027-01-16T00:00:00Z"}]),
-            (422, "invalid_request"),
-            id="a day that has not begun",
-        ),
     ],
 )
 def test_garbage_is_refused_and_the_node_stays_as_it_was(standing: Site, body: Any, want: tuple[int, str]) -> None:
