@@ -30,9 +30,9 @@ from scheduler.core import folding, pacing
 from scheduler.core.reported import Answer, Report
 from scheduler.kube.reviews import is_jwt
 from scheduler.newest import Newest
-from scheduler.store import credentials, intake, tokens
+from scheduler.store import credentials, db, intake, tokens
 from scheduler.store.db import Database, Session
-from scheduler.store.intake import Arrived, ChangesFleet, Taken
+from scheduler.store.intake import Arrived, ChangesFleet, Folded, Taken
 
 log = structlog.get_logger()
 
@@ -61,6 +61,9 @@ class _Entry:
     vouched: Actor | None
     """Who reports, where a cluster vouches for it."""
     answered: asyncio.Future[bytes]
+    folded: Folded | None = None
+    changes: bool = False
+    """Whether it is to be taken under the locks of the pools: it says of the fleet what was not known."""
 
 
 Outcome = Taken | ChangesFleet | Exception
@@ -92,12 +95,12 @@ class Intake:
     """One a process, used in its event loop alone."""
 
     def __init__(
-        self, db: Database, clock: Clock, metrics: Metrics, vouching: Vouching, *, newest: Newest | None = None
+        self, database: Database, clock: Clock, metrics: Metrics, vouching: Vouching, *, newest: Newest | None = None
     ) -> None:
-        self._db, self._clock, self._metrics, self._vouching = db, clock, metrics, vouching
+        self._db, self._clock, self._metrics, self._vouching = database, clock, metrics, vouching
         self._newest = newest or Newest()
         self._regular = _Lane("reports", self._take_all, most=MOST, waits=True)
-        self._urgent = _Lane("changes", self._take_changes, most=MOST_CHANGES, waits=False)
+        self._urgent = _Lane("changes", self._take_urgent, most=MOST_CHANGES, waits=False)
         self._under_way: set[str] = set()
         self._count = 0
 
@@ -139,8 +142,9 @@ class Intake:
 
     def _is_urgent(self, entry: _Entry) -> bool:
         base = self._newest.base(entry.node, entry.report.boot)
-        gpus = folding.readings(entry.report, base)
-        return folding.urgent(entry.report, gpus, None if base is None else base[1])
+        gpus, before = folding.readings(entry.report, base), None if base is None else base[1]
+        entry.folded, entry.changes = (base, gpus), folding.changes(gpus, before)
+        return folding.urgent(entry.report, gpus, before)
 
     def _add(self, lane: _Lane, entry: _Entry) -> None:
         lane.waiting.append(entry)
@@ -185,6 +189,7 @@ class Intake:
 
     def _settle(self, entry: _Entry, outcome: Outcome) -> None:
         if isinstance(outcome, ChangesFleet):
+            entry.changes = True
             self._urgent.waiting.append(entry)
             return
         if isinstance(outcome, Taken) and outcome.known is not None:
@@ -214,15 +219,34 @@ class Intake:
     def _take_all(self, batch: Sequence[_Entry]) -> Sequence[Outcome]:
         return self._each_or_all(intake.take_all, batch)
 
+    def _take_urgent(self, batch: Sequence[_Entry]) -> Sequence[Outcome]:
+        """Those that change the fleet under the locks of its pools, and the others, as proofs of empty, without."""
+        changes = [entry for entry in batch if entry.changes]
+        others = [entry for entry in batch if not entry.changes]
+        outcomes = [*self._or_error(self._take_changes, changes), *self._or_error(self._take_all, others)]
+        found = dict(zip([*changes, *others], outcomes, strict=True))
+        return [found[entry] for entry in batch]
+
+    def _or_error(self, work: Work, batch: Sequence[_Entry]) -> Sequence[Outcome]:
+        """Whatever becomes of these, others of their batch are taken in already."""
+        try:
+            return work(batch) if batch else []
+        except Exception as error:  # noqa: BLE001 - it is raised where each report came from
+            return [error] * len(batch)
+
     def _take_changes(self, batch: Sequence[_Entry]) -> Sequence[Outcome]:
         return self._each_or_all(intake.take_changes, batch)
 
     def _each_or_all(self, take: Take, batch: Sequence[_Entry]) -> Sequence[Outcome]:
-        """All in one transaction; each in its own after what nobody expected, which may be one report's fault alone."""
+        """All in one transaction; each in its own after what nobody expected, which may be one report's fault alone, and after they
+        and others waited for each other.
+        """
         try:
             return self._in_one(take, batch)
-        except DureError:
-            raise
+        except DureError as error:
+            if not isinstance(error, Unavailable) or not db.entangled(error):
+                raise
+            log.warning("reports and others waited for each other", action="report.entangled", reports=len(batch))
         except Exception:
             if len(batch) == 1:
                 raise
@@ -240,7 +264,7 @@ class Intake:
             now = self._clock.now()
             refused = self._admit(session, batch, now)
             admitted = [entry for entry in batch if entry not in refused]
-            arrived = [Arrived(node=entry.node, report=entry.report) for entry in admitted]
+            arrived = [Arrived(node=entry.node, report=entry.report, folded=entry.folded) for entry in admitted]
             found = take(session, arrived, self._newest, now=now) if arrived else []
         self._notice(refused.values())
         self._metrics.reports_together(len(batch))

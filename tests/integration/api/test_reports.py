@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
+from psycopg.errors import DeadlockDetected
+from sqlalchemy.exc import OperationalError
 
 from api import examples, intake
 from dure import wire
@@ -262,6 +264,32 @@ def test_what_nobody_expected_of_one_report_is_answered_to_that_one_alone(
     outcomes = found._take_all(entries)
     assert isinstance(outcomes[0], ZeroDivisionError)
     assert isinstance(outcomes[1], intake.Taken)
+
+
+def test_reports_that_waited_for_others_and_they_for_them_are_each_tried_once_more(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = intake.intake.take_changes
+
+    def entangled(session: Any, batch: Any, newest: Any, *, now: float) -> Any:
+        if len(batch) > 1:
+            raise OperationalError("", {}, DeadlockDetected())
+        return taken(session, batch, newest, now=now)
+
+    monkeypatch.setattr(intake.intake, "take_changes", entangled)
+    outcomes = _intake(site)._take_changes([_entry(site, "n1", boot) for boot in ("b8", "b9")])
+    assert [type(one) for one in outcomes] == [intake.Taken] * 2
+
+
+def test_what_becomes_of_others_harms_no_change_of_the_same_batch(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any, **__: Any) -> Any:
+        raise Unavailable
+
+    monkeypatch.setattr(intake.intake, "take_all", away)
+    other, change = _entry(site, "n1", "b8"), _entry(site, "n1", "b9")
+    change.changes = True
+    outcomes = _intake(site)._take_urgent([other, change])
+    assert [type(one) for one in outcomes] == [Unavailable, intake.Taken]
 
 
 def test_a_batch_refuses_who_may_not_report_and_takes_the_others(site: Site) -> None:
