@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from api import auth
+from api.admitted import Admitted
 from api.metrics import Metrics
 from api.vouching import Vouching
 from dure.errors import DureError, Unavailable
@@ -46,6 +47,9 @@ MOST_CHANGES = 16
 
 MOST_WAITING = 512
 """Reports that wait, or are under way, before others are turned away."""
+
+MOST_STRANGERS = 64
+"""How many of these may be from who was not admitted lately, and may be nobody."""
 
 FULL = "more reports wait to be taken in than may; send it again when Retry-After says, nothing is lost by then"
 
@@ -102,7 +106,8 @@ class Intake:
         self._regular = _Lane("reports", self._take_all, most=MOST, waits=True)
         self._urgent = _Lane("changes", self._take_urgent, most=MOST_CHANGES, waits=False)
         self._under_way: set[str] = set()
-        self._count = 0
+        self._admitted = Admitted()
+        self._count = self._strangers = 0
 
     def __enter__(self) -> Self:
         return self
@@ -116,19 +121,27 @@ class Intake:
     async def take(self, node: str, report: Report, request: Request) -> bytes:
         """The answer's JSON, once the report is committed. Raises DureError."""
         secret = auth.secret(request)
-        if self._count >= MOST_WAITING:
+        strange = 0 if secret in self._admitted else 1
+        if self._count >= MOST_WAITING or self._strangers + strange > MOST_STRANGERS:
             self._metrics.report("turned_away")
             raise Unavailable(FULL, retry_after_s=pacing.come_again_s(random.random()))
-        self._count += 1
-        self._metrics.reports_wait(self._count)
+        self._wait(1, strange)
         try:
             vouched = await self._vouched(secret)
             entry = _Entry(node, report, request, secret, vouched, asyncio.get_running_loop().create_future())
             self._add(self._urgent if self._is_urgent(entry) else self._regular, entry)
             return await entry.answered
         finally:
-            self._count -= 1
-            self._metrics.reports_wait(self._count)
+            self._wait(-1, -strange)
+
+    def admitted(self, request: Request) -> bool:
+        """Whether who sends it was admitted lately: then it is worth work in the event loop. Raises TokenMissing."""
+        return auth.secret(request) in self._admitted
+
+    def _wait(self, more: int, strangers: int) -> None:
+        self._count += more
+        self._strangers += strangers
+        self._metrics.reports_wait(self._count)
 
     async def _vouched(self, secret: str) -> Actor | None:
         """Who reports, where its cluster has to say so: it may be asked over the network, before there is a transaction."""
@@ -192,6 +205,8 @@ class Intake:
             entry.changes = True
             self._urgent.waiting.append(entry)
             return
+        if isinstance(outcome, Taken):
+            self._admitted.add(entry.secret)
         if isinstance(outcome, Taken) and outcome.known is not None:
             self._newest.remember(entry.node, outcome.known)
         if entry.answered.done():  # whoever sent it is gone
@@ -204,6 +219,7 @@ class Intake:
     def _refuse(self, entry: _Entry, error: Exception) -> None:
         self._metrics.report("refused")
         if isinstance(error, DureError) and not isinstance(error, Unavailable):
+            self._admitted.discard(entry.secret)
             said = {"node": entry.node, "code": error.code, "detail": error.detail}
             log.warning("a report was refused", action="report.refused", **said)
         entry.answered.set_exception(error)

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from psycopg.errors import DeadlockDetected
 from sqlalchemy.exc import OperationalError
 
-from api import examples, intake
+from api import examples, intake, reporting
 from dure import wire
 from dure.errors import TokenInvalid, Unavailable
 from scheduler import decoding
@@ -246,6 +247,39 @@ def test_an_app_that_has_more_reports_to_take_in_than_it_may_says_when_to_come_a
     assert "nothing is lost" in answer.json()["detail"]
     monkeypatch.undo()
     assert send(site, report()).status_code == 200
+
+
+def test_who_was_not_admitted_lately_has_few_places_and_others_have_the_rest(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert send(site, report()).status_code == 200
+    monkeypatch.setattr(intake, "MOST_STRANGERS", 0)
+    assert send(site, report(seq=2)).status_code == 200
+    site.secrets["n1"], mine = "dure_nobody", site.secrets["n1"]
+    assert code(send(site, report(seq=3))) == (503, "unavailable")
+    monkeypatch.undo()
+    assert code(send(site, report(seq=3))) == (401, "token_invalid")
+    site.secrets["n1"] = mine
+    assert send(site, report(seq=3)).status_code == 200
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["compressed", "plain"])
+def test_only_reports_of_who_was_admitted_lately_are_read_in_the_event_loop(
+    site: Site, monkeypatch: pytest.MonkeyPatch, *, packed: bool
+) -> None:
+    threads: list[int] = []
+    read = decoding.plain
+
+    def plain(raw: bytes) -> Any:
+        threads.append(threading.get_ident())
+        return read(raw)
+
+    monkeypatch.setattr(reporting.decoding, "plain", plain)
+    for seq in (1, 2, 3):
+        assert send(site, report(seq=seq), packed=packed).status_code == 200
+    stranger, *others = threads
+    assert set(others) == {others[0]}
+    assert others[0] != stranger
 
 
 def test_what_nobody_expected_of_one_report_is_answered_to_that_one_alone(
