@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -11,9 +12,11 @@ from sqlmodel import select
 from dure import wire
 from scheduler.kube.reconcile import Steps
 from scheduler.kube.sightings import Sightings
-from scheduler.store import enforced, pools
+from scheduler.store import adding, enforced, pools
+from scheduler.store.intake import ChangesFleet
 from scheduler.store.tables import Leader
 from tests.integration.scheduler.conftest import T0, World
+from tests.integration.scheduler.test_reports_together import Replica, whole
 from tests.unit.scheduler.kube.builders import a_placed_pod
 
 Held = dict[str, str]
@@ -69,7 +72,7 @@ def started(world: World, gpus: int, who: str = "acme") -> wire.Lease:
     return world.lease(lease)
 
 
-def held(answer: wire.ReportAnswer) -> Held:
+def held(answer: Any) -> Held:
     """What the node is told that it holds."""
     return {one.gpu.removeprefix("GPU-n1-"): one.lease for one in answer.allocations}
 
@@ -113,6 +116,38 @@ def test_the_same_report_again_swaps_nothing_and_tells_nobody(node: World) -> No
     for second in range(1, 4):
         node.report("n1", now=T0 + second, holders=[a_holder(5)])
     assert node.events(lease).count(("swapped", None)) == 1
+
+
+def test_the_same_holders_again_wait_for_no_pool(node: World) -> None:
+    lease = started(node, 1)
+    runs(node, lease)
+    replica, told = Replica(node), [a_holder(5)]
+    assert isinstance(replica.one("n1", whole(seq=1, holders=told)), ChangesFleet)
+    replica.one("n1", whole(seq=1, holders=told), alone=True)
+    with node.db.begin() as session:
+        adding.alone(session, "pool")
+        session.connection().execute(text("SELECT FROM pool FOR UPDATE"))
+        answer = replica.one("n1", whole(seq=2, holders=told))
+    assert held(answer) == {"5": lease.id}
+    assert isinstance(replica.one("n1", whole(seq=3, holders=[a_holder(6)])), ChangesFleet)
+    assert isinstance(replica.one("n1", whole(seq=4, holders=[])), ChangesFleet)
+
+
+def test_what_was_in_the_way_of_a_swap_is_not_once_it_is_proved_empty(node: World) -> None:
+    first = started(node, 1)
+    node.release(first, now=T0 + 2)
+    node.turn(T0 + 3)
+    node.turn(T0 + 3 + 5)
+    second = node.ask(1, who="globex", now=T0 + 9)
+    node.turn(T0 + 9)
+    runs(node, second)
+    replica, told = Replica(node), [a_holder(0, company="globex")]
+    answer = replica.one("n1", whole(seq=1, holders=told), now=T0 + 10, alone=True)
+    ended = [one.allocation for one in answer.allocations if one.ended]
+    answer = replica.one("n1", whole(seq=2, holders=told, knew_ended=ended), now=T0 + 11, alone=True)
+    assert held(answer) == {"1": second.id}
+    assert isinstance(replica.one("n1", whole(seq=3, holders=told), now=T0 + 12), ChangesFleet)
+    assert held(replica.one("n1", whole(seq=3, holders=told), now=T0 + 12, alone=True)) == {"0": second.id}
 
 
 def test_the_calendar_sees_nothing_of_it(node: World) -> None:
