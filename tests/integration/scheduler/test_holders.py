@@ -9,9 +9,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
 from dure import wire
+from scheduler.kube.desired import Offender
 from scheduler.kube.reconcile import Steps
 from scheduler.kube.sightings import Sightings
-from scheduler.store import enforced, pools
+from scheduler.store import enforced, pools, violations
 from scheduler.store.tables import Leader
 from tests.integration.scheduler.conftest import T0, World
 from tests.unit.scheduler.kube.builders import a_placed_pod
@@ -95,6 +96,43 @@ def test_what_was_told_before_it_was_known_whose_pod_it_is_is_swapped_in_once_it
     seen.write(T0 + 2)
     assert held(node.report("n1", now=T0 + 3)) == {"5": lease.id}
     assert node.events(lease).count(("swapped", None)) == 1
+
+
+def test_a_pod_whose_gpu_its_lease_gets_when_it_is_written_down_is_not_ended_for_it(node: World) -> None:
+    """The allocator was away, so its agent told of it before."""
+    with node.db.begin() as session:
+        session.connection().execute(text("UPDATE pool SET violations = 'end'"))
+    lease = started(node, 1)
+    pod = {"gpu": "GPU-n1-5", "kind": "pod", "since": T0 + 1, "namespace": "dure-co-acme", "pod": "train"}
+    node.report("n1", now=T0 + 5, holders=[a_holder(5)], violations=[{**pod, "container": "main"}])
+    assert [one.is_known for one in offenders(node)] == [False]
+    with node.db.snapshot() as session:
+        seen = Sightings(node.db, "main", session.exec(select(Leader.epoch)).one())
+    seen.look("acme", [a_placed_pod("train", lease=lease.id, node="n1")], Steps(waits={}), T0 + 6)
+    seen.write(T0 + 6)
+    assert [gpu.uuid for gpu in node.lease(lease).gpus] == ["GPU-n1-5"]
+    assert offenders(node) == []
+
+
+def test_a_pod_beyond_what_its_lease_holds_is_known_to_offend_once_it_is_told_of_again(node: World) -> None:
+    with node.db.begin() as session:
+        session.connection().execute(text("UPDATE pool SET violations = 'end'"))
+    lease = started(node, 1, "globex")
+    runs(node, lease)
+    other = started(node, 1)
+    pod = {"gpu": "GPU-n1-5", "kind": "pod", "since": T0, "namespace": "dure-co-acme", "pod": "train"}
+    told = {"holders": [], "violations": [{**pod, "container": "main"}]}
+    node.report("n1", now=T0, **told)
+    runs(node, other)
+    assert [one.is_known for one in offenders(node)] == [False]
+    node.report("n1", now=T0 + violations.SEEN_EVERY_S, **told)
+    assert [one.is_known for one in offenders(node)] == [True]
+
+
+def offenders(world: World) -> list[Offender]:
+    with world.db.snapshot() as session:
+        found = enforced.desired(session, "main", least_grace_s=1)
+    return list(found.companies["acme"].offenders)
 
 
 def test_two_leases_swap_what_they_hold_in_one_statement(node: World) -> None:
