@@ -108,6 +108,13 @@ def test_credentials_follow_one_another(site: Site) -> None:
     assert (line["actor"].startswith("node:n1:tok_"), line["after"]["refused"]) == (True, "token_replaced")
 
 
+def test_a_revoked_credential_takes_the_one_with_it_that_was_proposed_and_not_used(site: Site) -> None:
+    mine = joined(site)["token"]
+    assert renewed(site, "mine", "next").status_code == 200
+    assert site.send("admin", "DELETE", f"/v1/tokens/{mine}").status_code == 200
+    assert code(report(site, "next")) == (401, "token_revoked")
+
+
 def test_an_agent_that_was_away_for_longer_than_its_credential_joins_again(site: Site) -> None:
     joined(site)
     site.clock.at = T0 + LIFE_S
