@@ -135,6 +135,34 @@ def offenders(world: World) -> list[Offender]:
     return list(found.companies["acme"].offenders)
 
 
+def shown(world: World) -> list[tuple[str, str | None, bool]]:
+    """The pod violations: the GPU, whose pod, and whether it is over."""
+    with world.db.snapshot() as session:
+        found = violations.page(session, violations.Wanted(node="n1"), after=None, limit=50).items
+    return [(one.gpu, one.evidence.pod, one.ended_at is not None) for one in found if one.kind == "pod"]
+
+
+def test_a_pod_with_more_gpus_than_its_lease_holds_is_a_violation_until_it_has_not(
+    node: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lease = started(node, 1)
+    runs(node, lease)
+    pods = [a_holder(0), a_holder(5)]
+    node.report("n1", now=T0 + 1, holders=pods, violations=[])
+    assert shown(node) == [("GPU-n1-5", "train", False)]
+    assert capsys.readouterr().out.count("allocation.unexplained") == 1
+    node.report("n1", now=T0 + 2, holders=pods, violations=[])
+    assert shown(node) == [("GPU-n1-5", "train", False)], (
+        "its agent, to which it is one of the company, takes back its own alone"
+    )
+    assert "allocation.unexplained" not in capsys.readouterr().out
+    node.report("n1", now=T0 + 3, holders=pods[:1], violations=[])
+    assert shown(node) == [("GPU-n1-5", "train", True)]
+    node.report("n1", now=T0 + 4, holders=pods, violations=[])
+    node.report("n1", now=T0 + 5, holders=[])
+    assert [over for _, _, over in shown(node)] == [True, True]
+
+
 def test_two_leases_swap_what_they_hold_in_one_statement(node: World) -> None:
     acme, globex = started(node, 2), started(node, 2, "globex")
     runs(node, acme)
