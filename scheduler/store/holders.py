@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import structlog
 from sqlalchemy import text
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from dure import kube, wire
 from scheduler.core.swapping import Held, Real, Swaps, swaps
 from scheduler.store import fleet, lost_gpus, records, violations
-from scheduler.store.tables import Lease, NodeHolders
+from scheduler.store.tables import Lease, Node, NodeHolders
 
 log = structlog.get_logger()
 
@@ -47,6 +47,9 @@ _KEEP = text(
 )
 
 
+_FORGET = text("DELETE FROM node_holders WHERE node = :node")
+
+
 @dataclass(frozen=True, slots=True)
 class _Given:
     """A pod that the kubelet gave a GPU to."""
@@ -70,10 +73,16 @@ def settle(session: Session, node: str, holders: Sequence[wire.GpuHolder], *, no
 
 
 def again(session: Session, node: str, *, now: float) -> None:
-    """The same by what was told last, once more is known of which leases the pods are on."""
-    found = session.get(NodeHolders, node)
+    """The same by what was told last, once more is known of which leases the pods are on. Of a node that is silent nothing is known."""
+    query = select(NodeHolders).join(Node, col(Node.name) == col(NodeHolders.node))
+    found = session.exec(query.where(col(NodeHolders.node) == node, col(Node.state) == "ok")).one_or_none()
     if found is not None:
         _swap(session, node, [_Given(**one) for one in found.holders], now)
+
+
+def forget(session: Session, node: str) -> None:
+    """Its kubelet cannot be asked any more: what was told before may be long over."""
+    session.connection().execute(_FORGET, {"node": node})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,8 @@ from dure import wire
 from scheduler.kube.desired import Offender
 from scheduler.kube.reconcile import Steps
 from scheduler.kube.sightings import Sightings
-from scheduler.store import enforced, pools, violations
-from scheduler.store.tables import Leader
+from scheduler.store import enforced, fleet, pools, violations
+from scheduler.store.tables import Leader, NodeHolders
 from tests.integration.scheduler.conftest import T0, World
 from tests.unit.scheduler.kube.builders import a_placed_pod
 
@@ -161,6 +161,36 @@ def test_a_pod_with_more_gpus_than_its_lease_holds_is_a_violation_until_it_has_n
     node.report("n1", now=T0 + 4, holders=pods, violations=[])
     node.report("n1", now=T0 + 5, holders=[])
     assert [over for _, _, over in shown(node)] == [True, True]
+
+
+@pytest.mark.parametrize("how", ["the kubelet cannot be asked", "the node is silent"])
+def test_what_was_told_before_swaps_nothing_once_nobody_knows_it_any_more(node: World, how: str) -> None:
+    first = started(node, 1)
+    runs(node, first)
+    node.report("n1", now=T0 + 1, holders=[a_holder(5)])
+    assert len(holders_kept(node)) == 1
+    runs(node, first, over=True)
+    node.release(first, now=T0 + 2)
+    node.turn(T0 + 3)
+    node.turn(T0 + 8)
+    more = {"holders": [a_holder(5)]} if "silent" in how else {}
+    told = [one.allocation for one in node.report("n1", now=T0 + 20, **more).allocations if one.ended]
+    node.report("n1", now=T0 + 21, knew_ended=told, **more)
+    second = node.ask(1, now=T0 + 30)
+    node.turn(T0 + 30)
+    if "silent" in how:
+        with node.db.begin() as session:
+            fleet.set_silent(session, "n1", now=T0 + 31)
+    with node.db.snapshot() as session:
+        seen = Sightings(node.db, "main", session.exec(select(Leader.epoch)).one())
+    seen.look("acme", [a_placed_pod("train", lease=second.id, node="n1")], Steps(waits={}), T0 + 32)
+    seen.write(T0 + 32)
+    assert [gpu.uuid for gpu in node.lease(second).gpus] == ["GPU-n1-0"]
+
+
+def holders_kept(world: World) -> list[str]:
+    with world.db.snapshot() as session:
+        return list(session.exec(select(NodeHolders.node)))
 
 
 def test_two_leases_swap_what_they_hold_in_one_statement(node: World) -> None:
