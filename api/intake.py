@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Protocol, Self
 
 import structlog
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from api import auth
@@ -147,7 +146,7 @@ class Intake:
         """Who reports, where its cluster has to say so: it may be asked over the network, before there is a transaction."""
         if not is_jwt(secret):
             return None
-        found = await run_in_threadpool(self._vouching.reviewed, secret)
+        found = await self._vouching.heard(secret)
         if isinstance(found, DureError):
             self._metrics.report("refused")
             raise found

@@ -57,7 +57,7 @@ class Judging:
         if sample.at - self._looked_at >= LOOK_S:
             self._looked_at = sample.at
             self._forget(self._memory.forgotten())
-        units = by_gpu(sample.snapshot.gpus)
+        units = by_gpu((*sample.snapshot.gpus, *sample.snapshot.cards))
         xids = self._xids(sample)
         verdicts: dict[str, Verdict] = {}
         changed = False

@@ -45,7 +45,9 @@ def settle(session: Session, node: str, report: Report, *, now: float) -> None:
 
 
 def note(session: Session, node: str, report: Report, *, now: float) -> None:
-    """All violations of the node, where the report says which there are."""
+    """All violations of the node, where the report says which there are; and that its kubelet cannot be asked any more."""
+    if not report.base and not isinstance(report.holders, list):
+        holders.forget(session, node)
     if isinstance(report.violations, list):
         found = [_violation(one) for one in report.violations]
         violations.note(session, node, found, offset_s=heard.offset_s(report, now), now=now)

@@ -10,11 +10,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
 from dure import wire
+from scheduler.kube.desired import Offender
 from scheduler.kube.reconcile import Steps
 from scheduler.kube.sightings import Sightings
-from scheduler.store import adding, enforced, pools
+from scheduler.store import adding, enforced, fleet, pools, violations
 from scheduler.store.intake import ChangesFleet
-from scheduler.store.tables import Leader
+from scheduler.store.tables import Leader, NodeHolders
 from tests.integration.scheduler.conftest import T0, World
 from tests.integration.scheduler.test_reports_together import Replica, whole
 from tests.unit.scheduler.kube.builders import a_placed_pod
@@ -98,6 +99,101 @@ def test_what_was_told_before_it_was_known_whose_pod_it_is_is_swapped_in_once_it
     seen.write(T0 + 2)
     assert held(node.report("n1", now=T0 + 3)) == {"5": lease.id}
     assert node.events(lease).count(("swapped", None)) == 1
+
+
+def test_a_pod_whose_gpu_its_lease_gets_when_it_is_written_down_is_not_ended_for_it(node: World) -> None:
+    """The allocator was away, so its agent told of it before."""
+    with node.db.begin() as session:
+        session.connection().execute(text("UPDATE pool SET violations = 'end'"))
+    lease = started(node, 1)
+    pod = {"gpu": "GPU-n1-5", "kind": "pod", "since": T0 + 1, "namespace": "dure-co-acme", "pod": "train"}
+    node.report("n1", now=T0 + 5, holders=[a_holder(5)], violations=[{**pod, "container": "main"}])
+    assert [one.is_known for one in offenders(node)] == [False]
+    with node.db.snapshot() as session:
+        seen = Sightings(node.db, "main", session.exec(select(Leader.epoch)).one())
+    seen.look("acme", [a_placed_pod("train", lease=lease.id, node="n1")], Steps(waits={}), T0 + 6)
+    seen.write(T0 + 6)
+    assert [gpu.uuid for gpu in node.lease(lease).gpus] == ["GPU-n1-5"]
+    assert offenders(node) == []
+
+
+def test_a_pod_beyond_what_its_lease_holds_is_known_to_offend_once_it_is_told_of_again(node: World) -> None:
+    with node.db.begin() as session:
+        session.connection().execute(text("UPDATE pool SET violations = 'end'"))
+    lease = started(node, 1, "globex")
+    runs(node, lease)
+    other = started(node, 1)
+    pod = {"gpu": "GPU-n1-5", "kind": "pod", "since": T0, "namespace": "dure-co-acme", "pod": "train"}
+    told = {"holders": [], "violations": [{**pod, "container": "main"}]}
+    node.report("n1", now=T0, **told)
+    runs(node, other)
+    assert [one.is_known for one in offenders(node)] == [False]
+    node.report("n1", now=T0 + violations.SEEN_EVERY_S, **told)
+    assert [one.is_known for one in offenders(node)] == [True]
+
+
+def offenders(world: World) -> list[Offender]:
+    with world.db.snapshot() as session:
+        found = enforced.desired(session, "main", least_grace_s=1)
+    return list(found.companies["acme"].offenders)
+
+
+def shown(world: World) -> list[tuple[str, str | None, bool]]:
+    """The pod violations: the GPU, whose pod, and whether it is over."""
+    with world.db.snapshot() as session:
+        found = violations.page(session, violations.Wanted(node="n1"), after=None, limit=50).items
+    return [(one.gpu, one.evidence.pod, one.ended_at is not None) for one in found if one.kind == "pod"]
+
+
+def test_a_pod_with_more_gpus_than_its_lease_holds_is_a_violation_until_it_has_not(
+    node: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lease = started(node, 1)
+    runs(node, lease)
+    pods = [a_holder(0), a_holder(5)]
+    node.report("n1", now=T0 + 1, holders=pods, violations=[])
+    assert shown(node) == [("GPU-n1-5", "train", False)]
+    assert capsys.readouterr().out.count("allocation.unexplained") == 1
+    node.report("n1", now=T0 + 2, holders=pods, violations=[])
+    assert shown(node) == [("GPU-n1-5", "train", False)], (
+        "its agent, to which it is one of the company, takes back its own alone"
+    )
+    assert "allocation.unexplained" not in capsys.readouterr().out
+    node.report("n1", now=T0 + 3, holders=pods[:1], violations=[])
+    assert shown(node) == [("GPU-n1-5", "train", True)]
+    node.report("n1", now=T0 + 4, holders=pods, violations=[])
+    node.report("n1", now=T0 + 5, holders=[])
+    assert [over for _, _, over in shown(node)] == [True, True]
+
+
+@pytest.mark.parametrize("how", ["the kubelet cannot be asked", "the node is silent"])
+def test_what_was_told_before_swaps_nothing_once_nobody_knows_it_any_more(node: World, how: str) -> None:
+    first = started(node, 1)
+    runs(node, first)
+    node.report("n1", now=T0 + 1, holders=[a_holder(5)])
+    assert len(holders_kept(node)) == 1
+    runs(node, first, over=True)
+    node.release(first, now=T0 + 2)
+    node.turn(T0 + 3)
+    node.turn(T0 + 8)
+    more = {"holders": [a_holder(5)]} if "silent" in how else {}
+    told = [one.allocation for one in node.report("n1", now=T0 + 20, **more).allocations if one.ended]
+    node.report("n1", now=T0 + 21, knew_ended=told, **more)
+    second = node.ask(1, now=T0 + 30)
+    node.turn(T0 + 30)
+    if "silent" in how:
+        with node.db.begin() as session:
+            fleet.set_silent(session, "n1", now=T0 + 31)
+    with node.db.snapshot() as session:
+        seen = Sightings(node.db, "main", session.exec(select(Leader.epoch)).one())
+    seen.look("acme", [a_placed_pod("train", lease=second.id, node="n1")], Steps(waits={}), T0 + 32)
+    seen.write(T0 + 32)
+    assert [gpu.uuid for gpu in node.lease(second).gpus] == ["GPU-n1-0"]
+
+
+def holders_kept(world: World) -> list[str]:
+    with world.db.snapshot() as session:
+        return list(session.exec(select(NodeHolders.node)))
 
 
 def test_two_leases_swap_what_they_hold_in_one_statement(node: World) -> None:
