@@ -176,7 +176,7 @@ def test_what_was_told_before_swaps_nothing_once_nobody_knows_it_any_more(node: 
     node.release(first, now=T0 + 2)
     node.turn(T0 + 3)
     node.turn(T0 + 8)
-    more = {"holders": [a_holder(5)]} if "silent" in how else {}
+    more: Any = {"holders": [a_holder(5)]} if "silent" in how else {}
     told = [one.allocation for one in node.report("n1", now=T0 + 20, **more).allocations if one.ended]
     node.report("n1", now=T0 + 21, knew_ended=told, **more)
     second = node.ask(1, now=T0 + 30)
