@@ -39,11 +39,15 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Xid:
-    """A critical XID that the driver told of; `gpu` is the physical GPU, `at` Unix time by the node's clock."""
+    """A critical XID that the driver told of; `gpu` is the physical GPU, `at` Unix time by the node's clock.
+
+    It came so many `times`, and `at` is the newest of them.
+    """
 
     gpu: str
     xid: int
     at: float
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

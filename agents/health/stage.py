@@ -14,7 +14,7 @@ from agents.health.facts import Facts, by_gpu, reading_of
 from agents.health.judging import OK, State, Verdict
 from agents.health.remembered import Memory, Nowhere
 from agents.health.verdicts import Table, load
-from agents.snapshot import GpuSnapshot, Health, Sample
+from agents.snapshot import GpuSnapshot, Health, Sample, Xid
 
 log = logging.getLogger(__name__)
 
@@ -83,13 +83,14 @@ class Judging:
 
     def _xids(self, sample: Sample) -> Mapping[str, list[int]]:
         found: dict[str, list[int]] = {}
-        for one in sample.snapshot.xids:
-            rule = self._table.of_xid(one.xid)
-            found.setdefault(one.gpu, []).append(one.xid)
-            detail = {"xid": one.xid, "name": rule.name, "meaning": rule.meaning, "verdict": rule.verdict}
-            self._record(Event(kind="xid", at=one.at, gpu=one.gpu, detail=detail))
-            about = {"action": "gpu.xid", "gpu": one.gpu, "xid": one.xid}
-            log.warning("XID %d on %s: %s", one.xid, one.gpu, rule.meaning, extra=about)
+        for (gpu, xid), alike in _alike(sample.snapshot.xids).items():
+            rule = self._table.of_xid(xid)
+            found.setdefault(gpu, []).append(xid)
+            times = sum(one.times for one in alike)
+            detail = {"xid": xid, "name": rule.name, "meaning": rule.meaning, "verdict": rule.verdict, "times": times}
+            self._record(Event(kind="xid", at=max(one.at for one in alike), gpu=gpu, detail=detail))
+            about = {"action": "gpu.xid", "gpu": gpu, "xid": xid, "times": times}
+            log.warning("XID %d on %s: %s", xid, gpu, rule.meaning, extra=about)
         return found
 
     def _drain(self, verdicts: dict[str, Verdict]) -> None:
@@ -104,6 +105,7 @@ class Judging:
 
     def _tell(self, verdicts: Mapping[str, Verdict], wall: float) -> None:
         for gpu, verdict in verdicts.items():
+        """By GPU. Those that are alike are one event, since a GPU may tell of hundreds within a second."""
             before = self._said.get(gpu, "ok")
             if verdict.health == before:
                 continue
@@ -175,3 +177,10 @@ def _judged(unit: GpuSnapshot, verdict: Verdict) -> GpuSnapshot:
     if (unit.health, unit.health_reason) == (verdict.health, verdict.reason):
         return unit
     return replace(unit, health=verdict.health, health_reason=verdict.reason)
+def _alike(xids: Iterable[Xid]) -> Mapping[tuple[str, int], list[Xid]]:
+    found: dict[tuple[str, int], list[Xid]] = {}
+    for one in xids:
+        found.setdefault((one.gpu, one.xid), []).append(one)
+    return found
+
+

@@ -18,7 +18,7 @@ class XidCounts:
     def __call__(self, sample: Sample, before: Sample | None) -> Sample:
         for one in sample.snapshot.xids:
             counts = self._counts.setdefault(one.gpu, Counter())
-            counts[str(one.xid) if str(one.xid) in counts or len(counts) < MOST else OTHER] += 1
+            counts[str(one.xid) if str(one.xid) in counts or len(counts) < MOST else OTHER] += one.times
         return sample
 
     def of(self, gpu: str) -> Mapping[str, int]:

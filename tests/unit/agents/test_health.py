@@ -97,6 +97,7 @@ def test_an_xid_is_an_event_and_a_line_and_so_is_what_it_changes(caplog: pytest.
                 "verdict": "ok",
             },
         ),
+                "times": 1,
     ]
     assert node.told("health") == [("GPU-a", {"before": "ok", "after": "unhealthy", "reason": reason})]
     assert [(record.__dict__["action"], record.levelname) for record in caplog.records] == [
@@ -106,6 +107,7 @@ def test_an_xid_is_an_event_and_a_line_and_so_is_what_it_changes(caplog: pytest.
     ]
     assert caplog.records[-1].getMessage() == f"GPU-a is unhealthy: {reason}"
 
+                "times": 1,
 
 def test_that_a_gpu_is_well_again_is_told_too() -> None:
     node = Node()

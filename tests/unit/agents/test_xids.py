@@ -24,6 +24,14 @@ def test_xids_are_counted_by_their_number_while_the_gpu_is_there(clock: Hand) ->
     ]
 
 
+def test_an_xid_that_came_many_times_counts_as_often() -> None:
+    counts = XidCounts()
+    sample = _told(31)
+    counts(replace(sample, snapshot=replace(sample.snapshot, xids=(Xid(gpu="GPU-a", xid=31, at=1.0, times=7),))), None)
+
+    assert counts.of("GPU-a") == {"31": 7}
+
+
 def test_a_driver_that_makes_xids_up_makes_no_series_without_end() -> None:
     counts = XidCounts()
     for number in range(1, 1000):

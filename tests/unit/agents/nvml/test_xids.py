@@ -16,7 +16,7 @@ def test_an_xid_ends_the_wait_and_is_in_the_next_reading_alone(reader: Reader, s
     told, after, later = reader.waited(), reader.read(), reader.read()
 
     assert told is True
-    assert after["xids"] == [{"gpu": "GPU-1", "xid": 79, "at": NOW}]
+    assert after["xids"] == [{"gpu": "GPU-1", "xid": 79, "at": NOW, "times": 1}]
     assert [gpu["last_xid"] for gpu in after["gpus"]] == [None, 79]
     assert (later["xids"], later["gpus"][1]["last_xid"]) == ([], 79)
     assert [line["text"] for line in reader.logs() if line["action"] == "nvml.xid"] == ["XID 79 on GPU-1"]
@@ -47,7 +47,7 @@ def test_an_xid_of_an_instance_is_of_the_gpu_that_it_is_cut_from(reader: Reader,
     scenario.xid(0, 94)
     found = reader.read()
 
-    assert found["xids"] == [{"gpu": "GPU-0", "xid": 94, "at": NOW}]
+    assert found["xids"] == [{"gpu": "GPU-0", "xid": 94, "at": NOW, "times": 1}]
     assert [gpu["last_xid"] for gpu in found["gpus"]] == [94, 94, None]
 
 
