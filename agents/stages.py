@@ -13,7 +13,7 @@ from agents.health.stage import Judging
 from agents.metrics.xids import XidCounts
 from agents.pods import kubelet
 from agents.pods.holders import Holders
-from agents.sampler import Stage
+from agents.sampler import LEAST_STALE_S, STALE_SAMPLES, Stage
 from agents.settings import Settings
 from agents.violations.alarming import Alarming
 
@@ -40,7 +40,8 @@ def made(settings: Settings, record: Recorder, *, host_boot: str | None) -> Stag
     """As the settings have it. Raises TableError where the table of verdicts is no table, and CommandError for a command that cannot be."""
     xids = XidCounts()
     memory = None if settings.state is None else Folder(settings.state)
-    judging = Judging(record=record, memory=memory, boot=host_boot)
+    silent_s = max(LEAST_STALE_S, STALE_SAMPLES * settings.sample_s)
+    judging = Judging(record=record, memory=memory, boot=host_boot, silent_s=silent_s)
     stages: list[Stage] = [xids, judging]
     beside: dict[str, Beside] = {}
     if settings.pod_resources is not None:
