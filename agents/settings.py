@@ -16,6 +16,8 @@ from dure.variables import SettingError, explained, refuse_unknown
 PREFIX = "DURE_AGENT_"
 
 _SERVER = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?")
+_LABEL = 63
+"""Characters of a part of a host's name: no resolver takes more."""
 _NODE = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
@@ -26,6 +28,8 @@ def _url(said: str) -> str:
         good = False
     if not good:
         raise ValueError("it takes an address that begins with http:// or https://, without a query")
+    if any(not 0 < len(label) <= _LABEL for label in (urlsplit(said).hostname or "").rstrip(".").split(".")):
+        raise ValueError(f"it takes the name of a host whose parts between dots have 1 to {_LABEL} characters")
     return said
 
 

@@ -1,4 +1,4 @@
-"""What is made of each sample, in order: XIDs counted, health judged, who holds what, whom no lease explains, what is empty."""
+"""What is made of each sample, in order: XIDs counted, devices compared, health judged, who holds what, whom no lease explains, what is empty."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from agents.devices import Devices
 from agents.empty.proofs import Proving
 from agents.events import Recorder
 from agents.health.remembered import Folder
@@ -13,7 +14,7 @@ from agents.health.stage import Judging
 from agents.metrics.xids import XidCounts
 from agents.pods import kubelet
 from agents.pods.holders import Holders
-from agents.sampler import Stage
+from agents.sampler import LEAST_STALE_S, STALE_SAMPLES, Stage
 from agents.settings import Settings
 from agents.violations.alarming import Alarming
 
@@ -40,8 +41,9 @@ def made(settings: Settings, record: Recorder, *, host_boot: str | None) -> Stag
     """As the settings have it. Raises TableError where the table of verdicts is no table, and CommandError for a command that cannot be."""
     xids = XidCounts()
     memory = None if settings.state is None else Folder(settings.state)
-    judging = Judging(record=record, memory=memory, boot=host_boot)
-    stages: list[Stage] = [xids, judging]
+    silent_s = max(LEAST_STALE_S, STALE_SAMPLES * settings.sample_s)
+    judging = Judging(record=record, memory=memory, boot=host_boot, silent_s=silent_s)
+    stages: list[Stage] = [xids, Devices(record), judging]
     beside: dict[str, Beside] = {}
     if settings.pod_resources is not None:
         holders = Holders(partial(kubelet.ask, settings.pod_resources))

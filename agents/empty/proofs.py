@@ -5,6 +5,7 @@ on it; until they succeeded the sample says why not. The sampler never waits for
 """
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -74,6 +75,8 @@ class Proving:
         self._tell = checked
         self._layouts = Layouts()
         self._known: dict[str, _Known] = {}
+        self._is_closed = False
+        self._beginning = threading.Lock()
 
     def __call__(self, sample: Sample, before: Sample | None) -> Sample:
         self._layouts.follow(sample)
@@ -95,8 +98,13 @@ class Proving:
         return any(trial.owns(pid) is True for trial in trials if trial is not None)
 
     def close(self) -> None:
-        """Kills what runs, so that nobody is on a GPU without an agent that knows of it."""
-        self._drop(set())
+        """Kills what runs, and nothing begins any more, so that nobody is on a GPU without an agent that knows of it. From any thread:
+        the sampler may still be in a call that hangs, and go on after it."""
+        with self._beginning:
+            self._is_closed = True
+        for known in tuple(self._known.values()):
+            if (trial := known.trial) is not None:
+                trial.stop()
 
     def _unproved(
         self, item: Held, gpus: Mapping[str, GpuSnapshot], running: Mapping[str, Held], sample: Sample
@@ -125,7 +133,10 @@ class Proving:
         # Here, so that an agent without commands loads none of it.
         from agents.empty.trials import Trial
 
-        known.trial = Trial(item.allocation, item.gpu, self._steps, limit_s=self._limit_s)
+        with self._beginning:
+            if self._is_closed:
+                return "the agent ends, so it is not scrubbed and checked"
+            known.trial = Trial(item.allocation, item.gpu, self._steps, limit_s=self._limit_s)
         known.began_at, known.began, known.is_overdue = sample.at, sample.wall, False
         return _doing(known, known.trial)
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents import stages
-from agents.events import forget
 from agents.identity.credential import Credential
 from agents.reporting.connection import Connection
 from agents.reporting.report import Identity, Reporter, new_boot
@@ -14,6 +13,7 @@ from agents.sampler import Sampler
 from agents.scenario import Scenario
 from agents.settings import Settings
 from agents.simulated import SimulatedDriver
+from agents.spool.untold import Untold
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -44,11 +44,13 @@ class Making:
 
     def node(self, name: str, token: Path) -> FleetNode:
         driver = SimulatedDriver(self.scenario, node=name)
-        # Nothing is kept: what a node had to tell, and its verdicts, end with the process.
-        made = stages.made(Settings(sample_s=self.sample_s), forget, host_boot=None)
+        # Nothing is kept on disk: what a node had to tell, and its verdicts, end with the process. Ids of events begin at the time, as an
+        # agent's do, so that a fleet that is started anew counts on.
+        untold = Untold(int(time.time() * 1000))
+        made = stages.made(Settings(sample_s=self.sample_s), untold.add, host_boot=None)
         sampler = Sampler(driver, sample_s=self.sample_s, stages=made.in_order)
         credential = Credential(token)
         uplink = Uplink(self.connection, node=name, credential=credential, monotonic=time.monotonic, now=time.time)
         identity = Identity(boot=new_boot(), agent_version=self.version)
-        reporter = Reporter(sampler, uplink, identity=identity, interval_s=self.interval_s)
+        reporter = Reporter(sampler, uplink, identity=identity, interval_s=self.interval_s, untold=untold)
         return FleetNode(name=name, driver=driver, sampler=sampler, reporter=reporter)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from agents.health import damping, signs
 from agents.health.facts import Facts
 from agents.health.signs import Counters
-from agents.health.verdicts import Back, Rule, Table, number
+from agents.health.verdicts import SILENT, Back, Rule, Table, number
 from agents.snapshot import HEALTHS, GpuSnapshot, Health
 
 ADVICE: Mapping[Back, str] = {
@@ -71,8 +71,13 @@ class Verdict:
 OK = Verdict()
 
 
-def judge(state: State, facts: Facts, table: Table, now: float) -> tuple[State, Verdict]:
+def judge(
+    state: State, facts: Facts, table: Table, now: float, *, silent_s: float | None = None
+) -> tuple[State, Verdict]:
+    """`silent_s` is for how long the driver did not answer before this reading, where that was too long."""
     seen = signs.read(state.counters, state.begun, facts, table, now)
+    if silent_s is not None:
+        seen = replace(seen, signs={**seen.signs, SILENT: f"for {silent_s:.0f} s"})
     if not seen.signs and not state.findings:
         return State(counters=seen.counters, falls=state.falls, begun=seen.begun), OK
     hold_s = damping.hold_s(state.falls, table.hold, now)
@@ -84,6 +89,21 @@ def judge(state: State, facts: Facts, table: Table, now: float) -> tuple[State, 
         falls = (*damping.remembered(falls, table.hold, now), now)
     after = State(counters=seen.counters, findings=findings, falls=falls, begun=seen.begun, health=health)
     return after, _verdict(after, table, now) if findings else OK
+
+
+def absent(state: State, boot: str | None, table: Table, now: float, wall: float) -> tuple[State, Verdict]:
+    """Of a GPU that is not here nothing is known but whether its host was started anew: all else stands until it is seen again."""
+    hold_s = damping.hold_s(state.falls, table.hold, now)
+    findings = tuple(
+        one if one.clean_at is not None or not _is_over_by_reboot(one, boot, table) else _clean(one, now, wall)
+        for one in state.findings
+        if one.clean_at is None or now - one.clean_at < hold_s
+    )
+    if findings == state.findings:
+        findings = state.findings
+    rules = [rule for one in findings if (rule := table.of(one.key)) is not None]
+    after = replace(state, findings=findings, begun={}, health=_worst(rules))
+    return after, _verdict(after, table, now) if rules else OK
 
 
 def taken_up(state: State, *, same_boot: bool, now: float, wall: float) -> State:
@@ -148,11 +168,24 @@ def _left(one: Finding, rule: Rule, facts: Facts, was_reset: bool, now: float, h
         one = _after_processes(one, facts.reading)
     if not _is_met(one, rule, facts, was_reset):
         return one
-    return replace(one, clean_at=now, clean_wall=facts.wall)
+    return _clean(one, now, facts.wall)
+
+
+def _clean(one: Finding, now: float, wall: float) -> Finding:
+    return replace(one, clean_at=now, clean_wall=wall)
+
+
+def _is_over_by_reboot(one: Finding, boot: str | None, table: Table) -> bool:
+    rule = table.of(one.key)
+    return rule is None or (rule.back in ("reset", "restart_app", "reboot") and _rebooted(one, boot))
+
+
+def _rebooted(one: Finding, boot: str | None) -> bool:
+    return None not in (one.boot, boot) and one.boot != boot
 
 
 def _is_met(one: Finding, rule: Rule, facts: Facts, was_reset: bool) -> bool:
-    rebooted = None not in (one.boot, facts.boot) and one.boot != facts.boot
+    rebooted = _rebooted(one, facts.boot)
     if rule.back == "reset":
         return was_reset or rebooted
     if rule.back == "restart_app":

@@ -111,18 +111,26 @@ class Folder:
                 if taken is None and not looks:
                     self._worker = None
                     return
-            if taken is not None:
-                self._write(*taken)
-            if looks:
-                self._look()
+            try:
+                if taken is not None:
+                    self._write(*taken)
+                if looks:
+                    self._look()
+            except Exception:
+                # Else this thread would end as if it ran on, and nothing would be kept until the agent is started anew.
+                if not self._is_failing:
+                    sentence = "what is wrong with GPUs was not kept, so a restart of the agent forgets it"
+                    log.exception(sentence, extra={"action": "health.not_kept", "path": str(self._path)})
+                self._is_failing = True
 
     def _look(self) -> None:
         with suppress(OSError):
-            for path in (self._folder / FORGET).iterdir():
-                # Taken away first: what cannot be would be forgotten for ever.
-                path.unlink()
-                with self._lock:
-                    self._found.append(path.name)
+            for path in tuple((self._folder / FORGET).iterdir()):
+                # Taken away first: what cannot be, such as a folder, would be forgotten for ever.
+                with suppress(OSError):
+                    path.unlink()
+                    with self._lock:
+                        self._found.append(path.name)
 
     def _write(self, boot: str | None, states: States) -> None:
         gpus = {gpu: asdict(state) for gpu, state in states.items()}

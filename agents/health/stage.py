@@ -14,7 +14,7 @@ from agents.health.facts import Facts, by_gpu, reading_of
 from agents.health.judging import OK, State, Verdict
 from agents.health.remembered import Memory, Nowhere
 from agents.health.verdicts import Table, load
-from agents.snapshot import GpuSnapshot, Health, Sample
+from agents.snapshot import GpuSnapshot, Health, Sample, Xid
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,10 @@ MAX_ABSENT = 1024
 
 
 class Judging:
-    """`boot` is what the kernel calls its own start. All of it is called on the sampler's thread."""
+    """`boot` is what the kernel calls its own start. All of it is called on the sampler's thread.
+
+    `silent_s`: a driver that lets more time pass from one reading to the next did not answer. It must be some sampling intervals.
+    """
 
     def __init__(
         self,
@@ -38,11 +41,13 @@ class Judging:
         record: Recorder = forget,
         memory: Memory | None = None,
         boot: str | None = None,
+        silent_s: float = 3.0,
     ) -> None:
         self._table = table or load()
         self._record = record
         self._memory = memory or Nowhere()
         self._boot = boot
+        self._silent_s = silent_s
         self._states: dict[str, State] = {}
         self._said: dict[str, Health] = {}
         self._checks: dict[str, tuple[bool, str | None]] = {}
@@ -58,16 +63,20 @@ class Judging:
             self._looked_at = sample.at
             self._forget(self._memory.forgotten())
         units = by_gpu((*sample.snapshot.gpus, *sample.snapshot.cards))
+        silent_s = self._was_silent(sample, before)
         xids = self._xids(sample)
         verdicts: dict[str, Verdict] = {}
         changed = False
         for gpu in (*units, *(xids.keys() - units.keys())):
             known = self._states.get(gpu) or State()
             facts = self._facts(gpu, units.get(gpu, ()), xids.get(gpu, ()), sample.wall)
-            after, verdicts[gpu] = judging.judge(known, facts, self._table, sample.at)
+            after, verdicts[gpu] = judging.judge(known, facts, self._table, sample.at, silent_s=silent_s)
             changed = changed or _is_news(known, after)
             self._states[gpu] = after
-        self._drain(verdicts)
+        away = self._away(verdicts, sample)
+        changed = changed or any(_is_news(self._states[gpu], after) for gpu, (after, _) in away.items())
+        self._states.update({gpu: after for gpu, (after, _) in away.items()})
+        self._drain(verdicts, {gpu: verdict for gpu, (_, verdict) in away.items()})
         self._tell(verdicts, sample.wall)
         self._keep(sample, units, changed=changed)
         return self._with(sample, verdicts)
@@ -76,28 +85,44 @@ class Judging:
         """The check command ended on this physical GPU; it counts from the next sample on."""
         self._checks[gpu] = (passed, why)
 
+    def _was_silent(self, sample: Sample, before: Sample | None) -> float | None:
+        """A GPU whose driver hangs again and again is held as one that flaps: while it hangs, nobody judges."""
+        gap_s = 0.0 if before is None else sample.at - before.at
+        return gap_s if gap_s > self._silent_s else None
+
+    def _away(self, here: Mapping[str, Verdict], sample: Sample) -> Mapping[str, tuple[State, Verdict]]:
+        """What becomes of the GPUs that something is wrong with and that are not listed, as one that fell off the bus."""
+        return {
+            gpu: judging.absent(state, self._boot, self._table, sample.at, sample.wall)
+            for gpu, state in self._states.items()
+            if state.findings and gpu not in here
+        }
+
     def _facts(self, gpu: str, units: Sequence[GpuSnapshot], xids: Sequence[int], wall: float) -> Facts:
         passed, why = self._checks.pop(gpu, (None, None)) if self._checks else (None, None)
         reading = reading_of(gpu, units)
         return Facts(reading=reading, wall=wall, boot=self._boot, xids=xids, passed=passed, why=why)
 
     def _xids(self, sample: Sample) -> Mapping[str, list[int]]:
+        """By GPU. Those that are alike are one event, since a GPU may tell of hundreds within a second."""
         found: dict[str, list[int]] = {}
-        for one in sample.snapshot.xids:
-            rule = self._table.of_xid(one.xid)
-            found.setdefault(one.gpu, []).append(one.xid)
-            detail = {"xid": one.xid, "name": rule.name, "meaning": rule.meaning, "verdict": rule.verdict}
-            self._record(Event(kind="xid", at=one.at, gpu=one.gpu, detail=detail))
-            about = {"action": "gpu.xid", "gpu": one.gpu, "xid": one.xid}
-            log.warning("XID %d on %s: %s", one.xid, one.gpu, rule.meaning, extra=about)
+        for (gpu, xid), alike in _alike(sample.snapshot.xids).items():
+            rule = self._table.of_xid(xid)
+            found.setdefault(gpu, []).append(xid)
+            times = sum(one.times for one in alike)
+            detail = {"xid": xid, "name": rule.name, "meaning": rule.meaning, "verdict": rule.verdict, "times": times}
+            self._record(Event(kind="xid", at=max(one.at for one in alike), gpu=gpu, detail=detail))
+            about = {"action": "gpu.xid", "gpu": gpu, "xid": xid, "times": times}
+            log.warning("XID %d on %s: %s", xid, gpu, rule.meaning, extra=about)
         return found
 
-    def _drain(self, verdicts: dict[str, Verdict]) -> None:
-        """A node that must be drained is given to nobody as a whole."""
-        first = next((gpu for gpu, verdict in sorted(verdicts.items()) if verdict.drains), None)
+    def _drain(self, verdicts: dict[str, Verdict], away: Mapping[str, Verdict]) -> None:
+        """A node that must be drained is given to nobody as a whole, also where the GPU that it is drained for is not listed."""
+        known = {**away, **verdicts}
+        first = next((gpu for gpu in sorted(known) if known[gpu].drains), None)
         if first is None:
             return
-        reason = f"its node must be drained for {first}: {verdicts[first].reason}"
+        reason = f"its node must be drained for {first}: {known[first].reason}"
         for gpu, verdict in verdicts.items():
             if verdict.health == "ok":
                 verdicts[gpu] = Verdict(health="suspect", reason=reason)
@@ -153,6 +178,13 @@ class Judging:
             # What it was is told as a change when the next verdict is there.
             log.warning("what was wrong with %s is forgotten, as somebody said", gpu, extra=about)
             self._is_forgetful = True
+
+
+def _alike(xids: Iterable[Xid]) -> Mapping[tuple[str, int], list[Xid]]:
+    found: dict[tuple[str, int], list[Xid]] = {}
+    for one in xids:
+        found.setdefault((one.gpu, one.xid), []).append(one)
+    return found
 
 
 def _is_news(before: State, after: State) -> bool:

@@ -33,9 +33,11 @@ GROWING = ("nvlink_errors", "pcie_replays")
 """They count where a counter grew by `at_least` within `per_s`."""
 ECC = "ecc_uncorrected"
 CHECK = "check_failed"
+SILENT = "silent"
+"""Of all GPUs of a node alike: the driver did not answer for too long, and does again."""
 UNKNOWN = "unknown_xid"
 _NUMBERS: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys((*LEVELS, CHECK, UNKNOWN), ()),
+    **dict.fromkeys((*LEVELS, CHECK, SILENT, UNKNOWN), ()),
     **dict.fromkeys(LASTING, ("lasting_s",)),
     **dict.fromkeys(GROWING, ("at_least", "per_s")),
     ECC: ("at_least",),

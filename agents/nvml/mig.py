@@ -87,10 +87,11 @@ class Instance:
         self.gpu_instance: int | None = self.ask("mig_instance", pynvml.nvmlDeviceGetGpuInstanceId, handle)
         compute = self.ask("mig_instance", pynvml.nvmlDeviceGetComputeInstanceId, handle)
         product = identity.product(self.ask, handle)
+        profile = profile_of(product) or _profile(self.ask, handle)
         self.values: dict[str, Any] = {
             **{name: of[name] for name in OF_CARD},
-            "product": product,
-            "mig_profile": profile_of(product) or _profile(self.ask, handle),
+            "product": _product(product, profile),
+            "mig_profile": profile,
             "mig_instance": None if self.gpu_instance is None or compute is None else f"{self.gpu_instance}/{compute}",
         }
         self.shares = False
@@ -140,6 +141,11 @@ def profile_of(product: str) -> str | None:
     """As NVML's own name of an instance ends with: `1g.10gb`, or `1c.3g.40gb` for a part of a GPU instance."""
     _, found, profile = product.rpartition(" MIG ")
     return profile if found and profile else None
+
+
+def _product(name: str, profile: str | None) -> str:
+    """As NVML's own name, also where a driver's leaves the profile out: instances of two profiles are never one product."""
+    return name if profile is None or profile_of(name) == profile else f"{name} MIG {profile}"
 
 
 def _profile(ask: Asking, handle: Any) -> str | None:

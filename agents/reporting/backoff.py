@@ -43,6 +43,6 @@ def retry_after_s(header: str | None, *, now: float) -> float | None:
         return float(header.strip())
     try:
         at: datetime = parsedate_to_datetime(header)
-    except ValueError:
+        return max(0.0, at.timestamp() - now)
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, at.timestamp() - now)

@@ -73,7 +73,7 @@ class Connection:
             kept = self._is_open
             try:
                 return self._exchange(path, body, headers, patience, until)
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, http.client.HTTPException, UnicodeError) as error:
                 self.close()
                 if not kept or isinstance(error, TimeoutError) or not isinstance(error, OSError):
                     raise Unreachable(f"{type(error).__name__}: {error}") from error

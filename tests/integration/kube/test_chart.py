@@ -51,6 +51,7 @@ def _leaves(values: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[st
         ("network.closed={fd00::/8}", "closed"),
         ("leases.warningSeconds=-1", "warningSeconds"),
         ("scheduler.env.HOME=/", "HOME"),
+        ("agent.capabilities={CAP_SYS_ADMIN}", "capabilities"),
     ],
 )
 def test_a_value_that_is_unknown_or_unsafe_is_refused_by_its_name(given: str, said: str):
@@ -120,6 +121,27 @@ def test_workloads_run_restricted_but_for_the_agent(charted: Cluster):
 def _rendered(*kinds: str) -> list[dict[str, Any]]:
     text = helm("template", "dure", str(CHART), "--namespace=dure-system")
     return [each for each in yaml.safe_load_all(text) if each and each["kind"] in kinds]
+
+
+@pytest.mark.parametrize(
+    ("given", "added", "watches"),
+    [
+        pytest.param((), None, None, id="none by default"),
+        pytest.param(("--set=agent.capabilities={SYS_ADMIN}",), ["SYS_ADMIN"], "all", id="for GPM and MIG"),
+        pytest.param(
+            ("--set=agent.capabilities={SYS_PTRACE}",), ["SYS_PTRACE"], None, id="another, not enough for MIG"
+        ),
+    ],
+)
+def test_the_agent_watches_mig_instances_only_with_the_capability_that_it_needs_for_that(
+    given: tuple[str, ...], added: list[str] | None, watches: str | None
+):
+    text = helm("template", "dure", str(CHART), *given, "--show-only=templates/workloads/agent.yaml")
+    (pod,) = (each["spec"]["template"]["spec"] for each in yaml.safe_load_all(text) if each["kind"] == "DaemonSet")
+    (agent,) = pod["containers"]
+
+    assert agent["securityContext"]["capabilities"] == {"drop": ["ALL"], **({} if added is None else {"add": added})}
+    assert {one["name"]: one.get("value") for one in agent["env"]}.get("NVIDIA_MIG_MONITOR_DEVICES") == watches
 
 
 def test_nothing_is_changed_or_refused_outside_companies_namespaces(charted: Cluster, namespace: str):

@@ -83,6 +83,13 @@ def test_where_only_a_person_can_help_it_tries_slowly(interval_s: float, want_s:
         pytest.param("Tue, 24 Nov 2026 00:00:00 GMT", 0.0, id="a date that is over"),
         pytest.param("soon", None, id="nonsense"),
         pytest.param("-5", None, id="a negative number"),
+        pytest.param("", None, id="nothing"),
+        pytest.param("²", None, id="a digit that is no number"),
+        pytest.param("Mon, 01 Jan 0001 00:00:00 +2359", 0.0, id="a date before all dates"),
+        pytest.param("Fri, 31 Dec 9999 23:59:59 -2359", 251_606_905_139.0, id="a date after all dates"),
+        pytest.param("Mon, 1 Jan 99999999999999999999 00:00:00 GMT", None, id="a year that is none"),
+        pytest.param("Mon, 1 Jan 2024 00:00:00 +99999999999999999", None, id="an offset that is none"),
+        pytest.param("Mon, 01 Jan 2024 99:00:00 GMT", None, id="an hour that is none"),
     ],
 )
 def test_reading_retry_after(header: str | None, want: float | None) -> None:

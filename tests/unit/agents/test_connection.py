@@ -222,6 +222,15 @@ def test_what_is_no_whole_answer_is_unreachable(
     connection.close()
 
 
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example", "ä" * 60 + ".example"])
+def test_a_host_whose_name_no_resolver_takes_is_unreachable(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Unreachable, match="UnicodeError"):
+        _post(Connection(f"http://{host}"))
+    monkeypatch.setenv("http_proxy", f"http://{host}")
+    with pytest.raises(Unreachable, match="UnicodeError"):
+        _post(Connection("http://dure.example.org"))
+
+
 def test_a_server_that_trickles_is_left_when_the_time_for_all_of_it_is_over(
     raw: Callable[[Callable[[socket.socket], None]], int],
 ) -> None:

@@ -185,6 +185,21 @@ def test_what_befalls_a_node_is_told_in_a_report_that_an_allocator_takes(
     assert report.gpus[3].last_xid == 79
 
 
+def test_what_a_node_notices_is_in_its_report_as_events(
+    connection: Connections, token: Path, allocator: Allocator
+) -> None:
+    nodes = _nodes(connection, token, 1, EVERYTHING)
+    fleet = _fleet(nodes, Hand())
+    fleet.turn()
+    fleet.report()
+    (report,) = allocator.sent
+    xids = [(event.gpu, event.detail["xid"], event.detail["verdict"]) for event in report.events if event.kind == "xid"]
+
+    assert xids == [(report.gpus[3].uuid, 79, "unhealthy")]
+    assert {event.kind for event in report.events} >= {"xid", "health"}
+    assert [event.id for event in report.events] == sorted({event.id for event in report.events})
+
+
 def test_a_node_stands_in_line_once_however_often_it_is_sampled(
     connection: Connections, token: Path, allocator: Allocator
 ) -> None:

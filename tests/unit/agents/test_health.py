@@ -1,62 +1,16 @@
 """The stage that gives GPUs their health: what it tells, what it asks for, and what outlives it."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from agents import __main__ as command
-from agents.events import Event
-from agents.health.remembered import Folder, ask_to_forget
-from agents.health.stage import KEEP_S, LOOK_S, Judging
-from agents.snapshot import GpuSnapshot, Sample, Xid
+from agents.health.remembered import ask_to_forget
+from agents.health.stage import KEEP_S, Judging
+from agents.snapshot import Xid
 from tests.unit.agents.builders import a_gpu, a_sample
-
-
-class Node:
-    """A node whose GPUs are judged once a second by an agent that can be restarted."""
-
-    def __init__(self, folder: Path | None = None, *, boot: str = "b1") -> None:
-        self.folder = folder
-        self.events: list[Event] = []
-        self.at = 1000.0
-        self.boot = boot
-        self.starts()
-
-    def starts(self) -> None:
-        self.memory = None if self.folder is None else Folder(self.folder)
-        self.judging = Judging(record=self.events.append, memory=self.memory, boot=self.boot)
-
-    def restarts(self) -> None:
-        if self.memory is not None:
-            self.memory.flush()
-        self.starts()
-
-    def sees(self, *gpus: GpuSnapshot, xids: Sequence[tuple[str, int]] = (), for_s: int = 1) -> Sample:
-        sample = a_sample(*gpus)
-        for _ in range(for_s):
-            sample = a_sample(*gpus, at=self.at)
-            told = tuple(Xid(gpu=gpu, xid=xid, at=5.0) for gpu, xid in xids)
-            sample = self.judging(replace(sample, snapshot=replace(sample.snapshot, xids=told)), None)
-            self.at += 1
-        return sample
-
-    def heeds(self, *gpus: GpuSnapshot) -> Sample:
-        """Until it looked for what somebody said, and judged by that."""
-        for _ in range(2):
-            self.sees(*gpus, for_s=int(LOOK_S))
-            assert self.memory is not None
-            self.memory.flush()
-        return self.sees(*gpus, for_s=int(LOOK_S))
-
-    def told(self, kind: str) -> list[tuple[str | None, dict[str, Any]]]:
-        return [(event.gpu, dict(event.detail)) for event in self.events if event.kind == kind]
-
-
-def health(sample: Sample) -> dict[str, str]:
-    return {gpu.uuid: gpu.health for gpu in sample.snapshot.gpus}
+from tests.unit.agents.judged import Node, health
 
 
 def test_a_sample_with_nothing_wrong_is_handed_on_as_it_is() -> None:
@@ -86,6 +40,7 @@ def test_an_xid_is_an_event_and_a_line_and_so_is_what_it_changes(caplog: pytest.
                 "name": "ROBUST_CHANNEL_GPU_TIMEOUT_ERROR",
                 "meaning": "the GPU stopped working",
                 "verdict": "unhealthy",
+                "times": 1,
             },
         ),
         (
@@ -95,6 +50,7 @@ def test_an_xid_is_an_event_and_a_line_and_so_is_what_it_changes(caplog: pytest.
                 "name": "ROBUST_CHANNEL_GR_EXCEPTION",
                 "meaning": "an application did what it may not, as reading beyond the end of an array",
                 "verdict": "ok",
+                "times": 1,
             },
         ),
     ]
@@ -105,6 +61,16 @@ def test_an_xid_is_an_event_and_a_line_and_so_is_what_it_changes(caplog: pytest.
         ("gpu.health", "ERROR"),
     ]
     assert caplog.records[-1].getMessage() == f"GPU-a is unhealthy: {reason}"
+
+
+def test_xids_that_are_alike_are_one_event_that_says_how_many(caplog: pytest.LogCaptureFixture) -> None:
+    node = Node()
+    flood = [Xid(gpu="GPU-a", xid=13, at=5.0)] * 256
+    node.hears(a_gpu(), xids=[*flood, Xid(gpu="GPU-a", xid=31, at=6.0), Xid(gpu="GPU-a", xid=13, at=7.0, times=40)])
+
+    assert [(detail["xid"], detail["times"]) for _, detail in node.told("xid")] == [(13, 296), (31, 1)]
+    assert [event.at for event in node.events] == [7.0, 6.0], "as the newest of them"
+    assert len(caplog.records) == 2
 
 
 def test_that_a_gpu_is_well_again_is_told_too() -> None:
@@ -215,6 +181,8 @@ def test_somebody_can_say_that_a_gpu_is_well(
 ) -> None:
     node = Node(tmp_path)
     node.sees(a_gpu(), xids=[("GPU-a", 157)])
+    assert node.memory is not None
+    node.memory.flush()
     ask_to_forget(tmp_path, "GPU-a")
     ask_to_forget(tmp_path, "GPU-typo")
     if restarted:

@@ -160,6 +160,34 @@ def test_what_was_said_while_no_agent_ran_is_heard_as_one_starts(tmp_path: Path)
     assert list(folder.forgotten()) == ["GPU-a"]
 
 
+def test_what_cannot_be_taken_away_is_not_forgotten_and_hides_nothing(tmp_path: Path) -> None:
+    ask_to_forget(tmp_path, "GPU-a")
+    ask_to_forget(tmp_path, "GPU-b")
+    for name in ("GPU", "GPU-aa", "GPU-z"):
+        (tmp_path / "forget" / name).mkdir()
+    folder = Folder(tmp_path)
+    folder.load()
+
+    assert sorted(folder.forgotten()) == ["GPU-a", "GPU-b"]
+
+
+def test_what_cannot_be_written_down_is_said_once_and_what_can_is_kept_after_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = Folder(tmp_path)
+    # Half of a character that the driver said, which no encoding takes.
+    for at in (1.0, 2.0):
+        folder.keep("b1\udcff", {"GPU-a": State(findings=(Finding(key="trouble", at=at, since=at),))})
+        folder.flush()
+    folder.keep(object(), STATES)  # pyright: ignore[reportArgumentType]
+    folder.flush()
+    assert errors(caplog) == ["health.not_kept"]
+    folder.keep("b1", STATES)
+    folder.flush()
+
+    assert Folder(tmp_path).load() == ("b1", STATES)
+
+
 @pytest.mark.parametrize("name", ["", "..", ".hidden", "../health.json", "a/b"])
 def test_what_is_no_gpu_cannot_be_forgotten(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is not the UUID of a GPU"):

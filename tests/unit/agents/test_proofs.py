@@ -355,6 +355,28 @@ def test_everything_is_killed_when_the_agent_ends(nodes: Any, tmp_path: Path) ->
     assert trial.outcome is not None
 
 
+def test_nothing_begins_once_the_agent_ends(nodes: Any, tmp_path: Path) -> None:
+    node = nodes(check=logged(tmp_path, "check"))
+    node.sees(a_gpu(), items=[OVER])
+    node.proving.close()
+    said = why(node.sees(FREE, items=[OVER]))
+
+    assert said == "the agent ends, so it is not scrubbed and checked"
+    assert node.proving._known["all_1"].trial is None
+
+
+def test_what_ends_with_the_agent_is_not_tried_again_by_a_sampler_that_goes_on(nodes: Any, tmp_path: Path) -> None:
+    node = nodes(check=gated(tmp_path))
+    node.sees(FREE, items=[OVER])
+    node.proving.close()
+    node.ends()
+    node.sees(FREE, items=[OVER])
+    node.at += RETRY_S
+    said = why(node.sees(FREE, items=[OVER]))
+
+    assert said == "the agent ends, so it is not scrubbed and checked"
+
+
 @pytest.mark.parametrize("commands", [{"scrub": "'"}, {"check": ""}, {"check": "a 'b"}])
 def test_a_command_that_cannot_be_read_is_an_error_at_the_start(commands: dict[str, Any]) -> None:
     with pytest.raises(CommandError, match=r"the command to (scrub|check) a GPU, .*cannot be read"):

@@ -94,8 +94,13 @@ def test_a_profile_that_the_name_does_not_tell_is_told_by_its_sizes(reader: Read
     bare = {f"gpu.0.instance.{at}.name": "NVIDIA H100 80GB HBM3" for at in (0, 1)}
     sizes = {"gpu.0.instance.1.slices": 4, "gpu.0.instance.1.compute_slices": 1, "gpu.0.instance.1.mib": 40448}
     scenario.set({**_cut(0, 1), **bare, **sizes})
+    gpus = reader.gpus()[:2]
 
-    assert [gpu["mig_profile"] for gpu in reader.gpus()[:2]] == ["3g.40gb", "1c.4g.40gb"]
+    assert [gpu["mig_profile"] for gpu in gpus] == ["3g.40gb", "1c.4g.40gb"]
+    assert [gpu["product"] for gpu in gpus] == [
+        "NVIDIA H100 80GB HBM3 MIG 3g.40gb",
+        "NVIDIA H100 80GB HBM3 MIG 1c.4g.40gb",
+    ], "of two profiles are two products, and so never one pool"
 
 
 def test_cutting_a_gpu_while_the_agent_runs_changes_the_devices_and_so_does_making_it_whole(
