@@ -13,10 +13,11 @@ import pytest
 from psycopg.errors import DeadlockDetected
 from sqlalchemy.exc import OperationalError
 
-from api import examples, intake, reporting
+from api import examples, intake, reporting, taking
 from dure import wire
 from dure.errors import TokenInvalid, Unavailable
 from scheduler import decoding
+from scheduler.newest import Newest
 from tests.integration.api.conftest import Site, code
 from tests.integration.scheduler.conftest import T0
 
@@ -285,69 +286,69 @@ def test_only_reports_of_who_was_admitted_lately_are_read_in_the_event_loop(
 def test_what_nobody_expected_of_one_report_is_answered_to_that_one_alone(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = intake.intake.take_all
+    taken = taking.intake.take_all
 
     def poisoned(session: Any, batch: Any, newest: Any, *, now: float) -> Any:
         if any(one.report.boot == "poison" for one in batch):
             raise ZeroDivisionError
         return taken(session, batch, newest, now=now)
 
-    monkeypatch.setattr(intake.intake, "take_all", poisoned)
-    found = _intake(site)
+    monkeypatch.setattr(taking.intake, "take_all", poisoned)
+    found = _taking(site)
     entries = [_entry(site, "n1", "poison"), _entry(site, "n1", "b9")]
-    outcomes = found._take_all(entries)
+    outcomes = found.take_all(entries)
     assert isinstance(outcomes[0], ZeroDivisionError)
-    assert isinstance(outcomes[1], intake.Taken)
+    assert isinstance(outcomes[1], taking.Taken)
 
 
 def test_reports_that_waited_for_others_and_they_for_them_are_each_tried_once_more(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = intake.intake.take_changes
+    taken = taking.intake.take_changes
 
     def entangled(session: Any, batch: Any, newest: Any, *, now: float) -> Any:
         if len(batch) > 1:
             raise OperationalError("", {}, DeadlockDetected())
         return taken(session, batch, newest, now=now)
 
-    monkeypatch.setattr(intake.intake, "take_changes", entangled)
-    outcomes = _intake(site)._take_changes([_entry(site, "n1", boot) for boot in ("b8", "b9")])
-    assert [type(one) for one in outcomes] == [intake.Taken] * 2
+    monkeypatch.setattr(taking.intake, "take_changes", entangled)
+    outcomes = _taking(site).take_changes([_entry(site, "n1", boot) for boot in ("b8", "b9")])
+    assert [type(one) for one in outcomes] == [taking.Taken] * 2
 
 
 def test_what_becomes_of_others_harms_no_change_of_the_same_batch(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: Any, **__: Any) -> Any:
         raise Unavailable
 
-    monkeypatch.setattr(intake.intake, "take_all", away)
+    monkeypatch.setattr(taking.intake, "take_all", away)
     other, change = _entry(site, "n1", "b8"), _entry(site, "n1", "b9")
     change.changes = True
-    outcomes = _intake(site)._take_urgent([other, change])
-    assert [type(one) for one in outcomes] == [Unavailable, intake.Taken]
+    outcomes = _taking(site).take_urgent([other, change])
+    assert [type(one) for one in outcomes] == [Unavailable, taking.Taken]
 
 
 def test_a_batch_refuses_who_may_not_report_and_takes_the_others(site: Site) -> None:
-    found = _intake(site)
+    found = _taking(site)
     forged = _entry(site, "n1", "b8")
     forged.secret = "dure_nobody"
-    refused, taken = found._take_all([forged, _entry(site, "n1", "b9")])
+    refused, taken = found.take_all([forged, _entry(site, "n1", "b9")])
     assert isinstance(refused, TokenInvalid)
-    assert isinstance(taken, intake.Taken)
+    assert isinstance(taken, taking.Taken)
 
 
 def test_while_the_database_is_away_reports_are_asked_for_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: Any, **__: Any) -> Any:
         raise Unavailable
 
-    monkeypatch.setattr(intake.intake, "take_all", away)
+    monkeypatch.setattr(taking.intake, "take_all", away)
     assert code(send(site, report())) == (503, "unavailable")
     monkeypatch.undo()
     assert send(site, report()).status_code == 200
 
 
-def _intake(site: Site) -> intake.Intake:
+def _taking(site: Site) -> taking.Taking:
     parts = site.app.state.parts
-    return intake.Intake(parts.db, site.clock, parts.metrics, parts.vouching)
+    return taking.Taking(parts.db, site.clock, parts.metrics, Newest())
 
 
 def _entry(site: Site, node: str, boot: str) -> Any:
@@ -364,6 +365,6 @@ def _entry(site: Site, node: str, boot: str) -> Any:
     body = decoding.of_wire(wire.Report.model_validate(report(boot=boot)))
     loop = asyncio.new_event_loop()
     try:
-        return intake._Entry(node, body, intake.Request(scope), site.secrets[node], None, loop.create_future())
+        return taking.Entry(node, body, taking.Request(scope), site.secrets[node], None, loop.create_future())
     finally:
         loop.close()

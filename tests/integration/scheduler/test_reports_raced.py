@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
+from dure import wire
 from dure.errors import SecondAgent, StaleReport
-from scheduler.store import intake
-from tests.integration.scheduler.conftest import World
+from scheduler.store import fleet, intake, pools
+from scheduler.store.db import Session
+from tests.integration.scheduler.conftest import ADMIN, T0, World
 from tests.integration.scheduler.test_at_once import until
 from tests.integration.scheduler.test_reports_together import Replica, change, whole
 
@@ -18,14 +20,14 @@ SICK = {"health": "unhealthy"}
 
 
 @contextmanager
-def _while_the_pools_are_locked(world: World, work: Callable[[], Any]) -> Iterator[None]:
+def _while_the_pools_are_locked(world: World, work: Callable[[], Any], pool: str = "%") -> Iterator[Session]:
     """`work` waits for the pools' locks, which are had until the block is left."""
     with world.db.begin() as session:
-        session.connection().execute(text("SELECT FROM pool FOR UPDATE"))
+        session.connection().execute(text("SELECT FROM pool WHERE name LIKE :pool FOR UPDATE"), {"pool": pool})
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         until(lambda: _waiting(world) > 0)
-        yield
+        yield session
     thread.join(20)
 
 
@@ -79,6 +81,24 @@ def test_changes_and_other_reports_of_the_same_nodes_never_wait_for_each_other(
     assert [one.seq for one in replica.take(batch, alone=True)] == [1, 1]
     threads[0].join(20)
     assert [type(one).__name__ for one in taken] == ["ChangesFleet"] * 2
+
+
+def test_who_takes_a_gpu_over_waits_for_the_pool_that_it_leaves_before_any_node_is_locked(world: World) -> None:
+    other = wire.PoolCreate.model_validate({"name": "a100", "product": "A100", "gap_s": 10, "grace_s": 5})
+    with world.db.begin() as session:
+        pools.add(session, other, actor=ADMIN, now=T0)
+    world.report("n2", now=T0, product="A100")
+    with world.db.begin() as session:
+        fleet.set_silent(session, "n2", now=T0 + 40)
+    replica, taken = Replica(world), list[Any]()
+    moved = whole(seq=1, gpu0={"uuid": "GPU-n2-0"})
+    take = lambda: taken.append(replica.one("n1", moved, alone=True))  # noqa: E731
+    with _while_the_pools_are_locked(world, take, "a100") as session:
+        free = "SELECT count(*) FROM (SELECT FROM node FOR UPDATE SKIP LOCKED) AS free"
+        assert session.connection().execute(text(free)).scalar_one() == 2
+    assert [one.seq for one in taken] == [1]
+    assert _one(world, "SELECT pool FROM gpu WHERE uuid = 'GPU-n2-0'") == "h100"
+    assert _one(world, "SELECT nominal FROM pool_node WHERE pool = 'a100' AND node = 'n2'") == 7
 
 
 def test_a_change_of_health_is_few_statements_so_that_it_is_soon_seen(world: World) -> None:
