@@ -10,7 +10,8 @@ from sqlmodel import Session, col, select
 
 from dure import kube, wire
 from scheduler.core.swapping import Held, Real, Swaps, swaps
-from scheduler.store import fleet, lost_gpus, records, violations
+from scheduler.store import beyond, fleet, lost_gpus, records
+from scheduler.store.beyond import Beyond
 from scheduler.store.tables import Lease, Node, NodeHolders
 
 log = structlog.get_logger()
@@ -101,11 +102,11 @@ def _swap(session: Session, node: str, holders: Sequence[_Given], now: float) ->
         fleet.lock_pools_of(session, node)
         found = _found(session, node, holders)
         _move(session, node, found, now)
-    beyond = [
-        violations.Beyond(gpu=one.gpu, lease=one.lease, namespace=found.pods[one].namespace, pod=found.pods[one].pod)
+    more = [
+        Beyond(gpu=one.gpu, lease=one.lease, namespace=found.pods[one].namespace, pod=found.pods[one].pod)
         for one in found.swaps.unexplained
     ]
-    violations.note_beyond(session, node, beyond, now=now)
+    beyond.note(session, node, more, now=now)
 
 
 def _move(session: Session, node: str, found: _Found, now: float) -> None:

@@ -114,7 +114,8 @@ def _case(one: Arrived, row: Heard | None, newest: Newest, now: float) -> _Case:
     if len(set(uuids)) != len(uuids):
         raise InvalidRequest.about("gpus", "a GPU is named twice")
     seen_use.check(one.report, now)
-    base = newest.base(one.node, one.report.boot)
+    # Of a node that was silent nothing is as it was: it tells all of it again.
+    base = newest.base(one.node, one.report.boot) if row.state == "ok" else None
     return _Case(one.node, one.report, row, folding.readings(one.report, base))
 
 

@@ -196,8 +196,8 @@ class NodeHolders(SQLModel, table=True):
 
 
 class Violation(SQLModel, table=True):
-    """Somebody on a GPU whom no lease explains, from when its node saw it until it was gone; kept for good. `who` is a process by its
-    pid, or a pod by namespace and name.
+    """Somebody on a GPU whom no lease explains, from when its node saw it until it was gone; kept for two years after. `who` is a process
+    by its pid, or a pod by namespace and name.
     """
 
     __table_args__ = (
@@ -208,6 +208,8 @@ class Violation(SQLModel, table=True):
         Index(
             "uq_violation_open", "node", "gpu", "kind", "who", unique=True, postgresql_where=text("ended_at IS NULL")
         ),
+        Index("ix_violation_node_id", "node", "id"),
+        Index("ix_violation_ended_at", "ended_at"),
     )
 
     id: str = Field(sa_column=key_column())

@@ -52,7 +52,9 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("ended_at IS NULL"),
     )
-    op.execute("GRANT SELECT, INSERT, UPDATE ON violation TO dure_app")
+    op.create_index("ix_violation_node_id", "violation", ["node", "id"])
+    op.create_index("ix_violation_ended_at", "violation", ["ended_at"])
+    op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON violation TO dure_app")
 
 
 def downgrade() -> None:
