@@ -6,7 +6,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from scheduler.clock import DatabaseClock
 from scheduler.core.fragmentation import Mix
 from scheduler.loop import Loop
-from scheduler.store import counting, deliveries, due, enforced, idempotency, node_events, offers, violations
+from scheduler.store import counting, deliveries, due, enforced, idempotency, node_events, offers, violation_counts
 from scheduler.store.db import Database
 from scheduler.store.leader import fence
 from scheduler.turns import counts, mix
@@ -87,7 +87,7 @@ def forget_violations(db: Database, loop: Loop, now: float) -> int:
     if not loop.leads:
         return 0
     with db.begin() as session:
-        return violations.forget(session, now=now)
+        return violation_counts.forget(session, now=now)
 
 
 def count_leases(db: Database, loop: Loop, now: float) -> int:

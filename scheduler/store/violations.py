@@ -1,15 +1,15 @@
 """Violations as agents tell them, and as the allocator finds them itself: written down when they begin and when they are gone, and what is done about each."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from sqlalchemy import Row, text
-from sqlmodel import Session, col, delete, select
+from sqlmodel import Session, col, select
 
 from dure import kube, wire
-from scheduler.ids import new_id
+from scheduler.ids import first_id, new_id
 from scheduler.store import bulk, edges, pages
 from scheduler.store.tables import Pool, Violation
 from scheduler.store.times import to_wire
@@ -24,9 +24,6 @@ MOST_OPEN = 64
 
 MOST_NEW = 256
 """so many new ones in an hour; of the rest there is a line in the log."""
-
-KEPT_S = 2 * 365 * 24 * 3600
-"""So long after it was over one is kept."""
 
 AGENT, ALLOCATOR = "agent", "allocator"
 """Who found it: each takes back its own."""
@@ -100,7 +97,7 @@ def _begin(session: Session, node: str, rows: Sequence[bulk.Row], now: float) ->
     if not rows:
         return
     session.flush()
-    there = session.connection().execute(_THERE, {"node": node, "id": new_id("vio", now - 3600)}).one()
+    there = session.connection().execute(_THERE, {"node": node, "id": first_id("vio", now - 3600)}).one()
     kept = rows[: max(0, min(MOST_OPEN - there.lasting, MOST_NEW - there.lately))]
     if kept:
         session.connection().execute(_NEW, {"rows": bulk.dumped(Violation, kept)})
@@ -121,11 +118,6 @@ def close(session: Session, node: str, *, but_present: bool, now: float) -> None
     for row in session.connection().execute(_CLOSE, values):
         about = {"violation": row.id, "node": node, "gpu": row.gpu, "who": row.who}
         log.info("a violation is over, as nobody sees its GPU any more", action="violation.ended", **about)
-
-
-def forget(session: Session, *, now: float) -> int:
-    """Removes those that were over for longer than they are kept; how many."""
-    return session.exec(delete(Violation).where(col(Violation.ended_at) < int(now) - KEPT_S)).rowcount
 
 
 def open_of(session: Session, node: str) -> dict[_Key, Violation]:
@@ -276,22 +268,3 @@ def _wire(row: Violation, policy: str | None) -> wire.Violation:
             "evidence": wire.ViolationEvidence.model_validate(row.evidence),
         }
     )
-
-
-_COUNTS = text(
-    """
-    SELECT coalesce(pool, '') AS pool, kind, count(*) AS all, count(*) FILTER (WHERE ended_at IS NULL) AS now
-    FROM violation GROUP BY 1, 2
-    """
-)
-
-Counts = dict[tuple[str, str], int]
-"""By pool and kind."""
-
-
-def counts(session: Session, pools: Iterable[str]) -> tuple[Counts, Counts]:
-    """Those that there are now, and all that there ever were."""
-    rows = session.connection().execute(_COUNTS).all()
-    none: Counts = {(pool, kind): 0 for pool in pools for kind in ("process", "pod")}
-    now = none | {(row.pool, row.kind): int(row.now) for row in rows}
-    return now, none | {(row.pool, row.kind): int(row.all) for row in rows}

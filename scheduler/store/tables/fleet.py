@@ -231,3 +231,15 @@ class Violation(SQLModel, table=True):
     found_by: str = Field(sa_column=text_column())
     """The node's agent, or the allocator itself where a pod has more GPUs than its lease holds."""
     evidence: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class ViolationCount(SQLModel, table=True):
+    """How many violations there were of each pool and kind, among those up to the id `upto`, the same in the newest rows."""
+
+    __tablename__: str = "violation_count"
+
+    pool: str = Field(sa_column=key_column())
+    """Empty: of GPUs in none."""
+    kind: str = Field(sa_column=key_column())
+    found: int = Field(sa_column=int_column())
+    upto: str = Field(sa_column=text_column())

@@ -10,7 +10,7 @@ from dure import wire
 from scheduler import policies
 from scheduler.kube.desired import Offender
 from scheduler.newest import Newest
-from scheduler.store import enforced, fleet, pools, reports, snapshot, violations
+from scheduler.store import enforced, fleet, pools, reports, snapshot, violation_counts, violations
 from scheduler.store.violations import SEEN_EVERY_S, Wanted
 from tests.integration.scheduler.conftest import ADMIN, PRODUCT, T0, World
 
@@ -122,9 +122,14 @@ def test_one_is_kept_for_two_years_after_it_is_over(world: World) -> None:
     report(world, 2, A_POD)
     for late, left in ((-1, 2), (1, 1)):
         with world.db.begin() as session:
-            violations.forget(session, now=T0 + 2 + violations.KEPT_S + late)
+            violation_counts.forget(session, now=T0 + 2 + violation_counts.KEPT_S + late)
         assert len(shown(world)) == left
     assert [one.kind for one in shown(world)] == ["pod"]
+    report(world, 3 + violation_counts.KEPT_S, A_POD, A_PROCESS)
+    with world.db.snapshot() as session:
+        found = snapshot.read(session, now=T0 + 3 + violation_counts.KEPT_S)
+    assert found.violations == {("h100", "process"): 1, ("h100", "pod"): 1}
+    assert found.violated == {("h100", "process"): 2, ("h100", "pod"): 1}, "also those that are gone"
 
 
 def test_a_report_that_cannot_tell_ends_nothing(world: World) -> None:
