@@ -48,7 +48,7 @@ _KEEP = text(
 )
 
 
-_FORGET = text("DELETE FROM node_holders WHERE node = :node")
+_FORGET = text("DELETE FROM node_holders WHERE node = ANY(:nodes)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,9 @@ def again(session: Session, node: str, *, now: float) -> None:
         _swap(session, node, [_Given(**one) for one in found.holders], now)
 
 
-def forget(session: Session, node: str) -> None:
-    """Its kubelet cannot be asked any more: what was told before may be long over."""
-    session.connection().execute(_FORGET, {"node": node})
+def forget(session: Session, nodes: Sequence[str]) -> None:
+    """Their kubelets cannot be asked any more: what was told before may be long over."""
+    session.connection().execute(_FORGET, {"nodes": list(nodes)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -183,6 +183,7 @@ def _keep_parts(session: Session, cases: Sequence[_Case], zone: ZoneInfo, now: f
     """The one place where the parts of reports are handed on to those that keep them. None of these needs a base."""
     seen_use.write(session, [seen for case in cases for seen in seen_use.of(case.node, case.report)], zone)
     node_events.keep(session, [one for case in cases for one in _happened(case, now)], now=now)
+    present.forget(session, [(case.node, case.report) for case in cases])
     for case in cases:
         present.note(session, case.node, case.report, now=now)
 
