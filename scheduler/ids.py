@@ -12,7 +12,15 @@ _last = 0
 
 def new_id(prefix: str, now: float) -> str:
     """A fresh id such as `lea_06eqz8n1hg7k2m9v4r3t`. One process's ids sort in the order they were made."""
-    number = _tick(int(now * 1_000_000)) << _CHANCE_BITS | secrets.randbits(_CHANCE_BITS)
+    return _written(prefix, _tick(int(now * 1_000_000)) << _CHANCE_BITS | secrets.randbits(_CHANCE_BITS))
+
+
+def first_id(prefix: str, at: float) -> str:
+    """What sorts before every id that is made from then on."""
+    return _written(prefix, int(at * 1_000_000) << _CHANCE_BITS)
+
+
+def _written(prefix: str, number: int) -> str:
     return f"{prefix}_" + "".join([_PAIRS[number >> shift & 1023] for shift in range(90, -1, -10)])
 
 

@@ -6,7 +6,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from scheduler.clock import DatabaseClock
 from scheduler.core.fragmentation import Mix
 from scheduler.loop import Loop
-from scheduler.store import counting, deliveries, due, enforced, idempotency, node_events, offers
+from scheduler.store import counting, deliveries, due, enforced, idempotency, node_events, offers, violation_counts
 from scheduler.store.db import Database
 from scheduler.store.leader import fence
 from scheduler.turns import counts, mix
@@ -34,6 +34,9 @@ def schedule(db: Database, clock: DatabaseClock, loop: Loop) -> BackgroundSchedu
     jobs.add_job(lambda: forget_pods(db, loop, clock.now()), "interval", id="forget_pods", minutes=60, jitter=300)
     jobs.add_job(
         lambda: forget_node_events(db, loop, clock.now()), "interval", id="forget_node_events", minutes=60, jitter=300
+    )
+    jobs.add_job(
+        lambda: forget_violations(db, loop, clock.now()), "interval", id="forget_violations", minutes=60, jitter=300
     )
     jobs.start()
     return jobs
@@ -77,6 +80,14 @@ def forget_node_events(db: Database, loop: Loop, now: float) -> int:
         return 0
     with db.begin() as session:
         return node_events.forget(session, now=now)
+
+
+def forget_violations(db: Database, loop: Loop, now: float) -> int:
+    """Removes violations that were over more than two years ago; only the leader does."""
+    if not loop.leads:
+        return 0
+    with db.begin() as session:
+        return violation_counts.forget(session, now=now)
 
 
 def count_leases(db: Database, loop: Loop, now: float) -> int:

@@ -10,7 +10,7 @@ from dure.errors import GpuClaimed
 from dure.wire import GpuReading
 from scheduler.core import model
 from scheduler.core.codec import Item
-from scheduler.store import adding, changes, drains, edges, generation, lost_gpus
+from scheduler.store import adding, changes, drains, edges, generation, lost_gpus, violations
 from scheduler.store.tables import Gpu, Node, Pool, PoolNode
 
 
@@ -49,6 +49,7 @@ def report_gpus(
     ).all()
     touched = sorted({*by_product.values(), *(pool for pool in before if pool is not None)})
     _write(session, node, readings, by_product)
+    violations.close(session, node, but_present=True, now=now)
     _set_state(session, node, "ok")
     recount(session, pools=touched, nodes=[node, *left], now=now)
     lost_gpus.review(session, [node], heard_at=heard_at, restarted=restarted, now=now)
@@ -134,6 +135,7 @@ def set_silent(session: Session, node: str, *, now: float) -> None:
     recount(session, pools=touched, nodes=[node], now=now)
     heard_at = session.exec(select(Node.last_report_at).where(col(Node.name) == node)).one()
     lost_gpus.review(session, [node], heard_at=heard_at, now=now)
+    violations.close(session, node, but_present=False, now=now)
 
 
 def set_quarantine(session: Session, uuids: Iterable[str], *, quarantined: bool, now: float) -> None:

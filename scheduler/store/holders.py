@@ -10,7 +10,8 @@ from sqlmodel import Session, col, select
 
 from dure import kube, wire
 from scheduler.core.swapping import Held, Real, Swaps, swaps
-from scheduler.store import fleet, lost_gpus, records, violations
+from scheduler.store import beyond, fleet, lost_gpus, records
+from scheduler.store.beyond import Beyond
 from scheduler.store.tables import Lease, Node, NodeHolders
 
 log = structlog.get_logger()
@@ -47,7 +48,7 @@ _KEEP = text(
 )
 
 
-_FORGET = text("DELETE FROM node_holders WHERE node = :node")
+_FORGET = text("DELETE FROM node_holders WHERE node = ANY(:nodes)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +81,9 @@ def again(session: Session, node: str, *, now: float) -> None:
         _swap(session, node, [_Given(**one) for one in found.holders], now)
 
 
-def forget(session: Session, node: str) -> None:
-    """Its kubelet cannot be asked any more: what was told before may be long over."""
-    session.connection().execute(_FORGET, {"node": node})
+def forget(session: Session, nodes: Sequence[str]) -> None:
+    """Their kubelets cannot be asked any more: what was told before may be long over."""
+    session.connection().execute(_FORGET, {"nodes": list(nodes)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +102,11 @@ def _swap(session: Session, node: str, holders: Sequence[_Given], now: float) ->
         fleet.lock_pools_of(session, node)
         found = _found(session, node, holders)
         _move(session, node, found, now)
-    beyond = [
-        violations.Beyond(gpu=one.gpu, lease=one.lease, namespace=found.pods[one].namespace, pod=found.pods[one].pod)
+    more = [
+        Beyond(gpu=one.gpu, lease=one.lease, namespace=found.pods[one].namespace, pod=found.pods[one].pod)
         for one in found.swaps.unexplained
     ]
-    violations.note_beyond(session, node, beyond, now=now)
+    beyond.note(session, node, more, now=now)
 
 
 def _move(session: Session, node: str, found: _Found, now: float) -> None:

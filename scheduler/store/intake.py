@@ -136,7 +136,9 @@ def _case(one: Arrived, row: Heard | None, newest: Newest, now: float) -> _Case:
     if len(set(uuids)) != len(uuids):
         raise InvalidRequest.about("gpus", "a GPU is named twice")
     seen_use.check(one.report)
-    return _Case(one.node, one.report, row, one.gpus(newest))
+    # Of a node that was silent nothing is as it was: it tells all of it again.
+    builds = row.state != "ok" and one.report.base
+    return _Case(one.node, one.report, row, None if builds else one.gpus(newest))
 
 
 def _changes_fleet(case: _Case) -> bool:
@@ -227,6 +229,7 @@ def _keep_parts(session: Session, cases: Sequence[_Case], zone: ZoneInfo, now: f
     """The one place where the parts of reports are handed on to those that keep them. None of these needs a base."""
     seen_use.write(session, [seen for case in cases for seen in seen_use.of(case.node, case.report)], zone, now=now)
     node_events.keep(session, [one for case in cases for one in _happened(case, now)], now=now)
+    present.forget(session, [(case.node, case.report) for case in cases])
     for case in cases:
         present.note(session, case.node, case.report, now=now)
 

@@ -1,6 +1,6 @@
 """Who is on a node's GPUs, as a report says it: handed on to those that settle which GPUs leases hold, and note violations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import UNSET, structs
@@ -44,10 +44,15 @@ def settle(session: Session, node: str, report: Report, *, now: float) -> None:
         holders.settle(session, node, [_holder(one) for one in report.holders], now=now)
 
 
+def forget(session: Session, reports: Iterable[tuple[str, Report]]) -> None:
+    """Which pods had which GPUs of nodes of which this cannot be told any more."""
+    nodes = [node for node, report in reports if not report.base and not isinstance(report.holders, list)]
+    if nodes:
+        holders.forget(session, nodes)
+
+
 def note(session: Session, node: str, report: Report, *, now: float) -> None:
-    """All violations of the node, where the report says which there are; and that its kubelet cannot be asked any more."""
-    if not report.base and not isinstance(report.holders, list):
-        holders.forget(session, node)
+    """All violations of the node, where the report says which there are."""
     if isinstance(report.violations, list):
         found = [_violation(one) for one in report.violations]
         violations.note(session, node, found, offset_s=heard.offset_s(report, now), now=now)

@@ -10,10 +10,10 @@ from sqlmodel import Session, col, func, select
 from dure.wire import GpuState, LeaseState, Role
 from scheduler import days
 from scheduler.actor import Actor
-from scheduler.store import clusters, gpus, programme, usage, violations
+from scheduler.store import clusters, gpus, programme, usage, violation_counts
 from scheduler.store.tables import Account, Allocation, AllocationLoss, Lease, Node, Pool, Quota
 from scheduler.store.times import to_wire
-from scheduler.store.violations import Counts
+from scheduler.store.violation_counts import Counts
 
 _OBSERVER = Actor(role=Role.ADMIN, token="metrics")
 
@@ -57,7 +57,7 @@ def read(session: Session, *, now: float) -> FleetSnapshot:
     """Every number as of the session's snapshot."""
     names = session.exec(select(Pool.name)).all()
     used, joules = _used(session, now)
-    present, ever = violations.counts(session, names)
+    present, ever = violation_counts.counts(session, names)
     return FleetSnapshot(
         gpus=_gpus(session, names),
         leases=_leases(session, names),

@@ -1,6 +1,6 @@
 """Violations as agents tell them, and as the allocator finds them itself: written down when they begin and when they are gone, and what is done about each."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy import Row, text
 from sqlmodel import Session, col, select
 
 from dure import kube, wire
-from scheduler.ids import new_id
+from scheduler.ids import first_id, new_id
 from scheduler.store import bulk, edges, pages
 from scheduler.store.tables import Pool, Violation
 from scheduler.store.times import to_wire
@@ -18,6 +18,12 @@ log = structlog.get_logger()
 
 SEEN_EVERY_S = 60
 """A violation that lasts is written down so often, not with every report."""
+
+MOST_OPEN = 64
+"""So many of a node's are written down that last, and"""
+
+MOST_NEW = 256
+"""so many new ones in an hour; of the rest there is a line in the log."""
 
 AGENT, ALLOCATOR = "agent", "allocator"
 """Who found it: each takes back its own."""
@@ -41,6 +47,23 @@ _NEW = text(
     """
 )
 
+_THERE = text(
+    """
+    SELECT count(*) FILTER (WHERE ended_at IS NULL) AS lasting, count(*) FILTER (WHERE id > :id) AS lately
+    FROM violation WHERE node = :node AND (ended_at IS NULL OR id > :id)
+    """
+)
+
+_CLOSE = text(
+    """
+    UPDATE violation v SET ended_at = greatest(seen_at, to_timestamp(:now)), seen_at = greatest(seen_at, to_timestamp(:now))
+    WHERE v.node = :node AND v.ended_at IS NULL AND NOT (
+        :but_present AND EXISTS (SELECT FROM gpu g WHERE g.uuid = v.gpu AND g.node = v.node AND g.present)
+    )
+    RETURNING v.id, v.gpu, v.who
+    """
+)
+
 _Key = tuple[str, str, str]
 
 
@@ -49,63 +72,56 @@ def note(session: Session, node: str, found: Sequence[wire.GpuViolation], *, off
 
     `offset_s` is by how much the node's clock is ahead. One on a GPU that is not the node's is not the node's to tell.
     """
-    there = _open(session, node)
+    there = open_of(session, node)
     if not found and not there:
         return
     known = _known(session, node, found)
     told = {_key(one): one for one in found if one.gpu in known.gpus}
-    rows = [_row(node, one, known, offset_s, now) for key, one in told.items() if key not in there]
-    if rows:
-        session.connection().execute(_NEW, {"rows": bulk.dumped(Violation, rows)})
     for key, row in there.items():
         if key in told:
             _goes_on(session, row, told[key], known, now)
         elif row.found_by == AGENT:
-            _over(session, row, now)
-    for row in rows:
-        _tell(session, row)
+            over(session, row, now)
+    new = [_row(node, one, known, offset_s, now) for key, one in told.items() if key not in there]
+    _begin(session, node, new, now)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beyond:
-    """A pod of a lease that the kubelet gave a GPU beyond those that the lease holds, so that no swap explains it."""
-
-    gpu: str
-    lease: str
-    namespace: str
-    pod: str
+def begin(session: Session, node: str, found: Sequence[wire.GpuViolation], *, now: float) -> None:
+    """Those that the allocator found itself, on GPUs of the node, and that are not open yet."""
+    known = _known(session, node, found)
+    _begin(session, node, [{**_row(node, one, known, 0.0, now), "found_by": ALLOCATOR} for one in found], now)
 
 
-def note_beyond(session: Session, node: str, found: Iterable[Beyond], *, now: float) -> None:
-    """All of the node that there are now. One that its agent told of before is the agent's to take back."""
-    there = _open(session, node)
-    pods = {(one.gpu, "pod", f"{one.namespace}/{one.pod}"): one for one in found}
-    for key, row in there.items():
-        if row.found_by == ALLOCATOR and key not in pods:
-            _over(session, row, now)
-    new = [one for key, one in pods.items() if key not in there]
-    if not new:
+def _begin(session: Session, node: str, rows: Sequence[bulk.Row], now: float) -> None:
+    """Writes down as many as there is room for, whatever a node tells."""
+    if not rows:
         return
-    told = [
-        wire.GpuViolation.model_construct(gpu=one.gpu, kind="pod", since=now, namespace=one.namespace, pod=one.pod)
-        for one in new
-    ]
-    known = _known(session, node, told)
-    rows = [{**_row(node, one, known, 0.0, now), "found_by": ALLOCATOR} for one in told]
-    session.connection().execute(_NEW, {"rows": bulk.dumped(Violation, rows)})
-    for row, one in zip(rows, new, strict=True):
+    session.flush()
+    there = session.connection().execute(_THERE, {"node": node, "id": first_id("vio", now - 3600)}).one()
+    kept = rows[: max(0, min(MOST_OPEN - there.lasting, MOST_NEW - there.lately))]
+    if kept:
+        session.connection().execute(_NEW, {"rows": bulk.dumped(Violation, kept)})
+    for row in kept:
         _tell(session, row)
+    if len(kept) < len(rows):
         log.warning(
-            "a pod has a GPU that its lease does not hold, and no swap explains it: see `dure violations`, and delete the pod",
-            action="allocation.unexplained",
+            "a node has more violations than are written down: look at the node itself",
+            action="violation.left_out",
             node=node,
-            gpu=one.gpu,
-            lease=one.lease,
-            holder=f"{one.namespace}/{one.pod}",
+            left_out=len(rows) - len(kept),
         )
 
 
-def _open(session: Session, node: str) -> dict[_Key, Violation]:
+def close(session: Session, node: str, *, but_present: bool, now: float) -> None:
+    """Those that nobody can tell of any more are over: of GPUs that the node has not, or unless `but_present` all of the node."""
+    values = {"node": node, "but_present": but_present, "now": int(now)}
+    for row in session.connection().execute(_CLOSE, values):
+        about = {"violation": row.id, "node": node, "gpu": row.gpu, "who": row.who}
+        log.info("a violation is over, as nobody sees its GPU any more", action="violation.ended", **about)
+
+
+def open_of(session: Session, node: str) -> dict[_Key, Violation]:
+    """Those of a node that are not over, by GPU, kind and who it is."""
     query = select(Violation).where(col(Violation.node) == node, col(Violation.ended_at).is_(None))
     return {(row.gpu, row.kind, row.who): row for row in session.exec(query)}
 
@@ -191,7 +207,8 @@ def _goes_on(session: Session, row: Violation, found: wire.GpuViolation, known: 
     _wake(session, judged)
 
 
-def _over(session: Session, row: Violation, now: float) -> None:
+def over(session: Session, row: Violation, now: float) -> None:
+    """It is gone."""
     row.ended_at = max(int(now), row.seen_at)
     row.seen_at = row.ended_at
     session.add(row)
@@ -251,22 +268,3 @@ def _wire(row: Violation, policy: str | None) -> wire.Violation:
             "evidence": wire.ViolationEvidence.model_validate(row.evidence),
         }
     )
-
-
-_COUNTS = text(
-    """
-    SELECT coalesce(pool, '') AS pool, kind, count(*) AS all, count(*) FILTER (WHERE ended_at IS NULL) AS now
-    FROM violation GROUP BY 1, 2
-    """
-)
-
-Counts = dict[tuple[str, str], int]
-"""By pool and kind."""
-
-
-def counts(session: Session, pools: Iterable[str]) -> tuple[Counts, Counts]:
-    """Those that there are now, and all that there ever were."""
-    rows = session.connection().execute(_COUNTS).all()
-    none: Counts = {(pool, kind): 0 for pool in pools for kind in ("process", "pod")}
-    now = none | {(row.pool, row.kind): int(row.now) for row in rows}
-    return now, none | {(row.pool, row.kind): int(row.all) for row in rows}

@@ -3,7 +3,17 @@ checks them."""
 
 from scheduler.store.tables.clusters import Cluster, Pod, PodLog
 from scheduler.store.tables.companies import Company, DefaultQuota, IdempotentAnswer, Quota, Token
-from scheduler.store.tables.fleet import Drain, Gpu, Node, NodeEvent, NodeHolders, Pool, PoolNode, Violation
+from scheduler.store.tables.fleet import (
+    Drain,
+    Gpu,
+    Node,
+    NodeEvent,
+    NodeHolders,
+    Pool,
+    PoolNode,
+    Violation,
+    ViolationCount,
+)
 from scheduler.store.tables.leases import (
     Allocation,
     AllocationLoss,
@@ -60,6 +70,7 @@ __all__ = [
     "ShareGroup",
     "Token",
     "Violation",
+    "ViolationCount",
     "Webhook",
     "WebhookCursor",
     "WebhookDelivery",

@@ -196,8 +196,8 @@ class NodeHolders(SQLModel, table=True):
 
 
 class Violation(SQLModel, table=True):
-    """Somebody on a GPU whom no lease explains, from when its node saw it until it was gone; kept for good. `who` is a process by its
-    pid, or a pod by namespace and name.
+    """Somebody on a GPU whom no lease explains, from when its node saw it until it was gone; kept for two years after. `who` is a process
+    by its pid, or a pod by namespace and name.
     """
 
     __table_args__ = (
@@ -208,6 +208,8 @@ class Violation(SQLModel, table=True):
         Index(
             "uq_violation_open", "node", "gpu", "kind", "who", unique=True, postgresql_where=text("ended_at IS NULL")
         ),
+        Index("ix_violation_node_id", "node", "id"),
+        Index("ix_violation_ended_at", "ended_at"),
     )
 
     id: str = Field(sa_column=key_column())
@@ -229,3 +231,15 @@ class Violation(SQLModel, table=True):
     found_by: str = Field(sa_column=text_column())
     """The node's agent, or the allocator itself where a pod has more GPUs than its lease holds."""
     evidence: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class ViolationCount(SQLModel, table=True):
+    """How many violations there were of each pool and kind, among those up to the id `upto`, the same in the newest rows."""
+
+    __tablename__: str = "violation_count"
+
+    pool: str = Field(sa_column=key_column())
+    """Empty: of GPUs in none."""
+    kind: str = Field(sa_column=key_column())
+    found: int = Field(sa_column=int_column())
+    upto: str = Field(sa_column=text_column())

@@ -124,7 +124,7 @@ def test_a_pod_beyond_what_its_lease_holds_is_known_to_offend_once_it_is_told_of
     runs(node, lease)
     other = started(node, 1)
     pod = {"gpu": "GPU-n1-5", "kind": "pod", "since": T0, "namespace": "dure-co-acme", "pod": "train"}
-    told = {"holders": [], "violations": [{**pod, "container": "main"}]}
+    told: dict[str, Any] = {"holders": [], "violations": [{**pod, "container": "main"}]}
     node.report("n1", now=T0, **told)
     runs(node, other)
     assert [one.is_known for one in offenders(node)] == [False]
@@ -176,7 +176,7 @@ def test_what_was_told_before_swaps_nothing_once_nobody_knows_it_any_more(node: 
     node.release(first, now=T0 + 2)
     node.turn(T0 + 3)
     node.turn(T0 + 8)
-    more: Any = {"holders": [a_holder(5)]} if "silent" in how else {}
+    more: dict[str, Any] = {"holders": [a_holder(5)]} if "silent" in how else {}
     told = [one.allocation for one in node.report("n1", now=T0 + 20, **more).allocations if one.ended]
     node.report("n1", now=T0 + 21, knew_ended=told, **more)
     second = node.ask(1, now=T0 + 30)

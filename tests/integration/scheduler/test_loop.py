@@ -215,6 +215,8 @@ def test_housekeeping_drops_no_late_run_and_is_the_leaders(turning: Turning) -> 
         "forget_idempotent_answers",
         "forget_offers",
         "forget_pods",
+        "forget_node_events",
+        "forget_violations",
         "forget_deliveries",
         "count_leases",
         "count_uses",

@@ -9,9 +9,10 @@ from sqlalchemy.exc import IntegrityError
 from dure import wire
 from scheduler import policies
 from scheduler.kube.desired import Offender
-from scheduler.store import enforced, pools, snapshot, violations
+from scheduler.newest import Newest
+from scheduler.store import enforced, fleet, pools, reports, snapshot, violation_counts, violations
 from scheduler.store.violations import SEEN_EVERY_S, Wanted
-from tests.integration.scheduler.conftest import ADMIN, T0, World
+from tests.integration.scheduler.conftest import ADMIN, PRODUCT, T0, World
 
 A_PROCESS = {"gpu": "GPU-n1-0", "kind": "process", "since": T0 - 5, "pid": 4321, "name": "python", "cgroup": "/user"}
 A_POD = {
@@ -61,6 +62,74 @@ def test_one_that_is_not_told_any_more_is_over_and_kept(world: World) -> None:
     assert ended == [T0 + 9]
     report(world, 20, A_POD, {**A_PROCESS, "since": T0 + 19})
     assert len(shown(world)) == 3, "whoever comes back is another one"
+
+
+def test_a_node_that_tells_of_ever_more_fills_no_database(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    for second in range(1, 7):
+        report(world, second, *({**A_PROCESS, "pid": 1000 * second + number} for number in range(100)))
+        with world.db.snapshot() as session:
+            counted = session.connection().execute(
+                text("SELECT count(*), count(*) FILTER (WHERE ended_at IS NULL) FROM violation")
+            )
+            assert tuple(counted.one()) == (min(64 * second, 256), 64 if second <= 4 else 0)
+    assert capsys.readouterr().out.count("violation.left_out") == 6
+    report(world, 3700, A_PROCESS)
+    assert len(shown(world, is_open=True)) == 1
+
+
+def test_of_a_node_that_is_silent_and_of_a_gpu_that_is_gone_none_is_open(world: World) -> None:
+    report(world, 1, A_PROCESS, {**A_PROCESS, "gpu": "GPU-n1-7"})
+    world.report("n1", now=T0 + 2, gpus=7)
+    assert [one.gpu for one in shown(world, is_open=True)] == ["GPU-n1-0"]
+    with world.db.begin() as session:
+        fleet.set_silent(session, "n1", now=T0 + 60)
+    assert shown(world, is_open=True) == []
+    found = {one.gpu: one.ended_at and one.ended_at.timestamp() for one in shown(world)}
+    assert found == {"GPU-n1-7": T0 + 2, "GPU-n1-0": T0 + 60}
+    assert all(one.evidence.pid == 4321 for one in shown(world))
+
+
+def test_a_node_that_was_silent_is_asked_for_all_of_it_again(world: World) -> None:
+    newest = Newest()
+    gpus = [{"uuid": f"GPU-n1-{index}", "index": index, "product": PRODUCT, "health": "ok"} for index in range(8)]
+
+    def answered(second: int, **more: object) -> wire.ReportAnswer:
+        said = {
+            "version": 2,
+            "boot": "boot9",
+            "seq": second,
+            "sent_at": T0,
+            "interval_s": 2,
+            "agent_version": "1",
+            **more,
+        }
+        with world.db.begin() as session:
+            return reports.take(session, "n1", wire.Report.model_validate(said), now=T0 + second, newest=newest)
+
+    answered(1, gpus=gpus, violations=[A_PROCESS])
+    assert not answered(2, base=1, gpus=[]).whole
+    with world.db.begin() as session:
+        fleet.set_silent(session, "n1", now=T0 + 60)
+    assert answered(61, base=1, gpus=[]).whole
+    assert shown(world, is_open=True) == []
+    answered(62, gpus=gpus, violations=[A_PROCESS])
+    assert not answered(63, base=62, gpus=[]).whole
+    assert len(shown(world, is_open=True)) == 1
+
+
+def test_one_is_kept_for_two_years_after_it_is_over(world: World) -> None:
+    report(world, 1, A_PROCESS, A_POD)
+    report(world, 2, A_POD)
+    for late, left in ((-1, 2), (1, 1)):
+        with world.db.begin() as session:
+            violation_counts.forget(session, now=T0 + 2 + violation_counts.KEPT_S + late)
+        assert len(shown(world)) == left
+    assert [one.kind for one in shown(world)] == ["pod"]
+    report(world, 3 + violation_counts.KEPT_S, A_POD, A_PROCESS)
+    with world.db.snapshot() as session:
+        found = snapshot.read(session, now=T0 + 3 + violation_counts.KEPT_S)
+    assert found.violations == {("h100", "process"): 1, ("h100", "pod"): 1}
+    assert found.violated == {("h100", "process"): 2, ("h100", "pod"): 1}, "also those that are gone"
 
 
 def test_a_report_that_cannot_tell_ends_nothing(world: World) -> None:

@@ -52,7 +52,18 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("ended_at IS NULL"),
     )
-    op.execute("GRANT SELECT, INSERT, UPDATE ON violation TO dure_app")
+    op.create_index("ix_violation_node_id", "violation", ["node", "id"])
+    op.create_index("ix_violation_ended_at", "violation", ["ended_at"])
+    op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON violation TO dure_app")
+    op.create_table(
+        "violation_count",
+        sa.Column("pool", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("found", sa.Integer(), nullable=False),
+        sa.Column("upto", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("pool", "kind", name=op.f("pk_violation_count")),
+    )
+    op.execute("GRANT SELECT, INSERT, UPDATE ON violation_count TO dure_app")
 
 
 def downgrade() -> None:
