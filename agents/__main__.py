@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from agents import logs, once, settings
+from agents import logs, once, opening, settings
 from agents.agent import Agent
 from agents.allocations import Allocations
 from agents.driver import Driver, DriverError
@@ -116,7 +116,8 @@ def _credential(found: Settings, node: str) -> Credential:
 
 
 def _driver(settings: Settings) -> Driver:
-    """Each driver is imported only where it is used: without the NVIDIA library, or without scenarios."""
+    """Each driver is imported only where it is used: without the NVIDIA library, or without scenarios. Raises DriverError where it cannot
+    be opened; one that hangs is opened still when this returns."""
     if settings.driver == "simulated":
         from agents import scenario, simulated
 
@@ -127,7 +128,9 @@ def _driver(settings: Settings) -> Driver:
     except ModuleNotFoundError as error:
         raise DriverError("nvidia-ml-py is not installed: run `uv sync --extra agent`") from error
     allowed = frozenset(name.strip() for name in settings.allowed_processes.split(",") if name.strip())
-    return NvmlDriver(allowed=allowed)
+    driver = NvmlDriver(allowed=allowed)
+    opening.within(opening.OPEN_S, driver.open)
+    return driver
 
 
 def _version() -> str:

@@ -14,6 +14,9 @@ PROC = Path("/proc")
 NAME_CHARACTERS = 15
 """The kernel keeps so much of a process's name (TASK_COMM_LEN)."""
 
+MOST_OF_COMMAND = 4096
+"""So much of a command line is read: it is as long as whoever started the process likes."""
+
 _CONTAINER = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _POD = re.compile(r"[/-]pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})(?=$|[/.:])")
 """A pod's uid; that of a static pod is a hash without dashes."""
@@ -49,8 +52,10 @@ def look_up(pid: int, *, proc: Path = PROC, booted_at: float | None = None) -> W
     folder = proc / str(pid)
     cgroup = cgroup_of(_text(folder / "cgroup"))
     ticks = start_ticks(_text(folder / "stat"))
+    comm = _text(folder / "comm")
+    command = _text(folder / "cmdline", MOST_OF_COMMAND) if _may_be_cut(comm) else ""
     return Who(
-        name=full_name(_text(folder / "comm"), _text(folder / "cmdline")),
+        name=full_name(comm, command),
         started_at=None if ticks is None or booted_at is None else booted_at + ticks / os.sysconf("SC_CLK_TCK"),
         cgroup=cgroup,
         container=None if cgroup is None else container_of(cgroup),
@@ -97,13 +102,19 @@ def full_name(comm: str, cmdline: str) -> str | None:
     """The kernel's name, or the program's own where the kernel has cut that short."""
     name = comm.rstrip("\n")
     program = cmdline.split("\0", 1)[0].rsplit("/", 1)[-1]
-    longer = len(name) == NAME_CHARACTERS and program.startswith(name)
+    longer = _may_be_cut(comm) and program.startswith(name)
     return (program if longer else name) or None
 
 
-def _text(path: Path) -> str:
-    """Empty once the process is gone, or where it may not be read."""
+def _may_be_cut(comm: str) -> bool:
+    # In bytes, as the kernel counts.
+    return len(comm.rstrip("\n").encode()) >= NAME_CHARACTERS
+
+
+def _text(path: Path, most: int = -1) -> str:
+    """So many bytes of it at most; empty once the process is gone, or where it may not be read."""
     try:
-        return path.read_text(errors="replace")
+        with path.open("rb") as file:
+            return file.read(most).decode(errors="replace")
     except OSError:
         return ""

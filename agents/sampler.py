@@ -9,10 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from agents.allocations import Allocations
 from agents.driver import Driver, DriverError
+from agents.silence import Silence, when
 from agents.snapshot import GpuSnapshot, Sample, Snapshot, without_readings
 from agents.totals import Totals
 
@@ -56,6 +56,8 @@ class Sampler:
         self._newest: Sample | None = None
         self._trouble: str | None = None
         self._wake = threading.Event()
+        self._silence = Silence()
+        self._began_at, self._began_wall = monotonic(), now()
 
     @property
     def allocations(self) -> Allocations:
@@ -67,9 +69,15 @@ class Sampler:
         return self._newest
 
     @property
+    def answered_at(self) -> float:
+        """The monotonic second at which the reading began that the driver last answered; the sampler's start before the first."""
+        return self._began_at if self._newest is None else self._newest.at
+
+    @property
     def silent_s(self) -> float | None:
-        """Seconds since the driver last answered, once that is too long; None before the first answer."""
-        return None if self._newest is None else self._silent_s(self._newest)
+        """Seconds since then, once that is too long."""
+        age = self._monotonic() - self.answered_at
+        return age if age > self._stale_s else None
 
     def follow(self, allocations: Allocations) -> None:
         """Takes what an answer said. Every sample that begins from now on was taken knowing it."""
@@ -109,16 +117,17 @@ class Sampler:
 
     def view(self) -> Sample | None:
         """What can be said now: the newest sample or, once it is too old, the GPUs as not answering. None before the
-        first sample."""
-        newest = self._newest
-        if newest is None or self._silent_s(newest) is None:
+        first sample. The log says when they fall silent."""
+        newest, silent_s = self._newest, self.silent_s
+        since = self._began_wall if newest is None else newest.wall
+        self._silence.look(silent_s, since=since, is_explained=self._trouble is not None)
+        if newest is None or silent_s is None:
             return newest
-        since = datetime.fromtimestamp(int(newest.wall), UTC).isoformat()
-        reason = f"no answer from the driver since {since}" + (f": {self._trouble}" if self._trouble else "")
+        reason = f"no answer from the driver since {when(since)}" + (f": {self._trouble}" if self._trouble else "")
         # Nothing was read, so it is no proof of anything: it claims to know of no allocation's end.
-        return replace(
-            newest, snapshot=newest.snapshot.but(lambda gpu: _unanswered(gpu, reason)), allocations=Allocations()
-        )
+        silent = newest.snapshot.but(lambda gpu: _unanswered(gpu, reason))
+        silent = replace(silent, cards=tuple(_unanswered(card, reason) for card in silent.cards))
+        return replace(newest, snapshot=silent, allocations=Allocations())
 
     def run(self, stop: threading.Event) -> None:
         """Samples until `stop` is set; `wake` it then."""
@@ -140,10 +149,6 @@ class Sampler:
     def _asked(self, before: Sample | None, allocations: Allocations, at: float) -> Set[str] | None:
         """Whose processes to ask for: everybody's once, then only where a lease begins or ends, or somebody is suspected."""
         return None if before is None else allocations.near_an_edge(at, within_s=EDGE_S) | before.suspicious
-
-    def _silent_s(self, newest: Sample) -> float | None:
-        age = self._monotonic() - newest.at
-        return age if age > self._stale_s else None
 
     def _say_what_is_seen(self, snapshot: Snapshot) -> None:
         about = {"action": "sample.first", "gpus": len(snapshot.gpus), "sees_processes": snapshot.sees_processes}

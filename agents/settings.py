@@ -139,7 +139,11 @@ class Settings:
         Path | None, Setting(_path, "the kubelet's socket that says which pod has which GPU; on Kubernetes alone")
     ] = None
     allowed_processes: Annotated[
-        str, Setting(str, "names of processes that may be on a GPU without a lease, separated by commas")
+        str,
+        Setting(
+            str,
+            "names of processes of the host that may be on a GPU without a lease, separated by commas; none in a container may",
+        ),
     ] = "nvidia-persistenced,nv-hostengine,dcgm-exporter,nvidia-smi"
     scrub_command: Annotated[
         str | None,

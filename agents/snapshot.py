@@ -126,24 +126,27 @@ class GpuSnapshot:
     seen: tuple[Process, ...] = ()
     """Those processes, as far as they were read."""
     absent: Mapping[str, str] | None = None
-    """Why a field above is None, by its name: `not_supported`, `no_permission`, `not_in_library`, `mig`, or the driver's own words."""
+    """Why a field above is None, by its name: `not_supported`, `no_permission`, `not_in_library`, `mig`, `unreadable`, or the
+    driver's own words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """All GPUs of a node. `sees_processes` is false where the host's processes are hidden from this agent.
 
-    `xids` are those that came since the last reading, in order.
+    `xids` are those that came since the last reading, each once for a GPU, in the order of their newest. `cards` are the physical GPUs that are cut into instances, with
+    what is read of the whole of each: nobody can be granted one, so none is in `gpus`. The `index` of one is NVML's own.
     """
 
     gpus: tuple[GpuSnapshot, ...]
+    cards: tuple[GpuSnapshot, ...] = ()
     driver_version: str | None = None
     cuda_version: str | None = None
     sees_processes: bool = False
     xids: tuple[Xid, ...] = ()
 
     def but(self, change: Callable[[GpuSnapshot], GpuSnapshot]) -> "Snapshot":
-        """The same snapshot with every GPU changed."""
+        """The same snapshot with every schedulable GPU changed."""
         return replace(self, gpus=tuple(change(gpu) for gpu in self.gpus))
 
 

@@ -73,7 +73,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         app.openapi()
-        with pulse or nullcontext(), feed, intake:
+        with pulse or nullcontext(), feed, vouching, intake:
             yield
 
     app = FastAPI(

@@ -15,10 +15,10 @@ from types import TracebackType
 from typing import Protocol, Self
 
 import structlog
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from api import auth
+from api.admitted import Admitted
 from api.metrics import Metrics
 from api.vouching import Vouching
 from dure.errors import DureError, Unavailable
@@ -30,9 +30,9 @@ from scheduler.core import folding, pacing
 from scheduler.core.reported import Answer, Report
 from scheduler.kube.reviews import is_jwt
 from scheduler.newest import Newest
-from scheduler.store import credentials, intake, tokens
+from scheduler.store import credentials, db, intake, tokens
 from scheduler.store.db import Database, Session
-from scheduler.store.intake import Arrived, ChangesFleet, Taken
+from scheduler.store.intake import Arrived, ChangesFleet, Folded, Taken
 
 log = structlog.get_logger()
 
@@ -46,6 +46,9 @@ MOST_CHANGES = 16
 
 MOST_WAITING = 512
 """Reports that wait, or are under way, before others are turned away."""
+
+MOST_STRANGERS = 64
+"""How many of these may be from who was not admitted lately, and may be nobody."""
 
 FULL = "more reports wait to be taken in than may; send it again when Retry-After says, nothing is lost by then"
 
@@ -61,6 +64,9 @@ class _Entry:
     vouched: Actor | None
     """Who reports, where a cluster vouches for it."""
     answered: asyncio.Future[bytes]
+    folded: Folded | None = None
+    changes: bool = False
+    """Whether it is to be taken under the locks of the pools: it says of the fleet what was not known."""
 
 
 Outcome = Taken | ChangesFleet | Exception
@@ -92,14 +98,15 @@ class Intake:
     """One a process, used in its event loop alone."""
 
     def __init__(
-        self, db: Database, clock: Clock, metrics: Metrics, vouching: Vouching, *, newest: Newest | None = None
+        self, database: Database, clock: Clock, metrics: Metrics, vouching: Vouching, *, newest: Newest | None = None
     ) -> None:
-        self._db, self._clock, self._metrics, self._vouching = db, clock, metrics, vouching
+        self._db, self._clock, self._metrics, self._vouching = database, clock, metrics, vouching
         self._newest = newest or Newest()
         self._regular = _Lane("reports", self._take_all, most=MOST, waits=True)
-        self._urgent = _Lane("changes", self._take_changes, most=MOST_CHANGES, waits=False)
+        self._urgent = _Lane("changes", self._take_urgent, most=MOST_CHANGES, waits=False)
         self._under_way: set[str] = set()
-        self._count = 0
+        self._admitted = Admitted()
+        self._count = self._strangers = 0
 
     def __enter__(self) -> Self:
         return self
@@ -113,25 +120,33 @@ class Intake:
     async def take(self, node: str, report: Report, request: Request) -> bytes:
         """The answer's JSON, once the report is committed. Raises DureError."""
         secret = auth.secret(request)
-        if self._count >= MOST_WAITING:
+        strange = 0 if secret in self._admitted else 1
+        if self._count >= MOST_WAITING or self._strangers + strange > MOST_STRANGERS:
             self._metrics.report("turned_away")
             raise Unavailable(FULL, retry_after_s=pacing.come_again_s(random.random()))
-        self._count += 1
-        self._metrics.reports_wait(self._count)
+        self._wait(1, strange)
         try:
             vouched = await self._vouched(secret)
             entry = _Entry(node, report, request, secret, vouched, asyncio.get_running_loop().create_future())
             self._add(self._urgent if self._is_urgent(entry) else self._regular, entry)
             return await entry.answered
         finally:
-            self._count -= 1
-            self._metrics.reports_wait(self._count)
+            self._wait(-1, -strange)
+
+    def admitted(self, request: Request) -> bool:
+        """Whether who sends it was admitted lately: then it is worth work in the event loop. Raises TokenMissing."""
+        return auth.secret(request) in self._admitted
+
+    def _wait(self, more: int, strangers: int) -> None:
+        self._count += more
+        self._strangers += strangers
+        self._metrics.reports_wait(self._count)
 
     async def _vouched(self, secret: str) -> Actor | None:
         """Who reports, where its cluster has to say so: it may be asked over the network, before there is a transaction."""
         if not is_jwt(secret):
             return None
-        found = await run_in_threadpool(self._vouching.reviewed, secret)
+        found = await self._vouching.heard(secret)
         if isinstance(found, DureError):
             self._metrics.report("refused")
             raise found
@@ -139,8 +154,9 @@ class Intake:
 
     def _is_urgent(self, entry: _Entry) -> bool:
         base = self._newest.base(entry.node, entry.report.boot)
-        gpus = folding.readings(entry.report, base)
-        return folding.urgent(entry.report, gpus, None if base is None else base[1])
+        gpus, before = folding.readings(entry.report, base), None if base is None else base[1]
+        entry.folded, entry.changes = (base, gpus), folding.changes(gpus, before)
+        return folding.urgent(entry.report, gpus, before)
 
     def _add(self, lane: _Lane, entry: _Entry) -> None:
         lane.waiting.append(entry)
@@ -185,8 +201,11 @@ class Intake:
 
     def _settle(self, entry: _Entry, outcome: Outcome) -> None:
         if isinstance(outcome, ChangesFleet):
+            entry.changes = True
             self._urgent.waiting.append(entry)
             return
+        if isinstance(outcome, Taken):
+            self._admitted.add(entry.secret)
         if isinstance(outcome, Taken) and outcome.known is not None:
             self._newest.remember(entry.node, outcome.known)
         if entry.answered.done():  # whoever sent it is gone
@@ -199,6 +218,7 @@ class Intake:
     def _refuse(self, entry: _Entry, error: Exception) -> None:
         self._metrics.report("refused")
         if isinstance(error, DureError) and not isinstance(error, Unavailable):
+            self._admitted.discard(entry.secret)
             said = {"node": entry.node, "code": error.code, "detail": error.detail}
             log.warning("a report was refused", action="report.refused", **said)
         entry.answered.set_exception(error)
@@ -214,15 +234,34 @@ class Intake:
     def _take_all(self, batch: Sequence[_Entry]) -> Sequence[Outcome]:
         return self._each_or_all(intake.take_all, batch)
 
+    def _take_urgent(self, batch: Sequence[_Entry]) -> Sequence[Outcome]:
+        """Those that change the fleet under the locks of its pools, and the others, as proofs of empty, without."""
+        changes = [entry for entry in batch if entry.changes]
+        others = [entry for entry in batch if not entry.changes]
+        outcomes = [*self._or_error(self._take_changes, changes), *self._or_error(self._take_all, others)]
+        found = dict(zip([*changes, *others], outcomes, strict=True))
+        return [found[entry] for entry in batch]
+
+    def _or_error(self, work: Work, batch: Sequence[_Entry]) -> Sequence[Outcome]:
+        """Whatever becomes of these, others of their batch are taken in already."""
+        try:
+            return work(batch) if batch else []
+        except Exception as error:  # noqa: BLE001 - it is raised where each report came from
+            return [error] * len(batch)
+
     def _take_changes(self, batch: Sequence[_Entry]) -> Sequence[Outcome]:
         return self._each_or_all(intake.take_changes, batch)
 
     def _each_or_all(self, take: Take, batch: Sequence[_Entry]) -> Sequence[Outcome]:
-        """All in one transaction; each in its own after what nobody expected, which may be one report's fault alone."""
+        """All in one transaction; each in its own after what nobody expected, which may be one report's fault alone, and after they
+        and others waited for each other.
+        """
         try:
             return self._in_one(take, batch)
-        except DureError:
-            raise
+        except DureError as error:
+            if not isinstance(error, Unavailable) or not db.entangled(error):
+                raise
+            log.warning("reports and others waited for each other", action="report.entangled", reports=len(batch))
         except Exception:
             if len(batch) == 1:
                 raise
@@ -240,7 +279,7 @@ class Intake:
             now = self._clock.now()
             refused = self._admit(session, batch, now)
             admitted = [entry for entry in batch if entry not in refused]
-            arrived = [Arrived(node=entry.node, report=entry.report) for entry in admitted]
+            arrived = [Arrived(node=entry.node, report=entry.report, folded=entry.folded) for entry in admitted]
             found = take(session, arrived, self._newest, now=now) if arrived else []
         self._notice(refused.values())
         self._metrics.reports_together(len(batch))

@@ -1,5 +1,6 @@
-"""The way in for reports of nodes, which are most of all requests: one that is plainly written is read and answered in the event
-loop, by few steps; any other goes the way of every request, which says what is wrong with it.
+"""The way in for reports of nodes, which are most of all requests: one that is plainly written is answered in the event loop, by
+few steps, and read there too if its sender was admitted lately; any other goes the way of every request, which says what is wrong
+with it.
 """
 
 import re
@@ -7,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -71,13 +73,23 @@ class PlainReports:
             await self._app(scope, receive, send)
             return
         raw = await _body(receive)
-        report = _report(raw, packed=packed)
+        report = await self._read(Request(scope), raw, packed=packed)
         if report is None:
             await self._app(scope, _again(raw, receive), send)
             return
         scope["route"], scope["path_params"] = ROUTE, {"node": node}
         answer = await self._answer(node, report, Request(scope))
         await answer(scope, receive, send)
+
+    async def _read(self, request: Request, raw: bytes, *, packed: bool) -> Report | None:
+        """In the event loop only for who was admitted lately: it would stand still for anybody who sends much."""
+        try:
+            admitted = self._intake.admitted(request)
+        except DureError:
+            return None
+        if admitted:
+            return _report(raw, packed=packed)
+        return await run_in_threadpool(_report, raw, packed=packed)
 
     async def _answer(self, node: str, report: Report, request: Request) -> Response:
         try:

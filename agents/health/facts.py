@@ -41,7 +41,7 @@ class Facts:
 
 
 def by_gpu(units: Iterable[GpuSnapshot]) -> dict[str, list[GpuSnapshot]]:
-    """The units of each physical GPU."""
+    """The units of each physical GPU, and that itself where it is cut and is among them."""
     found: dict[str, list[GpuSnapshot]] = {}
     for unit in units:
         found.setdefault(unit.parent or unit.uuid, []).append(unit)
@@ -49,19 +49,24 @@ def by_gpu(units: Iterable[GpuSnapshot]) -> dict[str, list[GpuSnapshot]]:
 
 
 def reading_of(gpu: str, units: Sequence[GpuSnapshot]) -> GpuSnapshot:
-    """What its units, which are one GPU or its MIG instances, say of a physical GPU; of one that has none nothing is known."""
+    """What its units, which are one GPU or its MIG instances, say of a physical GPU; of one that has none nothing is known.
+
+    Where the GPU that is cut is among them, most of that is its own, and its processes are those of its instances.
+    """
     if len(units) == 1:
         return units[0]
     if not units:
         return GpuSnapshot(uuid=gpu, index=0, product="")
     largest: dict[str, Any] = {name: _largest(units, name) for name in LARGEST}
-    counts = [unit.processes for unit in units if unit.processes is not None]
+    whole = next((unit for unit in units if unit.uuid == gpu), units[0])
+    used = [unit for unit in units if unit.uuid != gpu]
+    counts = [unit.processes for unit in used if unit.processes is not None]
     return replace(
-        units[0],
+        whole,
         lost=next((unit.lost for unit in units if unit.lost is not None), None),
         trouble=next((unit.trouble for unit in units if unit.trouble is not None), None),
         throttle_reasons=tuple(sorted({reason for unit in units for reason in unit.throttle_reasons or ()})),
-        processes=sum(counts) if len(counts) == len(units) else None,
+        processes=sum(counts) if len(counts) == len(used) else None,
         seen=tuple(process for unit in units for process in unit.seen),
         **largest,
     )

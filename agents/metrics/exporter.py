@@ -72,8 +72,8 @@ class AgentCollector:
             yield from self._gpus(sample)
             yield from self._of(series.HOLDER, self._holders(sample))
             yield from self._of_node(series.SEES, sample.snapshot.sees_processes)
-        now, newest, last_ok_at = self._monotonic(), self._sampler.newest, self._reporter.last_ok_at
-        yield from self._of_node(series.SNAPSHOT_AGE, None if newest is None else max(0.0, now - newest.at))
+        now, last_ok_at = self._monotonic(), self._reporter.last_ok_at
+        yield from self._of_node(series.SNAPSHOT_AGE, max(0.0, now - self._sampler.answered_at))
         yield from self._of_node(series.REPORT_AGE, None if last_ok_at is None else max(0.0, now - last_ok_at))
         counted = (((self._node, outcome), self._reporter.outcomes.get(outcome, 0)) for outcome in OUTCOMES)
         yield from self._of(series.REPORTS, counted)
@@ -84,19 +84,24 @@ class AgentCollector:
 
     def _gpus(self, sample: Sample) -> Iterator[str]:
         pools = self._sampler.allocations.pools
-        named = [
-            (gpu, exposition.labels(series.GPU, (self._node, gpu.uuid, gpu.product, pools.get(gpu.uuid, ""))))
-            for gpu in sample.snapshot.gpus
-        ]
+        named = self._named(sample.snapshot.gpus, pools)
+        everything = named + self._named(sample.snapshot.cards, pools)
         for reading in series.READINGS:
-            rows = _parts(reading, named) if isinstance(reading, Parts) else _values(reading.read, named)
+            told = named if reading in series.OF_UNITS else everything
+            rows = _parts(reading, told) if isinstance(reading, Parts) else _values(reading.read, told)
             yield from exposition.family(reading.name, reading.kind, reading.about, rows)
         for one, rows in (
             (series.XIDS, self._counted(sample, pools)),
             (series.VIOLATIONS, _violations(sample, named)),
-            (series.INFO, _about(sample, named)),
+            (series.INFO, _about(sample, everything)),
         ):
             yield from exposition.family(one.name, one.kind, one.about, rows)
+
+    def _named(self, gpus: Iterable[GpuSnapshot], pools: Mapping[str, str]) -> "Named":
+        return [
+            (gpu, exposition.labels(series.GPU, (self._node, gpu.uuid, gpu.product, pools.get(gpu.uuid, ""))))
+            for gpu in gpus
+        ]
 
     def _counted(self, sample: Sample, pools: Mapping[str, str]) -> Iterator[Row]:
         physical = {gpu.parent or gpu.uuid: gpu.product for gpu in sample.snapshot.gpus}

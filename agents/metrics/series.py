@@ -193,6 +193,9 @@ READINGS: tuple[Reading | Parts, ...] = (
     ),
 )
 
+OF_UNITS = frozenset(one for one in READINGS if one.fields[0] in ("health", "lost"))
+"""Of what can be granted alone: a GPU that is cut into instances has none of them, so that they count what there is to be had."""
+
 XIDS = Series(
     name="dure_gpu_xids_total",
     kind="counter",
@@ -220,7 +223,7 @@ INFO_FIELDS = (
 INFO = Series(
     name="dure_gpu_info",
     kind="gauge",
-    about="What the GPU is; always 1. A MIG instance has a parent, which is a UUID, and a profile.",
+    about="What the GPU is; always 1. A MIG instance has a parent, which is a UUID, and a profile; the parent has one too.",
     more=(*INFO_FIELDS, "driver_version", "cuda_version"),
     fields=INFO_FIELDS,
 )
@@ -232,7 +235,10 @@ HOLDER = Series(
     more=("lease", "company", "namespace", "pod", "container"),
 )
 SNAPSHOT_AGE = Series(
-    name="dure_agent_snapshot_age_seconds", kind="gauge", about="Since the GPUs last answered.", base=NODE
+    name="dure_agent_snapshot_age_seconds",
+    kind="gauge",
+    about="Since the GPUs last answered; since the agent started, while they never did.",
+    base=NODE,
 )
 REPORT_AGE = Series(
     name="dure_agent_report_age_seconds", kind="gauge", about="Since a report was last taken.", base=NODE

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,14 @@ Census = Callable[[str, Asking, Any], tuple[Process, ...] | None]
 Unit = Whole | Instance
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a physical GPU is now: the schedulable GPUs, and itself where those are its instances."""
+
+    units: tuple[GpuSnapshot, ...] = ()
+    cut: GpuSnapshot | None = None
+
+
 class Card:
     """`absent` is why some fields are None on every GPU of this node."""
 
@@ -33,10 +42,12 @@ class Card:
         self._mode = mig.Mode(False, False)
         self._modes = Asking()
         self._units: dict[str, Unit] = {}
+        self._cut: Whole | None = None
         self._said: str | None = None
 
-    def read(self, handle: Any, now: float, *, first: int, heard: Heard, census: Census) -> tuple[GpuSnapshot, ...]:
-        """The schedulable GPUs, numbered from `first`. Raises NVMLError where the GPU, or the driver, is gone."""
+    def read(self, handle: Any, now: float, *, place: int, first: int, heard: Heard, census: Census) -> Seen:
+        """The GPU in NVML's `place`, its schedulable GPUs numbered from `first`. Raises NVMLError where the GPU, or the driver, is
+        gone."""
         self._turn(mig.mode(self._modes, handle))
         there = self._layout(handle)
         half_done = self._say(mig.trouble(self._mode, uuid=self.uuid, instances=len(there)))
@@ -61,13 +72,31 @@ class Card:
                     **unit.values,
                 )
             )
-        return tuple(found)
+        return Seen(tuple(found), self._whole(handle, now, place, heard) if self._mode.on else None)
 
     def close(self) -> None:
         """Gives back what the driver keeps for it."""
         for unit in self._units.values():
             unit.close()
         self._units = {}
+        self._cut = None
+
+    def _whole(self, handle: Any, now: float, place: int, heard: Heard) -> GpuSnapshot:
+        """The GPU that is cut. What no instance is told of is read of it: how hot it is, what it draws, how its memory is."""
+        if self._cut is None:
+            self._cut = Whole(handle, self._identity, self._absent, is_cut=True)
+        cut = self._cut
+        cut.read(handle, now)
+        if heard.why_not is not None:
+            cut.ask.lacks("last_xid", heard.why_not)
+        return GpuSnapshot(
+            uuid=self.uuid,
+            index=place,
+            last_xid=heard.last_xid,
+            trouble=cut.trouble,
+            absent=cut.ask.absent,
+            **cut.values,
+        )
 
     def _turn(self, mode: mig.Mode) -> None:
         """What a GPU does not have is forgotten when it is cut, or made whole: one that is cut has less."""

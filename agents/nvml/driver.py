@@ -1,9 +1,10 @@
 """The driver that the sampler reads: which GPUs there are now, each read in turn, and what became of those that do not answer.
 
-`wait` is called from a thread of its own, everything else from the sampler's.
+`wait` is called from a thread of its own, and so may `open` be; everything else from the sampler's.
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from agents.driver import DriverError
 from agents.nvml import failures, identity, processes
 from agents.nvml.asking import Asking
 from agents.nvml.bus import Bus
-from agents.nvml.card import Card
+from agents.nvml.card import Card, Seen
 from agents.nvml.processes import Census
 from agents.nvml.xids import Xids
 from agents.snapshot import GpuSnapshot, Process, Snapshot, without_readings
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class NvmlDriver:
-    """Raises DriverError, at the start or later, when the driver as a whole does not answer; the next `read` starts anew.
+    """Raises DriverError when the driver as a whole does not answer; the next `read` starts anew.
 
     Processes with an `allowed` name count nowhere. Monotonic and wall clocks, and the kernel's own files, are those of the
     machine unless they are given.
@@ -50,7 +51,7 @@ class NvmlDriver:
         self._bus = Bus(sys)
         self._xids = Xids(now=now)
         self._cards: dict[str, Card] = {}
-        self._said: dict[str, tuple[GpuSnapshot, ...]] = {}
+        self._said: dict[str, Seen] = {}
         """What was last said of each physical GPU, to know it by when it does not answer."""
         self._at: dict[int, str] = {}
         self._count = 0
@@ -58,25 +59,34 @@ class NvmlDriver:
         self._unnamed: set[int] = set()
         self._versions: tuple[str | None, str | None] = (None, None)
         self._open = False
-        self._start()
+        self._opening = threading.Lock()
+
+    def open(self) -> None:
+        """Takes hold of the driver where nobody did yet, as `read` does. May be called on another thread than the sampler's, which
+        then waits for it. Raises DriverError.
+        """
+        with self._opening:
+            if not self._open:
+                self._start()
 
     def read(self, *, processes_of: Set[str] | None = frozenset()) -> Snapshot:
         now = self._monotonic()
+        self.open()
         self._xids.poll()
-        if self._open and self._bus.changed(now):
+        if self._bus.changed(now):
             # NVML knows the GPUs that there were when it was started.
             log.info("the GPUs on this node changed: NVML is started anew", extra={"action": "nvml.restarted"})
             self.close()
-        if not self._open:
-            self._start()
+            self.open()
         try:
-            gpus = self._gpus(now, processes_of)
+            seen = self._gpus(now, processes_of)
         except failures.ERRORS as error:
             self.close()
             raise DriverError(failures.sentence(error)) from error
         driver_version, cuda_version = self._versions
         return Snapshot(
-            gpus=gpus,
+            gpus=tuple(unit for one in seen for unit in one.units),
+            cards=tuple(one.cut for one in seen if one.cut is not None),
             driver_version=driver_version,
             cuda_version=cuda_version,
             sees_processes=self._sees_processes,
@@ -117,40 +127,41 @@ class NvmlDriver:
             None if cuda is None else f"{cuda // 1000}.{cuda % 1000 // 10}",
         )
 
-    def _gpus(self, now: float, processes_of: Set[str] | None) -> tuple[GpuSnapshot, ...]:
+    def _gpus(self, now: float, processes_of: Set[str] | None) -> list[Seen]:
+        """Every physical GPU."""
         found = [_named(index) for index in range(pynvml.nvmlDeviceGetCount())]
         there = {one.uuid for one in found if one.uuid is not None}
-        gpus: list[GpuSnapshot] = []
+        seen: list[Seen] = []
+        first = 0
         at: dict[int, str] = {}
         for index, one in enumerate(found):
             uuid = one.uuid or self._missing(index, there | set(at.values()), moved=len(found) != self._count)
             if uuid is not None:
                 at[index] = uuid
-            gpus.extend(self._units(index, uuid, one, len(gpus), now, processes_of))
+            seen.append(self._seen(index, uuid, one, first, now, processes_of))
+            first += len(seen[-1].units)
         self._forget_all_but(set(at.values()))
         self._at, self._count = at, len(found)
-        return tuple(gpus)
+        return seen
 
-    def _units(
+    def _seen(
         self, index: int, uuid: str | None, found: "_Found", first: int, now: float, processes_of: Set[str] | None
-    ) -> tuple[GpuSnapshot, ...]:
-        """The schedulable GPUs of one physical one, also when it does not answer."""
+    ) -> Seen:
+        """One physical GPU, also when it does not answer."""
         if uuid is None or found.error is not None:
             return self._gone(index, uuid, found.error, first)
         try:
-            units = self._read(uuid, found.handle, first, now, processes_of)
+            seen = self._read(index, uuid, found.handle, first, now, processes_of)
         except failures.ERRORS as error:
             if failures.code(error) in failures.DRIVER_GONE:
                 raise
             return self._gone(index, uuid, error, first)
         self._unnamed.discard(index)
         self._lost.discard(uuid)
-        self._said[uuid] = units
-        return units
+        self._said[uuid] = seen
+        return seen
 
-    def _read(
-        self, uuid: str, handle: Any, first: int, now: float, processes_of: Set[str] | None
-    ) -> tuple[GpuSnapshot, ...]:
+    def _read(self, place: int, uuid: str, handle: Any, first: int, now: float, processes_of: Set[str] | None) -> Seen:
         card = self._cards.get(uuid)
         if card is None:
             card = self._cards[uuid] = Card(uuid, handle, absent=self._absent, sys=self._sys)
@@ -158,6 +169,7 @@ class NvmlDriver:
         return card.read(
             handle,
             now,
+            place=place,
             first=first,
             heard=self._xids.heard(uuid),
             census=lambda unit, ask, own: self._processes(unit, ask, own, processes_of),
@@ -167,30 +179,30 @@ class NvmlDriver:
         asked = self._sees_processes and (wanted is None or uuid in wanted)
         return self._census.of(ask, handle) if asked else None
 
-    def _gone(self, index: int, uuid: str | None, error: Exception | None, first: int) -> tuple[GpuSnapshot, ...]:
+    def _gone(self, index: int, uuid: str | None, error: Exception | None, first: int) -> Seen:
         """What was known of it, without readings: it is lost, must be reset, or gave an error that nobody expects."""
         lost = failures.GONE.get(failures.code(error)) if error is not None else None
         reason = lost or f"the driver says: {error}"
-        known = self._said.get(uuid, ()) if uuid is not None else ()
+        known = self._said.get(uuid) if uuid is not None else None
         if uuid is not None:
             self._lost.add(uuid)
         if uuid is not None and uuid in self._cards:
             # Whatever comes back is asked everything anew.
             self._cards.pop(uuid).close()
             self._xids.forget(uuid)
-        if not known and index not in self._unnamed:
+        if known is None and index not in self._unnamed:
             log.error("GPU %s cannot be named: %s", index, reason, extra={"action": "nvml.unnamed", "gpu": index})
             self._unnamed.add(index)
-        health = "unhealthy" if lost else "suspect"
-        return tuple(
-            replace(
-                without_readings(unit, health=health, reason=reason, lost=lost),
-                index=first + at,
-                last_xid=self._xids.heard(uuid).last_xid if uuid is not None else None,
-                trouble=None if lost else reason,
-            )
-            for at, unit in enumerate(known)
-        )
+        if uuid is None or known is None:
+            return Seen()
+        last_xid = self._xids.heard(uuid).last_xid
+
+        def silent(unit: GpuSnapshot, at: int) -> GpuSnapshot:
+            bare = without_readings(unit, health="unhealthy" if lost else "suspect", reason=reason, lost=lost)
+            return replace(bare, index=at, last_xid=last_xid, trouble=None if lost else reason)
+
+        units = tuple(silent(unit, first + at) for at, unit in enumerate(known.units))
+        return Seen(units, None if known.cut is None else silent(known.cut, index))
 
     def _missing(self, index: int, there: Set[str], *, moved: bool) -> str | None:
         """Which GPU does not say who it is: the one that was in this place, unless places have `moved`; else the only one that

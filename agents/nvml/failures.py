@@ -18,6 +18,10 @@ START_ERRORS = {
 NOT_SUPPORTED = "not_supported"
 NOT_IN_LIBRARY = "not_in_library"
 NO_PERMISSION = "no_permission"
+UNREADABLE = "unreadable"
+
+NO_TEXT = -1
+"""Stands for an answer that is no text among NVML's numbers, which are not negative."""
 OF_MIG = "mig"
 
 REASONS = {
@@ -31,8 +35,9 @@ REASONS = {
     pynvml.NVML_ERROR_NO_PERMISSION: NO_PERMISSION,
     pynvml.NVML_ERROR_NO_DATA: "no_data",
     pynvml.NVML_ERROR_NOT_READY: "not_ready",
+    NO_TEXT: UNREADABLE,
 }
-"""What a healthy GPU answers for something that it does not have."""
+"""What a healthy GPU answers for something that it does not have, or whose memory of itself was written badly."""
 
 LASTING = frozenset(
     {
@@ -66,12 +71,13 @@ class LayoutUnknown(Exception):
     value = pynvml.NVML_ERROR_UNKNOWN
 
 
-ERRORS = (pynvml.NVMLError, pynvml.NVMLLibraryMismatchError, LayoutUnknown)
+ERRORS = (pynvml.NVMLError, pynvml.NVMLLibraryMismatchError, LayoutUnknown, UnicodeError)
+"""Of any call. pynvml makes text of what is bytes, and fails where it is none."""
 
 
 def code(error: Exception) -> int:
     """NVML's number for the error; a function that the library lacks is one of them."""
-    return getattr(error, "value", pynvml.NVML_ERROR_FUNCTION_NOT_FOUND)
+    return NO_TEXT if isinstance(error, UnicodeError) else getattr(error, "value", pynvml.NVML_ERROR_FUNCTION_NOT_FOUND)
 
 
 def sentence(error: Exception) -> str:

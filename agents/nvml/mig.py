@@ -8,7 +8,7 @@ from typing import Any
 
 import pynvml
 
-from agents.nvml import failures, gpm, readings
+from agents.nvml import failures, gpm, identity, readings
 from agents.nvml.asking import Asking
 from agents.nvml.gpm import Gpm
 from agents.snapshot import GpuSnapshot
@@ -86,7 +86,7 @@ class Instance:
         self.ask = Asking({**OF_WHOLE, **absent})
         self.gpu_instance: int | None = self.ask("mig_instance", pynvml.nvmlDeviceGetGpuInstanceId, handle)
         compute = self.ask("mig_instance", pynvml.nvmlDeviceGetComputeInstanceId, handle)
-        name = pynvml.nvmlDeviceGetName(handle)
+        name = identity.product(self.ask, handle)
         profile = profile_of(name) or _profile(self.ask, handle)
         self.values: dict[str, Any] = {
             **{name: of[name] for name in OF_CARD},

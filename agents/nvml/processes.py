@@ -38,7 +38,9 @@ def sees_host_processes() -> bool:
 
 
 class Census:
-    """Processes of the host by GPU. Those with an `allowed` name are left out."""
+    """Processes of the host by GPU. Those with an `allowed` name are left out, unless they are in a container: whoever leases a GPU
+    names the processes in theirs as they like.
+    """
 
     def __init__(self, allowed: Set[str] = frozenset(), *, proc: Path = PROC) -> None:
         self._allowed = cgroups.Names(allowed)
@@ -51,7 +53,12 @@ class Census:
             return None
         boot = cgroups.booted_at(self._proc) if found else None
         known = (self._process(pid, kind, memory, boot) for pid, (kind, memory) in sorted(found.items()))
-        return tuple(one for one in known if one.name is None or not self._allowed.has(one.name))
+        return tuple(one for one in known if not self._is_allowed(one))
+
+    def _is_allowed(self, one: Process) -> bool:
+        """One whose cgroup cannot be read may be in a container."""
+        is_hosts_own = one.cgroup is not None and one.container is None and one.pod is None
+        return is_hosts_own and one.name is not None and self._allowed.has(one.name)
 
     def _process(self, pid: int, kind: Kind, memory: int | None, boot: float | None) -> Process:
         """One that is gone meanwhile has nothing but its pid, and still counts."""

@@ -44,6 +44,11 @@ def read_into(values: dict[str, Any], ask: Asking, handle: Any, gpm: Gpm | None,
     """Puts the fields of a snapshot into `values`; `now` is monotonic."""
     memory_into(values, ask, handle)
     utilization_into(values, ask, handle, gpm, now)
+    shared_into(values, ask, handle)
+
+
+def shared_into(values: dict[str, Any], ask: Asking, handle: Any) -> None:
+    """What is one for the whole GPU, also where it is cut into instances."""
     for field, calls in NUMBERS:
         values[field] = ask.first(field, calls, handle)
     reasons = ask.first("throttle_reasons", CLOCK_REASONS, handle)

@@ -4,9 +4,8 @@ import ctypes
 import logging
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pynvml
@@ -17,7 +16,10 @@ from agents.snapshot import Xid
 log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 256
-"""So many are kept between two readings, the newest: a GPU that sends more in a second says nothing new with them."""
+"""So many are taken by one reading; what is left is the next one's."""
+
+MOST_KINDS = 64
+"""So many different XIDs of one GPU are kept between two readings, the newest: a GPU that makes numbers up pushes out none of another's."""
 
 PIECE_S = 1.0
 """So long one wait blocks in the driver, which may not be shut down meanwhile."""
@@ -39,7 +41,8 @@ class Xids:
         self._waiting = threading.Lock()
         """Held by whoever is in the driver with the event set."""
         self._kept = threading.Lock()
-        self._xids: deque[Xid] = deque(maxlen=MOST_AT_ONCE)
+        self._xids: dict[tuple[str, int], Xid] = {}
+        """By GPU and number, the newest last."""
         self._last: dict[str, int] = {}
         self._set: Any = None
         self._broken = False
@@ -111,10 +114,10 @@ class Xids:
             self.open()
 
     def take(self) -> tuple[Xid, ...]:
-        """What came since the last time, in order."""
+        """What came since the last time, each of a GPU once, in the order of their newest."""
         with self._kept:
-            found = tuple(self._xids)
-            self._xids.clear()
+            kept, self._xids = self._xids, {}
+        found = tuple(kept.values())
         _say(found)
         return found
 
@@ -148,7 +151,12 @@ class Xids:
 
     def _keep(self, xid: Xid) -> None:
         with self._kept:
-            self._xids.append(xid)
+            before = self._xids.pop((xid.gpu, xid.xid), None)
+            self._xids[xid.gpu, xid.xid] = xid if before is None else replace(xid, times=before.times + 1)
+            if before is None:
+                kinds = [key for key in self._xids if key[0] == xid.gpu]
+                for oldest in kinds[:-MOST_KINDS]:
+                    del self._xids[oldest]
             self._last[xid.gpu] = xid.xid
 
     def _uuid(self, device: Any) -> str | None:
@@ -163,11 +171,12 @@ class Xids:
             return None
 
 
-def _say(xids: tuple[Xid, ...]) -> None:
-    """One line for each that came, however often: a GPU may send the same one many times in a second."""
-    for (gpu, xid), times in Counter((one.gpu, one.xid) for one in xids).items():
-        about = {"action": "nvml.xid", "gpu": gpu, "xid": xid, "times": times}
-        log.warning("XID %s on %s%s", xid, gpu, f", {times} times" if times > 1 else "", extra=about)
+def _say(xids: Iterable[Xid]) -> None:
+    """One line for each, however often it came: a GPU may send the same one many times in a second."""
+    for one in xids:
+        about = {"action": "nvml.xid", "gpu": one.gpu, "xid": one.xid, "times": one.times}
+        often = f", {one.times} times" if one.times > 1 else ""
+        log.warning("XID %s on %s%s", one.xid, one.gpu, often, extra=about)
 
 
 def _address(handle: Any) -> int:

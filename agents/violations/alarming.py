@@ -1,8 +1,8 @@
 """A stage of the sampler that tells of violations, behind the one that says who holds what.
 
 The allocator knows of a lease's start before the agent does, and swaps GPUs inside a node when it hears which pod has which.
-So whom no lease explains is told only once several of its answers left that so; at once on a GPU that a lease has left, as
-nobody else gets that before it is shown empty.
+So whom no lease explains is told only once several of its answers left that so, and not within seconds, however fast it answers;
+at once on a GPU that a lease has left, as nobody else gets that before it is shown empty.
 """
 
 import logging
@@ -19,18 +19,22 @@ log = logging.getLogger(__name__)
 ANSWERS = 3
 """One may be under way, one is to a report that does not tell of it yet, and one has what followed from it."""
 
+LEAST_S = 15.0
+"""Answers may follow each other within a second, and the allocator hears of a new pod from its cluster, which takes longer."""
+
+LOOK_EVERY_S = 10.0
+"""So often one more leased GPU is looked at, one after the other."""
+
 
 @dataclass(slots=True)
 class _Candidate:
-    """Somebody unexplained, the newest answer that did not explain it, and how many did not."""
+    """Somebody unexplained since `at` (monotonic), the newest answer that did not explain it, and how many did not."""
 
     violation: Violation
     allocations: Allocations
+    at: float
     answers: int = 0
-
-    @property
-    def is_told(self) -> bool:
-        return self.answers >= ANSWERS
+    is_told: bool = False
 
 
 class Alarming:
@@ -41,6 +45,7 @@ class Alarming:
         self._owns = owns
         self._known: dict[Key, _Candidate] = {}
         self._floors: dict[str, int] = {}
+        self._looked: tuple[float, str] = (-LOOK_EVERY_S, "")
 
     def __call__(self, sample: Sample, before: Sample | None) -> Sample:
         found = {
@@ -54,18 +59,31 @@ class Alarming:
         return replace(
             sample,
             violations=tuple(one.violation for one in self._known.values() if one.is_told),
-            suspicious=sample.suspicious | suspected(sample, self._floors) | {each[0] for each in found},
+            suspicious=sample.suspicious
+            | suspected(sample, self._floors)
+            | {each[0] for each in found}
+            | self._next(sample),
         )
 
+    def _next(self, sample: Sample) -> frozenset[str]:
+        """The leased GPU whose turn it is to be looked at, by UUID; none before it is time."""
+        at, last = self._looked
+        leased = sorted(sample.allocations.running(sample.at).keys() & sample.gpus().keys())
+        if not leased or not sample.snapshot.sees_processes or sample.at - at < LOOK_EVERY_S:
+            return frozenset()
+        turn = next((gpu for gpu in leased if gpu > last), leased[0])
+        self._looked = (sample.at, turn)
+        return frozenset({turn})
+
     def _go_on(self, each: Key, violation: Violation, sample: Sample) -> None:
-        known = self._known.setdefault(each, _Candidate(violation, sample.allocations))
+        known = self._known.setdefault(each, _Candidate(violation, sample.allocations, sample.at))
         known.violation = violation
         if known.is_told:
             return
         if known.allocations is not sample.allocations:
             known.allocations, known.answers = sample.allocations, known.answers + 1
-        if any(item.ended and item.gpu == violation.gpu for item in sample.allocations.items):
-            known.answers = ANSWERS
+        was_left = any(item.ended and item.gpu == violation.gpu for item in sample.allocations.items)
+        known.is_told = was_left or (known.answers >= ANSWERS and sample.at - known.at >= LEAST_S)
         if known.is_told:
             self._record(_event(violation, "began", sample))
             log.warning(

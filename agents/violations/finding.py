@@ -1,6 +1,7 @@
 """Who is on a GPU though no lease explains it: a process of the host, or a pod that the kubelet gave somebody else's GPU.
 
-Pure. Where processes cannot be seen none is a violation, and where the kubelet cannot be asked no pod. When one is
+Pure. Where processes cannot be seen none is a violation, and where the kubelet cannot be asked no pod, nor any process on
+a leased GPU. When one is
 told is decided by `agents.violations.alarming`.
 """
 
@@ -90,15 +91,23 @@ def _processes(
 ) -> Iterator[Violation]:
     if not sample.snapshot.sees_processes:
         return
-    holders = _alone(sample.holders or ())
+    alone = _alone(sample.holders or ())
+    running = sample.allocations.running(sample.at)
     for gpu in sample.snapshot.gpus:
-        if gpu.uuid in explained:
+        # Where the kubelet says who has it, a lease that runs explains processes of pods alone.
+        is_strict = gpu.uuid in running and sample.holders is not None
+        if gpu.uuid in explained and not is_strict:
             continue
+        has_pod = is_strict and any(one.gpu == gpu.uuid for one in sample.holders or ())
         if gpu.processes is None:
-            yield from (one for one in before if one.gpu == gpu.uuid and one.kind == "process")
+            yield from (one for one in before if _is_on(gpu.uuid, one) and not (has_pod and one.pod_uid is not None))
         for process in gpu.seen:
-            if not owns(process.pid):
-                yield _of_process(gpu.uuid, process, holders.get(gpu.uuid), sample.wall)
+            if not owns(process.pid) and not (has_pod and process.pod is not None):
+                yield _of_process(gpu.uuid, process, alone.get(gpu.uuid), sample.wall)
+
+
+def _is_on(gpu: str, one: Violation) -> bool:
+    return one.gpu == gpu and one.kind == "process"
 
 
 def _alone(holders: Iterable[Holder]) -> Mapping[str, Holder]:

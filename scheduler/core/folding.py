@@ -85,9 +85,14 @@ def urgent(report: Report, gpus: Gpus | None, before: Gpus | None) -> bool:
     """
     if gpus is None:
         return any(change.health for change in report.changed or ())
-    if before is not None and gpus is not before and _devices(gpus) != _devices(before):
-        return True
-    return bool(report.knew_ended) and any(gpu.processes == 0 for gpu in gpus)
+    return changes(gpus, before) or (bool(report.knew_ended) and any(gpu.processes == 0 for gpu in gpus))
+
+
+def changes(gpus: Gpus | None, before: Gpus | None) -> bool:
+    """Whether health or devices are others than those that are known."""
+    if gpus is None or before is None or gpus is before:
+        return False
+    return _devices(gpus) != _devices(before)
 
 
 def _used(gpu: GpuReading) -> int | None:

@@ -50,6 +50,8 @@ class Offender:
     uid: str | None = None
     since: int
     """When it was seen there first."""
+    is_known: bool = False
+    """It was told of again after it was written down which lease the pod is on, and no swap of GPUs explained it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

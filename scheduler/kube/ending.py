@@ -148,9 +148,12 @@ def _surplus(seen: Seen, context: Context) -> frozenset[str]:
 
 
 def _offends(pod: Pod, offenders: Collection[Offender]) -> bool:
-    """Whether it is one of them, and not another of its name that was made since."""
+    """Whether it is one of them, and not another of its name that was made since. One that is let in onto a lease may be on a GPU
+    that its lease is about to get, until that is known.
+    """
     return any(
         pod.node == one.node
+        and (one.is_known or pod.placed is None)
         and (
             pod.uid == one.uid if one.uid is not None else pod.name == one.pod and pod.created_at <= one.since + SEEN_S
         )

@@ -34,7 +34,8 @@ FRESH_S, STALE_S, REFUSED_S = 60.0, 300.0, 10.0
 """How long an answer stands, how long a good one stands while the API server is away, and how long a refusal stands."""
 
 KEPT = 10_000
-"""Answers that are kept: a fleet of several thousand agents, each with the token of before and the present one."""
+"""Good answers that are kept, and so many refusals: a fleet of several thousand agents, each with the token of before and the
+present one."""
 
 AT_ONCE = 8
 """Reviews at once in each cluster, so that made-up tokens take neither all our threads nor the API server."""
@@ -48,7 +49,7 @@ LONGEST = 16_384
 
 @dataclass(slots=True, kw_only=True)
 class Reviewed:
-    """Whom a cluster vouches for. `is_settled` is for who asks: the node is known to be enrolled."""
+    """Whom a cluster vouches for. `is_settled` is for who asks: the node is known to be enrolled as long as this answer stands."""
 
     cluster: str
     node: str
@@ -77,22 +78,25 @@ class Reviews:
     def __init__(self, addresses: Sequence[ClusterAddress], *, agent: str = AGENT) -> None:
         self._agent = agent
         self._doors = [_Door(address=one) for one in addresses]
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        # Apart, so that refusals of made-up tokens push no good answer out.
+        self._good: OrderedDict[str, _Kept] = OrderedDict()
+        self._refused: OrderedDict[str, _Kept] = OrderedDict()
         self._lock = Lock()
 
     @property
     def has_clusters(self) -> bool:
         return bool(self._doors)
 
+    def kept(self, token: str, now: float, *, is_stale_good: bool = False) -> Verdict | None:
+        """What can be said without asking anybody, or None. It waits for nothing."""
+        return _hopeless(_claims(token), now) or self._found(_key(token), now, STALE_S if is_stale_good else FRESH_S)
+
     def of(self, token: str, now: float) -> Verdict:
         """Whom one of the clusters vouches for, or what the holder is told. `now` in Unix seconds."""
-        refused = _hopeless(_claims(token), now)
-        if refused is not None:
-            return refused
-        key = hashlib.sha256(token.encode()).hexdigest()
-        kept = self._found(key, now, FRESH_S)
+        kept = self.kept(token, now)
         if kept is not None:
             return kept
+        key = _key(token)
         verdict = self._asked(token)
         if isinstance(verdict, ClusterAway):
             return self._found(key, now, STALE_S) or verdict
@@ -104,21 +108,22 @@ class Reviews:
 
     def _found(self, key: str, now: float, within_s: float) -> Verdict | None:
         with self._lock:
-            kept = self._kept.get(key)
+            kept = self._good.get(key) or self._refused.get(key)
         if kept is None:
             return None
         is_good = isinstance(kept.verdict, Reviewed)
         return kept.verdict if 0 <= now - kept.at < (within_s if is_good else REFUSED_S) else None
 
     def _keep(self, key: str, verdict: Verdict, now: float) -> Verdict:
+        mine, other = self._refused, self._good
+        if isinstance(verdict, Reviewed):
+            mine, other = other, mine
         with self._lock:
-            before = self._kept.get(key)
-            if before is not None and isinstance(before.verdict, Reviewed) and isinstance(verdict, Reviewed):
-                verdict.is_settled = before.verdict.is_settled
-            self._kept[key] = _Kept(verdict=verdict, at=now)
-            self._kept.move_to_end(key)
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+            other.pop(key, None)
+            mine[key] = _Kept(verdict=verdict, at=now)
+            mine.move_to_end(key)
+            while len(mine) > KEPT:
+                mine.popitem(last=False)
         return verdict
 
     def _asked(self, token: str) -> Verdict:
@@ -189,6 +194,10 @@ class _Door:
     def close(self) -> None:
         if self._open is not None:
             self._open.close()
+
+
+def _key(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _review(token: str) -> dict[str, Any]:

@@ -130,6 +130,11 @@ class Database:
         self._engine.dispose()
 
 
+def entangled(error: Unavailable) -> bool:
+    """Whether transactions waited for each other, or wrote what the other read: this one may be had alone."""
+    return isinstance(getattr(error.__cause__, "orig", None), (pg.DeadlockDetected, pg.SerializationFailure))
+
+
 @contextmanager
 def _away_is_unavailable() -> Iterator[None]:
     try:

@@ -22,7 +22,7 @@ _VERSION = text(
     SELECT (SELECT coalesce(sum(generation), 0) FROM pool), (SELECT count(*) FROM pool WHERE cluster IS NOT NULL),
         (SELECT count(*) FROM company), (SELECT count(closed_at) FROM company), (SELECT max(closed_at) FROM company),
         (SELECT sum(hashtext(name)::bigint) FROM company WHERE pod_security <> 'baseline'),
-        (SELECT sum(hashtext(id)::bigint) FROM violation WHERE ended_at IS NULL AND company IS NOT NULL),
+        (SELECT sum(hashtext(id || seen_at)::bigint) FROM violation WHERE ended_at IS NULL AND company IS NOT NULL),
         (SELECT epoch FROM leader WHERE id = 1)
     """
 )
@@ -33,11 +33,23 @@ every one of policy.
 _OFFENDERS = text(
     """
     SELECT v.company, v.node, v.evidence ->> 'pod' AS pod, v.evidence ->> 'pod_uid' AS uid,
-        extract(epoch FROM v.began_at)::bigint AS since
+        extract(epoch FROM v.began_at)::bigint AS since,
+        EXISTS (
+            SELECT FROM pod d WHERE d.company = v.company AND d.cluster = :cluster AND d.ended_at IS NULL
+                AND d.lease IS NOT NULL AND d.seen_at < v.seen_at
+                AND CASE WHEN v.evidence ->> 'pod_uid' IS NULL THEN d.name = v.evidence ->> 'pod'
+                    ELSE d.uid = v.evidence ->> 'pod_uid' END
+        ) AS is_known
     FROM violation v JOIN pool p ON p.name = v.pool
-    WHERE v.ended_at IS NULL AND v.company IS NOT NULL AND p.violations = 'end' AND p.cluster = :cluster ORDER BY v.id
+    WHERE v.ended_at IS NULL AND v.company IS NOT NULL AND p.violations = 'end' AND p.cluster = :cluster
+        AND NOT EXISTS (
+            SELECT FROM allocation a JOIN lease l ON l.id = a.lease
+            WHERE a.gpu = v.gpu AND a.closed_at IS NULL AND a.ended_at IS NULL AND l.company = v.company
+        )
+    ORDER BY v.id
     """
 )
+"""A company that holds the GPU by now is left alone: its agent takes the violation back with the next report."""
 
 _LEASES = text(
     """
@@ -80,8 +92,9 @@ def desired(session: Session, cluster: str, *, least_grace_s: int) -> Desired:
     for row in connection.execute(_LEASES, {"cluster": cluster, "least_grace_s": least_grace_s}).mappings():
         leases.setdefault(row["company"], []).append(_lease(dict(row)))
     offenders: dict[str, list[Offender]] = {}
-    for company, node, pod, uid, since in connection.execute(_OFFENDERS, {"cluster": cluster}):
-        offenders.setdefault(company, []).append(Offender(node=node, pod=pod, uid=uid, since=since))
+    for row in connection.execute(_OFFENDERS, {"cluster": cluster}).mappings():
+        offender = {name: value for name, value in row.items() if name != "company"}
+        offenders.setdefault(row["company"], []).append(Offender(**offender))
     closed = connection.execute(
         text("SELECT name, extract(epoch FROM closed_at)::bigint, pod_security FROM company ORDER BY name")
     )

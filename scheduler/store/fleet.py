@@ -1,16 +1,16 @@
 """What nodes can give to pools. Every change of capacity goes through here, under the locks of the pools it touches."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import text, update
-from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Session, col, func, select
+from sqlalchemy import Row, text, update
+from sqlmodel import Session, col, select
 
 from dure.errors import GpuClaimed
 from dure.wire import GpuReading
+from scheduler.core import model
 from scheduler.core.codec import Item
-from scheduler.store import adding, books, changes, drains, edges, generation, lost_gpus
+from scheduler.store import adding, changes, drains, edges, generation, lost_gpus
 from scheduler.store.tables import Gpu, Node, Pool, PoolNode
 
 
@@ -37,11 +37,10 @@ def report_gpus(
     now: float,
 ) -> None:
     """Writes which GPUs the node has and how they are; their pools follow from their products. `heard_at` is when it was heard
-    before, and `restarted` says that its machine was since then.
+    before, and `restarted` says that its machine was since then. The caller has held their pools by `hold_pools_for`.
 
-    Alone with `adopt` and itself: what belongs where is read after the lock was had. Raises GpuClaimed.
+    Raises GpuClaimed.
     """
-    adding.alone(session, "pool")
     left = _left(session, node, [reading.uuid for reading in readings])
     products = {reading.product for reading in readings}
     by_product = dict(session.exec(select(Pool.product, Pool.name).where(col(Pool.product).in_(products))).all())
@@ -49,22 +48,47 @@ def report_gpus(
         select(Gpu.pool).where(col(Gpu.node).in_([node, *left]), col(Gpu.pool).is_not(None)).distinct()
     ).all()
     touched = sorted({*by_product.values(), *(pool for pool in before if pool is not None)})
-    generation.lock_all(session, touched)
     _write(session, node, readings, by_product)
     _set_state(session, node, "ok")
     recount(session, pools=touched, nodes=[node, *left], now=now)
     lost_gpus.review(session, [node], heard_at=heard_at, restarted=restarted, now=now)
-    lost_gpus.review(session, left, now=now)
+    if left:
+        lost_gpus.review(session, left, now=now)
 
 
-def hold_pools_for(session: Session, nodes: Sequence[str], products: Iterable[str]) -> None:
-    """Locks every pool that reports of these nodes, with GPUs of these products, may change: for who takes several of them in one
-    transaction, and would lock them in an order of his own.
+_HEALTH = text(
+    """
+    UPDATE gpu SET health = h.health FROM unnest(CAST(:uuids AS text[]), CAST(:healths AS text[])) AS h (uuid, health)
+    WHERE gpu.uuid = h.uuid AND gpu.node = :node RETURNING gpu.pool
+    """
+)
+
+
+def report_health(session: Session, node: str, changed: Mapping[str, str], *, now: float) -> None:
+    """The same where nothing changed but how some GPUs are, by UUID. What leases lost of them is the caller's to review."""
+    values = {"node": node, "uuids": list(changed), "healths": list(changed.values())}
+    pools = {pool for pool in session.connection().execute(_HEALTH, values).scalars() if pool is not None}
+    recount(session, pools=sorted(pools), nodes=[node], now=now)
+
+
+_HOLD = text(
+    """
+    SELECT name FROM pool WHERE product = ANY(:products) OR name IN (
+        SELECT pool FROM pool_node WHERE node = ANY(:nodes) OR node IN (SELECT node FROM gpu WHERE uuid = ANY(:uuids))
+    ) ORDER BY name FOR UPDATE
+    """
+)
+
+
+def hold_pools_for(session: Session, nodes: Sequence[str], *, uuids: Iterable[str], products: Iterable[str]) -> None:
+    """Locks every pool that reports of these nodes, with such GPUs, may change, in the order of their names: also those of nodes
+    that had one of the GPUs before. Before any node's row is locked.
+
+    Alone with `adopt` and itself: what belongs where is read after the lock was had.
     """
     adding.alone(session, "pool")
-    named = session.exec(select(Pool.name).where(col(Pool.product).in_(products))).all()
-    given = session.exec(select(PoolNode.pool).where(col(PoolNode.node).in_(nodes)).distinct()).all()
-    generation.lock_all(session, {*named, *given})
+    values = {"nodes": list(nodes), "uuids": list(set(uuids)), "products": list(set(products))}
+    session.connection().execute(_HOLD, values)
 
 
 def _left(session: Session, node: str, uuids: Sequence[str]) -> list[str]:
@@ -127,53 +151,67 @@ def set_quarantine(session: Session, uuids: Iterable[str], *, quarantined: bool,
     recount(session, pools=touched, nodes=sorted({node for _, node in found}), now=now)
 
 
+_COUNT = text(
+    """
+    WITH touched AS (
+        UPDATE pool SET generation = generation + 1 WHERE name = ANY(:pools) RETURNING name, generation
+    ), counted AS (
+        SELECT t.name AS pool, t.generation, n.name AS node, n.rack, n.island, n.state = 'ok' AS open, count(g.uuid) AS nominal,
+            count(g.uuid) FILTER (WHERE g.present AND g.health = 'ok' AND NOT g.quarantined) AS capacity
+        FROM touched t CROSS JOIN node n LEFT JOIN gpu g ON g.pool = t.name AND g.node = n.name
+        WHERE n.name = ANY(:nodes) GROUP BY t.name, t.generation, n.name
+    ), found AS (
+        SELECT c.*, b.node IS NULL AS fresh, CASE WHEN c.capacity >= c.nominal AND c.open THEN NULL
+            WHEN b.open = c.open THEN coalesce(b.lost_at, to_timestamp(:now)) ELSE to_timestamp(:now) END AS lost_at
+        FROM counted c LEFT JOIN pool_node b ON b.pool = c.pool AND b.node = c.node
+    ), written AS (
+        INSERT INTO pool_node (pool, node, capacity, nominal, open, generation, lost_at)
+        SELECT pool, node, capacity, nominal, open, generation, lost_at FROM found
+        ON CONFLICT (pool, node) DO UPDATE SET capacity = excluded.capacity, nominal = excluded.nominal,
+            open = excluded.open, generation = excluded.generation, lost_at = excluded.lost_at
+    )
+    SELECT pool, generation, node, rack, island, capacity, nominal, open, fresh, CAST(extract(epoch FROM lost_at) AS bigint) AS lost_at
+    FROM found ORDER BY pool, node
+    """
+)
+"""What is missing counts from when it began to be, and anew from when the node fell silent or was back."""
+
+
 def recount(session: Session, *, pools: Sequence[str], nodes: Sequence[str], now: float) -> None:
     """Counts again what `nodes` can give to `pools` (locked by the caller) and tells the loop."""
+    session.flush()
+    values = {"pools": list(pools), "nodes": list(nodes), "now": int(now)}
+    rows = session.connection().execute(_COUNT, values).all()
     for pool in pools:
-        number = generation.bump(session, pool)
-        known = select(PoolNode).where(col(PoolNode.pool) == pool, col(PoolNode.node).in_(nodes))
-        before = {row.node: row for row in session.exec(known)}
-        rows = [_counted(session, pool, node, number, before.get(node), now) for node in nodes]
-        if rows:
-            statement = insert(PoolNode).values(rows)
-            changed = {
-                name: statement.excluded[name] for name in ("capacity", "nominal", "open", "generation", "lost_at")
-            }
-            session.connection().execute(statement.on_conflict_do_update(index_elements=["pool", "node"], set_=changed))
-            machines = {row.name: row for row in session.exec(select(Node).where(col(Node.name).in_(nodes)))}
-            items: list[Item] = [books.node(PoolNode(**row), machines[row["node"]]) for row in rows]
-            # The pool has heard of no drain of a node that it had no GPU of.
-            fresh = [node for node in nodes if node not in before]
-            items += [drains.to_core(row) for row in drains.open_of(session, fresh, now=now)]
-            changes.write(session, pool, number, items, at=now)
+        counted = [row for row in rows if row.pool == pool]
+        if counted:
+            changes.write(session, pool, counted[0].generation, _items(session, counted, now), at=now)
         edges.notify(session, pool)
+
+
+def _items(session: Session, counted: Sequence[Row[Any]], now: float) -> list[Item]:
+    """What the pool's book has to hear. It has heard of no drain of a node that it had no GPU of."""
+    fresh = [row.node for row in counted if row.fresh]
+    planned = drains.open_of(session, fresh, now=now) if fresh else []
+    return [*(_node(row) for row in counted), *(drains.to_core(row) for row in planned)]
+
+
+def _node(row: Row[Any]) -> model.Node:
+    return model.Node(
+        id=model.NodeId(row.node),
+        capacity=row.capacity,
+        nominal=row.nominal,
+        open=row.open,
+        lost_at=None if row.lost_at is None else model.Instant(row.lost_at),
+        rack=row.rack,
+        island=row.island,
+    )
 
 
 def _set_state(session: Session, node: str, state: str) -> None:
     session.connection().execute(
         update(Node).where(col(Node.name) == node).values(state=state).execution_options(synchronize_session=False)
     )
-
-
-def _counted(
-    session: Session, pool: str, node: str, number: int, before: PoolNode | None, now: float
-) -> dict[str, Any]:
-    """What is missing counts from when it began to be, and anew from when the node fell silent or was back."""
-    sound = col(Gpu.present) & (col(Gpu.health) == "ok") & ~col(Gpu.quarantined)
-    nominal, capacity = session.exec(
-        select(func.count(), func.count().filter(sound)).where(col(Gpu.pool) == pool, col(Gpu.node) == node)
-    ).one()
-    is_open = session.exec(select(Node.state).where(col(Node.name) == node)).one() == "ok"
-    since = before.lost_at if before is not None and before.open == is_open else None
-    return {
-        "pool": pool,
-        "node": node,
-        "capacity": capacity,
-        "nominal": nominal,
-        "open": is_open,
-        "generation": number,
-        "lost_at": None if capacity >= nominal and is_open else since or int(now),
-    }
 
 
 _WRITE = text(

@@ -55,16 +55,21 @@ _WRITE = text(
     UPDATE node SET last_report_at = to_timestamp(:now), silent_after_s = r.silent_after_s, seq = r.seq,
         boot_before = CASE WHEN node.boot = r.boot THEN node.boot_before ELSE node.boot END, boot = r.boot,
         host_boot = coalesce(r.host_boot, node.host_boot), clock_offset_s = r.clock_offset_s,
-        agent_version = r.agent_version, driver_version = r.driver_version, cuda_version = r.cuda_version,
+        agent_version = r.agent_version,
+        driver_version = coalesce(r.driver_version, CASE WHEN r.builds THEN node.driver_version END),
+        cuda_version = coalesce(r.cuda_version, CASE WHEN r.builds THEN node.cuda_version END),
         reading = coalesce(CAST(r.reading AS jsonb), node.reading)
     FROM unnest(CAST(:name AS text[]), CAST(:silent_after_s AS int[]), CAST(:boot AS text[]), CAST(:host_boot AS text[]),
         CAST(:seq AS bigint[]), CAST(:clock_offset_s AS bigint[]), CAST(:agent_version AS text[]),
-        CAST(:driver_version AS text[]), CAST(:cuda_version AS text[]), CAST(:reading AS text[]))
-        AS r (name, silent_after_s, boot, host_boot, seq, clock_offset_s, agent_version, driver_version, cuda_version, reading)
+        CAST(:driver_version AS text[]), CAST(:cuda_version AS text[]), CAST(:builds AS bool[]),
+        CAST(:reading AS text[])) AS r (name, silent_after_s, boot, host_boot, seq, clock_offset_s, agent_version, driver_version,
+        cuda_version, builds, reading)
     WHERE node.name = r.name AND NOT (node.boot IS NOT DISTINCT FROM r.boot AND node.seq > r.seq)
     """
 )
-"""A report that another one of the same agent overtook changes nothing any more."""
+"""A report that another one of the same agent overtook changes nothing any more. What one that builds on another leaves out is as
+it was.
+"""
 
 
 def rows(session: Session, names: Iterable[str], *, locked: bool) -> dict[str, Heard]:
@@ -124,5 +129,6 @@ def _row(said: Said, now: float) -> dict[str, Any]:
         "agent_version": report.agent_version,
         "driver_version": report.driver_version or None,
         "cuda_version": report.cuda_version or None,
+        "builds": bool(report.base),
         "reading": None if said.gpus is None else msgspec.json.encode(said.gpus).decode(),
     }

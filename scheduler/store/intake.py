@@ -2,10 +2,11 @@
 
 What such a report says is written as arrays, one statement for all of a batch. The pools' rows are locked only for a report
 that changes the fleet: a GPU came, went or changed its health, or a silent node is back; and before the nodes' rows, as
-everybody locks them.
+everybody locks them. A report is checked against its node's row once that is locked, so that none is believed that another
+overtook while it waited.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -18,10 +19,13 @@ from scheduler.core import folding
 from scheduler.core.folding import Gpus, Notable
 from scheduler.core.reported import Answer, Report
 from scheduler.newest import Known, Newest
-from scheduler.store import fleet, heard, holdings, node_events, present, programme, proofs, seen_use
+from scheduler.store import fleet, heard, holdings, lost_gpus, node_events, present, programme, proofs, seen_use
 from scheduler.store.heard import Heard, Said
 from scheduler.store.holdings import Gpu
 from scheduler.store.node_events import Happened
+
+Folded = tuple[tuple[int, Gpus] | None, Gpus | None]
+"""A base, and the GPUs as a report has them if it builds on that one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,15 @@ class Arrived:
 
     node: str
     report: Report
+    folded: Folded | None = None
+    """By who folded it before."""
+
+    def gpus(self, newest: Newest) -> Gpus | None:
+        """As the report has them; None where it builds on one that is not known."""
+        base = newest.base(self.node, self.report.boot)
+        if self.folded is not None and self.folded[0] == base:
+            return self.folded[1]
+        return folding.readings(self.report, base)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +80,13 @@ Outcome = Taken | DureError | ChangesFleet
 def take_all(session: Session, batch: Sequence[Arrived], newest: Newest, *, now: float) -> list[Outcome]:
     """Takes in reports of as many nodes; those that are refused or have to be taken alone change nothing."""
     rows = heard.rows(session, [one.node for one in batch], locked=True)
-    held = holdings.of(session, rows)
+    held, kept = _known_of(session, batch, rows)
     found: list[_Case | DureError | ChangesFleet] = []
     for one in batch:
         try:
             case = _case(one, rows.get(one.node), newest, now)
             case.held = held[one.node]
-            alone = _changes_fleet(case) or present.tells_holders(one.report)
+            alone = _changes_fleet(case) or present.tells_anew(one.report, kept.get(one.node), case.held)
             found.append(ChangesFleet() if alone else case)
         except DureError as error:
             found.append(error)
@@ -81,12 +94,14 @@ def take_all(session: Session, batch: Sequence[Arrived], newest: Newest, *, now:
 
 
 def take_changes(session: Session, batch: Sequence[Arrived], newest: Newest, *, now: float) -> list[Taken | DureError]:
-    """Takes in reports of as many nodes that may change the fleet, or which GPUs of it leases hold; those that are refused change nothing."""
-    if len(batch) > 1:
-        products = {gpu.product for one in batch for gpu in one.report.gpus}
-        fleet.hold_pools_for(session, [one.node for one in batch], products)
-    rows = heard.rows(session, [one.node for one in batch], locked=False)
-    held = holdings.of(session, rows)
+    """Takes in reports of as many nodes that may change the fleet, or which GPUs of it leases hold; those that are refused change
+    nothing. It holds the pools of all of them.
+    """
+    gpus = [gpu for one in batch for gpu in one.gpus(newest) or ()]
+    uuids, products = [gpu.uuid for gpu in gpus], [gpu.product for gpu in gpus]
+    fleet.hold_pools_for(session, [one.node for one in batch], uuids=uuids, products=products)
+    rows = heard.rows(session, [one.node for one in batch], locked=True)
+    held, kept = _known_of(session, batch, rows)
     found: list[_Case | DureError] = []
     for one in batch:
         try:
@@ -94,8 +109,7 @@ def take_changes(session: Session, batch: Sequence[Arrived], newest: Newest, *, 
             case.held = held[one.node]
             if _changes_fleet(case):
                 _change_fleet(session, case, now)
-                case.changed = True
-            if present.tells_holders(one.report):
+            if present.tells_anew(one.report, kept.get(one.node), case.held):
                 present.settle(session, one.node, one.report, now=now)
                 case.changed = True
             found.append(case)
@@ -108,14 +122,21 @@ def take_changes(session: Session, batch: Sequence[Arrived], newest: Newest, *, 
     return [one for one in _taken(session, found, newest, now) if not isinstance(one, ChangesFleet)]
 
 
+def _known_of(
+    session: Session, batch: Sequence[Arrived], rows: Mapping[str, Heard]
+) -> tuple[Mapping[str, Sequence[Gpu]], Mapping[str, present.Holders]]:
+    """What nodes have and hold, and which pods were on their GPUs."""
+    reports = {one.node: one.report for one in batch if one.node in rows}
+    return holdings.of(session, rows), present.kept(session, reports)
+
+
 def _case(one: Arrived, row: Heard | None, newest: Newest, now: float) -> _Case:
     row = heard.check(one.node, row, one.report, now)
     uuids = [gpu.uuid for gpu in one.report.gpus]
     if len(set(uuids)) != len(uuids):
         raise InvalidRequest.about("gpus", "a GPU is named twice")
-    seen_use.check(one.report, now)
-    base = newest.base(one.node, one.report.boot)
-    return _Case(one.node, one.report, row, folding.readings(one.report, base))
+    seen_use.check(one.report)
+    return _Case(one.node, one.report, row, one.gpus(newest))
 
 
 def _changes_fleet(case: _Case) -> bool:
@@ -127,6 +148,10 @@ def _changes_fleet(case: _Case) -> bool:
 
 
 def _change_fleet(session: Session, case: _Case, now: float) -> None:
+    anew = _new_health(case)
+    if anew is not None:
+        _change_health(session, case, anew, now)
+        return
     fleet.report_gpus(
         session,
         case.node,
@@ -135,6 +160,26 @@ def _change_fleet(session: Session, case: _Case, now: float) -> None:
         restarted=heard.restarted(case.row, case.report),
         now=now,
     )
+    case.changed = True
+
+
+def _new_health(case: _Case) -> dict[str, str] | None:
+    """How GPUs are now that were otherwise before, where nothing else changed of the node; that is what has to be quick."""
+    before = {gpu.uuid: gpu for gpu in case.held if gpu.present}
+    known = {(gpu.uuid, gpu.place, gpu.product) for gpu in before.values()}
+    gpus = case.gpus or ()
+    if case.row.state != "ok" or heard.restarted(case.row, case.report):
+        return None
+    if known != {(gpu.uuid, gpu.index, gpu.product) for gpu in gpus}:
+        return None
+    return {gpu.uuid: gpu.health for gpu in gpus if gpu.health != before[gpu.uuid].health}
+
+
+def _change_health(session: Session, case: _Case, anew: Mapping[str, str], now: float) -> None:
+    fleet.report_health(session, case.node, anew, now=now)
+    if any(gpu.uuid in anew and gpu.allocation is not None and not gpu.ended for gpu in case.held):
+        lost_gpus.review(session, [case.node], heard_at=case.row.at, now=now)
+    case.held = [gpu._replace(health=anew.get(gpu.uuid, gpu.health)) for gpu in case.held]
 
 
 def _identity(gpu: folding.GpuReading) -> wire.GpuReading:
@@ -180,7 +225,7 @@ def _said(case: _Case) -> Said:
 
 def _keep_parts(session: Session, cases: Sequence[_Case], zone: ZoneInfo, now: float) -> None:
     """The one place where the parts of reports are handed on to those that keep them. None of these needs a base."""
-    seen_use.write(session, [seen for case in cases for seen in seen_use.of(case.node, case.report)], zone)
+    seen_use.write(session, [seen for case in cases for seen in seen_use.of(case.node, case.report)], zone, now=now)
     node_events.keep(session, [one for case in cases for one in _happened(case, now)], now=now)
     for case in cases:
         present.note(session, case.node, case.report, now=now)

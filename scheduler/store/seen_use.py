@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
+import msgspec
+import structlog
 from msgspec import UNSET, UnsetType
 from sqlalchemy import text
 from sqlmodel import Session
@@ -13,8 +15,18 @@ from dure.errors import InvalidRequest
 from scheduler import days
 from scheduler.core.reported import AllocationUsage, Report, instant
 
-AHEAD_S = 60
-"""How far an agent's idea of our clock may be ahead of it."""
+log = structlog.get_logger()
+
+MOST_MILLIWATTS = 20_000_000
+"""More than any GPU draws."""
+
+MOST_MEBIBYTES = 2 << 20
+"""More memory than any GPU has."""
+
+_SAID = {
+    "report.future_day": "use of days that have not begun is passed over; see to the clock of the node",
+    "report.impossible_use": "more use than a GPU can have is passed over; see to the agent of the node",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,20 +38,15 @@ class Seen:
     usage: Sequence[AllocationUsage]
 
 
-def check(report: Report, now: float) -> None:
-    """Raises InvalidRequest for use of days that have not begun, and for more busy time than there was."""
-    _check("usage", report.usage or (), now)
+def check(report: Report) -> None:
+    """Raises InvalidRequest for more busy time than there was."""
+    _check("usage", report.usage or ())
     for index, earlier in enumerate(report.earlier or ()):
-        _check(f"earlier.{index}.usage", earlier.usage, now)
+        _check(f"earlier.{index}.usage", earlier.usage)
 
 
-def _check(field: str, usage: Iterable[AllocationUsage], now: float) -> None:
+def _check(field: str, usage: Iterable[AllocationUsage]) -> None:
     for index, use in enumerate(usage):
-        began = instant(use.day_began_at)
-        if began is None or began.timestamp() > now + AHEAD_S:
-            raise InvalidRequest.about(
-                f"{field}.{index}.day_began_at", "that day has not begun; days begin at the answers' midnights"
-            )
         if use.busy_ms > use.sampled_ms:
             raise InvalidRequest.about(
                 f"{field}.{index}.busy_ms", f"busy {use.busy_ms} ms of {use.sampled_ms} ms sampled"
@@ -72,18 +79,40 @@ _WRITE = text(
 counted is counted."""
 
 
-def write(session: Session, seen: Iterable[Seen], zone: ZoneInfo) -> None:
-    """Writes the totals; those that were told before change nothing."""
+def write(session: Session, seen: Iterable[Seen], zone: ZoneInfo, *, now: float) -> None:
+    """Writes the totals; those that were told before change nothing. What cannot be is not written, and is no reason to refuse the
+    rest of a report: use of days beyond tomorrow, by an agent whose clock is off, and more than a GPU can.
+    """
     last: dict[tuple[str, str, str, date], AllocationUsage] = {}
+    wrong: dict[tuple[str, str], list[AllocationUsage]] = {}
     begun: dict[str, date] = {}
+    tomorrow = days.of(now, zone) + timedelta(days=1)
     for one in seen:
         for use in one.usage:
             day = begun.get(use.day_began_at)
             if day is None:
                 day = begun[use.day_began_at] = _day(use, zone)
-            last[one.node, use.allocation, one.boot, day] = use
+            kept = _possible(use)
+            if day <= tomorrow:
+                last[one.node, use.allocation, one.boot, day] = kept
+            else:
+                wrong.setdefault((one.node, "report.future_day"), []).append(use)
+            if kept is not use:
+                wrong.setdefault((one.node, "report.impossible_use"), []).append(use)
+    for (node, action), uses in wrong.items():
+        log.warning(_SAID[action], action=action, node=node, rows=len(uses), first=msgspec.to_builtins(uses[0]))
     if last:
         session.connection().execute(_WRITE, _arrays(last))
+
+
+def _possible(use: AllocationUsage) -> AllocationUsage:
+    """The same without what no GPU can have used in that time, which is unknown then."""
+    anew: dict[str, int | None] = {}
+    if (use.energy_millijoules or 0) * 1000 > MOST_MILLIWATTS * use.sampled_ms:
+        anew["energy_millijoules"] = None
+    if (use.memory_mebibyte_s or 0) * 1000 > MOST_MEBIBYTES * (use.memory_ms or 0):
+        anew |= {"memory_ms": 0, "memory_mebibyte_s": 0}
+    return msgspec.structs.replace(use, **anew) if anew else use
 
 
 def _day(use: AllocationUsage, zone: ZoneInfo) -> date:

@@ -145,7 +145,10 @@ def replaced(token_id: str, node: str | None) -> TokenReplaced:
 
 
 def revoke(session: Session, token_id: str, *, actor: Actor, now: float) -> wire.Token:
-    """Ends a token at once; revoking it again changes nothing. Raises UnknownToken."""
+    """Ends a token at once, and credentials that were made with it and not used yet: whoever had it may have proposed them.
+
+    Revoking it again changes nothing. Raises UnknownToken.
+    """
     row = session.exec(select(Token).where(col(Token.id) == token_id).with_for_update()).one_or_none()
     if row is None:
         raise UnknownToken(f"there is no token {token_id}; `dure token list` shows those there are")
@@ -162,6 +165,11 @@ def revoke(session: Session, token_id: str, *, actor: Actor, now: float) -> wire
             before={"role": row.role, "company": row.company, "node": row.node},
             after=after,
         )
+        made = select(Token.id).where(
+            col(Token.made_with) == row.id, col(Token.used_at).is_(None), col(Token.revoked_at).is_(None)
+        )
+        for child in session.exec(made).all():
+            revoke(session, child, actor=actor, now=now)
     return _wire(row)
 
 

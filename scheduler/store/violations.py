@@ -1,4 +1,4 @@
-"""Violations as agents tell them: written down when they begin and when they are gone, and what is done about each."""
+"""Violations as agents tell them, and as the allocator finds them itself: written down when they begin and when they are gone, and what is done about each."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +18,9 @@ log = structlog.get_logger()
 
 SEEN_EVERY_S = 60
 """A violation that lasts is written down so often, not with every report."""
+
+AGENT, ALLOCATOR = "agent", "allocator"
+"""Who found it: each takes back its own."""
 
 _GPUS = text(
     """
@@ -46,8 +49,7 @@ def note(session: Session, node: str, found: Sequence[wire.GpuViolation], *, off
 
     `offset_s` is by how much the node's clock is ahead. One on a GPU that is not the node's is not the node's to tell.
     """
-    query = select(Violation).where(col(Violation.node) == node, col(Violation.ended_at).is_(None))
-    there = {(row.gpu, row.kind, row.who): row for row in session.exec(query)}
+    there = _open(session, node)
     if not found and not there:
         return
     known = _known(session, node, found)
@@ -58,10 +60,54 @@ def note(session: Session, node: str, found: Sequence[wire.GpuViolation], *, off
     for key, row in there.items():
         if key in told:
             _goes_on(session, row, told[key], known, now)
-        else:
+        elif row.found_by == AGENT:
             _over(session, row, now)
     for row in rows:
         _tell(session, row)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beyond:
+    """A pod of a lease that the kubelet gave a GPU beyond those that the lease holds, so that no swap explains it."""
+
+    gpu: str
+    lease: str
+    namespace: str
+    pod: str
+
+
+def note_beyond(session: Session, node: str, found: Iterable[Beyond], *, now: float) -> None:
+    """All of the node that there are now. One that its agent told of before is the agent's to take back."""
+    there = _open(session, node)
+    pods = {(one.gpu, "pod", f"{one.namespace}/{one.pod}"): one for one in found}
+    for key, row in there.items():
+        if row.found_by == ALLOCATOR and key not in pods:
+            _over(session, row, now)
+    new = [one for key, one in pods.items() if key not in there]
+    if not new:
+        return
+    told = [
+        wire.GpuViolation.model_construct(gpu=one.gpu, kind="pod", since=now, namespace=one.namespace, pod=one.pod)
+        for one in new
+    ]
+    known = _known(session, node, told)
+    rows = [{**_row(node, one, known, 0.0, now), "found_by": ALLOCATOR} for one in told]
+    session.connection().execute(_NEW, {"rows": bulk.dumped(Violation, rows)})
+    for row, one in zip(rows, new, strict=True):
+        _tell(session, row)
+        log.warning(
+            "a pod has a GPU that its lease does not hold, and no swap explains it: see `dure violations`, and delete the pod",
+            action="allocation.unexplained",
+            node=node,
+            gpu=one.gpu,
+            lease=one.lease,
+            holder=f"{one.namespace}/{one.pod}",
+        )
+
+
+def _open(session: Session, node: str) -> dict[_Key, Violation]:
+    query = select(Violation).where(col(Violation.node) == node, col(Violation.ended_at).is_(None))
+    return {(row.gpu, row.kind, row.who): row for row in session.exec(query)}
 
 
 def _key(found: wire.GpuViolation) -> _Key:
@@ -111,6 +157,7 @@ def _row(node: str, found: wire.GpuViolation, known: _Known, offset_s: float, no
         "began_at": int(min(now, max(0.0, found.since - offset_s))),
         "seen_at": int(now),
         "ended_at": None,
+        "found_by": AGENT,
         **_judged(found, known),
     }
 

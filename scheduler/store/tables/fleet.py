@@ -203,6 +203,7 @@ class Violation(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("kind IN ('process', 'pod')", name="kind"),
         CheckConstraint("done IN ('observed', 'not_ours', 'pod_ended')", name="done"),
+        CheckConstraint("found_by IN ('agent', 'allocator')", name="found_by"),
         CheckConstraint("began_at <= seen_at AND seen_at <= coalesce(ended_at, seen_at)", name="span"),
         Index(
             "uq_violation_open", "node", "gpu", "kind", "who", unique=True, postgresql_where=text("ended_at IS NULL")
@@ -225,4 +226,6 @@ class Violation(SQLModel, table=True):
     ended_at: int | None = Field(default=None, sa_column=at_column(null=True))
     done: str = Field(sa_column=text_column())
     """What was done about it, by the policy when it was last written down, as in `dure.wire.ViolationDone`."""
+    found_by: str = Field(sa_column=text_column())
+    """The node's agent, or the allocator itself where a pod has more GPUs than its lease holds."""
     evidence: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))

@@ -5,6 +5,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import pytest
 
 from agents.identity import exchange
 from agents.identity.joining import OwnCredential
-from api import examples
+from api import examples, vouching
+from dure.errors import DureError, TokenInvalid
 from scheduler.kube.clusters import ClusterAddress
 from scheduler.kube.reviews import Reviews
 from scheduler.store.credentials import LIFE_S
@@ -106,6 +108,13 @@ def test_credentials_follow_one_another(site: Site) -> None:
     assert report(site, "next").status_code == 200
     (line,) = audited(site, "token.reuse")
     assert (line["actor"].startswith("node:n1:tok_"), line["after"]["refused"]) == (True, "token_replaced")
+
+
+def test_a_revoked_credential_takes_the_one_with_it_that_was_proposed_and_not_used(site: Site) -> None:
+    mine = joined(site)["token"]
+    assert renewed(site, "mine", "next").status_code == 200
+    assert site.send("admin", "DELETE", f"/v1/tokens/{mine}").status_code == 200
+    assert code(report(site, "next")) == (401, "token_revoked")
 
 
 def test_an_agent_that_was_away_for_longer_than_its_credential_joins_again(site: Site) -> None:
@@ -247,3 +256,28 @@ def test_while_no_cluster_answers_nobody_new_is_let_in_and_agents_come_again(emb
             assert code(site.get("agent", "/v1/nodes")) == (401, "token_invalid")
             assert len(cluster.asked) == 1
         reviews.close()
+
+
+def test_tokens_that_are_made_up_keep_nobody_else_waiting(embedded: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+
+    def slow(*_: object) -> DureError:
+        go_on.wait(60)
+        return TokenInvalid("no cluster knows it")
+
+    monkeypatch.setattr(Reviews, "_asked", slow)
+    monkeypatch.setattr(vouching, "WAIT_S", 0.2)
+    reviews = Reviews([ClusterAddress(name="main", kubeconfig="/nowhere")])
+    with world_on(embedded) as world, opened(world, reviews=reviews) as site, ThreadPoolExecutor(50) as threads:
+        joined(site)
+        for number in range(50):
+            claims = f'{{"aud": ["dure"], "exp": 1900000000, "jti": "{number}"}}'.encode()
+            site.secrets[f"made-up-{number}"] = f"e30.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.c2ln"
+        answers = list(threads.map(lambda number: report(site, f"made-up-{number}"), range(25)))
+        again = [threads.submit(renewed, site, f"made-up-{number}", "next") for number in range(25, 50)]
+        assert {code(one) for one in answers} == {(503, "cluster_away")}
+        assert all(one.headers["retry-after"] for one in answers)
+        assert site.get("admin", "/v1/pools").status_code == 200
+        assert report(site, "mine").status_code == 200
+        go_on.set()
+        assert {code(one.result(60)) for one in again} == {(503, "cluster_away"), (401, "token_invalid")}

@@ -3,14 +3,17 @@
 import asyncio
 import gzip
 import json
+import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
+from psycopg.errors import DeadlockDetected
+from sqlalchemy.exc import OperationalError
 
-from api import examples, intake
+from api import examples, intake, reporting
 from dure import wire
 from dure.errors import TokenInvalid, Unavailable
 from scheduler import decoding
@@ -98,11 +101,6 @@ def test_a_clock_that_is_off_is_noted_and_decides_nothing(site: Site, off_s: int
             report(usage=[{**SEEN, "sampled_ms": 1, "busy_ms": 2}]),
             (422, "invalid_request"),
             id="busier than sampled",
-        ),
-        pytest.param(
-            report(usage=[{**SEEN, "day_began_at": "2027-01-16T00:00:00Z"}]),
-            (422, "invalid_request"),
-            id="a day that has not begun",
         ),
     ],
 )
@@ -251,6 +249,39 @@ def test_an_app_that_has_more_reports_to_take_in_than_it_may_says_when_to_come_a
     assert send(site, report()).status_code == 200
 
 
+def test_who_was_not_admitted_lately_has_few_places_and_others_have_the_rest(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert send(site, report()).status_code == 200
+    monkeypatch.setattr(intake, "MOST_STRANGERS", 0)
+    assert send(site, report(seq=2)).status_code == 200
+    site.secrets["n1"], mine = "dure_nobody", site.secrets["n1"]
+    assert code(send(site, report(seq=3))) == (503, "unavailable")
+    monkeypatch.undo()
+    assert code(send(site, report(seq=3))) == (401, "token_invalid")
+    site.secrets["n1"] = mine
+    assert send(site, report(seq=3)).status_code == 200
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["compressed", "plain"])
+def test_only_reports_of_who_was_admitted_lately_are_read_in_the_event_loop(
+    site: Site, monkeypatch: pytest.MonkeyPatch, *, packed: bool
+) -> None:
+    threads: list[int] = []
+    read = decoding.plain
+
+    def plain(raw: bytes) -> Any:
+        threads.append(threading.get_ident())
+        return read(raw)
+
+    monkeypatch.setattr(reporting.decoding, "plain", plain)
+    for seq in (1, 2, 3):
+        assert send(site, report(seq=seq), packed=packed).status_code == 200
+    stranger, *others = threads
+    assert set(others) == {others[0]}
+    assert others[0] != stranger
+
+
 def test_what_nobody_expected_of_one_report_is_answered_to_that_one_alone(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,6 +298,32 @@ def test_what_nobody_expected_of_one_report_is_answered_to_that_one_alone(
     outcomes = found._take_all(entries)
     assert isinstance(outcomes[0], ZeroDivisionError)
     assert isinstance(outcomes[1], intake.Taken)
+
+
+def test_reports_that_waited_for_others_and_they_for_them_are_each_tried_once_more(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = intake.intake.take_changes
+
+    def entangled(session: Any, batch: Any, newest: Any, *, now: float) -> Any:
+        if len(batch) > 1:
+            raise OperationalError("", {}, DeadlockDetected())
+        return taken(session, batch, newest, now=now)
+
+    monkeypatch.setattr(intake.intake, "take_changes", entangled)
+    outcomes = _intake(site)._take_changes([_entry(site, "n1", boot) for boot in ("b8", "b9")])
+    assert [type(one) for one in outcomes] == [intake.Taken] * 2
+
+
+def test_what_becomes_of_others_harms_no_change_of_the_same_batch(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any, **__: Any) -> Any:
+        raise Unavailable
+
+    monkeypatch.setattr(intake.intake, "take_all", away)
+    other, change = _entry(site, "n1", "b8"), _entry(site, "n1", "b9")
+    change.changes = True
+    outcomes = _intake(site)._take_urgent([other, change])
+    assert [type(one) for one in outcomes] == [Unavailable, intake.Taken]
 
 
 def test_a_batch_refuses_who_may_not_report_and_takes_the_others(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -9,11 +10,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
 from dure import wire
+from scheduler.kube.desired import Offender
 from scheduler.kube.reconcile import Steps
 from scheduler.kube.sightings import Sightings
-from scheduler.store import enforced, pools
-from scheduler.store.tables import Leader
+from scheduler.store import adding, enforced, fleet, pools, violations
+from scheduler.store.intake import ChangesFleet
+from scheduler.store.tables import Leader, NodeHolders
 from tests.integration.scheduler.conftest import T0, World
+from tests.integration.scheduler.test_reports_together import Replica, whole
 from tests.unit.scheduler.kube.builders import a_placed_pod
 
 Held = dict[str, str]
@@ -69,7 +73,7 @@ def started(world: World, gpus: int, who: str = "acme") -> wire.Lease:
     return world.lease(lease)
 
 
-def held(answer: wire.ReportAnswer) -> Held:
+def held(answer: Any) -> Held:
     """What the node is told that it holds."""
     return {one.gpu.removeprefix("GPU-n1-"): one.lease for one in answer.allocations}
 
@@ -97,6 +101,101 @@ def test_what_was_told_before_it_was_known_whose_pod_it_is_is_swapped_in_once_it
     assert node.events(lease).count(("swapped", None)) == 1
 
 
+def test_a_pod_whose_gpu_its_lease_gets_when_it_is_written_down_is_not_ended_for_it(node: World) -> None:
+    """The allocator was away, so its agent told of it before."""
+    with node.db.begin() as session:
+        session.connection().execute(text("UPDATE pool SET violations = 'end'"))
+    lease = started(node, 1)
+    pod = {"gpu": "GPU-n1-5", "kind": "pod", "since": T0 + 1, "namespace": "dure-co-acme", "pod": "train"}
+    node.report("n1", now=T0 + 5, holders=[a_holder(5)], violations=[{**pod, "container": "main"}])
+    assert [one.is_known for one in offenders(node)] == [False]
+    with node.db.snapshot() as session:
+        seen = Sightings(node.db, "main", session.exec(select(Leader.epoch)).one())
+    seen.look("acme", [a_placed_pod("train", lease=lease.id, node="n1")], Steps(waits={}), T0 + 6)
+    seen.write(T0 + 6)
+    assert [gpu.uuid for gpu in node.lease(lease).gpus] == ["GPU-n1-5"]
+    assert offenders(node) == []
+
+
+def test_a_pod_beyond_what_its_lease_holds_is_known_to_offend_once_it_is_told_of_again(node: World) -> None:
+    with node.db.begin() as session:
+        session.connection().execute(text("UPDATE pool SET violations = 'end'"))
+    lease = started(node, 1, "globex")
+    runs(node, lease)
+    other = started(node, 1)
+    pod = {"gpu": "GPU-n1-5", "kind": "pod", "since": T0, "namespace": "dure-co-acme", "pod": "train"}
+    told = {"holders": [], "violations": [{**pod, "container": "main"}]}
+    node.report("n1", now=T0, **told)
+    runs(node, other)
+    assert [one.is_known for one in offenders(node)] == [False]
+    node.report("n1", now=T0 + violations.SEEN_EVERY_S, **told)
+    assert [one.is_known for one in offenders(node)] == [True]
+
+
+def offenders(world: World) -> list[Offender]:
+    with world.db.snapshot() as session:
+        found = enforced.desired(session, "main", least_grace_s=1)
+    return list(found.companies["acme"].offenders)
+
+
+def shown(world: World) -> list[tuple[str, str | None, bool]]:
+    """The pod violations: the GPU, whose pod, and whether it is over."""
+    with world.db.snapshot() as session:
+        found = violations.page(session, violations.Wanted(node="n1"), after=None, limit=50).items
+    return [(one.gpu, one.evidence.pod, one.ended_at is not None) for one in found if one.kind == "pod"]
+
+
+def test_a_pod_with_more_gpus_than_its_lease_holds_is_a_violation_until_it_has_not(
+    node: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lease = started(node, 1)
+    runs(node, lease)
+    pods = [a_holder(0), a_holder(5)]
+    node.report("n1", now=T0 + 1, holders=pods, violations=[])
+    assert shown(node) == [("GPU-n1-5", "train", False)]
+    assert capsys.readouterr().out.count("allocation.unexplained") == 1
+    node.report("n1", now=T0 + 2, holders=pods, violations=[])
+    assert shown(node) == [("GPU-n1-5", "train", False)], (
+        "its agent, to which it is one of the company, takes back its own alone"
+    )
+    assert "allocation.unexplained" not in capsys.readouterr().out
+    node.report("n1", now=T0 + 3, holders=pods[:1], violations=[])
+    assert shown(node) == [("GPU-n1-5", "train", True)]
+    node.report("n1", now=T0 + 4, holders=pods, violations=[])
+    node.report("n1", now=T0 + 5, holders=[])
+    assert [over for _, _, over in shown(node)] == [True, True]
+
+
+@pytest.mark.parametrize("how", ["the kubelet cannot be asked", "the node is silent"])
+def test_what_was_told_before_swaps_nothing_once_nobody_knows_it_any_more(node: World, how: str) -> None:
+    first = started(node, 1)
+    runs(node, first)
+    node.report("n1", now=T0 + 1, holders=[a_holder(5)])
+    assert len(holders_kept(node)) == 1
+    runs(node, first, over=True)
+    node.release(first, now=T0 + 2)
+    node.turn(T0 + 3)
+    node.turn(T0 + 8)
+    more = {"holders": [a_holder(5)]} if "silent" in how else {}
+    told = [one.allocation for one in node.report("n1", now=T0 + 20, **more).allocations if one.ended]
+    node.report("n1", now=T0 + 21, knew_ended=told, **more)
+    second = node.ask(1, now=T0 + 30)
+    node.turn(T0 + 30)
+    if "silent" in how:
+        with node.db.begin() as session:
+            fleet.set_silent(session, "n1", now=T0 + 31)
+    with node.db.snapshot() as session:
+        seen = Sightings(node.db, "main", session.exec(select(Leader.epoch)).one())
+    seen.look("acme", [a_placed_pod("train", lease=second.id, node="n1")], Steps(waits={}), T0 + 32)
+    seen.write(T0 + 32)
+    assert [gpu.uuid for gpu in node.lease(second).gpus] == ["GPU-n1-0"]
+
+
+def holders_kept(world: World) -> list[str]:
+    with world.db.snapshot() as session:
+        return list(session.exec(select(NodeHolders.node)))
+
+
 def test_two_leases_swap_what_they_hold_in_one_statement(node: World) -> None:
     acme, globex = started(node, 2), started(node, 2, "globex")
     runs(node, acme)
@@ -113,6 +212,38 @@ def test_the_same_report_again_swaps_nothing_and_tells_nobody(node: World) -> No
     for second in range(1, 4):
         node.report("n1", now=T0 + second, holders=[a_holder(5)])
     assert node.events(lease).count(("swapped", None)) == 1
+
+
+def test_the_same_holders_again_wait_for_no_pool(node: World) -> None:
+    lease = started(node, 1)
+    runs(node, lease)
+    replica, told = Replica(node), [a_holder(5)]
+    assert isinstance(replica.one("n1", whole(seq=1, holders=told)), ChangesFleet)
+    replica.one("n1", whole(seq=1, holders=told), alone=True)
+    with node.db.begin() as session:
+        adding.alone(session, "pool")
+        session.connection().execute(text("SELECT FROM pool FOR UPDATE"))
+        answer = replica.one("n1", whole(seq=2, holders=told))
+    assert held(answer) == {"5": lease.id}
+    assert isinstance(replica.one("n1", whole(seq=3, holders=[a_holder(6)])), ChangesFleet)
+    assert isinstance(replica.one("n1", whole(seq=4, holders=[])), ChangesFleet)
+
+
+def test_what_was_in_the_way_of_a_swap_is_not_once_it_is_proved_empty(node: World) -> None:
+    first = started(node, 1)
+    node.release(first, now=T0 + 2)
+    node.turn(T0 + 3)
+    node.turn(T0 + 3 + 5)
+    second = node.ask(1, who="globex", now=T0 + 9)
+    node.turn(T0 + 9)
+    runs(node, second)
+    replica, told = Replica(node), [a_holder(0, company="globex")]
+    answer = replica.one("n1", whole(seq=1, holders=told), now=T0 + 10, alone=True)
+    ended = [one.allocation for one in answer.allocations if one.ended]
+    answer = replica.one("n1", whole(seq=2, holders=told, knew_ended=ended), now=T0 + 11, alone=True)
+    assert held(answer) == {"1": second.id}
+    assert isinstance(replica.one("n1", whole(seq=3, holders=told), now=T0 + 12), ChangesFleet)
+    assert held(replica.one("n1", whole(seq=3, holders=told), now=T0 + 12, alone=True)) == {"0": second.id}
 
 
 def test_the_calendar_sees_nothing_of_it(node: World) -> None:

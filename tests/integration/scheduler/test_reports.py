@@ -1,5 +1,7 @@
 """What the allocator makes of reports: good ones, repeated ones, and nonsense."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import text
 
@@ -89,6 +91,55 @@ def test_more_busy_than_sampled_is_refused(world: World) -> None:
     use = wire.AllocationUsage(day_began_at=DAY, allocation="alo_1", sampled_ms=1, busy_ms=2)
     with pytest.raises(InvalidRequest, match="busy"):
         world.report("n1", now=T0 + 1, usage=[use])
+
+
+def _uses(world: World) -> list[tuple[object, ...]]:
+    names = "day, sampled_ms, energy_millijoules, memory_ms, memory_mebibyte_s"
+    with world.db.snapshot() as session:
+        rows = session.connection().execute(text(f"SELECT {names} FROM allocation_use ORDER BY day"))
+        return [tuple(row) for row in rows]
+
+
+def test_use_of_days_beyond_tomorrow_is_passed_over_and_the_rest_of_the_report_is_taken(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.ask(4)
+    world.turn(T0)
+    allocation = world.report("n1", now=T0 + 1).allocations[0].allocation
+    uses = [
+        wire.AllocationUsage(allocation=allocation, day_began_at=DAY + timedelta(days=ahead), sampled_ms=9, busy_ms=1)
+        for ahead in range(4)
+    ]
+    world.report("n1", now=T0 + 2, usage=uses, sick=[7])
+    assert [day for day, *_ in _uses(world)] == [DAY.date(), DAY.date() + timedelta(days=1)]
+    assert world.gpus()["unhealthy"] == 1
+    assert capsys.readouterr().out.count("report.future_day") == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ({"energy_millijoules": 1 << 62, "memory_ms": 10_000, "memory_mebibyte_s": 800_000}, (None, 10_000, 800_000)),
+        ({"energy_millijoules": 7_000_000, "memory_ms": 10_000, "memory_mebibyte_s": 1 << 62}, (7_000_000, 0, 0)),
+        (
+            {"energy_millijoules": 200_000_000, "memory_ms": 1000, "memory_mebibyte_s": 2 << 20},
+            (200_000_000, 1000, 2 << 20),
+        ),
+        ({"energy_millijoules": 200_000_001, "memory_ms": 1000, "memory_mebibyte_s": 1 + (2 << 20)}, (None, 0, 0)),
+        ({"energy_millijoules": 1 << 62, "memory_ms": 0, "memory_mebibyte_s": 5}, (None, 0, 0)),
+    ],
+)
+def test_more_use_than_a_gpu_can_have_is_unknown_use_and_the_report_is_taken(
+    world: World, said: dict[str, int], kept: tuple[int | None, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.ask(8)
+    world.turn(T0)
+    allocation = world.report("n1", now=T0 + 1).allocations[0].allocation
+    use = wire.AllocationUsage(day_began_at=DAY, allocation=allocation, sampled_ms=10_000, busy_ms=1, **said)
+    world.report("n1", now=T0 + 2, usage=[use])
+    assert _uses(world) == [(DAY.date(), 10_000, *kept)]
+    possible = kept == tuple(said.values())
+    assert ("report.impossible_use" in capsys.readouterr().out) != possible
 
 
 def test_a_sick_gpu_is_granted_to_nobody_until_it_is_well(world: World) -> None:

@@ -361,3 +361,17 @@ def test_an_agent_is_told_how_much_memory_in_use_is_none(replica: Replica) -> No
 def test_the_versions_of_driver_and_cuda_are_shown(replica: Replica) -> None:
     replica.one("n1", whole(seq=1, driver_version="580.1", cuda_version="13.0"))
     assert (_node(replica.world).driver_version, _node(replica.world).cuda_version) == ("580.1", "13.0")
+
+
+def test_a_report_that_builds_on_another_leaves_the_versions_as_they_were_and_a_whole_one_says_all(
+    replica: Replica,
+) -> None:
+    def versions() -> tuple[str | None, str | None]:
+        shown = _node(replica.world)
+        return shown.driver_version, shown.cuda_version
+
+    replica.one("n1", whole(seq=1, driver_version="580.1", cuda_version="13.0"))
+    replica.one("n1", change(seq=2, base=1, processes=1))
+    assert versions() == ("580.1", "13.0")
+    replica.one("n1", whole(seq=3))
+    assert versions() == (None, None)

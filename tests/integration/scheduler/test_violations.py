@@ -175,8 +175,8 @@ def test_there_is_one_open_row_of_each(any_world: World) -> None:
     with pytest.raises(IntegrityError, match="uq_violation_open"), any_world.db.begin() as session:
         session.connection().execute(
             text(
-                "INSERT INTO violation (id, node, gpu, kind, who, began_at, seen_at, done, evidence)"
-                " SELECT 'vio_twin', node, gpu, kind, who, began_at, seen_at, done, evidence FROM violation"
+                "INSERT INTO violation (id, node, gpu, kind, who, began_at, seen_at, done, found_by, evidence)"
+                " SELECT 'vio_twin', node, gpu, kind, who, began_at, seen_at, done, found_by, evidence FROM violation"
             )
         )
 

@@ -8,7 +8,7 @@ import pytest
 from agents.allocations import Held
 from agents.events import Event
 from agents.snapshot import GpuSnapshot, Holder, Process, Sample
-from agents.violations.alarming import ANSWERS, Alarming
+from agents.violations.alarming import ANSWERS, LEAST_S, LOOK_EVERY_S, Alarming
 from tests.unit.agents.builders import GIB, a_gpu, a_sample, allocations, an_allocation
 
 PYTHON = Process(pid=4321, name="python", cgroup="/user.slice")
@@ -41,6 +41,7 @@ class Line:
         for _ in range(ANSWERS):
             assert found.violations == ()
             self.answered(*items)
+            self.at += LEAST_S / ANSWERS
             found = self.sample(*gpus, holders=holders)
         return found
 
@@ -56,6 +57,38 @@ def test_without_an_answer_nobody_is_told_of_however_long_it_lasts() -> None:
     line = Line()
     assert all(line.sample(BUSY).violations == () for _ in range(1000))
     assert line.events == []
+
+
+def test_answers_that_follow_each_other_within_seconds_are_not_enough() -> None:
+    line = Line()
+    for _ in range(int(LEAST_S)):
+        line.answered()
+        assert line.sample(BUSY).violations == ()
+    assert [one.pid for one in line.sample(BUSY).violations] == [4321]
+
+
+def test_a_process_of_the_host_beside_a_lease_s_pod_is_told_in_the_end() -> None:
+    line = Line()
+    mine = replace(PYTHON, pid=77, pod="uid-1")
+    beside = replace(BUSY, processes=2, seen=(mine, PYTHON))
+    found = line.until_told(beside, holders=(replace(STRANGER, namespace="dure-co-acme"),), items=(an_allocation(),))
+    assert [(one.kind, one.pid) for one in found.violations] == [("process", 4321)]
+
+
+def test_leased_gpus_are_looked_at_one_after_the_other() -> None:
+    line = Line()
+    gpus = [replace(NOT_ASKED, uuid=f"GPU-{name}") for name in "abc"]
+    line.answered(*(an_allocation(f"all_{name}", gpu=f"GPU-{name}") for name in "ab"))
+    line.sample(*(replace(gpu, processes=0) for gpu in gpus))
+    asked = [sorted(line.sample(*gpus).suspicious) for _ in range(int(3 * LOOK_EVERY_S))]
+    assert [each for each in asked if each] == [["GPU-b"], ["GPU-a"], ["GPU-b"]]
+
+
+def test_nobody_is_looked_at_where_the_host_s_processes_are_hidden() -> None:
+    line = Line()
+    line.answered(an_allocation())
+    blind = a_sample(NOT_ASKED, at=line.at, knowing=line.allocations)
+    assert line.stage(replace(blind, snapshot=replace(blind.snapshot, sees_processes=False)), None).suspicious == set()
 
 
 def test_a_lease_whose_start_the_agent_hears_of_late_alarms_nobody(caplog: pytest.LogCaptureFixture) -> None:

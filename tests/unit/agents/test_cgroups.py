@@ -127,5 +127,29 @@ def test_this_very_process_is_found_in_proc() -> None:
     assert 0 < who.started_at <= (cgroups.booted_at() or 0) + float(age) + 1
 
 
+def _named(proc: Path, comm: str, cmdline: bytes | None) -> str | None:
+    (proc / "41").mkdir()
+    (proc / "41/comm").write_text(f"{comm}\n")
+    if cmdline is not None:
+        (proc / "41/cmdline").write_bytes(cmdline)
+    return cgroups.look_up(41, proc=proc).name
+
+
+def test_no_command_line_is_read_where_the_name_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(cgroups, "_text", lambda path, most=-1: read.append(path.name) or "python\n")
+    cgroups.look_up(41, proc=tmp_path)
+
+    assert sorted(read) == ["cgroup", "comm", "stat"]
+
+
+@pytest.mark.parametrize(
+    ("longer", "want"),
+    [pytest.param(20, "x" * 20, id="a name that fits"), pytest.param(1 << 20, "x" * 4096, id="one without an end")],
+)
+def test_so_much_of_a_command_line_is_read_and_no_more(tmp_path: Path, longer: int, want: str) -> None:
+    assert _named(tmp_path, "x" * 15, b"x" * longer) == want
+
+
 def test_a_process_that_is_gone_is_nobody(tmp_path: Path) -> None:
     assert cgroups.look_up(41, proc=tmp_path, booted_at=cgroups.booted_at(tmp_path)) == Who()

@@ -153,13 +153,14 @@ def test_a_driver_that_hangs_leaves_no_old_readings(collector: AgentCollector, s
     assert {labels["state"]: value for labels, value in found.of("dure_gpu_health")}["suspect"] == 1
 
 
-def test_before_anything_happened_there_are_no_ages_and_every_outcome_counts_from_zero(
-    collector: AgentCollector,
+def test_before_anything_happened_age_counts_from_the_start_and_every_outcome_from_zero(
+    collector: AgentCollector, clock: Hand
 ) -> None:
+    clock.advance(7)
     found = scrape(collector)
 
     assert found.gpus() == set()
-    assert found.of("dure_agent_snapshot_age_seconds") == []
+    assert found.of("dure_agent_snapshot_age_seconds") == [({"node": "node-1"}, 7)]
     assert found.of("dure_agent_report_age_seconds") == []
     assert {labels["outcome"]: value for labels, value in found.of("dure_agent_reports_total")} == {
         "ok": 0,

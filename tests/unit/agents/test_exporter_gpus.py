@@ -209,3 +209,32 @@ def test_a_spool_says_what_it_fills_of_its_folder_and_nothing_without_one(tmp_pa
     assert 0 < on_disk <= filled
     assert without.of("dure_agent_spool_bytes") == []
     assert without.of("dure_agent_spool_dropped_total") == [({"node": "node-1"}, 0)]
+
+
+def test_a_gpu_that_is_cut_has_the_series_of_the_whole_of_it_and_none_of_what_can_be_granted(clock: Hand) -> None:
+    cards = (a_gpu("GPU-a", utilization_percent=None, memory_total_bytes=None, memory_used_bytes=None, processes=None),)
+    bare = {"power_milliwatts": None, "energy_millijoules": None, "temperature_celsius": None, "parent": "GPU-a"}
+    sampler = seen(
+        clock,
+        ScriptedDriver([a_gpu("MIG-1", **bare), a_gpu("MIG-2", **bare)]),
+        lambda sample, before: replace(sample, snapshot=replace(sample.snapshot, cards=cards)),
+    )
+    found = scrape(a_collector(sampler, clock))
+    clock.advance(60)
+    silent = scrape(a_collector(sampler, clock))
+
+    own = {name for name, each in found.series.items() if any(labels.get("gpu") == "GPU-a" for labels, _ in each)}
+    assert own == {
+        "dure_gpu_power_watts",
+        "dure_gpu_energy_joules_total",
+        "dure_gpu_temperature_celsius",
+        "dure_gpu_ecc_uncorrected_errors_total",
+        "dure_gpu_info",
+    }
+    assert [value for _, value in found.of("dure_gpu_power_watts")] == [350]
+    assert {labels["gpu"]: labels["parent"] for labels, _ in found.of("dure_gpu_info")} == {
+        "MIG-1": "GPU-a",
+        "MIG-2": "GPU-a",
+        "GPU-a": "",
+    }
+    assert silent.of("dure_gpu_power_watts") == [], "what was read before is no longer said"

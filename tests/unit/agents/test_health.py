@@ -224,3 +224,12 @@ def test_a_person_at_the_node_says_it_with_a_command(
     assert said.out == "the agent forgets what was wrong with GPU-a at its next look; what still is it finds again\n"
     assert "DURE_AGENT_STATE is missing" in said.err
     assert "'../GPU-a' is not the UUID of a GPU" in said.err
+
+
+def test_instances_are_judged_by_what_is_read_of_the_gpu_that_they_are_cut_from() -> None:
+    bare = {"parent": "GPU-a", "temperature_celsius": None, "ecc_uncorrected": None, "energy_millijoules": None}
+    sample = a_sample(a_gpu("MIG-1", **bare), a_gpu("MIG-2", **bare), a_gpu("GPU-b"))
+    cards = (a_gpu("GPU-a", remap_failed=True, processes=None), a_gpu("GPU-c", processes=None))
+    sample = Judging()(replace(sample, snapshot=replace(sample.snapshot, cards=cards)), None)
+
+    assert health(sample) == {"MIG-1": "unhealthy", "MIG-2": "unhealthy", "GPU-b": "ok"}

@@ -102,6 +102,45 @@ def test_a_driver_that_hangs_is_said_so_and_since_when(clock: Hand, health: str,
     assert view.allocations.ended() == frozenset(), "what was not read proves nothing"
 
 
+def _said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str, str]]:
+    return [(record.levelname, vars(record)["action"], record.getMessage()) for record in caplog.records]
+
+
+def test_that_the_gpus_fall_silent_is_said_once_and_so_is_that_they_answer(
+    sampler: Sampler, clock: Hand, caplog: pytest.LogCaptureFixture
+) -> None:
+    sampler.step()
+    sampler.view()
+    caplog.clear()
+    caplog.set_level("INFO")
+    for seconds in (2.5, 1, 60):
+        clock.advance(seconds)
+        sampler.view()
+    silent = _said(caplog)
+    sampler.step()
+    sampler.view()
+    sampler.view()
+    clock.advance(4)
+    sampler.view()
+
+    ((level, action, sentence),) = silent
+    assert (level, action) == ("ERROR", "sample.silent")
+    assert "have not answered for 4 s, since 2027-01-15T08:16:40+00:00: " in sentence
+    assert "the kernel's log" in sentence
+    assert [action for _, action, _ in _said(caplog)] == ["sample.silent", "sample.answers", "sample.silent"]
+
+
+def test_gpus_that_never_answered_are_silent_since_the_start(
+    sampler: Sampler, clock: Hand, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock.advance(2)
+    early = sampler.view(), sampler.silent_s
+    clock.advance(2)
+
+    assert (early, sampler.view(), sampler.silent_s) == ((None, None), None, 4)
+    assert "have not answered for 4 s, since 2027-01-15T08:16:40+00:00: " in caplog.text
+
+
 def test_readings_come_back_with_the_driver(sampler: Sampler, clock: Hand) -> None:
     sampler.step()
     clock.advance(60)

@@ -64,6 +64,26 @@ A_POD = ("GPU-a", "pod", "train")
             [A_PROCESS],
             id="a process past its lease's end, of which the agent was not told",
         ),
+        pytest.param(
+            knowing(an_allocation(), gpus=(busy(),), holders=(a_holder(),)),
+            [A_PROCESS],
+            id="a process of the host beside the lease's pod",
+        ),
+        pytest.param(
+            knowing(an_allocation(), gpus=(busy(pod="uid-1"),), holders=(a_holder(),)),
+            [],
+            id="a process in a pod on the lease's GPU that a pod has",
+        ),
+        pytest.param(
+            knowing(an_allocation(), gpus=(busy(pod="uid-1"),), holders=(a_holder(gpu="GPU-b"),)),
+            [A_PROCESS],
+            id="a process in a pod on a leased GPU that no pod has",
+        ),
+        pytest.param(
+            knowing(an_allocation(stops=1000 - CLEANING_S + 1, starts=0), gpus=(busy(),), holders=()),
+            [],
+            id="a process left over by a pod that is gone, while it is cleaned up",
+        ),
         pytest.param(knowing(gpus=(a_gpu(processes=None),)), [], id="a GPU whose processes nobody asked for"),
         pytest.param(knowing(gpus=(a_gpu(processes=0),)), [], id="an empty GPU"),
         pytest.param(knowing(an_allocation(), holders=(a_holder(),)), [], id="a pod of the lease's company"),
@@ -114,6 +134,15 @@ def test_the_same_violation_keeps_its_beginning() -> None:
 def test_of_whom_nothing_was_asked_this_time_is_there_still() -> None:
     first = find(knowing(gpus=(busy(),), holders=(a_holder(),)))
     assert find(knowing(gpus=(a_gpu(processes=None),), holders=None, at=1001), first) == first
+
+
+def test_a_process_of_the_host_on_a_leased_gpu_is_there_until_it_is_asked_for_again() -> None:
+    pod, host = Process(pid=77, pod="uid-1"), Process(pid=PID)
+    early = find(knowing(gpus=(a_gpu(processes=2, seen=(pod, host)),)))
+    assert len(early) == 2
+    later = knowing(an_allocation(), gpus=(a_gpu(processes=None),), holders=(a_holder(),))
+    assert who(find(later, early)) == [A_PROCESS], "the pod's own is explained by now"
+    assert find(replace(later, snapshot=replace(later.snapshot, gpus=(a_gpu(processes=0),))), early) == ()
 
 
 def test_what_was_asked_for_and_is_not_there_is_over() -> None:
@@ -214,23 +243,26 @@ HELD = st.builds(
 HOLDERS = st.builds(lambda gpu, company: a_holder(f"dure-co-{company}", gpu), GPUS, COMPANIES)
 
 
-@given(st.lists(HELD, max_size=5), st.lists(HOLDERS, max_size=5), st.sets(GPUS), st.integers(900, 1300))
+@given(st.lists(HELD, max_size=5), st.none() | st.lists(HOLDERS, max_size=5), st.sets(GPUS), st.integers(900, 1300))
 def test_nobody_whom_a_running_lease_explains_is_ever_a_violation(
-    held: list[Held], holders: list[Holder], busies: set[str], at: int
+    held: list[Held], holders: list[Holder] | None, busies: set[str], at: int
 ) -> None:
     gpus = tuple(
-        busy(uuid=uuid) if uuid in busies else a_gpu(uuid, processes=0) for uuid in ("GPU-a", "GPU-b", "GPU-c")
+        busy(uuid=uuid, pod="uid-1") if uuid in busies else a_gpu(uuid, processes=0)
+        for uuid in ("GPU-a", "GPU-b", "GPU-c")
     )
-    sample = knowing(*held, gpus=gpus, at=at, holders=tuple(holders))
+    sample = knowing(*held, gpus=gpus, at=at, holders=None if holders is None else tuple(holders))
     running: dict[str, set[str]] = {}
     now = sample.allocations.server_time(at)
     for one in held:
         if one.starts_at <= now < one.stops_at:
             running.setdefault(one.gpu, set()).add(f"dure-co-{one.company}")
+    by_kubelet = set(running) if holders is None else {one.gpu for one in holders}
     found = find(sample)
     assert find(sample, found) == found, "the same sample again changes nothing"
     for one in found:
-        assert one.kind == "pod" or one.gpu not in running
+        assert one.kind == "pod" or one.gpu not in running or one.gpu not in by_kubelet
         assert one.kind == "process" or one.namespace not in running.get(one.gpu, set())
     covered = {item.gpu for item in held if item.starts_at <= now < item.stops_at + CLEANING_S}
+    covered -= running.keys() - by_kubelet
     assert busies - covered == {one.gpu for one in found if one.kind == "process"}

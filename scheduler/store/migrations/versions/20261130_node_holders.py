@@ -18,7 +18,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["node"], ["node.name"], name=op.f("fk_node_holders_node")),
         sa.PrimaryKeyConstraint("node", name=op.f("pk_node_holders")),
     )
-    op.execute("GRANT SELECT, INSERT, UPDATE ON node_holders TO dure_app")
+    op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON node_holders TO dure_app")
 
 
 def downgrade() -> None:

@@ -74,7 +74,7 @@ class Scenario:
 
     def _write(self) -> None:
         """Odd while it is written, so that nobody takes half of it for the whole."""
-        body = "".join(f"{name}={value}\n" for name, value in self._lines.items()).encode()
+        body = "".join(f"{name}={value}\n" for name, value in self._lines.items()).encode(errors="surrogateescape")
         if len(body) > SIZE - 16:
             raise ValueError(f"a scenario has at most {SIZE - 16} bytes, not {len(body)}")
         self._stamp(self._generation + 1)

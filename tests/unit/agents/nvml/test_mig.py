@@ -57,7 +57,7 @@ def test_what_is_told_of_the_whole_gpu_alone_is_absent_for_an_instance(reader: R
         (name, None, "mig") for name in OF_WHOLE
     ]
     assert gpu["trouble"] is None
-    assert reader.calls("nvmlDeviceGetTotalEnergyConsumption") == 1, "of the other GPU alone"
+    assert reader.calls("nvmlDeviceGetTotalEnergyConsumption") == 2, "of the whole GPUs alone"
 
 
 def test_an_instance_has_counters_of_its_own(reader: Reader, scenario: Scenario) -> None:
@@ -173,3 +173,39 @@ def test_a_layout_that_cannot_be_told_never_makes_instances_vanish(reader: Reade
         assert [gpu["uuid"] for gpu in gpus] == ["MIG-0-0", "MIG-0-1", "GPU-1"]
         assert gpus[0]["trouble"] == f"the driver says: {function}: Unknown Error"
     assert reader.gpus()[0]["trouble"] is None
+
+
+def test_a_gpu_that_is_cut_says_itself_what_is_of_the_whole_of_it(reader: Reader, scenario: Scenario) -> None:
+    whole = reader.gpus()[1]
+    scenario.set(_cut(0, 1, gpu=1))
+    found = reader.later(11).read(everybody=True)
+    (card,) = found["cards"]
+    of_instances = ("utilization_percent", "sm_active_percent", "memory_total_bytes", "memory_used_bytes", "processes")
+
+    assert [gpu["uuid"] for gpu in found["gpus"]] == ["GPU-0", "MIG-1-0", "MIG-1-1"]
+    assert (card["uuid"], card["index"], card["parent"], card["serial"]) == ("GPU-1", 1, None, whole["serial"])
+    assert {name: card[name] for name in OF_WHOLE} == {name: whole[name] for name in OF_WHOLE}
+    assert [(card[name], card["absent"].get(name)) for name in of_instances] == [(None, "mig")] * len(of_instances)
+
+
+def test_a_gpu_that_is_cut_is_lost_with_its_instances_and_is_no_card_once_it_is_whole(
+    reader: Reader, scenario: Scenario
+) -> None:
+    scenario.set(_cut(0))
+    reader.read()
+    with scenario.said({"gpu.0.return": 15}):
+        (lost,) = reader.read()["cards"]
+    back = reader.later(1).read()["cards"]
+    scenario.set({"gpu.0.mig": 0})
+    whole = reader.later(1).read()["cards"]
+
+    assert (lost["uuid"], lost["lost"], lost["energy_millijoules"]) == ("GPU-0", "lost", None)
+    assert [(card["uuid"], card["lost"], card["energy_millijoules"]) for card in back] == [("GPU-0", None, 123456789)]
+    assert whole == []
+
+
+def test_a_gpu_that_is_on_for_mig_without_instances_is_read_all_the_same(reader: Reader, scenario: Scenario) -> None:
+    scenario.set({"gpu.0.mig": 1})
+    (card,) = reader.read()["cards"]
+
+    assert (card["uuid"], card["temperature_celsius"], card["trouble"]) == ("GPU-0", 61, None)

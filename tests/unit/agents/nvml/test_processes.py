@@ -63,13 +63,34 @@ def test_a_process_that_is_gone_meanwhile_still_counts(reader: Reader, scenario:
 
 
 def test_processes_that_are_always_allowed_do_not_count(start: Start, scenario: Scenario, tmp_path: Path) -> None:
-    a_process(tmp_path / "proc", 41, name="nvidia-persistenced", command="/usr/bin/nvidia-persistenced")
-    a_process(tmp_path / "proc", 42, name="nvidia-smi")
-    a_process(tmp_path / "proc", 43, name="miner")
+    persistenced = {"name": "nvidia-persistenced", "command": "/usr/bin/nvidia-persistenced"}
+    a_process(tmp_path / "proc", 41, cgroup="/system.slice/nvidia-persistenced.service", **persistenced)
+    a_process(tmp_path / "proc", 42, cgroup="/user.slice/user-0.slice/session-3.scope", name="nvidia-smi")
+    a_process(tmp_path / "proc", 43, cgroup="/user.slice/user-0.slice/session-3.scope", name="miner")
     scenario.set({"gpu.0.processes": "41,42,43"})
     gpu = start(allowed=["nvidia-persistenced", "nvidia-smi"]).gpus("GPU-0")[0]
 
     assert (gpu["processes"], [one["name"] for one in gpu["seen"]]) == (1, ["miner"])
+
+
+@pytest.mark.parametrize(
+    "cgroup",
+    [
+        pytest.param(CGROUP, id="a pod"),
+        pytest.param(f"/system.slice/docker-{CONTAINER}.scope", id="a container alone"),
+        pytest.param(None, id="nobody knows"),
+    ],
+)
+def test_who_calls_itself_as_what_is_allowed_from_inside_a_container_counts(
+    start: Start, scenario: Scenario, tmp_path: Path, cgroup: str | None
+) -> None:
+    a_process(tmp_path / "proc", 41, cgroup=cgroup or "", name="nvidia-smi", command="python3")
+    if cgroup is None:
+        (tmp_path / "proc/41/cgroup").unlink()
+    scenario.set({"gpu.0.processes": "41"})
+    gpu = start(allowed=["nvidia-smi"]).gpus("GPU-0")[0]
+
+    assert (gpu["processes"], [one["name"] for one in gpu["seen"]]) == (1, ["nvidia-smi"])
 
 
 def test_a_process_of_several_kinds_counts_once_and_all_kinds_are_seen(reader: Reader, scenario: Scenario) -> None:

@@ -306,3 +306,32 @@ def test_policies_that_a_gpu_does_not_tell_of_are_left_out(reader: Reader, scena
 
     assert gpu["throttled_nanoseconds"] == {"power": 1074, "thermal": 1075}
     assert gpu["absent"].keys() == {"sm_active_percent", "tensor_active_percent", "dram_active_percent"}
+
+
+NO_TEXT = b"\xff\xfe16".decode(errors="surrogateescape")
+
+
+def test_an_answer_that_is_no_text_is_absent_and_the_gpu_is_read_all_the_same(
+    reader: Reader, scenario: Scenario
+) -> None:
+    scenario.set({f"gpu.1.{name}": NO_TEXT for name in ("serial", "name", "pci")})
+    well, gpu = reader.gpus()
+    names = ("serial", "pci_bus_id", "product")
+
+    assert well["serial"] == "160"
+    assert [(gpu[name], gpu["absent"][name]) for name in names] == [
+        (None, "unreadable"),
+        (None, "unreadable"),
+        ("unknown", "unreadable"),
+    ]
+    assert (gpu["trouble"], gpu["temperature_celsius"]) == (None, well["temperature_celsius"])
+
+
+def test_a_gpu_whose_uuid_is_no_text_is_an_entry_that_says_so(reader: Reader, scenario: Scenario) -> None:
+    reader.read()
+    with scenario.said({"gpu.1.uuid": NO_TEXT}):
+        gpu = reader.gpus()[1]
+
+    assert gpu["uuid"] == "GPU-1"
+    assert gpu["trouble"].startswith("the driver says: 'utf-8' codec can't decode")
+    assert reader.gpus()[1]["trouble"] is None

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from agents.nvml.xids import MOST_KINDS
 from tests.unit.agents.nvml.conftest import Start
 from tests.unit.agents.nvml.library import Scenario
 from tests.unit.agents.nvml.reader import Reader
@@ -83,11 +84,23 @@ def test_a_gpu_that_sends_many_xids_at_once_does_not_hold_up_a_reading(reader: R
         scenario.xid(0, 31)
     first, second = reader.read()["xids"], reader.read()["xids"]
 
-    assert (len(first), len(second)) == (256, 44)
+    assert [(one["xid"], one["times"]) for one in (*first, *second)] == [(31, 256), (31, 44)]
     assert [line["text"] for line in reader.logs() if line["action"] == "nvml.xid"] == [
         "XID 31 on GPU-0, 256 times",
         "XID 31 on GPU-0, 44 times",
     ]
+
+
+def test_the_xids_of_one_gpu_push_out_none_of_another(reader: Reader, scenario: Scenario) -> None:
+    reader.read()
+    reader.wait_apart(60)
+    scenario.xid(1, 79)
+    assert reader.waited()
+    for at in range(256):
+        scenario.xid(0, 1000 + at)
+    found = [(one["gpu"], one["xid"]) for one in reader.read()["xids"]]
+
+    assert found == [("GPU-1", 79), *(("GPU-0", 1000 + at) for at in range(256 - MOST_KINDS, 256))]
 
 
 def test_a_driver_without_events_only_takes_its_time(start: Start, scenario: Scenario) -> None:

@@ -128,13 +128,34 @@ def test_a_refusal_stands_for_seconds(asks: Reviews, cluster: Listener) -> None:
     assert said(asks.of(a_token(), T0 + REFUSED_S)) == "gpu-01"
 
 
-def test_what_is_settled_of_a_node_stays_so(asks: Reviews) -> None:
+def test_what_is_settled_of_a_node_stands_with_the_answer_and_no_longer(asks: Reviews) -> None:
     found = asks.of(a_token(), T0)
     assert isinstance(found, Reviewed)
     found.is_settled = True
+    assert asks.of(a_token(), T0 + FRESH_S - 1) is found
     again = asks.of(a_token(), T0 + FRESH_S)
     assert isinstance(again, Reviewed)
-    assert (again.is_settled, again is found) == (True, False)
+    assert not again.is_settled
+
+
+def test_tokens_that_are_made_up_push_no_good_answer_out(
+    asks: Reviews, cluster: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reviews, "KEPT", 5)
+    assert said(asks.of(a_token("good"), T0)) == "gpu-01"
+    cluster.says(UNKNOWN)
+    for number in range(6):
+        assert said(asks.of(a_token(f"made-up-{number}"), T0)) == "token_invalid"
+    cluster.says({})
+    assert said(asks.of(a_token("good"), T0 + STALE_S - 1)) == "gpu-01"
+
+
+def test_a_token_that_is_refused_later_is_no_good_one_any_more(asks: Reviews, cluster: Listener) -> None:
+    assert said(asks.of(a_token(), T0)) == "gpu-01"
+    cluster.says(UNKNOWN)
+    assert said(asks.of(a_token(), T0 + FRESH_S)) == "token_invalid"
+    cluster.says({})
+    assert said(asks.of(a_token(), T0 + FRESH_S + REFUSED_S)) == "cluster_away"
 
 
 def test_while_the_api_server_is_away_those_it_knew_go_on_for_five_minutes_and_nobody_new_gets_in(
