@@ -52,6 +52,7 @@ class Judging:
         self._said: dict[str, Health] = {}
         self._checks: dict[str, tuple[bool, str | None]] = {}
         self._taken_up = False
+        self._first_at: float | None = None
         self._kept_at = 0.0
         self._looked_at = float("-inf")
         self._is_forgetful = False
@@ -86,8 +87,11 @@ class Judging:
         self._checks[gpu] = (passed, why)
 
     def _was_silent(self, sample: Sample, before: Sample | None) -> float | None:
-        """A GPU whose driver hangs again and again is held as one that flaps: while it hangs, nobody judges."""
-        gap_s = 0.0 if before is None else sample.at - before.at
+        """A GPU whose driver hangs again and again is held as one that flaps: while it hangs, nobody judges.
+
+        Its first reading may take its time: it opens the driver, and GPUs that nobody used are woken by that.
+        """
+        gap_s = 0.0 if before is None or before.at == self._first_at else sample.at - before.at
         return gap_s if gap_s > self._silent_s else None
 
     def _away(self, here: Mapping[str, Verdict], sample: Sample) -> Mapping[str, tuple[State, Verdict]]:
@@ -148,7 +152,7 @@ class Judging:
 
     def _take_up(self, sample: Sample) -> None:
         self._taken_up = True
-        self._kept_at = sample.at
+        self._first_at = self._kept_at = sample.at
         boot, states = self._memory.load()
         same = boot is not None and boot == self._boot
         for gpu, state in states.items():

@@ -64,7 +64,7 @@ def test_what_passes_by_itself_does_not_pass_while_its_gpu_is_not_listed() -> No
 
 def test_a_driver_that_hung_makes_its_gpus_suspect_for_the_hold_down() -> None:
     node = Node()
-    node.sees(a_gpu(), a_gpu("GPU-b"))
+    node.sees(a_gpu(), a_gpu("GPU-b"), for_s=2)
     node.hangs(8)
     sample = node.sees(a_gpu(), a_gpu("GPU-b"))
     held = node.sees(a_gpu(), a_gpu("GPU-b"), for_s=60)
@@ -78,7 +78,7 @@ def test_a_driver_that_hung_makes_its_gpus_suspect_for_the_hold_down() -> None:
 
 def test_a_driver_that_hangs_again_and_again_is_held_longer_each_time() -> None:
     node = Node()
-    node.sees(a_gpu())
+    node.sees(a_gpu(), for_s=2)
     held: list[int] = []
     for _ in range(3):
         node.hangs(8)
@@ -88,6 +88,14 @@ def test_a_driver_that_hangs_again_and_again_is_held_longer_each_time() -> None:
         held.append(seconds)
 
     assert held == [61, 121, 241]
+
+
+def test_the_first_reading_of_an_agent_may_take_its_time() -> None:
+    node = Node()
+    node.sees(a_gpu())
+    node.hangs(20)
+
+    assert health(node.sees(a_gpu(), for_s=3)) == {"GPU-a": "ok"}
 
 
 @pytest.mark.parametrize(
@@ -103,6 +111,6 @@ def test_a_driver_that_hangs_again_and_again_is_held_longer_each_time() -> None:
 def test_a_slow_interval_is_no_hang(sample_s: float, gap_s: float, want: str) -> None:
     found = stages.made(Settings(sample_s=sample_s), forget, host_boot=None)
     judging = next(stage for stage in found.in_order if isinstance(stage, Judging))
-    before = judging(a_sample(at=1000.0), None)
+    before = judging(a_sample(at=1000.0), judging(a_sample(at=999.0), None))
 
     assert health(judging(a_sample(at=1000.0 + gap_s), before)) == {"GPU-a": want}

@@ -9,7 +9,7 @@ SOURCES = (
     "scheduler/webhooks/metrics.py",
     "scheduler/kube/metrics.py",
     "api/metrics.py",
-    "agents/series.py",
+    "agents/metrics/series.py",
 )
 
 

@@ -18,8 +18,8 @@ from tests.unit.agents.nvml.library import Scenario
 from tests.unit.agents.nvml.reader import ROOT
 
 TRIES = 100
-TOLD = ("sample.silent", "sample.answers")
 MORE = 5
+TOLD = ("sample.silent", "sample.answers")
 SILENT = "no answer from the driver since"
 HUNG = "the driver did not answer: for"
 
