@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SettingError, CommandError) as error:
         print(f"dure agent: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        return 1
     except (DriverError, TableError, OSError) as error:
         print(f"dure agent: {error}", file=sys.stderr)
         return 1
@@ -62,6 +64,9 @@ def _forget(found: Settings, gpu: str) -> int:
     if found.state is None:
         raise SettingError(f"{PREFIX}STATE is missing: the folder in which the agent remembers which GPUs are sick")
     try:
+        if gpu not in (known := remembered.known(found.state)):
+            print(f"nothing is remembered of {gpu} in {found.state}; there is {', '.join(sorted(known)) or 'nothing'}")
+            return 1
         remembered.ask_to_forget(found.state, gpu)
     except ValueError as error:
         raise SettingError(str(error)) from error
@@ -96,7 +101,13 @@ def _who(found: Settings) -> tuple[str, Credential]:
     try:
         return found.node, _credential(found, found.node)
     except CredentialError as error:
-        raise SettingError(f"{PREFIX}{'STATE' if found.token_file is None else 'TOKEN_FILE'}: {error}") from error
+        raise SettingError(f"{_setting_of(found, str(error))}{error}") from error
+
+
+def _setting_of(found: Settings, sentence: str) -> str:
+    """Which setting names the file that the sentence is about."""
+    paths = {"TOKEN_FILE": found.token_file, "JOIN_TOKEN_FILE": found.join_token_file, "STATE": found.state}
+    return next((f"{PREFIX}{name}: " for name, path in paths.items() if path and str(path) in sentence), "")
 
 
 def _credential(found: Settings, node: str) -> Credential:

@@ -4,7 +4,7 @@ probes beside them."""
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from queue import SimpleQueue
 
 from agents import stages
@@ -87,7 +87,7 @@ class Agent:
             "/healthz": lambda: probes.text(200, "ok"),
             "/readyz": self._readyz,
         }
-        served = probes.serve(self._settings.port, host=self._settings.host, routes=routes)
+        served = self._served(routes)
         works = {
             "sampler": self._sampler.run,
             "reporter": self._reporter.run,
@@ -116,6 +116,15 @@ class Agent:
             self._driver.close()
         log.info("the agent stopped", extra={"action": "agent.stopped"})
         return well
+
+    def _served(self, routes: Mapping[str, probes.Route]) -> probes.Probes:
+        host, port = self._settings.host, self._settings.port
+        try:
+            return probes.serve(port, host=host, routes=routes)
+        except OSError as error:
+            raise OSError(
+                f"{host}:{port} cannot be listened on: {error.strerror}; say another DURE_AGENT_PORT"
+            ) from error
 
     def _record(self, event: Event) -> None:
         self._spool.record(event)

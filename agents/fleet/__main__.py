@@ -1,6 +1,6 @@
 """`python -m agents.fleet`: simulated nodes that report to an allocator, until SIGTERM, SIGINT or `--for`.
 
-Exit status: 0 at the end, 2 where the fleet cannot be made.
+Exit status: 0 at the end, 1 where no report was taken, 2 where the fleet cannot be made.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         nodes = _nodes(making, wanted, Path(folder))
         fleet = Fleet(nodes, sample_s=options.sample, spread_s=options.interval)
         fleet.run(_stop(options.seconds), threads=options.threads)
-    return 0
+    return 0 if fleet.was_heard else 1
 
 
 def _nodes(making: Making, wanted: Mapping[str, str], folder: Path) -> list[FleetNode]:
@@ -75,16 +75,16 @@ def _stop(seconds: float | None) -> threading.Event:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m agents.fleet", description="Many simulated nodes in one process.")
-    parser.add_argument("--server", default="http://127.0.0.1:8470", help="the allocator's API")
+    parser.add_argument("--server", default="http://127.0.0.1:8470", help="the allocator's API [http://127.0.0.1:8470]")
     parser.add_argument(
         "--tokens", type=Path, required=True, help="the nodes: lines of name, tab, token; or a JSON object"
     )
     parser.add_argument("--scenario", type=Path, help="what the nodes are and what befalls them")
     parser.add_argument("--nodes", type=_at_least_one, help="how many of them; all that there are")
-    parser.add_argument("--first", type=_at_least_one, default=1, help="from the so manyeth on")
-    parser.add_argument("--interval", type=float, default=10.0, help="seconds between two reports of a node")
-    parser.add_argument("--sample", type=float, default=1.0, help="seconds between two samples of a node")
-    parser.add_argument("--threads", type=_at_least_one, default=4, help="that send reports")
+    parser.add_argument("--first", type=_at_least_one, default=1, help="the first of them to run, counted from 1 [1]")
+    parser.add_argument("--interval", type=float, default=10.0, help="seconds between two reports of a node [10]")
+    parser.add_argument("--sample", type=float, default=1.0, help="seconds between two samples of a node [1]")
+    parser.add_argument("--threads", type=_at_least_one, default=4, help="threads that send reports [4]")
     parser.add_argument("--for", type=float, dest="seconds", help="stop after so many seconds")
     return parser.parse_args(arguments)
 

@@ -78,6 +78,8 @@ class Fleet:
 
     def run(self, stop: threading.Event, *, threads: int) -> None:
         """Samples and reports until `stop` is set; says once a minute, and at the end, what was done."""
+        about = {"action": "fleet.started", "nodes": len(self._nodes), "threads": threads}
+        log.info("%d nodes begin", len(self._nodes), extra=about)
         tellers = [threading.Thread(target=self._tell, name=f"teller-{at}", daemon=True) for at in range(threads)]
         for teller in tellers:
             teller.start()
@@ -93,6 +95,11 @@ class Fleet:
         for teller in tellers:
             teller.join(max(0.0, until - self._monotonic()))
         self.say("end")
+
+    @property
+    def was_heard(self) -> bool:
+        """Whether any report was taken."""
+        return self._counted["ok"] > 0
 
     def say(self, word: str) -> None:
         """One line of what was done since the last one."""

@@ -64,6 +64,9 @@ class Folder:
         self._worker: threading.Thread | None = None
         self._is_to_look = False
         self._found: list[str] = []
+        self._heeded: list[str] = []
+        self._over: list[str] = []
+        self._left: set[str] = set()
         self._is_failing = False
 
     def load(self) -> tuple[str | None, States]:
@@ -85,12 +88,15 @@ class Folder:
             self._wake()
 
     def forgotten(self) -> Collection[str]:
-        """What the look before this one found; each call asks for the next."""
+        """What the look before this one found; each call asks for the next. A word is taken off the disk with the call after the
+        one that gave it: by then what follows from it is kept, and no end of the agent loses it.
+        """
         with self._lock:
-            found, self._found = self._found, []
+            self._over += self._heeded
+            self._heeded, self._found = self._found, []
             self._is_to_look = True
             self._wake()
-        return found
+            return tuple(self._heeded)
 
     def flush(self) -> None:
         """Waits until everything that was to be kept is, or failed, and until it was looked."""
@@ -115,6 +121,7 @@ class Folder:
                 if taken is not None:
                     self._write(*taken)
                 if looks:
+                    self._take_away()
                     self._look()
             except Exception:
                 # Else this thread would end as if it ran on, and nothing would be kept until the agent is started anew.
@@ -123,14 +130,24 @@ class Folder:
                     log.exception(sentence, extra={"action": "health.not_kept", "path": str(self._path)})
                 self._is_failing = True
 
+    def _take_away(self) -> None:
+        """What cannot be taken away is not heeded again."""
+        with self._lock:
+            over, self._over = self._over, []
+        for name in over:
+            try:
+                (self._folder / FORGET / name).unlink()
+            except FileNotFoundError:
+                pass
+            except OSError:
+                self._left.add(name)
+
     def _look(self) -> None:
         with suppress(OSError):
-            for path in tuple((self._folder / FORGET).iterdir()):
-                # Taken away first: what cannot be, such as a folder, would be forgotten for ever.
-                with suppress(OSError):
-                    path.unlink()
-                    with self._lock:
-                        self._found.append(path.name)
+            names = {path.name for path in (self._folder / FORGET).iterdir() if path.is_file()}
+            with self._lock:
+                known = {*self._found, *self._heeded, *self._over, *self._left}
+                self._found += sorted(names - known)
 
     def _write(self, boot: str | None, states: States) -> None:
         gpus = {gpu: asdict(state) for gpu, state in states.items()}
@@ -160,6 +177,14 @@ class Folder:
             self._path.replace(aside)
         sentence = "%s is damaged, so what it knew of sick GPUs is lost; look at %s: %r"
         log.error(sentence, self._path, aside, error, extra={"action": "health.damaged", "path": str(self._path)})
+
+
+def known(folder: Path) -> Collection[str]:
+    """The GPUs of which an agent remembers something. Raises ValueError for a file that cannot be read as that."""
+    try:
+        return _loaded(json.loads((folder / FILE).read_text("utf-8")))[1].keys()
+    except FileNotFoundError:
+        return ()
 
 
 def ask_to_forget(folder: Path, gpu: str) -> None:

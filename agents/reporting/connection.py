@@ -76,7 +76,9 @@ class Connection:
             except (OSError, http.client.HTTPException, UnicodeError) as error:
                 self.close()
                 if not kept or isinstance(error, TimeoutError) or not isinstance(error, OSError):
-                    raise Unreachable(f"{type(error).__name__}: {error}") from error
+                    raise Unreachable(
+                        f"{self._server.netloc.rpartition('@')[2]}: {type(error).__name__}: {error}"
+                    ) from error
 
     @property
     def _is_open(self) -> bool:

@@ -12,7 +12,7 @@ from sqlmodel import col, func, select
 from scheduler.core import model
 from scheduler.store import leases, receiving
 from scheduler.store.db import Session
-from scheduler.store.tables import Allocation, Decision, Gpu, Lease, Node, Pool
+from scheduler.store.tables import Allocation, Decision, Gpu, Lease, Node, Pool, Violation
 
 RENEWED_AGAIN_S = 60
 """How often a renewal that was refused is tried again, until extending closes."""
@@ -227,30 +227,35 @@ def asks(
     return [(model.LeaseId(row.id), leases.ask(row), model.Instant(row.asked_at)) for row in session.exec(query)]
 
 
+_LIVE = select(Allocation.gpu).where(col(Allocation.closed_at).is_(None))
+_VIOLATED = select(Violation.gpu).where(col(Violation.ended_at).is_(None))
+
+
 def unproved(session: Session, *, now: float) -> list[str]:
-    """GPUs that are not proved empty though their gap is over, nor quarantined yet. A gap runs from when a GPU was taken
-    from its lease: late where we were down, early where the lease gave it back.
+    """GPUs that are not empty, nor quarantined yet: not proved so though their gap is over, or held by nobody while somebody is on
+    them whom no lease explains. A gap runs from when a GPU was taken from its lease: late where we were down, early where the
+    lease gave it back.
     """
-    query = (
-        select(Gpu.uuid)
-        .join(Allocation, col(Allocation.gpu) == col(Gpu.uuid))
+    gap_over = (
+        select(Allocation.gpu)
         .join(Lease, col(Lease.id) == col(Allocation.lease))
         .join(Pool, col(Pool.name) == col(Lease.pool))
         .where(
             col(Allocation.closed_at).is_(None),
-            ~col(Gpu.quarantined),
             func.extract("epoch", col(Allocation.ended_at)) + col(Pool.gap_s) <= int(now),
         )
-        .order_by(col(Gpu.uuid))
+    )
+    intruded = col(Gpu.uuid).in_(_VIOLATED) & col(Gpu.pool).is_not(None) & col(Gpu.uuid).not_in(_LIVE)
+    query = (
+        select(Gpu.uuid).where(~col(Gpu.quarantined), col(Gpu.uuid).in_(gap_over) | intruded).order_by(col(Gpu.uuid))
     )
     return list(session.exec(query).all())
 
 
 def proved(session: Session) -> list[str]:
-    """Quarantined GPUs whose allocation is closed: they were shown empty after all."""
-    live = select(Allocation.gpu).where(col(Allocation.closed_at).is_(None))
-    query = select(Gpu.uuid).where(col(Gpu.quarantined), col(Gpu.uuid).not_in(live)).order_by(col(Gpu.uuid))
-    return list(session.exec(query).all())
+    """Quarantined GPUs whose allocation is closed, and on which nobody is: they were shown empty after all."""
+    free = col(Gpu.uuid).not_in(_LIVE) & col(Gpu.uuid).not_in(_VIOLATED)
+    return list(session.exec(select(Gpu.uuid).where(col(Gpu.quarantined), free).order_by(col(Gpu.uuid))).all())
 
 
 def silent(session: Session, *, now: float) -> list[str]:

@@ -212,6 +212,8 @@ def over(session: Session, row: Violation, now: float) -> None:
     row.ended_at = max(int(now), row.seen_at)
     row.seen_at = row.ended_at
     session.add(row)
+    if row.pool is not None:
+        edges.notify(session, row.pool)
     log.info("a violation is over", action="violation.ended", violation=row.id, node=row.node, gpu=row.gpu, who=row.who)
 
 
@@ -226,8 +228,8 @@ def _tell(session: Session, row: bulk.Row) -> None:
 
 
 def _wake(session: Session, row: bulk.Row) -> None:
-    """Who ends pods looks at once."""
-    if row["done"] == wire.ViolationDone.POD_ENDED:
+    """Who ends pods looks at once, and who keeps GPUs from being promised."""
+    if row["pool"] is not None:
         edges.notify(session, row["pool"])
 
 

@@ -10,7 +10,7 @@ from dure import wire
 from scheduler import policies
 from scheduler.kube.desired import Offender
 from scheduler.newest import Newest
-from scheduler.store import enforced, fleet, pools, reports, snapshot, violation_counts, violations
+from scheduler.store import enforced, fleet, gpus, pools, reports, snapshot, violation_counts, violations
 from scheduler.store.violations import SEEN_EVERY_S, Wanted
 from tests.integration.scheduler.conftest import ADMIN, PRODUCT, T0, World
 
@@ -43,6 +43,37 @@ def test_a_violation_is_shown_with_who_it_is_and_since_when(world: World) -> Non
     assert found.evidence == wire.ViolationEvidence(pid=4321, name="python", cgroup="/user")
     assert found.done is wire.ViolationDone.OBSERVED
     assert (found.lease, found.company) == (None, None)
+
+
+def test_a_free_gpu_with_somebody_on_it_is_promised_to_nobody_until_they_are_gone(world: World) -> None:
+    def states() -> list[wire.GpuState]:
+        with world.db.snapshot() as session:
+            return [state for _, state, _ in gpus.states(session, node="n1")]
+
+    free = len(states())
+    report(world, 1, A_PROCESS)
+    world.turn(T0 + 2)
+    assert states() == [wire.GpuState.QUARANTINED] + [wire.GpuState.FREE] * (free - 1)
+    report(world, 3)
+    world.turn(T0 + 4)
+    assert states() == [wire.GpuState.FREE] * free
+
+
+def test_somebody_beside_a_lease_takes_its_gpu_from_nobody_and_keeps_it_from_the_next(world: World) -> None:
+    lease = world.ask(1)
+    world.turn(T0)
+    (gpu,) = world.lease(lease).gpus
+    report(world, 1, {**A_PROCESS, "gpu": gpu.uuid})
+    world.turn(T0 + 2)
+    assert world.lease(lease).state is wire.LeaseState.ACTIVE
+    world.release(lease, now=T0 + 3)
+    world.turn(T0 + 9)
+    told = [one.allocation for one in world.report("n1", now=T0 + 10).allocations if one.ended]
+    world.report("n1", now=T0 + 11, knew_ended=told, violations=[{**A_PROCESS, "gpu": gpu.uuid}])
+    world.turn(T0 + 12)
+    with world.db.snapshot() as session:
+        found = {one.uuid: state for one, state, _ in gpus.states(session, node="n1")}
+    assert found[gpu.uuid] is wire.GpuState.QUARANTINED
 
 
 def test_one_that_lasts_is_one_row_that_is_not_written_with_every_report(world: World) -> None:
