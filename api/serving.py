@@ -17,7 +17,8 @@ from dure.errors import DureError
 log = structlog.get_logger()
 
 SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+QUIET = frozenset({"/healthz", "/readyz", "/metrics", "/v1/nodes/{node}/reports"})
+"""Asked many times a minute by machines: a line of each says nothing, unless it went wrong."""
 CLIENT_GONE = 499
 """What the log and the metrics say of a request whose client left; nobody is answered with it."""
 
@@ -46,7 +47,7 @@ class Serving:
     def _done(self, request: "_Request") -> None:
         seconds = perf_counter() - request.began
         self._metrics.answered(route=request.route, method=request.method, status=request.status, seconds=seconds)
-        write = log.debug if request.route in PROBES else log.info
+        write = log.debug if request.route in QUIET and request.status < 400 else log.info
         write(
             "request",
             action="request",

@@ -37,7 +37,8 @@ def violations(found: Iterable[wire.Violation], view: View) -> RenderableType:
         ],
         view=view,
         loose=("EVIDENCE", "DONE"),
-        drop=("GONE",),
+        # Where some are over, that is what is looked for.
+        drop=("HELD BY",) if any(one.ended_at for one in shown) else ("GONE",),
     )
     return timed(made, view)
 
