@@ -64,7 +64,8 @@ def _forget(found: Settings, gpu: str) -> int:
     if found.state is None:
         raise SettingError(f"{PREFIX}STATE is missing: the folder in which the agent remembers which GPUs are sick")
     try:
-        if gpu not in (known := remembered.known(found.state)):
+        known = remembered.known(found.state)
+        if remembered.is_uuid(gpu) and gpu not in known:
             print(f"nothing is remembered of {gpu} in {found.state}; there is {', '.join(sorted(known)) or 'nothing'}")
             return 1
         remembered.ask_to_forget(found.state, gpu)

@@ -187,9 +187,14 @@ def known(folder: Path) -> Collection[str]:
         return ()
 
 
+def is_uuid(gpu: str) -> bool:
+    """Whether a GPU may be called so, and a file as well."""
+    return bool(gpu) and not gpu.startswith(".") and "/" not in gpu
+
+
 def ask_to_forget(folder: Path, gpu: str) -> None:
     """Leaves word for the agent that this GPU is well. Raises OSError, and ValueError for what cannot be a GPU's name."""
-    if not gpu or gpu.startswith(".") or "/" in gpu:
+    if not is_uuid(gpu):
         raise ValueError(f"{gpu!r} is not the UUID of a GPU")
     (folder / FORGET).mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder / FORGET / gpu).touch()

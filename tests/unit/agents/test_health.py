@@ -217,13 +217,18 @@ def test_a_person_at_the_node_says_it_with_a_command(
     assert command.main(["--forget", "../GPU-a"]) == 2
     node = Node(tmp_path)
     node.sees(a_gpu(), xids=[("GPU-a", 157)])
+    assert node.memory is not None
+    node.memory.flush()
+    assert command.main(["--forget", "GPU-typo"]) == 1
+    wrong = capsys.readouterr()
     assert command.main(["--forget", "GPU-a"]) == 0
 
     assert health(node.heeds(a_gpu())) == {"GPU-a": "ok"}
     said = capsys.readouterr()
     assert said.out == "the agent forgets what was wrong with GPU-a at its next look; what still is it finds again\n"
-    assert "DURE_AGENT_STATE is missing" in said.err
-    assert "'../GPU-a' is not the UUID of a GPU" in said.err
+    assert wrong.out == f"nothing is remembered of GPU-typo in {tmp_path}; there is GPU-a\n"
+    assert "DURE_AGENT_STATE is missing" in wrong.err
+    assert "'../GPU-a' is not the UUID of a GPU" in wrong.err
 
 
 def test_instances_are_judged_by_what_is_read_of_the_gpu_that_they_are_cut_from() -> None:
