@@ -125,11 +125,18 @@ def pool(found: wire.Pool, view: View) -> RenderableType:
             ("inference", _idle(found.inference_idle_after_s, found.inference_idle_below_ppm)),
             ("kept", f"what is to be given back, at most {found.keeps} times"),
             ("violations", VIOLATIONS[found.violations]),
-            ("empty", f"no process and at most {found.empty_memory_bytes >> 20} MiB in use"),
+            ("empty", _empty(found)),
             ("policy", view.none if found.policy_number is None else f"version {found.policy_number}"),
             ("added", view.full(found.created_at)),
         ]
     )
+
+
+def _empty(found: wire.Pool) -> str:
+    limit = f"no process and at most {found.empty_memory_bytes >> 20} MiB in use"
+    if found.seen_empty_bytes is None:
+        return limit
+    return f"{limit}; on free GPUs {found.seen_empty_bytes >> 20} MiB at most now"
 
 
 def others(pool: wire.Pool) -> str:

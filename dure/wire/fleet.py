@@ -103,6 +103,9 @@ class Pool(Wire):
     extension_closes_s: int = 600
     renews_before_s: int = 1800
     empty_memory_bytes: int
+    seen_empty_bytes: int | None = None
+    """The most memory that is in use now on a free GPU without a process: what `empty_memory_bytes` has to be above. Null where no GPU
+    is free."""
     rule: Rule
     slack_ppm: int
     reserve_ppm: int

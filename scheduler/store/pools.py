@@ -9,7 +9,7 @@ from dure import wire
 from dure.errors import AlreadyExists, TooMany, WrongState
 from dure.wire.policies import MAX_POOLS, differences
 from scheduler.actor import Actor
-from scheduler.store import audit, books, changes, clusters, fleet, generation, gpus, pages, policies
+from scheduler.store import audit, books, changes, clusters, fleet, floors, generation, gpus, pages, policies
 from scheduler.store.tables import Lease, Pool, PoolNode
 from scheduler.store.times import to_wire
 
@@ -124,6 +124,7 @@ def _wire(session: Session, found: Pool) -> wire.Pool:
         extension_closes_s=found.extension_closes_s,
         renews_before_s=found.renews_before_s,
         empty_memory_bytes=found.empty_memory_bytes,
+        seen_empty_bytes=floors.seen(session, found.name),
         rule=_rule(found.rule),
         slack_ppm=found.slack_ppm,
         reserve_ppm=found.reserve_ppm,

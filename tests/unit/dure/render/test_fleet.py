@@ -20,6 +20,7 @@ def test_one_pool_says_its_rules() -> None:
     shown = text(fleet.pool(a_pool(gap_s=90), SEOUL))
     for part in ("7 free, 8 leased, 1 unhealthy (on 2 nodes)", "1m30s after each lease", "at most 1024 MiB in use"):
         assert part in shown
+    assert "on free GPUs 512 MiB at most now" in text(fleet.pool(a_pool(seen_empty_bytes=512 << 20), SEOUL))
 
 
 @pytest.mark.parametrize(
