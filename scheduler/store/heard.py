@@ -74,7 +74,7 @@ it was.
 
 def rows(session: Session, names: Iterable[str], *, locked: bool) -> dict[str, Heard]:
     """The nodes that there are, by name; `locked` ones are nobody else's to write until the transaction ends."""
-    found = session.connection().execute(_LOCKED if locked else _READ, {"names": sorted(names)})
+    found = session.connection().execute(_LOCKED if locked else _READ, {"names": sorted(names)}).all()
     return {row[0]: Heard(*row) for row in found}
 
 

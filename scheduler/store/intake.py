@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from msgspec import structs
 from sqlmodel import Session
 
 from dure import wire
@@ -181,7 +182,7 @@ def _change_health(session: Session, case: _Case, anew: Mapping[str, str], now: 
     fleet.report_health(session, case.node, anew, now=now)
     if any(gpu.uuid in anew and gpu.allocation is not None and not gpu.ended for gpu in case.held):
         lost_gpus.review(session, [case.node], heard_at=case.row.at, now=now)
-    case.held = [gpu._replace(health=anew.get(gpu.uuid, gpu.health)) for gpu in case.held]
+    case.held = [structs.replace(gpu, health=anew.get(gpu.uuid, gpu.health)) for gpu in case.held]
 
 
 def _identity(gpu: folding.GpuReading) -> wire.GpuReading:

@@ -57,9 +57,10 @@ def authenticate(session: Session, secret: str, now: float) -> Actor:
 
 def authenticate_all(session: Session, secrets: Collection[str], now: float) -> dict[str, Actor | DureError]:
     """Who holds each of these secrets, or what `authenticate` would raise."""
-    found = select(Token).where(col(Token.secret_sha256).in_([_hash(secret) for secret in secrets]))
-    rows = {row.secret_sha256: row for row in session.exec(found)}
-    return {secret: _holder_or_error(rows.get(_hash(secret)), now) for secret in secrets}
+    hashes = {secret: _hash(secret) for secret in secrets}
+    found = session.connection().execute(_HOLDERS, {"hashes": list(hashes.values())}).all()
+    rows = {of: _Seen(*seen) for of, *seen in found}
+    return {secret: _holder_or_error(rows.get(of), now) for secret, of in hashes.items()}
 
 
 def glance(db: Database, secret: str, pool: str, now: float) -> tuple[Actor, int | None]:
@@ -99,20 +100,22 @@ _COLUMNS = """
 _HOLDER = text(f"SELECT {_COLUMNS} FROM token t WHERE t.secret_sha256 = :secret")
 """All that is asked of the API begins with it."""
 
+_HOLDERS = text(f"SELECT t.secret_sha256, {_COLUMNS} FROM token t WHERE t.secret_sha256 = ANY(:hashes)")
+
 _GLANCE = f"""
     SELECT {_COLUMNS}, CASE WHEN c.closed_at IS NULL THEN p.generation END
     FROM token t LEFT JOIN pool p ON p.name = %s LEFT JOIN company c ON c.name = t.company WHERE t.secret_sha256 = %s
     """
 
 
-def _holder_or_error(row: Token | None, now: float) -> Actor | DureError:
+def _holder_or_error(row: _Seen | None, now: float) -> Actor | DureError:
     try:
         return _holder(row, now)
     except DureError as error:
         return error
 
 
-def _holder(row: Token | _Seen | None, now: float) -> Actor:
+def _holder(row: _Seen | None, now: float) -> Actor:
     if row is None:
         raise TokenInvalid("this token is not known here; ask an admin for one: `dure token issue`")
     another = "`dure token issue`" if row.node is None else f"`dure node join-token {row.node}`"
