@@ -165,7 +165,8 @@ class OwnCredential(Credential):
             return Trouble(outcome="unreachable", why=why)
         if is_new or answer.get("code") == "already_exists":
             self._keep(replace(self._kept, proposed="", proposed_with=""))
-        return Trouble(outcome="refused", why=why)
+        said = f"{why}; {self.advice(self._node)}" if status in (401, 403) else why
+        return Trouble(outcome="refused", why=said)
 
     def _adopt(self) -> None:
         """What was proposed is used, as nothing else is left; how long it lasts is learned by renewing it."""
