@@ -223,11 +223,14 @@ def test_a_used_join_token_is_not_sent_again_and_again(desk: Desk) -> None:
     assert [path for path, _ in desk.allocator.asked if path.endswith("join")] == ["/v1/nodes/n1/join"]
 
 
-def test_a_join_token_that_is_refused_says_why(desk: Desk) -> None:
+def test_a_join_token_that_is_refused_says_why_and_how_to_get_another(desk: Desk) -> None:
     desk.allocator.join.clear()
     trouble = desk.start().tend()
     assert trouble is not None
-    assert (trouble.outcome, trouble.why) == ("refused", "401 token_invalid: not known here")
+    assert trouble.outcome == "refused"
+    assert trouble.why.startswith(
+        "401 token_invalid: not known here; let it join again: put the token of `dure node join-token n1`"
+    )
 
 
 def test_a_clock_that_was_set_back_or_forward_renews_early_and_no_more(desk: Desk) -> None:
