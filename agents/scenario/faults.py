@@ -98,9 +98,9 @@ class Fault(Part):
             raise ValueError(f'kind "{self.kind}" needs gpu, the place of the GPU on its node')
         return self
 
-    def strikes(self, at_s: float, gpu: int | None = None) -> bool:
-        """Whether it is going on at `at_s`, on this GPU."""
-        return self.goes_on(at_s) and self.gpu in (None, gpu)
+    def is_of(self, gpu: int) -> bool:
+        """Whether it befalls the GPU of this index."""
+        return self.gpu in (None, gpu)
 
     def goes_on(self, at_s: float) -> bool:
         """Whether it is going on at `at_s`, wherever."""

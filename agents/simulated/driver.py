@@ -116,7 +116,7 @@ class SimulatedDriver:
         for index in sorted({*range(self._scenario.gpus), *added} - self._cards.keys()):
             self._cards[index] = Card(self._scenario, self._node, index)
         for card in self._cards.values():
-            card.faults = tuple(fault for fault in self._faults if fault.gpu in (None, card.index))
+            card.faults = tuple(fault for fault in self._faults if fault.is_of(card.index))
 
     def _failing(self, kind: str) -> bool:
         return any(fault.kind == kind and fault.goes_on(self._at_s()) for fault in self._faults)
@@ -140,6 +140,6 @@ class SimulatedDriver:
                 continue
             self._told.add(at)
             for card in self._present(now):
-                if fault.gpu in (None, card.index):
+                if fault.is_of(card.index):
                     card.last_xid = fault.xid
                     yield Xid(gpu=card.uuid, xid=fault.xid, at=self._now() - (now - began))

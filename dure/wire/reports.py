@@ -22,13 +22,17 @@ NodeTime = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
 Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 
 
+GpuHealth = Literal["ok", "suspect", "unhealthy"]
+EventKind = Literal["xid", "health", "device", "violation", "proof"]
+
+
 class GpuReading(Wire):
     """One GPU at one instant. A value that could not be read is null: unknown, which is never zero and never idle."""
 
     uuid: GpuUuid
     index: Annotated[int, Field(ge=0, le=1023, strict=True)]
     product: Label
-    health: Literal["ok", "suspect", "unhealthy"]
+    health: GpuHealth
     health_reason: Text | None = None
     memory_total_bytes: Count | None = None
     memory_used_bytes: Count | None = None
@@ -55,7 +59,7 @@ class GpuChange(Wire):
     """What changed of a GPU since the report that this one builds on. What is left out is as it was; null is unknown now."""
 
     uuid: GpuUuid
-    health: Literal["ok", "suspect", "unhealthy"] | None = None
+    health: GpuHealth | None = None
     health_reason: Text | None = None
     memory_total_bytes: Count | None = None
     memory_used_bytes: Count | None = None
@@ -106,7 +110,7 @@ class NodeEvent(Wire):
 
     id: Annotated[int, Field(ge=1, le=1 << 62, strict=True)]
     at: NodeTime
-    kind: Literal["xid", "health", "device", "violation", "proof"]
+    kind: EventKind
     gpu: GpuUuid | None = None
     detail: dict[Id, Annotated[str, Field(max_length=1000)] | int | float | bool | None] = {}
 
@@ -117,7 +121,7 @@ class KeptEvent(Wire):
     id: int
     at: Instant
     boot: str
-    kind: Literal["xid", "health", "device", "violation", "proof"]
+    kind: EventKind
     gpu: GpuUuid | None = None
     detail: dict[str, str | int | float | bool | None] = {}
 

@@ -232,9 +232,12 @@ def test_an_agent_that_is_started_with_a_join_token_joins_and_reports(site: Site
     said |= {"STATE": str(tmp_path / "state"), "JOIN_TOKEN_FILE": str(token)}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("DURE_")}
     environ = inherited | {f"DURE_AGENT_{name}": value for name, value in said.items()}
+
+    def reported() -> bool:
+        return site.get("admin", "/v1/nodes/n3").json()["state"] == "ok"
+
     agent = subprocess.Popen([sys.executable, "-m", "agents"], env=environ, stderr=subprocess.DEVNULL)
     try:
-        reported = lambda: site.get("admin", "/v1/nodes/n3").json()["state"] == "ok"  # noqa: E731
         until(reported, [], within_s=120, what="the node to report")
     finally:
         agent.terminate()

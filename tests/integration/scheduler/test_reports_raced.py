@@ -92,7 +92,10 @@ def test_who_takes_a_gpu_over_waits_for_the_pool_that_it_leaves_before_any_node_
         fleet.set_silent(session, "n2", now=T0 + 40)
     replica, taken = Replica(world), list[Any]()
     moved = whole(seq=1, gpu0={"uuid": "GPU-n2-0"})
-    take = lambda: taken.append(replica.one("n1", moved, alone=True))  # noqa: E731
+
+    def take() -> None:
+        taken.append(replica.one("n1", moved, alone=True))
+
     with _while_the_pools_are_locked(world, take, "a100") as session:
         free = "SELECT count(*) FROM (SELECT FROM node FOR UPDATE SKIP LOCKED) AS free"
         assert session.connection().execute(text(free)).scalar_one() == 2

@@ -199,11 +199,14 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_when_a_fault_strikes(at_s: float, gpu: int, want: bool) -> None:
-    assert Fault(kind="lost", gpu=2, at_s=10, for_s=5).strikes(at_s, gpu) is want
+    fault = Fault(kind="lost", gpu=2, at_s=10, for_s=5)
+    assert (fault.goes_on(at_s) and fault.is_of(gpu)) is want
 
 
 def test_a_fault_without_a_length_is_for_good_and_without_a_gpu_for_all() -> None:
-    assert Fault(kind="lost").strikes(1e9, 63)
+    fault = Fault(kind="lost")
+    assert fault.goes_on(1e9)
+    assert fault.is_of(63)
 
 
 def test_a_group_says_what_it_was_told_and_nothing_else() -> None:

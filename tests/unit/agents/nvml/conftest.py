@@ -13,20 +13,22 @@ from tests.unit.agents.nvml.reader import Reader
 Start = Callable[..., Reader]
 
 
+def _built(folder: Path, **more: bool) -> Path:
+    if libraries.compiler() is None:
+        pytest.skip("no C compiler is here: install gcc")
+    return libraries.build(folder, **more)
+
+
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that holds the library of a driver of today."""
-    if libraries.compiler() is None:
-        pytest.skip("no C compiler is here: install gcc")
-    return libraries.build(tmp_path_factory.mktemp("nvml"))
+    return _built(tmp_path_factory.mktemp("nvml"))
 
 
 @pytest.fixture(scope="session")
 def old_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same for a driver that is older than much that is asked."""
-    if libraries.compiler() is None:
-        pytest.skip("no C compiler is here: install gcc")
-    return libraries.build(tmp_path_factory.mktemp("nvml-old"), old=True)
+    return _built(tmp_path_factory.mktemp("nvml-old"), old=True)
 
 
 @pytest.fixture
