@@ -56,6 +56,7 @@ def test_what_somebody_changes_is_put_right(acme: Stand) -> None:
 def test_what_somebody_puts_beside_is_taken_off_and_nothing_is_done_twice(database: Database, cluster: Cluster) -> None:
     with stand(database, cluster) as made, made.loop():
         soon(made.has_key, "the company's namespace and key")
+        soon(lambda: all(made.get(path.format(made.namespace())) for path, _ in BESIDE), "all that bounds the company")
         before = {path: _meant(made.cluster.get(path.format(made.namespace()))) for path, _ in BESIDE}
         with chart.break_glass(made.cluster) as operator:
             for path, body in BESIDE:
