@@ -41,7 +41,7 @@ def run(settings: Settings) -> None:
     """Until SIGTERM or SIGINT. Raises OSError where it cannot listen, and Unavailable."""
     warm()
     sys.setswitchinterval(SWITCH_S)
-    db = Database(settings.database_url, pool_size=5 + 2 * len(settings.clusters), lock_timeout_s=2)
+    db = Database(settings.address, pool_size=5 + 2 * len(settings.clusters), lock_timeout_s=2)
     clock = _clock(db)
     registry = CollectorRegistry()
     counters = Counters(registry)
