@@ -19,6 +19,7 @@ from api.requests import ReadRequest
 from dure import wire
 from dure.errors import DureError, IdempotencyKeyReused, UnknownPool
 from dure.wire import Role
+from scheduler import traces
 from scheduler.actor import Actor
 from scheduler.clock import Clock
 from scheduler.service import Request, Service
@@ -29,9 +30,9 @@ from scheduler.store.idempotency import Key, Stored
 from scheduler.together import Together
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Sent:
-    """One ask as it was sent, and the token it was sent with."""
+    """One ask as it was sent, and the token it was sent with; `link` is by which the transaction's span refers to its own."""
 
     body: wire.Ask
     request: ReadRequest
@@ -39,6 +40,7 @@ class Sent:
     roles: Collection[Role]
     key: str | None
     reason: str | None
+    link: object | None = None
 
 
 @dataclass(slots=True)
@@ -71,9 +73,13 @@ class Asking:
         )
         if call.key is not None:
             idempotency.check(call.key)
-        answer = self._together.do(body.pool, sent)
-        if answer.decided is not None:
-            self._metrics.decided(answer.decided)
+        with traces.span("ask", pool=body.pool) as span:
+            sent.link = span.link()
+            answer = self._together.do(body.pool, sent)
+            if answer.decided is not None:
+                self._metrics.decided(answer.decided)
+                request.state.lease = answer.decided.id
+                span.said(**_told(answer.decided))
         return answer.response()
 
     def quote(self, call: Call, body: wire.Ask) -> Response:
@@ -92,7 +98,8 @@ class Asking:
 
     def _decide(self, pool: str, batch: Sequence[Sent]) -> list[Answer | DureError]:
         cases = [_Case(sent) for sent in batch]
-        with self._db.begin() as session:
+        links = [sent.link for sent in batch]
+        with traces.span("decide", links=links, pool=pool, asks=len(batch)), self._db.begin() as session:
             now = self._clock.now()
             self._admit(session, cases, now)
             repeated = self._claim(session, cases, now)
@@ -169,6 +176,18 @@ class Asking:
                 undone.append(case.stored_under)
         kept.keep_all(session, done)
         kept.drop_all(session, undone)
+
+
+def _told(lease: wire.Lease) -> dict[str, str | None]:
+    """Of a decision, what a trace says."""
+    decision = lease.decision
+    return {
+        "lease": lease.id,
+        "company": lease.company,
+        "outcome": decision.outcome.value,
+        "code": decision.code,
+        "decision": decision.id,
+    }
 
 
 def _again(case: _Case, stored: Stored) -> Answer:
