@@ -6,6 +6,7 @@ is told to that one alone. A quote needs no transaction: it is decided on the bo
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import cast
 
 from starlette.responses import Response
@@ -77,7 +78,7 @@ class Asking:
             sent.link = span.link()
             answer = self._together.do(body.pool, sent)
             if answer.decided is not None:
-                self._metrics.decided(answer.decided)
+                self._metrics.decided(answer.decided, took_s=answer.took_s, request_id=request.state.request_id)
                 request.state.lease = answer.decided.id
                 span.said(**_told(answer.decided))
         return answer.response()
@@ -97,7 +98,7 @@ class Asking:
         return answers.ok(quote).response()
 
     def _decide(self, pool: str, batch: Sequence[Sent]) -> list[Answer | DureError]:
-        cases = [_Case(sent) for sent in batch]
+        cases, began = [_Case(sent) for sent in batch], perf_counter()
         links = [sent.link for sent in batch]
         with traces.span("decide", links=links, pool=pool, asks=len(batch)), self._db.begin() as session:
             now = self._clock.now()
@@ -105,7 +106,8 @@ class Asking:
             repeated = self._claim(session, cases, now)
             self._ask(session, pool, [case for case in cases if case.answer is None and case not in repeated], now)
             self._keep(session, cases)
-        return [_answer(case, cases) for case in cases]
+        took_s = perf_counter() - began
+        return [_timed(_answer(case, cases), took_s) for case in cases]
 
     def _admit(self, session: Session, cases: Sequence[_Case], now: float) -> None:
         holders = tokens.authenticate_all(session, {case.sent.secret for case in cases}, now)
@@ -193,6 +195,10 @@ def _told(lease: wire.Lease) -> dict[str, str | None]:
 def _again(case: _Case, stored: Stored) -> Answer:
     assert case.claim is not None
     return Answer(status=stored.status, body=idempotency.sealed(stored.body, case.claim), replayed=True)
+
+
+def _timed(answer: Answer | DureError, took_s: float) -> Answer | DureError:
+    return answer if isinstance(answer, DureError) or answer.decided is None else replace(answer, took_s=took_s)
 
 
 def _answer(case: _Case, cases: Sequence[_Case]) -> Answer | DureError:

@@ -64,7 +64,9 @@ class Serving:
 
     def _done(self, request: "_Request") -> None:
         seconds = perf_counter() - request.began
-        self._metrics.answered(route=request.route, method=request.method, status=request.status, seconds=seconds)
+        self._metrics.answered(
+            route=request.route, method=request.method, status=request.status, seconds=seconds, request_id=request.id
+        )
         write = log.debug if request.route in QUIET and request.status < 400 else log.info
         write(
             "request",

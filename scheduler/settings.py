@@ -72,3 +72,9 @@ class Settings(Addressed):
         description="watches of clusters are believed for about so long, then all is listed anew, in seconds",
     )
     wake_s: float = Field(default=1.0, gt=0, le=5, description="the longest the loop sleeps, in seconds")
+    ledger_verified_s: int = Field(
+        default=900,
+        ge=1,
+        le=86_400,
+        description="so often the leader verifies the ledger, in seconds; metrics say what it found",
+    )
