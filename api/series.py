@@ -46,7 +46,7 @@ WAITING = gauge(
     "reports that wait to be taken in, or are under way; at 512, or at 64 of those whose senders were not admitted in the last 10 minutes,"
     " others are turned away",
 )
-BUILD = gauge("dure_build_info", "processes", "what runs; always 1", ("version", "python"))
+BUILD = gauge("dure_build_info", "1", "what runs; always 1", ("version", "python"))
 
 TABLE: tuple[Row, ...] = (
     REQUESTS,
