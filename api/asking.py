@@ -20,6 +20,7 @@ from api.requests import ReadRequest
 from dure import wire
 from dure.errors import DureError, IdempotencyKeyReused, UnknownPool
 from dure.wire import Role
+from scheduler import traces
 from scheduler.actor import Actor
 from scheduler.clock import Clock
 from scheduler.service import Request, Service
@@ -30,9 +31,9 @@ from scheduler.store.idempotency import Key, Stored
 from scheduler.together import Together
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Sent:
-    """One ask as it was sent, and the token it was sent with."""
+    """One ask as it was sent, and the token it was sent with; `link` is by which the transaction's span refers to its own."""
 
     body: wire.Ask
     request: ReadRequest
@@ -40,6 +41,7 @@ class Sent:
     roles: Collection[Role]
     key: str | None
     reason: str | None
+    link: object | None = None
 
 
 @dataclass(slots=True)
@@ -72,9 +74,13 @@ class Asking:
         )
         if call.key is not None:
             idempotency.check(call.key)
-        answer = self._together.do(body.pool, sent)
-        if answer.decided is not None:
-            self._metrics.decided(answer.decided, took_s=answer.took_s, request_id=request.state.request_id)
+        with traces.span("ask", pool=body.pool) as span:
+            sent.link = span.link()
+            answer = self._together.do(body.pool, sent)
+            if answer.decided is not None:
+                self._metrics.decided(answer.decided, took_s=answer.took_s, exemplar=request.state.exemplar)
+                request.state.lease = answer.decided.id
+                span.said(**_told(answer.decided))
         return answer.response()
 
     def quote(self, call: Call, body: wire.Ask) -> Response:
@@ -93,7 +99,8 @@ class Asking:
 
     def _decide(self, pool: str, batch: Sequence[Sent]) -> list[Answer | DureError]:
         cases, began = [_Case(sent) for sent in batch], perf_counter()
-        with self._db.begin() as session:
+        links = [sent.link for sent in batch]
+        with traces.span("decide", links=links, pool=pool, asks=len(batch)), self._db.begin() as session:
             now = self._clock.now()
             self._admit(session, cases, now)
             repeated = self._claim(session, cases, now)
@@ -171,6 +178,18 @@ class Asking:
                 undone.append(case.stored_under)
         kept.keep_all(session, done)
         kept.drop_all(session, undone)
+
+
+def _told(lease: wire.Lease) -> dict[str, str | None]:
+    """Of a decision, what a trace says."""
+    decision = lease.decision
+    return {
+        "lease": lease.id,
+        "company": lease.company,
+        "outcome": decision.outcome.value,
+        "code": decision.code,
+        "decision": decision.id,
+    }
 
 
 def _again(case: _Case, stored: Stored) -> Answer:

@@ -11,7 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from dure import probes
 from dure.errors import Unavailable
-from scheduler import jobs
+from scheduler import jobs, traces
 from scheduler.clock import DatabaseClock
 from scheduler.kube.desired import Terms
 from scheduler.kube.metrics import KubeCollector, KubeCounters
@@ -39,9 +39,10 @@ STALLED_S = 15.0
 
 def run(settings: Settings) -> None:
     """Until SIGTERM or SIGINT. Raises OSError where it cannot listen, and Unavailable."""
+    traces.configure(settings.traces, "scheduler")
     warm()
     sys.setswitchinterval(SWITCH_S)
-    db = Database(settings.database_url, pool_size=5 + 2 * len(settings.clusters), lock_timeout_s=2)
+    db = Database(settings.address, pool_size=5 + 2 * len(settings.clusters), lock_timeout_s=2)
     clock = _clock(db)
     registry = CollectorRegistry()
     counters = Counters(registry)

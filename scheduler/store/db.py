@@ -10,13 +10,14 @@ from typing import Any
 
 from psycopg import Connection as PgConnection
 from psycopg import errors as pg
-from sqlalchemy import create_engine, text
-from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.engine import URL, Dialect, Engine, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
 from dure.errors import Unavailable
+from scheduler.store.address import Address
 
 __all__ = ["APP_ROLE", "EDGE_CHANNEL", "Database", "Session", "engine_url"]
 
@@ -60,11 +61,17 @@ class Database:
     """A pool of connections as `dure_app`."""
 
     def __init__(
-        self, url: str, *, pool_size: int = 10, lock_timeout_s: int = 10, idle_s: int = IDLE_IN_TRANSACTION_S
+        self,
+        address: str | Address,
+        *,
+        pool_size: int = 10,
+        lock_timeout_s: int = 10,
+        idle_s: int = IDLE_IN_TRANSACTION_S,
     ) -> None:
-        self.url = engine_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        """Connects to nothing yet."""
+        self._address = Address(address) if isinstance(address, str) else address
         self._engine = create_engine(
-            engine_url(url),
+            "postgresql+psycopg://",
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=5,
@@ -78,8 +85,18 @@ class Database:
         )
         self.timed: Callable[[float], None] = lambda _: None
         """Told of every transaction how many seconds it took."""
+        event.listen(self._engine, "do_connect", self._addressed)
         self._looks = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    @property
+    def url(self) -> str:
+        """As libpq takes it; as it is now. Raises Unavailable."""
+        return engine_url(self._address.url()).set(drivername="postgresql").render_as_string(hide_password=False)
+
+    def _addressed(self, dialect: Dialect, _: object, __: object, parameters: dict[str, Any]) -> None:
+        """Every new connection is made with what the address says then."""
+        parameters |= dialect.create_connect_args(engine_url(self._address.url()))[1]
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
