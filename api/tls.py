@@ -9,16 +9,16 @@ from typing import Self
 
 import structlog
 from cryptography import x509
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
+
+from scheduler.metrics.certificates import CERTIFICATE
+from scheduler.metrics.rows import family
 
 log = structlog.get_logger()
 
 LOOK_S = 2.0
 """How often the files are looked at."""
-
-EXPIRY = "dure_certificate_expiry_timestamp_seconds"
-ABOUT_EXPIRY = "When a certificate ends."
 
 
 class Unusable(Exception):
@@ -62,9 +62,7 @@ class Certificate(Collector):
         return True
 
     def collect(self) -> Iterator[Metric]:
-        family = GaugeMetricFamily(EXPIRY, ABOUT_EXPIRY, labels=["certificate"])
-        family.add_metric(["api"], self.ends)
-        yield family
+        yield family(CERTIFICATE, [(("api",), self.ends)])
 
     def _stamp(self) -> tuple[float | None, ...]:
         return tuple(_changed(path) for path in (self._certificate, self._key))
