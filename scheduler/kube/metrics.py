@@ -24,7 +24,7 @@ ACTIONS = counter(
     " done any more when its turn came: we do not lead, our rows are old, or the cluster is unfit), `superseded` (it was not wanted any more"
     " when its turn came), `failed` (a fault of ours, in the log)",
     (*OF, "action", "outcome"),
-    "clusters actions outcomes",
+    "54 clusters",
 )
 TOOK = histogram(
     "dure_kube_action_duration_seconds", "seconds", "how long a cluster took for one", OF, "clusters", buckets=SECONDS
@@ -47,7 +47,7 @@ TURNS = histogram(
 )
 UP = gauge(
     "dure_cluster_up",
-    "clusters",
+    "0 or 1",
     "1 while leases are enforced in a cluster: it answers, is fit, and somebody leads",
     OF,
     "clusters",
@@ -79,7 +79,7 @@ WAITING = gauge(
     "pods",
     "pods at the gate, by why ([codes](kubernetes.md))",
     (*OF, "code"),
-    "clusters codes",
+    "gates clusters",
 )
 PLACED = gauge("dure_kube_pods_placed", "pods", "pods that were let in and are not over", OF, "clusters")
 TROUBLED = gauge(
