@@ -148,6 +148,10 @@ class Client(Reaching):
         )
         return self._parsed(sent, wire.LedgerCheck)
 
+    def checkup(self) -> wire.Checkup:
+        """How Dure is, for admins and operators; also while its database is away."""
+        return self._get("/v1/checkup", wire.Checkup)
+
     def adjust_ledger(self, body: wire.LedgerAdjust) -> wire.LedgerEntry:
         """Gives to an account or takes from it; needs the client's `why`."""
         return self._post("/v1/ledger/adjustments", body, wire.LedgerEntry)

@@ -6,6 +6,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from scheduler.clock import DatabaseClock
 from scheduler.core.fragmentation import Mix
 from scheduler.loop import Loop
+from scheduler.presence import EVERY_S, Loops, Presence
 from scheduler.store import counting, deliveries, due, enforced, idempotency, node_events, offers, violation_counts
 from scheduler.store.db import Database
 from scheduler.store.leader import fence
@@ -38,8 +39,15 @@ def schedule(db: Database, clock: DatabaseClock, loop: Loop) -> BackgroundSchedu
     jobs.add_job(
         lambda: forget_violations(db, loop, clock.now()), "interval", id="forget_violations", minutes=60, jitter=300
     )
+    presence = Presence("scheduler", db, clock, lambda: loops(loop))
+    jobs.add_job(presence.say, "interval", id="say_presence", seconds=EVERY_S)
     jobs.start()
     return jobs
+
+
+def loops(loop: Loop) -> Loops:
+    """How the loop is, for those who look."""
+    return Loops(leads=loop.leads, turned_at=loop.counters.last_turn)
 
 
 def forget_answers(db: Database, loop: Loop, now: float) -> int:
