@@ -57,6 +57,12 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def _certificate(server: str) -> datetime:
+    from dure import certificates
+
+    return certificates.ends_at(server)
+
+
 class BadFile(Exception):
     """A file says what it cannot: each mistake with where it is, for example `policy.yaml:4`."""
 
@@ -67,12 +73,15 @@ class BadFile(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """The world around a command. `sleep` takes seconds; a `transport` stands in for the network."""
+    """The world around a command. `sleep` takes seconds; a `transport` stands in for the network, and `certificate` says when that
+    of an https address ends.
+    """
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     now: Callable[[], datetime] = _now
     sleep: Callable[[float], None] = time.sleep
     transport: "httpx.BaseTransport | None" = None
+    certificate: Callable[[str], datetime] = _certificate
 
 
 @dataclass(kw_only=True)
@@ -103,13 +112,13 @@ class Terminal:
         if not self.flags.why:
             raise BadUsage("--why", f'say why: it stays in {kept_in}; for example --why "{example}"')
 
-    def client(self) -> "Client":
+    def client(self, *, retries: int = 4) -> "Client":
         """To be used in a `with`. Raises ConfigError where server or token is missing."""
         from dure.client import Client
 
         server, token = self.context.required()
         why, outside = self.flags.why, self.outside
-        return Client(server, token, transport=outside.transport, sleep=outside.sleep, why=why)
+        return Client(server, token, retries=retries, transport=outside.transport, sleep=outside.sleep, why=why)
 
     def instant(self, option: str, text: str | None) -> datetime | None:
         """A person's time, in UTC. Raises BadUsage that names the option."""

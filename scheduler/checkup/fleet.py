@@ -93,7 +93,7 @@ def pools(found: Sequence[Pool]) -> list[wire.Finding]:
         wrong(
             "pools",
             f"pool {one.name} names cluster {one.cluster}, which no scheduler is told of, so nobody enforces its leases: "
-            f"dure pool enforce {one.name} --cluster NAME, or name it in DURE_SCHEDULER_CLUSTERS",
+            f"dure pool enforce {one.name} --cluster NAME (dure clusters lists them), or name it in DURE_SCHEDULER_CLUSTERS",
         )
         for one in found
         if not one.served
