@@ -22,14 +22,13 @@ class Only(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which cluster is to be looked at, and as what; `api` says whether Dure's API may be asked."""
+    """Which cluster is to be looked at, and as what."""
 
     kubeconfig: str | None
     context: str | None
     namespace: str
     cluster: str | None
     taint_key: str
-    api: bool
 
     @property
     def asks_for_one(self) -> bool:
@@ -62,7 +61,8 @@ def doctor(
         typer.Option(metavar="URL", help="Of a scheduler's metrics, to be looked at too, where you reach them."),
     ] = None,
     only: Annotated[
-        Only | None, typer.Option(metavar="|".join(Only), help="Look at Dure's API alone, or at the cluster alone.")
+        Only | None,
+        typer.Option(metavar="|".join(Only), help="Look at how the API says that Dure is, or at the cluster, alone."),
     ] = None,
 ) -> None:
     """Say whether Dure and its cluster are well, or what to do.
@@ -83,9 +83,9 @@ def doctor(
         namespace=namespace,
         cluster=cluster,
         taint_key=taint_key,
-        api=only is not Only.CLUSTER,
     )
-    service = doctor_service.look(terminal, scheduler) if wanted.api else doctor_service.Looked(findings=[])
+    aside = doctor_service.Looked(findings=[])
+    service = aside if only is Only.CLUSTER else doctor_service.look(terminal, scheduler)
     there = [] if only is Only.API else doctor_cluster.findings(terminal, wanted, enforces=service.enforces)
     # What the API says of pools is also seen beside the cluster.
     findings = list(dict.fromkeys([*service.findings, *there]))

@@ -23,7 +23,7 @@ def findings(terminal: Terminal, wanted: "Wanted", *, enforces: bool | None) -> 
         with operators.kubectl(terminal, wanted.kubeconfig, wanted.context) as kubectl:
             return [
                 *_of_the_cluster(kubectl, wanted.namespace),
-                *doctor_pools.findings(terminal, kubectl, wanted.cluster, wanted.taint_key, ask=wanted.api),
+                *doctor_pools.findings(terminal, kubectl, wanted.cluster, wanted.taint_key),
             ]
     except (Failed, Missing) as error:
         why = "" if needed else "; no pool names one, so nothing is missed"

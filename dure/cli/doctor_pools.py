@@ -29,22 +29,16 @@ class _Known:
     nodes: Mapping[str, set[str]]
 
 
-def findings(
-    terminal: Terminal, kubectl: "Kubectl", cluster: str | None, taint_key: str, *, ask: bool = True
-) -> "list[Finding]":
-    """Of the cluster that is said; else of that whose address the kubeconfig has, or the only one that pools name.
-
-    Without `ask` the API says nothing.
-    """
+def findings(terminal: Terminal, kubectl: "Kubectl", cluster: str | None, taint_key: str) -> "list[Finding]":
+    """Of the cluster that is said; else of that whose address the kubeconfig has, or the only one that pools name."""
     from dure.config import ConfigError
     from dure.doctoring import Finding
     from dure.errors import DureError
 
-    known, silent = None, "Dure's API was not to be asked (--only cluster)"
+    known, silent = None, ""
     try:
-        if ask:
-            with terminal.client(retries=RETRIES) as client:
-                known = _ask(client, kubectl, cluster)
+        with terminal.client(retries=RETRIES) as client:
+            known = _ask(client, kubectl, cluster)
     except (ConfigError, DureError) as error:
         silent = f"Dure's API does not say which there are: {error}"
     names = None if known is None else [one.name for one in known.companies]
