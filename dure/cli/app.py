@@ -25,6 +25,7 @@ from dure.cli import (
     share,
     status,
     token,
+    top,
     usage,
     version,
     violations,
@@ -73,6 +74,7 @@ app.add_typer(decision.app, name="decision")
 calendar.register(app)
 whatif.register(app)
 status.register(app)
+top.register(app)
 usage.register(app)
 report.register(app)
 events.register(app)

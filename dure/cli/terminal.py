@@ -145,7 +145,8 @@ class Terminal:
         if self.flags.json:
             self.show_json(value)
         else:
-            console, view = self._console()
+            console = self.console()
+            view = self.looked_at(console, self.now)
             with console.capture() as captured:
                 # What is too wide for any screen is not cut: the terminal breaks it.
                 console.print(table(view), crop=False)
@@ -183,15 +184,19 @@ class Terminal:
 
         return View(now=now, zone=self.context.zone)
 
-    def _console(self) -> "tuple[Console, View]":
+    def console(self) -> "Console":
+        """Of stdout; where nobody looks, wide enough that no cell is broken."""
         from rich.console import Console
 
+        width = self._columns() or (None if is_screen(sys.stdout) else WIDTH_OF_A_PIPE)
+        return Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
+
+    def looked_at(self, console: "Console", now: datetime) -> "View":
+        """How the person looks at what this console shows at `now`."""
         from dure.render.view import View
 
-        width = self._columns() or (None if is_screen(sys.stdout) else WIDTH_OF_A_PIPE)
-        console = Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
         plain = not console.encoding.startswith("utf")
-        return console, View(now=self.now, zone=self.context.zone, width=console.width, plain=plain)
+        return View(now=now, zone=self.context.zone, width=console.width, plain=plain)
 
     def _columns(self) -> int | None:
         """The width that the environment says, where it says one."""
