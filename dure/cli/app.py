@@ -24,6 +24,7 @@ from dure.cli import (
     report,
     share,
     status,
+    support_bundle,
     token,
     top,
     usage,
@@ -84,6 +85,7 @@ app.add_typer(pool.app, name="pool")
 app.add_typer(node.app, name="node")
 violations.register(app)
 doctor.register(app)
+support_bundle.register(app)
 app.add_typer(company.app, name="company")
 app.add_typer(quota.app, name="quota")
 app.add_typer(share.app, name="share")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from dure.cli.command import command
 from dure.cli.operators import Context, Kubeconfig
 from dure.cli.terminal import Terminal
 from dure.kube import SYSTEM_NAMESPACE, TAINT_KEY
+
+if TYPE_CHECKING:
+    from dure.render.doctoring import Doctor
 
 
 class Only(StrEnum):
@@ -26,9 +29,9 @@ class Wanted:
 
     kubeconfig: str | None
     context: str | None
-    namespace: str
-    cluster: str | None
-    taint_key: str
+    namespace: str = SYSTEM_NAMESPACE
+    cluster: str | None = None
+    taint_key: str = TAINT_KEY
 
     @property
     def asks_for_one(self) -> bool:
@@ -72,8 +75,6 @@ def doctor(
     permission of Dure's two accounts, namespaces in the way, and pools without nodes. Changes nothing. What cannot be looked at is
     said with why, and never called well. Exits 9 where something is wrong, or it cannot be said.
     """
-    from dure import doctoring
-    from dure.cli import doctor_cluster, doctor_service
     from dure.render import doctoring as shown
 
     limits.maybe("--cluster", cluster, limits.CLUSTER)
@@ -84,12 +85,21 @@ def doctor(
         cluster=cluster,
         taint_key=taint_key,
     )
+    found = examined(terminal, wanted, scheduler, only)
+    terminal.show(found, lambda _: shown.doctor(found))
+    if not found.fit:
+        raise typer.Exit(exits.KUBECTL)
+
+
+def examined(terminal: Terminal, wanted: Wanted, scheduler: str | None, only: Only | None = None) -> "Doctor":
+    """All that was looked at."""
+    from dure import doctoring
+    from dure.cli import doctor_cluster, doctor_service
+    from dure.render.doctoring import Doctor
+
     aside = doctor_service.Looked(findings=[])
     service = aside if only is Only.CLUSTER else doctor_service.look(terminal, scheduler)
     there = [] if only is Only.API else doctor_cluster.findings(terminal, wanted, enforces=service.enforces)
     # What the API says of pools is also seen beside the cluster.
     findings = list(dict.fromkeys([*service.findings, *there]))
-    found = shown.Doctor(fit=doctoring.is_fit(findings), findings=findings)
-    terminal.show(found, lambda _: shown.doctor(found))
-    if not found.fit:
-        raise typer.Exit(exits.KUBECTL)
+    return Doctor(fit=doctoring.is_fit(findings), findings=findings)
