@@ -36,9 +36,9 @@ as the rates that were recorded times how often they are. */ -}}
   labels: {severity: {{ .severity }}, long: {{ .long }}, short: {{ .short }}}
   annotations:
     summary: >-
-      {{ $.summary }}
+      {{ $.summary | replace "$long" .long }}
     description: >-
-      {{ $.description }}
+      {{ $.description | replace "$long" .long }}
 {{- end }}
 {{- end }}
 
@@ -54,8 +54,8 @@ rules:
   {{- $_ := set $given "alert" "DurePromisesBurning" }}
   {{- $_ := set $given "objective" .promises.objective }}
   {{- $_ := set $given "least" .promises.leastBroken }}
-  {{- $_ := set $given "summary" "{{ $value | humanizePercentage }} of the promises of pool {{ $labels.pool }} were broken in {{ $labels.long }}" }}
-  {{- $_ := set $given "description" (printf "At this pace pool {{ $labels.pool }} will not keep %v %% of its promises this month, and it goes on: {{ $value | humanizePercentage }} were broken in the last {{ $labels.long }}. First see what capacity was lost (\"dure status\", DureNodeSilent, DureGpuUnhealthy) and the causes: sum by (cause) (increase(dure_promises_slipped_total{pool=\"{{ $labels.pool }}\"}[{{ $labels.long }}])) in Prometheus." .promises.objective) }}
+  {{- $_ := set $given "summary" "{{ $value | humanizePercentage }} of the promises of pool {{ $labels.pool }} were broken in $long" }}
+  {{- $_ := set $given "description" (printf "At this pace pool {{ $labels.pool }} will not keep %v %% of its promises this month, and it goes on: {{ $value | humanizePercentage }} were broken in the last $long. First see what capacity was lost (\"dure status\", DureNodeSilent, DureGpuUnhealthy) and the causes: sum by (cause) (increase(dure_promises_slipped_total{pool=\"{{ $labels.pool }}\"}[$long])) in Prometheus." .promises.objective) }}
   {{- include "dure.rules.burns" $given | nindent 2 }}
 {{- end }}
 {{- end }}
@@ -83,8 +83,8 @@ rules:
   {{- $_ := set $given "alert" "DureApiBurning" }}
   {{- $_ := set $given "objective" .api.objective }}
   {{- $_ := set $given "least" .api.leastFailed }}
-  {{- $_ := set $given "summary" "{{ $value | humanizePercentage }} of the API's requests failed or were slow in {{ $labels.long }}" }}
-  {{- $_ := set $given "description" (printf "At this pace the API will not answer %v %% of requests well this month, and it goes on: {{ $value | humanizePercentage }} of those of the last {{ $labels.long }} were answered with 5xx or took longer than %s s. First see which: sum by (route, status) (rate(dure_api_requests_total{status=~\"5..\"}[5m])) in Prometheus; 503 is the database or too much load, 500 is a fault with a line \"request_failed\" in the API's log." .api.objective .api.slowerThan) }}
+  {{- $_ := set $given "summary" "{{ $value | humanizePercentage }} of the API's requests failed or were slow in $long" }}
+  {{- $_ := set $given "description" (printf "At this pace the API will not answer %v %% of requests well this month, and it goes on: {{ $value | humanizePercentage }} of those of the last $long were answered with 5xx or took longer than %s s. First see which: sum by (route, status) (rate(dure_api_requests_total{status=~\"5..\"}[5m])) in Prometheus; 503 is the database or too much load, 500 is a fault with a line \"request_failed\" in the API's log." .api.objective .api.slowerThan) }}
   {{- include "dure.rules.burns" $given | nindent 2 }}
 {{- end }}
 {{- end }}
