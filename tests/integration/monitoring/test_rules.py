@@ -59,7 +59,9 @@ def test_alerts_are_off_until_they_are_asked_for() -> None:
     assert "PrometheusRule" not in helm("template", "dure", str(CHART))
 
 
-def test_every_alert_has_a_severity_and_says_what_is_wrong_what_to_do_and_where_more_is(shipped: dict[str, Any]) -> None:
+def test_every_alert_has_a_severity_and_says_what_is_wrong_what_to_do_and_where_more_is(
+    shipped: dict[str, Any],
+) -> None:
     for alert in alerts_of(shipped):
         assert alert["labels"]["severity"] in ("page", "ticket")
         assert alert["annotations"].keys() == {"summary", "description", "runbook_url"}

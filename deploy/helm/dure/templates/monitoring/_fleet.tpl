@@ -24,7 +24,7 @@ rules:
         {{`{{ $value | humanizePercentage }} of all nodes are silent`}}
       description: >-
         {{`{{ $value | humanizePercentage }} of all nodes have not reported for three intervals: nothing starts on them, and promises will slip. So many at once
-        have one cause: first see whether agents reach the API (the network, its address, its certificate), then what "dure node list"
+        have one cause. First see whether agents reach the API (the network, its address, its certificate), then what "dure node list"
         says they have in common, such as a rack or a new image.`}}
   - alert: DureGpuUnhealthy
     expr: count by (node, pool) (max by (node, pool, gpu) (dure_gpu_health{state="unhealthy"}) == 1)
