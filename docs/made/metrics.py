@@ -120,8 +120,9 @@ def _table(rows: Sequence[Metric], boards: Mapping[str, str], rules: Mapping[str
 
 
 def _line(row: Metric, boards: Mapping[str, str], rules: Mapping[str, str]) -> str:
-    used = (", ".join(users.of(row.name, boards)), ", ".join(users.of(row.name, rules)))
-    cells = (f"`{row.name}`", row.kind, row.unit, ", ".join(row.labels), row.about, formula(row), *used)
+    used = users.of(row.name, {**rules, **boards})
+    by = (", ".join(user for user in used if user in texts) for texts in (boards, rules))
+    cells = (f"`{row.name}`", row.kind, row.unit, ", ".join(row.labels), row.about, formula(row), *by)
     return f"| {' | '.join(cells)} |"
 
 

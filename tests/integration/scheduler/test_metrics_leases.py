@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry
 
 from dure import wire
 from scheduler.metrics import FleetCollector
+from scheduler.store.times import to_wire
 from tests.integration.scheduler.conftest import DAY, T0, World
 
 ACME = {"company": "acme", "pool": "h100"}
@@ -95,7 +96,7 @@ def test_the_queue_and_its_age_are_told(world: World) -> None:
     assert Scraped(world, now=T0).value("dure_queue_oldest_age_seconds") == 0
     world.ask(16, duration_s=1000)
     world.turn(T0)
-    world.ask(8, now=T0 + 1, duration_s=1000, queue=True, start=iso(T0 + 10))
+    world.ask(8, now=T0 + 1, duration_s=1000, queue=True, start=to_wire(T0 + 10).isoformat())
     found = Scraped(world, now=T0 + 31)
     assert found.value("dure_queue_asks") == 1
     assert found.value("dure_queue_gpus") == 8

@@ -18,7 +18,9 @@ def samples(metrics: Metrics) -> dict[str, float]:
 def test_decisions_are_counted_by_pool_outcome_and_code() -> None:
     metrics = Metrics()
     for _ in range(2):
-        metrics.decided(a_lease(outcome=wire.Outcome.REFUSED, code="never_fits"), took_s=0.01, exemplar={"request_id": "req_1"})
+        metrics.decided(
+            a_lease(outcome=wire.Outcome.REFUSED, code="never_fits"), took_s=0.01, exemplar={"request_id": "req_1"}
+        )
     assert samples(metrics)["dure_decisions_total['h100', 'never_fits', 'refused']"] == 2
 
 
