@@ -96,7 +96,9 @@ def test_the_schema_knows_every_alert_by_its_name() -> None:
 
 def test_the_bounds_of_slow_answers_are_those_of_the_histogram() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
-    bounds = schema["properties"]["alerts"]["properties"]["slo"]["properties"]["api"]["properties"]["slowerThan"]["enum"]
+    bounds = schema["properties"]["alerts"]["properties"]["slo"]["properties"]["api"]["properties"]["slowerThan"][
+        "enum"
+    ]
     assert {float(bound) for bound in bounds} <= {float(bound) for bound in series.SECONDS.buckets}
     assert all(bound == str(float(bound)) for bound in bounds), "as Prometheus has them in `le`"
 
