@@ -39,7 +39,7 @@ def dure(everything: Watched) -> Watched:
 
 def test_a_killed_agent_and_the_promise_that_its_node_breaks_are_told(dure: Watched) -> None:
     soon = (datetime.now(UTC) + timedelta(seconds=6)).replace(microsecond=0)
-    lease = dure.asks(GPUS, nodes=NODES, duration_s=20, start=soon)
+    lease = dure.asks(GPUS, nodes=NODES, duration_s=300, start=soon, start_by=soon + timedelta(hours=1))
     dure.scenario.write_text("an agent that is started anew does not come up")
     dure.stack.kill("agent-node-2")
     silent = dure.fires("DureNodeSilent", node="node-2")
@@ -49,6 +49,7 @@ def test_a_killed_agent_and_the_promise_that_its_node_breaks_are_told(dure: Watc
     dure.stack.until(lambda: datetime.now(UTC) > soon + timedelta(seconds=2), "its start is past")
     dure.scenario.write_text(scenario())
     dure.fires("DurePromiseSlipped", pool=POOL)
+    dure.until_active(lease)
     dure.acme.release(lease.id)
     dure.is_over("DureNodeSilent", node="node-2")
     dure.is_over("DureManyNodesSilent")
@@ -67,7 +68,7 @@ def test_a_lost_gpu_a_stranger_and_what_a_lease_leaves_behind_are_told_until_the
 
 
 def test_a_lease_past_its_end_is_told_while_somebody_holds_the_lock_of_its_pool(dure: Watched) -> None:
-    dure.asks(1, duration_s=2)
+    dure.until_active(dure.asks(1, duration_s=5))
     with _transaction(dure) as held:
         held.execute("SELECT name FROM pool WHERE name = %s FOR UPDATE", [POOL])
         dure.fires("DureLeaseOverdue", pool=POOL, severity="page")

@@ -67,6 +67,9 @@ class Watched:
         shape = wire.Shape(gpus=gpus) if nodes is None else wire.Shape(nodes=nodes, gpus_per_node=gpus)
         return self.acme.ask(wire.Ask(pool=POOL, shape=shape, duration_s=duration_s, notice_s=0, **more))
 
+    def until_active(self, lease: wire.Lease) -> None:
+        self.stack.until(lambda: self.acme.lease(lease.id).state == wire.LeaseState.ACTIVE, "the lease has started")
+
     def befalls(self, node: str, *faults: dict[str, Any]) -> None:
         """The node's agent is started anew, and finds that; nothing where there are no faults."""
         self.scenario.write_text(scenario(*({"node": node, **fault} for fault in faults)))

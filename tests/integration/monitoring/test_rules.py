@@ -1,5 +1,6 @@
 """Recording rules and alerts as the chart ships them, judged by promtool, and what its values do to them."""
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,21 @@ def test_alerts_fire_beyond_their_thresholds_alone_and_say_what_a_woken_person_n
     copy = rules.parent / tests.name
     copy.write_text(tests.read_text())
     status, words = said("test", "rules", copy)
+    assert status == 0, words
+
+
+def test_what_runbooks_ask_prometheus_is_promql(tmp_path: Path) -> None:
+    page = ("\n" + Path("docs/operations.md").read_text()).partition("\n## Alerts\n")[2].partition("\n## ")[0]
+    asked = [
+        one
+        for one in re.findall(r"`([^`\n]+)`|^    (.+)$", page, re.MULTILINE)
+        if re.search(r"\bdure_|\bup\{", "".join(one))
+    ]
+    rules = [{"record": f"asked_{at}", "expr": "".join(one)} for at, one in enumerate(asked)]
+    assert len(rules) > 30
+    path = tmp_path / "asked.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "asked", "rules": rules}]}))
+    status, words = said("check", "rules", path)
     assert status == 0, words
 
 
