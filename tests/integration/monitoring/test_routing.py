@@ -1,5 +1,7 @@
 """The example of docs/operations.md that sends alerts: Alertmanager takes it, wakes nobody for a ticket, and tells the cause alone."""
 
+import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +79,17 @@ def test_what_pages_is_no_ticket_as_well(inhibiting: Alertmanager, shipped: list
     assert len(found) == 8
     for one in found:
         assert bool(one["status"]["inhibitedBy"]) == (one["labels"]["severity"] == "ticket"), one["labels"]
+
+
+def test_planned_work_is_silenced_by_its_label(inhibiting: Alertmanager, shipped: list[dict[str, str]]) -> None:
+    said = next(one for one in re.findall(r"`(amtool silence .+?)`", PAGE.read_text()))
+    silent = next(one for one in shipped if one["alertname"] == "DureNodeSilent")
+    with httpx.Client(base_url=f"http://{inhibiting.address}/api/v2", trust_env=False) as http:
+        amtool(*shlex.split(said)[1:], f"--alertmanager.url=http://{inhibiting.address}", "--author=a test")
+        _fire(http, [{**silent, "node": node} for node in ("node-7", "node-8")])
+        found = {one["labels"]["node"]: one["status"]["silencedBy"] for one in http.get("/alerts").json()}
+    assert found["node-7"]
+    assert not found["node-8"]
 
 
 def _fire(http: httpx.Client, alerts: list[dict[str, str]]) -> None:
