@@ -1,6 +1,7 @@
 """Every metric of an API replica."""
 
 from scheduler.metrics import decisions
+from scheduler.metrics.certificates import CERTIFICATE_EXPIRY
 from scheduler.metrics.database import TRANSACTION
 from scheduler.metrics.rows import Row, counter, gauge, histogram
 
@@ -46,7 +47,7 @@ WAITING = gauge(
     "reports that wait to be taken in, or are under way; at 512, or at 64 of those whose senders were not admitted in the last 10 minutes,"
     " others are turned away",
 )
-BUILD = gauge("dure_build_info", "1", "what runs; always 1", ("version", "python"))
+BUILD = gauge("dure_build_info", "processes", "what runs; always 1", ("version", "python"))
 
 TABLE: tuple[Row, ...] = (
     REQUESTS,
@@ -58,5 +59,6 @@ TABLE: tuple[Row, ...] = (
     REPORTS,
     TOGETHER,
     WAITING,
+    CERTIFICATE_EXPIRY,
     BUILD,
 )

@@ -11,6 +11,7 @@ from scheduler.store.snapshot.companies import Budget, Companies
 from scheduler.store.snapshot.database import DatabaseSize
 from scheduler.store.snapshot.fleet import NODE_STATES, Fleet
 from scheduler.store.snapshot.leases import MOST_LEASES, Leases, OneLease
+from scheduler.store.violation_counts import Counts
 
 AT = 1_799_990_000.0
 INSTANTS = ("asked", "promised", "starts", "started", "ends", "ended")
@@ -54,7 +55,7 @@ def measured() -> Measured:
 
 def _fleet(names: tuple[str, ...], nodes: int) -> Fleet:
     states = [state.value for state in GpuState if state is not GpuState.UNPOOLED]
-    kinds = dict.fromkeys(product((*names, "") if names else (), ("process", "pod")), 1)
+    kinds: Counts = dict.fromkeys(product((*names, "") if names else (), ("process", "pod")), 1)
     nowhere = {("", state): 1 for state in NODE_STATES} if names else {}
     return Fleet(
         gpus=dict.fromkeys(product(names, states), 100) | ({("", "unpooled"): 1} if names else {}),

@@ -36,6 +36,7 @@ API_SIZES: Sizes = {
     "routes": sum(len(router.routes) for router in ROUTERS) + 1,
     "methods": len(METHODS) + 1,
     "statuses": 24,
+    "clusters": 0,
 }
 
 AGENT_SIZES: Sizes = {"gpus": NODE_GPUS}

@@ -10,6 +10,7 @@ from scheduler.kube.actions import Delete
 from scheduler.kube.connection import Away, Refused
 from scheduler.kube.performing import Done, Superseded, Withheld
 from scheduler.kube.report import Report, State
+from scheduler.metrics.certificates import CERTIFICATE_EXPIRY
 from scheduler.metrics.rows import counter, counting, family, gauge, histogram, measuring
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
@@ -97,7 +98,7 @@ UNEXPLAINED = gauge(
     "clusters",
 )
 
-STATE = (UP, ALARMS, UNDONE, UNDONE_AGE, WAITING, PLACED, TROUBLED, UNEXPLAINED)
+STATE = (UP, ALARMS, UNDONE, UNDONE_AGE, WAITING, PLACED, TROUBLED, UNEXPLAINED, CERTIFICATE_EXPIRY)
 ROWS = (*STATE, ACTIONS, TOOK, END_LATENESS, TURNS)
 
 _OUTCOMES: dict[type[Exception], str] = {
@@ -148,6 +149,8 @@ class KubeCollector(Collector):
         yield family(PLACED, _each(states, lambda state: state.placed))
         yield family(TROUBLED, _each(states, lambda state: state.troubled))
         yield family(UNEXPLAINED, _each(states, lambda state: state.strays))
+        certificates = ((f"cluster/{state.cluster}", state.certificate_ends) for state in states)
+        yield family(CERTIFICATE_EXPIRY, (((name,), end) for name, end in certificates if end is not None))
 
 
 def _each(states: Iterable[State], value: Callable[[State], float]) -> Iterator[tuple[tuple[str], float]]:

@@ -83,9 +83,9 @@ class Database:
                 **KEEPALIVES,
             },
         )
+        event.listen(self._engine, "do_connect", self._addressed)
         self.timed: Callable[[float], None] = lambda _: None
         """Told of every transaction how many seconds it took."""
-        event.listen(self._engine, "do_connect", self._addressed)
         self._looks = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
