@@ -85,7 +85,7 @@ def test_every_command_of_a_runbook_is_one() -> None:
 
 def test_every_value_of_the_alerts_is_used() -> None:
     for path in leaves(yaml.safe_load((CHART / "values.yaml").read_text())["alerts"]):
-        name = ".".join(path[-2:]) if len(path) > 1 else f"alerts.{path[-1]}"
+        name = ".".join(("alerts", *path)[-2:])
         assert re.search(rf"[.$]{re.escape(name)}\b", RULES), path
 
 
