@@ -6,9 +6,9 @@ import sys
 from api.settings import ApiSettings
 from dure import environment
 from dure.environment import SettingError
-from scheduler import compiled, logs
+from scheduler import addressed, compiled, logs
 
-SHARED = frozenset({"database_url", "webhook_networks", "compiled_folder"})
+SHARED = frozenset({*addressed.SHARED, "webhook_networks", "compiled_folder", "traces"})
 
 
 def main() -> int:
@@ -17,11 +17,11 @@ def main() -> int:
         settings = environment.read(ApiSettings, os.environ, prefix="DURE_API_", shared=SHARED)
         with compiled.kept_in(settings.compiled_folder, os.environ):
             from api import process
+        logs.configure()
+        return process.run(settings)
     except SettingError as error:
         print(f"api: {error}", file=sys.stderr)
         return 2
-    logs.configure()
-    return process.run(settings)
 
 
 if __name__ == "__main__":

@@ -3,16 +3,22 @@
 import gc
 import signal
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from threading import Event
 
 import structlog
 import uvicorn
 
 from api.app import create_app
+from api.metrics import Metrics
 from api.pulse import Pulse
 from api.server import Server
 from api.settings import ApiSettings
+from api.tls import Certificate, Renewing, Unusable
+from dure.environment import SettingError
 from dure.errors import Unavailable
+from scheduler import traces
 from scheduler.clock import DatabaseClock
 from scheduler.kube.keys import Keys
 from scheduler.kube.reviews import Reviews
@@ -32,14 +38,16 @@ KEEP_ALIVE_S = 75
 
 
 def run(settings: ApiSettings) -> int:
-    """The exit status: 0 when told to end."""
+    """The exit status: 0 when told to end. Raises SettingError for a certificate that cannot be used."""
+    certificate = _certificate(settings)
     stop = Event()
     _when_told_to_end(stop.set)
+    traces.configure(settings.traces, "api")
     warm()
-    db = Database(settings.database_url, pool_size=settings.connections)
+    db = Database(settings.address, pool_size=settings.connections)
     try:
         clock = _clock(db, stop)
-        return 0 if clock is None else _serve(settings, db, clock, stop)
+        return 0 if clock is None else _serve(settings, db, clock, stop, certificate)
     finally:
         db.close()
 
@@ -63,7 +71,18 @@ def _clock(db: Database, stop: Event) -> DatabaseClock | None:
     return None
 
 
-def _serve(settings: ApiSettings, db: Database, clock: DatabaseClock, stop: Event) -> int:
+def _certificate(settings: ApiSettings) -> Certificate | None:
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    try:
+        return Certificate(settings.tls_certificate, settings.tls_key)
+    except Unusable as error:
+        raise SettingError(f"DURE_API_TLS_CERTIFICATE: {error}") from None
+
+
+def _serve(
+    settings: ApiSettings, db: Database, clock: DatabaseClock, stop: Event, certificate: Certificate | None
+) -> int:
     keys = Keys(settings.clusters, settings.cluster_urls, longest_s=settings.longest_key_s)
     service = Service(Books(), clock.now)
     app = create_app(
@@ -76,7 +95,8 @@ def _serve(settings: ApiSettings, db: Database, clock: DatabaseClock, stop: Even
         reviews=Reviews(settings.clusters, agent=settings.agent_account),
         enroll_by_cluster=settings.enroll_by_cluster,
     )
-    server = Server(config(app, settings.host, settings.port), app.state.parts.feed.end)
+    configured = config(app, settings.host, settings.port, settings.tls_certificate, settings.tls_key)
+    server = Server(configured, app.state.parts.feed.end)
     # Uvicorn takes the signals over when it runs; until then they are kept for it.
     _when_told_to_end(lambda: setattr(server, "should_exit", True))
     if stop.is_set():
@@ -84,21 +104,39 @@ def _serve(settings: ApiSettings, db: Database, clock: DatabaseClock, stop: Even
     # What is here by now stays: going through all of it at each collection is a third of what a batch of reports takes.
     gc.collect()
     gc.freeze()
-    log.info("api is starting", action="up", host=settings.host, port=settings.port)
+    log.info("api is starting", action="up", host=settings.host, port=settings.port, tls=certificate is not None)
     try:
-        server.run()
+        with _renewed(certificate, configured, app.state.parts.metrics):
+            server.run()
     except SystemExit:  # uvicorn's, which has said why it cannot listen
         return 1
     log.info("api is down", action="down")
     return 0 if server.started else 1
 
 
-def config(app: object, host: str, port: int) -> uvicorn.Config:
+def _renewed(
+    certificate: Certificate | None, configured: uvicorn.Config, metrics: Metrics
+) -> AbstractContextManager[object]:
+    """While the server runs, what it serves is kept as the files are."""
+    if certificate is None:
+        return nullcontext()
+    configured.load()
+    assert configured.ssl is not None
+    certificate.serve(configured.ssl)
+    metrics.registry.register(certificate)
+    return Renewing(certificate.look)
+
+
+def config(
+    app: object, host: str, port: int, certificate: Path | None = None, key: Path | None = None
+) -> uvicorn.Config:
     """How the app is served: one worker, our own log, and nothing said of what serves it."""
     return uvicorn.Config(
         app,  # pyright: ignore[reportArgumentType]
         host=host,
         port=port,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
         log_config=None,
         access_log=False,
         server_header=False,

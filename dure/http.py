@@ -3,7 +3,9 @@
 Knows HTTP and no route; `dure.client` knows the routes.
 """
 
+import os
 import random
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -32,6 +34,14 @@ _FIRST_WAIT_S, _LAST_WAIT_S = 0.2, 5.0
 Params = Mapping[str, str | int | list[str] | None]
 
 
+def _trusted(server: str) -> ssl.SSLContext | bool:
+    """What SSL_CERT_FILE says, which httpx forgets together with the proxies; its own choice where nothing is said."""
+    said = os.environ.get("SSL_CERT_FILE")
+    if not said or not server.startswith("https://"):
+        return True
+    return ssl.create_default_context(cafile=said)
+
+
 class Connection:
     """A server and a token. Sends at most `1 + retries` times; `sleep` takes seconds."""
 
@@ -54,8 +64,9 @@ class Connection:
             headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
             timeout=timeout_s,
             transport=transport,
-            # A proxy cannot reach this machine's own addresses.
+            # A proxy cannot reach this machine's own addresses; whom else to trust is said to them as well.
             trust_env=httpx.URL(self.server).host not in LOOPBACK,
+            verify=_trusted(self.server),
         )
 
     def send(

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 SHARED = frozenset(
     {
         *("DURE_SERVER", "DURE_TOKEN", "DURE_CONFIG", "DURE_ZONE"),
-        *("DURE_KUBECONFIG", "DURE_DATABASE_URL", "DURE_WEBHOOK_NETWORKS", "DURE_COMPILED_FOLDER"),
+        *("DURE_KUBECONFIG", "DURE_DATABASE_URL", "DURE_DATABASE_URL_FILE"),
+        *("DURE_WEBHOOK_NETWORKS", "DURE_COMPILED_FOLDER", "DURE_TRACES"),
     }
 )
 """Read by more than one process, or by the CLI."""

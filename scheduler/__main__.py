@@ -12,7 +12,7 @@ import structlog
 from dure.environment import SettingError, read
 from dure.errors import DureError
 from dure.wire import Role, TokenIssue
-from scheduler import compiled, logs
+from scheduler import addressed, compiled, logs
 from scheduler.clock import DatabaseClock
 from scheduler.compiled import Compiled
 from scheduler.settings import Settings
@@ -21,7 +21,7 @@ from scheduler.store.db import Database
 
 log = structlog.get_logger()
 
-SHARED = frozenset({"database_url", "webhook_networks", "compiled_folder"})
+SHARED = frozenset({*addressed.SHARED, "webhook_networks", "compiled_folder", "traces"})
 
 
 def main() -> int:
@@ -46,7 +46,7 @@ def _do(arguments: argparse.Namespace) -> None:
     settings = read(Settings, os.environ, prefix="DURE_SCHEDULER_", shared=SHARED)
     match arguments.command:
         case "migrate":
-            migrate.upgrade(settings.database_url)
+            migrate.upgrade(settings.address.url())
         case "admin-token":
             _admin_token(settings, Path(arguments.path))
         case _:
@@ -77,7 +77,7 @@ def _arguments() -> argparse.Namespace:
 
 def _admin_token(settings: Settings, path: Path) -> None:
     """Leaves a token that works where it is; otherwise makes one. Whoever can do this holds the database anyway."""
-    db = Database(settings.database_url, pool_size=1)
+    db = Database(settings.address, pool_size=1)
     clock = DatabaseClock(db)
     with db.begin() as session:
         if path.exists():

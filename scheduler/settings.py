@@ -3,12 +3,15 @@
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from dure.kube import TAINT_KEY
+from scheduler.addressed import Addressed
 from scheduler.compiled import CompiledFolder
 from scheduler.kube.clusters import DESCRIPTION, Clusters
 from scheduler.kube.desired import CLOSED_NETWORKS, KILL_MARGIN_S
+from scheduler.traces import DESCRIPTION as TRACES
+from scheduler.traces import PATTERN as COLLECTOR
 from scheduler.webhooks.addresses import Networks, split
 
 
@@ -21,18 +24,16 @@ def _is_a_part(network: IPv4Network) -> IPv4Network:
 Closed = Annotated[IPv4Network, AfterValidator(_is_a_part)]
 
 
-class Settings(BaseModel):
+class Settings(Addressed):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    database_url: str = Field(
-        pattern=r"^postgres(ql)?(\+psycopg)?://", description="postgresql://user@host/name, version 15 or newer"
-    )
     host: str = Field(default="127.0.0.1", description="where /metrics, /healthz and /readyz listen")
     port: int = Field(default=8471, ge=0, le=65535, description="port of /metrics, /healthz and /readyz; 0 takes any")
     webhook_networks: Networks = Field(
         default=(), description="networks whose addresses webhooks may have though they are not public: 10.1.0.0/16,..."
     )
     compiled_folder: CompiledFolder = None
+    traces: str | None = Field(default=None, pattern=COLLECTOR, description=TRACES)
     clusters: Clusters = Field(default=(), description=DESCRIPTION)
     kill_margin_s: int = Field(
         default=KILL_MARGIN_S,
@@ -71,3 +72,9 @@ class Settings(BaseModel):
         description="watches of clusters are believed for about so long, then all is listed anew, in seconds",
     )
     wake_s: float = Field(default=1.0, gt=0, le=5, description="the longest the loop sleeps, in seconds")
+    ledger_verified_s: int = Field(
+        default=900,
+        ge=1,
+        le=86_400,
+        description="so often the leader verifies the ledger, in seconds; metrics say what it found",
+    )

@@ -75,6 +75,7 @@ class Connection:
                 return self._exchange(path, body, headers, patience, until)
             except (OSError, http.client.HTTPException, UnicodeError) as error:
                 self.close()
+                self._tls = None  # whom it trusts may have changed: it is read anew
                 if not kept or isinstance(error, TimeoutError) or not isinstance(error, OSError):
                     raise Unreachable(
                         f"{self._server.netloc.rpartition('@')[2]}: {type(error).__name__}: {error}"

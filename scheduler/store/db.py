@@ -5,17 +5,19 @@ Every connection takes the role `dure_app`, which may not change what is append-
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any
 
 from psycopg import Connection as PgConnection
 from psycopg import errors as pg
-from sqlalchemy import create_engine, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.engine import URL, Dialect, Engine, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
 from dure.errors import Unavailable
+from scheduler.store.address import Address
 
 __all__ = ["APP_ROLE", "EDGE_CHANNEL", "Database", "Session", "engine_url"]
 
@@ -28,7 +30,7 @@ EDGE_CHANNEL = "dure_edge"
 AWAY = "the database cannot be reached or is busy; try again shortly, with the same Idempotency-Key if you sent one"
 NO_SCHEMA = "the database has no schema yet; run `python -m scheduler migrate`"
 
-SCHEMA_HEAD = "20261130_node_holders"
+SCHEMA_HEAD = "20261130_expected"
 """The migration that this code needs; `check` compares it with the database's."""
 
 IDLE_IN_TRANSACTION_S = 8
@@ -59,11 +61,17 @@ class Database:
     """A pool of connections as `dure_app`."""
 
     def __init__(
-        self, url: str, *, pool_size: int = 10, lock_timeout_s: int = 10, idle_s: int = IDLE_IN_TRANSACTION_S
+        self,
+        address: str | Address,
+        *,
+        pool_size: int = 10,
+        lock_timeout_s: int = 10,
+        idle_s: int = IDLE_IN_TRANSACTION_S,
     ) -> None:
-        self.url = engine_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        """Connects to nothing yet."""
+        self._address = Address(address) if isinstance(address, str) else address
         self._engine = create_engine(
-            engine_url(url),
+            "postgresql+psycopg://",
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=5,
@@ -75,8 +83,20 @@ class Database:
                 **KEEPALIVES,
             },
         )
+        event.listen(self._engine, "do_connect", self._addressed)
+        self.timed: Callable[[float], None] = lambda _: None
+        """Told of every transaction how many seconds it took."""
         self._looks = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    @property
+    def url(self) -> str:
+        """As libpq takes it; as it is now. Raises Unavailable."""
+        return engine_url(self._address.url()).set(drivername="postgresql").render_as_string(hide_password=False)
+
+    def _addressed(self, dialect: Dialect, _: object, __: object, parameters: dict[str, Any]) -> None:
+        """Every new connection is made with what the address says then."""
+        parameters |= dialect.create_connect_args(engine_url(self._address.url()))[1]
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
@@ -84,14 +104,23 @@ class Database:
 
         Raises Unavailable when the database cannot be reached or does not answer in time.
         """
-        with _away_is_unavailable(), Session(self._engine, expire_on_commit=False) as session, session.begin():
+        with self._transaction(self._engine) as session:
             yield session
 
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
         """A read-only look at one instant. Raises Unavailable like `begin`."""
-        with _away_is_unavailable(), Session(self._snapshots, expire_on_commit=False) as session, session.begin():
+        with self._transaction(self._snapshots) as session:
             yield session
+
+    @contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Session]:
+        began = perf_counter()
+        try:
+            with _away_is_unavailable(), Session(engine, expire_on_commit=False) as session, session.begin():
+                yield session
+        finally:
+            self.timed(perf_counter() - began)
 
     @contextmanager
     def look(self) -> Iterator[PgConnection[Any]]:

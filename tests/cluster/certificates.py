@@ -41,18 +41,24 @@ class Authority:
         self._certificate = x509.load_pem_x509_certificate(self.crt.read_bytes())
         self._signing = serialization.load_pem_private_key(self.key.read_bytes(), None)
 
-    def server(self, name: str) -> Pair:
-        """For a server on the loopback."""
+    def server(self, name: str, *, life: datetime.timedelta = LIFE) -> Pair:
+        """For a server on the loopback, that ends after `life`."""
         names = [x509.DNSName("localhost"), x509.DNSName(name), x509.IPAddress(ipaddress.ip_address(HOST))]
-        return self._signed(_subject(name), ExtendedKeyUsageOID.SERVER_AUTH, names)
+        return self._signed(_subject(name), ExtendedKeyUsageOID.SERVER_AUTH, names, life)
 
     def client(self, user: str, groups: Iterable[str] = ()) -> Pair:
         """For a user of Kubernetes in these groups."""
-        return self._signed(_subject(user, groups), ExtendedKeyUsageOID.CLIENT_AUTH, [])
+        return self._signed(_subject(user, groups), ExtendedKeyUsageOID.CLIENT_AUTH, [], LIFE)
 
-    def _signed(self, subject: x509.Name, usage: x509.ObjectIdentifier, names: Sequence[x509.GeneralName]) -> Pair:
+    def _signed(
+        self,
+        subject: x509.Name,
+        usage: x509.ObjectIdentifier,
+        names: Sequence[x509.GeneralName],
+        life: datetime.timedelta,
+    ) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())
-        built = _builder(subject, key.public_key()).issuer_name(self._certificate.subject)
+        built = _builder(subject, key.public_key(), life).issuer_name(self._certificate.subject)
         built = built.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         if names:
             built = built.add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -82,7 +88,9 @@ def _subject(user: str, groups: Iterable[str] = ()) -> x509.Name:
     return x509.Name([*organizations, x509.NameAttribute(NameOID.COMMON_NAME, user)])
 
 
-def _builder(subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, key: ec.EllipticCurvePublicKey, life: datetime.timedelta = LIFE
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -91,7 +99,7 @@ def _builder(subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.Certifi
         .serial_number(x509.random_serial_number())
         # A clock that steps back is no reason to fail.
         .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + LIFE)
+        .not_valid_after(now + life)
     )
 
 

@@ -1,0 +1,121 @@
+"""TLS of the API: a certificate and its key in files, which are read again when they change, and when it ends."""
+
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event, Thread
+from types import TracebackType
+from typing import Self
+
+import structlog
+from cryptography import x509
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+log = structlog.get_logger()
+
+LOOK_S = 2.0
+"""How often the files are looked at."""
+
+EXPIRY = "dure_certificate_expiry_timestamp_seconds"
+ABOUT_EXPIRY = "When a certificate ends."
+
+
+class Unusable(Exception):
+    """The certificate or its key cannot be used; the text says which file and why."""
+
+
+class Certificate(Collector):
+    """A pair of PEM files. New connections get what was in them last, once that is seen to fit together; what cannot be used
+    leaves what was there, and says so in the log. Its metric is the end of what is served.
+    """
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        """Raises Unusable."""
+        self._certificate, self._key = certificate, key
+        self._seen = self._stamp()
+        _checked(certificate, key)
+        self.ends = _ends(certificate)
+        self._context: ssl.SSLContext | None = None
+
+    def serve(self, context: ssl.SSLContext) -> None:
+        """From now on this context, which has the pair already, is kept as the files are."""
+        self._context = context
+
+    def look(self) -> bool:
+        """Takes what changed; whether something was taken."""
+        stamp = self._stamp()
+        if stamp == self._seen:
+            return False
+        try:
+            _checked(self._certificate, self._key)
+            ends = _ends(self._certificate)
+            if self._context is not None:
+                self._context.load_cert_chain(self._certificate, self._key)
+        except (Unusable, OSError) as error:
+            log.warning("a new certificate cannot be used", action="certificate.unusable", detail=str(error))
+            return False
+        finally:
+            self._seen = stamp
+        self.ends = ends
+        log.info("a new certificate is served", action="certificate.renewed", ends=ends)
+        return True
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(EXPIRY, ABOUT_EXPIRY, labels=["certificate"])
+        family.add_metric(["api"], self.ends)
+        yield family
+
+    def _stamp(self) -> tuple[float | None, ...]:
+        return tuple(_changed(path) for path in (self._certificate, self._key))
+
+
+class Renewing:
+    """Looks at the files of a certificate from time to time, on a thread of its own, until it is left."""
+
+    def __init__(self, look: Callable[[], object], *, every_s: float = LOOK_S) -> None:
+        self._look, self._every_s = look, every_s
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="certificate", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._every_s):
+            self._look()
+
+
+def _checked(certificate: Path, key: Path) -> None:
+    """Loads the pair where nobody is served from: half of a pair would stay in a context that is. Raises Unusable."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_password)
+    except (OSError, ValueError) as error:
+        raise Unusable(f"{certificate} and {key} cannot be used together: {error}") from error
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted; give one that is not, in a file that only this process reads")
+
+
+def _ends(certificate: Path) -> float:
+    """The first end of the chain: with any of it ended, nobody trusts the rest. Unix seconds; raises Unusable."""
+    try:
+        found = x509.load_pem_x509_certificates(certificate.read_bytes())
+    except (OSError, ValueError) as error:
+        raise Unusable(f"{certificate} cannot be read: {error}") from error
+    return min(one.not_valid_after_utc.timestamp() for one in found)
+
+
+def _changed(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
