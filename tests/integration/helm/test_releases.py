@@ -20,6 +20,14 @@ BEFORE = Path(__file__).with_name("before") / "dure-0.1.0.tgz"
 
 WHERE = f"--namespace={kube.SYSTEM_NAMESPACE}"
 OURS = "app.kubernetes.io/part-of=dure"
+WORKLOADS = ("dure-api", "dure-scheduler", "dure-agent")
+MORE = {
+    "networkpolicy.networking.k8s.io/dure-api",
+    "networkpolicy.networking.k8s.io/dure-agent",
+    "servicemonitor.monitoring.coreos.com/dure-api",
+}
+"""Some of what is there only where it is switched on."""
+
 WITHIN_S = 120.0
 
 pytestmark = pytest.mark.timeout(600)
@@ -61,7 +69,7 @@ class Release:
 
     def left(self) -> set[str]:
         """What is there of ours, of any kind."""
-        kinds = "all,cm,secret,sa,pvc,netpol,pdb,hpa,ns,clusterrole,clusterrolebinding"
+        kinds = "all,cm,secret,sa,pvc,netpol,pdb,hpa,ns,clusterrole,clusterrolebinding,servicemonitor"
         policies = "validatingadmissionpolicies,mutatingadmissionpolicies"
         bindings = "validatingadmissionpolicybindings,mutatingadmissionpolicybindings"
         what = f"{kinds},{policies},{bindings}"
@@ -92,7 +100,7 @@ def _runs(release: Release, name: str) -> bool:
 
 
 def _run(release: Release) -> None:
-    for name in ("dure-api", "dure-scheduler", "dure-agent"):
+    for name in WORKLOADS:
         soon(lambda name=name: _runs(release, name), f"{name} to run")
 
 
@@ -114,45 +122,57 @@ def _hooks(release: Release, pods: str, query: dict[str, str]) -> list[str]:
     return [one["metadata"]["name"] for one in found]
 
 
-@pytest.mark.parametrize("server_side", ["true", "false"], ids=["by Helm 4", "as Helm 3 does it"])
-def test_a_release_of_the_chart_before_is_upgraded_rolled_back_and_taken_away(release: Release, server_side: str):
-    _install_before(release, f"--server-side={server_side}")
-    _run(release)
-    workloads = {name: release.workload(name) for name in ("dure-api", "dure-scheduler", "dure-agent")}
-
-    with pytest.raises(subprocess.CalledProcessError) as refused:
-        release.upgrade("--reuse-values")
-    assert "missing properties 'postgresql', 'tls'" in refused.value.stderr
-
+def _is_upgraded(release: Release) -> None:
+    """By `helm upgrade` alone: each workload is changed, and none is made anew."""
+    before = {name: release.workload(name)["metadata"]["uid"] for name in WORKLOADS}
     release.upgrade()
     assert release.migrations() == {"dure-migration-2"}
     _run(release)
-    for name, old in workloads.items():
-        assert release.workload(name)["metadata"]["uid"] == old["metadata"]["uid"], "changed, not made anew"
+    assert {name: release.workload(name)["metadata"]["uid"] for name in WORKLOADS} == before
     assert "DURE_DATABASE_URL" not in release.variables("dure-api")
     assert "DURE_DATABASE_URL_FILE" in release.variables("dure-scheduler")
 
-    release.upgrade("--set=api.replicas=3")
-    soon(lambda: release.migrations() == {"dure-migration-3"}, "the Job of the revision before to be gone")
-    _run(release)
 
-    release.rollback(2)
-    soon(lambda: release.migrations() == {"dure-migration-2"}, "the Job of the revision that is gone back to")
-    _run(release)
-    assert release.workload("dure-api")["spec"]["replicas"] == 2
-
+def _is_gone_back_to_the_chart_before(release: Release) -> None:
     release.rollback(1)
     soon(lambda: release.migrations() == set(), "the Jobs to be gone")
     _run(release)
     assert "DURE_DATABASE_URL" in release.variables("dure-api")
     assert "DURE_DATABASE_URL_FILE" not in release.variables("dure-api")
 
+
+def test_a_release_of_the_chart_before_is_upgraded_rolled_back_and_taken_away(release: Release):
+    _install_before(release)
+    _run(release)
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        release.upgrade("--reuse-values")
+    assert "missing properties 'postgresql', 'tls'" in refused.value.stderr
+    _is_upgraded(release)
+
+    release.upgrade("--set=api.replicas=3,monitoring.serviceMonitors.enabled=true,networkPolicies.enabled=true")
+    soon(lambda: release.migrations() == {"dure-migration-3"}, "the Job of the revision before to be gone")
+    _run(release)
+    assert len(release.left() & MORE) == len(MORE)
+
+    release.rollback(2)
+    soon(lambda: release.migrations() == {"dure-migration-2"}, "the Job of the revision that is gone back to")
+    _run(release)
+    assert release.workload("dure-api")["spec"]["replicas"] == 2
+    soon(lambda: not release.left() & MORE, "what was switched on to be gone")
+
+    _is_gone_back_to_the_chart_before(release)
     release.upgrade()
     assert release.migrations() == {"dure-migration-6"}
-    _run(release)
-
     release.uninstall()
     soon(lambda: release.left() == set(), "everything to be gone")
+
+
+def test_a_release_that_helm_3_made_is_upgraded_and_rolled_back(release: Release):
+    """Helm 3 merges in the client, and what it made goes on so."""
+    _install_before(release, "--server-side=false")
+    _run(release)
+    _is_upgraded(release)
+    _is_gone_back_to_the_chart_before(release)
 
 
 def test_a_first_look_keeps_its_password_and_its_volume_also_when_it_is_installed_again(release: Release):
@@ -172,12 +192,3 @@ def test_a_first_look_keeps_its_password_and_its_volume_also_when_it_is_installe
 
     release.install(CHART, "--set=postgresql.enabled=true")
     assert release.secret("dure-postgresql") == made
-
-
-def test_all_that_can_be_switched_on_is_installed_beside_each_other(release: Release):
-    release.install(CHART, f"--values={CHART / 'ci' / 'everything-values.yaml'}")
-    found = release.left()
-    assert {"horizontalpodautoscaler.autoscaling/dure-api", "statefulset.apps/dure-postgresql"} <= found
-    monitors = release.cluster.get("/apis/monitoring.coreos.com/v1/namespaces/dure-system/servicemonitors")["items"]
-    assert {one["metadata"]["name"] for one in monitors} == {"dure-api", "dure-scheduler", "dure-agent"}
-    release.uninstall()
