@@ -58,10 +58,10 @@ def test_each_dashboard_is_a_config_map_that_the_sidecar_finds_as_it_is_in_its_f
     shutil.rmtree(chart / "dashboards", ignore_errors=True)
     (chart / "dashboards").mkdir()
     text = json.dumps({"title": "Fleet", "legend": "{{pool}} of {{ .Values }}"}, indent=2)
-    (chart / "dashboards" / "fleet_now.json").write_text(text)
+    (chart / "dashboards" / "dure-fleet_now.json").write_text(text)
     objects = rendered("--set=monitoring.dashboards.enabled=true", chart=chart)
     made = objects["ConfigMap", "dure-dashboard-fleet-now"]
     assert made["metadata"]["labels"]["grafana_dashboard"] == "1"
     assert made["metadata"]["annotations"] == {"grafana_folder": "Dure"}
-    assert {name: held.strip() for name, held in made["data"].items()} == {"fleet_now.json": text}
+    assert {name: held.strip() for name, held in made["data"].items()} == {"dure-fleet_now.json": text}
     assert not [key for key in rendered(chart=chart) if key[0] == "ConfigMap"]
