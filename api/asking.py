@@ -78,7 +78,7 @@ class Asking:
             sent.link = span.link()
             answer = self._together.do(body.pool, sent)
             if answer.decided is not None:
-                self._metrics.decided(answer.decided, took_s=answer.took_s, request_id=request.state.request_id)
+                self._metrics.decided(answer.decided, took_s=answer.took_s, exemplar=request.state.exemplar)
                 request.state.lease = answer.decided.id
                 span.said(**_told(answer.decided))
         return answer.response()

@@ -85,8 +85,8 @@ class Call:
                 work(at) if self.key is None else idempotency.once(session, self._claim(at, self.key), lambda: work(at))
             )
         if answer.decided is not None:
-            request_id = self.request.state.request_id
-            self.parts.metrics.decided(answer.decided, took_s=perf_counter() - began, request_id=request_id)
+            exemplar = self.request.state.exemplar
+            self.parts.metrics.decided(answer.decided, took_s=perf_counter() - began, exemplar=exemplar)
         return answer.response()
 
     def rehearse(self, work: Callable[[Admitted], BaseModel]) -> Response:

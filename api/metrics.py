@@ -15,6 +15,9 @@ from scheduler.metrics import decisions
 from scheduler.metrics.database import TRANSACTION
 from scheduler.metrics.rows import counting, measuring, showing
 
+Exemplar = dict[str, str]
+"""By what a person finds the request that a measurement is of: its trace, or its id in the log."""
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -44,20 +47,18 @@ class Metrics:
         self._reports_wait = showing(series.WAITING, self.registry)
         showing(series.BUILD, self.registry).labels(version("dure"), platform.python_version()).set(1)
 
-    def answered(self, *, route: str, method: str, status: int, seconds: float, request_id: str) -> None:
+    def answered(self, *, route: str, method: str, status: int, seconds: float, exemplar: Exemplar) -> None:
         """`route` is the template, never the address that was asked for."""
         method = method if method in METHODS else "other"
         self._requests.labels(route, method, status).inc()
-        self._seconds.labels(route, method).observe(seconds, {"request_id": request_id})
+        self._seconds.labels(route, method).observe(seconds, exemplar)
 
-    def decided(self, lease: wire.Lease, *, took_s: float, request_id: str) -> None:
+    def decided(self, lease: wire.Lease, *, took_s: float, exemplar: Exemplar) -> None:
         """A decision that was committed."""
         decision = lease.decision
         self._decisions.labels(lease.pool, decision.outcome, decision.code).inc()
-        exemplar = {"request_id": request_id}
-        if decision.id is not None:
-            exemplar["decision"] = decision.id
-        self._took.labels(lease.pool).observe(took_s, exemplar)
+        refers = exemplar if decision.id is None else {**exemplar, "decision": decision.id}
+        self._took.labels(lease.pool).observe(took_s, refers)
 
     def transaction(self, took_s: float) -> None:
         self._transactions.observe(took_s)

@@ -1,6 +1,7 @@
 """Every metric of an API replica."""
 
 from scheduler.metrics import decisions
+from scheduler.metrics.certificates import CERTIFICATE_EXPIRY
 from scheduler.metrics.database import TRANSACTION
 from scheduler.metrics.rows import Row, counter, gauge, histogram
 
@@ -58,5 +59,6 @@ TABLE: tuple[Row, ...] = (
     REPORTS,
     TOGETHER,
     WAITING,
+    CERTIFICATE_EXPIRY,
     BUILD,
 )

@@ -42,7 +42,7 @@ class Serving:
             await self._answered(request, receive)
             return
         with traces.span("request", parent=request.traceparent, request=request.id, method=request.method) as span:
-            request.trace_id = span.trace_id or request.trace_id
+            request.traced(span.trace_id)
             await self._answered(request, receive)
             span.said(route=request.route, status=request.status, company=request.company, lease=request.lease)
 
@@ -65,7 +65,11 @@ class Serving:
     def _done(self, request: "_Request") -> None:
         seconds = perf_counter() - request.began
         self._metrics.answered(
-            route=request.route, method=request.method, status=request.status, seconds=seconds, request_id=request.id
+            route=request.route,
+            method=request.method,
+            status=request.status,
+            seconds=seconds,
+            exemplar=request.exemplar,
         )
         write = log.debug if request.route in QUIET and request.status < 400 else log.info
         write(
@@ -95,6 +99,13 @@ class _Request:
         self.status = 0
         self._state: MutableMapping[str, Any] = scope.setdefault("state", {})
         self._state["request_id"] = self.id
+        self.traced(self.trace_id)
+
+    def traced(self, trace_id: str | None) -> None:
+        """By its trace, where it has one, metrics refer to it; else by its own id: both are more than an exemplar may have."""
+        self.trace_id = trace_id or self.trace_id
+        self.exemplar = {"request_id": self.id} if self.trace_id is None else {"trace_id": self.trace_id}
+        self._state["exemplar"] = self.exemplar
 
     @property
     def method(self) -> str:

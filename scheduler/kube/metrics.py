@@ -10,6 +10,7 @@ from scheduler.kube.actions import Delete
 from scheduler.kube.connection import Away, Refused
 from scheduler.kube.performing import Done, Superseded, Withheld
 from scheduler.kube.report import Report, State
+from scheduler.metrics.certificates import CERTIFICATE_EXPIRY
 from scheduler.metrics.rows import counter, counting, family, gauge, histogram, measuring
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
@@ -23,7 +24,7 @@ ACTIONS = counter(
     " done any more when its turn came: we do not lead, our rows are old, or the cluster is unfit), `superseded` (it was not wanted any more"
     " when its turn came), `failed` (a fault of ours, in the log)",
     (*OF, "action", "outcome"),
-    "clusters actions outcomes",
+    "54 clusters",
 )
 TOOK = histogram(
     "dure_kube_action_duration_seconds", "seconds", "how long a cluster took for one", OF, "clusters", buckets=SECONDS
@@ -46,7 +47,7 @@ TURNS = histogram(
 )
 UP = gauge(
     "dure_cluster_up",
-    "clusters",
+    "0 or 1",
     "1 while leases are enforced in a cluster: it answers, is fit, and somebody leads",
     OF,
     "clusters",
@@ -78,7 +79,7 @@ WAITING = gauge(
     "pods",
     "pods at the gate, by why ([codes](kubernetes.md))",
     (*OF, "code"),
-    "clusters codes",
+    "gates clusters",
 )
 PLACED = gauge("dure_kube_pods_placed", "pods", "pods that were let in and are not over", OF, "clusters")
 TROUBLED = gauge(
@@ -97,7 +98,7 @@ UNEXPLAINED = gauge(
     "clusters",
 )
 
-STATE = (UP, ALARMS, UNDONE, UNDONE_AGE, WAITING, PLACED, TROUBLED, UNEXPLAINED)
+STATE = (UP, ALARMS, UNDONE, UNDONE_AGE, WAITING, PLACED, TROUBLED, UNEXPLAINED, CERTIFICATE_EXPIRY)
 ROWS = (*STATE, ACTIONS, TOOK, END_LATENESS, TURNS)
 
 _OUTCOMES: dict[type[Exception], str] = {
@@ -148,6 +149,8 @@ class KubeCollector(Collector):
         yield family(PLACED, _each(states, lambda state: state.placed))
         yield family(TROUBLED, _each(states, lambda state: state.troubled))
         yield family(UNEXPLAINED, _each(states, lambda state: state.strays))
+        certificates = ((f"cluster/{state.cluster}", state.certificate_ends) for state in states)
+        yield family(CERTIFICATE_EXPIRY, (((name,), end) for name, end in certificates if end is not None))
 
 
 def _each(states: Iterable[State], value: Callable[[State], float]) -> Iterator[tuple[tuple[str], float]]:

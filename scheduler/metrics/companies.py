@@ -30,7 +30,7 @@ USED_RATIO = gauge(
 )
 USED = counter(
     "dure_lease_gpu_seconds_total",
-    "seconds",
+    "GPU-seconds",
     "GPU-seconds: `leased`, of them `busy` (utilisation times time) and `idle` (the rest of the time that was measured), and `lost` by us;"
     " leased less busy and idle is what nobody measured. What turns out later to have been lost makes `leased` stand, not fall",
     (*OF, "kind"),
@@ -41,25 +41,25 @@ ENERGY = counter(
 )
 COMMITTED = gauge(
     "dure_ledger_committed_gpu_seconds",
-    "seconds",
+    "GPU-seconds",
     "GPU-seconds committed by promises that are not settled",
     OF,
     "pairs",
 )
 BUDGET = gauge(
     "dure_budget_gpu_seconds",
-    "seconds",
+    "GPU-seconds",
     "GPU-seconds that the present period of a budget has, with what was carried over and adjusted; no series without a budget",
     OF,
     "pairs",
 )
-SPENT = gauge("dure_budget_spent_gpu_seconds", "seconds", "of that: had by leases that are over", OF, "pairs")
+SPENT = gauge("dure_budget_spent_gpu_seconds", "GPU-seconds", "of that: had by leases that are over", OF, "pairs")
 BUDGET_COMMITTED = gauge(
-    "dure_budget_committed_gpu_seconds", "seconds", "of that: in leases that are not over", OF, "pairs"
+    "dure_budget_committed_gpu_seconds", "GPU-seconds", "of that: in leases that are not over", OF, "pairs"
 )
 LEFT = gauge(
     "dure_budget_left_gpu_seconds",
-    "seconds",
+    "GPU-seconds",
     "the rest; below zero where the budget was lowered below what was promised",
     OF,
     "pairs",

@@ -10,7 +10,7 @@ from scheduler.store.snapshot.database import DatabaseSize
 
 UP = gauge(
     "dure_database_up",
-    "databases",
+    "0 or 1",
     "1 while the database answers and has the schema of this version, from every scheduler: while it does not, nobody leads. 0 for more than"
     " a few seconds is an alarm",
 )

@@ -9,7 +9,7 @@ DECIDED = counter(
     "decisions",
     "asks decided: by the API when they arrive, by the scheduler out of the queue",
     ("pool", "outcome", "code"),
-    "pools outcomes codes",
+    "codes pools",
 )
 TOOK = histogram(
     "dure_decision_duration_seconds",

@@ -39,7 +39,7 @@ HEARD = gauge(
 AGE = gauge("dure_node_report_age_seconds", "seconds", "seconds since then", ("node",), "nodes")
 UNSERVED = gauge(
     "dure_pools_unserved",
-    "pools",
+    "1",
     "1 for a pool whose cluster no scheduler is told of, so that nobody enforces its leases: any is an alarm",
     ("pool", "cluster"),
     "pools",

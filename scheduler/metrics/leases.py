@@ -9,26 +9,26 @@ from scheduler.store.snapshot.leases import Leases
 
 INFO = gauge(
     "dure_lease_info",
-    "leases",
+    "1",
     "a lease that is open, or ended in the last 15 minutes; always 1. Of more than 1,000 the newest are told, here and below",
     ("lease", "company", "pool", "tier", "purpose", "state"),
-    "shown leases",
+    "leases",
 )
-GPUS = gauge("dure_lease_gpus", "GPUs", "GPUs that it is of", ("lease",), "shown leases")
+GPUS = gauge("dure_lease_gpus", "GPUs", "GPUs that it is of", ("lease",), "leases")
 AT = gauge(
     "dure_lease_timestamp_seconds",
     "seconds",
     "its instants, those that it has: `asked`, `promised`, `starts` (its slot), `started`, `ends` (as things are), `ended`",
     ("lease", "at"),
-    "6 shown leases",
+    "6 leases",
 )
 GPU_SECONDS = gauge(
     "dure_lease_gpu_seconds",
-    "seconds",
+    "GPU-seconds",
     "its GPU-seconds: `leased`, `busy`, `idle` and `lost` as in dure_lease_gpu_seconds_total, and `committed`, `charged` and `refunded` in the"
     " ledger; busy and idle have no series while nobody measured any",
     ("lease", "kind"),
-    "7 shown leases",
+    "7 leases",
 )
 LEFT_OUT = gauge(
     "dure_leases_left_out", "leases", "older ones that are not told one by one, as there are more than 1,000"

@@ -14,7 +14,7 @@ from scheduler.metrics.rows import counter, counting, gauge, histogram, measurin
 from scheduler.turns.starts import Started
 from scheduler.turns.stops import Stopped
 
-LEADER = gauge("dure_leader", "schedulers", "1 on the scheduler that leads")
+LEADER = gauge("dure_leader", "0 or 1", "1 on the scheduler that leads")
 LAG = histogram("dure_loop_lag_seconds", "seconds", "how long after the edge it was for a turn began")
 TURN = histogram("dure_loop_turn_duration_seconds", "seconds", "how long a turn took")
 LAST = gauge("dure_loop_last_turn_timestamp_seconds", "seconds", "when the last turn began")
@@ -29,7 +29,7 @@ END_LATENESS = histogram(
 PREEMPTED = counter("dure_leases_preempted_total", "leases", "spot leases that were preempted", ("pool",), "pools")
 AT_RISK = counter(
     "dure_preempted_gpu_seconds_total",
-    "seconds",
+    "GPU-seconds",
     "GPU-seconds that they had run, which are lost at worst",
     ("pool",),
     "pools",

@@ -31,14 +31,14 @@ SLIPPED = counter(
     "promises",
     "promises that got later, or went back to the queue, because capacity was lost",
     ("pool", "cause"),
-    "pools causes",
+    "causes pools",
 )
 MOVED = counter(
     "dure_leases_moved_total",
     "leases",
     "scheduled leases that a re-plan gave another slot or other nodes",
     ("pool", "cause"),
-    "pools causes",
+    "causes pools",
 )
 NEVER = counter(
     "dure_leases_never_started_total",

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.timeout(900)
 POOL, PRODUCT = "h100", "NVIDIA H100 80GB HBM3"
 NODES = ("node-1", "node-2")
 PATIENCE_S = 300.0
-ASK_EVERY_S = 0.7
+ASK_EVERY_S = 1.5
 QUOTA = 8
 APIS, SCHEDULERS = ("api-1", "api-2"), ("scheduler-1", "scheduler-2")
 
@@ -266,7 +266,7 @@ def _while_leases_come_and_go(night: Night, harm: Sequence[Callable[[], None]]) 
     thread = threading.Thread(target=hurt)
     thread.start()
     for number in count():
-        shape = wire.Shape(gpus=1 + number % 4)
+        shape = wire.Shape(gpus=1 + number % 3)
         body = wire.Ask(pool=POOL, shape=shape, duration_s=3 + number % 6, notice_s=0)
         night.play.ask(night.companies[number % 2], body)
         if done.wait(ASK_EVERY_S):

@@ -13,22 +13,23 @@ DEFAULT = "default"
 
 _HEAD = re.compile(r"^# Source: (?P<source>\S+)\n", re.MULTILINE)
 _NAMED = re.compile(r"^kind: (?P<kind>\S+)\nmetadata:\n  name: (?P<name>\S+)", re.MULTILINE)
-_DASHBOARD = "dure/templates/monitoring/dashboards.yaml"
+_BODIES = {"dure/templates/monitoring/dashboards.yaml": "data", "dure/templates/monitoring/rules.yaml": "spec"}
+"""What is in these has tests of its own, and is not kept here."""
 
 Documents = dict[str, str]
 """By where each is from, its kind and its name."""
 
 
 def documents(text: str) -> Documents:
-    """Each object as Helm writes it, its comments too. Of dashboards, which have files of their own, only the head."""
+    """Each object as Helm writes it, its comments too; without the part that is kept elsewhere."""
     found: Documents = {}
     for part in re.split(r"^---\n", text, flags=re.MULTILINE):
         head, named = _HEAD.search(part), _NAMED.search(part)
         if head is None or named is None:
             continue
         body = part[head.end() :].strip() + "\n"
-        if head["source"] == _DASHBOARD:
-            body = body.partition("\ndata:\n")[0] + "\n"
+        if head["source"] in _BODIES:
+            body = body.partition(f"\n{_BODIES[head['source']]}:\n")[0] + "\n"
         found[f"{head['source']} {named['kind']} {named['name']}"] = body
     return found
 

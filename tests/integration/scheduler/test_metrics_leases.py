@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry
 
 from dure import wire
 from scheduler.metrics import FleetCollector
+from scheduler.store.times import to_wire
 from tests.integration.scheduler.conftest import DAY, T0, World
 
 ACME = {"company": "acme", "pool": "h100"}
@@ -79,7 +80,7 @@ def test_what_starts_and_ends_next_and_how_much_room_promises_have_is_told(world
     found = Scraped(world, now=T0 + 1)
     due = {key[1:]: gpus for key, gpus in found.all("dure_gpus_due").items()}
     assert due[("end", "15m")] == 0
-    assert due[("end", "1h")] == due[("end", "24h")] == 8
+    assert due[("end", "1h")] == due[("end", "24h")] == 8 + 16
     assert due[("start", "15m")] == 0
     assert due[("start", "1h")] == 16
     assert found.value("dure_edge_next_timestamp_seconds", {**H100, "edge": "end"}) == T0 + 1200
@@ -95,7 +96,7 @@ def test_the_queue_and_its_age_are_told(world: World) -> None:
     assert Scraped(world, now=T0).value("dure_queue_oldest_age_seconds") == 0
     world.ask(16, duration_s=1000)
     world.turn(T0)
-    world.ask(8, now=T0 + 1, start_by=None, duration_s=1000, queue=True, **{"start": T0 + 2})
+    world.ask(8, now=T0 + 1, duration_s=1000, queue=True, start=to_wire(T0 + 10).isoformat())
     found = Scraped(world, now=T0 + 31)
     assert found.value("dure_queue_asks") == 1
     assert found.value("dure_queue_gpus") == 8

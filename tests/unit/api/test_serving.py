@@ -67,7 +67,7 @@ def test_requests_are_counted_by_route_and_never_by_address(http: httpx.Client, 
         http.get(path)
     http.request("PROPFIND", "/list")
     http.get("/list")
-    text = metrics.render().decode()
+    text = metrics.render("")[0].decode()
     assert 'dure_api_requests_total{method="GET",route="unmatched",status="404"} 2.0' in text
     assert 'dure_api_requests_total{method="other",route="/list",status="405"} 1.0' in text
     assert 'dure_api_request_duration_seconds_count{method="GET",route="unmatched"} 2.0' in text
