@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from docs.made.values import VALUES, Value, values
+from docs.made.chart import VALUES, Value, values
 from tests.integration.helm.rendering import text
 from tests.integration.kube.chart import CHART
 

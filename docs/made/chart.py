@@ -1,4 +1,4 @@
-"""The table of the chart's values in deploy/helm/README.md, made of `values.yaml`: `python -m docs.made.values` writes it there."""
+"""The table of the chart's values in deploy/helm/README.md, made of `values.yaml`: `python -m docs.made.chart` writes it there."""
 
 import json
 import re
@@ -12,7 +12,7 @@ TREE = Path(__file__).resolve().parents[2]
 VALUES = TREE / "deploy" / "helm" / "dure" / "values.yaml"
 README = TREE / "deploy" / "helm" / "README.md"
 
-BEGINS, ENDS = "<!-- values: made by `python -m docs.made.values` -->\n", "<!-- end of values -->\n"
+BEGINS, ENDS = "<!-- values: made by `python -m docs.made.chart` -->\n", "<!-- end of values -->\n"
 
 _KEY = re.compile(r"(?P<indent> *)(?P<name>[A-Za-z0-9]+):")
 _SAID = re.compile(r" *# -- (?P<sentence>.+)")
