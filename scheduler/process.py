@@ -44,18 +44,19 @@ def run(settings: Settings) -> None:
     sys.setswitchinterval(SWITCH_S)
     db = Database(settings.address, pool_size=5 + 2 * len(settings.clusters), lock_timeout_s=2)
     clock = _clock(db)
-    registry = CollectorRegistry()
-    counters = Counters(registry)
+    registry, counted, measured = CollectorRegistry(), CollectorRegistry(), Measured()
+    counters = Counters(counted)
+    fleet = FleetCollector(db, clock.now, lambda: loop.leads, measured=measured, pools=counters.of_pools)
+    # In this order what is counted of pools is there, at 0, in the scrape that finds the pools.
+    registry.register(fleet)
+    registry.register(counted)
     counters.watch_clock(lambda: clock.step_s)
     db.timed = counters.transaction
-    measured = Measured()
     reconcilers: list[Reconciler] = []
     roll = Roll(db, [one.name for one in settings.clusters], lambda: loop.epoch)
     loop = Loop(db, clock, counters, wake_s=settings.wake_s, turned=lambda: _turned(reconcilers, roll))
     reconcilers += _reconcilers(settings, db, clock, KubeCounters(registry), loop)
     registry.register(KubeCollector(reconcilers))
-    fleet = FleetCollector(db, clock.now, lambda: loop.leads, measured=measured, pools=counters.of_pools)
-    registry.register(fleet)
     registry.register(WebhookCollector(db, clock.now, lambda: loop.leads))
     courier = Courier(db, clock, Sender(settings.webhook_networks), DeliveryCounters(registry), lambda: loop.epoch)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -75,4 +75,3 @@ def test_every_process_exposes_what_its_table_says(running: Stack) -> None:
         assert value(running, "dure_lease_gpu_seconds_total", {**ACME, "kind": "leased"}) == 1, "read, and no less"
         ended(running, acme, "second")
         assert value(running, "dure_promises_due_total", {"pool": POOL}) == 1
-        assert value(running, "dure_promises_broken_total", {"pool": POOL}) == 0

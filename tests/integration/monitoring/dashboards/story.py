@@ -1,0 +1,82 @@
+"""Who is in the load of the dashboards' tests, and what they ask for: a lease of every state, a refusal, and all that companies have."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from deploy.demo import cast
+from deploy.demo import cluster as demo
+from deploy.demo.play import Play
+from dure import wire
+from dure.client import Client
+from tests.acceptance.stack import Stack
+from tests.monitoring.prometheus import Prometheus
+from tests.receiver import receiver
+
+LONG_S = 1800
+"""Longer than any of this takes, so that some leases run and some wait all the while."""
+
+QUOTAS = {"board-a": 6, "board-b": 6, "board-c": 8, "board-d": 4}
+BUDGET = wire.Budget(gpu_seconds=360_000, period="month")
+A_SHORT_S = 8
+FREE = 8
+"""GPUs that are there to be leased."""
+SICK = "board-node-3"
+"""The node on which all faults are. Others use the cluster as well, so no name is one of theirs."""
+
+
+@contextmanager
+def played(
+    running: Stack, admin: Client, clients: Mapping[str, Client], enforced: demo.Cluster, watching: Prometheus
+) -> Iterator[str]:
+    """One lease has run, was released and has its receipt: that lease. Until the `with` is left the others go on, and a webhook is told."""
+    with receiver() as hears:
+        admin.add_webhook(wire.WebhookCreate(url=hears.url, company="board-b"))
+        running.until(lambda: _free(admin) == FREE, "the pool has its GPUs")
+        over = _asked(Play(clients=clients, pools=_pools(), admin=admin, tell=lambda _: None, cluster=enforced))
+        busy = f'dure_lease_gpu_seconds{{lease="{over}", kind="busy"}}'
+        running.until(lambda: watching.value(busy), "the lease that is released has worked")
+        clients["board-b"].release(over)
+        admin.drain(SICK, wire.DrainNode(duration_s=LONG_S))
+        running.until(lambda: admin.lease(over).state is wire.LeaseState.ENDED, "the lease has ended")
+        yield over
+
+
+def cast_of(admin: Client) -> Mapping[str, str]:
+    """The demo's two pools and as many companies as there are states; each company's token."""
+    for pool, product in cast.PRODUCTS.items():
+        times = {"gap_s": cast.GAP_S, "grace_s": cast.GRACE_S, "cluster": demo.NAME, "contended": "booked"}
+        admin.add_pool(wire.PoolCreate.model_validate({"name": pool, "product": product, **times}))
+    for name, gpus in QUOTAS.items():
+        admin.add_company(wire.CompanyCreate(name=name))
+        for pool in cast.PRODUCTS:
+            admin.set_quota(name, pool, wire.QuotaSet(gpus=gpus, budget=BUDGET if name == "board-b" else None))
+    return {name: admin.issue_token(wire.TokenIssue(role=wire.Role.COMPANY, company=name)).secret for name in QUOTAS}
+
+
+def _pools() -> Mapping[str, str]:
+    return dict.fromkeys(QUOTAS, cast.H100)
+
+
+def _asked(playing: Play) -> str:
+    """The lease that is to be released."""
+    soon = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=LONG_S // 2)
+    playing.ask("board-a", _body(4, LONG_S, name="runs all the while"))
+    playing.ask("board-b", _body(2, LONG_S, name="released"))
+    playing.ask("board-c", _body(8, LONG_S, start_by=soon, name="waits"))
+    playing.book("board-b", wire.Shape(gpus=2), in_s=2 * LONG_S, duration_s=60)
+    playing.ask("board-c", _body(64, 60, name="never fits"))
+    for _ in range(3):
+        playing.ask("board-d", _body(2, A_SHORT_S, name="one after the other"))
+    (released,) = [one.id for one in playing.promised.values() if one.name == "released"]
+    return released
+
+
+def _body(gpus: int, duration_s: int, **more: object) -> wire.Ask:
+    return wire.Ask.model_validate(
+        {"pool": cast.H100, "shape": {"gpus": gpus}, "duration_s": duration_s, "notice_s": 0, **more}
+    )
+
+
+def _free(admin: Client) -> int:
+    return admin.pool(cast.H100).gpus[wire.GpuState.FREE]
