@@ -2,7 +2,7 @@
 
 The folder of the present stage stands for the root of its image; a stage that is done is set aside for those that copy from
 it, so paths that a step wrote into files stay right. What the base image would bring is `base`: a folder with a Python,
-a shell and the usual tools, and no compiler. Where the test is root, a step after USER runs as that user.
+a shell and the usual tools, and no compiler. It takes root: files have owners, and a step after USER runs as that user.
 """
 
 import os
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from deploy.local.engine import RunAs
 from tests.images import context, dockerfile
 from tests.images.dockerfile import Stage, Step, Unread
 
@@ -81,13 +82,12 @@ class Replay:
         """The same, which says it there."""
         return subprocess.Popen(
             [self._here(word) for word in words],
-            env=self._environ() | {name: self._here(value) for name, value in more.items()},
             cwd=self.at(self.workdir),
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,
             text=True,
-            **self._as_user(),
+            **self._run_as(more),
         )
 
     def _stage(self, stage: Stage, arguments: Mapping[str, str]) -> None:
@@ -153,15 +153,12 @@ class Replay:
         if done.returncode:
             raise subprocess.CalledProcessError(done.returncode, step.said, said)
 
-    def _environ(self) -> dict[str, str]:
+    def _run_as(self, more: Mapping[str, str]) -> RunAs:
         passed = {name: value for name, value in os.environ.items() if name.startswith(PASSED)}
-        return {"HOME": os.environ.get("HOME", "/"), **passed, **self.environ}
-
-    def _as_user(self) -> dict[str, int | list[int]]:
+        told = {"HOME": os.environ.get("HOME", "/"), **passed, **self.environ}
+        env = told | {name: self._here(value) for name, value in more.items()}
         uid, _, gid = self.user.partition(":")
-        if os.geteuid() != 0:
-            return {}
-        return {"user": int(uid), "group": int(gid), "extra_groups": []}
+        return RunAs(env=env, user=int(uid), group=int(gid), extra_groups=[])
 
     def _here(self, text: str) -> str:
         return PLACES.sub(f"{self.root}/", text)
@@ -180,6 +177,6 @@ class Replay:
 
 
 def _python() -> Path:
-    """One that every user may run: as root ours may lie in a closed home."""
+    """One that every user may run: ours may lie in root's closed home."""
     own = Path(sys.executable).resolve()
-    return Path("/usr/bin/python3").resolve() if os.geteuid() == 0 and own.is_relative_to("/root") else own
+    return Path("/usr/bin/python3").resolve() if own.is_relative_to("/root") else own
