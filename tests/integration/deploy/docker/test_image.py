@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -171,36 +172,55 @@ class Running:
 
 
 def _starts(image: Replay, folder: Path) -> None:
+    """As compose.yaml has them: migrated, API and scheduler, what is enrolled by its script, and a simulated agent."""
     api, scheduler, agent = daemons.free_ports(3)
-    home = folder / "mounted"
-    home.mkdir()
-    os.chown(home, *map(int, image.user.split(":")))
-    token, joined = home / "admin.token", home / "node-1.join"
+    mounted = _mounted(image, folder)
     with _postgres(folder) as url, ExitStack() as ends:
-        (home / "url").write_text(url)
-        (home / "url").chmod(0o644)
-        running = Running(image=image, environ={"DURE_DATABASE_URL_FILE": str(home / "url")})
+        (mounted / "url").write_text(url)
+        running = Running(image=image, environ={"DURE_DATABASE_URL_FILE": str(mounted / "url")})
         running.once("python", "-m", "scheduler", "migrate")
-        running.once("python", "-m", "scheduler", "admin-token", str(token))
         ends.enter_context(_runs(running, "scheduler", scheduler, DURE_SCHEDULER_PORT=str(scheduler)))
         ends.enter_context(_runs(running, "api", api, DURE_API_PORT=str(api)))
-        told = {"DURE_SERVER": f"http://127.0.0.1:{api}", "DURE_TOKEN": token.read_text().strip()}
-        running.once("dure", "node", "join-token", "node-1", "--token-file", str(joined), **told)
-        ends.enter_context(
-            _runs(
-                running,
-                "agents",
-                agent,
-                DURE_AGENT_SERVER=told["DURE_SERVER"],
-                DURE_AGENT_NODE="node-1",
-                DURE_AGENT_JOIN_TOKEN_FILE=str(joined),
-                DURE_AGENT_STATE=str(home / "state"),
-                DURE_AGENT_DRIVER="simulated",
-                DURE_AGENT_PORT=str(agent),
-            )
-        )
-        (node,) = json.loads(running.once("dure", "node", "list", "--json", **told))["items"]
-        assert (node["name"], len(node["gpus"])) == ("node-1", 8)
+        server = f"http://127.0.0.1:{api}"
+        _enrols_once(running, mounted, server)
+        settings = {
+            "DURE_AGENT_SERVER": server,
+            "DURE_AGENT_NODE": "node-1",
+            "DURE_AGENT_JOIN_TOKEN_FILE": "/var/lib/dure/tokens/node-1.join",
+            "DURE_AGENT_STATE": "/var/lib/dure/state",
+            "DURE_AGENT_DRIVER": "simulated",
+            "DURE_AGENT_PORT": str(agent),
+        }
+        ends.enter_context(_runs(running, "agents", agent, **settings))
+        acme = ("--server", server, "--token-file", "/var/lib/dure/tokens/acme.token", "--json")
+        lease = json.loads(running.once("dure", "ask", "h100-80gb", "8", "--for", "10m", *acme))
+        assert lease["state"] in ("scheduled", "active")
+        assert [one["node"] for one in lease["placement"]] == ["node-1"]
+    assert _compiled(image.at("/var/cache/dure")) == _compiled(image.at("/opt/dure/compiled")) != set()
+
+
+def _compiled(folder: Path) -> set[str]:
+    """Of each function its index and its code: what was compiled anew has code of another name."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*.nb[ci]")}
+
+
+def _mounted(image: Replay, folder: Path) -> Path:
+    """What a container is given from outside."""
+    mounted = folder / "mounted"
+    mounted.mkdir()
+    os.chown(mounted, *map(int, image.user.split(":")))
+    shutil.copyfile(TREE / "deploy" / "docker" / "enrol.sh", mounted / "enrol.sh")
+    return mounted
+
+
+def _enrols_once(running: Running, mounted: Path, server: str) -> None:
+    command = ("sh", str(mounted / "enrol.sh"), "/var/lib/dure/admin", "/var/lib/dure/tokens", "node-1", "node-2")
+    running.once(*command, DURE_SERVER=server)
+    tokens = running.image.at("/var/lib/dure/tokens")
+    made = {path.name: path.read_text() for path in tokens.iterdir()}
+    assert made.keys() == {"node-1.join", "node-2.join", "acme.token"}
+    running.once(*command, DURE_SERVER=server)
+    assert {path.name: path.read_text() for path in tokens.iterdir()} == made
 
 
 @contextmanager
