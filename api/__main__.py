@@ -8,7 +8,7 @@ from dure import environment
 from dure.environment import SettingError
 from scheduler import addressed, compiled, logs
 
-SHARED = frozenset({*addressed.SHARED, "webhook_networks", "compiled_folder"})
+SHARED = frozenset({*addressed.SHARED, "webhook_networks", "compiled_folder", "traces"})
 
 
 def main() -> int:

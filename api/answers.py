@@ -14,12 +14,13 @@ PROBLEM = "application/problem+json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """`decided` is the lease whose ask was decided by this answer, to be counted once it is committed."""
+    """`decided` is the lease whose ask was decided by this answer, to be counted once it is committed, and `took_s` how long that took."""
 
     status: int
     body: bytes
     replayed: bool = False
     decided: wire.Lease | None = None
+    took_s: float = 0.0
 
     def response(self) -> Response:
         headers = {"Idempotency-Replayed": "true"} if self.replayed else None

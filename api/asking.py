@@ -6,6 +6,7 @@ is told to that one alone. A quote needs no transaction: it is decided on the bo
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import cast
 
 from starlette.responses import Response
@@ -19,6 +20,7 @@ from api.requests import ReadRequest
 from dure import wire
 from dure.errors import DureError, IdempotencyKeyReused, UnknownPool
 from dure.wire import Role
+from scheduler import traces
 from scheduler.actor import Actor
 from scheduler.clock import Clock
 from scheduler.service import Request, Service
@@ -29,9 +31,9 @@ from scheduler.store.idempotency import Key, Stored
 from scheduler.together import Together
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Sent:
-    """One ask as it was sent, and the token it was sent with."""
+    """One ask as it was sent, and the token it was sent with; `link` is by which the transaction's span refers to its own."""
 
     body: wire.Ask
     request: ReadRequest
@@ -39,6 +41,7 @@ class Sent:
     roles: Collection[Role]
     key: str | None
     reason: str | None
+    link: object | None = None
 
 
 @dataclass(slots=True)
@@ -71,9 +74,13 @@ class Asking:
         )
         if call.key is not None:
             idempotency.check(call.key)
-        answer = self._together.do(body.pool, sent)
-        if answer.decided is not None:
-            self._metrics.decided(answer.decided)
+        with traces.span("ask", pool=body.pool) as span:
+            sent.link = span.link()
+            answer = self._together.do(body.pool, sent)
+            if answer.decided is not None:
+                self._metrics.decided(answer.decided, took_s=answer.took_s, exemplar=request.state.exemplar)
+                request.state.lease = answer.decided.id
+                span.said(**_told(answer.decided))
         return answer.response()
 
     def quote(self, call: Call, body: wire.Ask) -> Response:
@@ -91,14 +98,16 @@ class Asking:
         return answers.ok(quote).response()
 
     def _decide(self, pool: str, batch: Sequence[Sent]) -> list[Answer | DureError]:
-        cases = [_Case(sent) for sent in batch]
-        with self._db.begin() as session:
+        cases, began = [_Case(sent) for sent in batch], perf_counter()
+        links = [sent.link for sent in batch]
+        with traces.span("decide", links=links, pool=pool, asks=len(batch)), self._db.begin() as session:
             now = self._clock.now()
             self._admit(session, cases, now)
             repeated = self._claim(session, cases, now)
             self._ask(session, pool, [case for case in cases if case.answer is None and case not in repeated], now)
             self._keep(session, cases)
-        return [_answer(case, cases) for case in cases]
+        took_s = perf_counter() - began
+        return [_timed(_answer(case, cases), took_s) for case in cases]
 
     def _admit(self, session: Session, cases: Sequence[_Case], now: float) -> None:
         holders = tokens.authenticate_all(session, {case.sent.secret for case in cases}, now)
@@ -171,9 +180,25 @@ class Asking:
         kept.drop_all(session, undone)
 
 
+def _told(lease: wire.Lease) -> dict[str, str | None]:
+    """Of a decision, what a trace says."""
+    decision = lease.decision
+    return {
+        "lease": lease.id,
+        "company": lease.company,
+        "outcome": decision.outcome.value,
+        "code": decision.code,
+        "decision": decision.id,
+    }
+
+
 def _again(case: _Case, stored: Stored) -> Answer:
     assert case.claim is not None
     return Answer(status=stored.status, body=idempotency.sealed(stored.body, case.claim), replayed=True)
+
+
+def _timed(answer: Answer | DureError, took_s: float) -> Answer | DureError:
+    return answer if isinstance(answer, DureError) or answer.decided is None else replace(answer, took_s=took_s)
 
 
 def _answer(case: _Case, cases: Sequence[_Case]) -> Answer | DureError:

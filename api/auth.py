@@ -32,6 +32,8 @@ def admit(session: Session, request: Request, roles: Collection[Role], *, now: f
 
 def allowed(actor: Actor, request: Request, roles: Collection[Role]) -> Actor:
     """The actor, if the role may do this, and for their own alone. Raises Forbidden, WrongNode."""
+    if actor.company is not None:
+        request.state.company = actor.company
     if actor.role not in roles:
         *others, last = sorted(roles)
         may = f"{', '.join(others)} and {last} tokens" if others else f"{last} tokens"

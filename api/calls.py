@@ -6,6 +6,7 @@ A route gets its call from a dependency that names the roles, so nothing can be 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TypeVar, cast
 
 from pydantic import BaseModel
@@ -75,7 +76,7 @@ class Call:
 
     def write(self, work: Callable[[Admitted], Answer]) -> Response:
         """The answer of `work`, committed with it; for a key that did the same before, the answer that was given then."""
-        vouched = self._vouched()
+        vouched, began = self._vouched(), perf_counter()
         with self._noticed(), self.parts.db.begin() as session:
             session.info |= {audit.REQUEST_ID: self.request.state.request_id, audit.REASON: self.reason}
             at = self._admitted(session, vouched)
@@ -84,7 +85,8 @@ class Call:
                 work(at) if self.key is None else idempotency.once(session, self._claim(at, self.key), lambda: work(at))
             )
         if answer.decided is not None:
-            self.parts.metrics.decided(answer.decided)
+            exemplar = self.request.state.exemplar
+            self.parts.metrics.decided(answer.decided, took_s=perf_counter() - began, exemplar=exemplar)
         return answer.response()
 
     def rehearse(self, work: Callable[[Admitted], BaseModel]) -> Response:

@@ -6,11 +6,17 @@ Labels are route templates and permanent codes, so that no request can make a ne
 import platform
 from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.exposition import choose_encoder
 
+from api import series
 from dure import wire
+from scheduler.metrics import decisions
+from scheduler.metrics.database import TRANSACTION
+from scheduler.metrics.rows import counting, measuring, showing
 
-BUCKETS_S = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+Exemplar = dict[str, str]
+"""By what a person finds the request that a measurement is of: its trace, or its id in the log."""
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -21,46 +27,41 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        labels = ("route", "method")
-        self._requests = Counter("dure_api_requests", "Requests answered.", (*labels, "status"), registry=self.registry)
-        self._seconds = Histogram(
-            "dure_api_request_duration_seconds",
-            "From the first byte of a request to the last of its answer.",
-            labels,
-            registry=self.registry,
-            buckets=BUCKETS_S,
+        self._requests, self._seconds = (
+            counting(series.REQUESTS, self.registry),
+            measuring(series.SECONDS, self.registry),
         )
-        self._decisions = Counter(
-            "dure_decisions", "Asks decided when they arrived.", ("pool", "outcome", "code"), registry=self.registry
+        self._decisions, self._took = (
+            counting(decisions.DECIDED, self.registry),
+            measuring(decisions.TOOK, self.registry),
         )
-        self._streams = Gauge("dure_api_event_streams", "Event streams that are open.", registry=self.registry)
-        self._ended = Counter(
-            "dure_api_event_streams_ended", "Event streams that ended, by reason.", ("reason",), registry=self.registry
+        self._transactions = measuring(TRANSACTION, self.registry)
+        self._streams, self._ended = (
+            showing(series.STREAMS, self.registry),
+            counting(series.STREAMS_ENDED, self.registry),
         )
-        self._reports = Counter(
-            "dure_api_reports", "Reports of nodes, by what became of them.", ("outcome",), registry=self.registry
+        self._reports, self._together = (
+            counting(series.REPORTS, self.registry),
+            measuring(series.TOGETHER, self.registry),
         )
-        self._together = Histogram(
-            "dure_api_reports_together",
-            "Reports that shared a transaction.",
-            registry=self.registry,
-            buckets=(1, 2, 4, 8, 16, 32, 64),
-        )
-        self._reports_wait = Gauge(
-            "dure_api_reports_waiting", "Reports that wait to be taken in, or are under way.", registry=self.registry
-        )
-        info = Gauge("dure_build_info", "1, labelled with what runs.", ("version", "python"), registry=self.registry)
-        info.labels(version("dure"), platform.python_version()).set(1)
+        self._reports_wait = showing(series.WAITING, self.registry)
+        showing(series.BUILD, self.registry).labels(version("dure"), platform.python_version()).set(1)
 
-    def answered(self, *, route: str, method: str, status: int, seconds: float) -> None:
+    def answered(self, *, route: str, method: str, status: int, seconds: float, exemplar: Exemplar) -> None:
         """`route` is the template, never the address that was asked for."""
         method = method if method in METHODS else "other"
         self._requests.labels(route, method, status).inc()
-        self._seconds.labels(route, method).observe(seconds)
+        self._seconds.labels(route, method).observe(seconds, exemplar)
 
-    def decided(self, lease: wire.Lease) -> None:
+    def decided(self, lease: wire.Lease, *, took_s: float, exemplar: Exemplar) -> None:
         """A decision that was committed."""
-        self._decisions.labels(lease.pool, lease.decision.outcome, lease.decision.code).inc()
+        decision = lease.decision
+        self._decisions.labels(lease.pool, decision.outcome, decision.code).inc()
+        refers = exemplar if decision.id is None else {**exemplar, "decision": decision.id}
+        self._took.labels(lease.pool).observe(took_s, refers)
+
+    def transaction(self, took_s: float) -> None:
+        self._transactions.observe(took_s)
 
     def report(self, outcome: str) -> None:
         """`taken`, `whole_wanted`, `refused` or `turned_away`."""
@@ -78,6 +79,7 @@ class Metrics:
     def stream_ended(self, reason: str) -> None:
         self._ended.labels(reason).inc()
 
-    def render(self) -> bytes:
-        """Prometheus' text format."""
-        return generate_latest(self.registry)
+    def render(self, accepts: str) -> tuple[bytes, str]:
+        """In the format that is accepted, and what that is called: OpenMetrics has exemplars, Prometheus' text has none."""
+        write, content_type = choose_encoder(accepts)
+        return write(self.registry), content_type

@@ -42,7 +42,7 @@ def install(app: FastAPI) -> None:
 async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, DureError)
     if isinstance(error, Unavailable):
-        log.warning("unavailable", action="unavailable", detail=error.detail, request_id=_id(request))
+        log.warning("unavailable", action="unavailable", detail=error.detail)
     return response(error, _id(request))
 
 

@@ -18,6 +18,7 @@ from api.settings import ApiSettings
 from api.tls import Certificate, Renewing, Unusable
 from dure.environment import SettingError
 from dure.errors import Unavailable
+from scheduler import traces
 from scheduler.clock import DatabaseClock
 from scheduler.kube.keys import Keys
 from scheduler.kube.reviews import Reviews
@@ -41,6 +42,7 @@ def run(settings: ApiSettings) -> int:
     certificate = _certificate(settings)
     stop = Event()
     _when_told_to_end(stop.set)
+    traces.configure(settings.traces, "api")
     warm()
     db = Database(settings.address, pool_size=settings.connections)
     try:

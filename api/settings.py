@@ -12,6 +12,8 @@ from scheduler.compiled import CompiledFolder
 from scheduler.kube.clusters import DESCRIPTION, Clusters
 from scheduler.kube.keys import LONGEST_S, SHORTEST_S
 from scheduler.kube.reviews import AGENT
+from scheduler.traces import DESCRIPTION as TRACES
+from scheduler.traces import PATTERN as COLLECTOR
 from scheduler.webhooks.addresses import Networks
 
 
@@ -32,6 +34,7 @@ class ApiSettings(Addressed):
         Field(description="networks whose addresses webhooks may have though they are not public: 10.1.0.0/16,..."),
     ] = ()
     compiled_folder: CompiledFolder = None
+    traces: Annotated[str | None, Field(pattern=COLLECTOR, description=TRACES)] = None
     clusters: Annotated[Clusters, Field(description=DESCRIPTION)] = ()
     cluster_urls: Annotated[ClusterUrls, Field(description=URLS)] = {}
     longest_key_s: Annotated[

@@ -8,17 +8,16 @@ from types import TracebackType
 from typing import Self
 
 import structlog
-from cryptography import x509
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
+
+from scheduler.metrics.certificates import CERTIFICATE_EXPIRY, ends
+from scheduler.metrics.rows import family
 
 log = structlog.get_logger()
 
 LOOK_S = 2.0
 """How often the files are looked at."""
-
-EXPIRY = "dure_certificate_expiry_timestamp_seconds"
-ABOUT_EXPIRY = "When a certificate ends."
 
 
 class Unusable(Exception):
@@ -49,7 +48,7 @@ class Certificate(Collector):
             return False
         try:
             _checked(self._certificate, self._key)
-            ends = _ends(self._certificate)
+            end = _ends(self._certificate)
             if self._context is not None:
                 self._context.load_cert_chain(self._certificate, self._key)
         except (Unusable, OSError) as error:
@@ -57,14 +56,12 @@ class Certificate(Collector):
             return False
         finally:
             self._seen = stamp
-        self.ends = ends
-        log.info("a new certificate is served", action="certificate.renewed", ends=ends)
+        self.ends = end
+        log.info("a new certificate is served", action="certificate.renewed", ends=end)
         return True
 
     def collect(self) -> Iterator[Metric]:
-        family = GaugeMetricFamily(EXPIRY, ABOUT_EXPIRY, labels=["certificate"])
-        family.add_metric(["api"], self.ends)
-        yield family
+        yield family(CERTIFICATE_EXPIRY, [(("api",), self.ends)])
 
     def _stamp(self) -> tuple[float | None, ...]:
         return tuple(_changed(path) for path in (self._certificate, self._key))
@@ -106,12 +103,11 @@ def _no_password() -> str:
 
 
 def _ends(certificate: Path) -> float:
-    """The first end of the chain: with any of it ended, nobody trusts the rest. Unix seconds; raises Unusable."""
+    """Unix seconds; raises Unusable."""
     try:
-        found = x509.load_pem_x509_certificates(certificate.read_bytes())
+        return ends(certificate.read_bytes())
     except (OSError, ValueError) as error:
         raise Unusable(f"{certificate} cannot be read: {error}") from error
-    return min(one.not_valid_after_utc.timestamp() for one in found)
 
 
 def _changed(path: Path) -> float | None:

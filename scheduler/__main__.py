@@ -21,7 +21,7 @@ from scheduler.store.db import Database
 
 log = structlog.get_logger()
 
-SHARED = frozenset({*addressed.SHARED, "webhook_networks", "compiled_folder"})
+SHARED = frozenset({*addressed.SHARED, "webhook_networks", "compiled_folder", "traces"})
 
 
 def main() -> int:

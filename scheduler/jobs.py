@@ -3,19 +3,51 @@
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from dure.wire import Role
+from scheduler.actor import Actor
 from scheduler.clock import DatabaseClock
 from scheduler.core.fragmentation import Mix
 from scheduler.loop import Loop
-from scheduler.store import counting, deliveries, due, enforced, idempotency, node_events, offers, violation_counts
+from scheduler.metrics import Measured
+from scheduler.store import (
+    counting,
+    deliveries,
+    due,
+    enforced,
+    idempotency,
+    node_events,
+    offers,
+    sums,
+    violation_counts,
+)
 from scheduler.store.db import Database
 from scheduler.store.leader import fence
+from scheduler.store.snapshot import database
 from scheduler.turns import counts, mix
 
 log = structlog.get_logger()
 
+_HOUSEKEEPING = Actor(role=Role.AUDITOR, token="housekeeping")
 
-def schedule(db: Database, clock: DatabaseClock, loop: Loop) -> BackgroundScheduler:
-    """A started scheduler of every job. A run that comes late still runs: nothing here is worth dropping."""
+
+MEASURED_S = 60
+"""So often the files of the database are looked at."""
+
+VERIFIED_S = 900
+"""So often the ledger is verified, unless the settings say otherwise."""
+
+LOOKED_S = 10
+"""So soon who takes the lead does both anew."""
+
+
+def schedule(
+    db: Database, clock: DatabaseClock, loop: Loop, measured: Measured | None = None, *, verified_s: float = VERIFIED_S
+) -> BackgroundScheduler:
+    """A started scheduler of every job. A run that comes late still runs: nothing here is worth dropping.
+
+    `measured` is where metrics have what is read seldom.
+    """
+    seldom = measured or Measured()
     jobs = BackgroundScheduler(
         timezone="UTC", job_defaults={"misfire_grace_time": None, "max_instances": 1, "coalesce": True}
     )
@@ -37,6 +69,15 @@ def schedule(db: Database, clock: DatabaseClock, loop: Loop) -> BackgroundSchedu
     )
     jobs.add_job(
         lambda: forget_violations(db, loop, clock.now()), "interval", id="forget_violations", minutes=60, jitter=300
+    )
+    jobs.add_job(
+        lambda: measure_database(db, loop, seldom, clock.now()), "interval", id="measure_database", seconds=LOOKED_S
+    )
+    jobs.add_job(
+        lambda: verify_ledger(db, loop, seldom, clock.now(), every_s=verified_s),
+        "interval",
+        id="verify_ledger",
+        seconds=min(LOOKED_S, verified_s),
     )
     jobs.start()
     return jobs
@@ -145,3 +186,29 @@ def count_uses(db: Database, loop: Loop, now: float) -> list[str]:
             if counts.count(session, loop.service.books, pool, now=now) is not None:
                 found.append(pool)
     return found
+
+
+def measure_database(db: Database, loop: Loop, measured: Measured, now: float) -> bool:
+    """Looks how large the database is, where that was not done for a minute; only the leader does. Whether it did."""
+    if not loop.leads:
+        measured.forget()
+        return False
+    if now - measured.sized_at < MEASURED_S:
+        return False
+    with db.snapshot() as session:
+        measured.sized(database.size(session), now)
+    return True
+
+
+def verify_ledger(db: Database, loop: Loop, measured: Measured, now: float, *, every_s: float) -> bool:
+    """Does what `dure ledger verify` does, where that was not done for so long; only the leader does. Whether it did."""
+    if not loop.leads or now - measured.verified_at < every_s:
+        return False
+    with db.snapshot() as session:
+        found = sums.verify(session, company=None, pool=None, actor=_HOUSEKEEPING)
+    measured.verified(len(found.faults), now)
+    for fault in found.faults:
+        log.error(
+            "the ledger does not add up", action="ledger_fault", **fault.model_dump(mode="json", exclude_none=True)
+        )
+    return True

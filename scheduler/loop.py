@@ -105,6 +105,8 @@ class Loop:
         assert self.lead is not None
         self.clock.resync()
         self.leading = starts.Leading(since=self.clock.now(), away=self._away)
+        with self.db.snapshot() as session:
+            self.counters.of_pools(pool.pool for pool in due.pools(session, now=self.leading.since))
         self.counters.leads(True)
         log.info("this scheduler leads", action="take_over", epoch=self.lead.epoch)
 
@@ -214,8 +216,7 @@ class Loop:
             started, after = self._decided(pool, self._start_batch(pool, after))
             for lease in started:
                 self.counters.started(lease)
-                action = "lease_never_started" if lease.never else "lease_start"
-                log.info("a start was due", action=action, lease=lease.lease, late_s=round(lease.late_s, 3))
+                log.info("a start was due", action=lease.action, lease=lease.lease, late_s=round(lease.late_s, 3))
 
     def _start_batch(self, pool: str, after: str) -> Callable[[Session], tuple[list[starts.Started], str | None]]:
         return lambda session: starts.start_due(
@@ -240,6 +241,10 @@ class Loop:
             log.info("a renewal was due", action=action, lease=lease.lease)
 
     def _plan(self, pool: due.DuePool) -> bool:
+        with self.counters.looks(pool.pool):
+            return self._planned(pool)
+
+    def _planned(self, pool: due.DuePool) -> bool:
         """Plans the pool again where a look without its lock shows that something would change; whether it did.
 
         Queued asks are decided again when the pool changed since they last were, when time alone leaves them more

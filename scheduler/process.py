@@ -11,14 +11,14 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from dure import probes
 from dure.errors import Unavailable
-from scheduler import jobs
+from scheduler import jobs, traces
 from scheduler.clock import DatabaseClock
 from scheduler.kube.desired import Terms
 from scheduler.kube.metrics import KubeCollector, KubeCounters
 from scheduler.kube.reconciler import Reconciler, look
 from scheduler.kube.roll import Roll
 from scheduler.loop import Loop
-from scheduler.metrics import Counters, FleetCollector
+from scheduler.metrics import Counters, FleetCollector, Measured
 from scheduler.settings import Settings
 from scheduler.store.db import Database
 from scheduler.warming import warm
@@ -39,6 +39,7 @@ STALLED_S = 15.0
 
 def run(settings: Settings) -> None:
     """Until SIGTERM or SIGINT. Raises OSError where it cannot listen, and Unavailable."""
+    traces.configure(settings.traces, "scheduler")
     warm()
     sys.setswitchinterval(SWITCH_S)
     db = Database(settings.address, pool_size=5 + 2 * len(settings.clusters), lock_timeout_s=2)
@@ -46,18 +47,21 @@ def run(settings: Settings) -> None:
     registry = CollectorRegistry()
     counters = Counters(registry)
     counters.watch_clock(lambda: clock.step_s)
+    db.timed = counters.transaction
+    measured = Measured()
     reconcilers: list[Reconciler] = []
     roll = Roll(db, [one.name for one in settings.clusters], lambda: loop.epoch)
     loop = Loop(db, clock, counters, wake_s=settings.wake_s, turned=lambda: _turned(reconcilers, roll))
     reconcilers += _reconcilers(settings, db, clock, KubeCounters(registry), loop)
     registry.register(KubeCollector(reconcilers))
-    registry.register(FleetCollector(db, clock.now, lambda: loop.leads))
+    fleet = FleetCollector(db, clock.now, lambda: loop.leads, measured=measured, pools=counters.of_pools)
+    registry.register(fleet)
     registry.register(WebhookCollector(db, clock.now, lambda: loop.leads))
     courier = Courier(db, clock, Sender(settings.webhook_networks), DeliveryCounters(registry), lambda: loop.epoch)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stop())
     server = probes.serve(settings.port, host=settings.host, routes=_routes(registry, db, clock, loop, counters))
-    housekeeping = jobs.schedule(db, clock, loop)
+    housekeeping = jobs.schedule(db, clock, loop, measured, verified_s=settings.ledger_verified_s)
     log.info("scheduler is up", action="up", port=server.port)
     with ExitStack() as beside:
         for one in (courier, *reconcilers):

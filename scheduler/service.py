@@ -107,8 +107,9 @@ class Service:
                 verdict,
                 decided.book.leases.get(lease_id) or queued(lease_id, ask, at),
                 _claimed(request, _decision(verdict, ask, book, now, self.elsewhere.of(session, ask, verdict, at))),
+                estimate,
             )
-            for (lease_id, request, ask), verdict in zip(taken, decided.verdicts, strict=True)
+            for (lease_id, request, ask), verdict, estimate in zip(taken, decided.verdicts, expected, strict=True)
         ]
         moves = as_moves(decided.moves)
         changed = bool(moves) or any(found.lease.state is State.SCHEDULED for found in answers)
@@ -226,7 +227,14 @@ def _parsed(session: Session, request: Request, now: float) -> Ask | DureError:
         return error
 
 
-def _answer(request: Request, ask: Ask, verdict: Verdict, lease: CoreLease, decision: wire.Decision) -> Answer:
+def _answer(
+    request: Request,
+    ask: Ask,
+    verdict: Verdict,
+    lease: CoreLease,
+    decision: wire.Decision,
+    expected: Instant | None,
+) -> Answer:
     if isinstance(verdict, Refusal):
         lease = replace(lease, state=State.REFUSED)
     return Answer(
@@ -235,6 +243,7 @@ def _answer(request: Request, ask: Ask, verdict: Verdict, lease: CoreLease, deci
         lease=lease,
         decision=decision,
         request_id=request.request_id,
+        expected=expected,
     )
 
 

@@ -10,6 +10,8 @@ from scheduler.addressed import Addressed
 from scheduler.compiled import CompiledFolder
 from scheduler.kube.clusters import DESCRIPTION, Clusters
 from scheduler.kube.desired import CLOSED_NETWORKS, KILL_MARGIN_S
+from scheduler.traces import DESCRIPTION as TRACES
+from scheduler.traces import PATTERN as COLLECTOR
 from scheduler.webhooks.addresses import Networks, split
 
 
@@ -31,6 +33,7 @@ class Settings(Addressed):
         default=(), description="networks whose addresses webhooks may have though they are not public: 10.1.0.0/16,..."
     )
     compiled_folder: CompiledFolder = None
+    traces: str | None = Field(default=None, pattern=COLLECTOR, description=TRACES)
     clusters: Clusters = Field(default=(), description=DESCRIPTION)
     kill_margin_s: int = Field(
         default=KILL_MARGIN_S,
@@ -69,3 +72,9 @@ class Settings(Addressed):
         description="watches of clusters are believed for about so long, then all is listed anew, in seconds",
     )
     wake_s: float = Field(default=1.0, gt=0, le=5, description="the longest the loop sleeps, in seconds")
+    ledger_verified_s: int = Field(
+        default=900,
+        ge=1,
+        le=86_400,
+        description="so often the leader verifies the ledger, in seconds; metrics say what it found",
+    )

@@ -32,10 +32,20 @@ THROTTLE_REASONS = (
 
 LOST = ("lost", "reset_required")
 
+MOST_XIDS = 64
+"""So many different XIDs of one GPU are counted apart, and the others together; a driver that makes numbers up must not make series
+without end.
+"""
+
+UNITS = frozenset({"ratio", "bytes", "watts", "joules", "hertz", "seconds", "celsius"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """`more` are its labels beside `base`, `fields` what it tells of a GPU's snapshot."""
+    """`more` are its labels beside `base`, `fields` what it tells of a GPU's snapshot.
+
+    `times` is how many series there are at most of a GPU, or of the node, by what is in `more`.
+    """
 
     name: str
     kind: Kind
@@ -43,6 +53,23 @@ class Series:
     base: tuple[str, ...] = GPU
     more: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
+    times: int = 1
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return (*self.base, *self.more)
+
+    @property
+    def unit(self) -> str:
+        """As its name says it; what is counted has none."""
+        last = self.name.removesuffix("_total").rsplit("_", 1)[-1]
+        return "1" if last == "info" else last if last in UNITS else "number"
+
+    @property
+    def series(self) -> str:
+        """At most, in sizes by name; all of what is one for a whole GPU are of the GPU alone."""
+        of = "" if self.base == NODE else "gpus"
+        return " ".join(filter(None, (str(self.times) if self.times > 1 or not of else "", of)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +148,7 @@ READINGS: tuple[Reading | Parts, ...] = (
         about="1 for each of NVML's reasons for which clocks are held down now, else 0; gpu_idle is one.",
         more=("reason",),
         fields=("throttle_reasons",),
+        times=len(THROTTLE_REASONS),
         read=_throttled,
     ),
     Parts(
@@ -129,6 +157,7 @@ READINGS: tuple[Reading | Parts, ...] = (
         about="How long clocks were held down, by why.",
         more=("reason",),
         fields=("throttled_nanoseconds",),
+        times=len(THROTTLE_REASONS),
         read=_throttled_seconds,
     ),
     _gauge("dure_gpu_temperature_celsius", "Temperature.", "temperature_celsius"),
@@ -149,6 +178,7 @@ READINGS: tuple[Reading | Parts, ...] = (
         about="Rows of memory that were remapped over its life, by the errors that were why.",
         more=("errors",),
         fields=("remapped_rows_corrected", "remapped_rows_uncorrected"),
+        times=2,
         read=lambda gpu: {"corrected": gpu.remapped_rows_corrected, "uncorrected": gpu.remapped_rows_uncorrected},
     ),
     _gauge("dure_gpu_row_remap_pending", "1 if a row is remapped at the next reset, else 0.", "remap_pending"),
@@ -163,6 +193,7 @@ READINGS: tuple[Reading | Parts, ...] = (
         about="NVLinks, active or not.",
         more=("state",),
         fields=("nvlinks_active", "nvlinks_inactive"),
+        times=2,
         read=lambda gpu: {"active": gpu.nvlinks_active, "inactive": gpu.nvlinks_inactive},
     ),
     _counter("dure_gpu_nvlink_errors_total", "Replays, recoveries and CRC errors of all its links.", "nvlink_errors"),
@@ -176,6 +207,7 @@ READINGS: tuple[Reading | Parts, ...] = (
         about="1 for the state that the GPU is in, else 0.",
         more=("state",),
         fields=("health",),
+        times=len(HEALTHS),
         read=lambda gpu: {state: gpu.health == state for state in HEALTHS},
     ),
     Parts(
@@ -184,6 +216,7 @@ READINGS: tuple[Reading | Parts, ...] = (
         about="1 for why the GPU does not answer, else 0.",
         more=("reason",),
         fields=("lost",),
+        times=len(LOST),
         read=lambda gpu: {reason: gpu.lost == reason for reason in LOST},
     ),
     _gauge(
@@ -201,12 +234,14 @@ XIDS = Series(
     kind="counter",
     about="Critical XIDs that the driver told of since the agent started; of the whole GPU where it is cut into instances.",
     more=("xid",),
+    times=MOST_XIDS + 1,
 )
 VIOLATIONS = Series(
     name="dure_gpu_violations",
     kind="gauge",
     about="Processes and pods on it now that no lease explains; none where nobody can tell.",
     more=("kind",),
+    times=2,
 )
 INFO_FIELDS = (
     "index",
@@ -249,6 +284,7 @@ REPORTS = Series(
     about="Reports sent, by what came of it.",
     base=NODE,
     more=("outcome",),
+    times=5,
 )
 CLOCK = Series(
     name="dure_agent_clock_offset_seconds",

@@ -3,10 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping
 
+from agents.metrics.series import MOST_XIDS
 from agents.snapshot import Sample
-
-MOST = 64
-"""So many different XIDs of one GPU are counted apart; a driver that makes numbers up must not make series without end."""
 
 OTHER = "other"
 
@@ -18,7 +16,7 @@ class XidCounts:
     def __call__(self, sample: Sample, before: Sample | None) -> Sample:
         for one in sample.snapshot.xids:
             counts = self._counts.setdefault(one.gpu, Counter())
-            counts[str(one.xid) if str(one.xid) in counts or len(counts) < MOST else OTHER] += one.times
+            counts[str(one.xid) if str(one.xid) in counts or len(counts) < MOST_XIDS else OTHER] += one.times
         return sample
 
     def of(self, gpu: str) -> Mapping[str, int]:

@@ -3,7 +3,6 @@
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
@@ -46,4 +45,5 @@ def readyz(request: Request) -> Response:
 @router.get("/metrics", response_class=Response, responses=SERIES, summary="Metrics")
 async def metrics(request: Request) -> Response:
     """This replica's requests, for Prometheus."""
-    return Response(parts.of(request).metrics.render(), media_type=CONTENT_TYPE_LATEST)
+    body, content_type = parts.of(request).metrics.render(request.headers.get("accept", ""))
+    return Response(body, headers={"content-type": content_type})

@@ -7,6 +7,7 @@ world has changed, what is away is tried again.
 import json
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Lock
 from typing import Any
 from urllib.parse import urlencode
@@ -19,6 +20,7 @@ from kubernetes.config.incluster_config import InClusterConfigLoader
 
 from dure.kube import MANAGER
 from scheduler.kube.clusters import ClusterAddress
+from scheduler.metrics.certificates import ends
 
 Json = dict[str, Any]
 
@@ -78,6 +80,14 @@ class Connection:
             return None
         with open(path, "rb") as file:  # noqa: PTH123 - a path of the client's, which may be a file of its own making
             return file.read()
+
+    def certificate_ends(self) -> float | None:
+        """When our own certificate ends, in Unix seconds; None where we are known by a token, or it cannot be read."""
+        path = self._client.configuration.cert_file
+        try:
+            return None if not path else ends(Path(path).read_bytes())
+        except (OSError, ValueError):
+            return None
 
     def get(self, path: str, **query: Any) -> Json:
         """Raises Refused, Away."""

@@ -17,12 +17,15 @@ class Address:
     said: str | Path
 
     def url(self) -> str:
-        """As it is now. Raises Unavailable where the file cannot be read, as while a Secret is being replaced."""
+        """As it is now. Raises Unavailable where the file cannot be read, as while a Secret is replaced, or holds no URL."""
         if isinstance(self.said, str):
             return self.said
         try:
-            return self.said.read_text().strip()
+            found = self.said.read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
             raise Unavailable(
                 f"the database's URL cannot be read from {self.said}: {error}", retry_after_s=2
             ) from error
+        if not re.fullmatch(PATTERN, found):
+            raise Unavailable(f"{self.said} holds no postgresql://user@host/name", retry_after_s=2)
+        return found

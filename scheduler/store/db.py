@@ -5,12 +5,13 @@ Every connection takes the role `dure_app`, which may not change what is append-
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any
 
 from psycopg import Connection as PgConnection
 from psycopg import errors as pg
 from sqlalchemy import create_engine, event, text
-from sqlalchemy.engine import URL, Dialect, make_url
+from sqlalchemy.engine import URL, Dialect, Engine, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
@@ -29,7 +30,7 @@ EDGE_CHANNEL = "dure_edge"
 AWAY = "the database cannot be reached or is busy; try again shortly, with the same Idempotency-Key if you sent one"
 NO_SCHEMA = "the database has no schema yet; run `python -m scheduler migrate`"
 
-SCHEMA_HEAD = "20261130_node_holders"
+SCHEMA_HEAD = "20261130_expected"
 """The migration that this code needs; `check` compares it with the database's."""
 
 IDLE_IN_TRANSACTION_S = 8
@@ -83,6 +84,8 @@ class Database:
             },
         )
         event.listen(self._engine, "do_connect", self._addressed)
+        self.timed: Callable[[float], None] = lambda _: None
+        """Told of every transaction how many seconds it took."""
         self._looks = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
@@ -101,14 +104,23 @@ class Database:
 
         Raises Unavailable when the database cannot be reached or does not answer in time.
         """
-        with _away_is_unavailable(), Session(self._engine, expire_on_commit=False) as session, session.begin():
+        with self._transaction(self._engine) as session:
             yield session
 
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
         """A read-only look at one instant. Raises Unavailable like `begin`."""
-        with _away_is_unavailable(), Session(self._snapshots, expire_on_commit=False) as session, session.begin():
+        with self._transaction(self._snapshots) as session:
             yield session
+
+    @contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Session]:
+        began = perf_counter()
+        try:
+            with _away_is_unavailable(), Session(engine, expire_on_commit=False) as session, session.begin():
+                yield session
+        finally:
+            self.timed(perf_counter() - began)
 
     @contextmanager
     def look(self) -> Iterator[PgConnection[Any]]:

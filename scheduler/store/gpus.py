@@ -3,10 +3,20 @@
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from dure.wire import GpuState
 from scheduler.store.tables import Allocation, Gpu, Node, Pool
+
+_COUNTS = text(
+    """
+    SELECT g.pool, a.gpu IS NOT NULL AS held, a.ended_at IS NOT NULL AS over, g.quarantined, g.health, n.state AS node_state,
+        count(*) AS gpus
+    FROM gpu g JOIN node n ON n.name = g.node LEFT JOIN allocation a ON a.gpu = g.uuid AND a.closed_at IS NULL
+    WHERE g.present GROUP BY 1, 2, 3, 4, 5, 6
+    """
+)
 
 
 def states(
@@ -27,18 +37,30 @@ def states(
     return [(gpu, _state(gpu, at_node, lease, ended), lease) for gpu, at_node, lease, ended in session.exec(query)]
 
 
+def counts(session: Session) -> list[tuple[str | None, GpuState, int]]:
+    """How many present GPUs of each pool, or of none, are in a state; one may be said in several parts."""
+    return [
+        (row.pool, _which(row.pool, row.held, row.over, row.quarantined, row.health, row.node_state), row.gpus)
+        for row in session.connection().execute(_COUNTS)
+    ]
+
+
 def _state(gpu: Gpu, node_state: str, lease: str | None, ended_at: int | None) -> GpuState:
-    if gpu.pool is None:
+    return _which(gpu.pool, lease is not None, ended_at is not None, gpu.quarantined, gpu.health, node_state)
+
+
+def _which(pool: str | None, held: bool, over: bool, quarantined: bool, health: str, node_state: str) -> GpuState:
+    if pool is None:
         return GpuState.UNPOOLED
-    if lease is not None and ended_at is None:
+    if held and not over:
         return GpuState.LEASED
-    if gpu.quarantined:
+    if quarantined:
         return GpuState.QUARANTINED
-    if gpu.health != "ok":
+    if health != "ok":
         return GpuState.UNHEALTHY
     if node_state != "ok":
         return GpuState.UNKNOWN
-    return GpuState.CLEANING if lease is not None else GpuState.FREE
+    return GpuState.CLEANING if held else GpuState.FREE
 
 
 def grantable(session: Session, pool: str, nodes: Sequence[str]) -> dict[str, list[str]]:

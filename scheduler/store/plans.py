@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from dure import wire
 from scheduler.core.book import Book
-from scheduler.core.model import Ask, Cause, Code, CompanyId, Gang, Lease, LeaseId, Placement, Shape, State
+from scheduler.core.model import Ask, Cause, Code, CompanyId, Gang, Instant, Lease, LeaseId, Placement, Shape, State
 from scheduler.core.quota import Quota
 from scheduler.core.record import REPLAN, Record
 from scheduler.core.replan import Move
@@ -48,7 +48,7 @@ Quotas = Mapping[CompanyId, Quota]
 class Answer:
     """One ask that was decided: what it became, and the decision. `lease` is `refused`, `queued` or `scheduled`.
 
-    `body` is what was sent; None for one that waited in the queue.
+    `body` is what was sent; None for one that waited in the queue. `expected` is when it is expected to start.
     """
 
     ask: Ask
@@ -56,6 +56,7 @@ class Answer:
     decision: wire.Decision
     body: wire.Ask | None = None
     request_id: str | None = None
+    expected: Instant | None = None
 
 
 def write_answers(
@@ -226,6 +227,7 @@ def _lease_row(found: Answer, number: int) -> bulk.Row:
         "extendable": body.extendable,
         "asked_at": lease.asked_at,
         "decision": found.decision.id,
+        "expected_start": found.expected,
         **_slot(lease, number),
     }
 

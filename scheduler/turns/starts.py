@@ -7,7 +7,7 @@ to the earliest start that is left, and so does its promise, with the cause.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scheduler.core import record, sentences
 from scheduler.core.book import Book, Draft
@@ -27,12 +27,25 @@ from scheduler.store.tables import Lease
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """A lease that started, and how long after its promise; or that never did, as its whole box had passed."""
+    """A lease that started, and how long after its promise; or that never did, as its whole box had passed; or that slips.
+
+    `unexpected_s` is how far the start is from what was expected when it was asked for; None where nothing was.
+    """
 
     lease: str
     pool: str
     late_s: float
     never: bool = False
+    slipped_because: Cause | None = None
+    spot: bool = False
+    unexpected_s: float | None = None
+
+    @property
+    def action(self) -> str:
+        """What the log calls it."""
+        if self.never:
+            return "lease_never_started"
+        return "lease_start" if self.slipped_because is None else "lease_slip"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +105,7 @@ class _Turn:
             self._move(row, Move(before=lease, after=found, cause=cause), node)
             lease, cause = found, None
         if cause is not None:
-            self._wait_or_slip(row, lease, cause, node)
-            return None
+            return self._wait_or_slip(row, lease, cause, node)
         return self._start(row, lease)
 
     def _generation(self) -> int:
@@ -146,7 +158,7 @@ class _Turn:
         self.session.refresh(row)
         self.book = self.book.put_leases([one.after for one in moves])
 
-    def _wait_or_slip(self, row: Lease, lease: CoreLease, cause: Cause, node: NodeId | None) -> None:
+    def _wait_or_slip(self, row: Lease, lease: CoreLease, cause: Cause, node: NodeId | None) -> Started | None:
         """The first cause is kept: what else happens while it waits did not make it late."""
         if row.late_cause is None:
             row.late_cause = cause.value
@@ -154,8 +166,10 @@ class _Turn:
             detail = None if node is None else {"node": node}
             records.event(self.session, row, "start_delayed", at=self.now, cause=cause, detail=detail)
         # A short box slips in time to be had at all.
-        if self.now >= (lease.starts_at or 0) + min(self.book.policy.loss_grace_s, lease.duration_s // 2):
-            self._slip(row, lease, cause, node)
+        if self.now < (lease.starts_at or 0) + min(self.book.policy.loss_grace_s, lease.duration_s // 2):
+            return None
+        self._slip(row, lease, cause, node)
+        return self._due(row, lease, slipped_because=cause)
 
     def _slip(self, row: Lease, lease: CoreLease, cause: Cause, node: NodeId | None) -> None:
         begin = Instant(int(self.now) + 1)
@@ -178,7 +192,16 @@ class _Turn:
         detail = {"late_ms": int(late_s * 1000), "late_cause": row.late_cause}
         records.event(self.session, row, "active", at=self.now, cause=Cause.STARTED, detail=detail)
         self.session.add(row)
-        return Started(lease=row.id, pool=row.pool, late_s=late_s)
+        unexpected_s = None if row.expected_start is None else abs(self.now - row.expected_start)
+        return replace(self._due(row, lease), unexpected_s=unexpected_s)
+
+    def _due(
+        self, row: Lease, lease: CoreLease, *, never: bool = False, slipped_because: Cause | None = None
+    ) -> Started:
+        late_s = max(0.0, self.now - (lease.promised_start or 0))
+        return Started(
+            lease=row.id, pool=row.pool, late_s=late_s, never=never, slipped_because=slipped_because, spot=lease.is_spot
+        )
 
     def _allocate(self, row: Lease, lease: CoreLease) -> None:
         taken: list[tuple[str, str]] = []
@@ -199,4 +222,4 @@ class _Turn:
         detail = {"late_cause": row.late_cause}
         records.event(self.session, row, "ended", at=self.now, cause=cause, detail=detail)
         self.session.add(row)
-        return Started(lease=row.id, pool=row.pool, late_s=self.now - (row.promised_start or 0), never=True)
+        return self._due(row, lease, never=True)

@@ -2,37 +2,51 @@
 
 from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from dure.errors import Unavailable
+from scheduler.metrics.rows import alone, by_one, counter, counting, family, gauge, histogram, measuring
 from scheduler.store import deliveries
 from scheduler.store.db import Database
 
-LAG_S = (1, 2, 3, 5, 10, 30, 60, 300, 1800, 7200, 36_000, 86_400, 259_200)
-TOOK_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+WEBHOOKS = gauge("dure_webhooks", "webhooks", "webhooks by state: active, failing, disabled", ("state",), "3")
+DELIVERIES = counter(
+    "dure_webhook_deliveries_total",
+    "deliveries",
+    "what was sent to webhooks: `delivered`, `failed` (it is sent again), `given_up`",
+    ("outcome",),
+    "3",
+)
+PENDING = gauge("dure_webhook_deliveries_pending", "deliveries", "deliveries that wait to be sent, or to be sent again")
+UNSENT = gauge(
+    "dure_webhook_unsent_age_seconds",
+    "seconds",
+    "age of the oldest event that a working webhook was not sent yet, not even once, 0 for none: more than a few seconds is an alarm",
+)
+LAG = histogram(
+    "dure_webhook_delivery_lag_seconds",
+    "seconds",
+    "from an event to its being taken",
+    buckets=(1, 2, 3, 5, 10, 30, 60, 300, 1800, 7200, 36_000, 86_400, 259_200),
+)
+TOOK = histogram(
+    "dure_webhook_request_duration_seconds",
+    "seconds",
+    "how long webhooks took to answer, or to fail",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+
+ROWS = (WEBHOOKS, DELIVERIES, PENDING, UNSENT, LAG, TOOK)
 
 
 class DeliveryCounters:
     """Events of the courier."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._deliveries = Counter(
-            "dure_webhook_deliveries", "Deliveries that were sent, by outcome.", ["outcome"], registry=registry
-        )
-        self._lag = Histogram(
-            "dure_webhook_delivery_lag_seconds",
-            "From when an event happened to when a webhook took it.",
-            buckets=LAG_S,
-            registry=registry,
-        )
-        self._took = Histogram(
-            "dure_webhook_request_duration_seconds",
-            "How long the address took to answer, or to fail.",
-            buckets=TOOK_S,
-            registry=registry,
-        )
+        self._deliveries = counting(DELIVERIES, registry)
+        self._lag, self._took = measuring(LAG, registry), measuring(TOOK, registry)
 
     def delivered(self, *, lag_s: float, took_s: float) -> None:
         self._deliveries.labels("delivered").inc()
@@ -58,15 +72,6 @@ class WebhookCollector(Collector):
                 found = deliveries.standing(session, now=self._now())
         except Unavailable:
             return
-        webhooks = GaugeMetricFamily("dure_webhooks", "Webhooks by state.", labels=["state"])
-        for state, count in sorted(found.webhooks.items()):
-            webhooks.add_metric([state], count)
-        yield webhooks
-        yield GaugeMetricFamily(
-            "dure_webhook_deliveries_pending", "Deliveries that wait to be sent, or sent again.", value=found.pending
-        )
-        yield GaugeMetricFamily(
-            "dure_webhook_unsent_age_seconds",
-            "Age of the oldest event that was not sent to a working webhook yet, not even once; 0 for none.",
-            value=found.unsent_age_s,
-        )
+        yield family(WEBHOOKS, by_one(found.webhooks))
+        yield alone(PENDING, found.pending)
+        yield alone(UNSENT, found.unsent_age_s)

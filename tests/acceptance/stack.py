@@ -52,6 +52,7 @@ class Stack:
         self.server = f"http://127.0.0.1:{first}"
         self._ports = (first, first + 1)
         self.metrics = {"scheduler": f"http://127.0.0.1:{first + 1}/metrics", "api": f"{self.server}/metrics"}
+        self.agent_metrics = [f"http://127.0.0.1:{first + 2 + node}/metrics" for node in range(nodes)]
         self._settings = {
             "DURE_LOCAL_DATA": str(self.data),
             "DURE_LOCAL_NODES": str(nodes),

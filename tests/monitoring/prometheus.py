@@ -25,6 +25,16 @@ class Prometheus:
         self.url = f"http://127.0.0.1:{port}"
         self.http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
 
+    def again(self) -> None:
+        """Killed by SIGKILL and started again on what it had written."""
+        daemons.kill(self.child)
+        self.child.launch()
+        self.until_ready()
+
+    def until_ready(self) -> None:
+        """Raises NotReady."""
+        daemons.until(lambda: ready(self.http), [self.child], within_s=READY_S, what="Prometheus to be ready")
+
     def query(self, expression: str, *, at: float | None = None) -> list[dict[str, Any]]:
         """The instant vector (or the scalar, as Prometheus writes it). Raises AssertionError with Prometheus's words."""
         found = self._asked("/api/v1/query", {"query": expression, **({} if at is None else {"time": at})})
@@ -83,7 +93,7 @@ def prometheus(
     child = daemons.start("prometheus", command, folder=folder)
     running = Prometheus(folder, port, child)
     try:
-        daemons.until(lambda: ready(running.http), [child], within_s=READY_S, what="Prometheus to be ready")
+        running.until_ready()
         yield running
     finally:
         running.http.close()

@@ -90,6 +90,8 @@ class Lease(SQLModel, table=True):
     """When its start was decided, if it came out of the queue of a pool with a walk-in reserve."""
     slipped_from: int | None = Field(default=None, sa_column=at_column(null=True))
     """What it was promised before capacity was lost, while it is promised something later."""
+    expected_start: int | None = Field(default=None, sa_column=at_column(null=True))
+    """When it was expected to start when it was asked for, which bound nobody; null where nobody could say."""
     starts_at: int | None = Field(default=None, sa_column=at_column(null=True))
     ends_at: int | None = Field(default=None, sa_column=at_column(null=True))
     stops_at: int | None = Field(default=None, sa_column=at_column(null=True))

@@ -72,6 +72,9 @@ def test_a_loop_that_was_down_for_a_minute_catches_up_and_the_lateness_is_a_metr
     turning.tick(T0 + 60)
     assert (turning.world.lease(lease).state, turning.world.lease(lease).late_cause) == ("active", "scheduler_away")
     assert turning.value("dure_lease_start_lateness_seconds_sum", H100) == 60
+    assert turning.value("dure_promises_broken_total", H100) == 1
+    assert turning.value("dure_forecast_error_seconds_sum", H100) == 60, "it was expected to start at once"
+    assert turning.value("dure_decision_duration_seconds_count", H100) == 1
     turning.tick(T0 + 130)
     assert turning.world.lease(lease).state == "ended"
     assert turning.value("dure_lease_end_lateness_seconds_sum", H100) == 30
@@ -222,6 +225,8 @@ def test_housekeeping_drops_no_late_run_and_is_the_leaders(turning: Turning) -> 
         "count_uses",
         "forget_use",
         "renew_mixes",
+        "measure_database",
+        "verify_ledger",
     }
 
 

@@ -52,15 +52,6 @@ def test_no_name_is_there_twice() -> None:
     assert len(names) == len(set(names))
 
 
-def test_the_page_of_metrics_says_what_the_table_says() -> None:
-    section = (DOCS / "metrics.md").read_text().partition("## Each agent")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `(dure_\w+)` \| (\w+) \| ([^|]*) \| (.*) \|$", section, re.MULTILINE)
-
-    assert [(name, kind, labels.strip(), about) for name, kind, labels, about in rows] == [
-        (one.name, one.kind, ", ".join(one.more), one.about) for one in series.TABLE
-    ]
-
-
 def test_the_page_for_people_who_come_from_dcgm_names_series_that_there_are() -> None:
     page = (DOCS / "dcgm.md").read_text()
     named = set(re.findall(r"\bdure_(?:gpu|agent)_[a-z0-9_]+", page))

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
-from agents.metrics.xids import MOST, XidCounts
+from agents.metrics.series import MOST_XIDS
+from agents.metrics.xids import XidCounts
 from agents.snapshot import Sample, Xid
 from tests.unit.agents.builders import Hand, ScriptedDriver, a_gpu, a_sample
 from tests.unit.agents.scraping import a_collector, scrape, seen
@@ -37,5 +38,5 @@ def test_a_driver_that_makes_xids_up_makes_no_series_without_end() -> None:
     for number in range(1, 1000):
         counts(_told(number), None)
 
-    assert len(counts.of("GPU-a")) == MOST + 1
+    assert len(counts.of("GPU-a")) == MOST_XIDS + 1
     assert sum(counts.of("GPU-a").values()) == 999

@@ -8,7 +8,8 @@ from tests.unit.api.builders import a_lease
 
 
 def samples(metrics: Metrics) -> dict[str, float]:
-    families = text_string_to_metric_families(metrics.render().decode())
+    body, _ = metrics.render("")
+    families = text_string_to_metric_families(body.decode())
     return {
         f"{found.name}{sorted(found.labels.values())}": found.value for family in families for found in family.samples
     }
@@ -17,13 +18,15 @@ def samples(metrics: Metrics) -> dict[str, float]:
 def test_decisions_are_counted_by_pool_outcome_and_code() -> None:
     metrics = Metrics()
     for _ in range(2):
-        metrics.decided(a_lease(outcome=wire.Outcome.REFUSED, code="never_fits"))
+        metrics.decided(
+            a_lease(outcome=wire.Outcome.REFUSED, code="never_fits"), took_s=0.01, exemplar={"request_id": "req_1"}
+        )
     assert samples(metrics)["dure_decisions_total['h100', 'never_fits', 'refused']"] == 2
 
 
 def test_two_apps_count_apart() -> None:
     one, other = Metrics(), Metrics()
-    one.answered(route="/v1/pools", method="GET", status=200, seconds=0.002)
+    one.answered(route="/v1/pools", method="GET", status=200, seconds=0.002, exemplar={"request_id": "req_1"})
     assert samples(one)["dure_api_requests_total['/v1/pools', '200', 'GET']"] == 1
     assert "dure_api_requests_total['/v1/pools', '200', 'GET']" not in samples(other)
 

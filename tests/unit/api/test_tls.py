@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from api.tls import EXPIRY, Certificate, Unusable
+from api.tls import Certificate, Unusable
+from scheduler.metrics.certificates import CERTIFICATE_EXPIRY
 from tests.cluster.certificates import Authority, Pair
 
 
@@ -34,7 +35,7 @@ def test_a_new_pair_is_taken_and_its_end_is_told(tmp_path: Path, authority: Auth
     written(tmp_path, authority.server("api", life=datetime.timedelta(days=2)), at=2)
     assert found.look()
     assert 86_000 < found.ends - ends < 87_000
-    assert registry.get_sample_value(EXPIRY, {"certificate": "api"}) == found.ends
+    assert registry.get_sample_value(CERTIFICATE_EXPIRY.name, {"certificate": "api"}) == found.ends
     assert not found.look()
 
 

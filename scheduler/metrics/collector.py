@@ -1,0 +1,73 @@
+"""The state of the fleet, collected from one database snapshot at scrape time, so that no series outlives what it speaks of."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from dure.errors import Unavailable
+from scheduler.metrics import calendar, companies, database, fleet, leases
+from scheduler.metrics.database import Measured
+from scheduler.metrics.rows import alone
+from scheduler.store import snapshot
+from scheduler.store.db import Database
+from scheduler.store.snapshot import FleetSnapshot
+
+Used = Mapping[tuple[str, str, str], int]
+
+
+class FleetCollector(Collector):
+    """Fleet, lease and ledger series, while `leads()` says so; and always whether the database answers: while it does not, nobody
+    leads. Every scrape tells `pools` which there are, whoever leads.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        now: Callable[[], float],
+        leads: Callable[[], bool],
+        *,
+        measured: Measured | None = None,
+        pools: Callable[[Iterable[str]], None] = lambda _: None,
+    ) -> None:
+        self._db, self._now, self._leads = db, now, leads
+        self._measured, self._pools = measured or Measured(), pools
+        self._told: dict[tuple[str, str, str], int] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            found = self._read()
+        except Unavailable:
+            yield alone(database.UP, 0)
+            return
+        yield alone(database.UP, 1)
+        if found is not None:
+            yield from families(self._grown(found), self._measured, self._now())
+
+    def _read(self) -> FleetSnapshot | None:
+        """None where another leads. Raises Unavailable."""
+        if not self._leads():
+            self._told = {}
+            self._db.check()
+            with self._db.snapshot() as session:
+                self._pools(snapshot.pools(session))
+            return None
+        with self._db.snapshot() as session:
+            found = snapshot.read(session, now=self._now())
+        self._pools(found.pools)
+        return found
+
+    def _grown(self, found: FleetSnapshot) -> FleetSnapshot:
+        """A counter does not fall: where something turns out to be lost, or not to be, it stands until the other catches up."""
+        self._told = {key: max(value, self._told.get(key, 0)) for key, value in found.companies.used.items()}
+        return replace(found, companies=replace(found.companies, used=self._told))
+
+
+def families(found: FleetSnapshot, measured: Measured, now: float) -> Iterator[Metric]:
+    """What is told of a snapshot."""
+    yield from fleet.families(found.fleet, now)
+    yield from calendar.families(found.calendar)
+    yield from companies.families(found.companies)
+    yield from leases.families(found.leases)
+    yield from database.families(found.connections, measured)

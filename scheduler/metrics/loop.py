@@ -1,0 +1,97 @@
+"""The scheduler's loop: who leads, how late and how long its turns are, and what it counts as it goes."""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+
+from prometheus_client import CollectorRegistry
+
+from dure.wire import Outcome
+from scheduler.core.replan import Plan
+from scheduler.metrics import decisions
+from scheduler.metrics.database import TRANSACTION
+from scheduler.metrics.promises import PromiseCounters
+from scheduler.metrics.rows import counter, counting, gauge, histogram, measuring, showing
+from scheduler.turns.starts import Started
+from scheduler.turns.stops import Stopped
+
+LEADER = gauge("dure_leader", "0 or 1", "1 on the scheduler that leads")
+LAG = histogram("dure_loop_lag_seconds", "seconds", "how long after the edge it was for a turn began")
+TURN = histogram("dure_loop_turn_duration_seconds", "seconds", "how long a turn took")
+LAST = gauge("dure_loop_last_turn_timestamp_seconds", "seconds", "when the last turn began")
+STEP = gauge(
+    "dure_clock_step_seconds",
+    "seconds",
+    "how far PostgreSQL's clock was from ours when it was last read; over 5 s no lease is ended: an alarm",
+)
+END_LATENESS = histogram(
+    "dure_lease_end_lateness_seconds", "seconds", "how long after their end leases ended", ("pool",), "pools"
+)
+PREEMPTED = counter("dure_leases_preempted_total", "leases", "spot leases that were preempted", ("pool",), "pools")
+AT_RISK = counter(
+    "dure_preempted_gpu_seconds_total",
+    "GPU-seconds",
+    "GPU-seconds that they had run, which are lost at worst",
+    ("pool",),
+    "pools",
+)
+
+ROWS = (LEADER, LAG, TURN, LAST, STEP, END_LATENESS, PREEMPTED, AT_RISK)
+
+
+class Counters:
+    """What the loop counts as it goes."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._promises = PromiseCounters(registry)
+        self._decisions, self._took = counting(decisions.DECIDED, registry), measuring(decisions.TOOK, registry)
+        self._turn, self._lag = measuring(TURN, registry), measuring(LAG, registry)
+        self._transactions = measuring(TRANSACTION, registry)
+        self._end_lateness = measuring(END_LATENESS, registry)
+        self._preempted, self._at_risk = counting(PREEMPTED, registry), counting(AT_RISK, registry)
+        self._last, self._leader, self._step = (
+            showing(LAST, registry),
+            showing(LEADER, registry),
+            showing(STEP, registry),
+        )
+        self.leading = False
+        self.last_turn = 0.0
+
+    def watch_clock(self, step_s: Callable[[], float]) -> None:
+        self._step.set_function(step_s)
+
+    def of_pools(self, pools: Iterable[str]) -> None:
+        """Also of pools in which nothing has happened yet promises are counted."""
+        self._promises.of_pools(pools)
+
+    def transaction(self, took_s: float) -> None:
+        self._transactions.observe(took_s)
+
+    def leads(self, leads: bool) -> None:
+        self.leading = leads
+        self._leader.set(1 if leads else 0)
+
+    def turned(self, began: float, *, took_s: float, edge: float | None) -> None:
+        """`edge` is the instant that the turn was for, if it was for one."""
+        self.last_turn = began
+        if edge is not None:
+            self._lag.observe(max(0.0, began - edge))
+        self._last.set(began)
+        self._turn.observe(took_s)
+
+    def started(self, lease: Started) -> None:
+        self._promises.started(lease)
+
+    def stopped(self, lease: Stopped) -> None:
+        self._end_lateness.labels(lease.pool).observe(lease.late_s)
+        if lease.preempted_gpu_seconds is not None:
+            self._preempted.labels(lease.pool).inc()
+            self._at_risk.labels(lease.pool).inc(lease.preempted_gpu_seconds)
+
+    def looks(self, pool: str) -> AbstractContextManager[object]:
+        """Around a look whether the pool's plan should change, and the change."""
+        return self._took.labels(pool).time()
+
+    def planned(self, pool: str, plan: Plan) -> None:
+        for promise in plan.pulled.values():
+            self._decisions.labels(pool, Outcome.SCHEDULED.value, promise.code.value).inc()
+        self._promises.planned(pool, plan)

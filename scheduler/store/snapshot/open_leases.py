@@ -1,0 +1,22 @@
+"""The leases that are not over, as queries read them: each of the three ways to be open by its own index."""
+
+_COLUMNS = "id, company, pool, tier, purpose, state, total_gpus, asked_at, promised_start, starts_at, started_at, stops_at, ended_at"
+
+_OPEN = f"""
+    SELECT {_COLUMNS} FROM lease WHERE state = 'queued'
+    UNION ALL SELECT {_COLUMNS} FROM lease WHERE state = 'scheduled'
+    UNION ALL SELECT {_COLUMNS} FROM lease WHERE state IN ('active', 'ending')
+"""
+
+OPEN = f"open_lease AS MATERIALIZED ({_OPEN})"
+"""Begins a query that reads `open_lease`: of queued, scheduled, active and ending ones what metrics tell."""
+
+OPEN_OR_JUST_OVER = f"""
+    open_lease AS MATERIALIZED (
+        {_OPEN}
+        UNION ALL SELECT {_COLUMNS} FROM lease
+        WHERE state = 'ended' AND pool = ANY(SELECT name FROM pool)
+            AND stops_at > to_timestamp(:now) - interval '1 day' AND ended_at > to_timestamp(:now) - :told_s * interval '1 second'
+    )
+"""
+"""The same with those that ended in the last `:told_s` seconds."""
