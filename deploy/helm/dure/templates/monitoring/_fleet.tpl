@@ -24,7 +24,7 @@ rules:
         {{`{{ $value | humanizePercentage }} of all nodes are silent`}}
       description: >-
         {{`{{ $value | humanizePercentage }} of all nodes have not reported for three intervals: nothing starts on them, and promises will slip. So many at once
-        have one cause: first see whether agents reach the API (the network, its address, its certificate), then what "dure node list"
+        have one cause. First see whether agents reach the API (the network, its address, its certificate), then what "dure node list"
         says they have in common, such as a rack or a new image.`}}
   - alert: DureGpuUnhealthy
     expr: count by (node, pool) (max by (node, pool, gpu) (dure_gpu_health{state="unhealthy"}) == 1)
@@ -46,8 +46,8 @@ rules:
         {{`{{ $value }} GPU(s) of pool {{ $labels.pool }} are not empty after their lease`}}
       description: >-
         {{`The gap after a lease is over, and {{ $value }} GPU(s) of {{ $labels.pool }} are in quarantine as no agent showed them empty: a process or memory
-        stayed, or the agent cannot see. The next lease gets other GPUs while there are any. First find them: "dure node list", then
-        "dure node show NODE" says of each what is left on it.`}}
+        stayed, or the agent cannot see. The next lease gets other GPUs while there are any. First find them: the
+        scheduler's log has "gpu_quarantine" with each GPU, dure_gpu_info in Prometheus its node, and "dure node show NODE" what is left on it.`}}
   - alert: DureViolation
     expr: sum by (pool, kind) (max by (pool, kind) (dure_violations)) > 0
     for: {{ .violation.for }}
