@@ -15,7 +15,7 @@ def test_the_page_is_what_the_code_says() -> None:
 
 def test_every_variable_that_processes_share_is_on_the_page() -> None:
     told = set(re.findall(r"^\| `(DURE_[A-Z_]+)`", PAGE.read_text(), re.M))
-    assert told >= variables.SHARED - {"DURE_TRACES"}
+    assert told >= variables.SHARED
 
 
 def test_a_bound_is_said_with_the_kind_of_value() -> None:
