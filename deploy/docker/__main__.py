@@ -5,8 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from deploy.docker import passwords, rules
-from deploy.docker.rules import NoRules
+from deploy.docker import passwords
 
 
 def main() -> int:
@@ -16,8 +15,8 @@ def main() -> int:
         if arguments.command == "secrets":
             _secrets(arguments.folder)
         else:
-            rules.FILE.write_text(rules.made(arguments.helm))
-    except (NoRules, ValueError, OSError) as error:
+            _rules(arguments.helm)
+    except (ValueError, OSError) as error:
         print(f"deploy.docker: {error}", file=sys.stderr)
         return 1
     return 0
@@ -26,6 +25,13 @@ def main() -> int:
 def _secrets(folder: Path) -> None:
     made = passwords.make(folder)
     print(f"{folder}: made {', '.join(made)}" if made else f"{folder}: all are there, and none was changed")
+
+
+def _rules(helm: str) -> None:
+    # Here and not above: secrets are made where nothing is installed but Python.
+    from deploy.docker import rules
+
+    rules.FILE.write_text(rules.made(helm))
 
 
 def _arguments() -> argparse.Namespace:

@@ -12,7 +12,7 @@ FILE = TREE / "deploy" / "docker" / "prometheus" / "rules.yaml"
 HEAD = "# Written by `python -m deploy.docker rules` from the chart; a test keeps it so.\n"
 
 
-class NoRules(Exception):
+class NoRules(ValueError):
     """Helm is not here, or the chart has no such rules; the text says which."""
 
 
