@@ -76,7 +76,9 @@ class Context:
         return self.server or "", self.token or ""
 
 
-class _Environment(BaseModel):
+class Environment(BaseModel):
+    """What the environment says of the context, each as `DURE_<NAME>`."""
+
     model_config = ConfigDict(frozen=True)
 
     server: str | None = Field(None, description="the API's address")
@@ -113,10 +115,10 @@ def system_zone(environ: Mapping[str, str], localtime: Path = LOCALTIME) -> Zone
     raise ConfigError("not even the zone UTC is known here: install tzdata")
 
 
-def _environment(environ: Mapping[str, str]) -> _Environment:
+def _environment(environ: Mapping[str, str]) -> Environment:
     given = {name: value for name, value in environ.items() if value.strip() or not name.startswith("DURE_")}
     try:
-        return environment.read(_Environment, given, prefix="DURE_CLI_", shared=tuple(_Environment.model_fields))
+        return environment.read(Environment, given, prefix="DURE_CLI_", shared=tuple(Environment.model_fields))
     except environment.SettingError as error:
         raise ConfigError(str(error)) from None
 

@@ -19,7 +19,10 @@ class LocalSettings(BaseModel):
         pattern=r"^postgres(ql)?(\+psycopg)?://",
         description="a PostgreSQL 15+ to use instead of the embedded",
     )
-    data: Path = Field(default_factory=folder.default, description="folder that is kept between runs")
+    data: Path = Field(
+        default_factory=folder.default,
+        description="folder that is kept between runs; /var/lib/dure where root runs it, ~/.local/share/dure for others",
+    )
     nodes: int = Field(default=3, ge=0, le=64, description="simulated nodes, 0 to 64")
     gpus: int = Field(default=8, ge=1, le=64, description="GPUs of each simulated node, 1 to 64")
     api_port: int = Field(default=8470, ge=1, le=65535, description="port of the API")

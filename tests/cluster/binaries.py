@@ -63,6 +63,7 @@ RECIPES = {
     "helm": Recipe(package="helm.sh/helm/v4/cmd/helm", module="helm"),
     "kubelet": _kubernetes("kubelet"),
     **{name: _containerd(name) for name in REAL_NODE if name != "kubelet"},
+    "compose-spec": Recipe(package="github.com/compose-spec/compose-go/v2/cmd", module="compose"),
 }
 """In the order of building: what most tests wait for comes first."""
 

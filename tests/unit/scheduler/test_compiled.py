@@ -41,3 +41,23 @@ def test_who_only_compiles_needs_no_other_setting():
     assert environment.read(Compiled, environ, prefix=PREFIX).folder == Path("/srv/compiled")
     with pytest.raises(SettingError, match="did you mean DURE_COMPILED_FOLDER"):
         environment.read(Compiled, {"DURE_COMPILED_FOLDR": "x"}, prefix=PREFIX)
+
+
+def test_an_empty_folder_begins_with_what_was_compiled_ahead(tmp_path: Path):
+    ahead, folder = tmp_path / "image" / "of", tmp_path / "kept"
+    ahead.mkdir(parents=True)
+    (ahead / "add.1.nbc").write_bytes(b"code")
+    (ahead / "add.nbi").write_bytes(b"index")
+    with kept_in(folder, {}, ahead=tmp_path / "image"):
+        pass
+    assert sorted(path.name for path in (folder / "of").iterdir()) == ["add.1.nbc", "add.nbi"]
+
+
+def test_what_was_compiled_here_is_not_replaced_by_what_was_compiled_ahead(tmp_path: Path):
+    (tmp_path / "image").mkdir()
+    (tmp_path / "image" / "add.nbi").write_bytes(b"of the image")
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "add.nbi").write_bytes(b"of this machine")
+    with kept_in(tmp_path / "kept", {}, ahead=tmp_path / "image"):
+        pass
+    assert (tmp_path / "kept" / "add.nbi").read_bytes() == b"of this machine"
