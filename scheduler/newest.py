@@ -4,7 +4,8 @@ Memory only: what is lost with it is asked for again, and nothing here decides a
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from threading import Lock
 
 from scheduler.core.folding import Gpus, Notable
@@ -15,13 +16,16 @@ MOST_GPUS = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What report `seq` of the agent process `boot` said of its node's GPUs; `notable` is of those that were written last."""
+    """What report `seq` of the agent process `boot` said of its node's GPUs; `notable` is of those that were written last, `pools`
+    are what the agent was told.
+    """
 
     boot: str
     seq: int
     gpus: Gpus
     notable: Notable
     written_at: float
+    pools: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Newest:

@@ -7,7 +7,7 @@ overtook while it waited.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from msgspec import structs
@@ -61,7 +61,7 @@ class ChangesFleet(Exception):
 @dataclass(slots=True)
 class _Case:
     """One report on its way. `gpus` are None where it builds on one that is not known here: then its readings are not believed.
-    `pools` are told to who said all that there is, so that what is told again and again stays small.
+    `pools` are those that its GPUs are in.
     """
 
     node: str
@@ -72,7 +72,7 @@ class _Case:
     notable: Notable = ()
     changed: bool = False
     writes: bool = False
-    pools: dict[str, str] | None = None
+    pools: dict[str, str] = field(default_factory=dict[str, str])
 
 
 Outcome = Taken | DureError | ChangesFleet
@@ -198,7 +198,7 @@ def _taken(
     zone = programme.zone(session)
     for case in cases:
         _judge(case, newest, now)
-        case.pools = None if case.report.base else holdings.pools(case.held)
+        case.pools = holdings.pools(case.held)
     heard.write(session, [_said(case) for case in cases if case.gpus is not None], now=now)
     _keep_parts(session, cases, zone, now)
     _prove(session, cases, now)
@@ -269,9 +269,16 @@ def _outcome(case: _Case, newest: Newest, midnights: list[str], now: float) -> T
         whole=case.gpus is None,
         events_taken=max((event.id for event in report.events or ()), default=None),
         earlier_taken=[one.boot for one in report.earlier or ()],
-        pools=case.pools,
+        pools=_untold_pools(case, newest),
     )
     return Taken(answer=answer, known=_known(case, newest, now))
+
+
+def _untold_pools(case: _Case, newest: Newest) -> dict[str, str] | None:
+    """All of them to who says all that there is, and when they changed, as when a pool was added; what is told again and again stays small."""
+    known = newest.get(case.node)
+    told = case.report.base and known is not None and known.boot == case.report.boot and known.pools == case.pools
+    return None if told else case.pools
 
 
 def _known(case: _Case, newest: Newest, now: float) -> Known | None:
@@ -284,4 +291,5 @@ def _known(case: _Case, newest: Newest, now: float) -> Known | None:
         gpus=case.gpus,
         notable=case.notable,
         written_at=now if case.writes or before is None else before.written_at,
+        pools=case.pools,
     )

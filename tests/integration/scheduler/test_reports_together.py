@@ -12,9 +12,9 @@ from dure import wire
 from dure.errors import DureError, GpuClaimed, InvalidRequest, SecondAgent, StaleReport, UnknownNode
 from scheduler.core.reported import Report
 from scheduler.newest import Newest
-from scheduler.store import gpus, intake, node_events, nodes
+from scheduler.store import gpus, intake, node_events, nodes, pools
 from scheduler.store.intake import Arrived, ChangesFleet, Taken
-from tests.integration.scheduler.conftest import PRODUCT, T0, World
+from tests.integration.scheduler.conftest import ADMIN, PRODUCT, T0, World
 
 GPUS = 8
 MIB = 1 << 20
@@ -375,3 +375,13 @@ def test_a_report_that_builds_on_another_leaves_the_versions_as_they_were_and_a_
     assert versions() == ("580.1", "13.0")
     replica.one("n1", whole(seq=3))
     assert versions() == (None, None)
+
+
+def test_an_agent_is_told_of_a_pool_that_was_added_after_its_whole_report_and_told_once(replica: Replica) -> None:
+    other = {f"gpu{k}": {"product": "NVIDIA A100-SXM4-40GB"} for k in range(GPUS)}
+    assert replica.one("n1", whole(**other), alone=True).pools == {}
+    with replica.world.db.begin() as session:
+        body = wire.PoolCreate(name="a100", product="NVIDIA A100-SXM4-40GB", gap_s=4)
+        pools.add(session, body, actor=ADMIN, now=T0)
+    assert replica.one("n1", change(seq=2, base=1)).pools == {f"GPU-n1-{k}": "a100" for k in range(GPUS)}
+    assert replica.one("n1", change(seq=3, base=2)).pools is None
