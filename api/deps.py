@@ -56,6 +56,8 @@ STAFF = (Role.ADMIN, Role.OPERATOR, Role.AUDITOR)
 """Those who see everything; an auditor does nothing else."""
 
 StaffReads = Annotated[Call, Depends(Admits(*STAFF))]
+OperatorReads = Annotated[Call, Depends(Admits(Role.ADMIN, Role.OPERATOR))]
+"""What those see who run Dure."""
 OperatorWrites = Annotated[Call, Depends(AdmitsOnce(Role.ADMIN, Role.OPERATOR))]
 AdminWrites = Annotated[Call, Depends(AdmitsOnce(Role.ADMIN))]
 PersonReads = Annotated[Call, Depends(Admits(*STAFF, Role.COMPANY))]

@@ -1,10 +1,11 @@
 """What the API is made of: built once by the process or a test, and passed in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
+from api.bounded import Bounded
 from api.feed import Feed
 from api.metrics import Metrics
 from api.outward import Outward
@@ -31,6 +32,7 @@ class Parts:
     outward: Outward
     keys: Keys
     vouching: Vouching
+    bounded: Bounded = field(default_factory=Bounded)
 
 
 def of(request: Request) -> Parts:

@@ -1,4 +1,6 @@
-"""What an API process does by itself: says every two seconds that reports can be received, and reads the database's clock."""
+"""What an API process does by itself: says every two seconds that reports can be received, reads the database's clock, and says
+that it is there.
+"""
 
 from threading import Event, Thread
 from types import TracebackType
@@ -8,6 +10,7 @@ import structlog
 
 from dure.errors import Unavailable
 from scheduler.clock import DatabaseClock
+from scheduler.presence import EVERY_S, Presence
 from scheduler.store import receiving
 from scheduler.store.db import Database
 
@@ -22,6 +25,8 @@ class Pulse:
     def __init__(self, db: Database, clock: DatabaseClock) -> None:
         self._db = db
         self._clock = clock
+        self._presence = Presence("api", db, clock)
+        self._say_at = 0.0
         self._stop = Event()
         self._thread = Thread(target=self._run, name="pulse", daemon=True)
 
@@ -40,6 +45,9 @@ class Pulse:
         self._clock.resync()
         with self._db.begin() as session:
             receiving.beat(session, now=self._clock.now())
+        if self._clock.now() >= self._say_at:
+            self._presence.say()
+            self._say_at = self._clock.now() + EVERY_S
 
     def _run(self) -> None:
         away = False

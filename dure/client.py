@@ -8,8 +8,10 @@ repeated with back-off: reads, PUT, PATCH, DELETE, and POST under an Idempotency
 """
 
 import gzip
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 from dure import wire
 from dure.reaching import Reaching
@@ -147,6 +149,15 @@ class Client(Reaching):
             "GET", "/v1/ledger/verify", params=wanted, repeatable=False, timeout_s=LONGEST_SUM_S
         )
         return self._parsed(sent, wire.LedgerCheck)
+
+    def checkup(self) -> wire.Checkup:
+        """How Dure is, for admins and operators; also while its database is away."""
+        return self._get("/v1/checkup", wire.Checkup)
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document of the API that answers, as it is."""
+        found: dict[str, Any] = json.loads(self._connection.send("GET", "/openapi.json", repeatable=True))
+        return found
 
     def adjust_ledger(self, body: wire.LedgerAdjust) -> wire.LedgerEntry:
         """Gives to an account or takes from it; needs the client's `why`."""

@@ -4,8 +4,6 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel
-
 from dure import kube_nodes, wire
 from dure.kube import (
     API_ACCOUNT,
@@ -21,6 +19,7 @@ from dure.kube_nodes import Adopted
 from dure.kube_objects import Json, at, has, is_tainted, labels, name
 from dure.kube_policies import POLICIES, drifted, off
 from dure.kube_verbs import API, MUTATING, RECONCILER, VALIDATING, Right
+from dure.wire import Finding
 
 OLDEST = (1, 36)
 """From then on the API server mutates by policies without a switch."""
@@ -31,21 +30,10 @@ CHART = "chart"
 """The check of whether it is there at all."""
 
 
-class Finding(BaseModel):
-    """`ok` is null where it could not be looked at; where that is `essential`, nothing can be said of the cluster. `said` names
-    what is wrong and what would help.
-    """
-
-    check: str
-    ok: bool | None
-    said: str
-    essential: bool = True
-
-
 def is_fit(found: Iterable[Finding]) -> bool | None:
-    """Whether the cluster is fit to enforce leases; None where it cannot be said."""
+    """Whether all is as it should be; None where it cannot be said."""
     shown = list(found)
-    if any(one.ok is False for one in shown):
+    if any(one.ok is False and one.essential for one in shown):
         return False
     return None if any(one.ok is None and one.essential for one in shown) else True
 

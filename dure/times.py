@@ -137,11 +137,15 @@ def show_short(instant: datetime, zone: ZoneInfo, *, now: datetime) -> str:
     return f"{local.day} {local:%b}{year} {_clock(local)}{offset}"
 
 
+def show_span(seconds: int) -> str:
+    """`3d2h` of 266,400 and some: at most the two largest units, rounded down."""
+    return "".join(re.findall(r"[0-9]+[a-z]", show_duration(seconds))[:2])
+
+
 def show_distance(instant: datetime, now: datetime) -> str:
     """`in 5m10s` or `3d2h ago`: at most the two largest units, rounded down."""
     seconds = int((instant - now).total_seconds())
-    parts = re.findall(r"[0-9]+[a-z]", show_duration(abs(seconds)))
-    span = "".join(parts[:2])
+    span = show_span(abs(seconds))
     if abs(seconds) < 1:
         return "now"
     return f"in {span}" if seconds > 0 else f"{span} ago"

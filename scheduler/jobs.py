@@ -9,6 +9,7 @@ from scheduler.clock import DatabaseClock
 from scheduler.core.fragmentation import Mix
 from scheduler.loop import Loop
 from scheduler.metrics import Measured
+from scheduler.presence import EVERY_S, Loops, Presence
 from scheduler.store import (
     counting,
     deliveries,
@@ -79,8 +80,15 @@ def schedule(
         id="verify_ledger",
         seconds=min(LOOKED_S, verified_s),
     )
+    presence = Presence("scheduler", db, clock, lambda: loops(loop))
+    jobs.add_job(presence.say, "interval", id="say_presence", seconds=EVERY_S)
     jobs.start()
     return jobs
+
+
+def loops(loop: Loop) -> Loops:
+    """How the loop is, for those who look."""
+    return Loops(leads=loop.leads, turned_at=loop.counters.last_turn)
 
 
 def forget_answers(db: Database, loop: Loop, now: float) -> int:

@@ -3,6 +3,7 @@
 from api.routes import (
     audit,
     calendar,
+    checkup,
     clusters,
     companies,
     decisions,
@@ -52,6 +53,7 @@ ROUTERS = (
     nodes.reports,
     violations.router,
     problems.router,
+    checkup.router,
     health.router,
 )
 """Every router there is, in the order of the documentation."""

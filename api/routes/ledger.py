@@ -12,7 +12,7 @@ from api.openapi import own
 from api.strict import StrictRoute
 from dure import wire
 from dure.errors import Overdrawn, UnknownCompany, UnknownPool
-from scheduler.store import accounts, statements, sums
+from scheduler.store import accounts, ledger_verified, statements, sums
 from scheduler.store.statements import Wanted
 
 router = APIRouter(prefix="/v1/ledger", tags=["ledger"], route_class=StrictRoute)
@@ -55,9 +55,14 @@ def list_ledger(
 def verify_ledger(call: PersonReads, company: OfCompany = None, pool: OfPool = None) -> Response:
     """Entry by entry, and compared with the accounts and the leases; `faults` is what does not add up.
 
-    A company's own; for the others all companies unless one is named.
+    A company's own; for the others all companies unless one is named. When all of it was last added up is kept for
+    `GET /v1/checkup`.
     """
-    return call.read(lambda at: sums.verify(at.session, company=company, pool=pool, actor=at.actor))
+    at, found = call.look(lambda at: (at, sums.verify(at.session, company=company, pool=pool, actor=at.actor)))
+    if (at.actor.company, company, pool) == (None, None, None):
+        with call.parts.db.begin() as session:
+            ledger_verified.note(session, found, now=at.now)
+    return answers.ok(found).response()
 
 
 @router.post(

@@ -24,7 +24,9 @@ from dure.cli import (
     report,
     share,
     status,
+    support_bundle,
     token,
+    top,
     usage,
     version,
     violations,
@@ -73,6 +75,7 @@ app.add_typer(decision.app, name="decision")
 calendar.register(app)
 whatif.register(app)
 status.register(app)
+top.register(app)
 usage.register(app)
 report.register(app)
 events.register(app)
@@ -82,6 +85,7 @@ app.add_typer(pool.app, name="pool")
 app.add_typer(node.app, name="node")
 violations.register(app)
 doctor.register(app)
+support_bundle.register(app)
 app.add_typer(company.app, name="company")
 app.add_typer(quota.app, name="quota")
 app.add_typer(share.app, name="share")

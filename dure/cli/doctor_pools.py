@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dure.cli.doctor_looks import listed, looked
+from dure.cli.doctor_service import RETRIES
 from dure.cli.terminal import Terminal
 from dure.kube import COMPANY_KEY
 
@@ -36,7 +37,7 @@ def findings(terminal: Terminal, kubectl: "Kubectl", cluster: str | None, taint_
 
     known, silent = None, ""
     try:
-        with terminal.client() as client:
+        with terminal.client(retries=RETRIES) as client:
             known = _ask(client, kubectl, cluster)
     except (ConfigError, DureError) as error:
         silent = f"Dure's API does not say which there are: {error}"

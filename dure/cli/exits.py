@@ -17,7 +17,7 @@ MEANINGS = {
     UNAVAILABLE: "the server cannot be reached or cannot answer now",
     INVALID: "the server does not take these values",
     CONFLICT: "it is not the time for it: a name is taken, a lease is over",
-    KUBECTL: "kubectl failed, or the cluster is not as it should be",
+    KUBECTL: "kubectl failed, or Dure or its cluster is not as it should be",
 }
 
 _BY_STATUS = {

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,15 @@ Kubeconfig = Annotated[
     str | None, typer.Option(metavar="PATH", help="The operator's kubeconfig; else kubectl's own way to find one.")
 ]
 Context = Annotated[str | None, typer.Option(metavar="CONTEXT", help="Of that kubeconfig; else its current one.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """Which cluster the operator said."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+
 
 NOT_REACHED = re.compile(
     r"connection to the server|[Uu]nable to connect to the server|context .*does not exist|no context exists"

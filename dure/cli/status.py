@@ -1,9 +1,16 @@
 """dure status: the whole house on one screen."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
+from dure.cli import exits
 from dure.cli.command import command
 from dure.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from dure import wire
+    from dure.client import Client
 
 
 def register(app: typer.Typer) -> None:
@@ -12,19 +19,37 @@ def register(app: typer.Typer) -> None:
 
 
 def status(terminal: Terminal) -> None:
-    """Show all pools on one screen.
+    """Show the whole house on one screen.
 
-    What is free now, and what starts and what ends next.
+    Which version answers, who leads, the database, how many agents report and what needs somebody, for admins and operators;
+    then all pools, what is free now, and what starts and what ends next. Exits 6 where the database gives no answer.
     """
-    from dure import wire
+    from dure.errors import Unavailable
     from dure.render import status as render
 
-    class Status(wire.Wire):
-        pools: list[wire.Pool]
-        calendars: list[wire.Calendar]
-
     with terminal.client() as client:
-        pools = list(client.pools())
-        calendars = [client.calendar(pool.name) for pool in pools]
-    found = Status(pools=pools, calendars=calendars)
-    terminal.show(found, lambda view: render.status(pools, calendars, view))
+        checkup = checked(client)
+        try:
+            pools = list(client.pools())
+            calendars = [client.calendar(pool.name) for pool in pools]
+        except Unavailable:
+            if checkup is None or checkup.database is not None:
+                raise
+            pools, calendars = None, []
+        server = client.server
+    found = render.Status(checkup=checkup, pools=pools, calendars=calendars)
+    terminal.show(found, lambda view: render.status(found, server, view))
+    if pools is None:
+        raise typer.Exit(exits.UNAVAILABLE)
+
+
+def checked(client: "Client") -> "wire.Checkup | None":
+    """None for whom it is not, and of an API that is older than this."""
+    from dure.errors import DureError
+
+    try:
+        return client.checkup()
+    except DureError as error:
+        if error.status in (403, 404):
+            return None
+        raise

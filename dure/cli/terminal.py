@@ -57,6 +57,12 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def _certificate(server: str) -> datetime:
+    from dure import certificates
+
+    return certificates.ends_at(server)
+
+
 class BadFile(Exception):
     """A file says what it cannot: each mistake with where it is, for example `policy.yaml:4`."""
 
@@ -67,12 +73,15 @@ class BadFile(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """The world around a command. `sleep` takes seconds; a `transport` stands in for the network."""
+    """The world around a command. `sleep` takes seconds; a `transport` stands in for the network, and `certificate` says when that
+    of an https address ends.
+    """
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     now: Callable[[], datetime] = _now
     sleep: Callable[[float], None] = time.sleep
     transport: "httpx.BaseTransport | None" = None
+    certificate: Callable[[str], datetime] = _certificate
 
 
 @dataclass(kw_only=True)
@@ -103,13 +112,13 @@ class Terminal:
         if not self.flags.why:
             raise BadUsage("--why", f'say why: it stays in {kept_in}; for example --why "{example}"')
 
-    def client(self) -> "Client":
+    def client(self, *, retries: int = 4) -> "Client":
         """To be used in a `with`. Raises ConfigError where server or token is missing."""
         from dure.client import Client
 
         server, token = self.context.required()
         why, outside = self.flags.why, self.outside
-        return Client(server, token, transport=outside.transport, sleep=outside.sleep, why=why)
+        return Client(server, token, retries=retries, transport=outside.transport, sleep=outside.sleep, why=why)
 
     def instant(self, option: str, text: str | None) -> datetime | None:
         """A person's time, in UTC. Raises BadUsage that names the option."""
@@ -136,7 +145,8 @@ class Terminal:
         if self.flags.json:
             self.show_json(value)
         else:
-            console, view = self._console()
+            console = self.console()
+            view = self.looked_at(console, self.now)
             with console.capture() as captured:
                 # What is too wide for any screen is not cut: the terminal breaks it.
                 console.print(table(view), crop=False)
@@ -174,15 +184,19 @@ class Terminal:
 
         return View(now=now, zone=self.context.zone)
 
-    def _console(self) -> "tuple[Console, View]":
+    def console(self) -> "Console":
+        """Of stdout; where nobody looks, wide enough that no cell is broken."""
         from rich.console import Console
 
+        width = self._columns() or (None if is_screen(sys.stdout) else WIDTH_OF_A_PIPE)
+        return Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
+
+    def looked_at(self, console: "Console", now: datetime) -> "View":
+        """How the person looks at what this console shows at `now`."""
         from dure.render.view import View
 
-        width = self._columns() or (None if is_screen(sys.stdout) else WIDTH_OF_A_PIPE)
-        console = Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
         plain = not console.encoding.startswith("utf")
-        return console, View(now=self.now, zone=self.context.zone, width=console.width, plain=plain)
+        return View(now=now, zone=self.context.zone, width=console.width, plain=plain)
 
     def _columns(self) -> int | None:
         """The width that the environment says, where it says one."""

@@ -1,4 +1,4 @@
-"""What was found of a cluster."""
+"""What was found of Dure and of a cluster."""
 
 from pydantic import BaseModel
 from rich.console import Group, RenderableType
@@ -6,8 +6,6 @@ from rich.text import Text
 
 from dure.doctoring import Finding
 from dure.render.view import facts
-
-_MARKS = {True: "ok", False: "wrong", None: "not seen"}
 
 
 class Doctor(BaseModel):
@@ -18,14 +16,27 @@ class Doctor(BaseModel):
 
 
 def doctor(found: Doctor) -> RenderableType:
-    rows = [(_MARKS[one.ok], f"{one.check}: {one.said}") for one in found.findings]
+    rows = [(mark(one), f"{one.check}: {one.said}") for one in found.findings]
     return Group(facts(rows), Text(_head(found), style="bold"))
+
+
+def mark(found: Finding) -> str:
+    """In a word or two, so that no colour is needed to tell them apart."""
+    match found.ok:
+        case True:
+            return "ok"
+        case None:
+            return "not seen"
+        case False:
+            return "wrong" if found.essential else "look"
 
 
 def _head(found: Doctor) -> str:
     unseen = sum(one.ok is None for one in found.findings)
     if found.fit is None:
-        return f"cannot say whether the cluster is fit to enforce leases: {unseen} could not be looked at"
-    wrong = sum(one.ok is False for one in found.findings)
-    head = "the cluster is fit to enforce leases" if found.fit else f"{wrong} of what was looked at is wrong"
+        return f"cannot say whether all is well: {unseen} could not be looked at"
+    wrong = sum(one.ok is False and one.essential for one in found.findings)
+    aside = sum(one.ok is False and not one.essential for one in found.findings)
+    head = "fit to grant and enforce leases" if found.fit else f"{wrong} of what was looked at is wrong"
+    head += f"; {aside} to look at when there is time" if aside else ""
     return head + (f"; {unseen} could not be looked at" if unseen else "")

@@ -1,4 +1,4 @@
-"""The whole house on one screen: the pools, what is free now, what starts and what ends next."""
+"""The whole house on one screen: how it is, the pools, what is free now, what starts and what ends next."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dure import wire
-from dure.render import fleet
+from dure.render import checkups, fleet
 from dure.render.calendars import booking
 from dure.render.view import View, table
 
@@ -15,18 +15,37 @@ SHOWN = 5
 """How many starts and ends."""
 
 
-def status(pools: Sequence[wire.Pool], calendars: Sequence[wire.Calendar], view: View) -> RenderableType:
+class Status(wire.Wire):
+    """`checkup` is null for whom it is not; `pools` where the database gives no answer."""
+
+    pools: list[wire.Pool] | None
+    calendars: list[wire.Calendar]
+    checkup: wire.Checkup | None = None
+
+
+def status(found: Status, server: str, view: View) -> RenderableType:
     """`calendars` hold one calendar of each pool, over the same time."""
+    house = [] if found.checkup is None else [checkups.house(found.checkup, server, view), Text()]
+    if found.pools is None:
+        return Group(*house, Text("pools, leases and nodes cannot be shown until the database is there"))
+    return Group(
+        *house,
+        fleet.pools(found.pools, view),
+        Text(),
+        *edges(found.calendars, view),
+        view.caption(),
+    )
+
+
+def edges(calendars: Sequence[wire.Calendar], view: View) -> list[RenderableType]:
+    """What starts and what ends next."""
     waiting = (wire.LeaseState.SCHEDULED,)
     running = (wire.LeaseState.ACTIVE, wire.LeaseState.ENDING)
-    return Group(
-        fleet.pools(pools, view),
-        Text(),
+    return [
         *_next("starts", calendars, waiting, lambda one: one.starts_at, view),
         Text(),
         *_next("ends", calendars, running, lambda one: one.ends_at, view),
-        view.caption(),
-    )
+    ]
 
 
 def _next(

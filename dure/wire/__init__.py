@@ -2,6 +2,14 @@
 
 from dure.wire.amend import Amended, Extend, Renewal, Resize, Shrink
 from dure.wire.audit import AuditAction, AuditEntry
+from dure.wire.checkup import (
+    CheckedAgents,
+    CheckedDatabase,
+    CheckedLedger,
+    CheckedProcess,
+    Checkup,
+    Finding,
+)
 from dure.wire.companies import (
     Company,
     CompanyChange,
@@ -169,6 +177,11 @@ __all__ = [
     "Budget",
     "BudgetStanding",
     "Calendar",
+    "CheckedAgents",
+    "CheckedDatabase",
+    "CheckedLedger",
+    "CheckedProcess",
+    "Checkup",
     "Cluster",
     "ClusterName",
     "ClusterState",
@@ -201,6 +214,7 @@ __all__ = [
     "FairCompany",
     "FairPool",
     "FieldError",
+    "Finding",
     "FreeStep",
     "Gpu",
     "GpuChange",

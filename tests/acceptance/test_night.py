@@ -54,6 +54,9 @@ class Either(httpx.BaseTransport):
         except httpx.TransportError:
             return self._at(others[0], request)
 
+    def close(self) -> None:
+        self._http.close()
+
     def _at(self, address: str, request: httpx.Request) -> httpx.Response:
         host, _, port = address.partition(":")
         request.url = request.url.copy_with(host=host, port=int(port))
@@ -113,7 +116,9 @@ class Night:
         self.until_seen("min(dure_database_up) == 1 and max(dure_leader) == 1", "somebody to lead again")
 
     def lose_the_cluster(self) -> None:
-        self.until_seen('dure_cluster_up{cluster="main"} == 1', "the cluster to be enforced")
+        self.until_seen(
+            'dure_cluster_up{cluster="main"} == 1', f"the cluster to be enforced: {list(self.admin.clusters())}"
+        )
         self.proxy.away()
         self.until_seen('dure_cluster_up{cluster="main"} == 0', "Prometheus to see that it is away")
         self.proxy.back()
@@ -190,10 +195,10 @@ def _begun(house: House, postgres: Embedded, proxy: Proxy, clusters: str) -> Ite
             admin.set_quota(name, POOL, wire.QuotaSet(gpus=QUOTA))
             secret = admin.issue_token(wire.TokenIssue(role=wire.Role.COMPANY, company=name)).secret
             held[name] = left.enter_context(client(secret))
-        for at, node in enumerate(NODES):
+        for node in NODES:
             join = admin.make_join_token(node, wire.JoinTokenIssue()).secret
-            # Each reports to another replica: one of them is killed, and its node's agent spools meanwhile.
-            house.agent(node, join, f"http://{house.address(APIS[at])}")
+            # A Service would lead them to the replica that is there; without one that is the one that is not killed.
+            house.agent(node, join, f"http://{house.address(APIS[-1])}")
         house.until(lambda: house.nodes_report(admin, len(NODES)), "the nodes' first reports")
         jobs = {
             "dure-api": [house.address(name) for name in APIS],

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,14 +29,14 @@ class Alertmanager:
 
 
 @contextmanager
-def alertmanager(folder: Path) -> Iterator[Alertmanager]:
-    """It groups nothing and waits for nothing, so that a test hears of each alert at once."""
+def alertmanager(folder: Path, *, inhibit: Sequence[dict[str, Any]] = ()) -> Iterator[Alertmanager]:
+    """It groups nothing and waits for nothing, so that a test hears of each alert at once; `inhibit` are its `inhibit_rules`."""
     folder.mkdir(parents=True, exist_ok=True)
     (port,) = daemons.free_ports(1)
     running = Alertmanager(address=f"127.0.0.1:{port}")
     with _webhook(running) as url, httpx.Client(base_url=f"http://{running.address}", trust_env=False) as http:
         config = folder / "alertmanager.yml"
-        config.write_text(yaml.safe_dump(_config(url)))
+        config.write_text(yaml.safe_dump({**_config(url), "inhibit_rules": list(inhibit)}))
         command = [
             found("prometheus-alertmanager", "alertmanager"),
             f"--config.file={config}",

@@ -75,11 +75,15 @@ def prometheus(
     rules: Sequence[Path] = (),
     alertmanager: str | None = None,
     interval: str = "500ms",
+    authorities: Mapping[str, Path] | None = None,
 ) -> Iterator[Prometheus]:
-    """`jobs` are the targets (`host:port`) of each job; `alertmanager` is `host:port`. Rules are evaluated as often as it scrapes."""
+    """`jobs` are the targets (`host:port`) of each job; `alertmanager` is `host:port`. Rules are evaluated as often as it scrapes.
+
+    Jobs that `authorities` has are scraped by HTTPS, and trust that certificate.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "prometheus.yml"
-    config.write_text(yaml.safe_dump(_config(jobs, rules, alertmanager, interval)))
+    config.write_text(yaml.safe_dump(_config(jobs, rules, alertmanager, interval, authorities or {})))
     (port,) = daemons.free_ports(1)
     command = [
         found("prometheus"),
@@ -121,15 +125,24 @@ def ready(http: httpx.Client) -> bool:
 
 
 def _config(
-    jobs: Mapping[str, Sequence[str]], rules: Sequence[Path], alertmanager: str | None, interval: str
+    jobs: Mapping[str, Sequence[str]],
+    rules: Sequence[Path],
+    alertmanager: str | None,
+    interval: str,
+    authorities: Mapping[str, Path],
 ) -> dict[str, Any]:
     config: dict[str, Any] = {
         "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
         "scrape_configs": [
-            {"job_name": job, "static_configs": [{"targets": list(targets)}]} for job, targets in jobs.items()
+            {"job_name": job, "static_configs": [{"targets": list(targets)}], **_scheme(authorities.get(job))}
+            for job, targets in jobs.items()
         ],
         "rule_files": [str(path.resolve()) for path in rules],
     }
     if alertmanager is not None:
         config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]}
     return json.loads(json.dumps(config))
+
+
+def _scheme(authority: Path | None) -> dict[str, Any]:
+    return {} if authority is None else {"scheme": "https", "tls_config": {"ca_file": str(authority)}}

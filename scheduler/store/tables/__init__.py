@@ -27,7 +27,7 @@ from scheduler.store.tables.leases import (
 )
 from scheduler.store.tables.offers import Offer
 from scheduler.store.tables.policies import PolicyVersion
-from scheduler.store.tables.processes import Leader, Receiving
+from scheduler.store.tables.processes import Leader, LedgerVerified, Process, Receiving
 from scheduler.store.tables.records import Account, Audit, Decision, LeaseEvent, LedgerEntry, PoolChange
 from scheduler.store.tables.shares import Share, ShareGroup
 from scheduler.store.tables.webhooks import Webhook, WebhookCursor, WebhookDelivery
@@ -53,6 +53,7 @@ __all__ = [
     "LeaseEvent",
     "LeaseSpan",
     "LedgerEntry",
+    "LedgerVerified",
     "Node",
     "NodeEvent",
     "NodeHolders",
@@ -64,6 +65,7 @@ __all__ = [
     "Pool",
     "PoolChange",
     "PoolNode",
+    "Process",
     "Quota",
     "Receiving",
     "Share",

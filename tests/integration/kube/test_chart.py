@@ -1,8 +1,6 @@
-"""The chart: what Helm says of it, and what it installs."""
+"""The chart: its policies and rights. Its values, its workloads and its releases are in tests/integration/helm."""
 
 import subprocess
-from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,28 +11,6 @@ from tests.cluster.cluster import MERGE, Cluster
 from tests.integration.kube import companies
 from tests.integration.kube.chart import CHART, helm
 from tests.integration.kube.escapes.story import until
-
-
-def test_helm_finds_nothing_wrong():
-    assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART))
-
-
-def test_every_value_is_said_in_a_sentence_and_known_to_the_schema():
-    lines = (CHART / "values.yaml").read_text().splitlines()
-    schema = yaml.safe_load((CHART / "values.schema.json").read_text())
-    leaves = list(_leaves(yaml.safe_load("\n".join(lines)), schema))
-    said = [after.strip().partition(":")[0] for line, after in pairwise(lines) if line.strip().startswith("# -- ")]
-    assert said == [path[-1] for path in leaves]
-
-
-def _leaves(values: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    """Paths of the values that are no groups of values themselves, by the schema."""
-    for name, value in values.items():
-        known = schema["properties"][name]
-        if known.get("additionalProperties") is False and known.get("properties") and name != "resources":
-            yield from ((name, *rest) for rest in _leaves(value, known))
-        else:
-            yield (name,)
 
 
 @pytest.mark.parametrize(
@@ -84,38 +60,6 @@ def test_the_release_namespace_names_the_accounts_that_policies_know():
     text = helm("template", "dure", str(CHART), "--namespace=elsewhere")
     assert "system:serviceaccount:elsewhere:dure-reconciler" in text
     assert "system:serviceaccount:dure-system" not in text
-
-
-def test_the_whole_chart_is_taken_by_a_real_api_server(charted: Cluster):
-    text = helm("template", "whole", str(CHART), "--namespace=dure-system")
-    kinds = "Deployment", "DaemonSet", "Job", "Service"
-    made = [each for each in yaml.safe_load_all(text) if each and each["kind"] in kinds]
-    assert len(made) == 5
-    for each in made:
-        each["metadata"]["namespace"] = kube.SYSTEM_NAMESPACE
-    charted.kubectl("apply", "--server-side", "--dry-run=server", "-f", "-", given=yaml.safe_dump_all(made))
-
-
-def test_workloads_run_restricted_but_for_the_agent(charted: Cluster):
-    """By the cluster's own judgement of the restricted standard."""
-    text = helm("template", "whole", str(CHART), "--namespace=dure-system")
-    templates = {
-        each["metadata"]["name"]: each["spec"]["template"]
-        for each in yaml.safe_load_all(text)
-        if each and each["kind"] in ("Deployment", "DaemonSet", "Job")
-    }
-    level = {"pod-security.kubernetes.io/enforce": "restricted"}
-    body = {"metadata": {"name": "test-restricted", "labels": level}}
-    charted.api.post("/api/v1/namespaces", json=body).raise_for_status()
-    path = "/api/v1/namespaces/test-restricted"
-    until(lambda: charted.api.get(f"{path}/serviceaccounts/default").is_success, "the namespace")
-    taken = {}
-    for name, template in templates.items():
-        template["spec"].pop("serviceAccountName", None)
-        pod = {"metadata": {"name": name}, "spec": template["spec"]}
-        taken[name] = charted.api.post(f"{path}/pods", params={"dryRun": "All"}, json=pod).is_success
-    charted.api.delete(path).raise_for_status()
-    assert taken == {"dure-scheduler": True, "dure-api": True, "dure-migration": True, "dure-agent": False}
 
 
 def _rendered(*kinds: str) -> list[dict[str, Any]]:

@@ -227,6 +227,7 @@ def test_housekeeping_drops_no_late_run_and_is_the_leaders(turning: Turning) -> 
         "renew_mixes",
         "measure_database",
         "verify_ledger",
+        "say_presence",
     }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from importlib.metadata import version
 from typing import Any
 
 import httpx
@@ -691,4 +692,46 @@ def a_what_if(**more: Any) -> wire.WhatIfAnswer:
             "unlike": [],
             **more,
         }
+    )
+
+
+def a_finding(check: str = "database", *, ok: bool | None = True, essential: bool = True) -> wire.Finding:
+    return wire.Finding(check=check, ok=ok, said="it is so", essential=essential)
+
+
+def a_checkup(*findings: wire.Finding, **more: Any) -> wire.Checkup:
+    """Of an API with a database, a leading scheduler and one that stands by, and two nodes."""
+    return wire.Checkup(
+        **{
+            "at": NOW.replace(microsecond=0),
+            "version": version("dure"),
+            "database": wire.CheckedDatabase(
+                version="18.1",
+                size_bytes=1 << 30,
+                connections=12,
+                most_connections=100,
+                round_trip_us=400,
+                archiving=False,
+                archived_at=None,
+                schema_version="20261130_processes",
+                wanted_schema_version="20261130_processes",
+            ),
+            "processes": [a_process("sched-0:7", leads=True), a_process("sched-1:7", leads=False)],
+            "agents": wire.CheckedAgents(nodes=2, reporting=2, silent=0, never=0, versions={"0.1.0": 2}),
+            "ledger": wire.CheckedLedger(at=NOW, accounts=3, entries=70, faults=0),
+            "findings": list(findings),
+            **more,
+        }
+    )
+
+
+def a_process(name: str, *, leads: bool | None) -> wire.CheckedProcess:
+    return wire.CheckedProcess(
+        name=name,
+        kind="api" if leads is None else "scheduler",
+        version=version("dure"),
+        started_at=NOW,
+        seen_at=NOW,
+        leads=leads,
+        turned_at=NOW if leads else None,
     )

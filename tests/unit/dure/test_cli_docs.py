@@ -13,7 +13,7 @@ ROOT: Any = typer.main.get_command(app)
 COMMANDS = dict(docs.commands(ROOT, "dure"))
 
 WANTED = """
-ask audit calendar clusters doctor events kube-token kubeconfig logs pods run shell status report usage version violations whatif
+ask audit calendar clusters doctor events kube-token kubeconfig logs pods run shell status support-bundle top report usage version violations whatif
 company add, company set, company list, company show, company close, company reopen, quota set, quota remove, quota default, quota show, quota export, quota import,
 share set, share remove, share group, fair show, ledger show, ledger verify, ledger adjust, token issue, token list, token revoke,
 offer search, offer list, offer show, offer claim, policy show, policy check, policy diff, policy apply, policy history,

@@ -1,12 +1,27 @@
 """dure doctor."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from dure import doctoring
-from tests.unit.dure.answers import Api, a_cluster, a_company, a_gpu, a_kube_access, a_pool, answer, page
+from tests.unit.dure.answers import (
+    NOW,
+    Api,
+    a_checkup,
+    a_cluster,
+    a_company,
+    a_finding,
+    a_gpu,
+    a_kube_access,
+    a_pool,
+    answer,
+    page,
+    problem,
+)
 from tests.unit.dure.answers import a_node as a_fleet_node
 from tests.unit.dure.conftest import Run
 from tests.unit.dure.fake_kubectl import Kubectl, a_list
@@ -19,6 +34,7 @@ FORBIDDEN = "Error from server (Forbidden): you may not"
 def there(api: Api, kubectl: Kubectl) -> Kubectl:
     """A cluster in which all is as it should be, unless a test said otherwise before."""
     api.on("GET", "/v1/companies", page(a_company())).on("GET", "/v1/pools", page(a_pool("h100", cluster="main")))
+    api.on("GET", "/v1/checkup", a_checkup()).on("GET", "/metrics", httpx.Response(200, text=""))
     return kubectl
 
 
@@ -41,7 +57,7 @@ def test_a_cluster_that_is_fit_is_said_to_be(run: Run, there: Kubectl) -> None:
     fit(there)
     result = run("doctor")
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines()[-1] == "the cluster is fit to enforce leases"
+    assert result.stdout.splitlines()[-1] == "fit to grant and enforce leases; 1 could not be looked at"
     assert not {"apply", "patch", "delete", "label", "taint"} & {call["words"][0] for call in there.calls}
 
 
@@ -64,10 +80,10 @@ def test_a_cluster_that_is_not_reached_is_named_with_how_to_say_another(
         "one that is not there": f"KUBECONFIG, {gone} (not there)",
         "two, of which one is there": f"KUBECONFIG, {here}, {gone} (not there)",
     }[said]
-    assert REFUSED in result.stderr
-    assert (
-        f"that of the current context of {named}: say another by --kubeconfig PATH, --context CONTEXT" in result.stderr
-    )
+    words = " ".join(result.stdout.split())
+    assert "no cluster was looked at: kubectl version" in words
+    assert REFUSED in words
+    assert f"that of the current context of {named}: say another by --kubeconfig PATH, --context CONTEXT" in words
 
 
 def test_a_context_that_is_not_there_is_named_with_the_file_that_was_looked_in(
@@ -76,13 +92,16 @@ def test_a_context_that_is_not_there_is_named_with_the_file_that_was_looked_in(
     config = tmp_path / "config"
     config.touch()
     there.on("--context=edge version", 'error: context "edge" does not exist', code=1)
-    said = run("doctor", "--kubeconfig", str(config), "--context", "edge").stderr
+    said = run("doctor", "--kubeconfig", str(config), "--context", "edge", "--json").stdout
     assert f"that of context edge of {config}: say another by" in said
 
 
 def test_what_a_cluster_itself_refuses_is_told_on_alone(run: Run, there: Kubectl) -> None:
     there.on("version", FORBIDDEN, code=1)
-    assert run("doctor").stderr.strip().endswith(FORBIDDEN)
+    [said] = [
+        one["said"] for one in json.loads(run("doctor", "--json").stdout)["findings"] if one["check"] == "cluster"
+    ]
+    assert said.endswith(FORBIDDEN)
 
 
 def test_permissions_are_asked_in_one_list_which_every_kubectl_reads(run: Run, there: Kubectl) -> None:
@@ -125,9 +144,7 @@ def test_where_the_operator_may_not_look_it_cannot_be_said(run: Run, there: Kube
     result = run("doctor")
     assert result.exit_code == 9
     assert "permissions: cannot be looked at: kubectl create" in result.stdout
-    assert result.stdout.splitlines()[-1] == (
-        "cannot say whether the cluster is fit to enforce leases: 2 could not be looked at"
-    )
+    assert result.stdout.splitlines()[-1] == ("cannot say whether all is well: 3 could not be looked at")
     assert json.loads(run("doctor", "--json").stdout)["fit"] is None
 
 
@@ -149,8 +166,14 @@ def test_without_dures_api_the_cluster_is_looked_at_all_the_same(
     del environ["DURE_SERVER"]
     fit(there)
     result = run("doctor")
-    assert result.exit_code == 0
-    assert "Dure's API does not say which there are" in result.stdout
+    assert result.exit_code == 9
+    words = " ".join(result.stdout.split())
+    assert "not seen API: was not looked at: no server is known" in words
+    assert "Dure's API does not say which there are" in words
+    assert "policies of the chart are there" in words
+    alone = run("doctor", "--only", "cluster")
+    assert alone.exit_code == 0, alone.output
+    assert "API: was not looked at" not in alone.stdout
 
 
 def test_a_key_that_may_see_nothing_says_nothing_of_the_cluster(run: Run, there: Kubectl) -> None:
@@ -158,7 +181,7 @@ def test_a_key_that_may_see_nothing_says_nothing_of_the_cluster(run: Run, there:
     fit(there)
     result = run("doctor")
     assert result.exit_code == 9
-    assert result.stdout.splitlines()[-1].startswith("cannot say whether the cluster is fit")
+    assert result.stdout.splitlines()[-1].startswith("cannot say whether all is well")
 
 
 def test_a_cluster_without_the_chart_is_told_in_one_line(run: Run, there: Kubectl) -> None:
@@ -214,7 +237,7 @@ def test_where_the_address_is_no_clusters_their_pools_are_left_out_and_it_is_sai
     result = run("doctor")
     assert result.exit_code == 0, result.output
     assert "left out: h100 (of main), a100 (of edge)" in " ".join(result.stdout.split())
-    assert result.stdout.splitlines()[-1] == "the cluster is fit to enforce leases; 1 could not be looked at"
+    assert result.stdout.splitlines()[-1] == "fit to grant and enforce leases; 2 could not be looked at"
 
 
 def test_the_cluster_that_is_said_is_looked_at(run: Run, several: Kubectl) -> None:
@@ -266,5 +289,85 @@ def test_a_node_of_a_pool_that_lost_label_and_taint_is_named(api: Api, run: Run,
 def test_a_kubeconfig_that_does_not_parse_is_kubectls_to_say(run: Run, there: Kubectl) -> None:
     there.on("version", "error: error loading config file: yaml: line 1", code=1)
     result = run("doctor")
-    assert (result.exit_code, result.stdout) == (9, "")
-    assert "error loading config file" in result.stderr
+    assert result.exit_code == 9
+    assert "error loading config file" in result.stdout
+
+
+def test_without_a_kubectl_everything_else_is_looked_at(api: Api, run: Run, environ: dict[str, str]) -> None:
+    environ["PATH"] = "/nowhere"
+    api.on("GET", "/v1/pools", page(a_pool("h100"))).on("GET", "/v1/checkup", a_checkup(a_finding("database")))
+    api.on("GET", "/metrics", httpx.Response(200, text=""))
+    result = run("doctor")
+    assert result.exit_code == 0, result.output
+    words = " ".join(result.stdout.split())
+    assert "no cluster was looked at: kubectl is not on your PATH" in words
+    assert "ok database: it is so" in words
+    api.on("GET", "/v1/pools", page(a_pool("h100", cluster="main")))
+    assert run("doctor").exit_code == 9, "its leases are to be enforced, and nobody looked whether they are"
+    assert run("doctor", "--only", "api").exit_code == 0
+
+
+def test_what_the_api_finds_wrong_makes_it_unfit_and_what_is_worth_a_look_does_not(
+    api: Api, run: Run, there: Kubectl
+) -> None:
+    fit(there)
+    aside = a_finding("archiving", ok=False, essential=False)
+    api.on("GET", "/v1/checkup", a_checkup(a_finding("database"), aside))
+    result = run("doctor")
+    assert result.exit_code == 0
+    assert "look      archiving: it is so" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("fit to grant and enforce leases; 1 to look at when there is time")
+    api.on("GET", "/v1/checkup", a_checkup(a_finding("ledger", ok=False)))
+    result = run("doctor", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["fit"]) == (9, False)
+    api.on("GET", "/v1/checkup", a_checkup(a_finding("ledger", ok=None)))
+    assert json.loads(run("doctor", "--json").stdout)["fit"] is None
+
+
+@pytest.mark.parametrize(
+    ("said", "ok", "words"),
+    [
+        (problem("forbidden", 403), None, "does not let you look"),
+        (problem("token_invalid", 401), None, "an admin's or operator's token may"),
+        (problem("not_found", 404), None, "is older than this dure"),
+        (httpx.ConnectError("refused"), False, "cannot be reached (refused)"),
+        (problem("internal", 500), False, "It is so."),
+    ],
+)
+def test_an_api_that_says_nothing_is_told_with_why_and_the_cluster_is_looked_at(
+    api: Api, run: Run, there: Kubectl, said: httpx.Response | Exception, ok: bool | None, words: str
+) -> None:
+    fit(there)
+    api.on("GET", "/v1/checkup", said)
+    result = run("doctor", "--json")
+    assert result.exit_code == 9
+    found = json.loads(result.stdout)["findings"]
+    [one] = [one for one in found if one["check"] == "API"]
+    assert (one["ok"], words in one["said"]) == (ok, True), one
+    assert [one["ok"] for one in found if one["check"] == "version"] == [True]
+
+
+def test_this_machines_clock_is_compared_with_the_apis(api: Api, run: Run, there: Kubectl) -> None:
+    fit(there)
+    api.on("GET", "/v1/checkup", a_checkup(at=NOW - timedelta(seconds=90)))
+    result = run("doctor")
+    assert "clock: this machine's clock is 1m29s ahead of the API's" in result.stdout
+    assert result.exit_code == 0
+
+
+def test_a_scheduler_that_is_named_is_looked_at_by_its_metrics(api: Api, run: Run, there: Kubectl) -> None:
+    fit(there)
+    ends = (NOW + timedelta(days=3)).timestamp()
+    series = f'dure_certificate_expiry_timestamp_seconds{{certificate="cluster/main"}} {ends}\n'
+    api.on("GET", "/metrics", httpx.Response(200, text=series))
+    result = run("doctor", "--scheduler", "http://scheduler.test:8471")
+    assert result.exit_code == 9
+    assert "certificates: cluster/main (as the process knows it) ends in 3d" in " ".join(result.stdout.split())
+    asked = [request for request in api.seen if request.url.host == "scheduler.test"]
+    assert [(request.url.path, "authorization" in request.headers) for request in asked] == [("/metrics", False)]
+    api.on("GET", "/metrics", httpx.ConnectError("refused"))
+    assert "scheduler: its metrics: http" in run("doctor", "--scheduler", "http://scheduler.test:8471").stdout
+
+
+def test_what_is_looked_at_alone_is_one_of_two(run: Run) -> None:
+    assert run("doctor", "--only", "moon").exit_code == 2

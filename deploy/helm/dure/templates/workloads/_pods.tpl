@@ -1,10 +1,6 @@
-{{- define "dure.restrictedPod" -}}
-securityContext:
-  runAsNonRoot: true
-  runAsUser: 65532
-  runAsGroup: 65532
-  fsGroup: 65532
-  seccompProfile: {type: RuntimeDefault}
+{{- /* What every pod of Dure has. A Service called dure-api would else be a variable DURE_API_PORT in each pod beside it. */ -}}
+{{- define "dure.pod" -}}
+enableServiceLinks: false
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
@@ -13,44 +9,73 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
+{{- define "dure.restrictedPod" -}}
+{{ include "dure.pod" . }}
+{{ include "dure.restrictedUser" 65532 }}
+{{- end }}
+
+{{- /* Not root, of the user and group that is said; the files of Secrets are that group's. */ -}}
+{{- define "dure.restrictedUser" -}}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: {{ . }}
+  runAsGroup: {{ . }}
+  fsGroup: {{ . }}
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
 {{- define "dure.restrictedContainer" -}}
 image: {{ include "dure.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{ include "dure.restrictedRights" . }}
+{{- end }}
+
+{{- define "dure.restrictedRights" -}}
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
   capabilities: {drop: [ALL]}
 {{- end }}
 
-{{- define "dure.database" -}}
-- name: DURE_DATABASE_URL
-  valueFrom:
-    secretKeyRef:
-      name: {{ .Values.database.secret }}
-      key: {{ .Values.database.key }}
+{{- /* Where replicas are: `root`, `component` and the component's `values`. */ -}}
+{{- define "dure.placed" -}}
+topologySpreadConstraints:
+  {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+  - topologyKey: {{ . }}
+    maxSkew: 1
+    whenUnsatisfiable: {{ $.values.spread }}
+    labelSelector:
+      matchLabels:
+        {{- include "dure.selected" $ | nindent 8 }}
+    matchLabelKeys: [pod-template-hash] # an update counts its own pods
+  {{- end }}
+{{- with .values.priorityClass }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
-{{- /* What is compiled at the first start is kept for the pod's life: the root file system is read-only. */ -}}
-{{- define "dure.compiled" -}}
-- name: DURE_COMPILED_FOLDER
-  value: /var/cache/dure
-{{- end }}
-
-{{- define "dure.env" -}}
-{{- range $name, $value := . }}
-- name: {{ $name }}
-  value: {{ $value | toString | quote }}
-{{- end }}
-{{- end }}
-
+{{- /* Ready: requests can be served, which takes a database whose schema fits. Alive: the process answers at all. Compiling at a
+first start takes a minute. `scheme` is HTTP or HTTPS. */ -}}
 {{- define "dure.probes" -}}
 readinessProbe:
-  httpGet: {path: /readyz, port: http}
+  httpGet: {path: /readyz, port: http, scheme: {{ . }}}
+  timeoutSeconds: 3
 livenessProbe:
-  httpGet: {path: /healthz, port: http}
+  httpGet: {path: /healthz, port: http, scheme: {{ . }}}
+  timeoutSeconds: 5
   failureThreshold: 6
 startupProbe:
-  httpGet: {path: /healthz, port: http}
+  httpGet: {path: /healthz, port: http, scheme: {{ . }}}
+  timeoutSeconds: 5
   failureThreshold: 60
   periodSeconds: 5
 {{- end }}

@@ -1,0 +1,72 @@
+"""How Dure is, looked at for `GET /v1/checkup`: within seconds, and with an answer also where the database gives none."""
+
+import time
+from importlib.metadata import version
+
+from api import auth
+from api.calls import Admitted, Call
+from dure import wire
+from dure.errors import Unavailable
+from scheduler.checkup import answer
+from scheduler.checkup.facts import House
+from scheduler.clock import Clock, DatabaseClock
+from scheduler.store import checked_fleet, checked_house, receiving
+from scheduler.store.db import SCHEMA_HEAD, Database
+
+LONGEST_S = 6.0
+"""Less than a client waits."""
+
+
+class _NotFit(Exception):
+    """The database does not answer, or `differs`: it has a schema that is not this API's."""
+
+    def __init__(self, why: str, *, differs: bool) -> None:
+        self.why, self.differs = why, differs
+        super().__init__(why)
+
+
+def checkup(call: Call) -> wire.Checkup:
+    """Where the database does not say who asks, the answer says what `/readyz` tells everybody. Raises what `Call.check` does but
+    Unavailable.
+    """
+    auth.secret(call.request)
+    of, now = version("dure"), call.parts.clock.now()
+    try:
+        found = call.parts.bounded.within(LONGEST_S, lambda: _house(call))
+    except _NotFit as error:
+        return answer.away(error.why, schema_differs=error.differs, version=of, now=now)
+    except Unavailable as error:
+        return answer.away(error.detail, schema_differs=False, version=of, now=now)
+    return answer.whole(found, schema=SCHEMA_HEAD, version=of, now=call.parts.clock.now())
+
+
+def _house(call: Call) -> House:
+    db, clock = call.parts.db, call.parts.clock
+    _check(db)
+    return call.look(lambda at: _looked(at, clock))
+
+
+def _check(db: Database) -> None:
+    try:
+        db.check()
+    except Unavailable as error:
+        raise _NotFit(error.detail, differs=_answers(db)) from error
+
+
+def _answers(db: Database) -> bool:
+    try:
+        db.clock(time.monotonic)
+    except Unavailable:
+        return False
+    return True
+
+
+def _looked(at: Admitted, clock: Clock) -> House:
+    return House(
+        database=checked_house.database(at.session),
+        processes=checked_house.heard(at.session),
+        ledger=checked_house.ledger(at.session),
+        fleet=checked_fleet.fleet(at.session, now=at.now),
+        receiving_since=receiving.since(at.session, now=at.now),
+        machine_offset_s=time.time() - clock.now() if isinstance(clock, DatabaseClock) else None,
+    )

@@ -1,0 +1,47 @@
+{{- /* Leases, and what is counted of them. */ -}}
+{{- define "dure.rules.promises" -}}
+{{- with .Values.alerts -}}
+rules:
+  - alert: DurePromiseSlipped
+    expr: sum by (pool) (increase(dure_promises_broken_total[{{ .promiseSlipped.within }}])) > 0
+    labels: {severity: ticket}
+    annotations:
+      summary: >-
+        {{`{{ $value | printf "%.0f" }} promise(s) broken in pool {{ $labels.pool }}`}}
+      description: >-
+        {{`In the last `}}{{ .promiseSlipped.within }}{{` {{ $value | printf "%.0f" }} lease(s) of {{ $labels.pool }} did not start when they were promised to. First read the cause:
+        "dure lease list" shows what started late, "dure lease explain LEASE" why. Capacity that was lost (a silent node, a sick GPU) has
+        its own alert; if there is none, look at the scheduler.`}}
+  - alert: DureLeaseOverdue
+    expr: max by (pool) (dure_leases_overdue) > 0
+    for: {{ .leaseOverdue.for }}
+    labels: {severity: page}
+    annotations:
+      summary: >-
+        {{`{{ $value }} lease(s) of pool {{ $labels.pool }} run past their end`}}
+      description: >-
+        {{`{{ $value }} lease(s) of {{ $labels.pool }} should have ended and did not, so whoever is next cannot start. First see whether the scheduler says
+        "pool_put_off" (somebody holds the pool's lock in the database) or "clock_stepped" in its log; "dure lease list" names the
+        leases.`}}
+  - alert: DureLedgerUnbalanced
+    expr: max(dure_ledger_faults) > 0
+    for: {{ .ledgerUnbalanced.for }}
+    labels: {severity: page}
+    annotations:
+      summary: >-
+        {{`The ledger does not add up in {{ $value }} place(s)`}}
+      description: >-
+        {{`{{ $value }} account(s), entries or leases of the ledger do not add up: rows were changed past Dure, or the database is damaged. First run
+        "dure ledger verify", which names each, and let nobody write to the database by hand; then compare with the newest backup.`}}
+  - alert: DureLedgerUnverified
+    expr: time() - max(dure_ledger_verified_timestamp_seconds) > {{ int64 .ledgerUnverified.aboveSeconds }}
+    for: {{ .ledgerUnverified.for }}
+    labels: {severity: ticket}
+    annotations:
+      summary: >-
+        {{`The ledger was last added up {{ $value | humanizeDuration }} ago`}}
+      description: >-
+        {{`The leading scheduler adds the ledger up regularly, and has not managed to for {{ $value | humanizeDuration }}: until then nobody knows whether it
+        balances. First run "dure ledger verify" yourself, then look for an error in the scheduler's log.`}}
+{{- end }}
+{{- end }}

@@ -1,0 +1,146 @@
+"""dure support-bundle: what whoever helps needs to see, without secrets, in one file."""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dure.cli import operators
+from dure.cli.command import command
+from dure.cli.operators import Context, Kubeconfig
+from dure.cli.terminal import BadUsage, Terminal
+
+if TYPE_CHECKING:
+    from dure.bundle import File
+    from dure.cli.bundled import Look
+    from dure.redaction import Redaction
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to `dure` itself."""
+    command(app, "support-bundle")(support_bundle)
+
+
+def support_bundle(
+    terminal: Terminal,
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE.tar.gz", help="Where to write it; else dure-support-TIME.tar.gz here.")
+    ] = None,
+    *,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Of a scheduler's metrics, to be put in too, where you reach them."),
+    ] = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    anonymous: Annotated[
+        bool,
+        typer.Option("--anonymous", help="Put numbers in the place of companies' and nodes' names, and the server's."),
+    ] = False,
+) -> None:
+    """Collect what whoever helps needs, without secrets.
+
+    Versions, settings without the token, what doctor finds, pools, nodes, clusters, policy, quotas, leases by id, state and times,
+    decisions' codes, the last day's events, violations, and metrics. Tokens, secrets, keys, passwords, what stands behind the ? of
+    an address, and what people wrote in their own words are taken out. What could not be had is named in the manifest. Nothing is
+    sent anywhere: look into it, then send it yourself.
+    """
+    from importlib.metadata import version
+
+    from dure import bundle
+    from dure.render import bundles as shown
+
+    at = terminal.now.replace(microsecond=0)
+    path = Path(file or f"dure-support-{at:%Y%m%dT%H%M%SZ}.tar.gz").expanduser()
+    _checked(path)
+    wanted = operators.Chosen(kubeconfig=kubeconfig, context=context)
+    files = list(_files(terminal, scheduler, wanted, anonymous=anonymous))
+    notes = ["companies, nodes and the server have numbers for names"] if anonymous else []
+    data = bundle.packed(files, made_at=at, version=version("dure"), notes=notes)
+    _write(path, data)
+    made = shown.Bundle(
+        file=str(path),
+        size_bytes=len(data),
+        files=[one.name for one in files if one.missing is None],
+        missing={one.name: one.missing for one in files if one.missing is not None},
+    )
+    terminal.show(made, lambda _: shown.bundle(made))
+
+
+def _checked(path: Path) -> None:
+    """Before anything is asked. Raises BadUsage."""
+    if path.exists():
+        raise BadUsage("FILE.tar.gz", f"{path} is there already; name another file, or move it away")
+    if not path.absolute().parent.is_dir():
+        raise BadUsage("FILE.tar.gz", f"{path.parent} is no directory")
+
+
+def _write(path: Path, data: bytes) -> None:
+    """For its owner's eyes, at once or not at all. Raises BadUsage."""
+    draft: str | None = None
+    try:
+        descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(data)
+        Path(draft).replace(path)
+    except OSError as error:
+        if draft is not None:
+            Path(draft).unlink(missing_ok=True)
+        raise BadUsage("FILE.tar.gz", f"{path} cannot be written: {error.strerror}") from None
+
+
+def _files(terminal: Terminal, scheduler: str | None, wanted: operators.Chosen, *, anonymous: bool) -> "Iterator[File]":
+    """Each look, without what may not leave."""
+    from dure.cli import bundled
+    from dure.cli.doctor import Wanted, examined
+    from dure.config import ConfigError
+
+    cluster = Wanted(kubeconfig=wanted.kubeconfig, context=wanted.context)
+    doctor = bundled.Look(
+        name="doctor.json", look=lambda: bundled.Found(value=examined(terminal, cluster, scheduler).model_dump())
+    )
+    try:
+        client = terminal.client(retries=1)
+    except ConfigError as error:
+        clean = _redaction(terminal, {})
+        yield from _looked([*bundled.here(terminal), doctor], clean)
+        yield _missing("api", clean.text(str(error)))
+        return
+    with client:
+        clean = _redaction(terminal, bundled.names(client) if anonymous else {})
+        metrics = [bundled.metrics(terminal, "metrics-api.txt", client.server)]
+        if scheduler is not None:
+            metrics.append(bundled.metrics(terminal, "metrics-scheduler.txt", scheduler))
+        yield from _looked([*bundled.here(terminal), doctor, *bundled.of_api(terminal, client), *metrics], clean)
+
+
+def _looked(looks: "Iterable[Look]", clean: "Redaction") -> "Iterator[File]":
+    """What one look raises is that file's, and stops no other."""
+    from dure.bundle import File
+
+    for one in looks:
+        try:
+            found = one.look()
+            text = clean.text(found.value) if isinstance(found.value, str) else clean.json(found.value)
+            yield File(name=one.name, text=text, notes=found.notes)
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever helps wants to see it
+            yield _missing(one.name, clean.text(f"{type(error).__name__}: {error}"))
+
+
+def _missing(name: str, why: str) -> "File":
+    from dure.bundle import File
+
+    return File(name=name, missing=why)
+
+
+def _redaction(terminal: Terminal, names: dict[str, str]) -> "Redaction":
+    """Whatever this command was told that may be a secret is one."""
+    from dure.redaction import SECRET_KEYS, Redaction
+
+    environ = terminal.outside.environ
+    known = {value for name, value in environ.items() if SECRET_KEYS.search(name) and len(value) > 3}
+    token = terminal.context.token
+    return Redaction([*known, *([token] if token else [])], names)

@@ -1,0 +1,19 @@
+"""When the whole ledger was last added up again, and with what result."""
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Session
+
+from dure import wire
+from scheduler.store.tables import LedgerVerified
+
+
+def note(session: Session, found: wire.LedgerCheck, *, now: float) -> None:
+    """Of all companies in all pools; a check of a part says nothing of the rest."""
+    said = {"at": int(now), "accounts": found.accounts, "entries": found.entries, "faults": len(found.faults)}
+    statement = insert(LedgerVerified).values(id=1, **said)
+    session.connection().execute(statement.on_conflict_do_update(index_elements=["id"], set_=said))
+
+
+def last(session: Session) -> LedgerVerified | None:
+    """None where it never was."""
+    return session.get(LedgerVerified, 1)

@@ -1,0 +1,246 @@
+"""How Dure is, asked of the API: what the store reads becomes findings, also while the database gives no answer."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from sqlalchemy import text
+from sqlmodel import col, update
+
+from api import checking
+from api.bounded import Bounded
+from dure import wire
+from dure.errors import Unavailable
+from scheduler.clock import DatabaseClock
+from scheduler.presence import Loops, Presence
+from scheduler.store import checked_house, webhooks
+from scheduler.store.db import SCHEMA_HEAD, Database
+from scheduler.store.tables import Cluster, Gpu, Pool, Process, Token
+from tests.integration.api.conftest import Site, code
+from tests.integration.scheduler.conftest import ADMIN, T0
+
+
+def checkup(site: Site, who: str = "admin") -> wire.Checkup:
+    answer = site.get(who, "/v1/checkup")
+    assert answer.status_code == 200, answer.text
+    return wire.Checkup.model_validate_json(answer.content)
+
+
+def of(found: wire.Checkup, check: str) -> list[wire.Finding]:
+    return [one for one in found.findings if one.check == check]
+
+
+def said(found: wire.Checkup, check: str) -> str:
+    return "; ".join(one.said for one in of(found, check))
+
+
+def run(site: Site, statement: str, **values: Any) -> None:
+    with site.world.db.begin() as session:
+        session.connection().execute(text(statement), values)
+
+
+def a_scheduler(site: Site, name: str, *, leads: bool, seen_at: float = T0, turned_at: float | None = T0) -> None:
+    with site.world.db.begin() as session:
+        session.merge(
+            Process(
+                name=name,
+                kind="scheduler",
+                version="0.1.0",
+                started_at=T0 - 60,
+                seen_at=seen_at,
+                leads=leads,
+                turned_at=turned_at,
+                step_s=0.0,
+            )
+        )
+
+
+def test_a_house_in_order_is_told_with_numbers(site: Site) -> None:
+    a_scheduler(site, "one:7", leads=True)
+    a_scheduler(site, "two:7", leads=False)
+    found = checkup(site)
+    assert found.database is not None
+    assert found.database.schema_version == found.database.wanted_schema_version == SCHEMA_HEAD
+    assert found.database.size_bytes > 1 << 20
+    assert 0 < found.database.connections <= found.database.most_connections
+    assert not found.database.archiving
+    assert (found.agents and found.agents.nodes, found.agents and found.agents.reporting) == (2, 2)
+    assert [(one.name, one.leads) for one in found.processes] == [("one:7", True), ("two:7", False)]
+    for check in ("database", "migrations", "clock", "scheduler", "pools", "GPUs", "leases", "webhooks", "tokens"):
+        assert [one.ok for one in of(found, check)] in ([True], [True, True]), said(found, check)
+    assert "one:7 leads" in said(found, "scheduler")
+
+
+def test_admins_and_operators_may_ask_and_nobody_else(site: Site) -> None:
+    assert [site.get(who, "/v1/checkup").status_code for who in ("admin", "operator")] == [200, 200]
+    for who in ("auditor", "acme", "n1"):
+        assert code(site.get(who, "/v1/checkup")) == (403, "forbidden")
+    assert code(site.get(None, "/v1/checkup")) == (401, "token_missing")
+    wrong = httpx.get(f"{site.url}/v1/checkup", headers={"Authorization": "Bearer no"}, trust_env=False)
+    assert code(wrong) == (401, "token_invalid")
+
+
+def test_a_scheduler_that_is_silent_or_whose_loop_stands_still_is_found(site: Site) -> None:
+    assert "none was ever seen" in said(checkup(site), "scheduler")
+    a_scheduler(site, "one:7", leads=True, turned_at=T0 - 100)
+    assert "its loop has not turned for 1m40s" in said(checkup(site), "scheduler")
+    a_scheduler(site, "one:7", leads=True, seen_at=T0 - 100)
+    assert "no scheduler is there (the last was seen 1m40s ago)" in said(checkup(site), "scheduler")
+    a_scheduler(site, "two:7", leads=False)
+    assert "two:7 stands by and nobody leads" in said(checkup(site), "scheduler")
+
+
+def test_agents_that_are_silent_blind_or_let_in_no_more_are_named(site: Site) -> None:
+    site.world.report("n1", now=T0 + 1, processes=None, sent_at=T0 + 60)
+    run(site, "UPDATE node SET state = 'unknown' WHERE name = 'n2'")
+    run(site, "UPDATE token SET revoked_at = now() WHERE node = 'n2'")
+    found = checkup(site)
+    assert "silent: n2" in said(found, "agents")
+    assert "cannot see processes, so they prove no GPU empty: n1" in said(found, "agents")
+    assert "n1 (+59 s)" in said(found, "agents")
+    assert "nothing lets in the agents of n2" in said(found, "credentials")
+    assert found.agents is not None
+    assert (found.agents.reporting, found.agents.silent, found.agents.versions) == (1, 1, {"1": 2})
+
+
+def test_sick_and_unproved_gpus_and_violations_are_named_by_node(site: Site) -> None:
+    site.world.report("n1", now=T0 + 1, sick=[0, 1])
+    with site.world.db.begin() as session:
+        session.exec(update(Gpu).where(col(Gpu.uuid) == "GPU-n2-3").values(quarantined=True))
+    run(
+        site,
+        "INSERT INTO violation (id, node, gpu, kind, who, pool, began_at, seen_at, done, found_by, evidence) "
+        "VALUES ('vio_1', 'n2', 'GPU-n2-3', 'process', '77', 'h100', now(), now(), 'observed', 'agent', '{}')",
+    )
+    found = checkup(site)
+    assert "unhealthy: 2 on n1" in said(found, "GPUs")
+    assert "not proved empty by the end of the gap: 1 on n2" in said(found, "GPUs")
+    assert said(found, "violations").startswith("1 violation now, in h100")
+
+
+def test_a_pool_that_nobody_enforces_and_a_quota_over_its_pool_are_found(site: Site) -> None:
+    with site.world.db.begin() as session:
+        session.exec(update(Pool).values(cluster="edge"))
+    site.world.set_quota("acme", 99, now=T0)
+    assert "no scheduler is told of" in said(checkup(site), "pools")
+    assert "acme in h100 (99 of 16)" in said(checkup(site), "quotas")
+    with site.world.db.begin() as session:
+        session.add(Cluster(name="edge", heard_at=T0 - 600))
+    assert said(checkup(site), "clusters").startswith("edge last answered the scheduler 10m ago")
+
+
+def test_a_lease_past_its_end_is_named(site: Site) -> None:
+    site.world.turn(T0)
+    lease = site.world.ask(8)
+    site.world.turn(T0)
+    site.clock.at = T0 + 200
+    assert f"past their end and not over: {lease.id}" in said(checkup(site), "leases")
+
+
+def test_webhooks_and_tokens_that_need_somebody_are_named(site: Site) -> None:
+    with site.world.db.begin() as session:
+        body = wire.WebhookCreate(url="https://203.0.113.7/x?secret=hush", company="acme")
+        made = webhooks.add(session, body, actor=ADMIN, now=T0)
+        session.exec(update(Token).where(col(Token.company) == "acme").values(expires_at=T0 + 3 * 86_400))
+    run(site, "UPDATE webhook SET failures = 3, failing_since = to_timestamp(:at)", at=T0 - 7200)
+    found = checkup(site)
+    assert f"not taken: {made.webhook.id} of acme for 2h" in said(found, "webhooks")
+    assert "(company, in 3d)" in said(found, "tokens")
+    assert "hush" not in found.model_dump_json()
+
+
+def test_the_ledger_is_said_to_be_verified_once_all_of_it_was(site: Site) -> None:
+    assert [one.ok for one in of(checkup(site), "ledger")] == [None]
+    assert site.get("admin", "/v1/ledger/verify", params={"pool": "h100"}).status_code == 200
+    assert site.get("acme", "/v1/ledger/verify").status_code == 200
+    assert checkup(site).ledger is None
+    site.get("auditor", "/v1/ledger/verify")
+    found = checkup(site)
+    assert [one.ok for one in of(found, "ledger")] == [True]
+    run(site, "UPDATE ledger_verified SET faults = 2")
+    assert "2 faults" in said(checkup(site), "ledger")
+
+
+def test_migrations_that_run_and_a_schema_of_another_version_are_told(site: Site) -> None:
+    with psycopg.connect(site.world.db.url) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", [checked_house.MIGRATIONS_LOCK])
+        assert "migrations run now" in said(checkup(site), "migrations")
+    with psycopg.connect(site.world.db.url) as owner:
+        owner.execute("UPDATE alembic_version SET version_num = 'before'")
+    found = checkup(site)
+    assert "the database has schema before" in said(found, "migrations")
+    assert found.database is None
+    assert [one.ok for one in of(found, "everything else")] == [None]
+
+
+@contextmanager
+def frozen(site: Site) -> Iterator[None]:
+    """Every question about the schema waits for what somebody else holds, and ends before this does."""
+    with psycopg.connect(site.world.db.url) as other:
+        other.execute("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE")
+        yield
+    for thread in threading.enumerate():
+        if thread.name == "bounded":
+            thread.join(60)
+
+
+def test_a_database_that_hangs_is_told_within_seconds(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "LONGEST_S", 0.3)
+    with frozen(site):
+        assert "the database did not answer within 0.3 s" in said(checkup(site), "database")
+    assert checkup(site).database is not None
+
+
+@contextmanager
+def away(site: Site) -> Iterator[None]:
+    """The API's own database is nowhere."""
+    parts = site.app.state.parts
+    nowhere = Database("postgresql://nobody@127.0.0.1:1/nothing")
+    object.__setattr__(parts, "db", nowhere)
+    try:
+        yield
+    finally:
+        object.__setattr__(parts, "db", site.world.db)
+        nowhere.close()
+
+
+def test_while_the_database_is_away_that_is_a_finding_and_nothing_else_is_said(site: Site) -> None:
+    with away(site):
+        found = checkup(site)
+        assert site.get("admin", "/v1/pools").status_code == 503
+        assert code(site.get(None, "/v1/checkup")) == (401, "token_missing")
+    assert [(one.check, one.ok) for one in found.findings] == [("database", False), ("everything else", None)]
+    assert (found.processes, found.agents, found.ledger) == ([], None, None)
+
+
+def test_a_process_says_that_it_is_there_and_is_forgotten_after_a_day(any_database: Database) -> None:
+    clock = DatabaseClock(any_database)
+    presence = Presence("scheduler", any_database, clock, lambda: Loops(leads=True, turned_at=clock.now()))
+    with any_database.begin() as session:
+        long_ago = clock.now() - 90_000
+        session.add(Process(name="gone:1", kind="api", version="0", started_at=long_ago, seen_at=long_ago))
+    presence.say()
+    presence.say()
+    with any_database.snapshot() as session:
+        [found] = checked_house.heard(session)
+        assert checked_house.database(session).number >= 150_000
+    assert (found.kind, found.leads) == ("scheduler", True)
+    assert found.turned_at is not None
+    assert found.turned_at >= found.started_at
+    assert not found.name.startswith("gone")
+
+
+def test_what_hangs_is_not_waited_for_and_holds_two_threads_at_most() -> None:
+
+    bounded, end = Bounded(), threading.Event()
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="did not answer"):
+            bounded.within(0.01, end.wait)
+    with pytest.raises(Unavailable, match="others wait"):
+        bounded.within(0.01, end.wait)
+    end.set()
+    assert bounded.within(60, lambda: 7) == 7

@@ -1,0 +1,103 @@
+"""The example of docs/operations.md that sends alerts: Alertmanager takes it, wakes nobody for a ticket, and tells the cause alone."""
+
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from tests.monitoring.alertmanager import Alertmanager, alertmanager
+from tests.monitoring.prometheus import found
+from tests.monitoring.rules import alerts_of, prometheus_rule
+
+PAGE = Path("docs/operations.md")
+
+
+@pytest.fixture(scope="module")
+def example() -> str:
+    return PAGE.read_text().partition("### Who is told")[2].partition("```yaml\n")[2].partition("```")[0]
+
+
+@pytest.fixture(scope="module")
+def shipped() -> list[dict[str, str]]:
+    """Labels of every alert, as if all were of one pool and one certificate."""
+    more = {"pool": "h100", "certificate": "api"}
+    return [{"alertname": one["alert"], **one["labels"], **more} for one in alerts_of(prometheus_rule())]
+
+
+@pytest.fixture
+def inhibiting(example: str, tmp_path: Path) -> Iterator[Alertmanager]:
+    """With the example's rules."""
+    with alertmanager(tmp_path, inhibit=yaml.safe_load(example)["inhibit_rules"]) as running:
+        yield running
+
+
+def amtool(*arguments: str | Path) -> str:
+    return subprocess.run([found("amtool"), *arguments], capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def test_alertmanager_takes_it_and_sends_by_severity(example: str, tmp_path: Path) -> None:
+    config = tmp_path / "alertmanager.yml"
+    config.write_text(example)
+    assert "SUCCESS" in amtool("check-config", config)
+    receivers = {"page": "pager", "ticket": "tickets"}
+    for severity, receiver in receivers.items():
+        labels = ("alertname=DureNodeSilent", f"severity={severity}")
+        assert amtool("config", "routes", "test", f"--config.file={config}", *labels).strip() == receiver
+
+
+@pytest.mark.parametrize(
+    ("cause", "kept_quiet", "told"),
+    [
+        ("DureDatabaseAway", {"DureLoopStalled", "DureApiBurning", "DureNodeSilent"}, {"DureApiAway", "DureBackupOld"}),
+        ("DureLoopStalled", {"DureLeaseOverdue", "DurePromiseSlipped"}, {"DureLedgerUnbalanced", "DureGpuUnhealthy"}),
+        ("DureApiAway", {"DureNodeSilent", "DureManyNodesSilent", "DureApiBurning"}, {"DureLoopStalled"}),
+        ("DureManyNodesSilent", {"DureNodeSilent"}, {"DureGpuUnhealthy", "DurePromiseSlipped"}),
+        ("DureClockStepped", {"DureLeaseOverdue"}, {"DureLoopStalled"}),
+    ],
+)
+def test_the_cause_is_told_and_what_it_brings_with_it_is_not(
+    inhibiting: Alertmanager, shipped: list[dict[str, str]], cause: str, kept_quiet: set[str], told: set[str]
+) -> None:
+    with httpx.Client(base_url=f"http://{inhibiting.address}/api/v2", trust_env=False) as http:
+        wanted = {cause} | kept_quiet | told
+        _fire(http, [{**one, "case": cause} for one in shipped if one["alertname"] in wanted])
+        quiet = _inhibited(http, cause)
+    assert {name for name, is_quiet in quiet.items() if is_quiet} == kept_quiet
+    assert quiet.keys() == wanted
+
+
+def test_what_pages_is_no_ticket_as_well(inhibiting: Alertmanager, shipped: list[dict[str, str]]) -> None:
+    twice = ("DurePromisesBurning", "DureApiBurning", "DureCertificateEnding")
+    with httpx.Client(base_url=f"http://{inhibiting.address}/api/v2", trust_env=False) as http:
+        _fire(http, [{**one, "case": "twice"} for one in shipped if one["alertname"] in twice])
+        found = [one for one in http.get("/alerts").raise_for_status().json() if one["labels"].get("case") == "twice"]
+    assert len(found) == 8
+    for one in found:
+        assert bool(one["status"]["inhibitedBy"]) == (one["labels"]["severity"] == "ticket"), one["labels"]
+
+
+def test_planned_work_is_silenced_by_its_label(inhibiting: Alertmanager, shipped: list[dict[str, str]]) -> None:
+    said = next(one for one in re.findall(r"`(amtool silence .+?)`", PAGE.read_text()))
+    silent = next(one for one in shipped if one["alertname"] == "DureNodeSilent")
+    with httpx.Client(base_url=f"http://{inhibiting.address}/api/v2", trust_env=False) as http:
+        amtool(*shlex.split(said)[1:], f"--alertmanager.url=http://{inhibiting.address}", "--author=a test")
+        _fire(http, [{**silent, "node": node} for node in ("node-7", "node-8")])
+        found = {one["labels"]["node"]: one["status"]["silencedBy"] for one in http.get("/alerts").json()}
+    assert found["node-7"]
+    assert not found["node-8"]
+
+
+def _fire(http: httpx.Client, alerts: list[dict[str, str]]) -> None:
+    http.post("/alerts", json=[{"labels": labels} for labels in alerts]).raise_for_status()
+
+
+def _inhibited(http: httpx.Client, case: str) -> dict[str, bool]:
+    """Whether each alert of that case is kept quiet, by its name."""
+    found = http.get("/alerts").raise_for_status().json()
+    of_case = [one for one in found if one["labels"].get("case") == case]
+    return {one["labels"]["alertname"]: bool(one["status"]["inhibitedBy"]) for one in of_case}
