@@ -23,6 +23,7 @@ from bench import (
     reports,
     results,
     scale,
+    scrape,
     simulated,
     sizes,
     spot,
@@ -111,6 +112,7 @@ def _measures(wanted: argparse.Namespace) -> list[Callable[[], Result]]:
         "faults": [lambda: faults.measure(faults=wanted.faults)],
         "year": [lambda: year.measure(leases=wanted.history, runs=wanted.runs)],
         "spot": [lambda: spot.measure(runs=wanted.runs)],
+        "scrape": [lambda: scrape.measure(runs=wanted.runs)],
         "scale": [lambda: scale.measure(history=wanted.history, companies=wanted.companies, pairs=wanted.pairs)],
         "agent": [agent.measure],
         "fleet": [lambda: simulated.measure(seconds=wanted.seconds)],
@@ -137,6 +139,7 @@ def _arguments() -> argparse.Namespace:
             "cli",
             "year",
             "spot",
+            "scrape",
             "scale",
             "agent",
             "fleet",
@@ -148,7 +151,7 @@ def _arguments() -> argparse.Namespace:
     everything("--leases", type=int, default=1000, help="lateness: how many one-GPU leases")
     everything("--within", type=int, default=60, help="lateness: seconds over which their starts are spread")
     everything("--faults", type=int, default=100, help="faults: how many XIDs of each kind")
-    everything("--runs", type=int, default=10, help="cli, year, spot: how often each is measured")
+    everything("--runs", type=int, default=10, help="cli, year, spot, scrape: how often each is measured")
     everything("--history", type=int, default=100_000, help="year, scale: how many leases there were")
     everything("--companies", type=int, default=1000, help="scale: how many companies the largest pool has")
     everything("--pairs", type=int, default=300, help="scale: how often each call is made on each pool")

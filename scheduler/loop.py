@@ -105,8 +105,6 @@ class Loop:
         assert self.lead is not None
         self.clock.resync()
         self.leading = starts.Leading(since=self.clock.now(), away=self._away)
-        with self.db.snapshot() as session:
-            self.counters.of_pools(pool.pool for pool in due.pools(session, now=self.leading.since))
         self.counters.leads(True)
         log.info("this scheduler leads", action="take_over", epoch=self.lead.epoch)
 
@@ -154,7 +152,10 @@ class Loop:
             self._expire(pool.pool)
         if pool.renewals:
             self._renew(pool.pool)
-        planned = (pool.queued or pool.movable) and self._plan(pool)
+        planned = False
+        if pool.queued or pool.movable:
+            with self.counters.looks(pool.pool):
+                planned = self._plan(pool)
         if pool.starts or planned:
             self._starts(pool.pool)
 
@@ -241,10 +242,6 @@ class Loop:
             log.info("a renewal was due", action=action, lease=lease.lease)
 
     def _plan(self, pool: due.DuePool) -> bool:
-        with self.counters.looks(pool.pool):
-            return self._planned(pool)
-
-    def _planned(self, pool: due.DuePool) -> bool:
         """Plans the pool again where a look without its lock shows that something would change; whether it did.
 
         Queued asks are decided again when the pool changed since they last were, when time alone leaves them more

@@ -107,10 +107,10 @@ class Service:
                 verdict,
                 decided.book.leases.get(lease_id) or queued(lease_id, ask, at),
                 _claimed(request, _decision(verdict, ask, book, now, self.elsewhere.of(session, ask, verdict, at))),
-                estimate,
             )
-            for (lease_id, request, ask), verdict, estimate in zip(taken, decided.verdicts, expected, strict=True)
+            for (lease_id, request, ask), verdict in zip(taken, decided.verdicts, strict=True)
         ]
+        answers = [replace(found, expected=start) for found, start in zip(answers, expected, strict=True)]
         moves = as_moves(decided.moves)
         changed = bool(moves) or any(found.lease.state is State.SCHEDULED for found in answers)
         newer = generation.bump(session, pool) if changed else number
@@ -125,12 +125,7 @@ class Service:
             edges.notify(session, pool)
         session.flush()
         shown = iter(
-            leases.to_wire_lease(
-                found.lease,
-                found.decision,
-                terms=_terms(request.body, book),
-                estimate=estimate,
-            )
+            leases.to_wire_lease(found.lease, found.decision, terms=_terms(request.body, book), estimate=estimate)
             for found, (_, request, _), estimate in zip(answers, taken, expected, strict=True)
         )
         return [ask if isinstance(ask, DureError) else next(shown) for ask in parsed]
@@ -227,14 +222,7 @@ def _parsed(session: Session, request: Request, now: float) -> Ask | DureError:
         return error
 
 
-def _answer(
-    request: Request,
-    ask: Ask,
-    verdict: Verdict,
-    lease: CoreLease,
-    decision: wire.Decision,
-    expected: Instant | None,
-) -> Answer:
+def _answer(request: Request, ask: Ask, verdict: Verdict, lease: CoreLease, decision: wire.Decision) -> Answer:
     if isinstance(verdict, Refusal):
         lease = replace(lease, state=State.REFUSED)
     return Answer(
@@ -243,7 +231,6 @@ def _answer(
         lease=lease,
         decision=decision,
         request_id=request.request_id,
-        expected=expected,
     )
 
 

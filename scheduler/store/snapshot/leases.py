@@ -32,7 +32,7 @@ _SHOWN = text(
     WITH {OPEN_OR_JUST_OVER}
     SELECT id, company, pool, tier, purpose, state, total_gpus, count(*) OVER () AS found,
         {", ".join(f"extract(epoch FROM {column})::float8 AS {at}" for at, column in _INSTANTS.items())}
-    FROM open_lease ORDER BY id DESC LIMIT {MOST_LEASES}
+    FROM open_lease ORDER BY id DESC LIMIT :most
     """
 )
 
@@ -80,7 +80,7 @@ class Leases:
 
 def read(session: Session, *, now: float) -> Leases:
     """As of the session's snapshot."""
-    rows = session.connection().execute(_SHOWN, {"now": int(now), "told_s": TOLD_S}).all()
+    rows = session.connection().execute(_SHOWN, {"now": int(now), "told_s": TOLD_S, "most": MOST_LEASES}).all()
     had, posted = _had(session, rows, now), _posted(session, [row.id for row in rows])
     return Leases(
         shown=tuple(_one(row, {**had.get(row.id, {}), **posted.get(row.id, {})}) for row in rows),
