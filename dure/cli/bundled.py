@@ -115,7 +115,8 @@ def _events(terminal: Terminal, client: "Client") -> Found:
 def _openapi(client: "Client") -> dict[str, Any]:
     """Which version it is, and which addresses there are: the rest is in the code of that version."""
     found = client.openapi()
-    return {"openapi": found.get("openapi"), "info": found.get("info"), "paths": sorted(found.get("paths", {}))}
+    of = found.get("info", {}).get("version")
+    return {"openapi": found.get("openapi"), "version": of, "paths": sorted(found.get("paths", {}))}
 
 
 def _versions() -> dict[str, str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dure import wire
     from dure.policy_file import PolicyFile, PolicyFileError
 
-app = typer.Typer(help="The policy: how every pool promises, as one file with a history.", no_args_is_help=True)
+app = typer.Typer(help="The policy: how every pool promises, with its history.", no_args_is_help=True)
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A policy file; - reads it from stdin.")]
 Version = Annotated[int | None, typer.Option("--version", metavar="N", min=1, help="This version; else the live one.")]

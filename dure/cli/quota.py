@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dure.errors import DureError, InvalidRequest
     from dure.quota_file import QuotaFile, QuotaFileError
 
-app = typer.Typer(help="Quotas: what companies may hold of pools, at once and over time.", no_args_is_help=True)
+app = typer.Typer(help="Quotas: what companies may hold, at once and over time.", no_args_is_help=True)
 
 Company = Annotated[str, typer.Argument(metavar="COMPANY", help="The company.")]
 Pool = Annotated[str, typer.Argument(metavar="POOL", help="The pool.")]

@@ -42,7 +42,7 @@ def agents(found: Sequence[Agent], *, version: str, receiving: bool, now: float)
     if not receiving:
         made.insert(0, wrong("agents", "no API replica says that it takes reports: see the API's log"))
     reporting = sum(one.state == "ok" for one in found)
-    return made or [fine("agents", f"{count(reporting, 'node')} reports, as all do, with agents of {version}")]
+    return made or [fine("agents", f"{reporting} of {count(len(found), 'node')} report, with agents of {version}")]
 
 
 def _amiss(found: Sequence[Agent], version: str, now: float) -> Iterator[wire.Finding]:

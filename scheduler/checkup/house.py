@@ -158,7 +158,10 @@ def versions(found: Sequence[Process], version: str, *, now: float) -> wire.Find
     if other:
         said = names([f"{one.name} ({one.kind}) is {one.version}" for one in other])
         return worth_knowing("versions", f"this API is {version}, and {said}: finish the upgrade")
-    return fine("versions", f"API and schedulers are {version} ({count(len(_seen(found, now)), 'of them')})")
+    others = len(_seen(found, now))
+    return fine(
+        "versions", f"this API is {version}" + (f", as all {others} processes that are there" if others else "")
+    )
 
 
 def ledger(found: Ledger | None, *, now: float) -> wire.Finding:

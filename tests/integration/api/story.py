@@ -4,17 +4,19 @@ Time stands where the story sets it, so that two tellings differ in ids alone.
 """
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 import httpx
 
 from dure import wire
-from scheduler.store import attendance, deliveries, violations
-from scheduler.store.db import Database
-from scheduler.store.tables import Cluster, Pod, PodLog
+from scheduler.store import attendance, deliveries, processes, receiving, violations
+from scheduler.store.db import SCHEMA_HEAD, Database
+from scheduler.store.tables import Cluster, Pod, PodLog, Process
 from tests.integration.api.conftest import SetClock, token
 from tests.integration.scheduler.conftest import World
 
@@ -26,6 +28,7 @@ HOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/]{43}=")
 HOOKS = re.compile(r"http://127\.0\.0\.1:[0-9]+/dure\?key=1")
 SHOWN_HOOKS = "https://203.0.113.7/dure"
 TOOK_MS = 42
+DATABASE = "PostgreSQL 18.1, 9.0 MiB, 12 of 100 connections, answers in 0.4 ms"
 UNKNOWN = "lea_06fexh33h0000000000x"
 UNKNOWN_DECISION = "dec_06fexh33h0000000000x"
 
@@ -509,6 +512,7 @@ class Story:
         self.say("list_ledger", "a company's newest", "acme", "GET", "/v1/ledger?pool=h100-80gb&limit=3")
         self.say("verify_ledger", "one company's", "admin", "GET", "/v1/ledger/verify?company=acme")
         self._violations()
+        self._checkup()
         self.say("list_audit", "what became of a quota", "admin", "GET", "/v1/audit?action=quota.set&limit=2")
         self._closing()
         self.say("list_tokens", "every token", "admin", "GET", "/v1/tokens")
@@ -534,6 +538,26 @@ class Story:
         path = "/v1/violations?node=gpu-02&open=true"
         self.say("list_violations", "who is on a node's GPUs now", "auditor", "GET", path)
         self.say("list_violations", "of no node", "admin", "GET", "/v1/violations?node=GPU%2002")
+
+    def _checkup(self) -> None:
+        """What is measured of the database is never the same twice, and versions are not for long."""
+        now = self.clock.at
+        times = {"started_at": now - 86_400, "seen_at": now - 2}
+        lead = Process(
+            name="dure-scheduler-0:7", kind="scheduler", version=version("dure"), leads=True, turned_at=now - 2, **times
+        )
+        with self.db.begin() as session:
+            processes.say(session, lead)
+            receiving.beat(session, now=now)
+        self.say("show_checkup", "a stranger on a GPU, and nobody stands by", "admin", "GET", "/v1/checkup")
+        told = json.dumps(self.told["show_checkup"][-1])
+        told = told.replace(SCHEMA_HEAD, "20261130_processes").replace(version("dure"), "0.1.0")
+        self.told["show_checkup"][-1] = shown = json.loads(told)
+        shown["answer"]["database"] |= {"version": "18.1", "size_bytes": 9_437_184, "connections": 12}
+        shown["answer"]["database"] |= {"most_connections": 100, "round_trip_us": 400}
+        for one in shown["answer"]["findings"]:
+            if one["check"] == "database":
+                one |= {"ok": True, "essential": True, "said": DATABASE}
 
     def _closing(self) -> None:
         why = "?reason=left+the+programme"

@@ -18,6 +18,7 @@ MAY = {
     "add_company": ADMINS,
     "close_company": ADMINS,
     "list_clusters": STAFF,
+    "show_checkup": OPERATORS,
     "show_lease_access": READERS,
     "make_lease_key": PEOPLE,
     "list_lease_pods": READERS,

@@ -221,6 +221,7 @@ def test_housekeeping_drops_no_late_run_and_is_the_leaders(turning: Turning) -> 
         "forget_node_events",
         "forget_violations",
         "forget_deliveries",
+        "say_presence",
         "count_leases",
         "count_uses",
         "forget_use",

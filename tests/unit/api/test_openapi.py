@@ -50,6 +50,7 @@ TYPES: dict[str, Any] = {
     "set_quota": wire.Quota,
     "set_quotas": wire.QuotaImported,
     "show_calendar": wire.Calendar,
+    "show_checkup": wire.Checkup,
     "show_company": wire.Company,
     "show_decision": wire.DecisionRecord,
     "show_lease": wire.Lease,

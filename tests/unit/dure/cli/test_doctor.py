@@ -8,6 +8,8 @@ import httpx
 import pytest
 
 from dure import doctoring
+from dure.cli.terminal import Outside
+from tests import commandline
 from tests.unit.dure.answers import (
     NOW,
     Api,
@@ -371,3 +373,18 @@ def test_a_scheduler_that_is_named_is_looked_at_by_its_metrics(api: Api, run: Ru
 
 def test_what_is_looked_at_alone_is_one_of_two(run: Run) -> None:
     assert run("doctor", "--only", "moon").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("days", "code", "words"), [(90, 0, "lasts for 90d"), (13, 9, "ends in 13d"), (-1, 9, "ended 1d ago")]
+)
+def test_the_certificate_that_the_api_shows_has_to_last(
+    api: Api, environ: dict[str, str], days: int, code: int, words: str
+) -> None:
+    api.on("GET", "/v1/pools", page(a_pool())).on("GET", "/v1/checkup", a_checkup())
+    api.on("GET", "/metrics", httpx.Response(200, text=""))
+    environ["DURE_SERVER"] = "https://api.test"
+    ends = NOW + timedelta(days=days)
+    outside = Outside(environ=environ, now=lambda: NOW, sleep=lambda _: None, transport=api, certificate=lambda _: ends)
+    result = commandline.run(("doctor", "--only", "api"), outside)
+    assert (result.exit_code, f"certificates: the API's {words}" in result.stdout) == (code, True), result.output
