@@ -107,7 +107,9 @@ def _copy(folder: Path) -> None:
 def _compiled(folder: Path) -> None:
     """What is compiled is kept beside the source; where that is the same, it need not be compiled again."""
     ours, theirs = TREE / "scheduler/core/compiled", folder / "scheduler/core/compiled"
-    if all(one.read_bytes() == (ours / one.name).read_bytes() for one in theirs.glob("*.py") if (ours / one.name).exists()):
+    if all(
+        one.read_bytes() == (ours / one.name).read_bytes() for one in theirs.glob("*.py") if (ours / one.name).exists()
+    ):
         shutil.rmtree(theirs)
         shutil.copytree(ours, theirs)
 

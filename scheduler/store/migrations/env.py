@@ -1,7 +1,6 @@
 """Alembic's environment: one transaction a migration, one migration at a time, giving up on locks that it cannot get."""
 
 import time
-from collections.abc import Collection, Mapping
 from typing import Any
 
 from alembic import context
@@ -62,7 +61,7 @@ def _configure(*, connection: Connection | None = None, dialect_name: str | None
     )
 
 
-def _record(ctx: MigrationContext, step: MigrationInfo, heads: Collection[Any], run_args: Mapping[str, Any]) -> None:
+def _record(ctx: MigrationContext, step: MigrationInfo, *_: Any, **__: Any) -> None:
     """What says nothing of itself may have taken anything away."""
     applied = step.up_revision
     assert isinstance(applied, Script)

@@ -149,7 +149,9 @@ def test_a_migration_that_fails_leaves_what_was_before_it_and_the_next_goes_on_f
 ) -> None:
     failed = releases.migrate(releases.later(later, {"later_1": ADDS, "later_2": FAILS}), database_url)
     assert failed.returncode != 0
-    assert "scheduler: the database cannot be migrated; what was before the migration that failed stands" in failed.stderr
+    assert (
+        "scheduler: the database cannot be migrated; what was before the migration that failed stands" in failed.stderr
+    )
     assert failed.stderr.endswith("division by zero\n")
     assert ask("SELECT version_num FROM schema_version") == "later_1"
     assert (ask("SELECT to_regclass('wish')"), ask("SELECT to_regclass('half')")) == ("wish", None)
