@@ -5,6 +5,7 @@ happens now: events get numbers that were never given, and a leader of the old l
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -52,6 +53,29 @@ def begin(connection: Connection, *, anyway: bool = False) -> bool:
 def begin_by(connection: psycopg.Connection[Any]) -> bool:
     """The same on the driver's own connection, which may be another role's: a leader that takes over."""
     return connection.execute(BEGIN.replace("FORCED", "false").encode()).fetchone() is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newest:
+    """Up to where a database goes: its newest event, by its id, and when that happened, in Unix seconds; in which life."""
+
+    event: str | None
+    at: float | None
+    life: str | None
+
+
+_NEWEST = text(
+    """
+    SELECT 'evt_' || seq AS event, extract(epoch FROM at)::float8 AS at FROM lease_event ORDER BY xid DESC, seq DESC LIMIT 1
+    """
+)
+
+
+def newest(connection: Connection) -> Newest:
+    """As the connection sees it."""
+    row = connection.execute(_NEWEST).one_or_none()
+    told, at = (None, None) if row is None else row
+    return Newest(event=told, at=at, life=noted(connection))
 
 
 def note(engine: Engine) -> None:
