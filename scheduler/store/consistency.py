@@ -94,7 +94,8 @@ _SEQUENCES = text(
     SELECT c.table_name, c.column_name, s.last_value
     FROM information_schema.columns c
     JOIN pg_sequences s ON format('%I.%I', s.schemaname, s.sequencename) = pg_get_serial_sequence(c.table_name, c.column_name)
-    WHERE c.table_schema = current_schema() AND c.is_identity = 'YES' ORDER BY 1
+    WHERE c.table_schema = current_schema() AND c.is_identity = 'YES'
+        AND has_sequence_privilege(format('%I.%I', s.schemaname, s.sequencename), 'USAGE') ORDER BY 1
     """
 )
 

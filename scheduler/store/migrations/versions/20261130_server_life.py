@@ -20,6 +20,7 @@ def upgrade() -> None:
     )
     op.execute("GRANT SELECT, INSERT ON server_life TO dure_app")
     # A leader that finds itself in another life skips the numbers that events of the lost one may have had.
+    op.execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO dure_app")
     op.execute("GRANT UPDATE ON SEQUENCE lease_event_seq_seq TO dure_app")
 
 
