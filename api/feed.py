@@ -17,7 +17,7 @@ from api.metrics import Metrics
 from api.subscription import Chunk, Reason, Subscription, Wanted
 from dure.errors import DureError, Unavailable
 from scheduler.clock import Clock
-from scheduler.store import events, tokens
+from scheduler.store import events, lives, tokens
 from scheduler.store.db import Database, Session
 from scheduler.store.events import BEGINNING, Position
 from scheduler.store.tables import LeaseEvent
@@ -45,6 +45,7 @@ class Feed:
         self._streams: set[Subscription] = set()
         self._at = BEGINNING
         self._over = True
+        self._life: str | None = None
         self._thread: Thread | None = None
 
     def __enter__(self) -> Self:
@@ -137,6 +138,8 @@ class Feed:
             with self._changed:
                 position = self._at
             with self._db.snapshot() as session:
+                if self._is_another(session):
+                    return
                 rows = events.after(session, position, limit=BATCH)
             chunks = [_chunk(row) for row in rows]
             with self._changed:
@@ -145,6 +148,22 @@ class Feed:
                 if chunks:
                     self._at = max(self._at, chunks[-1].position)
             more = len(rows) == BATCH
+
+    def _is_another(self, session: Session) -> bool:
+        """Whether the server began another life, in which transactions' numbers begin below where we stood: all streams end."""
+        before, life = self._life, lives.noted(session.connection())
+        if life is None:
+            return False
+        self._life = life
+        if before in (None, life):
+            return False
+        head = events.head(session)
+        with self._changed:
+            for stream in self._streams:
+                stream.end(Reason.RESTORED)
+            self._at = head
+        log.warning("the database was restored, or a standby took over", action="new_life")
+        return True
 
     def _end_revoked(self) -> None:
         with self._changed:

@@ -22,6 +22,8 @@ class Reason(StrEnum):
     AWAY = "away"
     """The database, while it was asked for what the client missed."""
     SHUTDOWN = "shutdown"
+    RESTORED = "restored"
+    """The database was restored, or a standby took over: the client finds its place again by the last id it has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

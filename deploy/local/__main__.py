@@ -1,13 +1,14 @@
-"""`python -m deploy.local up`: everything on this machine, until Ctrl-C."""
+"""`python -m deploy.local up`: everything on this machine, until Ctrl-C; `backup` and `restore` what it keeps."""
 
 import argparse
 import logging
 import os
 import signal
 import sys
+from pathlib import Path
 from threading import Event
 
-from deploy.local import settings
+from deploy.local import backup, settings
 from deploy.local.settings import LocalSettings
 from deploy.local.supervisor import Supervisor
 from deploy.local.trouble import CannotStart
@@ -21,8 +22,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m deploy.local", description="Runs the whole of Dure on this machine."
     )
-    parser.add_subparsers(required=True).add_parser("up", help="bring everything up; Ctrl-C ends it")
-    parser.parse_args()
+    commands = parser.add_subparsers(required=True, dest="command")
+    commands.add_parser("up", help="bring everything up; Ctrl-C ends it")
+    commands.add_parser("backup", help="copy what the embedded PostgreSQL keeps, while it runs")
+    back = commands.add_parser("restore", help="put such a copy back; what is there is kept beside it")
+    back.add_argument("copy", type=Path, help="the folder that `backup` said")
+    arguments = parser.parse_args()
     try:
         wanted = environment.read(LocalSettings, os.environ, prefix=settings.PREFIX, shared=settings.SHARED)
     except environment.SettingError as error:
@@ -30,7 +35,13 @@ def main() -> int:
         return 2
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
-        Supervisor(wanted, _ending()).run()
+        match arguments.command:
+            case "backup":
+                print(backup.backup(wanted))
+            case "restore":
+                backup.restore(wanted, arguments.copy)
+            case _:
+                Supervisor(wanted, _ending()).run()
     except CannotStart as error:
         print(error, file=sys.stderr)
         return 1

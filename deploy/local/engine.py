@@ -86,6 +86,12 @@ class Engine:
         if self.account:
             os.chown(folder, self.account.uid, self.account.gid)
 
+    def give(self, folder: Path) -> None:
+        """Everything in `folder` to the account."""
+        if self.account:
+            for path in [folder, *folder.rglob("*")]:
+                os.chown(path, self.account.uid, self.account.gid, follow_symlinks=False)
+
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     kept = {name: environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TMPDIR") if name in environ}

@@ -128,6 +128,39 @@ class Embedded:
         if database not in found:
             self.engine.run("psql", [*connect, f'CREATE DATABASE "{database}"'], cwd=self._data)
 
+    def serves(self) -> bool:
+        """Whether a server takes connections on this folder, whoever started it."""
+        try:
+            self.engine.run("pg_isready", ["-q", "-h", str(self._socket)], cwd=Path("/"))
+        except CannotStart:
+            return False
+        return True
+
+    def copy_to(self, folder: Path) -> None:
+        """Copies the files of the server that runs, as of when the copy is done, checking every page. Raises CannotStart."""
+        where = ["-h", str(self._socket), "-U", SUPERUSER]
+        self.engine.run("pg_basebackup", [*where, "-D", str(folder), "-c", "fast"], cwd=Path("/"))
+
+    def replace(self, copy: Path) -> Path:
+        """Puts a copy in place of the server's files; where those are kept, if there are any. Raises CannotStart while a server
+        runs on them.
+        """
+        engine = self.engine
+        engine.own(self.folder)
+        self._lock.take()
+        try:
+            self._end_leftover()
+            part, kept = self._data.with_name("data.part"), self._data.with_name(f"data.before-{time.time_ns()}")
+            shutil.rmtree(part, ignore_errors=True)
+            shutil.copytree(copy, part)
+            engine.give(part)
+            if self._data.exists():
+                self._data.rename(kept)
+            part.rename(self._data)
+        finally:
+            self._lock.release()
+        return kept
+
     @property
     def engine(self) -> Engine:
         """The programs this server runs; the embedded ones unless others were given."""

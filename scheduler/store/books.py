@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from threading import Lock
+from typing import NamedTuple
 
 from sqlalchemy import event
 from sqlmodel import Session, col, select
@@ -11,7 +12,7 @@ from scheduler.core.book import Book
 from scheduler.core.codec import Item
 from scheduler.core.lease import given_back
 from scheduler.core.model import Instant, Lease, LeaseId, Node, NodeId, Policy
-from scheduler.store import allocations, changes, drains, generation, leases, mixes, quotas, shares, tables, uses
+from scheduler.store import allocations, changes, drains, generation, leases, lives, mixes, quotas, shares, tables, uses
 from scheduler.store.leases import BOOKED
 from scheduler.store.tables import Drain as TableDrain
 from scheduler.store.tables import Node as TableNode
@@ -27,11 +28,19 @@ FORGET_EVERY_S = 10
 """The past is dropped from a book now and then; decisions are the same with it."""
 
 
+class Held(NamedTuple):
+    """A copy, of a pool's generation in a life of the server: after it, the same number may stand for something else."""
+
+    generation: int
+    book: Book
+    life: str | None
+
+
 class Books:
     """One process's copies; the values in it never change, so threads share them."""
 
     def __init__(self) -> None:
-        self._held: dict[str, tuple[int, Book]] = {}
+        self._held: dict[str, Held] = {}
         self._forgot: dict[str, Instant] = {}
         self._guard = Lock()
 
@@ -42,7 +51,7 @@ class Books:
         """
         row = generation.lock(session, pool)
         known = self._held.get(pool)
-        if known is not None and known[0] > row.generation:  # an older database was put back under us
+        if known is not None and known.generation > row.generation:  # an older database was put back under us
             del self._held[pool]
         return row.generation, self._brought_up(session, row, now)
 
@@ -52,27 +61,29 @@ class Books:
         if found is None:
             raise generation.unknown(pool)
         book = self._brought_up(session, found, now)
-        return max(found.generation, self._held[pool][0]), book
+        return max(found.generation, self._held[pool].generation), book
 
     def held(self, pool: str) -> tuple[int, Book]:
         """The generation and book in memory of a pool that was `seen`."""
-        return self._held[pool]
+        known = self._held[pool]
+        return known.generation, known.book
 
     def newest(self, pool: str, generation: int | None) -> Book | None:
         """The book in memory, if it has the generation that the pool was just seen to have."""
         known = self._held.get(pool)
-        return known[1] if known is not None and known[0] == generation else None
+        return known.book if known is not None and known.generation == generation else None
 
-    def keep(self, pool: str, number: int, book: Book) -> None:
+    def keep(self, pool: str, held: Held) -> None:
         """What a transaction that has been committed made of the book; it need not be read back."""
         with self._guard:
             known = self._held.get(pool)
-            if known is None or known[0] <= number:
-                self._held[pool] = (number, book)
+            if known is None or known.life != held.life or known.generation <= held.generation:
+                self._held[pool] = held
 
     def keep_on_commit(self, session: Session, pool: str, number: int, book: Book) -> None:
         """The same once the session's transaction is committed, and not at all if it is not."""
-        event.listen(session, "after_commit", lambda _: self.keep(pool, number, book), once=True)
+        held = Held(number, book, lives.noted(session.connection()))
+        event.listen(session, "after_commit", lambda _: self.keep(pool, held), once=True)
 
     def with_items(self, session: Session, pool: str, book: Book, items: Sequence[Item], now: Instant) -> Book:
         """The book once these, which are in the tables by now, are changed.
@@ -84,17 +95,18 @@ class Books:
         return book.changed(items)
 
     def _brought_up(self, session: Session, pool: Pool, now: Instant) -> Book:
-        known = self._held.get(pool.name)
-        if known is None:
+        known, life = self._held.get(pool.name), lives.noted(session.connection())
+        if known is None or known.life != life:
             book = loaded(session, pool, now)
-        elif known[0] < pool.generation:
-            book = self.with_items(session, pool.name, known[1], changes.since(session, pool.name, known[0]), now)
+        elif known.generation < pool.generation:
+            changed = changes.since(session, pool.name, known.generation)
+            book = self.with_items(session, pool.name, known.book, changed, now)
         else:  # the same, or newer than this snapshot: another thread read on meanwhile
-            book = known[1]
+            book = known.book
         if now >= self._forgot.get(pool.name, 0) + FORGET_EVERY_S:
             book = book.since(now)
             self._forgot[pool.name] = now
-        self.keep(pool.name, pool.generation, book)
+        self.keep(pool.name, Held(pool.generation, book, life))
         return book
 
 

@@ -17,7 +17,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
 from dure.errors import Unavailable
+from scheduler.store import lives, schema
 from scheduler.store.address import Address
+from scheduler.store.schema import NO_SCHEMA
 
 __all__ = ["APP_ROLE", "EDGE_CHANNEL", "Database", "Session", "engine_url"]
 
@@ -28,10 +30,9 @@ EDGE_CHANNEL = "dure_edge"
 """NOTIFY channel: something changed that the loop may want to act on at once."""
 
 AWAY = "the database cannot be reached or is busy; try again shortly, with the same Idempotency-Key if you sent one"
-NO_SCHEMA = "the database has no schema yet; run `python -m scheduler migrate`"
 
-SCHEMA_HEAD = "20261130_processes"
-"""The migration that this code needs; `check` compares it with the database's."""
+SCHEMA_HEAD = "20261130_server_life"
+"""The newest migration that this code knows; `check` asks the database whether it fits."""
 
 IDLE_IN_TRANSACTION_S = 8
 """A process that was stopped in the middle of a transaction holds a pool's lock no longer than this."""
@@ -86,6 +87,7 @@ class Database:
         event.listen(self._engine, "do_connect", self._addressed)
         self.timed: Callable[[float], None] = lambda _: None
         """Told of every transaction how many seconds it took."""
+        lives.note(self._engine)
         self._looks = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
@@ -147,13 +149,14 @@ class Database:
             return before, read, monotonic()
 
     def check(self) -> None:
-        """Raises Unavailable, saying why, unless the database answers and has the schema this code needs."""
+        """Raises Unavailable, saying what to do, unless the database answers and its schema has all that this code uses.
+
+        It may be newer than the code, as it is while an upgrade is rolled out, or back.
+        """
         with self.snapshot() as session:
-            if session.connection().execute(text("SELECT to_regclass('alembic_version')")).scalar() is None:
-                raise Unavailable(NO_SCHEMA)
-            found = session.connection().execute(text("SELECT version_num FROM alembic_version")).scalar()
-            if found != SCHEMA_HEAD:
-                raise Unavailable(f"the database has schema {found}, this code needs {SCHEMA_HEAD}; run the migrations")
+            refusal = schema.standing(session.connection(), SCHEMA_HEAD).refusal
+        if refusal is not None:
+            raise Unavailable(refusal)
 
     def close(self) -> None:
         self._engine.dispose()

@@ -8,12 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
+import structlog
 from psycopg.conninfo import make_conninfo
 from sqlmodel import Session, col, select
 
 from dure.errors import Unavailable
+from scheduler.store import lives
 from scheduler.store.db import EDGE_CHANNEL, KEEPALIVES
 from scheduler.store.tables import Leader
+
+log = structlog.get_logger()
 
 _LOCK = 0x64757265  # "dure"
 _OPTIONS = "-c idle_session_timeout=10s -c timezone=UTC -c role=dure_app -c lock_timeout=5s"
@@ -41,11 +45,13 @@ class Lead:
         self.epoch: int | None = None
 
     def try_take(self) -> bool:
-        """Takes the lead if nobody has it. Raises Unavailable when the connection is gone."""
+        """Takes the lead if nobody has it, in a new life of the server where it is one. Raises Unavailable when the connection is gone."""
         with _gone_is_unavailable():
             found = self._connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
             if not found or not found[0]:
                 return False
+            if lives.begin_by(self._connection):
+                log.warning("the database was restored, or a standby took over", action="new_life")
             taken = self._connection.execute(_TAKE_OVER).fetchone()
             assert taken is not None
             self._connection.execute(f"LISTEN {EDGE_CHANNEL}")

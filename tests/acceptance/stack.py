@@ -43,8 +43,11 @@ class Stack:
         report_s: float = 0.3,
         embedded: bool = False,
         example: bool = False,
+        tree: Path = TREE,
     ) -> None:
+        """`tree` is what it is started from: this source, or another release."""
         self.folder = folder
+        self.tree = tree
         self.data = folder / "data"
         self.output = folder / "up.log"
         self.postgres = Embedded(folder / "postgres", options=QUICK)
@@ -120,7 +123,7 @@ class Stack:
             environ["DURE_DATABASE_URL"] = self.postgres.url("dure")
         with self.output.open("ab") as output:
             launched = subprocess.Popen(
-                [sys.executable, "-m", "deploy.local", "up"], cwd=TREE, env=environ, stdout=output, stderr=output
+                [sys.executable, "-m", "deploy.local", "up"], cwd=self.tree, env=environ, stdout=output, stderr=output
             )
         self._launched.append(launched)
         return launched

@@ -1,12 +1,14 @@
-"""What the processes tell each other: who is there, who leads, since when reports are received, and how the ledger was found."""
+"""What the processes tell each other: who is there, who leads, since when reports are received, how the ledger was found, and what the
+database is.
+"""
 
 # SQLModel declares `__tablename__` in a way that no plain string satisfies.
 # pyright: reportIncompatibleVariableOverride=false
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Double, Integer
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Double, Identity, Integer, Text, text
 from sqlmodel import Field, SQLModel
 
-from scheduler.store.tables.columns import ExactEpoch, at_column, big_column, int_column, key_column, text_column
+from scheduler.store.tables.columns import Epoch, ExactEpoch, at_column, big_column, int_column, key_column, text_column
 
 
 class Leader(SQLModel, table=True):
@@ -59,3 +61,24 @@ class LedgerVerified(SQLModel, table=True):
     accounts: int = Field(sa_column=int_column())
     entries: int = Field(sa_column=big_column())
     faults: int = Field(sa_column=int_column())
+
+
+class SchemaFit(SQLModel, table=True):
+    """A migration that was applied, in order, and whether code whose newest it is `fits` still. See `scheduler.store.schema`."""
+
+    __tablename__: str = "schema_fit"
+
+    number: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    revision: str = Field(sa_column=Column(Text, nullable=False, unique=True))
+    fits: bool = Field(sa_column=Column(Boolean, nullable=False))
+    applied_at: int = Field(sa_column=Column(Epoch, nullable=False, server_default=text("now()")))
+
+
+class ServerLife(SQLModel, table=True):
+    """Append-only: lives of the server that the database was on, the last is the present one. See `scheduler.store.lives`."""
+
+    __tablename__: str = "server_life"
+
+    number: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    life: str = Field(sa_column=text_column())
+    began_at: int = Field(sa_column=Column(Epoch, nullable=False, server_default=text("clock_timestamp()")))
