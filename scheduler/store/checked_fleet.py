@@ -17,7 +17,8 @@ _AGENTS = text(
     """
     SELECT n.name AS node, n.state, extract(epoch FROM n.enrolled_at)::float8 AS enrolled_at,
         extract(epoch FROM n.last_report_at)::float8 AS heard_at, n.agent_version AS version, n.clock_offset_s AS offset_s,
-        (SELECT bool_or(r ->> 'processes' IS NOT NULL) FROM jsonb_array_elements(n.reading) r) AS sees,
+        (SELECT bool_or(r ->> 'processes' IS NOT NULL) FROM jsonb_array_elements(CASE jsonb_typeof(n.reading) WHEN 'array' THEN n.reading END) r)
+            AS sees,
         n.vouched_by IS NOT NULL AS vouched, t.node IS NOT NULL AS has_token,
         CASE WHEN t.is_endless THEN NULL ELSE extract(epoch FROM t.ends_at)::float8 END AS ends_at
     FROM node n LEFT JOIN (

@@ -107,6 +107,14 @@ def test_agents_that_are_silent_blind_or_let_in_no_more_are_named(site: Site) ->
     assert (found.agents.reporting, found.agents.silent, found.agents.versions) == (1, 1, {"1": 2})
 
 
+def test_a_node_that_never_reported_is_counted_apart(site: Site) -> None:
+    site.post("admin", "/v1/nodes", json={"name": "n3"}).raise_for_status()
+    found = checkup(site)
+    assert found.agents is not None
+    assert (found.agents.nodes, found.agents.reporting, found.agents.never) == (3, 2, 1)
+    assert "never heard of" not in said(found, "agents"), "it has an hour for that"
+
+
 def test_sick_and_unproved_gpus_and_violations_are_named_by_node(site: Site) -> None:
     site.world.report("n1", now=T0 + 1, sick=[0, 1])
     with site.world.db.begin() as session:
