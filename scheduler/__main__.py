@@ -88,8 +88,8 @@ def _arguments() -> argparse.Namespace:
 
 def _restored(settings: Settings) -> None:
     """Migrates, too: what was restored may be older than this release."""
-    migrate.upgrade(settings.database_url)
-    found = restored.settle(settings.database_url, anyway=True)
+    migrate.upgrade(settings.address.url())
+    found = restored.settle(settings.address.url(), anyway=True)
     print(
         "events of the server that it was dumped on are told in their order"
         if found.moved
@@ -101,7 +101,7 @@ def _restored(settings: Settings) -> None:
 def _verify(settings: Settings, *, as_json: bool) -> int:
     with compiled.kept_in(settings.compiled_folder, os.environ):
         from scheduler import verifying
-    with closing(Database(settings.database_url, pool_size=1)) as db:
+    with closing(Database(settings.address.url(), pool_size=1)) as db:
         verdict = verifying.verified(db)
     print(verifying.as_json(verdict) if as_json else verifying.as_lines(verdict))
     return 0 if verdict.ok else 1

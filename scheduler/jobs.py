@@ -16,6 +16,7 @@ from scheduler.store import (
     due,
     enforced,
     idempotency,
+    ledger_verified,
     node_events,
     offers,
     sums,
@@ -215,6 +216,8 @@ def verify_ledger(db: Database, loop: Loop, measured: Measured, now: float, *, e
     with db.snapshot() as session:
         found = sums.verify(session, company=None, pool=None, actor=_HOUSEKEEPING)
     measured.verified(len(found.faults), now)
+    with db.begin() as session:
+        ledger_verified.note(session, found, now=now)
     for fault in found.faults:
         log.error(
             "the ledger does not add up", action="ledger_fault", **fault.model_dump(mode="json", exclude_none=True)
