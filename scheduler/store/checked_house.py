@@ -17,7 +17,7 @@ _DATABASE = text(
         current_setting('archive_mode') <> 'off' AS archiving,
         (SELECT extract(epoch FROM last_archived_time)::float8 FROM pg_stat_archiver) AS archived_at,
         (SELECT extract(epoch FROM last_failed_time)::float8 FROM pg_stat_archiver) AS archive_failed_at,
-        (SELECT version_num FROM alembic_version) AS schema,
+        (SELECT version_num FROM schema_version) AS schema,
         EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 0 AND objid = :migrations AND granted
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS migrating
     """

@@ -7,6 +7,7 @@ revision = "20261130_expected"
 down_revision = "20261130_node_holders"
 branch_labels = None
 depends_on = None
+step = "expand"
 
 
 def upgrade() -> None:

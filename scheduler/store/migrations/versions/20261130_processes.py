@@ -7,6 +7,7 @@ revision = "20261130_processes"
 down_revision = "20261130_expected"
 branch_labels = None
 depends_on = None
+step = "expand"
 
 
 def upgrade() -> None:
