@@ -28,7 +28,7 @@ EDGE_CHANNEL = "dure_edge"
 AWAY = "the database cannot be reached or is busy; try again shortly, with the same Idempotency-Key if you sent one"
 NO_SCHEMA = "the database has no schema yet; run `python -m scheduler migrate`"
 
-SCHEMA_HEAD = "20261130_node_holders"
+SCHEMA_HEAD = "20261130_parts"
 """The migration that this code needs; `check` compares it with the database's."""
 
 IDLE_IN_TRANSACTION_S = 8

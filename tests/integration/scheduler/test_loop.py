@@ -222,6 +222,9 @@ def test_housekeeping_drops_no_late_run_and_is_the_leaders(turning: Turning) -> 
         "count_uses",
         "forget_use",
         "renew_mixes",
+        "make_parts",
+        "forget_parts",
+        "write_books",
     }
 
 

@@ -28,7 +28,10 @@ def test_an_upgraded_database_is_what_the_tables_say(any_empty_url: str) -> None
     migrate.upgrade(any_empty_url)
     engine = create_engine(engine_url(any_empty_url))
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        parts = set(connection.execute(text("SELECT inhrelid::regclass::text FROM pg_inherits")).scalars())
+        opts = {"compare_type": True, "compare_server_default": True}
+        opts["include_name"] = lambda name, kind, _: kind != "table" or name not in parts
+        context = MigrationContext.configure(connection, opts=opts)
         assert compare_metadata(context, SQLModel.metadata) == []
     engine.dispose()
 
