@@ -9,8 +9,7 @@ from typing import LiteralString, cast
 
 import psycopg
 
-from bench.fleet import POOL
-from bench.kept.day import DAY_S
+from bench.kept.day import DAY_S, LONGEST_S
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 CHANCE_BITS = 48
@@ -46,13 +45,14 @@ _DAY = """
 """
 
 _LOG = """
+    -- What a copy's leases are in the log was over before the day that was lived, as all its generations are before.
     INSERT INTO pool_change (pool, generation, at, kind, subject, value)
     SELECT t.pool, t.generation - %(span)s, t.at - %(back)s * interval '1 second', t.kind, coalesce(m.new, t.subject),
         CASE WHEN m.new IS NULL THEN t.value ELSE t.value || jsonb_strip_nulls(jsonb_build_object('id', m.new,
-            'asked_at', (t.value->>'asked_at')::bigint - %(back)s, 'starts_at', (t.value->>'starts_at')::bigint - %(back)s,
-            'ends_at', (t.value->>'ends_at')::bigint - %(back)s, 'stops_at', (t.value->>'stops_at')::bigint - %(back)s,
-            'started_at', (t.value->>'started_at')::bigint - %(back)s, 'ended_at', (t.value->>'ended_at')::bigint - %(back)s,
-            'promised_start', (t.value->>'promised_start')::bigint - %(back)s)) END
+            'asked_at', (t.value->>'asked_at')::bigint - %(over)s, 'starts_at', (t.value->>'starts_at')::bigint - %(over)s,
+            'ends_at', (t.value->>'ends_at')::bigint - %(over)s, 'stops_at', (t.value->>'stops_at')::bigint - %(over)s,
+            'started_at', (t.value->>'started_at')::bigint - %(over)s, 'ended_at', (t.value->>'ended_at')::bigint - %(over)s,
+            'promised_start', (t.value->>'promised_start')::bigint - %(over)s)) END
     FROM lived.pool_change t LEFT JOIN lived.moved m ON m.kind = 'lease' AND m.old = t.subject
     ORDER BY t.generation, t.seq
 """
@@ -82,7 +82,7 @@ class Copies:
         for table in REFERS:
             connection.execute(_sql(f"CREATE TABLE lived.{table} AS SELECT * FROM {table}"))
         self._ids = {table: self._known(table) for table in ("decision", "lease", "allocation")}
-        self._inserts = {table: _insert(connection, table) for table in REFERS}
+        self._inserts: dict[str, LiteralString] = {table: _insert(connection, table) for table in REFERS}
 
     def _known(self, table: str) -> Sequence[str]:
         return [id_ for (id_,) in self._connection.execute(_sql(f"SELECT id FROM lived.{table}"))]
@@ -95,7 +95,7 @@ class Copies:
         self._connection.execute("DROP SCHEMA lived CASCADE")
 
     def _make(self, day: int) -> None:
-        values = {"day": day, "back": day * DAY_S, "span": day * self._span, "pool": POOL}
+        values = {"day": day, "back": day * DAY_S, "span": day * self._span, "over": day * DAY_S + 2 * LONGEST_S}
         self._connection.execute("TRUNCATE lived.moved")
         with self._connection.cursor() as cursor, cursor.copy("COPY lived.moved FROM STDIN") as rows:
             for table, known in self._ids.items():

@@ -110,8 +110,9 @@ class Day:
         """When somebody asks, gives back, or something is due; what comes within a minute is done at its end."""
         with self._db.snapshot() as session:
             edge = due.next_edge(session, now=now)
-        soon = [self._began + left[-1].after_s] if left else []
-        return max(now + TOGETHER_S, int(min([*soon, *([] if edge is None else [int(edge) + 1])], default=now)))
+        asked = self._began + left[-1].after_s if left else None
+        soon = [at for at in (asked, None if edge is None else int(edge) + 1) if at is not None]
+        return max(now + TOGETHER_S, min(soon, default=now))
 
     def _ask(self, arrival: Arrival, now: int) -> None:
         actor = Actor(role=wire.Role.COMPANY, token="bench", company=arrival.company)

@@ -27,10 +27,10 @@ _AGED = "UPDATE pool SET created_at = to_timestamp(%s), generation = %s"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lived:
-    """`end` is the last instant of it; `asks` is how many there were in a day."""
+    """`began` is the first instant of the day that was lived, `end` that at which all of it was over."""
 
+    began: int
     end: int
-    asks: int
     notes: Row
 
 
@@ -50,7 +50,7 @@ def make(db: Database, *, gpus: int, companies: int, days: int, jobs: Sequence[C
         "a day's leases counted in s": counted_s,
         "copied in s": copied_s,
     }
-    return Lived(end=end, asks=len(asks), notes=notes)
+    return Lived(began=began, end=end, notes=notes)
 
 
 def _age(url: str, began: int) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
 import psycopg
@@ -14,6 +14,7 @@ from bench.figures import median, times
 from bench.fleet import ADMIN, POOL
 from bench.kept import ground
 from bench.kept.day import DAY_S
+from bench.kept.ground import Lived
 from bench.load import took
 from bench.philly import trace
 from bench.results import Result, Row
@@ -49,7 +50,7 @@ def measure(*, gpus: int, days: int, runs: int = RUNS) -> list[Result]:
     with stack() as found, closing(Database(found.database_url, pool_size=2)) as db:
         lived = ground.make(db, gpus=gpus, companies=companies, days=days, jobs=jobs)
         sizes = list(_sizes(found.database_url, gpus, days))
-        answers = [*_answers(db, lived.end, runs), *_jobs(db, lived.end)]
+        answers = [*_answers(db, lived, runs), *_jobs(db, lived.end)]
         return [
             Result(measure="kept", settings=settings, machine=found.machine, rows=sizes, notes=lived.notes),
             Result(measure="kept-answers", settings=settings, machine=found.machine, rows=answers),
@@ -78,15 +79,15 @@ def _both(rows: list[tuple[str, int, int, int]]) -> tuple[int, int]:
     return sum(row[2] for row in rows), sum(row[3] for row in rows)
 
 
-def _answers(db: Database, end: int, runs: int) -> Iterator[Row]:
-    """Beside the same over a day, or with nothing behind."""
-    day, year = timedelta(days=1), timedelta(days=YEAR)
-    until = datetime.fromtimestamp(end, UTC).date() + day
-    one_day = _ms(lambda: _report(db, until - 16 * day, until - 15 * day, end), runs)
+def _answers(db: Database, lived: Lived, runs: int) -> Iterator[Row]:
+    """Beside the same over a day, or from what was written down."""
+    end, day = lived.end, timedelta(days=1)
+    first = datetime.fromtimestamp(lived.began, UTC).date()
+    last = datetime.fromtimestamp(end, UTC).date() + day
+    one_day = _ms(lambda: _report(db, first, first + day, end), runs)
+    whole = _ms(lambda: _report(db, last - YEAR * day, last, end), runs)
     yield _row("a report by company and pool, a day", one_day, one_day)
-    yield _row(
-        "a report by company and pool, the year", _ms(lambda: _report(db, until - year, until, end), runs), one_day
-    )
+    yield _row("a report by company and pool, all of it", whole, one_day)
     newest = _newest(db)
     bare = _ms(lambda: _replay(db, newest), 1)
     with db.begin() as session:
@@ -129,8 +130,8 @@ def _ms(call: Callable[[], object], runs: int) -> float:
     return median([took(call)[1] * 1000 for _ in range(runs)])
 
 
-def _report(db: Database, since: object, until: object, now: int) -> None:
-    wanted = Wanted(by=("company", "pool"), since=since, until=until)  # pyright: ignore[reportArgumentType]
+def _report(db: Database, since: date, until: date, now: int) -> None:
+    wanted = Wanted(by=("company", "pool"), since=since, until=until)
     with db.snapshot() as session:
         found = summaries.report(session, wanted, actor=ADMIN, now=now, after=None, limit=10_000)
     assert found.rows

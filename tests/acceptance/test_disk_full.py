@@ -91,8 +91,8 @@ class Asking:
 
 def test_a_disk_that_fills_refuses_writes_whole_and_with_room_everything_goes_on(disk: tuple[Stack, Disk]) -> None:
     stack, on = disk
-    with stack.client() as admin:
-        asking = _founded(stack, admin)
+    with stack.client() as admin, httpx.Client(base_url=stack.server, timeout=30) as http:
+        asking = _founded(stack, admin, http)
         running = admin.lease(asking.taken["runs"])
         assert running.state is wire.LeaseState.ACTIVE
         on.fill()
@@ -110,16 +110,15 @@ def test_a_disk_that_fills_refuses_writes_whole_and_with_room_everything_goes_on
         _goes_on(stack, admin, running)
 
 
-def _founded(stack: Stack, admin: Client) -> Asking:
+def _founded(stack: Stack, admin: Client, http: httpx.Client) -> Asking:
     """A pool, a company and a lease of an hour that runs."""
     stack.until(lambda: len(list(admin.nodes())) == 1, "the node reports")
     admin.add_pool(wire.PoolCreate(name=POOL, product="NVIDIA H100 80GB HBM3", gap_s=2, grace_s=1))
     admin.add_company(wire.CompanyCreate(name="acme"))
     admin.set_quota("acme", POOL, wire.QuotaSet(gpus=wire.MAX_GPUS))
     token = admin.issue_token(wire.TokenIssue(role=wire.Role.COMPANY, company="acme")).secret
-    asking = Asking(
-        http=httpx.Client(base_url=stack.server, headers={"Authorization": f"Bearer {token}"}, timeout=30), taken={}
-    )
+    http.headers["Authorization"] = f"Bearer {token}"
+    asking = Asking(http=http, taken={})
     stack.until(lambda: asking.ask("runs").status_code == 201, "an ask is taken")
     stack.until(lambda: admin.lease(asking.taken["runs"]).state is wire.LeaseState.ACTIVE, "it runs")
     return asking
@@ -129,7 +128,7 @@ def _says_that_it_is_tried_again(refused: httpx.Response) -> None:
     assert refused.status_code == 503, refused.text
     assert int(refused.headers["Retry-After"]) >= 1
     assert refused.json()["code"] == "unavailable"
-    assert "full" in refused.json()["detail"]
+    assert "no room left on its disk" in refused.json()["detail"]
 
 
 def _is_whole(admin: Client, asking: Asking) -> None:

@@ -3,6 +3,7 @@
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 from alembic import command
@@ -29,8 +30,11 @@ def test_an_upgraded_database_is_what_the_tables_say(any_empty_url: str) -> None
     engine = create_engine(engine_url(any_empty_url))
     with engine.connect() as connection:
         parts = set(connection.execute(text("SELECT inhrelid::regclass::text FROM pg_inherits")).scalars())
-        opts = {"compare_type": True, "compare_server_default": True}
-        opts["include_name"] = lambda name, kind, _: kind != "table" or name not in parts
+        opts: dict[str, Any] = {
+            "compare_type": True,
+            "compare_server_default": True,
+            "include_name": lambda name, kind, _: kind != "table" or name not in parts,
+        }
         context = MigrationContext.configure(connection, opts=opts)
         assert compare_metadata(context, SQLModel.metadata) == []
     engine.dispose()

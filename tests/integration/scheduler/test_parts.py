@@ -88,7 +88,7 @@ def test_what_is_written_while_a_part_is_missing_is_written_and_moves_into_it_la
     assert {parent: rows(any_world.db, parent) for parent in rest} == rest
     with psycopg.connect(any_world.db.url) as owner:
         for parent in rest:
-            [[left]] = owner.execute(f"SELECT count(*) FROM {parent}_rest")
+            [[left]] = owner.execute(f"SELECT count(*) FROM {parent}_rest".encode())
             assert left == 0
     assert replay(any_world, lease.decision.id).decision == lease.decision.id
 
