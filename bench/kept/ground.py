@@ -36,8 +36,9 @@ class Lived:
 
 def make(db: Database, *, gpus: int, companies: int, days: int, jobs: Sequence[CompanyJob]) -> Lived:
     """Lives the last of `days`, writes what reports are made of as the job does, and copies it to the days before."""
-    made = fleet.make(db, gpus=gpus, companies=companies)
     began = -(-int(DatabaseClock(db).now()) // 60) * 60 + 60
+    _part(db.url, began - days * DAY_S)
+    made = fleet.make(db, gpus=gpus, companies=companies)
     _age(db.url, began - days * DAY_S)
     day, asks = Day(db, made, began=began), arrivals(jobs, list(made.companies), gpus=gpus)
     end, lived_s = took(lambda: day.live(asks))
@@ -53,12 +54,17 @@ def make(db: Database, *, gpus: int, companies: int, days: int, jobs: Sequence[C
     return Lived(began=began, end=end, notes=notes)
 
 
-def _age(url: str, began: int) -> None:
-    """A pool that began then, with a part for every month since."""
+def _part(url: str, began: int) -> None:
+    """A part for every month since the pool began, in place of the first one, which is empty yet."""
     with psycopg.connect(url, autocommit=True) as owner:
         for (part,) in owner.execute("SELECT part FROM parts() WHERE begins IS NULL").fetchall():
             owner.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(part)))
         owner.execute(_PARTS, [began - 31 * DAY_S])
+
+
+def _age(url: str, began: int) -> None:
+    """A pool and companies that began then."""
+    with psycopg.connect(url, autocommit=True) as owner:
         owner.execute(_AGED, [began, FIRST])
         owner.execute("UPDATE company SET created_at = to_timestamp(%s)", [began])
 

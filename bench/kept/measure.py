@@ -42,7 +42,7 @@ _SIZES = """
 _DROPPED = ("node_event", "pool_change", "decision")
 
 
-def measure(*, gpus: int, days: int, runs: int = RUNS) -> list[Result]:
+def measure(*, gpus: int, days: int, runs: int = RUNS) -> Iterator[Result]:
     """`days` of a pool of `gpus` GPUs, with a company to every ten. Raises NoData, BadTrace."""
     jobs = trace.read(data.find("philly") / trace.TRACE).jobs
     companies = max(1, gpus * COMPANIES // FLEET)
@@ -50,11 +50,9 @@ def measure(*, gpus: int, days: int, runs: int = RUNS) -> list[Result]:
     with stack() as found, closing(Database(found.database_url, pool_size=2)) as db:
         lived = ground.make(db, gpus=gpus, companies=companies, days=days, jobs=jobs)
         sizes = list(_sizes(found.database_url, gpus, days))
+        yield Result(measure="kept", settings=settings, machine=found.machine, rows=sizes, notes=lived.notes)
         answers = [*_answers(db, lived, runs), *_jobs(db, lived.end)]
-        return [
-            Result(measure="kept", settings=settings, machine=found.machine, rows=sizes, notes=lived.notes),
-            Result(measure="kept-answers", settings=settings, machine=found.machine, rows=answers),
-        ]
+        yield Result(measure="kept-answers", settings=settings, machine=found.machine, rows=answers)
 
 
 def _sizes(url: str, gpus: int, days: int) -> Iterator[Row]:

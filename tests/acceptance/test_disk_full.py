@@ -73,7 +73,7 @@ class Asking:
     taken: dict[str, str]
 
     def ask(self, key: str) -> httpx.Response:
-        body = {"pool": POOL, "shape": {"gpus": 1}, "duration_s": 3600, "queue": True}
+        body = {"pool": POOL, "shape": {"gpus": 1}, "duration_s": 3600, "notice_s": 0}
         answer = self.http.post("/v1/leases", json=body, headers={"Idempotency-Key": key})
         if answer.status_code == 201:
             self.taken[key] = answer.json()["id"]
