@@ -1,5 +1,6 @@
 """What a year takes on disk, table by table, with retention running; how long that takes, and what still answers after it."""
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +23,9 @@ from bench.stack import stack
 from dure import wire
 from scheduler import replays
 from scheduler.actor import Actor
+from scheduler.core import codec
+from scheduler.core.model import CompanyId, Instant
+from scheduler.core.shares import Use, Uses
 from scheduler.service import Service
 from scheduler.store import counting, parts, pool_books, summaries, sums
 from scheduler.store.books import Books
@@ -30,6 +34,8 @@ from scheduler.store.summaries import Wanted
 
 FLEET, COMPANIES, YEAR = 10_000, 1_000, 365
 RUNS = 5
+COUNTED_EVERY_S = 60
+"""As `scheduler.jobs` has it."""
 GIB = 1 << 30
 
 _SIZES = """
@@ -50,7 +56,8 @@ def measure(*, gpus: int, days: int, runs: int = RUNS) -> Iterator[Result]:
     with stack() as found, closing(Database(found.database_url, pool_size=2)) as db:
         lived = ground.make(db, gpus=gpus, companies=companies, days=days, jobs=jobs)
         sizes = list(_sizes(found.database_url, gpus, days))
-        yield Result(measure="kept", settings=settings, machine=found.machine, rows=sizes, notes=lived.notes)
+        notes = {**lived.notes, "GiB a year of use counted every minute": uses_a_year(db) / GIB}
+        yield Result(measure="kept", settings=settings, machine=found.machine, rows=sizes, notes=notes)
         answers = [*_answers(db, lived, runs), *_jobs(db, lived.end)]
         yield Result(measure="kept-answers", settings=settings, machine=found.machine, rows=answers)
 
@@ -71,6 +78,22 @@ def _sizes(url: str, gpus: int, days: int) -> Iterator[Row]:
             "of it indexes": indexes / (1 << 20),
             "GiB a year at 10,000 GPUs": (table + indexes) * more / GIB,
         }
+
+
+def uses_a_year(db: Database) -> int:
+    """Bytes that the log grows by in a pool where shares count and a thousand companies use it, beside its leases."""
+    chance = random.Random(1)
+    names = sorted(f"startup-{number}" for number in range(COMPANIES))
+    used = [
+        Use(company=CompanyId(name), used=chance.randrange(10**7), entitled=chance.randrange(10**7)) for name in names
+    ]
+    with db.begin() as session:
+        connection = session.connection()
+        connection.execute(text("CREATE TEMP TABLE counted (value jsonb) ON COMMIT DROP"))
+        value = codec.text(codec.encode(Uses(at=Instant(0), of=tuple(used))))
+        connection.execute(text("INSERT INTO counted VALUES (CAST(:value AS jsonb))"), {"value": value})
+        each = connection.execute(text("SELECT pg_column_size(value) FROM counted")).scalar_one()
+    return each * YEAR * DAY_S // COUNTED_EVERY_S
 
 
 def _both(rows: list[tuple[str, int, int, int]]) -> tuple[int, int]:
