@@ -122,9 +122,9 @@ def _answers(db: Database, lived: Lived, runs: int) -> Iterator[Row]:
 
 
 def _jobs(db: Database, end: int) -> Iterator[Row]:
-    """A day's part of what retention does, and dropping the oldest month."""
+    """What retention does in a day: the oldest day of what agents said, and an old month of each table in parts."""
     with db.begin() as session:
-        removed, seconds = took(partial(counting.forget, session, now=end - 14 * DAY_S))
+        removed, seconds = took(partial(counting.forget, session, now=end + counting.SETTLES_S))
     yield _row(f"forgetting what agents said, {removed} rows", seconds * 1000, seconds * 1000)
     with psycopg.connect(db.url, autocommit=True) as owner:
         for parent in parts.PARENTS:
