@@ -26,7 +26,9 @@ EDGE_CHANNEL = "dure_edge"
 """NOTIFY channel: something changed that the loop may want to act on at once."""
 
 AWAY = "the database cannot be reached or is busy; try again shortly, with the same Idempotency-Key if you sent one"
-FULL = "the database has no room left on its disk, so nothing can be written; make room, and what is tried again is taken"
+FULL = (
+    "the database has no room left on its disk, so nothing can be written; make room, and what is tried again is taken"
+)
 NO_SCHEMA = "the database has no schema yet; run `python -m scheduler migrate`"
 
 SCHEMA_HEAD = "20261130_parts"
