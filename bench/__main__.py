@@ -4,6 +4,7 @@
 `openb`, with options of their own (`--help`): they replay traces that are not in this tree.
 So is `scale`, which makes a year of a thousand companies first: five minutes; and `agent`, which needs a C compiler and, to compare with,
 Debian's node_exporter. `enforced` starts a Kubernetes, which it builds where it is missing.
+`kept` lives a day, makes a year of it, and says what that takes on disk: a quarter of an hour.
 `page` writes docs/performance.md from what was kept.
 """
 
@@ -29,6 +30,7 @@ from bench import (
     spot,
     year,
 )
+from bench.kept import cli as kept
 from bench.page import cli as page
 from bench.philly import cli as philly
 from bench.replay import __main__ as replay
@@ -52,6 +54,8 @@ def main() -> int:
         return page.main(sys.argv[2:])
     if sys.argv[1:2] == ["enforced"]:
         return _enforced(sys.argv[2:])
+    if sys.argv[1:2] == ["kept"]:
+        return kept.main(sys.argv[2:])
     wanted = _arguments()
     _stop_when_told()
     if wanted.measure == "slurm":

@@ -3,6 +3,7 @@
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from dure.errors import Unavailable
 from dure.wire import Role
 from scheduler.actor import Actor
 from scheduler.clock import DatabaseClock
@@ -10,6 +11,7 @@ from scheduler.core.fragmentation import Mix
 from scheduler.loop import Loop
 from scheduler.metrics import Measured
 from scheduler.presence import EVERY_S, Loops, Presence
+from scheduler.retention import FOR_EVER, Keep
 from scheduler.store import (
     counting,
     deliveries,
@@ -19,6 +21,8 @@ from scheduler.store import (
     ledger_verified,
     node_events,
     offers,
+    parts,
+    pool_books,
     sums,
     violation_counts,
 )
@@ -43,11 +47,17 @@ LOOKED_S = 10
 
 
 def schedule(
-    db: Database, clock: DatabaseClock, loop: Loop, measured: Measured | None = None, *, verified_s: float = VERIFIED_S
+    db: Database,
+    clock: DatabaseClock,
+    loop: Loop,
+    measured: Measured | None = None,
+    *,
+    verified_s: float = VERIFIED_S,
+    keep: Keep = FOR_EVER,
 ) -> BackgroundScheduler:
     """A started scheduler of every job. A run that comes late still runs: nothing here is worth dropping.
 
-    `measured` is where metrics have what is read seldom.
+    `measured` is where metrics have what is read seldom; `keep` is for how long what ends by age stays.
     """
     seldom = measured or Measured()
     jobs = BackgroundScheduler(
@@ -67,7 +77,11 @@ def schedule(
     jobs.add_job(lambda: count_uses(db, loop, clock.now()), "interval", id="count_uses", seconds=60, jitter=5)
     jobs.add_job(lambda: forget_pods(db, loop, clock.now()), "interval", id="forget_pods", minutes=60, jitter=300)
     jobs.add_job(
-        lambda: forget_node_events(db, loop, clock.now()), "interval", id="forget_node_events", minutes=60, jitter=300
+        lambda: forget_node_events(db, loop, clock.now(), keep.node_events_s),
+        "interval",
+        id="forget_node_events",
+        minutes=60,
+        jitter=300,
     )
     jobs.add_job(
         lambda: forget_violations(db, loop, clock.now()), "interval", id="forget_violations", minutes=60, jitter=300
@@ -83,6 +97,11 @@ def schedule(
     )
     presence = Presence("scheduler", db, clock, lambda: loops(loop))
     jobs.add_job(presence.say, "interval", id="say_presence", seconds=EVERY_S)
+    jobs.add_job(lambda: make_parts(db, loop, clock.now()), "interval", id="make_parts", minutes=60, jitter=300)
+    jobs.add_job(
+        lambda: forget_parts(db, loop, clock.now(), keep), "interval", id="forget_parts", minutes=60, jitter=300
+    )
+    jobs.add_job(lambda: write_books(db, loop, clock.now()), "interval", id="write_books", minutes=10, jitter=60)
     jobs.start()
     return jobs
 
@@ -124,12 +143,76 @@ def forget_pods(db: Database, loop: Loop, now: float) -> int:
         return enforced.forget(session, now=now)
 
 
-def forget_node_events(db: Database, loop: Loop, now: float) -> int:
-    """Removes what happened on nodes more than two years ago; only the leader does."""
+def forget_node_events(db: Database, loop: Loop, now: float, kept_s: int = node_events.KEPT_S) -> int:
+    """Removes what happened on nodes more than two years ago, or as many days as is set, and is in no part of a month; only
+    the leader does.
+    """
     if not loop.leads:
         return 0
     with db.begin() as session:
-        return node_events.forget(session, now=now)
+        return node_events.forget(session, now=now, kept_s=kept_s)
+
+
+def make_parts(db: Database, loop: Loop, now: float) -> int:
+    """Makes the parts of the next months; only the leader does. How many were missing."""
+    if not loop.leads:
+        return 0
+    made = 0
+    for month in parts.months(now):
+        try:
+            with db.begin() as session:
+                made += parts.make(session, month)
+        except Unavailable as error:
+            log.warning("a part was not made now", action="part_put_off", table=month.parent, error=str(error))
+    with db.snapshot() as session:
+        misplaced = parts.misplaced(session)
+    for table, rows in misplaced.items():
+        log.error("rows are in no part of a month; is the disk full?", action="part_missing", table=table, rows=rows)
+    return made
+
+
+def forget_parts(db: Database, loop: Loop, now: float, keep: Keep) -> list[str]:
+    """Removes months of decisions, logs and what happened on nodes that are kept no longer; only the leader does.
+
+    The parts that went.
+    """
+    gone = list[str]()
+    if not loop.leads:
+        return gone
+    for parent in parts.PARENTS:
+        kept_s = keep.of(parent)
+        if kept_s is not None:
+            gone += _forgotten(db, parent, now - kept_s)
+    return gone
+
+
+def _forgotten(db: Database, parent: str, before: float) -> list[str]:
+    with db.snapshot() as session:
+        old = parts.old(session, parent, before=before)
+    gone = list[str]()
+    for part in old:
+        try:
+            with db.begin() as session:
+                dropped = parts.drop(session, part, before=before)
+        except Unavailable as error:
+            log.warning("a part was not removed now", action="part_put_off", part=part, error=str(error))
+            continue
+        log.info("a part was removed, or is needed still", action="part_forget", part=part, removed=dropped)
+        gone += [part] if dropped else []
+    return gone
+
+
+def write_books(db: Database, loop: Loop, now: float) -> dict[str, int]:
+    """Writes down the books of pools whose logs have grown; only the leader does. Their generations, by pool."""
+    if not loop.leads:
+        return {}
+    with db.snapshot() as session:
+        grown = pool_books.due(session)
+    found = dict[str, int]()
+    for pool in grown:
+        with db.begin() as session:
+            found[pool] = pool_books.write(session, pool, now=now)
+    return found
 
 
 def forget_violations(db: Database, loop: Loop, now: float) -> int:

@@ -11,7 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from dure import probes
 from dure.errors import Unavailable
-from scheduler import jobs, traces
+from scheduler import jobs, retention, traces
 from scheduler.clock import DatabaseClock
 from scheduler.kube.desired import Terms
 from scheduler.kube.metrics import KubeCollector, KubeCounters
@@ -62,7 +62,8 @@ def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stop())
     server = probes.serve(settings.port, host=settings.host, routes=_routes(registry, db, clock, loop, counters))
-    housekeeping = jobs.schedule(db, clock, loop, measured, verified_s=settings.ledger_verified_s)
+    keep = retention.keep(settings.keep_decisions_days, settings.keep_node_events_days)
+    housekeeping = jobs.schedule(db, clock, loop, measured, verified_s=settings.ledger_verified_s, keep=keep)
     log.info("scheduler is up", action="up", port=server.port)
     with ExitStack() as beside:
         for one in (courier, *reconcilers):

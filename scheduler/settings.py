@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from dure.kube import TAINT_KEY
+from scheduler import retention
 from scheduler.addressed import Addressed
 from scheduler.compiled import CompiledFolder
 from scheduler.kube.clusters import DESCRIPTION, Clusters
@@ -70,6 +71,16 @@ class Settings(Addressed):
         ge=5,
         le=3600,
         description="watches of clusters are believed for about so long, then all is listed anew, in seconds",
+    )
+    keep_decisions_days: int | None = Field(
+        default=None,
+        ge=retention.LEAST_DECISIONS_DAYS,
+        description="decisions older than this go, and with them what makes them again; where it is not set they are kept for ever",
+    )
+    keep_node_events_days: int = Field(
+        default=730,
+        ge=retention.LEAST_NODE_EVENTS_DAYS,
+        description="what happened on nodes longer ago than this goes: XIDs, changes of health, proofs that GPUs were empty",
     )
     wake_s: float = Field(default=1.0, gt=0, le=5, description="the longest the loop sleeps, in seconds")
     ledger_verified_s: int = Field(

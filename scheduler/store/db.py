@@ -30,8 +30,11 @@ EDGE_CHANNEL = "dure_edge"
 """NOTIFY channel: something changed that the loop may want to act on at once."""
 
 AWAY = "the database cannot be reached or is busy; try again shortly, with the same Idempotency-Key if you sent one"
+FULL = (
+    "the database has no room left on its disk, so nothing can be written; make room, and what is tried again is taken"
+)
 
-SCHEMA_HEAD = "20261130_server_life"
+SCHEMA_HEAD = "20261130_parts"
 """The newest migration that this code knows; `check` asks the database whether it fits."""
 
 IDLE_IN_TRANSACTION_S = 8
@@ -173,11 +176,15 @@ def _away_is_unavailable() -> Iterator[None]:
         yield
     except PoolTimeout as error:
         raise Unavailable("all database connections are busy; try again shortly", retry_after_s=1) from error
+    except pg.DiskFull as error:
+        raise Unavailable(FULL, retry_after_s=10) from error
     except _AWAY as error:
         raise Unavailable(AWAY, retry_after_s=2) from error
     except DBAPIError as error:
         if f'role "{APP_ROLE}" does not exist' in str(error.orig):
             raise Unavailable(NO_SCHEMA) from error
+        if isinstance(error.orig, pg.DiskFull):
+            raise Unavailable(FULL, retry_after_s=10) from error
         if error.connection_invalidated or _is_away(error):
             raise Unavailable(AWAY, retry_after_s=2) from error
         raise

@@ -6,13 +6,11 @@ from scheduler.store.tables import Decision
 
 
 def get(session: Session, decision: str) -> tuple[Decision, Decision] | None:
-    """The decision, and the one that keeps what it was made from: itself, or the one that it is part of."""
+    """The decision, and the one that keeps what it was made from: itself, or the one that it is part of while that is kept."""
     found = session.get(Decision, decision)
     if found is None or found.part_of is None:
         return None if found is None else (found, found)
-    head = session.get(Decision, found.part_of)
-    assert head is not None
-    return found, head
+    return found, session.get(Decision, found.part_of) or found
 
 
 def of_lease(session: Session, lease: str) -> list[Decision]:

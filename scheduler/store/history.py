@@ -1,4 +1,4 @@
-"""A pool's book as it was at an earlier generation, rebuilt from the log of what changed."""
+"""A pool's book as it was at an earlier generation, rebuilt from what was written down of it and the log of what changed."""
 
 from collections.abc import Iterable
 
@@ -12,15 +12,9 @@ from scheduler.core.fragmentation import UNSEEN, Mix
 from scheduler.core.model import Drain, Instant, Lease, Node, Policy, State
 from scheduler.core.quota import Quota
 from scheduler.core.shares import Group, Share, Uses
-from scheduler.store import changes
+from scheduler.store import changes, pool_books
 
-_AS_OF = text(
-    """
-    SELECT DISTINCT ON (kind, subject) kind, value FROM pool_change
-    WHERE pool = :pool AND generation <= :generation
-    ORDER BY kind, subject, generation DESC, seq DESC
-    """
-)
+_AS_OF = text(f"SELECT kind, value FROM ({pool_books.AS_OF}) item")
 
 _AT_INSTANT = text("SELECT coalesce(max(generation), 0) FROM pool_change WHERE pool = :pool AND at < to_timestamp(:at)")
 
@@ -28,8 +22,8 @@ _AT_INSTANT = text("SELECT coalesce(max(generation), 0) FROM pool_change WHERE p
 def book(session: Session, pool: str, generation: int, policy: Policy, now: Instant) -> Book:
     """What decisions at `now` were made from. A log that does not go back that far gives another book, of another digest.
 
-    Of everything in the pool the newest value up to the generation is read: the whole log once, which is bounded by the
-    statement's timeout alone.
+    Of everything in the pool the newest value up to the generation is read: from the last book that was written down before
+    it, and the log since.
     """
     rows = session.connection().execute(_AS_OF, {"pool": pool, "generation": generation})
     return folded((codec.decode(kind, value) for kind, value in rows), policy, now)

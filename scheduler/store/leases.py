@@ -246,7 +246,7 @@ def to_wires(session: Session, rows: Sequence[Lease], expected: Expected | None 
     return [
         to_wire_lease(
             cores[model.LeaseId(found.id)],
-            decisions[found.decision],
+            decisions.get(found.decision) or records.forgotten(found),
             terms=Terms.of(found, at_end[found.pool].closes_s),
             estimate=_estimate(found, expected),
             since=Since(

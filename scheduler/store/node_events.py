@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, text
-from sqlmodel import Session, col
+from sqlalchemy import text
+from sqlmodel import Session
 
 from dure import wire
 from dure.errors import BadCursor
 from scheduler.core.reported import NodeEvent as Told
 from scheduler.store import nodes, pages
-from scheduler.store.tables import NodeEvent
 from scheduler.store.times import to_wire
 
 KEPT_S = 2 * 365 * 24 * 3600
@@ -48,6 +47,7 @@ _PAGE = text(
     ORDER BY at DESC, id DESC LIMIT :most
     """
 )
+_FORGET = text("DELETE FROM node_event_rest WHERE at < to_timestamp(:before)")
 _KEY = re.compile(r"[0-9]{1,17}-[0-9]{1,19}", re.ASCII)
 _FIRST = (1 << 55, 0)
 """After every event there is, in microseconds."""
@@ -94,6 +94,8 @@ def _wire(row: Any) -> wire.KeptEvent:
     return wire.KeptEvent(id=number, at=to_wire(micros // 1_000_000), boot=boot, kind=kind, gpu=gpu, detail=detail)
 
 
-def forget(session: Session, *, now: float) -> int:
-    """Removes what happened longer ago than it is kept; how many."""
-    return session.exec(delete(NodeEvent).where(col(NodeEvent.at) < now - KEPT_S)).rowcount
+def forget(session: Session, *, now: float, kept_s: int = KEPT_S) -> int:
+    """Removes what happened longer ago than it is kept and, by its node's clock, in no month that has a part; how many. What
+    has a part goes with it: `scheduler.store.parts`.
+    """
+    return session.connection().execute(_FORGET, {"before": now - kept_s}).rowcount

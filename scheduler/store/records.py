@@ -17,6 +17,9 @@ from scheduler.store.times import to_wire
 
 Detail = Mapping[str, int | str | None]
 
+NOT_KEPT = "not_kept"
+"""The code in place of a decision that is older than decisions are kept."""
+
 
 def decision_row(found: wire.Decision, ask: Ask, *, lease: str, generation: int, request_id: str | None) -> bulk.Row:
     """A decision about an ask as it is stored, without what it was made from."""
@@ -250,4 +253,20 @@ def event_to_wire(row: LeaseEvent) -> wire.LeaseEvent:
         state=wire.LeaseState(row.state),
         cause=row.cause,
         detail=row.detail,
+    )
+
+
+def forgotten(row: Lease) -> wire.Decision:
+    """In place of a decision that is older than decisions are kept: what the lease itself says of it."""
+    outcomes = {"refused": wire.Outcome.REFUSED, "queued": wire.Outcome.QUEUED}
+    return wire.Decision(
+        id=row.decision,
+        at=to_wire(row.asked_at),
+        outcome=outcomes.get(row.state, wire.Outcome.SCHEDULED),
+        code=NOT_KEPT,
+        detail="The decision is older than decisions are kept here; the lease, its events and its entries are not.",
+        numbers={},
+        policy_version="",
+        policy_number=None,
+        elsewhere=[],
     )

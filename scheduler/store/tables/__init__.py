@@ -28,7 +28,7 @@ from scheduler.store.tables.leases import (
 from scheduler.store.tables.offers import Offer
 from scheduler.store.tables.policies import PolicyVersion
 from scheduler.store.tables.processes import Leader, LedgerVerified, Process, Receiving, SchemaFit, ServerLife
-from scheduler.store.tables.records import Account, Audit, Decision, LeaseEvent, LedgerEntry, PoolChange
+from scheduler.store.tables.records import Account, Audit, Decision, LeaseEvent, LedgerEntry, PoolBook, PoolChange
 from scheduler.store.tables.shares import Share, ShareGroup
 from scheduler.store.tables.webhooks import Webhook, WebhookCursor, WebhookDelivery
 
@@ -63,6 +63,7 @@ __all__ = [
     "PodLog",
     "PolicyVersion",
     "Pool",
+    "PoolBook",
     "PoolChange",
     "PoolNode",
     "Process",

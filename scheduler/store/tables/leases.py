@@ -99,7 +99,7 @@ class Lease(SQLModel, table=True):
     ended_at: int | None = Field(default=None, sa_column=at_column(null=True))
     end_cause: str | None = Field(default=None, sa_column=text_column(null=True))
     late_cause: str | None = Field(default=None, sa_column=text_column(null=True))
-    decision: str = Field(sa_column=ref_column("decision.id"))
+    decision: str = Field(sa_column=text_column())
     generation: int = Field(sa_column=big_column())
     all_at_once: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false")))
     """Whether its pods wait for each other: they start once all of its GPUs are asked for."""

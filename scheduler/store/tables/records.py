@@ -43,10 +43,11 @@ TRANSACTION = "pg_current_xact_id()::text::bigint"
 
 
 class Decision(SQLModel, table=True):
-    """Append-only: every decision about an ask, granted or not, and every plan that changed something.
+    """Append-only, in parts of a month: every decision about an ask, granted or not, and every plan that changed something.
 
     What was decided together has one row with its `inputs` and `result`, as `core.record` writes them; the others say
-    which they are `part_of`. A plan is of no lease and no company.
+    which they are `part_of`. A plan is of no lease and no company. That a decision exists which is named, here or by a
+    lease, a trigger sees to when it is: the decision may go earlier than who names it.
     """
 
     __table_args__ = (
@@ -63,7 +64,7 @@ class Decision(SQLModel, table=True):
     id: str = Field(sa_column=key_column())
     at: int = Field(sa_column=at_column())
     kind: str = Field(sa_column=text_column())
-    part_of: str | None = Field(default=None, sa_column=ref_column("decision.id", null=True))
+    part_of: str | None = Field(default=None, sa_column=text_column(null=True))
     lease: str | None = Field(default=None, sa_column=Column(Text, nullable=True, index=True))
     company: str | None = Field(default=None, sa_column=text_column(null=True))
     pool: str = Field(sa_column=text_column())
@@ -217,7 +218,7 @@ class Audit(SQLModel, table=True):
 
 
 class PoolChange(SQLModel, table=True):
-    """Append-only: what changed in a pool's book at which generation, as `scheduler.core.codec` writes it."""
+    """Append-only, in parts of a month: what changed in a pool's book at which generation, as `scheduler.core.codec` writes it."""
 
     __tablename__: str = "pool_change"
     __table_args__ = (
@@ -237,3 +238,17 @@ class PoolChange(SQLModel, table=True):
     kind: str = Field(sa_column=text_column())
     subject: str = Field(sa_column=text_column())
     value: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class PoolBook(SQLModel, table=True):
+    """Append-only: what a pool's book had at a generation, so that its log is read from there.
+
+    `items` have each a `kind`, a `subject` and a `value` as in the log.
+    """
+
+    __tablename__: str = "pool_book"
+
+    pool: str = Field(sa_column=key_column())
+    generation: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    at: int = Field(sa_column=at_column())
+    items: list[dict[str, Any]] = Field(sa_column=Column(JSONB, nullable=False))

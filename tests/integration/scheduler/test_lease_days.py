@@ -131,7 +131,7 @@ def _do(world: World, asked: list[wire.Lease], what: str, gpus: int, seconds: in
             world.extend(running[0], now=now, by_s=seconds)
 
 
-def _play(world: World, steps: list[tuple[str, int, int]]) -> float:
+def play(world: World, steps: list[tuple[str, int, int]]) -> float:
     """Plays the steps and lets everything end; the time it is afterwards."""
     now, asked, agents, waiting = float(EVENING), list[wire.Lease](), Agents(world), False
     steps = [*steps, *[("wait", 1, 30 * HOUR)] * 12]
@@ -146,7 +146,7 @@ def _play(world: World, steps: list[tuple[str, int, int]]) -> float:
         if not waiting:
             agents.tell(now)
             world.turn(now)
-        _adds_up(world, now, sizes=(1, len(CUTS)))
+        adds_up(world, now, sizes=(1, len(CUTS)))
     agents.tell(now)
     assert {world.lease(lease).state for lease in asked} <= {"ended", "cancelled", "expired", "refused"}
     return now
@@ -156,7 +156,7 @@ CUTS: tuple[wire.ReportCut, ...] = ("lease", "company", "pool", "day", "group")
 EVERY = tuple(range(1, len(CUTS) + 1))
 
 
-def _adds_up(world: World, now: float, sizes: tuple[int, ...] = EVERY) -> dict[tuple[str, date], tuple[int, ...]]:
+def adds_up(world: World, now: float, sizes: tuple[int, ...] = EVERY) -> dict[tuple[str, date], tuple[int, ...]]:
     """Every cut has the same sums, of as many at once as said; the lease-days, which are the finest one."""
     finest = report(world, "lease", "day", now=now)
     total = finest.total
@@ -208,9 +208,9 @@ def _by_the_core(world: World) -> dict[tuple[str, date], int]:
 def test_every_cut_of_every_history_adds_up(embedded: Server, steps: list[tuple[str, int, int]]) -> None:
     with embedded.database() as url, databases.opened(url) as db:
         world = in_zone(World(db).found(at=EVENING))
-        now = _play(world, steps)
-        before = _adds_up(world, now)
+        now = play(world, steps)
+        before = adds_up(world, now)
         assert {key: row[0] for key, row in before.items() if row[0]} == _by_the_core(world)
         over = len({lease for lease, _ in before})
         assert count(world, now=now + 31 * 86_400) >= over
-        assert _adds_up(world, now) == before, "what is written is what was worked out"
+        assert adds_up(world, now) == before, "what is written is what was worked out"

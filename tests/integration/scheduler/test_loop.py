@@ -228,7 +228,9 @@ def test_housekeeping_drops_no_late_run_and_is_the_leaders(turning: Turning) -> 
         "renew_mixes",
         "measure_database",
         "verify_ledger",
-        "say_presence",
+        "make_parts",
+        "forget_parts",
+        "write_books",
     }
 
 

@@ -1,0 +1,65 @@
+"""A book that was written down stands for the log before it: decisions come out the same from it, with less to read."""
+
+import pytest
+from sqlalchemy import text
+
+from scheduler import jobs
+from scheduler.store import pool_books
+from scheduler.store.db import Database
+from tests.integration.scheduler.conftest import T0, World
+from tests.integration.scheduler.test_decisions import as_owner, kept, replay
+from tests.integration.scheduler.test_history import Day
+from tests.integration.scheduler.test_parts import FOLLOWS, LEADS, over
+
+
+def write(world: World, now: float) -> int:
+    with world.db.begin() as session:
+        return pool_books.write(session, world.pool, now=now)
+
+
+@pytest.mark.parametrize("seed", range(2, 4))
+def test_every_decision_after_a_book_comes_out_the_same_without_the_log_before_it(
+    database: Database, seed: int
+) -> None:
+    day = Day(World(database).found(slack_ppm=200_000), seed)
+    for _ in range(30):
+        day.go_on()
+    generation = write(day.world, day.now)
+    for _ in range(30):
+        day.go_on()
+    later = [head for head in kept(day.world) if head.generation >= generation]
+    assert len(later) > 5
+    as_owner(day.world, "DELETE FROM pool_change WHERE generation <= %s", generation)
+    for head in later:
+        assert replay(day.world, head.id).inputs_digest == head.inputs_digest
+
+
+def test_earlier_decisions_are_made_again_from_the_book_before_them(any_world: World) -> None:
+    first = over(any_world, T0)
+    write(any_world, T0 + 200)
+    second = over(any_world, T0 + 1000)
+    write(any_world, T0 + 2000)
+    for lease in (first, second):
+        replay(any_world, lease.decision.id)
+
+
+def test_a_book_forgets_what_was_over_for_days_and_keeps_what_is_open(any_world: World) -> None:
+    over(any_world, T0)
+    open_ = any_world.ask(8, now=T0 + 4 * 86_400, duration_s=86_400)
+    write(any_world, T0 + 4 * 86_400)
+    with any_world.db.snapshot() as session:
+        items = session.connection().execute(text("SELECT items FROM pool_book")).scalar_one()
+    assert [item["subject"] for item in items if item["kind"] == "lease"] == [open_.id]
+
+
+def test_a_book_is_written_when_the_log_has_grown_and_by_the_leader_alone(
+    any_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over(any_world, T0)
+    assert jobs.write_books(any_world.db, LEADS, T0 + 200) == {}
+    with any_world.db.snapshot() as session:
+        assert pool_books.due(session, every=3) == ["h100"]
+    monkeypatch.setattr(pool_books.due, "__kwdefaults__", {"every": 3})
+    assert jobs.write_books(any_world.db, FOLLOWS, T0 + 200) == {}
+    assert list(jobs.write_books(any_world.db, LEADS, T0 + 200)) == ["h100"]
+    assert jobs.write_books(any_world.db, LEADS, T0 + 200) == {}
