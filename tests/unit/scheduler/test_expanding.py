@@ -87,7 +87,9 @@ def test_every_migration_says_what_it_is_and_one_that_expands_only_adds() -> Non
     assert found
     assert {one.revision: one.step for one in found if one.step not in ("expand", "contract")} == {}
     assert {
-        one.revision: faults for one in found if one.step == "expand" and (faults := expanding.faults(one.statements))
+        one.revision: faults
+        for one in found
+        if one.step == "expand" and one.revision not in PROVED and (faults := expanding.faults(one.statements))
     } == {}
 
 
