@@ -27,7 +27,7 @@ from deploy.dashboards.tables import Column, grid
 from deploy.dashboards.told import or_nothing
 
 THIS = 'lease="$lease"'
-INFO, TIMES, SPENT = "dure_lease_info", "dure_lease_timestamp_seconds", "dure_lease_gpu_seconds"
+INFO, TIMES, SPENT = "dure_lease_info", "dure_lease_timestamp_seconds", "dure_lease_receipt_gpu_seconds"
 CHARGED = 'kind="charged"'
 OVER = "ended|cancelled|expired|refused"
 

@@ -23,7 +23,7 @@ AT = gauge(
     "6 leases",
 )
 GPU_SECONDS = gauge(
-    "dure_lease_gpu_seconds",
+    "dure_lease_receipt_gpu_seconds",
     "GPU-seconds",
     "its GPU-seconds: `leased`, `busy`, `idle` and `lost` as in dure_lease_gpu_seconds_total, and `committed`, `charged` and `refunded` in the"
     " ledger; busy and idle have no series while nobody measured any",

@@ -62,7 +62,7 @@ def test_every_process_exposes_what_its_table_says(running: Stack) -> None:
     with running.client(secret) as acme:
         first = ended(running, acme, "first")
         told = {"lease": first.id, "kind": "charged"}
-        running.until(lambda: value(running, "dure_lease_gpu_seconds", told) == 1, "its receipt is told")
+        running.until(lambda: value(running, "dure_lease_receipt_gpu_seconds", told) == 1, "its receipt is told")
         running.until(lambda: value(running, "dure_ledger_faults", {}) == 0, "the ledger was verified")
         of_the_table(scraped(running.metrics["scheduler"]), scheduler.TABLE)
         of_the_table(scraped(running.metrics["api"]), api.TABLE)

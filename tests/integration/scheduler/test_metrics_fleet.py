@@ -50,7 +50,7 @@ def test_of_more_leases_than_are_told_the_newest_are_and_how_many_are_not(
     monkeypatch.setattr(leases, "MOST_LEASES", 2)
     found = Scraped(world, now=T0 + 5)
     assert {key[0] for key in found.all("dure_lease_info")} == {told[1].id, told[2].id}
-    assert {key[0] for key in found.all("dure_lease_gpu_seconds")} == {told[1].id, told[2].id}
+    assert {key[0] for key in found.all("dure_lease_receipt_gpu_seconds")} == {told[1].id, told[2].id}
     assert found.value("dure_leases_left_out", {}) == 1
 
 

@@ -42,12 +42,12 @@ def test_a_lease_is_told_from_its_ask_to_its_receipt(world: World) -> None:
     assert runs.all("dure_lease_gpus") == {(lease.id,): 8}
     at = {name: value - T0 for (_, name), value in runs.all("dure_lease_timestamp_seconds").items()}
     assert at == {"asked": 0, "promised": 0, "starts": 0, "started": 0, "ends": 100}
-    had = {kind: value for (_, kind), value in runs.all("dure_lease_gpu_seconds").items()}
+    had = {kind: value for (_, kind), value in runs.all("dure_lease_receipt_gpu_seconds").items()}
     assert had == {"leased": 400, "lost": 0, "committed": 800, "charged": 0, "refunded": 0}, "nobody measured idle"
     world.release(lease, now=T0 + 60)
     world.turn(T0 + 61)
     over = Scraped(world, now=T0 + 70)
-    receipt = {kind: value for (_, kind), value in over.all("dure_lease_gpu_seconds").items()}
+    receipt = {kind: value for (_, kind), value in over.all("dure_lease_receipt_gpu_seconds").items()}
     assert receipt["committed"] == 0
     assert receipt["charged"] + receipt["refunded"] == 800
     assert receipt["leased"] == receipt["charged"]
@@ -65,7 +65,7 @@ def test_what_was_measured_of_a_lease_is_told_as_busy_and_idle(world: World) -> 
     )
     world.report(held.gpu.split("-")[1], now=T0 + 50, usage=[use])
     found = Scraped(world, now=T0 + 50)
-    told = {kind: found.value("dure_lease_gpu_seconds", {"lease": lease.id, "kind": kind}) for kind in ("busy", "idle")}
+    told = {kind: found.value("dure_lease_receipt_gpu_seconds", {"lease": lease.id, "kind": kind}) for kind in ("busy", "idle")}
     assert told == {"busy": 30, "idle": 10}
 
 

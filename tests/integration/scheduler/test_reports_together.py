@@ -383,7 +383,7 @@ def test_a_report_that_builds_on_another_leaves_the_versions_as_they_were_and_a_
 
 
 def test_an_agent_is_told_of_a_pool_that_was_added_after_its_whole_report_and_told_once(replica: Replica) -> None:
-    other = {f"gpu{k}": {"product": "NVIDIA A100-SXM4-40GB"} for k in range(GPUS)}
+    other: dict[str, Any] = {f"gpu{k}": {"product": "NVIDIA A100-SXM4-40GB"} for k in range(GPUS)}
     assert replica.one("n1", whole(**other), alone=True).pools == {}
     with replica.world.db.begin() as session:
         body = wire.PoolCreate(name="a100", product="NVIDIA A100-SXM4-40GB", gap_s=4)

@@ -159,8 +159,8 @@ def test_one_is_kept_for_two_years_after_it_is_over(world: World) -> None:
     report(world, 3 + violation_counts.KEPT_S, A_POD, A_PROCESS)
     with world.db.snapshot() as session:
         found = snapshot.read(session, now=T0 + 3 + violation_counts.KEPT_S)
-    assert found.violations == {("h100", "process"): 1, ("h100", "pod"): 1}
-    assert found.violated == {("h100", "process"): 2, ("h100", "pod"): 1}, "also those that are gone"
+    assert found.fleet.violations == {("h100", "process"): 1, ("h100", "pod"): 1}
+    assert found.fleet.violated == {("h100", "process"): 2, ("h100", "pod"): 1}, "also those that are gone"
 
 
 def test_a_report_that_cannot_tell_ends_nothing(world: World) -> None:
@@ -254,8 +254,8 @@ def test_metrics_count_those_that_are_there_and_all_that_were(world: World) -> N
     report(world, 2, A_POD)
     with world.db.snapshot() as session:
         found = snapshot.read(session, now=T0 + 3)
-    assert found.violations == {("h100", "process"): 0, ("h100", "pod"): 1}
-    assert found.violated == {("h100", "process"): 1, ("h100", "pod"): 1}
+    assert found.fleet.violations == {("h100", "process"): 0, ("h100", "pod"): 1}
+    assert found.fleet.violated == {("h100", "process"): 1, ("h100", "pod"): 1}
 
 
 def test_pages_are_newest_first_and_of_one_node(world: World) -> None:

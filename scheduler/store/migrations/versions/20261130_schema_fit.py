@@ -9,6 +9,9 @@ branch_labels = None
 depends_on = None
 step = "expand"
 
+RELEASED = "20261130_node_holders"
+"""The newest migration of the release before."""
+
 
 def upgrade() -> None:
     op.create_table(
@@ -24,7 +27,7 @@ def upgrade() -> None:
     # What the release before this one reads, and finds its own schema in, until a migration contracts.
     op.execute("CREATE TABLE IF NOT EXISTS alembic_version (version_num varchar(32) NOT NULL)")
     op.execute("DELETE FROM alembic_version")
-    op.execute(f"INSERT INTO alembic_version VALUES ('{down_revision}')")
+    op.execute(f"INSERT INTO alembic_version VALUES ('{RELEASED}')")
     op.execute("GRANT SELECT ON alembic_version TO dure_app")
 
 

@@ -34,7 +34,7 @@ def played(
         admin.add_webhook(wire.WebhookCreate(url=hears.url, company="board-b"))
         running.until(lambda: _free(admin) == FREE, "the pool has its GPUs")
         over = _asked(Play(clients=clients, pools=_pools(), admin=admin, tell=lambda _: None, cluster=enforced))
-        busy = f'dure_lease_gpu_seconds{{lease="{over}", kind="busy"}}'
+        busy = f'dure_lease_receipt_gpu_seconds{{lease="{over}", kind="busy"}}'
         running.until(lambda: watching.value(busy), "the lease that is released has worked")
         clients["board-b"].release(over)
         admin.drain(SICK, wire.DrainNode(duration_s=LONG_S))
