@@ -209,7 +209,7 @@ class Loop:
             stopped, more = self._decided(pool, lambda session: stops.stop_due(session, pool, now=self.clock.now()))
             for lease in stopped:
                 self.counters.stopped(lease)
-                log.info("lease ended", action="lease_end", lease=lease.lease, late_s=round(lease.late_s, 3))
+                log.info("lease ended", action="lease_end", **_named(lease), late_s=round(lease.late_s, 3))
 
     def _starts(self, pool: str) -> None:
         after: str | None = ""
@@ -217,7 +217,7 @@ class Loop:
             started, after = self._decided(pool, self._start_batch(pool, after))
             for lease in started:
                 self.counters.started(lease)
-                log.info("a start was due", action=lease.action, lease=lease.lease, late_s=round(lease.late_s, 3))
+                log.info("a start was due", action=lease.action, **_named(lease), late_s=round(lease.late_s, 3))
 
     def _start_batch(self, pool: str, after: str) -> Callable[[Session], tuple[list[starts.Started], str | None]]:
         return lambda session: starts.start_due(
@@ -239,7 +239,7 @@ class Loop:
             lambda session: renewals.renew_due(session, self.service, pool, now=self.clock.now())
         ):
             action = "lease_renew" if lease.done else "lease_renewal_refused"
-            log.info("a renewal was due", action=action, lease=lease.lease)
+            log.info("a renewal was due", action=action, **_named(lease))
 
     def _plan(self, pool: due.DuePool) -> bool:
         """Plans the pool again where a look without its lock shows that something would change; whether it did.
@@ -266,7 +266,12 @@ class Loop:
         for move in plan.moves:
             write = log.warning if move.slipped_s else log.info
             write(
-                "a lease was moved", action="lease_move", lease=move.after.id, cause=move.cause, slip_s=move.slipped_s
+                "a lease was moved",
+                action="lease_move",
+                lease=move.after.id,
+                company=move.after.company,
+                cause=move.cause,
+                slip_s=move.slipped_s,
             )
         return True
 
@@ -309,3 +314,8 @@ class Loop:
         with self.db.begin() as session:
             fence(session, self.lead.epoch)
             return work(session)
+
+
+def _named(one: starts.Started | stops.Stopped | renewals.Renewed) -> dict[str, str | None]:
+    """By what a line in the log is found."""
+    return {"lease": one.lease, "company": one.company}

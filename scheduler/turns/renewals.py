@@ -16,6 +16,7 @@ class Renewed:
 
     lease: str
     done: bool
+    company: str
 
 
 def renew_due(session: Session, service: Service, pool: str, *, now: float) -> list[Renewed]:
@@ -28,7 +29,7 @@ def renew_due(session: Session, service: Service, pool: str, *, now: float) -> l
         declined = renewing.renew(service, session, row, lease, now=now)
         if declined is not None:
             _refuse(session, row, declined, now)
-        found.append(Renewed(lease=row.id, done=declined is None))
+        found.append(Renewed(lease=row.id, done=declined is None, company=row.company))
     session.flush()
     return found
 

@@ -38,6 +38,7 @@ class Started:
     never: bool = False
     slipped_because: Cause | None = None
     spot: bool = False
+    company: str | None = None
     unexpected_s: float | None = None
 
     @property
@@ -200,7 +201,13 @@ class _Turn:
     ) -> Started:
         late_s = max(0.0, self.now - (lease.promised_start or 0))
         return Started(
-            lease=row.id, pool=row.pool, late_s=late_s, never=never, slipped_because=slipped_because, spot=lease.is_spot
+            lease=row.id,
+            pool=row.pool,
+            late_s=late_s,
+            never=never,
+            slipped_because=slipped_because,
+            spot=lease.is_spot,
+            company=row.company,
         )
 
     def _allocate(self, row: Lease, lease: CoreLease) -> None:

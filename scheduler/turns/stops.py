@@ -24,6 +24,7 @@ class Stopped:
     late_s: float
     preempted_gpu_seconds: int | None = None
     """What it had run, if it was preempted."""
+    company: str | None = None
 
 
 def begin_ending(session: Session, pool: str, *, now: float) -> bool:
@@ -68,6 +69,7 @@ def stop_due(session: Session, pool: str, *, now: float) -> tuple[list[Stopped],
             preempted_gpu_seconds=charge(one.lease, lost=one.lost).delivered
             if one.lease.end_cause is Cause.PREEMPTED
             else None,
+            company=one.lease.company,
         )
         for one in over
     ]
