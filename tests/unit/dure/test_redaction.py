@@ -1,7 +1,6 @@
 """No secret leaves, wherever it stands; what tells a maintainer something stays."""
 
 import json
-import secrets
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 
 from dure.redaction import GONE, Redaction, numbered
 
-TOKEN = f"dure_{secrets.token_urlsafe(32)}"
+TOKEN = "dure_-XmFhiv-txMirPfJQDBeyBmU0dGXVwdPr7HldQeNqCs"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA PRIVATE KEY-----"
 
