@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 
 from dure.errors import Unavailable
-from scheduler import planned
+from scheduler import planned, traces
 from scheduler.clock import DatabaseClock
 from scheduler.core import looks
 from scheduler.metrics import Counters
@@ -187,7 +187,8 @@ class Loop:
     def _apart(self, pool: due.DuePool, turn: Callable[[due.DuePool], None]) -> None:
         """One pool whose lock somebody holds for too long does not stop the others; it is tried again next turn."""
         try:
-            turn(pool)
+            with traces.span("turn", pool=pool.pool):
+                turn(pool)
         except Unavailable as error:
             self._put_off(pool.pool, error)
 

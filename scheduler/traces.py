@@ -1,4 +1,5 @@
-"""Traces: spans of requests, of the transactions that decide asks and of the loop's turns, sent by OTLP where a collector is named.
+"""Traces: spans of requests, of the transactions that decide asks, and of the loop's turns for a pool that has something due,
+sent by OTLP where a collector is named.
 
 OpenTelemetry is imported only then: without a collector a span is nothing, and costs as much.
 """

@@ -73,7 +73,14 @@ def _line(one: wire.Lease, view: View) -> tuple[str | Text, ...]:
 
 
 def _why(lease: wire.Lease) -> str:
-    return _cause(lease) or lost.brief(lease) or _slipped(lease) or lease.decision.code
+    return _cause(lease) or lost.brief(lease) or _slipped(lease) or _started_late(lease) or lease.decision.code
+
+
+def _started_late(lease: wire.Lease) -> str | None:
+    """That it started after its promise, in a cell."""
+    if not lease.late_start_s:
+        return None
+    return f"started {times.show_duration(lease.late_start_s)} late ({lease.late_cause or 'no cause is known'})"
 
 
 def _slipped(lease: wire.Lease) -> str | None:

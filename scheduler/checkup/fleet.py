@@ -129,7 +129,7 @@ def gpus(found: Fleet) -> list[wire.Finding]:
     if found.violations:
         number = sum(found.violations.values())
         said = f"{count(number, 'violation')} now, in {names([pool or 'no pool' for pool in found.violations])}"
-        made.append(wrong("violations", f"{said}: dure violations --open names who is on which GPU without a lease"))
+        made.append(wrong("violations", f"{said}: dure violations names who is on which GPU without a lease"))
     return made or [fine("GPUs", "all are well, none waits to be proved empty, and nobody is on one without a lease")]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from scheduler import jobs
+from scheduler import jobs, traces
 from scheduler.core.replan import Plan
 from scheduler.loop import Loop
 from scheduler.metrics import Counters
@@ -16,6 +16,8 @@ from scheduler.store import counting, idempotency
 from scheduler.store.db import Database
 from scheduler.store.leader import Deposed, Lead
 from scheduler.turns.starts import Leading
+from tests.cluster.daemons import until
+from tests.integration.api.test_traces import collector
 from tests.integration.scheduler.conftest import GAP_S, T0, World
 from tests.integration.scheduler.test_attendance import see
 from tests.integration.scheduler.test_maintenance import drain
@@ -257,3 +259,17 @@ def test_leases_are_counted_and_what_agents_said_of_them_forgotten_by_the_leader
     turning.loop.lead = lead
     assert jobs.count_leases(turning.world.db, turning.loop, later) == 1
     assert jobs.count_leases(turning.world.db, turning.loop, later) == 0
+
+
+def test_a_turn_for_a_pool_that_has_something_due_is_a_span(turning: Turning, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+    spans: list[Any] = []
+    with collector(spans) as endpoint:
+        traces.configure(endpoint, "scheduler")
+        try:
+            turning.world.ask(8)
+            turning.tick(T0)
+            until(lambda: bool(spans), [], within_s=30, what="the span")
+        finally:
+            traces.configure(None, "scheduler")
+    assert {(span.name, span.attributes[0].value.string_value) for span in spans} == {("turn", "h100")}

@@ -65,7 +65,10 @@ def test_what_was_measured_of_a_lease_is_told_as_busy_and_idle(world: World) -> 
     )
     world.report(held.gpu.split("-")[1], now=T0 + 50, usage=[use])
     found = Scraped(world, now=T0 + 50)
-    told = {kind: found.value("dure_lease_receipt_gpu_seconds", {"lease": lease.id, "kind": kind}) for kind in ("busy", "idle")}
+    told = {
+        kind: found.value("dure_lease_receipt_gpu_seconds", {"lease": lease.id, "kind": kind})
+        for kind in ("busy", "idle")
+    }
     assert told == {"busy": 30, "idle": 10}
 
 

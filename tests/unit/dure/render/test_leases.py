@@ -353,3 +353,8 @@ def test_an_extension_into_a_drain_says_of_which_node_and_why() -> None:
     )
     shown = text(leases.amended(found, SEOUL, dry_run=False))
     assert "no further  gpu-02 is drained from 24 Nov 12:18:44 to 24 Nov 13:18:44: new driver" in shown
+
+
+def test_a_list_says_which_lease_started_late_and_why() -> None:
+    late = a_lease("active", late_start_s=14, late_cause="scheduler_away")
+    assert "started 14s late (scheduler_away)" in " ".join(text(leases.leases([late], WIDE), WIDE).split())
