@@ -28,12 +28,15 @@ from tests.acceptance.house import House
 from tests.cluster.cluster import Cluster
 from tests.cluster.proxy import Proxy
 from tests.integration.kube.chart import token
+from tests.integration.monitoring.dashboards import grafana
 from tests.monitoring.prometheus import Prometheus, prometheus
 
 pytestmark = pytest.mark.timeout(900)
 
 POOL, PRODUCT = "h100", "NVIDIA H100 80GB HBM3"
 NODES = ("node-1", "node-2")
+GPUS = 16
+"""Of both."""
 PATIENCE_S = 300.0
 ASK_EVERY_S = 1.5
 QUOTA = 8
@@ -75,6 +78,8 @@ class Night:
     companies: tuple[str, ...]
     leads: list[str] = field(default_factory=list)
     """Who was seen to lead, in order."""
+    took_s: dict[str, float] = field(default_factory=dict)
+    """For how long nobody led, by why."""
 
     def leader(self) -> str | None:
         """Whoever leads now, if one does."""
@@ -93,19 +98,23 @@ class Night:
 
     def kill_the_leader(self) -> None:
         leader = self.leads_now()
-        self.house.kill(leader)
-        self.house.until(lambda: self.another_leads(leader), "the other to lead")
-        self.leads.append(self.leads_now())
+        self._taken_over(leader, "killed", lambda: self.house.kill(leader))
         self.house.scheduler(leader)
         self.house.until(lambda: self.house.metric(leader, "dure_leader") == 0, "the first to stand by")
 
     def stop_the_leader_and_let_it_go_on(self) -> None:
         leader = self.leads_now()
-        self.house.signal(leader, signal.SIGSTOP)
-        self.house.until(lambda: self.another_leads(leader), "the other to lead")
-        self.leads.append(self.leads_now())
+        self._taken_over(leader, "stopped", lambda: self.house.signal(leader, signal.SIGSTOP))
         self.house.signal(leader, signal.SIGCONT)
         self.house.until(lambda: self.house.metric(leader, "dure_leader") == 0, "the first to know that it was deposed")
+
+    def _taken_over(self, leader: str, why: str, harm: Callable[[], None]) -> None:
+        began = time.monotonic()
+        harm()
+        self.house.until(lambda: self.another_leads(leader), "the other to lead")
+        self.took_s[why] = time.monotonic() - began
+        print(f"a leader that is {why} was taken over from in {self.took_s[why]:.1f} s")
+        self.leads.append(next(name for name in SCHEDULERS if name != leader))
 
     def kill_the_database(self) -> None:
         assert self.postgres.pid is not None
@@ -252,6 +261,31 @@ def test_prometheus_saw_what_happened_and_nothing_else(night: Night) -> None:
     started = night.over_time("max_over_time", f'sum(dure_lease_start_lateness_seconds_count{{pool="{POOL}"}})')
     assert started is not None
     assert started > 5
+
+
+def test_the_dashboards_told_it_truly(night: Night) -> None:
+    """What their numbers were in every second of the night, and what they are now."""
+    gpus = _numbers(night, "dure-fleet")
+    for state in ("Free", "Held", "Sick", "Not heard of"):
+        most = night.over_time("max_over_time", gpus[state])
+        assert most is not None
+        assert most <= GPUS, f"{state} counts GPUs twice"
+    assert night.seen.value(gpus["Free"]) == night.admin.pool(POOL).gpus[wire.GpuState.FREE] == GPUS
+    itself = _numbers(night, "dure-itself")
+    for panel in ("Dure is", "Leaders", "Database", "Clusters"):
+        assert night.over_time("min_over_time", itself[panel]) <= 0, f"{panel} did not tell"
+    now = {panel: night.seen.value(itself[panel]) for panel in ("Dure is", "Leaders", "Database", "Clusters", "Ledger")}
+    assert now == {"Dure is": 1, "Leaders": 1, "Database": 1, "Clusters": 1, "Ledger": 0}
+
+
+def _numbers(night: Night, name: str) -> dict[str, str]:
+    """What each number of a dashboard asks, all being chosen that can be."""
+    found = grafana.dashboard(name)
+    values = grafana.everything(found, grafana.chosen(grafana.choices(found, night.seen)))
+    range_s = time.time() - night.began
+    return {
+        one.panel: grafana.put(one.expression, values, range_s=range_s) for one in grafana.asked(found) if one.instant
+    }
 
 
 def _while_leases_come_and_go(night: Night, harm: Sequence[Callable[[], None]]) -> list[BaseException]:
