@@ -1,6 +1,7 @@
 """TLS of the API: a certificate and its key in files, which are read again when they change, and when it ends."""
 
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event, Thread
@@ -49,6 +50,8 @@ class Certificate(Collector):
         try:
             _checked(self._certificate, self._key)
             end = _ends(self._certificate)
+            if end <= time.time() < self.ends:
+                raise Unusable(f"{self._certificate} has ended already; the one before is served on")
             if self._context is not None:
                 self._context.load_cert_chain(self._certificate, self._key)
         except (Unusable, OSError) as error:
@@ -63,7 +66,7 @@ class Certificate(Collector):
     def collect(self) -> Iterator[Metric]:
         yield family(CERTIFICATE_EXPIRY, [(("api",), self.ends)])
 
-    def _stamp(self) -> tuple[float | None, ...]:
+    def _stamp(self) -> tuple[tuple[int, ...] | None, ...]:
         return tuple(_changed(path) for path in (self._certificate, self._key))
 
 
@@ -110,8 +113,10 @@ def _ends(certificate: Path) -> float:
         raise Unusable(f"{certificate} cannot be read: {error}") from error
 
 
-def _changed(path: Path) -> float | None:
+def _changed(path: Path) -> tuple[int, ...] | None:
+    """By more than its time, which whoever copies a file may keep."""
     try:
-        return path.stat().st_mtime
+        found = path.stat()
     except OSError:
         return None
+    return (found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size)

@@ -90,7 +90,7 @@ class Loop:
 
     def _serve(self) -> None:
         self.db.check()
-        self.lead = Lead(self.db.url)
+        self.lead = Lead(self.db.url, self.db.where)
         while not self._stop.is_set():
             if self.lead.try_take():
                 self._take_over()
@@ -109,7 +109,9 @@ class Loop:
         log.info("this scheduler leads", action="take_over", epoch=self.lead.epoch)
 
     def _turn(self, lead: Lead, awaited: float | None) -> float | None:
-        """One turn and the sleep after it; the edge that it slept to."""
+        """One turn and the sleep after it; the edge that it slept to. Raises Unavailable, also where it would lead elsewhere."""
+        if lead.where != self.db.where:
+            raise Unavailable("the address names another database now")
         began = self.clock.now()
         self.tick()
         self._turned()

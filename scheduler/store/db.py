@@ -5,15 +5,16 @@ Every connection takes the role `dure_app`, which may not change what is append-
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any
 
 from psycopg import Connection as PgConnection
 from psycopg import errors as pg
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import URL, Dialect, Engine, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
 from dure.errors import Unavailable
@@ -39,6 +40,9 @@ SCHEMA_HEAD = "20261130_parts"
 
 IDLE_IN_TRANSACTION_S = 8
 """A process that was stopped in the middle of a transaction holds a pool's lock no longer than this."""
+
+LOOK_S = 1.0
+"""So often a file is looked at for whether it names another database."""
 
 KEEPALIVES = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
 """A peer that the network lost is noticed in about ten seconds."""
@@ -74,6 +78,7 @@ class Database:
     ) -> None:
         """Connects to nothing yet."""
         self._address = Address(address) if isinstance(address, str) else address
+        self._where, self._where_until = None, 0.0
         self._engine = create_engine(
             "postgresql+psycopg://",
             pool_size=pool_size,
@@ -88,6 +93,8 @@ class Database:
             },
         )
         event.listen(self._engine, "do_connect", self._addressed)
+        if not isinstance(self._address.said, str):
+            event.listen(self._engine, "checkout", self._of_another)
         self.timed: Callable[[float], None] = lambda _: None
         """Told of every transaction how many seconds it took."""
         lives.note(self._engine)
@@ -95,13 +102,29 @@ class Database:
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @property
+    def where(self) -> str | None:
+        """Which database the address names, looked at once a second; None where that cannot change. Raises Unavailable."""
+        now = monotonic()
+        if now >= self._where_until:
+            self._where, self._where_until = self._address.where(), now + LOOK_S
+        return self._where
+
+    @property
     def url(self) -> str:
         """As libpq takes it; as it is now. Raises Unavailable."""
         return engine_url(self._address.url()).set(drivername="postgresql").render_as_string(hide_password=False)
 
     def _addressed(self, dialect: Dialect, _: object, __: object, parameters: dict[str, Any]) -> None:
-        """Every new connection is made with what the address says then."""
-        parameters |= dialect.create_connect_args(engine_url(self._address.url()))[1]
+        """Every new connection is made with what the address says then; what it says of our own settings comes before ours."""
+        given = dialect.create_connect_args(engine_url(self._address.url()))[1]
+        options = f"{given.get('options', '')} {parameters['options']}".strip()
+        parameters |= {**given, **parameters, "options": options}
+
+    def _of_another(self, _: object, record: ConnectionPoolEntry, __: object) -> None:
+        """A connection to what the address named before is not used any more. Raises DisconnectionError, on which another is made."""
+        where = self.where
+        if record.info.setdefault("where", where) != where:
+            raise DisconnectionError("the address names another database now")
 
     @contextmanager
     def begin(self) -> Iterator[Session]:

@@ -31,8 +31,9 @@ class Deposed(Exception):
 class Lead:
     """The connection that holds, or waits for, the lead. One thread uses it."""
 
-    def __init__(self, url: str) -> None:
-        """Raises Unavailable."""
+    def __init__(self, url: str, where: str | None = None) -> None:
+        """`where` is the database that the address named then. Raises Unavailable."""
+        self.where = where
         conninfo = make_conninfo(
             url,
             connect_timeout=3,

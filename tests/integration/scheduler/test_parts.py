@@ -263,3 +263,13 @@ INSERT INTO decision (id, at, kind, lease, company, pool, generation, policy_ver
 INSERT INTO node_event (node, id, told_at, at, boot, kind, detail) VALUES
     ('n1', 1, extract(epoch FROM now()), now(), 'b', 'xid', '{{}}'), ('n1', 2, 1e11, now(), 'b', 'xid', '{{}}');
 """
+
+
+@pytest.mark.parametrize("said", ["(%s, NULL)", "(NULL, now())", "(NULL, NULL)"])
+def test_nothing_unsaid_removes_a_part(aged: World, said: str) -> None:
+    lived(aged, PAST)
+    with psycopg.connect(aged.db.url, autocommit=True) as connection:
+        connection.execute("SET ROLE dure_app")
+        with pytest.raises(psycopg.errors.InvalidParameterValue):
+            connection.execute(f"SELECT part_drop{said}", ["decision_2025_01"] if "%s" in said else [])  # pyright: ignore[reportArgumentType]
+        assert connection.execute("SELECT count(*) FROM decision").fetchone() == (1,)

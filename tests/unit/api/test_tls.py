@@ -98,3 +98,17 @@ def test_an_end_is_the_first_of_the_chain(tmp_path: Path, authority: Authority) 
     crt.write_bytes(long.crt + authority.crt.read_bytes())
     week = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=7)
     assert abs(Certificate(crt, key).ends - week.timestamp()) < 3600
+
+
+def test_a_pair_that_keeps_its_time_is_seen_all_the_same(tmp_path: Path, authority: Authority) -> None:
+    found = Certificate(*written(tmp_path, authority.server("api"), at=1))
+    written(tmp_path, authority.server("api", life=datetime.timedelta(days=30)), at=1)
+    assert found.look()
+
+
+def test_a_pair_that_has_ended_is_not_taken_in_place_of_one_that_lasts(tmp_path: Path, authority: Authority) -> None:
+    found = Certificate(*written(tmp_path, authority.server("api"), at=1))
+    ends = found.ends
+    written(tmp_path, authority.server("api", life=datetime.timedelta(minutes=-1)), at=2)
+    assert not found.look()
+    assert found.ends == ends

@@ -62,7 +62,9 @@ DECLARE
     rest text := parent || '_rest';
     column_ text := CASE parent WHEN 'decision' THEN 'id' WHEN 'pool_change' THEN 'at' WHEN 'node_event' THEN 'told_at' END;
 BEGIN
-    IF column_ IS NULL OR ends > clock_timestamp() + interval '2 years' THEN
+    IF column_ IS NULL OR (begins BETWEEN clock_timestamp() - interval '2 years' AND clock_timestamp() + interval '2 years')
+        IS NOT TRUE
+    THEN
         RAISE EXCEPTION 'no part of % is made for %', parent, month USING ERRCODE = 'invalid_parameter_value';
     END IF;
     IF to_regclass(part) IS NOT NULL OR EXISTS (SELECT FROM parts() p WHERE p.parent = part_make.parent AND p.begins IS NULL
@@ -90,8 +92,8 @@ DECLARE
     needed boolean;
 BEGIN
     SELECT * INTO found FROM parts() p WHERE p.part = part_drop.part;
-    IF found IS NULL OR found.ends > before OR before > clock_timestamp()
-        - (CASE found.parent WHEN 'node_event' THEN interval '90 days' ELSE interval '400 days' END)
+    IF part_drop.part IS NULL OR before IS NULL OR found IS NULL OR (found.ends <= before AND before <= clock_timestamp()
+        - (CASE found.parent WHEN 'node_event' THEN interval '90 days' ELSE interval '400 days' END)) IS NOT TRUE
     THEN
         RAISE EXCEPTION '% has what must be kept', part USING ERRCODE = 'invalid_parameter_value';
     END IF;
