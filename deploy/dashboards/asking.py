@@ -12,10 +12,14 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """`legend` names its series, with `{{label}}` for what they differ in; in a table it names the column."""
+    """`legend` names its series, with `{{label}}` for what they differ in; in a table it names the column.
+
+    With `exemplars` single cases are dots beside the lines, where Prometheus keeps them.
+    """
 
     expression: str
     legend: str
+    exemplars: bool = False
 
 
 def now(query: Query, letter: str = "A") -> Dataquery:
@@ -24,7 +28,8 @@ def now(query: Query, letter: str = "A") -> Dataquery:
 
 
 def meanwhile(query: Query, letter: str = "A") -> Dataquery:
-    return _asked(query, letter).range()
+    asked = _asked(query, letter).range()
+    return asked.exemplar(True) if query.exemplars else asked
 
 
 def rows(query: Query, letter: str) -> Dataquery:

@@ -23,7 +23,9 @@ GPUS, GPU_SECONDS, LEASES, NODES = "suffix:GPUs", "suffix:GPU-s", "suffix:leases
 A_SECOND, TIMES, PODS, CASES, STATE = "suffix:/s", "suffix:times", "suffix:pods", "suffix:cases", "suffix:"
 COMPANIES, OPEN = "suffix:companies", "suffix:open"
 WHOLE = "suffix:"
-"""Begins the units of what is counted."""
+"""Begins the units of what is counted. Prometheus works out how much a counter rose, and says 1.004 where it rose by one."""
+COUNTED = (TIMES, LEASES)
+"""Of bars that are whole numbers; others of those units are parts."""
 XID, CONNECTIONS = "prefix:XID ", "suffix:connections"
 
 

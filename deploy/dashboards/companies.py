@@ -20,13 +20,14 @@ from deploy.dashboards.lines import shades, states
 from deploy.dashboards.links import to, to_cell
 from deploy.dashboards.page import Section, page
 from deploy.dashboards.panels import bars, live, number
+from deploy.dashboards.series import pace, rise, state
 from deploy.dashboards.tables import Column, grid
 from deploy.dashboards.told import or_nothing, or_zero
 
 BOTH = 'company=~"$company", pool=~"$pool"'
 EACH = "by (company, pool)"
 USED = "dure_lease_gpu_seconds_total"
-LEFT_PART = f"dure_budget_left_gpu_seconds{{{BOTH}}} / (dure_budget_gpu_seconds{{{BOTH}}} > 0)"
+LEFT_PART = f"{state('dure_budget_left_gpu_seconds', BOTH)} / ({state('dure_budget_gpu_seconds', BOTH)} > 0)"
 HERE = [to("dure-companies", company="company")]
 
 
@@ -40,7 +41,7 @@ def made() -> Dashboard:
             number(
                 "Companies at work",
                 "Companies that hold GPUs now.",
-                or_zero(f'count(sum by (company) (dure_company_gpus{{{BOTH}, state="held"}}) > 0)'),
+                or_zero(f"count(sum by (company) ({_gpus('held')}) > 0)"),
                 COMPANIES,
             ),
             _now("held", "Held", "GPUs that they hold now."),
@@ -56,7 +57,7 @@ def made() -> Dashboard:
             number(
                 "Lost by us",
                 "GPU-seconds of leases that we could not give and refund, in the time looked at.",
-                or_zero(f'sum(increase({USED}{{{BOTH}, kind="lost"}}[$__range]))'),
+                or_zero(f"sum({rise(USED, _kind('lost'))})"),
                 GPU_SECONDS,
                 steps=ANY_IS_BAD,
             ),
@@ -72,30 +73,38 @@ def made() -> Dashboard:
     )
 
 
-def _now(state: str, title: str, about: str) -> stat.Panel:
-    return number(title, about, or_zero(f'sum(dure_company_gpus{{{BOTH}, state="{state}"}})'), GPUS)
+def _now(what: str, title: str, about: str) -> stat.Panel:
+    return number(title, about, or_zero(f"sum({_gpus(what)})"), GPUS)
+
+
+def _gpus(what: str) -> str:
+    return state("dure_company_gpus", f'{BOTH}, state="{what}"')
+
+
+def _kind(kind: str) -> str:
+    return f'{BOTH}, kind=~"{kind}"'
 
 
 def _idle() -> str:
     def meanwhile(kind: str) -> str:
-        return f'sum(increase({USED}{{{BOTH}, kind=~"{kind}"}}[$__range]))'
+        return f"sum({rise(USED, _kind(kind))})"
 
     return f"{meanwhile('idle')} / ({meanwhile('busy|idle')} > 0)"
 
 
 def _all() -> Section:
     columns = [
-        Column(title="May hold", expression=f"max {EACH} (dure_quota_gpus{{{BOTH}}})", unit=GPUS),
+        Column(title="May hold", expression=state("dure_quota_gpus", BOTH), unit=GPUS),
         *(
-            Column(title=title, expression=f'sum {EACH} (dure_company_gpus{{{BOTH}, state="{state}"}})', unit=GPUS)
-            for title, state in (("Holds", "held"), ("Booked", "booked"), ("Waits for", "queued"))
+            Column(title=title, expression=f"sum {EACH} ({_gpus(what)})", unit=GPUS)
+            for title, what in (("Holds", "held"), ("Booked", "booked"), ("Waits for", "queued"))
         ),
-        Column(title="Entitled", expression=f"max {EACH} (dure_share_entitled_ratio{{{BOTH}}})", unit=RATIO),
-        Column(title="Had", expression=f"max {EACH} (dure_share_used_ratio{{{BOTH}}})", unit=RATIO),
-        Column(title="Budget left", expression=f"min {EACH} ({LEFT_PART})", unit=RATIO, steps=LEFT),
+        Column(title="Entitled", expression=state("dure_share_entitled_ratio", BOTH), unit=RATIO),
+        Column(title="Had", expression=state("dure_share_used_ratio", BOTH), unit=RATIO),
+        Column(title="Budget left", expression=LEFT_PART, unit=RATIO, steps=LEFT),
         Column(
             title="Period ends",
-            expression=f"min {EACH} (dure_budget_period_end_timestamp_seconds{{{BOTH}}}) * 1000",
+            expression=f"{state('dure_budget_period_end_timestamp_seconds', BOTH)} * 1000",
             unit=INSTANT,
         ),
     ]
@@ -117,21 +126,22 @@ def _all() -> Section:
 
 
 def _share() -> Section:
-    ratio = f"dure_share_used_ratio{{{BOTH}}} / (dure_share_entitled_ratio{{{BOTH}}} > 0)"
+    used = state("dure_share_used_ratio", BOTH)
+    ratio = f"{used} / ({state('dure_share_entitled_ratio', BOTH)} > 0)"
     return Section(
         "Share and budget",
         [
             bars(
                 "Had beside entitled",
                 "Recent use as a multiple of what a company is entitled to; those above 1 are served after the others.",
-                [Query(f"topk(20, max {EACH} ({ratio}))", "{{company}} in {{pool}}")],
+                [Query(f"topk(20, {ratio})", "{{company}} in {{pool}}")],
                 "suffix:x",
                 links=HERE,
             ),
             bars(
                 "Budget left",
                 "What is left of the budget of this period, least first; no bar where there is no budget.",
-                [Query(f"bottomk(20, min {EACH} ({LEFT_PART}))", "{{company}} in {{pool}}")],
+                [Query(f"bottomk(20, {LEFT_PART})", "{{company}} in {{pool}}")],
                 RATIO,
                 steps=LEFT,
                 most=1,
@@ -140,14 +150,14 @@ def _share() -> Section:
             shades(
                 "Share of the pool had",
                 "Recent use as part of what the pool gave, for the ten that had most.",
-                Query(f"topk(10, max {EACH} (dure_share_used_ratio{{{BOTH}}}))", "{{company}} in {{pool}}"),
+                Query(f"topk(10, {used})", "{{company}} in {{pool}}"),
                 RATIO,
                 links=HERE,
             ),
             shades(
                 "Committed",
                 "GPU-seconds of promises that are not settled yet, for the ten with most.",
-                Query(f"topk(10, sum {EACH} (dure_ledger_committed_gpu_seconds{{{BOTH}}}))", "{{company}} in {{pool}}"),
+                Query(f"topk(10, {state('dure_ledger_committed_gpu_seconds', BOTH)})", "{{company}} in {{pool}}"),
                 GPU_SECONDS,
                 links=HERE,
             ),
@@ -156,14 +166,11 @@ def _share() -> Section:
 
 
 def _use() -> Section:
-    def most(state: str) -> Query:
-        held = f'sum by (company) (dure_company_gpus{{{BOTH}, state="{state}"}})'
-        return Query(f"topk(10, {held})", "{{company}}")
+    def most(what: str) -> Query:
+        return Query(f"topk(10, sum by (company) ({_gpus(what)}))", "{{company}}")
 
-    rate = f'sum by (kind) (rate({USED}{{{BOTH}, kind=~"busy|idle|lost"}}[$__rate_interval]))'
-    idle, busy = (
-        f'sum by (company) (rate({USED}{{{BOTH}, kind=~"{kind}"}}[$__range]))' for kind in ("idle", "busy|idle")
-    )
+    rate = f"sum by (kind) ({pace(USED, _kind('busy|idle|lost'))})"
+    idle, busy = (f"sum by (company) ({rise(USED, _kind(kind))})" for kind in ("idle", "busy|idle"))
     return Section(
         "Use",
         [
@@ -189,7 +196,7 @@ def _use() -> Section:
                 "Power",
                 "What the GPUs of each company's leases drew, for the ten that drew most.",
                 Query(
-                    f"topk(10, sum by (company) (rate(dure_lease_energy_joules_total{{{BOTH}}}[$__rate_interval])))",
+                    f"topk(10, sum by (company) ({pace('dure_lease_energy_joules_total', BOTH)}))",
                     "{{company}}",
                 ),
                 WATTS,

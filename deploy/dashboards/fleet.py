@@ -21,10 +21,12 @@ from deploy.dashboards.lines import lines, stack, states
 from deploy.dashboards.links import to, to_cell
 from deploy.dashboards.page import Section, page
 from deploy.dashboards.panels import bars, live, number
+from deploy.dashboards.series import state
 from deploy.dashboards.tables import Column, grid
 from deploy.dashboards.told import or_nothing, or_zero
 
 POOL = 'pool=~"$pool"'
+DRAINING = f'{POOL}, state="draining"'
 GPU_STATES = ("free", "leased", "cleaning", "quarantined", "unhealthy", "unknown", "unpooled")
 NODE_STATES = ("ok", "draining", "enrolled", "unknown")
 
@@ -57,7 +59,7 @@ def made() -> Dashboard:
             number(
                 "Draining",
                 "Nodes that are being emptied, on which nothing starts any more.",
-                or_zero(f'sum(dure_nodes{{{POOL}, state="draining"}})'),
+                or_zero(f"sum({state('dure_nodes', DRAINING)})"),
                 NODES,
                 steps=ANY_IS_WORTH_A_LOOK,
                 links=[to("dure-nodes")],
@@ -69,21 +71,24 @@ def made() -> Dashboard:
     )
 
 
-def _gpus(state: str) -> str:
-    return f'sum(dure_gpus{{{POOL}, state=~"{state}"}})'
+def _gpus(what: str, *, by: str = "") -> str:
+    """How many are in that state, or in one of those."""
+    told = state("dure_gpus", f'{POOL}, state=~"{what}"')
+    return f"sum by ({by}) ({told})" if by else f"sum({told})"
 
 
 def _next(edge: str, title: str, about: str) -> stat.Panel:
-    first = f'min(dure_edge_next_timestamp_seconds{{{POOL}, edge="{edge}"}}) * 1000'
-    return number(title, about, or_nothing(first), FROM_NOW)
+    first = state("dure_edge_next_timestamp_seconds", f'{POOL}, edge="{edge}"')
+    return number(title, about, or_nothing(f"min({first}) * 1000"), FROM_NOW)
 
 
 def _gpus_section() -> Section:
-    by_state = f"sum by (state) (dure_gpus{{{POOL}}})"
-    by_node_state = f"sum by (state) (dure_nodes{{{POOL}}})"
+    by_state = f"sum by (state) ({state('dure_gpus', POOL)})"
+    by_node_state = f"sum by (state) ({state('dure_nodes', POOL)})"
+    leases = state("dure_leases", f'{POOL}, state=~"queued|scheduled|active|ending"')
     columns = [
-        Column(title=title, expression=f'sum by (pool) (dure_gpus{{{POOL}, state=~"{state}"}})', unit=GPUS, steps=steps)
-        for title, state, steps in (
+        Column(title=title, expression=_gpus(what, by="pool"), unit=GPUS, steps=steps)
+        for title, what, steps in (
             ("Free", "free", ((None, GREEN),)),
             ("Held", "leased", PLAIN),
             ("Being emptied", "cleaning", PLAIN),
@@ -108,7 +113,7 @@ def _gpus_section() -> Section:
             states(
                 "Leases by state",
                 "Asks that wait, leases that are promised, run, or are being ended.",
-                Query(f'sum by (state) (dure_leases{{{POOL}, state=~"queued|scheduled|active|ending"}})', "{{state}}"),
+                Query(f"sum by (state) ({leases})", "{{state}}"),
                 LEASES,
                 ("queued", "scheduled", "active", "ending"),
             ),
@@ -117,22 +122,28 @@ def _gpus_section() -> Section:
 
 
 def _next_section() -> Section:
+    def times(at: str) -> str:
+        return state("dure_lease_timestamp_seconds", f'at="{at}"')
+
+    def gpus(edge: str, within: str) -> str:
+        return state("dure_gpus_due", f'{POOL}, edge="{edge}", within="{within}"')
+
     due = [
         Query(
-            f'sum(dure_gpus_due{{{POOL}, edge="{edge}", within="{within}"}})',
+            f"sum({gpus(edge, within)})",
             f"{'starting' if edge == 'start' else 'ending'} within {within}",
         )
         for edge in ("start", "end")
         for within in ("15m", "1h", "24h")
     ]
+    leases = state("dure_lease_info", f'{POOL}, state=~"scheduled|active"')
     columns = [
         Column(
             title=title,
-            expression=f'max by (lease, company, pool, state) (dure_lease_info{{{POOL}, state=~"scheduled|active"}}'
-            f' * on (lease) group_left () dure_lease_timestamp_seconds{{at="{at}"}}) * 1000',
-            unit=unit,
+            expression=f"max by (lease, company, pool, state) ({leases} * on (lease) group_left () {times(at)}) * 1000",
+            unit=INSTANT,
         )
-        for title, at, unit in (("Starts", "starts", INSTANT), ("Ends", "ends", INSTANT))
+        for title, at in (("Starts", "starts"), ("Ends", "ends"))
     ]
     return Section(
         "Next",
@@ -152,11 +163,11 @@ def _next_section() -> Section:
 
 def _wrong_section() -> Section:
     wrong = [
-        Query(f"sum(dure_leases_overdue{{{POOL}}})", "leases past their end"),
-        Query(f"sum(dure_leases_degraded{{{POOL}}})", "leases without some of their GPUs"),
-        Query(or_zero(f"sum(dure_gpus_unproved{{{POOL}}})"), "GPUs not proved empty"),
-        Query(or_zero(f"sum(dure_violations{{{POOL}}})"), "on a GPU without a lease"),
-        Query(or_zero(f"sum(dure_pools_unserved{{{POOL}}})"), "pools that nobody enforces"),
+        Query(f"sum({state('dure_leases_overdue', POOL)})", "leases past their end"),
+        Query(f"sum({state('dure_leases_degraded', POOL)})", "leases without some of their GPUs"),
+        Query(or_zero(f"sum({state('dure_gpus_unproved', POOL)})"), "GPUs not proved empty"),
+        Query(or_zero(f"sum({state('dure_violations', POOL)})"), "on a GPU without a lease"),
+        Query(or_zero(f"sum({state('dure_pools_unserved', POOL)})"), "pools that nobody enforces"),
     ]
     return Section(
         "What should be zero",

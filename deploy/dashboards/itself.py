@@ -23,6 +23,7 @@ from deploy.dashboards.lines import lines, shades
 from deploy.dashboards.links import to
 from deploy.dashboards.page import Section, page
 from deploy.dashboards.panels import live, number, timeline
+from deploy.dashboards.series import state
 from deploy.dashboards.told import LEADS, or_nothing, quantile
 
 RATE = "$__rate_interval"
@@ -51,7 +52,7 @@ def made() -> Dashboard:
             number(
                 "Ledger",
                 "Accounts that do not add up, at the last check.",
-                "max(dure_ledger_faults)",
+                state("dure_ledger_faults"),
                 "suffix:faults",
                 words=BALANCED,
                 steps=((None, VERMILLION),),
@@ -59,14 +60,14 @@ def made() -> Dashboard:
             number(
                 "Clusters",
                 "Whether leases are enforced in every cluster.",
-                or_nothing(f"min(dure_cluster_up{{{CLUSTER}}})"),
+                or_nothing(f"min({state('dure_cluster_up', CLUSTER, least=True)})"),
                 STATE,
                 words=ENFORCED,
             ),
             number(
                 "Oldest report",
                 "How long ago the node that has been silent longest reported.",
-                or_nothing("max(dure_node_report_age_seconds)"),
+                or_nothing(f"max({state('dure_node_report_age_seconds')})"),
                 SECONDS,
                 steps=SILENCE,
                 links=[to("dure-nodes")],
@@ -76,8 +77,9 @@ def made() -> Dashboard:
     )
 
 
-def _quantiles(title: str, about: str, histogram: str) -> timeseries.Panel:
-    queries = [Query(quantile(part, histogram), name) for part, name in HALF_AND_WORST]
+def _quantiles(title: str, about: str, histogram: str, *, exemplars: bool = False) -> timeseries.Panel:
+    (half, often), (most, seldom) = HALF_AND_WORST
+    queries = [Query(quantile(half, histogram), often), Query(quantile(most, histogram), seldom, exemplars)]
     return lines(title, about, queries, SECONDS)
 
 
@@ -87,7 +89,12 @@ def _loop() -> Section:
         [
             _quantiles("Loop lag", "How long after the edge it was for a turn began.", "dure_loop_lag_seconds"),
             _quantiles("Turns", "How long turns took.", "dure_loop_turn_duration_seconds"),
-            _quantiles("Decisions", "How long it took to decide an ask.", "dure_decision_duration_seconds"),
+            _quantiles(
+                "Decisions",
+                "How long it took to decide an ask; a dot is one ask, with the id of its request and of its decision.",
+                "dure_decision_duration_seconds",
+                exemplars=True,
+            ),
             lines(
                 "Clock",
                 "How far the database's clock was from the scheduler's; over 5 s no lease is ended.",
@@ -106,20 +113,20 @@ def _database() -> Section:
             shades(
                 "Connections",
                 "Connections to the database, by what they do.",
-                Query("max by (state) (dure_database_connections)", "{{state}}"),
+                Query(state("dure_database_connections"), "{{state}}"),
                 CONNECTIONS,
             ),
-            lines("Size", "What the database takes on disk.", [Query("max(dure_database_size_bytes)", "all")], BYTES),
+            lines("Size", "What the database takes on disk.", [Query(state("dure_database_size_bytes"), "all")], BYTES),
             shades(
                 "Largest tables",
                 "What the ten largest tables take on disk.",
-                Query("topk(10, max by (table) (dure_table_size_bytes))", "{{table}}"),
+                Query(f"topk(10, {state('dure_table_size_bytes')})", "{{table}}"),
                 BYTES,
             ),
             lines(
                 "Ledger checked",
                 "How long ago it was checked that every account adds up.",
-                [Query("time() - max(dure_ledger_verified_timestamp_seconds)", "age of the check")],
+                [Query(f"time() - {state('dure_ledger_verified_timestamp_seconds')}", "age of the check")],
                 SECONDS,
             ),
             timeline(

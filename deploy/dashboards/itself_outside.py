@@ -7,6 +7,7 @@ from deploy.dashboards.choices import A_SECOND, BACKED_UP, CASES, DAYS_LEFT, OPE
 from deploy.dashboards.lines import lines, shades
 from deploy.dashboards.page import Section
 from deploy.dashboards.panels import bars
+from deploy.dashboards.series import state
 from deploy.dashboards.told import or_zero, quantile
 
 RATE = "$__rate_interval"
@@ -30,8 +31,8 @@ def _api() -> Section:
             shades("Answers", "Requests answered, by class of status.", Query(answers, "{{class}}"), A_SECOND),
             shades(
                 "Slowest routes",
-                "How long the slowest hundredth of requests took, for the ten slowest routes; event streams are left out.",
-                Query(slow, "{{method}} {{route}}"),
+                "How long the slowest hundredth of requests took, for the ten slowest routes, event streams left out; a dot is one request, with its id.",
+                Query(slow, "{{method}} {{route}}", exemplars=True),
                 SECONDS,
             ),
             shades(
@@ -55,10 +56,10 @@ def _api() -> Section:
 
 def _clusters() -> Section:
     drift = [
-        Query(f"sum(dure_kube_undone{{{CLUSTER}}})", "not done yet"),
-        Query(f"sum(dure_cluster_alarms{{{CLUSTER}}})", "to be seen to by hand"),
-        Query(f"sum(dure_kube_pods_unexplained{{{CLUSTER}}})", "pods without a lease"),
-        Query(f"sum(dure_kube_companies_troubled{{{CLUSTER}}})", "companies nothing is done for"),
+        Query(f"sum({state('dure_kube_undone', CLUSTER)})", "not done yet"),
+        Query(f"sum({state('dure_cluster_alarms', CLUSTER)})", "to be seen to by hand"),
+        Query(f"sum({state('dure_kube_pods_unexplained', CLUSTER)})", "pods without a lease"),
+        Query(f"sum({state('dure_kube_companies_troubled', CLUSTER)})", "companies nothing is done for"),
     ]
     return Section(
         "Clusters",
@@ -67,7 +68,7 @@ def _clusters() -> Section:
             shades(
                 "Age of drift",
                 "For how long the oldest of what is to be done in a cluster could not be.",
-                Query(f"max by (cluster) (dure_kube_undone_age_seconds{{{CLUSTER}}})", "{{cluster}}"),
+                Query(state("dure_kube_undone_age_seconds", CLUSTER), "{{cluster}}"),
                 SECONDS,
             ),
             shades(
@@ -98,8 +99,8 @@ def _clusters() -> Section:
                 "Pods",
                 "Pods that were let in, and pods that wait at the gate.",
                 [
-                    Query(f"sum(dure_kube_pods_placed{{{CLUSTER}}})", "let in"),
-                    Query(or_zero(f"sum(dure_kube_pods_waiting{{{CLUSTER}}})"), "at the gate"),
+                    Query(f"sum({state('dure_kube_pods_placed', CLUSTER)})", "let in"),
+                    Query(or_zero(f"sum({state('dure_kube_pods_waiting', CLUSTER)})"), "at the gate"),
                 ],
                 PODS,
             ),
@@ -123,20 +124,24 @@ def _away() -> Section:
             lines(
                 "Untold webhooks",
                 "Age of the oldest event that a working webhook was not sent yet.",
-                [Query(or_zero("max(dure_webhook_unsent_age_seconds)"), "oldest")],
+                [Query(or_zero(state("dure_webhook_unsent_age_seconds")), "oldest")],
                 SECONDS,
             ),
             bars(
                 "Certificates",
                 "How long each certificate is good for.",
-                [Query("min by (certificate) (dure_certificate_expiry_timestamp_seconds) - time()", "{{certificate}}")],
+                [
+                    Query(
+                        f"{state('dure_certificate_expiry_timestamp_seconds', least=True)} - time()", "{{certificate}}"
+                    )
+                ],
                 SECONDS,
                 steps=DAYS_LEFT,
             ),
             bars(
                 "Last backup",
                 "How long ago the database's log was put into the archive; nothing where no archive is set up.",
-                [Query("time() - max(dure_backup_last_timestamp_seconds)", "age")],
+                [Query(f"time() - {state('dure_backup_last_timestamp_seconds')}", "age")],
                 SECONDS,
                 steps=BACKED_UP,
             ),

@@ -23,6 +23,7 @@ from deploy.dashboards.lines import shades, states
 from deploy.dashboards.links import to_cell
 from deploy.dashboards.page import Section, page
 from deploy.dashboards.panels import bars, live, name, number, timeline
+from deploy.dashboards.series import state, told_at
 from deploy.dashboards.tables import Column, grid
 from deploy.dashboards.told import or_nothing
 
@@ -33,8 +34,9 @@ OVER = "ended|cancelled|expired|refused"
 
 
 def made() -> Dashboard:
-    told = f"max_over_time(timestamp({INFO}{{{THIS}}})[$__range:15s])"
-    newest = f"topk(1, max by (state) (timestamp({INFO}{{{THIS}}})) or max by (state) ({told}))"
+    when = told_at(INFO, THIS)
+    told = f"max_over_time({when}[$__range:15s])"
+    newest = f"topk(1, max by (state) ({when}) or max by (state) ({told}))"
     late = f"{_at('started')} - {_at('promised')}"
     return page(
         "dure-lease",
@@ -45,7 +47,7 @@ def made() -> Dashboard:
             number(
                 "Told of",
                 "How long ago the scheduler told of this lease last; it does for 15 minutes after its end.",
-                f"time() - max(timestamp({INFO}{{{THIS}}}) or {told})",
+                f"time() - max({when} or {told})",
                 SECONDS,
             ),
             name("State", "The state in which the lease was told of last.", Query(newest, "{{state}}")),
@@ -81,8 +83,13 @@ def made() -> Dashboard:
 
 
 def _known(metric: str, more: str = "") -> str:
-    """What was told last in the time that is looked at."""
-    return f"last_over_time({metric}{{{', '.join(filter(None, (THIS, more)))}}}[$__range])"
+    """What was told last in the time that is looked at, and by whoever did: what a former leader told last may be so no more."""
+    told = state(metric, ", ".join(filter(None, (THIS, more))))
+    return f"({told} or last_over_time({told}[$__range:15s]))"
+
+
+def _in(states_: str) -> str:
+    return state(INFO, f'{THIS}, state=~"{states_}"')
 
 
 def _at(edge: str) -> str:
@@ -92,9 +99,9 @@ def _at(edge: str) -> str:
 
 def _story() -> Section:
     life = " or ".join(
-        f'{number:g} * max({INFO}{{{THIS}, state=~"{OVER if word.text == "ended" else word.text}"}})'
-        for number, word in LIFE.items()
+        f"{number:g} * max({_in(OVER if word.text == 'ended' else word.text)})" for number, word in LIFE.items()
     )
+    spent = state(SPENT, f'{THIS}, kind=~"busy|idle|leased|lost"')
     when = [Column(title="When", expression=f"max by (at) ({_known(TIMES)}) * 1000", unit=INSTANT)]
     return Section(
         "Its story",
@@ -112,7 +119,7 @@ def _story() -> Section:
             states(
                 "Use so far",
                 "GPU-seconds as they add up: those in which its GPUs worked, did nothing, or were lost by us.",
-                Query(f'max by (kind) ({SPENT}{{{THIS}, kind=~"busy|idle|leased|lost"}})', "{{kind}}"),
+                Query(f"max by (kind) ({spent})", "{{kind}}"),
                 GPU_SECONDS,
                 ("leased", "busy", "idle", "lost"),
             ),
@@ -126,7 +133,7 @@ def _work() -> Section:
     def of_its(metric: str) -> Query:
         return Query(f"max by (node, gpu) ({metric}) * on (node, gpu) {holds}", "{{node}} {{gpu}}")
 
-    where = f"max by (node, gpu, namespace, pod) ({_known('dure_gpu_holder_info')})"
+    where = f"max by (node, gpu, namespace, pod) (last_over_time(dure_gpu_holder_info{{{THIS}}}[$__range]))"
     links = {"node": [to_cell("dure-nodes", node="node")], "gpu": [to_cell("dure-nodes", node="node", gpu="gpu")]}
     return Section(
         "Its GPUs",

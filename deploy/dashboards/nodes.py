@@ -27,7 +27,8 @@ from deploy.dashboards.choices import (
 from deploy.dashboards.lines import lines, shades
 from deploy.dashboards.links import to, to_cell
 from deploy.dashboards.page import Section, page
-from deploy.dashboards.panels import live, number, timeline
+from deploy.dashboards.panels import bars, live, number, timeline
+from deploy.dashboards.series import counted, state
 from deploy.dashboards.tables import Column, grid
 from deploy.dashboards.told import AGENTS, or_zero
 
@@ -54,7 +55,7 @@ def made() -> Dashboard:
             number(
                 "Longest silence",
                 "How long ago the node that has been silent longest reported to the scheduler.",
-                f"max(dure_node_report_age_seconds{{{NODE}}})",
+                f"max({state('dure_node_report_age_seconds', NODE)})",
                 SECONDS,
                 steps=SILENCE,
             ),
@@ -92,10 +93,10 @@ def _health() -> Section:
         ),
         Column(title="ECC errors", expression=of_sick(f"dure_gpu_ecc_uncorrected_errors_total{{{GPU}}}"), unit=TIMES),
     ]
-    xids = or_zero(f"sum by (xid) (dure_gpu_xids_total{{{GPU}}})", label="xid", knows=AGENTS)
+    xids = or_zero(f"sum by (xid) ({counted('dure_gpu_xids_total', GPU)})", label="xid", knows=AGENTS)
     wrong = [
         Query(or_zero(f"sum(dure_gpu_lost{{{GPU}}})", knows=AGENTS), "GPUs that do not answer"),
-        Query(f"sum(dure_gpu_ecc_uncorrected_errors_total{{{GPU}}})", "uncorrected ECC errors"),
+        Query(f"sum({counted('dure_gpu_ecc_uncorrected_errors_total', GPU)})", "uncorrected ECC errors"),
         Query(f"sum(dure_gpu_row_remap_pending{{{GPU}}})", "GPUs to be reset for a row"),
         Query(f"sum(dure_gpu_row_remap_failed{{{GPU}}})", "GPUs with a row that is lost"),
         Query(f'sum(dure_gpu_nvlinks{{{GPU}, state!="active"}})', "NVLinks that are down"),
@@ -111,7 +112,7 @@ def _health() -> Section:
             ),
             grid(
                 "Sick now",
-                "The GPUs that are suspect or unhealthy now.",
+                "The GPUs that are suspect or unhealthy now; ECC errors since the driver was loaded that were not corrected.",
                 columns,
                 sort_by="Health",
                 links={
@@ -120,8 +121,13 @@ def _health() -> Section:
                 },
                 empty="none, or nobody tells",
             ),
-            shades("XIDs", "Critical XIDs since the agents started, by number.", Query(xids, "XID {{xid}}"), TIMES),
-            lines("What should be zero", "Signs of hardware that fails.", wrong, CASES),
+            bars("XIDs", "Critical XIDs in the time looked at, by number.", [Query(xids, "XID {{xid}}")], TIMES),
+            lines(
+                "What should be zero",
+                "Signs of hardware that fails; ECC errors are those of as long before as the time looked at.",
+                wrong,
+                CASES,
+            ),
         ],
     )
 
@@ -130,11 +136,13 @@ def _agents() -> Section:
     def longest(metric: str) -> Query:
         return Query(f"topk(10, max by (node) ({metric}{{{NODE}}}))", "{{node}}")
 
+    silent = Query(f"topk(10, {state('dure_node_report_age_seconds', NODE)})", "{{node}}")
+
     about = "How long ago each node reported, as the scheduler knows it, for the ten most silent."
     return Section(
         "Agents",
         [
-            shades("Silence", about, longest("dure_node_report_age_seconds"), SECONDS, links=HERE),
+            shades("Silence", about, silent, SECONDS, links=HERE),
             shades(
                 "Age of readings",
                 "How long ago the GPUs of each node answered their agent, for the ten longest.",

@@ -9,7 +9,7 @@ from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 
 from deploy.dashboards import looks
 from deploy.dashboards.asking import LETTERS, Query, buckets, meanwhile, now
-from deploy.dashboards.choices import NO_SUCH, PLAIN, STATE, TRUTH, WHOLE, Steps, Word
+from deploy.dashboards.choices import COUNTED, NO_SUCH, PLAIN, STATE, TRUTH, WHOLE, Steps, Word
 from deploy.dashboards.told import LIVE
 
 
@@ -55,6 +55,7 @@ def bars(
         panel = panel.with_target(now(query, letter))
     panel = panel.min(0).orientation(kinds.VizOrientation.HORIZONTAL).show_unfilled(True)
     panel = panel if most is None else panel.max(most)
+    panel = panel.decimals(0) if unit in COUNTED else panel
     panel = panel.display_mode(kinds.BarGaugeDisplayMode.BASIC).value_mode(kinds.BarGaugeValueMode.TEXT)
     return panel.reduce_options(looks.last())
 
@@ -86,6 +87,5 @@ def _stat(
     panel = looks.begun(stat.Panel(), title, about, unit, links).with_target(now(query))
     panel = looks.stepped(panel, steps, words).graph_mode(kinds.BigValueGraphMode.NONE)
     panel = panel.text_mode(kinds.BigValueTextMode.VALUE).color_mode(kinds.BigValueColorMode.VALUE)
-    # Prometheus works out how much a counter rose, and says 1.004 where it rose by one.
     panel = panel.decimals(0) if unit.startswith(WHOLE) else panel
     return panel.reduce_options(looks.last())

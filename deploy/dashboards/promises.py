@@ -18,7 +18,8 @@ from deploy.dashboards.choices import (
 from deploy.dashboards.lines import lines, shades
 from deploy.dashboards.links import to
 from deploy.dashboards.page import Section, page
-from deploy.dashboards.panels import heat, live, number
+from deploy.dashboards.panels import bars, heat, live, number
+from deploy.dashboards.series import counted, state
 from deploy.dashboards.told import or_nothing, or_zero, quantile
 
 POOL = 'pool=~"$pool"'
@@ -60,20 +61,20 @@ def made() -> Dashboard:
             number(
                 "Least slack",
                 "The least time between where a lease is pencilled in and the latest start that it was promised.",
-                or_nothing(f"min(dure_promise_slack_seconds{{{POOL}}})"),
+                or_nothing(f"min({state('dure_promise_slack_seconds', POOL, least=True)})"),
                 SECONDS,
             ),
             number(
                 "Waiting",
                 "GPUs that are asked for and not promised yet.",
-                or_zero(f"sum(dure_queue_gpus{{{POOL}}})"),
+                or_zero(f"sum({state('dure_queue_gpus', POOL)})"),
                 GPUS,
                 links=[to("dure-companies")],
             ),
             number(
                 "Longest wait",
                 "How long the oldest ask has waited for a promise.",
-                or_nothing(f"max(dure_queue_oldest_age_seconds{{{POOL}}})"),
+                or_nothing(f"max({state('dure_queue_oldest_age_seconds', POOL)})"),
                 SECONDS,
             ),
             number(
@@ -129,25 +130,25 @@ def _ahead() -> Section:
             shades(
                 "Slack",
                 "The least time to spare before a promise would break, by pool.",
-                Query(f"min by (pool) (dure_promise_slack_seconds{{{POOL}}})", "{{pool}}"),
+                Query(state("dure_promise_slack_seconds", POOL, least=True), "{{pool}}"),
                 SECONDS,
             ),
             shades(
                 "GPUs waited for",
                 "GPUs that are asked for and not promised yet, by pool.",
-                Query(f"sum by (pool) (dure_queue_gpus{{{POOL}}})", "{{pool}}"),
+                Query(state("dure_queue_gpus", POOL), "{{pool}}"),
                 GPUS,
             ),
             shades(
                 "Asks that wait",
                 "Asks without a promise, by pool.",
-                Query(f"sum by (pool) (dure_queue_asks{{{POOL}}})", "{{pool}}"),
+                Query(state("dure_queue_asks", POOL), "{{pool}}"),
                 LEASES,
             ),
             shades(
                 "Oldest ask",
                 "How long the oldest ask of each pool has waited.",
-                Query(f"max by (pool) (dure_queue_oldest_age_seconds{{{POOL}}})", "{{pool}}"),
+                Query(state("dure_queue_oldest_age_seconds", POOL), "{{pool}}"),
                 SECONDS,
             ),
         ],
@@ -155,8 +156,10 @@ def _ahead() -> Section:
 
 
 def _changes() -> Section:
-    ended = ("never started", f"dure_leases_never_started_total{{{POOL}}}")
-    preempted = ("preempted", f"dure_leases_preempted_total{{{POOL}}}")
+    def by_cause(counter: str) -> list[Query]:
+        return [Query(or_zero(f"sum by (cause) ({counted(counter, POOL)})", label="cause"), "{{cause}}")]
+
+    cut = (("preempted", "dure_leases_preempted_total"), ("never started", "dure_leases_never_started_total"))
     return Section(
         "Changes",
         [
@@ -168,22 +171,22 @@ def _changes() -> Section:
                 ),
                 A_SECOND,
             ),
-            shades(
+            bars(
                 "Promises that slipped",
-                "Promises that got later or went back to the queue as capacity was lost, by cause, since the scheduler leads.",
-                Query(or_zero(f"sum by (cause) (dure_promises_slipped_total{{{POOL}}})", label="cause"), "{{cause}}"),
+                "Promises that got later or went back to the queue as capacity was lost, by cause, in the time looked at.",
+                by_cause("dure_promises_slipped_total"),
                 TIMES,
             ),
-            shades(
+            bars(
                 "Leases moved",
-                "Promised leases that got another slot or other nodes, by cause, since the scheduler leads.",
-                Query(or_zero(f"sum by (cause) (dure_leases_moved_total{{{POOL}}})", label="cause"), "{{cause}}"),
+                "Promised leases that got another slot or other nodes, by cause, in the time looked at.",
+                by_cause("dure_leases_moved_total"),
                 TIMES,
             ),
-            lines(
+            bars(
                 "Leases cut short",
-                "Spot leases that were preempted, and leases that never started, since the scheduler leads.",
-                [Query(or_zero(f"sum({metric})"), name) for name, metric in (preempted, ended)],
+                "Spot leases that were preempted, and leases that never started, in the time looked at.",
+                [Query(or_zero(f"sum({counted(counter, POOL)})"), name) for name, counter in cut],
                 LEASES,
             ),
         ],

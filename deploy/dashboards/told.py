@@ -19,18 +19,26 @@ AGENTS = "max(dure_agent_build_info)"
 """1 while any agent is scraped, else no data."""
 
 
+OTHERWISE = " or on () "
+
+
 def or_zero(expression: str, *, label: str = "", knows: str = LEADS) -> str:
     """For what has no series where there is none: 0 only while somebody is there to know it.
 
     Where the series differ by a `label`, the one that stands for none has the label `none`.
     """
     none = f"0 * {knows}"
-    return f"({expression}) or on () " + (f'label_replace({none}, "{label}", "none", "", "")' if label else none)
+    return f"({expression}){OTHERWISE}" + (f'label_replace({none}, "{label}", "none", "", "")' if label else none)
 
 
 def or_nothing(expression: str) -> str:
     """The same for what 0 would be a value of."""
-    return f"({expression}) or on () {NOTHING} * {LEADS}"
+    return f"({expression}){OTHERWISE}{NOTHING} * {LEADS}"
+
+
+def bare(expression: str) -> str:
+    """What is asked, without what stands for none of it."""
+    return expression.partition(OTHERWISE)[0]
 
 
 def quantile(part: float, histogram: str, matching: str = "", *, by: str = "", over: str = "$__rate_interval") -> str:

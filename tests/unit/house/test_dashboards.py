@@ -11,14 +11,35 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from deploy.dashboards import choices, links, variables
+from deploy.dashboards import choices, links, series, variables
 from deploy.dashboards.every import written
+from scheduler.metrics.rows import Row
+from scheduler.metrics.table import TABLE
 
 TREE = Path(__file__).resolve().parents[3]
 CHART = TREE / "deploy" / "helm" / "dure" / "dashboards"
 WRITTEN = written()
 NAMES = sorted(WRITTEN)
-GRAFANAS = {"__range", "__rate_interval", "__url_time_range", "__all_variables"}
+GRAFANAS = {"__range", "__interval", "__rate_interval", "__url_time_range", "__all_variables"}
+
+OF_A_PROCESS = {
+    "dure_leader",
+    "dure_loop_last_turn_timestamp_seconds",
+    "dure_clock_step_seconds",
+    "dure_database_up",
+}
+"""Gauges that every scheduler has of its own."""
+COUNTED_IN_THE_DATABASE = {
+    "dure_lease_gpu_seconds_total",
+    "dure_lease_energy_joules_total",
+    "dure_violations_found_total",
+}
+GLOBAL = {
+    row.name: row
+    for row in TABLE
+    if (row.kind == "gauge" and row.name not in OF_A_PROCESS) or row.name in COUNTED_IN_THE_DATABASE
+}
+"""What whoever leads tells, of all of Dure."""
 
 each = pytest.mark.parametrize("name", NAMES)
 
@@ -107,6 +128,12 @@ def test_a_number_is_of_now_and_never_the_last_that_was_told(name: str) -> None:
             assert (target["instant"], target["range"]) == (of_now, not of_now), panel["title"]
 
 
+def test_single_requests_and_decisions_can_be_looked_up_from_where_they_are_slow() -> None:
+    panels = [panel for name in NAMES for panel in _panels(name)]
+    found = {panel["title"] for panel in panels if any(target.get("exemplar") for target in panel["targets"])}
+    assert found == {"Decisions", "Slowest routes"}
+
+
 @each
 def test_lines_are_not_drawn_over_the_time_in_which_nobody_told(name: str) -> None:
     for panel in _panels(name):
@@ -148,6 +175,31 @@ def test_every_metric_that_is_asked_for_is_on_the_page_of_metrics(name: str) -> 
     parts = {f"{metric}_{part}" for metric in told for part in ("bucket", "sum", "count")}
     asked = {metric for query in _queries(name) for metric in re.findall(r"\bdure_[a-z_]+\b", query)}
     assert asked - told - parts == set()
+
+
+def test_what_the_leader_tells_of_all_of_dure_has_the_labels_that_the_scheduler_gives_it() -> None:
+    known = {**series.STATE, **series.TOTALS}
+    assert known == {name: GLOBAL[name].labels for name in known}
+    assert all((name in series.STATE) == (GLOBAL[name].kind == "gauge") for name in known)
+
+
+@each
+def test_nothing_adds_or_joins_what_two_leaders_told_one_after_the_other(name: str) -> None:
+    asked = [target["expr"] for panel in _panels(name) for target in panel["targets"]]
+    found = [
+        (GLOBAL[at[0]], query[: at.start()])
+        for query in asked
+        for at in re.finditer(r"\bdure_\w+", query)
+        if at[0] in GLOBAL
+    ]
+    assert found
+    assert [(row.name, before) for row, before in found if not _once(row, before)] == []
+
+
+def _once(row: Row, before: str) -> bool:
+    """Whether what stands before a selector takes each set of the metric's own labels once, whoever told it."""
+    by = rf" by \({', '.join(row.labels)}\) " if row.labels else ""
+    return bool(re.search(rf"\b(max|min){by}\((timestamp\(|rate\()?$", before))
 
 
 @each

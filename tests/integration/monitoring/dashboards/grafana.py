@@ -69,6 +69,7 @@ def put(expression: str, values: Mapping[str, str], *, range_s: float) -> str:
     """With values in the place of variables. A rate is taken over four scrapes at least."""
     step = max(SCRAPES_S, range_s / POINTS)
     ours = {
+        "__interval": f"{math.ceil(step)}s",
         "__range": f"{math.ceil(range_s)}s",
         "__rate_interval": f"{math.ceil(max(step + SCRAPES_S, 4 * SCRAPES_S))}s",
     }

@@ -33,6 +33,7 @@ def played(
     with receiver() as hears:
         admin.add_webhook(wire.WebhookCreate(url=hears.url, company="board-b"))
         running.until(lambda: _free(admin) == FREE, "the pool has its GPUs")
+        _preempted(running, admin, clients["board-d"])
         over = _asked(Play(clients=clients, pools=_pools(), admin=admin, tell=lambda _: None, cluster=enforced))
         busy = f'dure_lease_receipt_gpu_seconds{{lease="{over}", kind="busy"}}'
         running.until(lambda: watching.value(busy), "the lease that is released has worked")
@@ -47,11 +48,18 @@ def cast_of(admin: Client) -> Mapping[str, str]:
     for pool, product in cast.PRODUCTS.items():
         times = {"gap_s": cast.GAP_S, "grace_s": cast.GRACE_S, "cluster": demo.NAME, "contended": "booked"}
         admin.add_pool(wire.PoolCreate.model_validate({"name": pool, "product": product, **times}))
+    admin.add_pool(wire.PoolCreate(name="board-unserved", product="NVIDIA L4", cluster="nobody-s"))
     for name, gpus in QUOTAS.items():
         admin.add_company(wire.CompanyCreate(name=name))
         for pool in cast.PRODUCTS:
             admin.set_quota(name, pool, wire.QuotaSet(gpus=gpus, budget=BUDGET if name == "board-b" else None))
     return {name: admin.issue_token(wire.TokenIssue(role=wire.Role.COMPANY, company=name)).secret for name in QUOTAS}
+
+
+def _preempted(running: Stack, admin: Client, client: Client) -> None:
+    """Spot that runs, and has to make way for what is asked for next."""
+    spot = client.ask(_body(2, LONG_S, tier="spot", name="makes way")).id
+    running.until(lambda: admin.lease(spot).state is wire.LeaseState.ACTIVE, "spot runs")
 
 
 def _pools() -> Mapping[str, str]:

@@ -4,10 +4,11 @@ import signal
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
-from deploy.dashboards.told import LIVE
+from deploy.dashboards.told import LIVE, bare
 from tests.cluster.daemons import NotReady, until
 from tests.integration.monitoring.dashboards import grafana
 from tests.integration.monitoring.dashboards.load import Load
@@ -15,6 +16,12 @@ from tests.integration.monitoring.dashboards.load import Load
 pytestmark = pytest.mark.timeout(900)
 
 WITHIN_S = 180.0
+
+NOT_MADE = {
+    "dure_promises_slipped_total": "the load's drain slips promises in the API, which counts none; test_told.py has made-up ones",
+    "dure_leases_never_started_total": "a whole box passes before its lease can start or slip only while nobody leads for all of it",
+}
+"""What the load has none of, and why: there it is enough that it is known that there is none."""
 
 OF_THE_SCHEDULER = ("dure-companies", "dure-fleet", "dure-promises")
 
@@ -25,9 +32,15 @@ def test_every_query_of_a_dashboard_has_data(loaded: Load, name: str) -> None:
     offered = grafana.choices(found, prometheus, loaded.over)
     assert all(offered.values()), offered
     picked = grafana.chosen(offered)
-    asked = list(grafana.asked(found))
+    asked = [_without_what_stands_for_none(one) for one in grafana.asked(found)]
     for values in (picked, grafana.everything(found, picked)):
         _until_all_have_data(loaded, asked, values)
+
+
+def _without_what_stands_for_none(one: grafana.Asked) -> grafana.Asked:
+    """With it, a query has data whatever it asks."""
+    made = not any(metric in one.expression for metric in NOT_MADE)
+    return replace(one, expression=bare(one.expression)) if made else one
 
 
 def _until_all_have_data(loaded: Load, asked: list[grafana.Asked], values: Mapping[str, str]) -> None:
