@@ -61,7 +61,7 @@ def verify_ledger(call: PersonReads, company: OfCompany = None, pool: OfPool = N
     at, found = call.look(lambda at: (at, sums.verify(at.session, company=company, pool=pool, actor=at.actor)))
     if (at.actor.company, company, pool) == (None, None, None):
         with call.parts.db.begin() as session:
-            ledger_verified.note(session, found, now=at.now)
+            ledger_verified.note(session, [found], now=at.now)
     return answers.ok(found).response()
 
 
