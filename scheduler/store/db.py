@@ -134,6 +134,9 @@ class Database:
             self._long.add(driver)
             try:
                 yield session
+            except DBAPIError:
+                connection.invalidate()  # where it was ended as all are closed, nobody would close it later
+                raise
             finally:
                 self._long.discard(driver)
 

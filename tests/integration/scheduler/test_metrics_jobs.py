@@ -96,7 +96,7 @@ def test_when_the_ledger_was_last_verified_outlives_who_led_then(turning: Turnin
     seen.look(T0)
     another = Seen(turning)
     assert another.value("dure_ledger_verified_timestamp_seconds") == T0
-    assert another.look(T0 + 899) == (True, False), "it was verified, whoever did"
+    assert another.look(T0 + 840) == (True, False), "it was verified, whoever did"
     assert another.look(T0 + 900) == (True, True)
     assert seen.value("dure_ledger_verified_timestamp_seconds") == T0 + 900
 
@@ -113,7 +113,7 @@ def test_a_ledger_that_could_not_be_verified_is_left_alone_for_as_long_as_one_th
     assert (line["action"], line["failed"], line["too_slow"]) == ("ledger_unverified", 1, True)
     assert seen.value("dure_ledger_verified_timestamp_seconds") is None
     monkeypatch.undo()
-    assert seen.look(T0 + 899) == (True, False)
+    assert seen.look(T0 + 840) == (True, False)
     assert seen.look(T0 + 900) == (True, True)
 
 
