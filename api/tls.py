@@ -55,12 +55,12 @@ class Certificate(Collector):
             if self._context is not None:
                 self._context.load_cert_chain(self._certificate, self._key)
         except (Unusable, OSError) as error:
-            log.warning("a new certificate cannot be used", action="certificate.unusable", detail=str(error))
+            log.warning("a new certificate cannot be used", action="certificate_unusable", detail=str(error))
             return False
         finally:
             self._seen = stamp
         self.ends = end
-        log.info("a new certificate is served", action="certificate.renewed", ends=end)
+        log.info("a new certificate is served", action="certificate_renewed", ends=end)
         return True
 
     def collect(self) -> Iterator[Metric]:

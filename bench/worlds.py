@@ -105,7 +105,7 @@ def book(worlds: Sequence[World]) -> None:
 
 
 def _verify(db: Database) -> None:
-    with db.snapshot() as session:
+    with db.long_snapshot(None) as session:
         found = sums.verify(session, company=None, pool=None, actor=ADMIN)
     if found.faults:
         raise NotBalanced(f"{len(found.faults)} faults, the first: {found.faults[0].detail}")

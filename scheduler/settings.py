@@ -87,5 +87,5 @@ class Settings(Addressed):
         default=900,
         ge=1,
         le=86_400,
-        description="so often the leader verifies the ledger, in seconds; metrics say what it found",
+        description="so long after it was last verified, or was tried to, the leader verifies the ledger, in seconds; metrics say what it found",
     )

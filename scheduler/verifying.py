@@ -33,8 +33,7 @@ def verified(db: Database) -> Verdict:
     """Everything at one instant. Raises Unavailable, also where this code does not fit the schema."""
     db.check()
     now = DatabaseClock(db).now()
-    with db.snapshot() as session:
-        session.connection().exec_driver_sql("SET LOCAL statement_timeout = 0")
+    with db.long_snapshot(None) as session:
         checked = tuple(consistency.checks(session, now=now))
         return Verdict(at=now, newest=lives.newest(session.connection()), checked=checked)
 

@@ -40,16 +40,16 @@ def a_snapshot(*, gpus: int, nodes: int, companies: int, pools: int) -> FleetSna
             ),
             3,
         ),
+        verified=tables.LedgerVerified(id=1, at=int(AT), accounts=pools * companies, entries=gpus, faults=0),
     )
 
 
 def measured() -> Measured:
-    """What jobs found of it."""
+    """What a job found of it."""
     found = Measured()
-    names = [*tables.__all__, "alembic_version"]
-    size = DatabaseSize(bytes=1 << 30, tables=dict.fromkeys(names, 1 << 20), archived_at=AT)
+    names = [*tables.__all__, "alembic_version", "schema_version"]
+    size = DatabaseSize(bytes=1 << 30, tables=dict.fromkeys(names, 1 << 20), archived_at=AT, archive_failed_at=AT)
     found.sized(size, AT)
-    found.verified(0, AT)
     return found
 
 

@@ -11,11 +11,17 @@ from api.deps import AdminWrites, Cursor, Limit, OfCompany, OfPool, PersonReads,
 from api.openapi import own
 from api.strict import StrictRoute
 from dure import wire
-from dure.errors import Overdrawn, UnknownCompany, UnknownPool
+from dure.errors import Overdrawn, Unavailable, UnknownCompany, UnknownPool
 from scheduler.store import accounts, ledger_verified, statements, sums
+from scheduler.store.db import ran_out
 from scheduler.store.statements import Wanted
 
 router = APIRouter(prefix="/v1/ledger", tags=["ledger"], route_class=StrictRoute)
+
+TOO_LARGE = (
+    "there is too much in the ledger to add it up within a request; ask for one company in one pool, or run"
+    " `python -m scheduler verify` beside the database. The leading scheduler does it by itself, and GET /v1/checkup says when"
+)
 
 OnePool = Annotated[wire.PoolName, Query(description="In this pool.")]
 OfLease = Annotated[str | None, Query(max_length=64, description="Of this lease alone.")]
@@ -58,10 +64,15 @@ def verify_ledger(call: PersonReads, company: OfCompany = None, pool: OfPool = N
     A company's own; for the others all companies unless one is named. When all of it was last added up is kept for
     `GET /v1/checkup`.
     """
-    at, found = call.look(lambda at: (at, sums.verify(at.session, company=company, pool=pool, actor=at.actor)))
+    try:
+        at, found = call.look(lambda at: (at, sums.verify(at.session, company=company, pool=pool, actor=at.actor)))
+    except Unavailable as error:
+        if ran_out(error):
+            raise Unavailable(TOO_LARGE) from error
+        raise
     if (at.actor.company, company, pool) == (None, None, None):
         with call.parts.db.begin() as session:
-            ledger_verified.note(session, found, now=at.now)
+            ledger_verified.note(session, [found], now=at.now)
     return answers.ok(found).response()
 
 

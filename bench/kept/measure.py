@@ -178,13 +178,11 @@ def _asked(db: Database, now: int) -> str:
 
 
 def _replay(db: Database, decision: str) -> wire.Replayed:
-    with db.snapshot() as session:
-        session.connection().execute(text("SET LOCAL statement_timeout = 0"))
+    with db.long_snapshot(None) as session:
         return replays.replay(session, decision, actor=ADMIN)
 
 
 def _verify(db: Database) -> None:
-    with db.snapshot() as session:
-        session.connection().execute(text("SET LOCAL statement_timeout = 0"))
+    with db.long_snapshot(None) as session:
         found = sums.verify(session, company=None, pool=None, actor=ADMIN)
     assert not found.faults, found.faults[0]

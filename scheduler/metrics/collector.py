@@ -70,4 +70,4 @@ def families(found: FleetSnapshot, measured: Measured, now: float) -> Iterator[M
     yield from calendar.families(found.calendar)
     yield from companies.families(found.companies)
     yield from leases.families(found.leases)
-    yield from database.families(found.connections, measured)
+    yield from database.families(found.connections, found.verified, measured)

@@ -7,6 +7,7 @@ from prometheus_client.core import Metric
 
 from scheduler.metrics.rows import alone, by_one, family, gauge, histogram
 from scheduler.store.snapshot.database import DatabaseSize
+from scheduler.store.tables import LedgerVerified
 
 UP = gauge(
     "dure_database_up",
@@ -41,43 +42,49 @@ ARCHIVED = gauge(
     "seconds",
     "when PostgreSQL last archived a segment of its log; no series where it archives none",
 )
+ARCHIVE_FAILED = gauge(
+    "dure_backup_failed_timestamp_seconds",
+    "seconds",
+    "when PostgreSQL last failed to archive a segment of its log and was to try again; no series where it archives none, or never failed",
+)
 FAULTS = gauge(
     "dure_ledger_faults",
     "faults",
-    "what `dure ledger verify` found when it was last run by itself, 100 at most: 0 where every account adds up; any is an alarm",
+    "what was found when the whole ledger was last added up, by the leader now and then or by `dure ledger verify`, 100 a pool at most:"
+    " 0 where every account adds up; any is an alarm",
 )
-VERIFIED = gauge("dure_ledger_verified_timestamp_seconds", "seconds", "when that was")
+VERIFIED = gauge(
+    "dure_ledger_verified_timestamp_seconds",
+    "seconds",
+    "when that was, whoever leads since; no series where it never was",
+)
 
-ROWS = (UP, TRANSACTION, CONNECTIONS, SIZE, TABLE_SIZE, ARCHIVED, FAULTS, VERIFIED)
+ROWS = (UP, TRANSACTION, CONNECTIONS, SIZE, TABLE_SIZE, ARCHIVED, ARCHIVE_FAILED, FAULTS, VERIFIED)
 
 
 @dataclass(slots=True)
 class Measured:
-    """What jobs of the leader found last; nothing while another leads. Each is replaced whole, so threads need no lock."""
+    """What a job of the leader found last; nothing while another leads."""
 
     size: DatabaseSize | None = None
     sized_at: float = 0.0
-    faults: int | None = None
-    verified_at: float = 0.0
 
     def sized(self, found: DatabaseSize, now: float) -> None:
         self.size, self.sized_at = found, now
 
-    def verified(self, faults: int, now: float) -> None:
-        self.faults, self.verified_at = faults, now
-
     def forget(self) -> None:
         """Another leads, and tells of it."""
-        self.size, self.sized_at, self.faults, self.verified_at = None, 0.0, None, 0.0
+        self.size, self.sized_at = None, 0.0
 
 
-def families(connections: Mapping[str, int], measured: Measured) -> Iterator[Metric]:
+def families(connections: Mapping[str, int], verified: LedgerVerified | None, measured: Measured) -> Iterator[Metric]:
     yield family(CONNECTIONS, by_one(connections))
-    size, faults = measured.size, measured.faults
+    size = measured.size
     if size is not None:
         yield alone(SIZE, size.bytes)
         yield family(TABLE_SIZE, by_one(size.tables))
         yield alone(ARCHIVED, size.archived_at)
-    if faults is not None:
-        yield alone(FAULTS, faults)
-        yield alone(VERIFIED, measured.verified_at)
+        yield alone(ARCHIVE_FAILED, size.archive_failed_at)
+    if verified is not None:
+        yield alone(FAULTS, verified.faults)
+        yield alone(VERIFIED, verified.at)

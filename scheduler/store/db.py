@@ -98,6 +98,7 @@ class Database:
         self.timed: Callable[[float], None] = lambda _: None
         """Told of every transaction how many seconds it took."""
         lives.note(self._engine)
+        self._long = set[PgConnection[Any]]()
         self._looks = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
@@ -140,6 +141,27 @@ class Database:
         """A read-only look at one instant. Raises Unavailable like `begin`."""
         with self._transaction(self._snapshots) as session:
             yield session
+
+    @contextmanager
+    def long_snapshot(self, longest_s: int | None) -> Iterator[Session]:
+        """A snapshot in which a statement may take so many seconds, None for ever; `close` ends it.
+
+        While there is one nothing that was changed since it began is tidied up in any table: not for what can be read in
+        pieces. Raises Unavailable like `begin`, and when it was ended.
+        """
+        with self.snapshot() as session:
+            connection = session.connection()
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{longest_s or 0}s'")
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, PgConnection)
+            self._long.add(driver)
+            try:
+                yield session
+            except DBAPIError:
+                connection.invalidate()  # where it was ended as all are closed, nobody would close it later
+                raise
+            finally:
+                self._long.discard(driver)
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Session]:
@@ -185,12 +207,20 @@ class Database:
             raise Unavailable(refusal)
 
     def close(self) -> None:
+        """Ends what takes long, too: a process that is to stop does not wait for it."""
+        for driver in tuple(self._long):
+            driver.cancel_safe(timeout=_CONNECT_TIMEOUT_S)
         self._engine.dispose()
 
 
 def entangled(error: Unavailable) -> bool:
     """Whether transactions waited for each other, or wrote what the other read: this one may be had alone."""
     return isinstance(getattr(error.__cause__, "orig", None), (pg.DeadlockDetected, pg.SerializationFailure))
+
+
+def ran_out(error: Unavailable) -> bool:
+    """Whether a statement took longer than it may."""
+    return isinstance(getattr(error.__cause__, "orig", None), pg.QueryCanceled)
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """When the whole ledger was last added up again, and with what result."""
 
+from collections.abc import Sequence
+
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session
 
@@ -7,9 +9,14 @@ from dure import wire
 from scheduler.store.tables import LedgerVerified
 
 
-def note(session: Session, found: wire.LedgerCheck, *, now: float) -> None:
-    """Of all companies in all pools; a check of a part says nothing of the rest."""
-    said = {"at": int(now), "accounts": found.accounts, "entries": found.entries, "faults": len(found.faults)}
+def note(session: Session, found: Sequence[wire.LedgerCheck], *, now: float) -> None:
+    """Of all companies in all pools, at once or pool by pool; a check of a part says nothing of the rest."""
+    said = {
+        "at": int(now),
+        "accounts": sum(one.accounts for one in found),
+        "entries": sum(one.entries for one in found),
+        "faults": sum(len(one.faults) for one in found),
+    }
     statement = insert(LedgerVerified).values(id=1, **said)
     session.connection().execute(statement.on_conflict_do_update(index_elements=["id"], set_=said))
 

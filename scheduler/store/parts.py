@@ -26,6 +26,7 @@ _REST = text(
     """
     SELECT 'decision' AS parent, count(*) AS rows FROM decision_rest WHERE id >= id_from('dec', clock_timestamp() - interval '40 days')
     UNION ALL SELECT 'pool_change', count(*) FROM pool_change_rest WHERE at > clock_timestamp() - interval '40 days'
+    UNION ALL SELECT 'node_event', count(*) FROM node_event_rest WHERE at > clock_timestamp() - interval '40 days'
     """
 )
 
@@ -65,5 +66,5 @@ def drop(session: Session, part: str, *, before: float) -> bool:
 
 
 def misplaced(session: Session) -> dict[str, int]:
-    """How many rows of these weeks are in the rest, by table: none, or a part is missing. Of nodes' clocks it says nothing."""
+    """How many rows of these weeks are in the rest, by table: none, or a part is missing. What a node's clock said was longer ago counts for nothing."""
     return {parent: rows for parent, rows in session.connection().execute(_REST) if rows}

@@ -30,19 +30,21 @@ _TABLES = text(
 _WHOLE = text(
     """
     SELECT pg_database_size(current_database()) AS bytes,
-        (SELECT extract(epoch FROM last_archived_time)::float8 FROM pg_stat_archiver
-         WHERE current_setting('archive_mode') <> 'off') AS archived_at
+        extract(epoch FROM last_archived_time)::float8 AS archived_at,
+        extract(epoch FROM last_failed_time)::float8 AS archive_failed_at
+    FROM (SELECT) one LEFT JOIN pg_stat_archiver ON current_setting('archive_mode') <> 'off'
     """
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseSize:
-    """Bytes, of all and by table; when a segment of the log was last archived, None where none ever was."""
+    """Bytes, of all and by table; when a segment of the log was last archived, and when that last failed, None where none ever was or did."""
 
     bytes: int
     tables: dict[str, int]
     archived_at: float | None
+    archive_failed_at: float | None
 
 
 def connections(session: Session) -> dict[str, int]:
@@ -58,4 +60,5 @@ def size(session: Session) -> DatabaseSize:
     """Looks at every file of the database: not for every scrape."""
     whole = session.connection().execute(_WHOLE).one()
     tables = {row.name: row.bytes for row in session.connection().execute(_TABLES)}
-    return DatabaseSize(bytes=whole.bytes, tables=tables, archived_at=whole.archived_at)
+    archived = {"archived_at": whole.archived_at, "archive_failed_at": whole.archive_failed_at}
+    return DatabaseSize(bytes=whole.bytes, tables=tables, **archived)

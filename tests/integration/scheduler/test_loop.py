@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from scheduler import jobs, traces
+from scheduler import counted, forgetting, jobs, traces
 from scheduler.core.replan import Plan
 from scheduler.loop import Loop
 from scheduler.metrics import Counters
@@ -241,11 +241,11 @@ def test_answers_are_forgotten_after_a_day_by_the_leader_alone(turning: Turning)
         idempotency.claim(session, principal="p", key="k", fingerprint="f", now=T0)
         idempotency.keep(session, principal="p", key="k", status=200, body=b"{}")
     later = T0 + idempotency.KEPT_S + 1
-    assert jobs.forget_answers(turning.world.db, turning.loop, T0 + 60) == 0
+    assert forgetting.forget_answers(turning.world.db, turning.loop, T0 + 60) == 0
     lead, turning.loop.lead = turning.loop.lead, None
-    assert jobs.forget_answers(turning.world.db, turning.loop, later) == 0
+    assert forgetting.forget_answers(turning.world.db, turning.loop, later) == 0
     turning.loop.lead = lead
-    assert jobs.forget_answers(turning.world.db, turning.loop, later) == 1
+    assert forgetting.forget_answers(turning.world.db, turning.loop, later) == 1
 
 
 def test_leases_are_counted_and_what_agents_said_of_them_forgotten_by_the_leader_alone(turning: Turning) -> None:
@@ -254,11 +254,11 @@ def test_leases_are_counted_and_what_agents_said_of_them_forgotten_by_the_leader
     turning.world.turn(T0 + 100)
     later = T0 + 101 + counting.LATEST_S
     lead, turning.loop.lead = turning.loop.lead, None
-    assert jobs.count_leases(turning.world.db, turning.loop, later) == 0
-    assert jobs.forget_use(turning.world.db, turning.loop, later) == 0
+    assert counted.count_leases(turning.world.db, turning.loop, later) == 0
+    assert forgetting.forget_use(turning.world.db, turning.loop, later) == 0
     turning.loop.lead = lead
-    assert jobs.count_leases(turning.world.db, turning.loop, later) == 1
-    assert jobs.count_leases(turning.world.db, turning.loop, later) == 0
+    assert counted.count_leases(turning.world.db, turning.loop, later) == 1
+    assert counted.count_leases(turning.world.db, turning.loop, later) == 0
 
 
 def test_a_turn_for_a_pool_that_has_something_due_is_a_span(turning: Turning, monkeypatch: pytest.MonkeyPatch) -> None:

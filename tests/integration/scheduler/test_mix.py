@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 
 from dure import wire
-from scheduler import jobs, replays
+from scheduler import counted, replays
 from scheduler.core.fragmentation import ASK, UNSEEN, Mix
 from scheduler.core.model import Instant
 from scheduler.loop import Loop
@@ -123,16 +123,18 @@ def loop(world: World) -> Loop:
 
 def test_mixes_are_renewed_by_the_leader_alone(world: World, loop: Loop) -> None:
     world.ask(4)
-    assert jobs.renew_mixes(world.db, loop, LATER + 1) == {}
+    assert counted.renew_mixes(world.db, loop, LATER + 1) == {}
     loop.lead = Lead(world.db.url)
     try:
         assert loop.lead.try_take()
-        assert jobs.renew_mixes(world.db, loop, LATER + 1) == {"h100": Mix(weights=((4, ASK),), until=Instant(T0 + 1))}
+        assert counted.renew_mixes(world.db, loop, LATER + 1) == {
+            "h100": Mix(weights=((4, ASK),), until=Instant(T0 + 1))
+        }
         world.ask(4, now=T0 + 1)
         with world.db.begin() as session:
             session.connection().execute(text("UPDATE leader SET epoch = epoch + 1"))
         with pytest.raises(Deposed):
-            jobs.renew_mixes(world.db, loop, LATER + 2)
+            counted.renew_mixes(world.db, loop, LATER + 2)
     finally:
         loop.lead.close()
     assert seen_by(world, world.service).until == T0 + 1

@@ -1,10 +1,10 @@
 """Decisions, logs and node events in parts of a month: nobody waits for one, what is old goes whole, what is needed stays."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -15,7 +15,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
 from dure import wire
 from dure.errors import UnknownDecision
-from scheduler import jobs, retention
+from scheduler import monthly, retention
+from scheduler.clock import DatabaseClock
 from scheduler.store import migrate, parts, pool_books, records, sums
 from scheduler.store.db import Database
 from tests import databases
@@ -28,6 +29,23 @@ PAST = int(datetime(2025, 1, 10, tzinfo=UTC).timestamp())
 LATER = int(datetime(2025, 3, 20, tzinfo=UTC).timestamp())
 LEADS: Any = SimpleNamespace(leads=True)
 FOLLOWS: Any = SimpleNamespace(leads=False)
+
+
+WRITTEN: Mapping[str, LiteralString] = {
+    "decision": """
+        INSERT INTO decision (id, at, pool, kind, generation, policy_version, code, detail, numbers, elsewhere)
+        SELECT id_from('dec', to_timestamp(%(now)s)), to_timestamp(%(now)s), 'h100', 'ask', 1, 'x', 'x', 'x', '{}', '{}'
+        """,
+    "pool_change": """
+        INSERT INTO pool_change (pool, generation, at, kind, subject, value)
+        VALUES ('h100', 1000000, to_timestamp(%(now)s), 'share', 'acme', '{}')
+        """,
+    "node_event": """
+        INSERT INTO node_event (node, id, told_at, at, boot, kind, gpu, detail)
+        SELECT name, 1, %(now)s, to_timestamp(%(now)s), 'b', 'xid', 'g', '{}' FROM node LIMIT 1
+        """,
+}
+"""A row of each table that is written now."""
 
 
 def months(url: str, first: datetime, count: int) -> None:
@@ -64,7 +82,7 @@ def over(world: World, at: int) -> wire.Lease:
 def forget(world: World, before: int) -> list[str]:
     """What is kept goes up to an instant; real time is much later, so this asks for more than 400 days."""
     keep = retention.Keep(decisions_s=86_400, node_events_s=86_400)
-    return jobs.forget_parts(world.db, LEADS, before + 86_400, keep)
+    return monthly.forget_parts(world.db, LEADS, before + 86_400, keep)
 
 
 def rows(db: Database, table: str) -> int:
@@ -73,24 +91,34 @@ def rows(db: Database, table: str) -> int:
 
 
 def test_there_are_parts_for_the_next_months_and_the_leader_alone_makes_more(any_database: Database) -> None:
-    assert jobs.make_parts(any_database, LEADS, T0) == 0
+    assert monthly.make_parts(any_database, LEADS, T0) == 0
     much_later = T0 + 200 * 86_400
-    assert jobs.make_parts(any_database, FOLLOWS, much_later) == 0
-    assert jobs.make_parts(any_database, LEADS, much_later) == len(parts.PARENTS) * (parts.AHEAD + 1)
-    assert jobs.make_parts(any_database, LEADS, much_later) == 0
+    assert monthly.make_parts(any_database, FOLLOWS, much_later) == 0
+    assert monthly.make_parts(any_database, LEADS, much_later) == len(parts.PARENTS) * (parts.AHEAD + 1)
+    assert monthly.make_parts(any_database, LEADS, much_later) == 0
 
 
 def test_what_is_written_while_a_part_is_missing_is_written_and_moves_into_it_later(any_world: World) -> None:
     missing = T0 + 250 * 86_400
     lease = over(any_world, missing)
     rest = {parent: rows(any_world.db, parent) for parent in ("decision", "pool_change")}
-    assert jobs.make_parts(any_world.db, LEADS, missing) > 0
+    assert monthly.make_parts(any_world.db, LEADS, missing) > 0
     assert {parent: rows(any_world.db, parent) for parent in rest} == rest
     with psycopg.connect(any_world.db.url) as owner:
         for parent in rest:
             [[left]] = owner.execute(f"SELECT count(*) FROM {parent}_rest".encode())
             assert left == 0
     assert replay(any_world, lease.decision.id).decision == lease.decision.id
+
+
+@pytest.mark.parametrize("table", parts.PARENTS)
+def test_rows_of_these_weeks_that_are_in_no_part_are_told_of_each_table(aged: World, table: str) -> None:
+    """Today is in no part there."""
+    now = int(DatabaseClock(aged.db).now())
+    with psycopg.connect(aged.db.url) as owner:
+        owner.execute(WRITTEN[table], {"now": now})
+    with aged.db.snapshot() as session:
+        assert parts.misplaced(session) == {table: 1}
 
 
 def test_a_part_whose_making_is_interrupted_leaves_the_rest_as_it_was(any_world: World) -> None:
@@ -110,8 +138,8 @@ def _make_and_die(world: World, month: parts.Month) -> None:
 
 def test_nothing_goes_where_nothing_is_set(aged: World) -> None:
     over(aged, PAST)
-    assert jobs.forget_parts(aged.db, LEADS, LATER, retention.FOR_EVER) == []
-    assert jobs.forget_parts(aged.db, FOLLOWS, LATER, retention.Keep(decisions_s=1)) == []
+    assert monthly.forget_parts(aged.db, LEADS, LATER, retention.FOR_EVER) == []
+    assert monthly.forget_parts(aged.db, FOLLOWS, LATER, retention.Keep(decisions_s=1)) == []
 
 
 def test_months_that_are_older_than_decisions_are_kept_go_whole_and_leases_and_ledger_stay(aged: World) -> None:
@@ -256,7 +284,7 @@ _CHANGE = """INSERT INTO pool_change (pool, generation, at, kind, subject, value
     VALUES ('h100', 1, now(), 'quota', 'acme', '{}');"""
 _BEFORE = f"""
 INSERT INTO node (name, state, enrolled_at, rack, island) VALUES ('n1', 'ok', now(), '', '');
-INSERT INTO decision (id, at, kind, lease, company, pool, generation, policy_version, outcome, code, detail, numbers, elsewhere)
+INSERT INTO decision (id, at, kind, lease, company, pool, generation, policy_version, code, detail, numbers, elsewhere)
     VALUES ('dec_1', now(), 'ask', 'lea_1', 'acme', 'h100', 1, '1', 'scheduled', 'starts_now', '', '{{}}', '[]');
 {_CHANGE}
 {_CHANGE}

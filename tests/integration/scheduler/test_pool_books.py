@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from scheduler import jobs
+from scheduler import counted
 from scheduler.store import pool_books
 from scheduler.store.db import Database
 from tests.integration.scheduler.conftest import T0, World
@@ -56,10 +56,10 @@ def test_a_book_is_written_when_the_log_has_grown_and_by_the_leader_alone(
     any_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     over(any_world, T0)
-    assert jobs.write_books(any_world.db, LEADS, T0 + 200) == {}
+    assert counted.write_books(any_world.db, LEADS, T0 + 200) == {}
     with any_world.db.snapshot() as session:
         assert pool_books.due(session, every=3) == ["h100"]
     monkeypatch.setattr(pool_books.due, "__kwdefaults__", {"every": 3})
-    assert jobs.write_books(any_world.db, FOLLOWS, T0 + 200) == {}
-    assert list(jobs.write_books(any_world.db, LEADS, T0 + 200)) == ["h100"]
-    assert jobs.write_books(any_world.db, LEADS, T0 + 200) == {}
+    assert counted.write_books(any_world.db, FOLLOWS, T0 + 200) == {}
+    assert list(counted.write_books(any_world.db, LEADS, T0 + 200)) == ["h100"]
+    assert counted.write_books(any_world.db, LEADS, T0 + 200) == {}

@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from dure import wire
 from dure.errors import ExtensionRefused, ResizeRefused, UnknownCompany, UnknownGroup, UnknownPool
-from scheduler import fairness, jobs, policies
+from scheduler import counted, fairness, policies
 from scheduler.core import words
 from scheduler.core.model import CompanyId, Instant
 from scheduler.core.shares import Uses
@@ -207,11 +207,11 @@ def test_the_leader_counts_contended_pools(contended: World) -> None:
             return T0
 
     loop = Loop(contended.db, Hands(), Counters(CollectorRegistry()))  # type: ignore[arg-type]
-    assert jobs.count_uses(contended.db, loop, T0) == []
+    assert counted.count_uses(contended.db, loop, T0) == []
     loop.lead = Lead(contended.db.url)
     try:
         assert loop.lead.try_take()
-        assert jobs.count_uses(contended.db, loop, T0) == ["h100"]
+        assert counted.count_uses(contended.db, loop, T0) == ["h100"]
     finally:
         loop.lead.close()
 

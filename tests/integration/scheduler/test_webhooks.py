@@ -14,7 +14,7 @@ from standardwebhooks import WebhookVerificationError
 
 from dure import wire
 from dure.errors import Forbidden, InvalidRequest, TooMany, UnknownCompany, UnknownWebhook
-from scheduler import jobs
+from scheduler import forgetting
 from scheduler.loop import Loop
 from scheduler.metrics import Counters
 from scheduler.store import deliveries, webhooks
@@ -459,8 +459,8 @@ def test_settled_deliveries_are_forgotten_after_a_month_by_the_leader_alone(post
     post.run()
     loop = Loop(post.world.db, post.clock, Counters(CollectorRegistry()))  # type: ignore[arg-type]
     later = T0 + deliveries.KEPT_S + 1
-    assert jobs.forget_deliveries(post.world.db, loop, later) == 0
+    assert forgetting.forget_deliveries(post.world.db, loop, later) == 0
     loop.lead = post.lead
-    assert jobs.forget_deliveries(post.world.db, loop, T0 + 60) == 0
-    assert jobs.forget_deliveries(post.world.db, loop, later) == 1
+    assert forgetting.forget_deliveries(post.world.db, loop, T0 + 60) == 0
+    assert forgetting.forget_deliveries(post.world.db, loop, later) == 1
     assert post.deliveries(issued) == []

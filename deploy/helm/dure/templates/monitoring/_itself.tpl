@@ -72,14 +72,17 @@ rules:
         new one into its Secret; Dure reads it again by itself.`}}
   {{- end }}
   - alert: DureBackupOld
-    expr: time() - max(dure_backup_last_timestamp_seconds) > {{ int64 .backupOld.aboveSeconds }}
+    expr: |-
+      time() - max(dure_backup_last_timestamp_seconds) > {{ int64 .backupOld.aboveSeconds }}
+      or
+      0 * max(dure_backup_failed_timestamp_seconds) unless on () max(dure_backup_last_timestamp_seconds)
     for: {{ .backupOld.for }}
     labels: {severity: ticket}
     annotations:
       summary: >-
-        {{`PostgreSQL last archived {{ $value | humanizeDuration }} ago`}}
+        {{`PostgreSQL {{ if $value }}last archived {{ $value | humanizeDuration }} ago{{ else }}is to archive and never did{{ end }}`}}
       description: >-
-        {{`What was decided in the last {{ $value | humanizeDuration }} is lost if the database's disk is. First see what archiving says: "SELECT * FROM pg_stat_archiver"
+        {{`What was decided {{ if $value }}in the last {{ $value | humanizeDuration }}{{ else }}since archiving was turned on{{ end }} is lost if the database's disk is. First see what archiving says: "SELECT * FROM pg_stat_archiver"
         names the segment that fails, and PostgreSQL's log why.`}}
 {{- end }}
 {{- end }}

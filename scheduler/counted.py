@@ -1,0 +1,74 @@
+"""What is counted and written down now and then, of leases, companies and pools: jobs of the leader's."""
+
+import structlog
+
+from scheduler.core.fragmentation import Mix
+from scheduler.loop import Loop
+from scheduler.store import counting, due, pool_books
+from scheduler.store.db import Database
+from scheduler.store.leader import fence
+from scheduler.turns import counts, mix
+
+log = structlog.get_logger()
+
+
+def count_leases(db: Database, loop: Loop, now: float) -> int:
+    """Writes down what leases that are over had and used each day; only the leader does. How many leases."""
+    epoch, counted, more = loop.epoch, 0, True
+    while epoch is not None and more:
+        with db.begin() as session:
+            fence(session, epoch)
+            found = counting.count(session, now=now)
+        counted, more = counted + found, found == counting.AT_ONCE
+    return counted
+
+
+def count_uses(db: Database, loop: Loop, now: float) -> list[str]:
+    """Counts what companies used of contended pools, which decides whose turn it is; only the leader does.
+
+    The pools that were counted.
+    """
+    epoch, found = loop.epoch, list[str]()
+    if epoch is None:
+        return found
+    with db.snapshot() as session:
+        pools = [pool.pool for pool in due.pools(session, now=now)]
+    for pool in pools:
+        with db.begin() as session:
+            fence(session, epoch)
+            if counts.count(session, loop.service.books, pool, now=now) is not None:
+                found.append(pool)
+    return found
+
+
+def renew_mixes(db: Database, loop: Loop, now: float) -> dict[str, Mix]:
+    """Gives pools the newest asks, by which small shapes are placed from then on; only the leader does.
+
+    The mixes that changed, by pool.
+    """
+    epoch, found = loop.epoch, dict[str, Mix]()
+    if epoch is None:
+        return found
+    with db.snapshot() as session:
+        pools = [pool.pool for pool in due.pools(session, now=now)]
+    for pool in pools:
+        with db.begin() as session:
+            fence(session, epoch)
+            renewed = mix.renew(session, loop.service.books, pool, now=now)
+        if renewed is not None:
+            found[pool] = renewed
+            log.info("the mix of asks was renewed", action="mix_renew", pool=pool, weights=dict(renewed.weights))
+    return found
+
+
+def write_books(db: Database, loop: Loop, now: float) -> dict[str, int]:
+    """Writes down the books of pools whose logs have grown; only the leader does. Their generations, by pool."""
+    if not loop.leads:
+        return {}
+    with db.snapshot() as session:
+        grown = pool_books.due(session)
+    found = dict[str, int]()
+    for pool in grown:
+        with db.begin() as session:
+            found[pool] = pool_books.write(session, pool, now=now)
+    return found
