@@ -234,7 +234,8 @@ def test_migrations_that_run_and_a_schema_of_another_version_are_told(site: Site
         other.execute("SELECT pg_advisory_lock(%s)", [checked_house.MIGRATIONS_LOCK])
         assert "migrations run now" in said(checkup(site), "migrations")
     with psycopg.connect(site.world.db.url) as owner:
-        owner.execute("UPDATE alembic_version SET version_num = 'before'")
+        owner.execute("DELETE FROM schema_fit")
+        owner.execute("UPDATE schema_version SET version_num = 'before'")
     found = checkup(site)
     assert "the database has schema before" in said(found, "migrations")
     assert found.database is None
@@ -245,7 +246,7 @@ def test_migrations_that_run_and_a_schema_of_another_version_are_told(site: Site
 def frozen(site: Site) -> Iterator[None]:
     """Every question about the schema waits for what somebody else holds, and ends before this does."""
     with psycopg.connect(site.world.db.url) as other:
-        other.execute("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE")
+        other.execute("LOCK TABLE schema_fit IN ACCESS EXCLUSIVE MODE")
         yield
     for thread in threading.enumerate():
         if thread.name == "bounded":
