@@ -16,6 +16,7 @@ import httpx
 from pydantic import ValidationError
 
 from dure import errors
+from dure.patience import Patience
 from dure.wire.problems import Problem
 
 REPEATED = frozenset({429, 502, 503, 504})
@@ -43,7 +44,7 @@ def _trusted(server: str) -> ssl.SSLContext | bool:
 
 
 class Connection:
-    """A server and a token. Sends at most `1 + retries` times; `sleep` takes seconds."""
+    """A server and a token. Sends at most `1 + retries` times; `sleep` takes seconds. `patience` is for all requests together."""
 
     def __init__(
         self,
@@ -54,11 +55,13 @@ class Connection:
         retries: int,
         transport: httpx.BaseTransport | None,
         sleep: Callable[[float], None],
+        patience: Patience | None = None,
     ) -> None:
         self.server = server.rstrip("/")
         self._timeout_s = timeout_s
         self._retries = retries
         self._sleep = sleep
+        self._patience = patience
         self._http = httpx.Client(
             base_url=self.server,
             headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
@@ -92,7 +95,7 @@ class Connection:
         attempt = 0
         while True:
             try:
-                return self._once(request)
+                return self._patiently(request)
             except _Passing as passing:
                 wait = max(_pause(attempt), passing.retry_after_s)
                 if attempt >= left or wait > LONGEST_WAIT_S:
@@ -131,6 +134,17 @@ class Connection:
     ) -> None:
         self.close()
 
+    def _patiently(self, request: httpx.Request) -> bytes:
+        patience = self._patience
+        if patience is None:
+            return self._once(request)
+        if patience.is_over:
+            raise self._unreachable(f"no answer within {patience.within_s:g} s in all")
+        waited = request.extensions["timeout"]
+        request.extensions["timeout"] = {what: min(limit, patience.left_s) for what, limit in waited.items()}
+        with patience.waiting():
+            return self._once(request)
+
     def _once(self, request: httpx.Request) -> bytes:
         try:
             answer = self._http.send(request)
@@ -138,7 +152,7 @@ class Connection:
             raise self._unreachable(str(error)) from error
         except httpx.TimeoutException as error:
             waited_s = request.extensions["timeout"]["read"]
-            raise _Passing(self._unreachable(f"no answer within {waited_s:g} s")) from error
+            raise _Passing(self._unreachable(f"no answer within {waited_s:.3g} s")) from error
         except httpx.TransportError as error:
             raise _Passing(self._unreachable(str(error) or type(error).__name__)) from error
         if answer.is_success:

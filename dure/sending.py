@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from dure import errors, wire
 from dure.http import Connection, Params
 from dure.mistakes import sentence
+from dure.patience import Patience
 
 B = TypeVar("B", bound=BaseModel)
 W = TypeVar("W", bound=wire.Wire)
@@ -35,11 +36,18 @@ class Sending:
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
         why: str | None = None,
+        patience: Patience | None = None,
     ) -> None:
-        """`why` goes with everything that changes something, into the audit log."""
+        """`why` goes with everything that changes something, into the audit log; `patience` is for all requests together."""
         self._sleep, self._why = sleep, why
         self._connection = Connection(
-            server, token, timeout_s=timeout_s, retries=retries, transport=transport, sleep=sleep
+            server,
+            token,
+            timeout_s=timeout_s,
+            retries=retries,
+            transport=transport,
+            sleep=sleep,
+            patience=patience,
         )
 
     @property

@@ -67,14 +67,30 @@ def metrics(terminal: Terminal, name: str, address: str) -> Look:
 
 
 def names(client: "Client") -> dict[str, str]:
-    """What companies, nodes and the server are called, and what is put in the place of that. Raises DureError."""
+    """What companies, nodes, the server and the processes' machines are called, and what is put in the place of that. Raises
+    DureError.
+    """
     from urllib.parse import urlsplit
 
     from dure.redaction import numbered
 
     host = urlsplit(client.server).hostname or ""
     companies = numbered("company", (one.name for one in client.companies()))
-    return {host: "server", **numbered("node", (one.name for one in client.nodes())), **companies}
+    machines = numbered("host", _machines(client))
+    return {**machines, host: "server", **numbered("node", (one.name for one in client.nodes())), **companies}
+
+
+def _machines(client: "Client") -> "Iterator[str]":
+    """Those of API and schedulers, which call themselves HOST:PID. Who may not see them has none of them in the bundle."""
+    from dure.errors import DureError
+
+    try:
+        found = client.checkup().processes
+    except DureError as error:
+        if error.status not in (403, 404):
+            raise
+        return
+    yield from (one.name.rpartition(":")[0] for one in found if ":" in one.name)
 
 
 def _one(found: "BaseModel") -> Found:

@@ -73,7 +73,7 @@ def doctor(
     Asks the API about database, schema, clocks, schedulers, ledger, agents, pools, GPUs, webhooks, tokens and certificates, which
     needs an admin's or operator's token. Looks at the cluster by your own kubectl: its version, the chart's policies, each
     permission of Dure's two accounts, namespaces in the way, and pools without nodes. Changes nothing. What cannot be looked at is
-    said with why, and never called well. Exits 9 where something is wrong, or it cannot be said.
+    said with why, and never called well. Waits for the API for 10 s in all. Exits 9 where something is wrong, or it cannot be said.
     """
     from dure.render import doctoring as shown
 
@@ -99,7 +99,7 @@ def examined(terminal: Terminal, wanted: Wanted, scheduler: str | None, only: On
 
     aside = doctor_service.Looked(findings=[])
     service = aside if only is Only.CLUSTER else doctor_service.look(terminal, scheduler)
-    there = [] if only is Only.API else doctor_cluster.findings(terminal, wanted, enforces=service.enforces)
+    there = [] if only is Only.API else doctor_cluster.findings(terminal, wanted, service)
     # What the API says of pools is also seen beside the cluster.
     findings = list(dict.fromkeys([*service.findings, *there]))
     return Doctor(fit=doctoring.is_fit(findings), findings=findings)

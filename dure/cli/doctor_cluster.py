@@ -9,21 +9,22 @@ from dure.kube import RECONCILER_ACCOUNT
 
 if TYPE_CHECKING:
     from dure.cli.doctor import Wanted
+    from dure.cli.doctor_service import Looked
     from dure.doctoring import Finding
     from dure.kubectl import Json, Kubectl
 
 
-def findings(terminal: Terminal, wanted: "Wanted", *, enforces: bool | None) -> "list[Finding]":
+def findings(terminal: Terminal, wanted: "Wanted", service: "Looked") -> "list[Finding]":
     """Where no cluster was reached, that; it leaves everything fit only where no pool names one and nobody asked for one."""
     from dure import reached
     from dure.kubectl import Failed, Missing
 
-    needed = enforces is not False or wanted.asks_for_one
+    needed = service.enforces is not False or wanted.asks_for_one
     try:
         with operators.kubectl(terminal, wanted.kubeconfig, wanted.context) as kubectl:
             return [
                 *_of_the_cluster(kubectl, wanted.namespace),
-                *doctor_pools.findings(terminal, kubectl, wanted.cluster, wanted.taint_key),
+                *doctor_pools.findings(terminal, kubectl, wanted.cluster, wanted.taint_key, service.silent),
             ]
     except (Failed, Missing) as error:
         why = "" if needed else "; no pool names one, so nothing is missed"

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dure.cli.doctor_looks import listed, looked
-from dure.cli.doctor_service import RETRIES
 from dure.cli.terminal import Terminal
 from dure.kube import COMPANY_KEY
 
@@ -29,22 +28,27 @@ class _Known:
     nodes: Mapping[str, set[str]]
 
 
-def findings(terminal: Terminal, kubectl: "Kubectl", cluster: str | None, taint_key: str) -> "list[Finding]":
-    """Of the cluster that is said; else of that whose address the kubeconfig has, or the only one that pools name."""
+def findings(
+    terminal: Terminal, kubectl: "Kubectl", cluster: str | None, taint_key: str, silent: str | None
+) -> "list[Finding]":
+    """Of the cluster that is said; else of that whose address the kubeconfig has, or the only one that pools name. `silent` says why
+    the API is not asked.
+    """
     from dure.config import ConfigError
     from dure.doctoring import Finding
     from dure.errors import DureError
 
-    known, silent = None, ""
+    known = None
     try:
-        with terminal.client(retries=RETRIES) as client:
-            known = _ask(client, kubectl, cluster)
+        if silent is None:
+            with terminal.looking() as client:
+                known = _ask(client, kubectl, cluster)
     except (ConfigError, DureError) as error:
         silent = f"Dure's API does not say which there are: {error}"
     names = None if known is None else [one.name for one in known.companies]
     found = looked("namespaces", lambda: _namespaces(kubectl, names))
     if known is None:
-        return [*found, Finding(check="pools", ok=None, said=silent, essential=False)]
+        return [*found, Finding(check="pools", ok=None, said=silent or "", essential=False)]
     return found + _of_pools(kubectl, known, taint_key)
 
 

@@ -1,6 +1,6 @@
 """dure doctor's look at the API: what it says of the house, and what can be told of it from here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dure.cli.terminal import Terminal
@@ -10,16 +10,14 @@ if TYPE_CHECKING:
     from dure.doctoring import Finding
     from dure.errors import DureError
 
-RETRIES = 1
-"""Who asks whether it is well wants to know when it is not, and soon."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """`enforces` says whether pools name a cluster; None where nobody said."""
+    """`enforces` says whether pools name a cluster; None where nobody said. `silent` says why the API is asked nothing more."""
 
     findings: "list[Finding]"
     enforces: bool | None = None
+    silent: str | None = None
 
 
 def look(terminal: Terminal, scheduler: str | None) -> Looked:
@@ -28,21 +26,24 @@ def look(terminal: Terminal, scheduler: str | None) -> Looked:
     from dure.config import ConfigError
 
     try:
-        with terminal.client(retries=RETRIES) as client:
-            found, enforces = _service(terminal, client)
+        with terminal.looking() as client:
+            found = _service(terminal, client)
     except ConfigError as error:
-        return Looked(findings=[reached.unread("API", f"was not looked at: {error}"), *_scheduler(terminal, scheduler)])
-    return Looked(findings=[*found, *_scheduler(terminal, scheduler)], enforces=enforces)
+        found = Looked(findings=[reached.unread("API", f"was not looked at: {error}")])
+    return replace(found, findings=[*found.findings, *_scheduler(terminal, scheduler)])
 
 
-def _service(terminal: Terminal, client: "Client") -> "tuple[list[Finding], bool | None]":
-    from dure.errors import DureError
+def _service(terminal: Terminal, client: "Client") -> Looked:
+    from dure.errors import DureError, Unreachable
 
     asked = terminal.outside.now()
     try:
         found = client.checkup()
     except DureError as error:
-        return [_refused(client.server, error), *_certificates(terminal, client.server)], _enforces(client, error)
+        said = [_refused(client.server, error), *_certificates(terminal, client.server)]
+        if isinstance(error, Unreachable):
+            return Looked(findings=said, silent=f"Dure's API does not say which there are: {error}")
+        return Looked(findings=said, enforces=_enforces(client))
     from importlib.metadata import version
 
     from dure import reached
@@ -54,7 +55,10 @@ def _service(terminal: Terminal, client: "Client") -> "tuple[list[Finding], bool
         reached.version(version("dure"), found.version),
         reached.clock(found.at, asked=asked, answered=answered),
     ]
-    return [*here, *_certificates(terminal, client.server), *found.findings], _enforces(client, None)
+    said = [*here, *_certificates(terminal, client.server), *found.findings]
+    if found.database is None:
+        return Looked(findings=said, silent="Dure's API cannot say which there are until its database is there")
+    return Looked(findings=said, enforces=_enforces(client))
 
 
 def _refused(server: str, error: "DureError") -> "Finding":
@@ -71,13 +75,10 @@ def _refused(server: str, error: "DureError") -> "Finding":
             return Finding(check="API", ok=False, said=str(error))
 
 
-def _enforces(client: "Client", error: "DureError | None") -> bool | None:
-    """Not asked where the API did not answer at all."""
+def _enforces(client: "Client") -> bool | None:
     from dure import reached
-    from dure.errors import DureError, Unreachable
+    from dure.errors import DureError
 
-    if isinstance(error, Unreachable):
-        return None
     try:
         return reached.names_clusters(client.pools())
     except DureError:
@@ -88,14 +89,19 @@ def _certificates(terminal: Terminal, server: str) -> "list[Finding]":
     from dure import reached, scrape
     from dure.errors import Unreachable
 
+    if terminal.patience.is_over:
+        return [reached.unread("certificates", f"{server} does not answer, so there was no time to look at them")]
     shown = [reached.not_shown(server)]
     if server.startswith("https://"):
         try:
-            shown = [reached.certificate("the API's", terminal.outside.certificate(server), terminal.now)]
+            with terminal.patience.waiting():
+                ends_at = terminal.outside.certificate(server)
+            shown = [reached.certificate("the API's", ends_at, terminal.now)]
         except Unreachable as error:
             shown = [reached.untrusted(str(error))]
     try:
-        ends = scrape.certificate_ends(scrape.scrape(server, terminal.outside.transport))
+        with terminal.patience.waiting():
+            ends = scrape.certificate_ends(scrape.scrape(server, terminal.outside.transport))
     except Unreachable as error:
         return [*shown, reached.unread("certificates", f"what the API knows: {error}", essential=False)]
     return [*shown, *reached.known(ends, terminal.now)]

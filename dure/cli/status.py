@@ -22,20 +22,16 @@ def status(terminal: Terminal) -> None:
     """Show the whole house on one screen.
 
     Which version answers, who leads, the database, how many agents report and what needs somebody, for admins and operators;
-    then all pools, what is free now, and what starts and what ends next. Exits 6 where the database gives no answer.
+    then all pools, what is free now, and what starts and what ends next. Waits for the API for 10 s in all. Exits 6 where the
+    database gives no answer.
     """
-    from dure.errors import Unavailable
     from dure.render import status as render
 
-    with terminal.client() as client:
+    with terminal.looking() as client:
         checkup = checked(client)
-        try:
-            pools = list(client.pools())
-            calendars = [client.calendar(pool.name) for pool in pools]
-        except Unavailable:
-            if checkup is None or checkup.database is not None:
-                raise
-            pools, calendars = None, []
+        away = checkup is not None and checkup.database is None
+        pools = None if away else list(client.pools())
+        calendars = [client.calendar(pool.name) for pool in pools or ()]
         server = client.server
     found = render.Status(checkup=checkup, pools=pools, calendars=calendars)
     terminal.show(found, lambda view: render.status(found, server, view))

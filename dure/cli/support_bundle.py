@@ -38,7 +38,9 @@ def support_bundle(
     context: Context = None,
     anonymous: Annotated[
         bool,
-        typer.Option("--anonymous", help="Put numbers in the place of companies' and nodes' names, and the server's."),
+        typer.Option(
+            "--anonymous", help="Put numbers in the place of companies', nodes' and machines' names, and the server's."
+        ),
     ] = False,
 ) -> None:
     """Collect what whoever helps needs, without secrets.
@@ -58,7 +60,7 @@ def support_bundle(
     _checked(path)
     wanted = operators.Chosen(kubeconfig=kubeconfig, context=context)
     files = list(_files(terminal, scheduler, wanted, anonymous=anonymous))
-    notes = ["companies, nodes and the server have numbers for names"] if anonymous else []
+    notes = ["companies, nodes, the server and the machines of processes have numbers for names"] if anonymous else []
     data = bundle.packed(files, made_at=at, version=version("dure"), notes=notes)
     _write(path, data)
     made = shown.Bundle(

@@ -28,12 +28,16 @@ if TYPE_CHECKING:
     from dure import wire
     from dure.client import Client
     from dure.config import Context, Flags
+    from dure.patience import Patience
     from dure.render.view import View
 
 T = TypeVar("T", bound="BaseModel")
 
 JUST_NOW = timedelta(minutes=1)
 """A start no longer ago than this meant now; one further back is more likely a mistake."""
+
+LOOKED_FOR_S = 10.0
+"""So long in all a command that looks whether Dure is well waits for the API."""
 
 WIDTH_OF_A_PIPE = 160
 """Columns where nobody looks: wide enough that no cell is broken."""
@@ -80,6 +84,7 @@ class Outside:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     now: Callable[[], datetime] = _now
     sleep: Callable[[float], None] = time.sleep
+    monotonic: Callable[[], float] = time.monotonic
     transport: "httpx.BaseTransport | None" = None
     certificate: Callable[[str], datetime] = _certificate
 
@@ -112,13 +117,34 @@ class Terminal:
         if not self.flags.why:
             raise BadUsage("--why", f'say why: it stays in {kept_in}; for example --why "{example}"')
 
-    def client(self, *, retries: int = 4) -> "Client":
+    @cached_property
+    def patience(self) -> "Patience":
+        """Of this command, if it only looks."""
+        from dure.patience import Patience
+
+        return Patience(LOOKED_FOR_S, monotonic=self.outside.monotonic)
+
+    def client(self, *, retries: int = 4, patience: "Patience | None" = None) -> "Client":
         """To be used in a `with`. Raises ConfigError where server or token is missing."""
         from dure.client import Client
 
         server, token = self.context.required()
         why, outside = self.flags.why, self.outside
-        return Client(server, token, retries=retries, transport=outside.transport, sleep=outside.sleep, why=why)
+        return Client(
+            server,
+            token,
+            retries=retries,
+            transport=outside.transport,
+            sleep=outside.sleep,
+            why=why,
+            patience=patience,
+        )
+
+    def looking(self) -> "Client":
+        """The same for who asks whether all is well, and wants to know soon when it is not: nothing is repeated, and all of the
+        command's requests together have `LOOKED_FOR_S`.
+        """
+        return self.client(retries=0, patience=self.patience)
 
     def instant(self, option: str, text: str | None) -> datetime | None:
         """A person's time, in UTC. Raises BadUsage that names the option."""

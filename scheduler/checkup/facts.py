@@ -43,7 +43,7 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
-    """A node's agent. `sees` says whether it sees the processes of its node; None where no reading says so."""
+    """A node's agent. `blind` is one that does not say who is on a GPU whose lease is over; that it is not so of others proves nothing."""
 
     node: str
     state: str
@@ -51,12 +51,14 @@ class Agent:
     heard_at: float | None
     version: str | None
     offset_s: int | None
-    sees: bool | None
+    blind: bool
     vouched: bool
     """By its cluster, so that it needs no token of ours."""
     ends_at: float | None
     """When its own token or credential ends; None where that is never, or where it has none."""
     has_token: bool
+    joins_by: float | None
+    """When a join token of its node that nobody used yet ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +106,7 @@ class Fleet:
     clusters: Sequence[Cluster]
     quarantined: Mapping[tuple[str, str], int]
     unhealthy: Mapping[tuple[str, str], int]
+    suspect: Mapping[tuple[str, str], int]
     violations: Mapping[str, int]
     """Those that are not over, by pool."""
     overdue: Sequence[str]

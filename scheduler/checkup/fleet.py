@@ -50,10 +50,9 @@ def _amiss(found: Sequence[Agent], version: str, now: float) -> Iterator[wire.Fi
         yield wrong("agents", f"silent: {names(silent)}; nothing starts there: see the agent's log on the node")
     if never := [one.node for one in found if one.heard_at is None and now - one.enrolled_at > NEVER_AFTER_S]:
         yield worth_knowing("agents", f"never heard of: {names(never)}: start the agent there, or see its log")
-    if blind := [one.node for one in found if one.state == "ok" and one.sees is False]:
-        yield wrong(
-            "agents", f"cannot see processes, so they prove no GPU empty: {names(blind)}: give the agent hostPID"
-        )
+    if blind := [one.node for one in found if one.state == "ok" and one.blind]:
+        said = f"do not see who is on GPUs whose lease is over, so they prove none empty: {names(blind)}"
+        yield wrong("agents", f"{said}: give the agent hostPID, or see its log on the node")
     if apart := [f"{one.node} ({one.offset_s:+d} s)" for one in found if abs(one.offset_s or 0) > OFFSET_S]:
         yield worth_knowing("agents", f"clocks that are off: {names(apart)}: let NTP set them")
     other = Counter(one.version for one in found if one.state == "ok" and one.version not in (None, version))
@@ -65,7 +64,8 @@ def _amiss(found: Sequence[Agent], version: str, now: float) -> Iterator[wire.Fi
 def identities(found: Sequence[Agent], *, now: float) -> list[wire.Finding]:
     """Whether agents will be let in tomorrow too."""
     own = [one for one in found if not one.vouched]
-    ended = [one.node for one in own if not one.has_token or (one.ends_at is not None and one.ends_at <= now)]
+    out = [one for one in own if not one.has_token or (one.ends_at is not None and one.ends_at <= now)]
+    ended, joining = [one.node for one in out if one.joins_by is None], [one for one in out if one.joins_by is not None]
     ending = [one for one in own if one.ends_at is not None and now < one.ends_at < now + RENEWED_S]
     made: list[wire.Finding] = []
     if ended:
@@ -78,6 +78,9 @@ def identities(found: Sequence[Agent], *, now: float) -> list[wire.Finding]:
                 f"of agents that end and are not renewed: {said}: see the agent's log, or dure node join-token NODE",
             )
         )
+    if joining:
+        said = names([f"{one.node} (within {span((one.joins_by or now) - now)})" for one in joining])
+        made.append(worth_knowing("credentials", f"join tokens that nobody used yet: {said}: start the agent there"))
     if made or not found:
         return made
     return [
@@ -99,7 +102,8 @@ def pools(found: Sequence[Pool]) -> list[wire.Finding]:
         if not one.served
     ]
     if empty := [one.name for one in found if not one.gpus]:
-        made.append(worth_knowing("pools", f"without a GPU: {names(empty)}: no agent shows one of the pool's product"))
+        said = f"without a GPU: {names(empty)}: no agent shows one of the pool's product"
+        made.append(worth_knowing("pools", f"{said}; dure node show NODE says what it has"))
     above = [
         f"{company} in {one.name} ({gpus} of {one.gpus})"
         for one in found
@@ -126,6 +130,14 @@ def gpus(found: Fleet) -> list[wire.Finding]:
     if found.unhealthy:
         said = counted(_by_node(found.unhealthy))
         made.append(wrong("GPUs", f"unhealthy: {said}: dure node show NODE says how, and docs/health.md what to do"))
+    if found.suspect:
+        said = counted(_by_node(found.suspect))
+        made.append(
+            worth_knowing(
+                "GPUs",
+                f"suspect, so no new lease gets them: {said}: dure node show NODE says why, docs/health.md how long",
+            )
+        )
     if found.violations:
         number = sum(found.violations.values())
         said = f"{count(number, 'violation')} now, in {names([pool or 'no pool' for pool in found.violations])}"

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from dure import wire
+from dure.sizes import show_size
 from scheduler.checkup.facts import Database, House, Ledger, Process
-from scheduler.checkup.sentences import count, fine, names, size, span, unseen, worth_knowing, wrong
+from scheduler.checkup.sentences import count, fine, names, span, unseen, worth_knowing, wrong
 
 OLDEST = 150_000
 """PostgreSQL 15, as `server_version_num`."""
@@ -64,7 +65,7 @@ def database(found: Database, *, now: float) -> list[wire.Finding]:
 
 def _database(found: Database) -> str:
     return (
-        f"PostgreSQL {found.version}, {size(found.size_bytes)}, {found.connections} of {found.most_connections} connections, "
+        f"PostgreSQL {found.version}, {show_size(found.size_bytes)}, {found.connections} of {found.most_connections} connections, "
         f"answers in {found.round_trip_s * 1000:.1f} ms"
     )
 

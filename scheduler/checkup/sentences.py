@@ -1,6 +1,6 @@
 """How a finding says times, sizes and names."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 from dure import times, wire
 
@@ -39,12 +39,6 @@ def count(number: int, noun: str) -> str:
 def span(seconds: float) -> str:
     """Whole seconds, at most the two largest units: `3d2h`."""
     return times.show_span(int(abs(seconds)))
-
-
-def size(number: int) -> str:
-    units: Sequence[tuple[str, int]] = (("TiB", 40), ("GiB", 30), ("MiB", 20))
-    unit, shift = next(((name, by) for name, by in units if number >> by), ("KiB", 10))
-    return f"{number / (1 << shift):.1f} {unit}"
 
 
 def counted(found: Iterable[tuple[str, int]]) -> str:

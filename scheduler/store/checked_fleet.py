@@ -13,14 +13,26 @@ TRIED_WITHIN_S = 120
 ENDS_WITHIN_S = 14 * 86_400
 """Tokens that end later than that are nobody's concern yet."""
 
+ASKED_AFTER_S = 60
+"""Agents ask who is on a GPU where a lease begins or ends, and else hardly ever, so that a reading that does not say it means
+nothing. Of one whose lease is over for so long every agent asked that can."""
+
 _AGENTS = text(
     """
     SELECT n.name AS node, n.state, extract(epoch FROM n.enrolled_at)::float8 AS enrolled_at,
         extract(epoch FROM n.last_report_at)::float8 AS heard_at, n.agent_version AS version, n.clock_offset_s AS offset_s,
-        (SELECT bool_or(r ->> 'processes' IS NOT NULL) FROM jsonb_array_elements(CASE jsonb_typeof(n.reading) WHEN 'array' THEN n.reading END) r)
-            AS sees,
+        EXISTS (
+            SELECT FROM jsonb_array_elements(CASE jsonb_typeof(n.reading) WHEN 'array' THEN n.reading END) r
+            JOIN allocation a ON a.gpu = r ->> 'uuid'
+            WHERE r ->> 'processes' IS NULL AND r ->> 'health' = 'ok' AND a.node = n.name AND a.closed_at IS NULL
+                AND a.ended_at < n.last_report_at - :asked * interval '1 second'
+        ) AS blind,
         n.vouched_by IS NOT NULL AS vouched, t.node IS NOT NULL AS has_token,
-        CASE WHEN t.is_endless THEN NULL ELSE extract(epoch FROM t.ends_at)::float8 END AS ends_at
+        CASE WHEN t.is_endless THEN NULL ELSE extract(epoch FROM t.ends_at)::float8 END AS ends_at,
+        (
+            SELECT extract(epoch FROM max(j.expires_at))::float8 FROM token j WHERE j.node = n.name AND j.role = 'join'
+            AND j.used_at IS NULL AND j.revoked_at IS NULL AND j.expires_at > to_timestamp(:now)
+        ) AS joins_by
     FROM node n LEFT JOIN (
         SELECT node, max(expires_at) AS ends_at, bool_or(expires_at IS NULL) AS is_endless FROM token
         WHERE role = 'node' AND revoked_at IS NULL AND replaced_at IS NULL GROUP BY node
@@ -40,7 +52,8 @@ _POOLS = text(
 )
 _GPUS = text(
     """
-    SELECT coalesce(pool, ''), node, count(*) FILTER (WHERE quarantined), count(*) FILTER (WHERE health <> 'ok')
+    SELECT coalesce(pool, '') AS pool, node, count(*) FILTER (WHERE quarantined) AS quarantined,
+        count(*) FILTER (WHERE health = 'unhealthy') AS unhealthy, count(*) FILTER (WHERE health = 'suspect') AS suspect
     FROM gpu WHERE present AND (quarantined OR health <> 'ok') GROUP BY 1, 2 ORDER BY 1, 2
     """
 )
@@ -81,14 +94,17 @@ def fleet(session: Session, *, now: float) -> facts.Fleet:
     unsent, since = connection.execute(_UNSENT, {"now": now, "tried": TRIED_WITHIN_S}).one()
     tokens = connection.execute(_TOKENS, {"now": now, "within": ENDS_WITHIN_S}).mappings()
     return facts.Fleet(
-        agents=[facts.Agent(**row) for row in connection.execute(_AGENTS).mappings()],
+        agents=[
+            facts.Agent(**row) for row in connection.execute(_AGENTS, {"now": now, "asked": ASKED_AFTER_S}).mappings()
+        ],
         pools=_pools(session),
         clusters=[
             facts.Cluster(name=row.name, heard_at=row.heard_at, trouble=row.trouble)
             for row in session.exec(select(Cluster).order_by(col(Cluster.name)))
         ],
-        quarantined={(pool, node): count for pool, node, count, _ in gpus if count},
-        unhealthy={(pool, node): count for pool, node, _, count in gpus if count},
+        quarantined={(one.pool, one.node): one.quarantined for one in gpus if one.quarantined},
+        unhealthy={(one.pool, one.node): one.unhealthy for one in gpus if one.unhealthy},
+        suspect={(one.pool, one.node): one.suspect for one in gpus if one.suspect},
         violations={str(pool): int(count) for pool, count in connection.execute(_VIOLATIONS)},
         overdue=connection.execute(_OVERDUE, {"now": now}).scalars().all(),
         degraded=connection.execute(_DEGRADED).scalars().all(),

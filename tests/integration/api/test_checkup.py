@@ -11,13 +11,15 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import col, update
 
+from agents.scenario.fleet import Scenario
+from agents.simulated.driver import SimulatedDriver
 from api import checking
 from api.bounded import Bounded
 from dure import wire
 from dure.errors import Unavailable
 from scheduler.clock import DatabaseClock
 from scheduler.presence import Loops, Presence
-from scheduler.store import checked_house, webhooks
+from scheduler.store import checked_house, join_tokens, webhooks
 from scheduler.store.db import SCHEMA_HEAD, Database
 from scheduler.store.tables import Cluster, Gpu, Pool, Process, Token
 from tests.integration.api.conftest import Site, code
@@ -94,17 +96,66 @@ def test_a_scheduler_that_is_silent_or_whose_loop_stands_still_is_found(site: Si
     assert "two:7 stands by and nobody leads" in said(checkup(site), "scheduler")
 
 
-def test_agents_that_are_silent_blind_or_let_in_no_more_are_named(site: Site) -> None:
-    site.world.report("n1", now=T0 + 1, processes=None, sent_at=T0 + 60)
+def test_agents_that_are_silent_or_let_in_no_more_are_named(site: Site) -> None:
+    site.world.report("n1", now=T0 + 1, sent_at=T0 + 60)
     run(site, "UPDATE node SET state = 'unknown' WHERE name = 'n2'")
     run(site, "UPDATE token SET revoked_at = now() WHERE node = 'n2'")
     found = checkup(site)
     assert "silent: n2" in said(found, "agents")
-    assert "cannot see processes, so they prove no GPU empty: n1" in said(found, "agents")
     assert "n1 (+59 s)" in said(found, "agents")
     assert "nothing lets in the agents of n2" in said(found, "credentials")
     assert found.agents is not None
     assert (found.agents.reporting, found.agents.silent, found.agents.versions) == (1, 1, {"1": 2})
+
+
+def test_agents_that_ask_who_is_on_a_gpu_only_where_a_lease_ends_are_well(site: Site) -> None:
+    world = site.world
+    world.turn(T0)
+    lease = world.ask(8)
+    world.turn(T0)
+    ended = T0 + 10
+    world.lease(lease)
+    world.release(lease, now=ended)
+    world.turn(ended)
+    mine = {gpu.uuid for gpu in world.lease(lease).gpus}
+    [node] = {gpu.node for gpu in world.lease(lease).gpus}
+    other = "n2" if node == "n1" else "n1"
+
+    def blind(at: float, **more: Any) -> list[str]:
+        world.report(node, now=at, **{"processes": None, **more})
+        world.report(other, now=at, processes=None)
+        site.clock.at = at
+        return [one.said for one in of(checkup(site), "agents") if "see who" in one.said]
+
+    assert blind(ended + 1) == [], "nobody asked yet"
+    assert blind(ended + 120, busy=sorted(mine)) == [], "somebody is on it, and is seen"
+    assert blind(ended + 121, health="suspect") == [], "a GPU that does not answer says nothing of its agent"
+    [found] = blind(ended + 122)
+    assert f"prove none empty: {node}: give the agent hostPID" in found
+
+
+def test_a_fleet_of_agents_as_they_are_shipped_is_called_blind_by_nobody(site: Site) -> None:
+    simulated = SimulatedDriver(Scenario(seed=7, gpus=8), node="n1").read()
+    [processes] = {gpu.processes for gpu in simulated.gpus}
+    assert processes is None, "between the edges of leases nobody asks"
+    for node in ("n1", "n2"):
+        site.world.report(node, now=T0 + 1, processes=processes)
+    site.world.turn(T0 + 1)
+    lease = site.world.ask(8, now=T0 + 1)
+    site.world.turn(T0 + 1)
+    assert site.world.lease(lease).state is wire.LeaseState.ACTIVE
+    for node in ("n1", "n2"):
+        site.world.report(node, now=T0 + 90, processes=processes)
+    assert "see who" not in said(checkup(site), "agents")
+
+
+def test_a_join_token_lets_an_agent_in_until_it_ends(site: Site) -> None:
+    with site.world.db.begin() as session:
+        join_tokens.issue(session, "n3", wire.JoinTokenIssue(lasts_s=600), actor=ADMIN, now=T0)
+    [found] = of(checkup(site), "credentials")
+    assert (found.essential, "n3 (within 10m)" in found.said) == (False, True), found.said
+    site.clock.at = T0 + 601
+    assert "nothing lets in the agents of n3" in said(checkup(site), "credentials")
 
 
 def test_a_node_that_never_reported_is_counted_apart(site: Site) -> None:
@@ -126,8 +177,13 @@ def test_sick_and_unproved_gpus_and_violations_are_named_by_node(site: Site) -> 
     )
     found = checkup(site)
     assert "unhealthy: 2 on n1" in said(found, "GPUs")
+    assert "suspect" not in said(found, "GPUs")
     assert "not proved empty by the end of the gap: 1 on n2" in said(found, "GPUs")
     assert said(found, "violations").startswith("1 violation now, in h100")
+    site.world.report("n1", now=T0 + 2, health="suspect")
+    assert [(one.essential, "8 on n1" in one.said) for one in of(checkup(site), "GPUs") if "suspect" in one.said] == [
+        (False, True)
+    ]
 
 
 def test_a_pool_that_nobody_enforces_and_a_quota_over_its_pool_are_found(site: Site) -> None:
@@ -178,7 +234,8 @@ def test_migrations_that_run_and_a_schema_of_another_version_are_told(site: Site
         other.execute("SELECT pg_advisory_lock(%s)", [checked_house.MIGRATIONS_LOCK])
         assert "migrations run now" in said(checkup(site), "migrations")
     with psycopg.connect(site.world.db.url) as owner:
-        owner.execute("UPDATE alembic_version SET version_num = 'before'")
+        owner.execute("DELETE FROM schema_fit")
+        owner.execute("UPDATE schema_version SET version_num = 'before'")
     found = checkup(site)
     assert "the database has schema before" in said(found, "migrations")
     assert found.database is None
@@ -189,7 +246,7 @@ def test_migrations_that_run_and_a_schema_of_another_version_are_told(site: Site
 def frozen(site: Site) -> Iterator[None]:
     """Every question about the schema waits for what somebody else holds, and ends before this does."""
     with psycopg.connect(site.world.db.url) as other:
-        other.execute("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE")
+        other.execute("LOCK TABLE schema_fit IN ACCESS EXCLUSIVE MODE")
         yield
     for thread in threading.enumerate():
         if thread.name == "bounded":

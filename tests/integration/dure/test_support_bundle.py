@@ -17,6 +17,7 @@ from typer.testing import Result
 from dure import wire
 from dure.cli.terminal import Outside
 from scheduler.store import join_tokens, webhooks
+from scheduler.store.tables import Process
 from tests import commandline
 from tests.integration.api.conftest import Site
 from tests.integration.scheduler.conftest import ADMIN, T0
@@ -137,11 +138,22 @@ def test_what_cannot_be_had_is_noted_and_stops_nothing(site: Site, planted: list
 
 
 def test_an_anonymous_one_has_no_names_of_companies_and_nodes(site: Site, planted: list[str], bundle: Bundle) -> None:
+    with site.world.db.begin() as session:
+        for name in ("vm:18897", "vm:18898", "other.example:7"):
+            seen = {"version": "0.1.0", "started_at": T0, "seen_at": T0, "leads": name == "vm:18897", "turned_at": T0}
+            session.add(Process(name=name, kind="scheduler", step_s=0.0, **seen))
     made = bundle("--anonymous")
     files = made.files
+    processes = {one["name"] for one in json.loads(files["checkup.json"])["processes"]}
+    assert processes == {"host-2:18897", "host-2:18898", "host-1:7"}
+    assert "host-2:18897 leads" in files["doctor.json"]
+    for name in ("vm:", "other.example"):
+        assert [file for file, text in files.items() if name in text] == [], name
     [lease] = json.loads(files["leases.json"])
     assert lease["company"] == "company-1"
     assert [one["name"] for one in json.loads(files["nodes.json"])] == ["node-1", "node-2"]
     for name in ("acme", "globex", '"n1"', "127.0.0.1"):
         assert [file for file, text in files.items() if name in text] == [], name
-    assert made.manifest["notes"] == ["companies, nodes and the server have numbers for names"]
+    assert made.manifest["notes"] == [
+        "companies, nodes, the server and the machines of processes have numbers for names"
+    ]

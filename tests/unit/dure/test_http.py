@@ -1,10 +1,13 @@
 """One request: when it is sent again, and what its failures become."""
 
+from typing import Any
+
 import httpx
 import pytest
 
 from dure import errors
 from dure.http import Connection
+from dure.patience import Patience
 from tests.unit.dure.answers import SERVER, Api, a_decision, problem
 
 PATH = "/v1/things"
@@ -51,6 +54,26 @@ def test_what_does_not_pass_is_not_sent_again(api: Api, status: int) -> None:
     with pytest.raises(errors.DureError):
         send(api)
     assert len(api.seen) == 1
+
+
+def test_all_requests_together_wait_no_longer_than_the_patience_that_is_left(api: Api) -> None:
+    at, waited = [0.0], list[float]()
+
+    def slow(request: httpx.Request) -> httpx.Response:
+        waited.append(request.extensions["timeout"]["read"])
+        at[0] += 6
+        return DONE
+
+    api.on("GET", PATH, slow)
+    patience = Patience(10, monotonic=lambda: at[0])
+    settings: dict[str, Any] = {"timeout_s": 9, "retries": 0, "transport": api, "sleep": api.slept.append}
+    with Connection(SERVER, "t", **settings, patience=patience) as connection:
+        connection.send("GET", PATH, repeatable=True)
+        at[0] += 60
+        connection.send("GET", PATH, repeatable=True)
+        with pytest.raises(errors.Unreachable, match="no answer within 10 s in all"):
+            connection.send("GET", PATH, repeatable=True)
+    assert waited == [9, 4], "what passed between two requests does not count"
 
 
 def test_each_wait_is_longer_and_spread(api: Api) -> None:

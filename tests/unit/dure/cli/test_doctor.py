@@ -349,6 +349,44 @@ def test_an_api_that_says_nothing_is_told_with_why_and_the_cluster_is_looked_at(
     assert [one["ok"] for one in found if one["check"] == "version"] == [True]
 
 
+def test_while_the_database_is_away_the_api_is_asked_nothing_more(api: Api, run: Run, there: Kubectl) -> None:
+    fit(there)
+    api.on("GET", "/v1/checkup", a_checkup(a_finding("database", ok=False), database=None, processes=[], agents=None))
+    result = run("doctor", "--json")
+    assert result.exit_code == 9
+    assert [request.url.path for request in api.seen] == ["/v1/checkup", "/metrics"]
+    [said] = [one["said"] for one in json.loads(result.stdout)["findings"] if one["check"] == "pools"]
+    assert said == "Dure's API cannot say which there are until its database is there"
+
+
+def test_an_api_that_hangs_is_waited_for_once(api: Api, environ: dict[str, str], there: Kubectl) -> None:
+    fit(there)
+    at, certificates = [0.0], list[str]()
+
+    def hangs(request: httpx.Request) -> httpx.Response:
+        at[0] += request.extensions["timeout"]["read"]
+        raise httpx.ReadTimeout("slow")
+
+    for path in ("/v1/checkup", "/v1/pools", "/metrics"):
+        api.on("GET", path, hangs)
+    environ["DURE_SERVER"] = "https://api.test"
+    outside = Outside(
+        environ=environ,
+        now=lambda: NOW,
+        sleep=api.slept.append,
+        monotonic=lambda: at[0],
+        transport=api,
+        certificate=lambda server: certificates.append(server) or NOW,
+    )
+    result = commandline.run(("doctor",), outside)
+    assert result.exit_code == 9
+    assert (at[0], [request.url.path for request in api.seen], certificates) == (10, ["/v1/checkup"], [])
+    words = " ".join(result.stdout.split())
+    assert "wrong API: https://api.test cannot be reached (no answer within 10 s)" in words
+    assert "not seen certificates: https://api.test does not answer" in words
+    assert "policies of the chart are there" in words
+
+
 def test_this_machines_clock_is_compared_with_the_apis(api: Api, run: Run, there: Kubectl) -> None:
     fit(there)
     api.on("GET", "/v1/checkup", a_checkup(at=NOW - timedelta(seconds=90)))

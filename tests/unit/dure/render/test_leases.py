@@ -355,6 +355,13 @@ def test_an_extension_into_a_drain_says_of_which_node_and_why() -> None:
     assert "no further  gpu-02 is drained from 24 Nov 12:18:44 to 24 Nov 13:18:44: new driver" in shown
 
 
+def test_a_list_says_of_a_lease_that_healed_why_it_was_granted() -> None:
+    healed = a_lease("active", late_start_s=0, degraded=False, lost=lost(until=60))
+    said = text(leases.leases([healed], WIDE), WIDE)
+    assert "on time" not in said
+    assert f"  {healed.decision.code}" in said
+
+
 def test_a_list_says_which_lease_started_late_and_why() -> None:
     late = a_lease("active", late_start_s=14, late_cause="scheduler_away")
     assert "started 14s late (scheduler_away)" in " ".join(text(leases.leases([late], WIDE), WIDE).split())

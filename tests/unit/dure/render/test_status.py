@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 
+import pytest
+from rich.console import Console
+
 from dure import wire
 from dure.render.status import Status, status
 from dure.render.view import View
@@ -50,7 +53,7 @@ def test_who_leads_the_database_and_what_needs_somebody_come_first() -> None:
     aside = a_finding("archiving", ok=False, essential=False)
     shown = screen([a_pool()], [a_calendar()], checkup=a_checkup(*wrong, aside)).splitlines()
     assert shown[0].endswith("at http://api.test")
-    assert shown[1].split(None, 1)[1] == "sched-0:7, 1 more stands by"
+    assert shown[1].split(None, 1)[1] == "sched-0:7, which turned 0s ago, 1 more stands by"
     assert shown[2].split(None, 1)[1].startswith("PostgreSQL 18.1, 1.0 GiB, 12 of 100 connections")
     assert shown[3].split(None, 1)[1] == "2 of 2 nodes report"
     at = shown.index("needs somebody")
@@ -65,6 +68,28 @@ def test_a_house_without_a_leader_says_so() -> None:
     assert "nobody, 1 more stands by" in screen([], [], checkup=a_checkup(processes=[one]))
     gone = one.model_copy(update={"leads": True, "seen_at": in_s(-60)})
     assert "nobody: no scheduler is there" in screen([], [], checkup=a_checkup(processes=[gone]))
+
+
+@pytest.mark.parametrize(
+    ("seen_s", "turned_s", "want", "style"),
+    [
+        pytest.param(5, 6, "s:1, which turned 6s ago", "", id="its word is as old as any"),
+        pytest.param(1, 7, "s:1, which turned 7s ago", "yellow", id="its loop stands still"),
+        pytest.param(9, 10, "s:1, which turned 10s ago", "yellow", id="it is silent"),
+        pytest.param(16, 17, "s:1, which is not heard of and last turned 17s ago", "red", id="it is gone"),
+        pytest.param(0, None, "s:1, whose loop has not turned yet", "yellow", id="it has just begun to lead"),
+    ],
+)
+def test_the_leader_is_told_with_when_it_turned(seen_s: int, turned_s: int | None, want: str, style: str) -> None:
+    told = {"seen_at": in_s(-seen_s), "turned_at": None if turned_s is None else in_s(-turned_s)}
+    found = a_checkup(processes=[a_process("s:1", leads=True).model_copy(update=told)])
+    assert f"leads     {want}, and nobody stands by" in screen([], [], checkup=found)
+    coloured = Console(width=200, force_terminal=True, color_system="standard")
+    with coloured.capture() as captured:
+        coloured.print(status(Status(pools=[], calendars=[], checkup=found), "http://api.test", SEOUL))
+    code = {"": "", "yellow": "\x1b[33m", "red": "\x1b[31m"}[style]
+    assert f"{code}{want}" in captured.get()
+    assert ("\x1b[33m" in captured.get(), "\x1b[31m" in captured.get()) == (style == "yellow", style == "red")
 
 
 def test_without_the_database_that_is_what_is_shown() -> None:

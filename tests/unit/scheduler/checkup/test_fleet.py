@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from scheduler.checkup import fleet
 from scheduler.checkup.facts import Agent, Cluster, Pool, Token, Webhook
-from scheduler.checkup.sentences import names, size
+from scheduler.checkup.sentences import names
 from tests.unit.scheduler.checkup.test_house import NOTHING, NOW
 
 AGENT = Agent(
@@ -17,10 +17,11 @@ AGENT = Agent(
     heard_at=NOW - 2,
     version="2",
     offset_s=0,
-    sees=True,
+    blind=False,
     vouched=False,
     ends_at=NOW + 6 * 86_400,
     has_token=True,
+    joins_by=None,
 )
 POOL = Pool(name="h100", cluster=None, served=True, nodes=2, gpus=16, above={})
 
@@ -30,9 +31,10 @@ def agents(*found: Agent) -> list[str]:
     return [one.said for one in fleet.agents(found, version="2", receiving=True, now=NOW) if one.ok is False]
 
 
-def test_agents_that_report_and_see_are_well() -> None:
+def test_an_agent_that_does_not_see_who_is_on_a_gpu_that_was_given_back_is_wrong_while_it_reports() -> None:
     assert agents(AGENT) == []
-    assert agents(replace(AGENT, sees=None)) == [], "no reading says that it does not"
+    assert "prove none empty: n1: give the agent hostPID" in agents(replace(AGENT, blind=True))[0]
+    assert "see who" not in " ".join(agents(replace(AGENT, blind=True, state="unknown")))
 
 
 def test_one_that_just_enrolled_is_waited_for() -> None:
@@ -62,6 +64,16 @@ def test_a_credential_that_is_not_renewed_is_told_before_it_ends() -> None:
     assert said(replace(AGENT, vouched=True, has_token=False, ends_at=None)) == [], "its cluster lets it in"
 
 
+def test_a_join_token_that_nobody_used_yet_is_worth_a_look_until_it_ends() -> None:
+    fresh = replace(AGENT, has_token=False, ends_at=None, joins_by=NOW + 3600)
+    for one in (fresh, replace(fresh, has_token=True, ends_at=NOW - 1)):
+        [found] = fleet.identities([one], now=NOW)
+        assert (found.ok, found.essential) == (False, False)
+        assert found.said == "join tokens that nobody used yet: n1 (within 1h): start the agent there"
+    [renewed] = fleet.identities([replace(AGENT, joins_by=NOW + 3600)], now=NOW)
+    assert renewed.ok is True, "its own lets it in"
+
+
 def test_a_pool_that_nobody_serves_is_wrong_and_an_empty_one_worth_a_look() -> None:
     unserved, empty = replace(POOL, cluster="edge", served=False), replace(POOL, gpus=0, above={"acme": 4})
     assert [(one.ok, one.essential) for one in fleet.pools([unserved])] == [(False, True)]
@@ -73,6 +85,14 @@ def test_a_pool_that_nobody_serves_is_wrong_and_an_empty_one_worth_a_look() -> N
 def test_gpus_are_counted_by_node_the_worst_first() -> None:
     found = replace(NOTHING, unhealthy={("a", "n1"): 1, ("a", "n2"): 2, ("b", "n1"): 3})
     assert fleet.gpus(found)[0].said.startswith("unhealthy: 4 on n1, 2 on n2:")
+
+
+def test_suspect_gpus_are_counted_apart_and_worth_a_look() -> None:
+    found = fleet.gpus(replace(NOTHING, unhealthy={("a", "n1"): 1}, suspect={("a", "n2"): 7}))
+    assert [(one.ok, one.essential, one.said.partition(":")[0]) for one in found] == [
+        (False, True, "unhealthy"),
+        (False, False, "suspect, so no new lease gets them"),
+    ]
 
 
 def test_a_cluster_that_answered_long_ago_is_wrong() -> None:
@@ -106,7 +126,3 @@ def test_a_sentence_names_some_and_counts_the_rest(found: list[str]) -> None:
     said = names(found)
     assert len(said) < 60
     assert (" more" in said) == (len(found) > 5)
-
-
-def test_sizes_are_told_in_the_unit_that_fits() -> None:
-    assert [size(1 << shift) for shift in (10, 20, 30, 40)] == ["1.0 KiB", "1.0 MiB", "1.0 GiB", "1.0 TiB"]

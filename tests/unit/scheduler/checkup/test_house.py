@@ -37,6 +37,7 @@ NOTHING = Fleet(
     clusters=(),
     quarantined={},
     unhealthy={},
+    suspect={},
     violations={},
     overdue=(),
     degraded=(),
