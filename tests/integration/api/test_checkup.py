@@ -187,7 +187,7 @@ def test_migrations_that_run_and_a_schema_of_another_version_are_told(site: Site
 def frozen(site: Site) -> Iterator[None]:
     """Every question about the schema waits for what somebody else holds, and ends before this does."""
     with psycopg.connect(site.world.db.url) as other:
-        other.execute("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE")
+        other.execute("LOCK TABLE schema_fit IN ACCESS EXCLUSIVE MODE")
         yield
     for thread in threading.enumerate():
         if thread.name == "bounded":
