@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
-from api.bounded import Bounded
 from api.feed import Feed
 from api.metrics import Metrics
 from api.outward import Outward
 from api.vouching import Vouching
+from scheduler.bounded import Bounded
 from scheduler.clock import Clock
 from scheduler.kube.keys import Keys
 from scheduler.service import Service

@@ -7,12 +7,16 @@ say. It is for probes and scrapes on an inner network: no TLS, no tokens, no bod
 import logging
 import socket
 import socketserver
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 log = logging.getLogger(__name__)
+
+WENT_AWAY = (ConnectionError, TimeoutError)
+"""What a client that hangs up, or takes nothing more, raises where it is written to: its own affair, and no news."""
 
 REQUEST_TIMEOUT_S = 10
 """A connection that sends nothing for this long is closed."""
@@ -69,6 +73,12 @@ def _server(host: str) -> type[ThreadingHTTPServer]:
             socketserver.TCPServer.server_bind(self)
             self.server_name, self.server_port = host, self.socket.getsockname()[1]
 
+        def handle_error(self, request: object, client_address: object) -> None:
+            """Where the handler could not: one line, not a traceback beside the log."""
+            error = sys.exception()
+            if not isinstance(error, WENT_AWAY):
+                log.error("a request failed: %r", error, extra={"action": "probe.request_failed"})
+
     return Server
 
 
@@ -91,6 +101,12 @@ def _handler(routes: Mapping[str, Route]) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             if with_body:
                 self.wfile.write(answer.body)
+
+        def handle(self) -> None:
+            try:
+                super().handle()
+            except WENT_AWAY:
+                self.close_connection = True
 
         def log_message(self, format: str, *args: object) -> None:
             """Scrapes every few seconds are no news."""

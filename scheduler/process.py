@@ -12,6 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from dure import probes
 from dure.errors import Unavailable
 from scheduler import jobs, retention, traces
+from scheduler.bounded import Bounded
 from scheduler.clock import DatabaseClock
 from scheduler.kube.desired import Terms
 from scheduler.kube.metrics import KubeCollector, KubeCounters
@@ -19,6 +20,7 @@ from scheduler.kube.reconciler import Reconciler, look
 from scheduler.kube.roll import Roll
 from scheduler.loop import Loop
 from scheduler.metrics import Counters, FleetCollector, Measured
+from scheduler.metrics.reading import ANSWERS_S, Reader
 from scheduler.settings import Settings
 from scheduler.store.db import Database
 from scheduler.warming import warm
@@ -46,7 +48,16 @@ def run(settings: Settings) -> None:
     clock = _clock(db)
     registry, counted, measured = CollectorRegistry(), CollectorRegistry(), Measured()
     counters = Counters(counted)
-    fleet = FleetCollector(db, clock.now, lambda: loop.leads, measured=measured, pools=counters.of_pools)
+    reader = Reader(db)
+    fleet = FleetCollector(
+        db,
+        clock.now,
+        lambda: loop.leads,
+        measured=measured,
+        pools=counters.of_pools,
+        answers=counters.answers,
+        reader=reader,
+    )
     # In this order what is counted of pools is there, at 0, in the scrape that finds the pools.
     registry.register(fleet)
     registry.register(counted)
@@ -57,7 +68,7 @@ def run(settings: Settings) -> None:
     loop = Loop(db, clock, counters, wake_s=settings.wake_s, turned=lambda: _turned(reconcilers, roll))
     reconcilers += _reconcilers(settings, db, clock, KubeCounters(registry), loop)
     registry.register(KubeCollector(reconcilers))
-    registry.register(WebhookCollector(db, clock.now, lambda: loop.leads))
+    registry.register(WebhookCollector(db, clock.now, lambda: loop.leads, reader=reader))
     courier = Courier(db, clock, Sender(settings.webhook_networks), DeliveryCounters(registry), lambda: loop.epoch)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stop())
@@ -112,13 +123,15 @@ def _clock(db: Database) -> DatabaseClock:
 def _routes(
     registry: CollectorRegistry, db: Database, clock: DatabaseClock, loop: Loop, counters: Counters
 ) -> dict[str, probes.Route]:
+    looks = Bounded()
+
     def metrics() -> probes.Answer:
         return probes.Answer(status=200, content_type=CONTENT_TYPE_LATEST, body=generate_latest(registry))
 
     def ready() -> probes.Answer:
         """A standby is ready when the database answers; a leader also when its loop turns."""
         try:
-            db.check()
+            looks.within(ANSWERS_S, db.check)
         except Unavailable as error:
             return probes.text(503, str(error))
         stalled = loop.leads and counters.last_turn and clock.now() - counters.last_turn > STALLED_S

@@ -1,4 +1,6 @@
-"""`python -m deploy.local up`: everything on this machine, until Ctrl-C; `backup` and `restore` what it keeps."""
+"""`python -m deploy.local up`: everything on this machine, until Ctrl-C; `backup` and `restore` what it keeps, `verify` that it holds
+together.
+"""
 
 import argparse
 import logging
@@ -8,7 +10,7 @@ import sys
 from pathlib import Path
 from threading import Event
 
-from deploy.local import backup, settings
+from deploy.local import backup, settings, verifying
 from deploy.local.settings import LocalSettings
 from deploy.local.supervisor import Supervisor
 from deploy.local.trouble import CannotStart
@@ -18,7 +20,7 @@ ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
-    """0 after a clean end, 1 when something kept it from starting, 2 for a wrong setting."""
+    """0 after a clean end, 1 when something kept it from starting or does not hold, 2 for a wrong setting."""
     parser = argparse.ArgumentParser(
         prog="python -m deploy.local", description="Runs the whole of Dure on this machine."
     )
@@ -27,6 +29,7 @@ def main() -> int:
     commands.add_parser("backup", help="copy what the embedded PostgreSQL keeps, while it runs")
     back = commands.add_parser("restore", help="put such a copy back; what is there is kept beside it")
     back.add_argument("copy", type=Path, help="the folder that `backup` said")
+    commands.add_parser("verify", help="go through what it keeps, while it runs: whether all of it holds together")
     arguments = parser.parse_args()
     try:
         wanted = environment.read(LocalSettings, os.environ, prefix=settings.PREFIX, shared=settings.SHARED)
@@ -40,6 +43,8 @@ def main() -> int:
                 print(backup.backup(wanted))
             case "restore":
                 backup.restore(wanted, arguments.copy)
+            case "verify":
+                return verifying.verify(wanted)
             case _:
                 Supervisor(wanted, _ending()).run()
     except CannotStart as error:

@@ -21,14 +21,12 @@ from deploy.local.trouble import CannotStart
 
 log = logging.getLogger("deploy.local")
 
-OTHERS = "DURE_DATABASE_URL names a PostgreSQL of yours: back it up as docs/recovery.md says"
+OTHERS = "DURE_DATABASE_URL names a PostgreSQL of yours: docs/recovery.md says how it is backed up, restored and looked through"
 
 
 def backup(settings: LocalSettings) -> Path:
     """Copies the files of the server, which has to run, and checks the copy; the folder where it is. Raises CannotStart."""
-    server, folder = _server(settings)
-    if not server.serves():
-        raise CannotStart(f"nothing runs on {folder.root}: start it with `make up`, which may go on meanwhile")
+    server, folder = running(settings)
     backups = folder.root / "backups"
     server.engine.own(backups)
     made = backups / time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
@@ -55,6 +53,14 @@ def restore(settings: LocalSettings, copy: Path) -> None:
         server.stop()
         lock.release()
     log.info("restored from %s: go on with `make up`", copy)
+
+
+def running(settings: LocalSettings) -> tuple[Embedded, Folder]:
+    """The server and its folder. Raises CannotStart where it does not run."""
+    server, folder = _server(settings)
+    if not server.serves():
+        raise CannotStart(f"nothing runs on {folder.root}: start it with `make up`, which may go on meanwhile")
+    return server, folder
 
 
 def _server(settings: LocalSettings) -> tuple[Embedded, Folder]:

@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 from dure.errors import Unavailable
 from scheduler.metrics import calendar, companies, database, fleet, leases
 from scheduler.metrics.database import Measured
+from scheduler.metrics.reading import Reader
 from scheduler.metrics.rows import alone
 from scheduler.store import snapshot
 from scheduler.store.db import Database
@@ -19,7 +20,7 @@ Used = Mapping[tuple[str, str, str], int]
 
 class FleetCollector(Collector):
     """Fleet, lease and ledger series, while `leads()` says so; and always whether the database answers: while it does not, nobody
-    leads. Every scrape tells `pools` which there are, whoever leads.
+    leads. Every scrape tells `pools` which there are, whoever leads, and `answers` whether the database did.
     """
 
     def __init__(
@@ -30,17 +31,21 @@ class FleetCollector(Collector):
         *,
         measured: Measured | None = None,
         pools: Callable[[Iterable[str]], None] = lambda _: None,
+        answers: Callable[[bool], None] = lambda _: None,
+        reader: Reader | None = None,
     ) -> None:
-        self._db, self._now, self._leads = db, now, leads
-        self._measured, self._pools = measured or Measured(), pools
+        self._reader, self._now, self._leads = reader or Reader(db), now, leads
+        self._measured, self._pools, self._answers = measured or Measured(), pools, answers
         self._told: dict[tuple[str, str, str], int] = {}
 
     def collect(self) -> Iterator[Metric]:
         try:
             found = self._read()
         except Unavailable:
+            self._answers(False)
             yield alone(database.UP, 0)
             return
+        self._answers(True)
         yield alone(database.UP, 1)
         if found is not None:
             yield from families(self._grown(found), self._measured, self._now())
@@ -49,12 +54,9 @@ class FleetCollector(Collector):
         """None where another leads. Raises Unavailable."""
         if not self._leads():
             self._told = {}
-            self._db.check()
-            with self._db.snapshot() as session:
-                self._pools(snapshot.pools(session))
+            self._pools(self._reader.read(snapshot.pools, check=True))
             return None
-        with self._db.snapshot() as session:
-            found = snapshot.read(session, now=self._now())
+        found = self._reader.read(lambda session: snapshot.read(session, now=self._now()))
         self._pools(found.pools)
         return found
 

@@ -14,7 +14,7 @@ from scheduler.metrics.rows import counter, counting, gauge, histogram, measurin
 from scheduler.turns.starts import Started
 from scheduler.turns.stops import Stopped
 
-LEADER = gauge("dure_leader", "0 or 1", "1 on the scheduler that leads")
+LEADER = gauge("dure_leader", "0 or 1", "1 on the scheduler that leads; 0 while the database does not answer it")
 LAG = histogram("dure_loop_lag_seconds", "seconds", "how long after the edge it was for a turn began")
 TURN = histogram("dure_loop_turn_duration_seconds", "seconds", "how long a turn took")
 LAST = gauge("dure_loop_last_turn_timestamp_seconds", "seconds", "when the last turn began")
@@ -53,7 +53,8 @@ class Counters:
             showing(LEADER, registry),
             showing(STEP, registry),
         )
-        self.leading = False
+        self.leading, self._answered = False, True
+        self._leader.set_function(lambda: 1 if self.leading and self._answered else 0)
         self.last_turn = 0.0
 
     def watch_clock(self, step_s: Callable[[], float]) -> None:
@@ -68,7 +69,10 @@ class Counters:
 
     def leads(self, leads: bool) -> None:
         self.leading = leads
-        self._leader.set(1 if leads else 0)
+
+    def answers(self, answers: bool) -> None:
+        """Whether the database did in this scrape: a loop that hangs in it does not know yet that it may not lead any more."""
+        self._answered = answers
 
     def turned(self, began: float, *, took_s: float, edge: float | None) -> None:
         """`edge` is the instant that the turn was for, if it was for one."""

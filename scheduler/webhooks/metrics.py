@@ -7,6 +7,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from dure.errors import Unavailable
+from scheduler.metrics.reading import Reader
 from scheduler.metrics.rows import alone, by_one, counter, counting, family, gauge, histogram, measuring
 from scheduler.store import deliveries
 from scheduler.store.db import Database
@@ -61,15 +62,16 @@ class DeliveryCounters:
 class WebhookCollector(Collector):
     """While `leads()` says so. A database that is away is said by the fleet's series."""
 
-    def __init__(self, db: Database, now: Callable[[], float], leads: Callable[[], bool]) -> None:
-        self._db, self._now, self._leads = db, now, leads
+    def __init__(
+        self, db: Database, now: Callable[[], float], leads: Callable[[], bool], *, reader: Reader | None = None
+    ) -> None:
+        self._reader, self._now, self._leads = reader or Reader(db), now, leads
 
     def collect(self) -> Iterator[Metric]:
         if not self._leads():
             return
         try:
-            with self._db.snapshot() as session:
-                found = deliveries.standing(session, now=self._now())
+            found = self._reader.read(lambda session: deliveries.standing(session, now=self._now()))
         except Unavailable:
             return
         yield family(WEBHOOKS, by_one(found.webhooks))

@@ -32,8 +32,12 @@ def test_a_copy_of_the_embedded_database_is_made_while_it_runs_and_put_back_when
     with servers.folder("backup") as folder, Stack(folder, nodes=1, gpus=4, embedded=True, example=True) as stack:
         nowhere = local(stack, "backup")
         assert (nowhere.returncode, "start it with `make up`" in nowhere.stderr) == (1, True)
+        unlooked = local(stack, "verify")
+        assert (unlooked.returncode, "start it with `make up`" in unlooked.stderr) == (1, True)
         stack.start()
         kept = ask(stack, gpus=1)
+        looked = local(stack, "verify")
+        assert (looked.returncode, looked.stdout.endswith("everything holds\n")) == (0, True), looked.stderr
         done = local(stack, "backup")
         assert done.returncode == 0, done.stderr
         copy = done.stdout.splitlines()[-1]

@@ -14,9 +14,7 @@ from sqlmodel import col, update
 from agents.scenario.fleet import Scenario
 from agents.simulated.driver import SimulatedDriver
 from api import checking
-from api.bounded import Bounded
 from dure import wire
-from dure.errors import Unavailable
 from scheduler.clock import DatabaseClock
 from scheduler.presence import Loops, Presence
 from scheduler.store import checked_house, join_tokens, webhooks
@@ -297,15 +295,3 @@ def test_a_process_says_that_it_is_there_and_is_forgotten_after_a_day(any_databa
     assert found.turned_at is not None
     assert found.turned_at >= found.started_at
     assert not found.name.startswith("gone")
-
-
-def test_what_hangs_is_not_waited_for_and_holds_two_threads_at_most() -> None:
-
-    bounded, end = Bounded(), threading.Event()
-    for _ in range(2):
-        with pytest.raises(Unavailable, match="did not answer"):
-            bounded.within(0.01, end.wait)
-    with pytest.raises(Unavailable, match="others wait"):
-        bounded.within(0.01, end.wait)
-    end.set()
-    assert bounded.within(60, lambda: 7) == 7

@@ -113,6 +113,8 @@ def test_every_value_is_required_so_that_none_is_lost_by_null(path: tuple[str, .
         ({"api": {"enabled": False}}, "agent.server: say at which URL"),
         ({"agent": {"trust": {"configMap": "a", "secret": "b"}}}, "say configMap or secret, not both"),
         ({"api": {"autoscaling": {"enabled": True, "minReplicas": 9}}}, "minReplicas 9 is more than maxReplicas 6"),
+        ({"api": {"replicas": 0}}, "replicas"),
+        ({"scheduler": {"replicas": 0}}, "replicas"),
         ({"api": {"maxUnavailable": 0}}, "maxUnavailable"),
         ({"api": {"maxUnavailable": "0%"}}, "maxUnavailable"),
         ({"postgresql": {"password": "with:colon"}}, "password"),

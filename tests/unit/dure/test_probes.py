@@ -1,15 +1,23 @@
 import http.client
 import socket
-from collections.abc import Iterator
+import struct
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from dure import probes
 from dure.probes import Answer, Probes
+from tests.cluster.daemons import until
 
 
 def _metrics() -> Answer:
     return Answer(status=200, content_type="text/plain; version=0.0.4", body=b"dure_up 1\n")
+
+
+def _long() -> Answer:
+    """More than any socket's buffers take, so that it is still written to a client that went away."""
+    return Answer(status=200, content_type=probes.TEXT, body=bytes(64 << 20))
 
 
 def _broken() -> Answer:
@@ -18,7 +26,7 @@ def _broken() -> Answer:
 
 @pytest.fixture
 def served() -> Iterator[Probes]:
-    routes = {"/metrics": _metrics, "/readyz": lambda: probes.text(503, "not yet"), "/broken": _broken}
+    routes = {"/metrics": _metrics, "/readyz": lambda: probes.text(503, "not yet"), "/broken": _broken, "/long": _long}
     found = probes.serve(0, host="127.0.0.1", routes=routes)
     yield found
     found.close()
@@ -48,7 +56,7 @@ def _ask(port: int, method: str, path: str) -> tuple[int, str | None, bytes]:
         ),
         pytest.param(
             "/",
-            (404, probes.TEXT, b"nothing is here; try /broken, /metrics, /readyz\n"),
+            (404, probes.TEXT, b"nothing is here; try /broken, /long, /metrics, /readyz\n"),
             id="elsewhere it says where to go",
         ),
     ],
@@ -92,3 +100,49 @@ def test_one_slow_client_keeps_nobody_waiting(served: Probes) -> None:
         slow.sendall(b"GET /metr")
 
         assert _ask(served.port, "GET", "/metrics")[0] == 200
+
+
+def _hangs_up(client: socket.socket) -> None:
+    client.shutdown(socket.SHUT_RD)
+
+
+def _resets(client: socket.socket) -> None:
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+@pytest.mark.parametrize("ends", [_hangs_up, _resets])
+@pytest.mark.parametrize("sent", [b"GET /long HTTP/1.0\r\n\r\n", b"GET /lo"], ids=["in the answer", "in the request"])
+def test_a_client_that_goes_away_is_no_news(
+    served: Probes,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    ends: Callable[[socket.socket], None],
+    sent: bytes,
+) -> None:
+    with socket.create_connection(("127.0.0.1", served.port)) as client:
+        client.sendall(sent)
+        if sent.endswith(b"\n"):
+            client.recv(1)
+        ends(client)
+    until(lambda: not _requests(), (), within_s=60, what="the handler's end")
+    assert (caplog.records, capfd.readouterr().err) == ([], "")
+
+
+def _requests() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if "process_request_thread" in thread.name]
+
+
+def test_another_fault_of_a_request_is_one_line_of_the_log(
+    served: Probes,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(probes, "_answer", lambda *_: None)
+    with socket.create_connection(("127.0.0.1", served.port)) as client:
+        client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert client.recv(1) == b""
+    until(lambda: bool(caplog.records), (), within_s=60, what="the line")
+    [record] = caplog.records
+    assert (record.__dict__["action"], "AttributeError" in record.getMessage()) == ("probe.request_failed", True)
+    assert capfd.readouterr().err == ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from threading import BoundedSemaphore, Thread
+from threading import BoundedSemaphore, Lock, Thread
 from typing import TypeVar
 
 from dure.errors import Unavailable
@@ -10,25 +10,37 @@ from dure.errors import Unavailable
 R = TypeVar("R")
 
 AT_ONCE = 2
-"""What hangs holds one of these until it ends, and no more than these of the process's connections."""
 
 
 class Bounded:
     """Some work at once, each on a thread of its own."""
 
-    def __init__(self) -> None:
-        self._free = BoundedSemaphore(AT_ONCE)
+    def __init__(self, at_once: int = AT_ONCE) -> None:
+        """What hangs holds one of `at_once` until it ends, and no more than these of the process's connections."""
+        self._at_once, self._free = at_once, BoundedSemaphore(at_once)
+        self._lock = Lock()
+        self._given_up: list[Future[object]] = []
 
     def within(self, seconds: float, work: Callable[[], R]) -> R:
-        """What `work` gives or raises. Raises Unavailable where that takes longer; it is left to end by itself then."""
-        if not self._free.acquire(timeout=seconds):
+        """What `work` gives or raises. Raises Unavailable where that takes longer, and it is left to end by itself; while as many as
+        may hang do, at once.
+        """
+        if not self._free.acquire(timeout=0 if self._hang() else seconds):
             raise Unavailable("others wait for the database already, and it does not answer them")
         found: Future[R] = Future()
         Thread(target=self._run, args=(work, found), name="bounded", daemon=True).start()
         try:
             return found.result(seconds)
         except TimeoutError:
+            with self._lock:
+                self._given_up.append(found)  # pyright: ignore[reportArgumentType] - of what it is does not matter here
             raise Unavailable(f"the database did not answer within {seconds:g} s") from None
+
+    def _hang(self) -> bool:
+        """Whether all there may be at once was given up and has not ended."""
+        with self._lock:
+            self._given_up = [one for one in self._given_up if not one.done()]
+            return len(self._given_up) >= self._at_once
 
     def _run(self, work: Callable[[], R], found: Future[R]) -> None:
         try:
