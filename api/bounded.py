@@ -13,6 +13,10 @@ AT_ONCE = 2
 """What hangs holds one of these until it ends, and no more than these of the process's connections."""
 
 
+class Crowded(Exception):
+    """As much of this work is under way as may be."""
+
+
 class Bounded:
     """Some work at once, each on a thread of its own."""
 
@@ -20,9 +24,11 @@ class Bounded:
         self._free = BoundedSemaphore(AT_ONCE)
 
     def within(self, seconds: float, work: Callable[[], R]) -> R:
-        """What `work` gives or raises. Raises Unavailable where that takes longer; it is left to end by itself then."""
-        if not self._free.acquire(timeout=seconds):
-            raise Unavailable("others wait for the database already, and it does not answer them")
+        """What `work` gives or raises. Raises Unavailable where that takes longer, and it is left to end by itself then; and Crowded
+        at once where others wait: whoever waits here keeps a thread from those who ask for something else.
+        """
+        if not self._free.acquire(blocking=False):
+            raise Crowded
         found: Future[R] = Future()
         Thread(target=self._run, args=(work, found), name="bounded", daemon=True).start()
         try:
