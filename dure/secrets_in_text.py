@@ -7,7 +7,8 @@ from dure.errors import CODES
 
 GONE = "[redacted]"
 
-_NAME = r"[\w-]*(?:passw(?:or)?d|pwd|secret|token|api[_-]?key|private[_-]?key|(?:key|certificate|authority)-data)[\w-]*"
+_NAME = r"[\w-]{0,40}(?:passw(?:or)?d|pwd|secret|token|api[_-]?key|private[_-]?key|(?:key|certificate|authority)-data)[\w-]{0,40}"
+"""Bounded, as all that is looked for from every letter on: a long word must not take time by its square."""
 _OURS = "|".join(sorted({name for code, of in CODES.items() for name in (code, of.__name__)}, key=len, reverse=True))
 """Names of errors, such as TokenMissing: what follows is a sentence."""
 
@@ -21,7 +22,7 @@ _KNOWN_PATHS = rf"v1/(?:{_RESOURCES})(?![\w-])|apis?/(?:[a-z0-9.]+/)?v[0-9]|(?:h
 _SCHEMES = r"(?:bearer|basic|digest|negotiate|token|apikey)[ \t]+"
 
 _ASSIGNED = re.compile(
-    rf"(?i)(?<![\w-])(?P<name>(?!(?:{_OURS})(?![\w-])){_NAME}(?:\\?[\"'])?\s*[=:]\s*)"
+    rf"(?i)(?P<name>(?:(?<![\w-])(?!(?:{_OURS})(?![\w-]))|(?<=[\w-]{{40}})){_NAME}(?:\\?[\"'])?\s*[=:]\s*)"
     r"(?!\\?[\"']?(?:\[redacted\]|null\b|(?:tok|whk)_|`)|\[\s*\]|\{\s*\}|(?:[|>][-+0-9]*|[\[{])[ \t]*\r?\n)"
     r"(?:(?P<quote>\\?[\"'])(?:(?:\\{3}[\"']|(?!(?P=quote))(?:\\.|[^\\]))*(?P=quote)|[^\n]*)"
     r"|\[[^\]\n]*\]?|\{(?:[^{}\n]|\{[^{}\n]*\})*\}?|[^\s\"',;&}]+)"
@@ -51,11 +52,11 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
         rf"\1\2{GONE}",
     ),
     # A password may have a / in it, though it should not.
-    (re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s\"'<>]*@"), rf"\1{GONE}@"),
-    (re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>?#]*)[?#][^\s\"'<>]*"), rf"\1?{GONE}"),
+    (re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]{0,20}://)[^\s\"'<>]*@"), rf"\1{GONE}@"),
+    (re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]{0,20}://[^\s\"'<>?#]*)[?#][^\s\"'<>]*"), rf"\1?{GONE}"),
     (re.compile(rf"(?i)(https?://[^\s\"'<>/?#]+/)(?!{_KNOWN_PATHS})[^\s\"'<>`]*[^\s\"'<>`.,:;)\\]"), rf"\1{GONE}"),
     (_ASSIGNED, _said),
-    (re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"), GONE),
+    (re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"), GONE),
 )
 
 

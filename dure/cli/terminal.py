@@ -168,8 +168,8 @@ class Terminal:
         typer.echo(harmless(text))
 
     def show_text(self, text: str) -> None:
-        """What is for other programs as it is, with its own line ends."""
-        typer.echo(text.encode(), nl=False)
+        """What is for other programs as it is, with its own line ends; to a screen as text alone."""
+        typer.echo((harmless(text) if is_screen(sys.stdout) else text).encode(), nl=False)
 
     def note(self, text: str) -> None:
         """A sentence beside the answer, on stderr; on a screen its lines are broken between words."""
