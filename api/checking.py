@@ -7,6 +7,7 @@ from api import auth
 from api.calls import Admitted, Call
 from dure import wire
 from dure.errors import Unavailable
+from scheduler.bounded import Crowded
 from scheduler.checkup import answer
 from scheduler.checkup.facts import House
 from scheduler.clock import Clock, DatabaseClock
@@ -15,6 +16,9 @@ from scheduler.store.db import SCHEMA_HEAD, Database
 
 LONGEST_S = 6.0
 """Less than a client waits."""
+
+COME_AGAIN_S = 5
+"""Others are told so who ask while as many are looking as may."""
 
 
 class _NotFit(Exception):
@@ -26,13 +30,17 @@ class _NotFit(Exception):
 
 
 def checkup(call: Call) -> wire.Checkup:
-    """Where the database does not say who asks, the answer says what `/readyz` tells everybody. Raises what `Call.check` does but
-    Unavailable.
+    """Where the database does not say who asks, the answer says what `/readyz` tells everybody. Raises what `Call.check` does, but
+    Unavailable only while others wait for the database: whoever asks, it takes no thread from other requests.
     """
     auth.secret(call.request)
     of, now = version("dure"), call.parts.clock.now()
     try:
-        found = call.parts.bounded.within(LONGEST_S, lambda: _house(call))
+        found = call.parts.bounded.within(LONGEST_S, lambda: _house(call), waits=False)
+    except Crowded:
+        raise Unavailable(
+            "others are looking how Dure is already; ask again shortly", retry_after_s=COME_AGAIN_S
+        ) from None
     except _NotFit as error:
         return answer.away(error.why, schema_differs=error.differs, version=of, now=now)
     except Unavailable as error:

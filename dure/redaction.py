@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-GONE = "[redacted]"
+from dure.secrets_in_text import GONE, without
 
 SECRET_KEYS = re.compile(
-    r"(?i)passw(or)?d|secret|token|authorization|api[_-]?key|private[_-]?key|credential|cookie"
+    r"(?i)passw(or)?d|pwd|secret|token|authorization|api[_-]?key|private[_-]?key|credential|cookie"
     r"|client-(key|certificate)-data|certificate-authority-data"
 )
 """Names of what may be a secret, wherever in the name they stand."""
@@ -16,31 +16,11 @@ SECRET_KEYS = re.compile(
 WORDS_OF_PEOPLE = frozenset({"reason", "label", "title", "why", "who", "actor", "cgroup"})
 """Fields that hold what somebody wrote, or who somebody is."""
 
-ADDRESSES = frozenset({"url", "webhook_url"})
+ADDRESSES = frozenset({"url", "urls", "webhook_url", "webhook_urls"})
 """Fields whose path may be a secret as well."""
 
 _ID = re.compile(r"(tok|lea|dec|whk|evt)_[0-9a-z]{1,40}")
 """Ours, by which nobody gets in anywhere."""
-
-_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"-----BEGIN [A-Z ]+-----.*?(-----END [A-Z ]+-----|\Z)", re.DOTALL), GONE),
-    # Names of our metrics begin so as well, and have small letters and underscores alone.
-    (re.compile(r"dure_(?=[a-z_]*[A-Z0-9-])[A-Za-z0-9_-]{40,}"), GONE),
-    (re.compile(r"whsec_[A-Za-z0-9+/=_-]+"), GONE),
-    (re.compile(r"eyJ[\w-]{5,}\.[\w-]+\.[\w-]*"), GONE),
-    (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{6,}"), rf"\1 {GONE}"),
-    # A password may have a / in it, though it should not.
-    (re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s\"'<>]*@"), rf"\1{GONE}@"),
-    (re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>?#]*)[?#][^\s\"'<>]*"), rf"\1?{GONE}"),
-    (
-        re.compile(
-            r"(?i)([\w-]*(?:passw(?:or)?d|secret|token|api[_-]?key|private[_-]?key|(?:key|certificate|authority)-data)[\w-]*"
-            r"[\"']?\s*[=:]\s*[\"']?)(?!\[redacted\]|null\b|(?:tok|whk)_)[^\s\"',;&}]+"
-        ),
-        rf"\1{GONE}",
-    ),
-    (re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"), GONE),
-)
 
 
 class Redaction:
@@ -56,8 +36,7 @@ class Redaction:
         """Of any text: logs, metrics, sentences of errors."""
         for secret in self._known:
             said = said.replace(secret, GONE)
-        for pattern, instead in _PATTERNS:
-            said = pattern.sub(instead, said)
+        said = without(said)
         return said if self._named is None else self._named.sub(lambda found: self._names[found[1]], said)
 
     def value(self, said: Any) -> Any:
@@ -81,11 +60,23 @@ class Redaction:
             return value
         if name in WORDS_OF_PEOPLE:
             return GONE
-        if name in ADDRESSES and isinstance(value, str):
-            return self.text("/".join(value.split("/")[:3])) + f"/{GONE}"
-        if SECRET_KEYS.search(name) and isinstance(value, str) and not _ID.fullmatch(value):
-            return GONE
+        if name in ADDRESSES:
+            return self._address(value)
+        if SECRET_KEYS.search(name):
+            # What is below such a name goes whole, as nobody knows what names it has there.
+            return value if not value or (isinstance(value, str) and _ID.fullmatch(value)) else GONE
         return self.value(value)
+
+    def _address(self, value: Any) -> Any:
+        match value:
+            case str():
+                return self.text("/".join(value.split("/")[:3])) + f"/{GONE}"
+            case list():
+                return [self._address(one) for one in cast("list[Any]", value)]
+            case dict():
+                return {self.text(name): self._address(one) for name, one in cast("dict[str, Any]", value).items()}
+            case _:
+                return value
 
 
 def numbered(kind: str, found: Iterable[str]) -> dict[str, str]:

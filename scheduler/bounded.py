@@ -12,6 +12,10 @@ R = TypeVar("R")
 AT_ONCE = 2
 
 
+class Crowded(Exception):
+    """As much of this work is under way as may be."""
+
+
 class Bounded:
     """Some work at once, each on a thread of its own."""
 
@@ -21,11 +25,13 @@ class Bounded:
         self._lock = Lock()
         self._given_up: list[Future[object]] = []
 
-    def within(self, seconds: float, work: Callable[[], R]) -> R:
+    def within(self, seconds: float, work: Callable[[], R], *, waits: bool = True) -> R:
         """What `work` gives or raises. Raises Unavailable where that takes longer, and it is left to end by itself; while as many as
-        may hang do, at once.
+        may hang do, at once. Who must not wait for others, as he keeps a thread from those who ask for something else, gets Crowded.
         """
-        if not self._free.acquire(timeout=0 if self._hang() else seconds):
+        if not self._free.acquire(timeout=seconds if waits and not self._hang() else 0):
+            if not waits:
+                raise Crowded
             raise Unavailable("others wait for the database already, and it does not answer them")
         found: Future[R] = Future()
         Thread(target=self._run, args=(work, found), name="bounded", daemon=True).start()

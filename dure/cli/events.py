@@ -102,4 +102,4 @@ def _follow(
             if terminal.flags.json:
                 terminal.show_json(event)
             else:
-                typer.echo(render.line(event, terminal.view(terminal.outside.now())))
+                terminal.show_line(render.line(event, terminal.view(terminal.outside.now())))

@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 import typer
 
 from dure import times
+from dure.render.harmless import harmless, harmless_json
 
 if TYPE_CHECKING:
     import httpx
@@ -186,14 +187,19 @@ class Terminal:
         self.show(page(items=found), lambda view: table(found, view))
 
     def show_json(self, value: "BaseModel") -> None:
-        typer.echo(value.model_dump_json())
+        typer.echo(harmless_json(value.model_dump_json()))
+
+    def show_line(self, text: str) -> None:
+        """One of several lines on stdout, as people read it."""
+        typer.echo(harmless(text))
 
     def show_text(self, text: str) -> None:
-        """What is for other programs as it is, with its own line ends."""
-        typer.echo(text.encode(), nl=False)
+        """What is for other programs as it is, with its own line ends; to a screen as text alone."""
+        typer.echo((harmless(text) if is_screen(sys.stdout) else text).encode(), nl=False)
 
     def note(self, text: str) -> None:
         """A sentence beside the answer, on stderr; on a screen its lines are broken between words."""
+        text = harmless(text)
         if not is_screen(sys.stderr):
             typer.echo(text, err=True)
             return
@@ -212,10 +218,10 @@ class Terminal:
 
     def console(self) -> "Console":
         """Of stdout; where nobody looks, wide enough that no cell is broken."""
-        from rich.console import Console
+        from dure.cli.screen import Screen
 
         width = self._columns() or (None if is_screen(sys.stdout) else WIDTH_OF_A_PIPE)
-        return Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
+        return Screen(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
 
     def looked_at(self, console: "Console", now: datetime) -> "View":
         """How the person looks at what this console shows at `now`."""

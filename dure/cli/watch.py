@@ -64,7 +64,7 @@ def _follow(terminal: Terminal, looks: "Iterator[wire.Lease]", until: Until) -> 
         if terminal.flags.json and lease != before:
             terminal.show_json(lease)
         elif not terminal.flags.json and (line := leases.change(before, lease, terminal.view(terminal.outside.now()))):
-            typer.echo(line)
+            terminal.show_line(line)
         if lease.state in stop:
             return lease.state
         before = lease

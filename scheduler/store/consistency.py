@@ -82,12 +82,37 @@ _HELD = text(
     SELECT format('GPU %s is held by %s leases at once', gpu, count(*))
     FROM allocation WHERE closed_at IS NULL GROUP BY gpu HAVING count(*) > 1
     UNION ALL
-    SELECT format('lease %s has %s GPUs, and holds %s', l.id, l.total_gpus, count(*))
-    FROM allocation a JOIN lease l ON l.id = a.lease WHERE a.ended_at IS NULL
-    GROUP BY l.id, l.total_gpus HAVING count(*) > l.total_gpus
+    SELECT format('lease %s has %s GPUs, and holds %s', l.id, l.total_gpus, count(a.id))
+    FROM lease l LEFT JOIN allocation a ON a.lease = l.id AND a.ended_at IS NULL
+    WHERE l.state IN ('active', 'ending') GROUP BY l.id HAVING count(a.id) <> l.total_gpus
     LIMIT :most
     """
 )
+"""A lease that runs holds all of its GPUs, also those that are lost to it; one whose start is late does not run."""
+
+_NAMED = text("SELECT count(*) FROM lease WHERE state IN ('queued', 'scheduled', 'active', 'ending')")
+
+_DECIDED = text(
+    """
+    SELECT format('lease %s names decision %s, which is not there', l.id, l.decision)
+    FROM lease l WHERE l.state IN ('queued', 'scheduled', 'active', 'ending')
+        AND NOT EXISTS (SELECT FROM decision d WHERE d.id = l.decision)
+    ORDER BY l.id LIMIT :most
+    """
+)
+"""That of a lease which is over may have gone with its month."""
+
+_SUBJECTS = text("SELECT (SELECT count(*) FROM company) + (SELECT count(*) FROM pool)")
+
+_AUDITED = text(
+    """
+    SELECT format('%s %s was added, and the audit log has no %s of it', o.kind, o.name, o.action)
+    FROM (
+        SELECT 'company' AS kind, name, 'company.add' AS action FROM company UNION ALL SELECT 'pool', name, 'pool.add' FROM pool
+    ) o WHERE NOT EXISTS (SELECT FROM audit a WHERE a.subject = o.name AND a.action = o.action) ORDER BY 1 LIMIT :most
+    """
+)
+"""Nothing is ever removed from the audit log."""
 
 _SEQUENCES = text(
     """
@@ -112,6 +137,14 @@ _EVENTS = text(
     """
 )
 
+_TOLD = text(
+    """
+    SELECT format('lease %s is %s, and no event says that it was asked for', l.id, l.state)
+    FROM lease l WHERE l.state <> 'refused' AND NOT EXISTS (SELECT FROM lease_event e WHERE e.lease = l.id)
+    ORDER BY l.id LIMIT :most
+    """
+)
+
 
 def checks(session: Session, *, now: float) -> Iterator[Checked]:
     """Each in turn, at one instant where the session is a snapshot; `now` in Unix seconds."""
@@ -122,7 +155,11 @@ def checks(session: Session, *, now: float) -> Iterator[Checked]:
     yield _queried(connection, "nothing is ahead of its pool", text("SELECT count(*) FROM pool"), _AHEAD)
     yield _books(session, now)
     yield _numbers(connection)
-    yield _queried(connection, "events are in their order", text("SELECT count(*) FROM lease_event"), _EVENTS)
+    yield _queried(
+        connection, "events are there, in their order", text("SELECT count(*) FROM lease_event"), _EVENTS, _TOLD
+    )
+    yield _queried(connection, "leases have their decisions", _NAMED, _DECIDED)
+    yield _queried(connection, "who was added is in the audit log", _SUBJECTS, _AUDITED)
 
 
 def _ledger(session: Session) -> Checked:

@@ -15,6 +15,8 @@ from agents.scenario.fleet import Scenario
 from agents.simulated.driver import SimulatedDriver
 from api import checking
 from dure import wire
+from dure.errors import Unavailable
+from scheduler.bounded import Bounded, Crowded
 from scheduler.clock import DatabaseClock
 from scheduler.presence import Loops, Presence
 from scheduler.store import checked_house, join_tokens, webhooks
@@ -232,8 +234,7 @@ def test_migrations_that_run_and_a_schema_of_another_version_are_told(site: Site
         other.execute("SELECT pg_advisory_lock(%s)", [checked_house.MIGRATIONS_LOCK])
         assert "migrations run now" in said(checkup(site), "migrations")
     with psycopg.connect(site.world.db.url) as owner:
-        owner.execute("DELETE FROM schema_fit")
-        owner.execute("UPDATE schema_version SET version_num = 'before'")
+        owner.execute("UPDATE schema_fit SET revision = 'before' WHERE revision = %s", [SCHEMA_HEAD])
     found = checkup(site)
     assert "the database has schema before" in said(found, "migrations")
     assert found.database is None
@@ -246,6 +247,11 @@ def frozen(site: Site) -> Iterator[None]:
     with psycopg.connect(site.world.db.url) as other:
         other.execute("LOCK TABLE schema_fit IN ACCESS EXCLUSIVE MODE")
         yield
+    ended()
+
+
+def ended() -> None:
+    """What was waited for no longer has ended by itself."""
     for thread in threading.enumerate():
         if thread.name == "bounded":
             thread.join(60)
@@ -256,6 +262,24 @@ def test_a_database_that_hangs_is_told_within_seconds(site: Site, monkeypatch: p
     with frozen(site):
         assert "the database did not answer within 0.3 s" in said(checkup(site), "database")
     assert checkup(site).database is not None
+
+
+def test_who_asks_while_others_wait_is_answered_at_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "LONGEST_S", 3600)  # a request that waits for its turn is never answered here
+    end = threading.Event()
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            site.app.state.parts.bounded.within(0.01, end.wait)
+    try:
+        crowded = httpx.get(
+            f"{site.url}/v1/checkup", headers={"Authorization": "Bearer x"}, trust_env=False, timeout=60
+        )
+        assert code(crowded) == (503, "unavailable")
+        assert int(crowded.headers["Retry-After"]) > 0
+        assert site.get("admin", "/v1/pools").status_code == 200
+    finally:
+        end.set()
+        ended()
 
 
 @contextmanager
@@ -295,3 +319,16 @@ def test_a_process_says_that_it_is_there_and_is_forgotten_after_a_day(any_databa
     assert found.turned_at is not None
     assert found.turned_at >= found.started_at
     assert not found.name.startswith("gone")
+
+
+def test_what_hangs_is_not_waited_for_and_holds_two_threads_at_most() -> None:
+
+    bounded, end = Bounded(), threading.Event()
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="did not answer"):
+            bounded.within(0.01, end.wait)
+    with pytest.raises(Crowded):
+        bounded.within(3600, end.wait, waits=False)
+    end.set()
+    ended()
+    assert bounded.within(60, lambda: 7) == 7

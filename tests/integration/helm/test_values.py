@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from docs.made.chart import VALUES, Value, values
+from dure.kube import SYSTEM_NAMESPACE
 from tests.integration.helm.rendering import text
 from tests.integration.kube.chart import CHART
 
@@ -30,6 +31,8 @@ def _groups(found: dict[str, Any], schema: dict[str, Any], path: tuple[str, ...]
         else:
             assert below in said, f"{'.'.join(below)} has no sentence"
 
+
+RATE = {"rate": 6, "severity": "page"}
 
 GROUPS = list(_groups(DEFAULTS, SCHEMA))
 
@@ -125,12 +128,39 @@ def test_every_value_is_required_so_that_none_is_lost_by_null(path: tuple[str, .
         ({"scheduler": {"spread": "Never"}}, "spread"),
         ({"scheduler": {"tolerations": [{"keys": "a"}]}}, "tolerations"),
         ({"scheduler": {"resources": {"limit": {}}}}, "resources"),
+        ({"image": {"tag": "0.1 beta"}}, "tag"),
+        ({"image": {"repository": "dure dure"}}, "repository"),
+        ({"alerts": {"promiseSlipped": {"within": "0s"}}}, "within"),
+        ({"alerts": {"extraLabels": {"team": "{{ $value }}"}}}, "team"),
+        ({"alerts": {"extraLabels": {"__name__": "x"}}}, "__name__"),
+        ({"alerts": {"runbookUrl": "https://{{x}}"}}, "runbookUrl"),
+        ({"alerts": {"certificateEnding": {"pageSeconds": 1209601}}}, "pageSeconds 1209601 is more than ticketSeconds"),
+        (
+            {"alerts": {"slo": {"burnRates": [RATE | {"long": "1h", "short": "120m"}]}}},
+            "1h is not longer than the short one",
+        ),
+        (
+            {"alerts": {"slo": {"burnRates": [RATE | {"long": "1d", "short": "24h"}]}}},
+            "1d is not longer than the short one",
+        ),
+        (
+            {"scheduler": {"env": {"DURE_DATABASE_URL": "postgresql://x@y/z"}}},
+            "scheduler.env: leave DURE_DATABASE_URL out",
+        ),
+        ({"api": {"env": {"DURE_DATABASE_URL": "postgresql://x@y/z"}}}, "api.env: leave DURE_DATABASE_URL out"),
+        ({"agent": {"env": {"DURE_DATABASE_URL": "postgresql://x@y/z"}}}, "agent.env: leave DURE_DATABASE_URL out"),
+        ({"agent": {"namespace": SYSTEM_NAMESPACE}}, "agent.namespace: choose another than"),
     ],
 )
 def test_values_that_contradict_or_cannot_be_are_refused_with_what_to_say(
     tmp_path: Path, given: dict[str, Any], said: str
 ):
     assert said in _refusal(tmp_path, given)
+
+
+@pytest.mark.parametrize("tag", ["", "0.1.0", "v1_2-rc.3", "0.1.0@sha256:" + "a" * 64])
+def test_what_an_image_can_be_tagged_with_is_taken(tmp_path: Path, tag: str):
+    assert _refusal(tmp_path, {"image": {"tag": tag}}) == ""
 
 
 def test_a_large_number_of_a_variable_is_written_in_digits(tmp_path: Path):

@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 import structlog
+from sqlalchemy import text
 
 from scheduler import __main__ as main
 from scheduler import verifying
@@ -26,9 +27,19 @@ OWNER = {
     "pools are what their logs say": "UPDATE lease SET promised_start = promised_start + interval '1 s'"
     " WHERE state = 'scheduled'",
     "numbers are given once": "SELECT setval('lease_event_seq_seq', 1)",
-    "events are in their order": "UPDATE lease_event SET xid = 4611686018427387904",
+    "events are there, in their order": "UPDATE lease_event SET xid = 4611686018427387904",
+    "leases have their decisions": "DELETE FROM decision",
+    "who was added is in the audit log": "DELETE FROM audit",
 }
 """What breaks each of the checks, by who owns the database and may do anything."""
+
+GONE = [
+    ("GPUs are held by one lease that runs", "DELETE FROM allocation", "has 4 GPUs, and holds 0"),
+    ("leases have their decisions", "DELETE FROM decision", "which is not there"),
+    ("events are there, in their order", "DELETE FROM lease_event", "no event says that it was asked for"),
+    ("who was added is in the audit log", "DELETE FROM audit", "pool h100 was added"),
+]
+"""Rows that were there and are not, and what is said of it."""
 
 
 @pytest.fixture
@@ -91,6 +102,27 @@ def test_what_does_not_hold_is_named(
     said = capsys.readouterr().out
     assert f"WRONG {what}" in said
     assert wrong[what][0] in said
+
+
+def test_rows_that_are_gone_are_missed(world: World) -> None:
+    owner(world.db.url, *(statement for _, statement, _ in GONE))
+    found = {one.what: one.faults for one in verifying.verified(world.db).checked}
+    for what, _, fault in GONE:
+        assert any(fault in said for said in found[what]), what
+
+
+def test_a_lease_whose_gpus_are_lost_and_one_that_was_refused_miss_nothing(world: World) -> None:
+    world.ask(16, now=T0 + 12, queue=False, duration_s=60, start_by="2027-01-15T08:01:00Z")
+    for node in ("n1", "n2"):
+        world.report(node, now=T0 + 13, sick=range(8))
+    for now in (T0 + 14, T0 + 2000):
+        world.turn(now)
+        assert verifying.verified(world.db).ok
+    with world.db.snapshot() as session:
+        states = session.connection().execute(text("SELECT DISTINCT state FROM lease")).scalars().all()
+        lost = session.connection().execute(text("SELECT count(*) FROM allocation_loss")).scalar_one()
+    assert {"ended", "refused"} <= set(states)
+    assert lost
 
 
 def test_a_node_that_is_promised_twice_is_named(world: World) -> None:

@@ -33,6 +33,28 @@ PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA PRIVATE K
         (PEM, "MIIEpAIBAAKCAQEA"),
         (json.dumps(PEM), "MIIEpAIBAAKCAQEA"),
         ("-----BEGIN CERTIFICATE-----\nMIIB cut off", "MIIB"),
+        ("password='my hush pw'", "hush"),
+        ("password='my pw hush'", "hush"),
+        ('password: "it is \\"hush\\", see"', "hush"),
+        ('{"a": "password=\\"hush hush\\" b"}', "hush"),
+        ('DURE_TOKEN="one hush"', "hush"),
+        ("pwd=hush", "hush"),
+        ("DB_PWD: hush", "hush"),
+        ("Server=db;Uid=dure;Pwd=hush;", "hush"),
+        ("password: |\n  hush\n  hush two\nafter: it", "hush"),
+        ("a:\n  client_secret: >-\n    one\n\n    hush\n  other: x", "hush"),
+        ("Authorization: Basic dTpw", "dTpw"),
+        ("authorization: Token hush", "hush"),
+        ('"Authorization": "Basic dTpw"', "dTpw"),
+        ("webhook https://hooks.example.com/services/T0/B0/hush refused it", "hush"),
+        ("POST to https://hooks.slack.com/services/T0/hush: 500", "hush"),
+        ("internal-token=hush", "hush"),
+        ("password: |\r\n  hush\r\n  hush\r\n", "hush"),
+        ("secrets:\n- hush\n- hush\n", "hush"),
+        ('"token": [\n  "a",\n  "hush"\n]', "hush"),
+        ('{"secrets": {"a": {"b": "x"}, "c": "hush"}}', "hush"),
+        ("password='hush is cut off", "hush"),
+        (r'{"m": "{\"password\": \"a\\\"hush\"}"}', "hush"),
         ("mail to ada.lovelace+x@example.co.uk", "lovelace"),
     ],
 )
@@ -51,6 +73,14 @@ def test_a_secret_in_a_text_is_gone(said: str, secret: str) -> None:
         "https://dure.example.com/v1/pools cannot be reached",
         '"token": "tok_06eqz8n1hg7k2m9v4r3t"',
         "dure node join-token NODE",
+        "TokenMissing: send a token",
+        "TokenMissing: send a token: `Authorization: Bearer <token>`; an admin makes one with `dure token issue`",
+        "token_missing: no token was sent",
+        "the basic rule, and a bearer token of yours",
+        "GET https://dure.example.com/v1/leases/lea_06eqz8n1hg7k2m9v4r3t/events answers 404",
+        "see https://dure.example.com/v1/webhooks for each webhook",
+        "secrets: []",
+        "pwd is a command",
     ],
 )
 def test_what_is_no_secret_stays(said: str) -> None:
@@ -87,6 +117,34 @@ def test_fields_are_looked_at_by_their_names() -> None:
         "url": f"https://hooks.example.com/{GONE}",
         "gpus": 8,
     }
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"token": ["hush"]},
+        {"secrets": {"a": "hush", "b": ["c", {"d": "hush"}]}},
+        {"password": {"hush": 1}},
+        {"token": ["tok_06eqz8n1hg7k2m9v4r3t", "hush"]},
+        {"url": ["https://h.example.com/hush"]},
+        {"urls": {"a": "https://h.example.com/hush"}},
+        {"webhook_url": {"to": "https://h.example.com/hush"}},
+        {"reason": ["hush", {"a": "hush"}]},
+        {"pwd": "hush"},
+    ],
+)
+def test_what_is_below_a_secret_name_goes_as_well(said: dict[str, Any]) -> None:
+    assert "hush" not in Redaction().json(said)
+
+
+def test_what_such_a_name_has_that_is_no_secret_stays() -> None:
+    said = {"tokens": 3, "token_set": True, "secret": None, "secrets": [], "token": "tok_06eqz8n1hg7k2m9v4r3t"}
+    assert Redaction().value(said) == said
+
+
+def test_only_the_block_under_a_secret_name_is_gone() -> None:
+    said = "a: 1\npassword: |\n  hush\n\n  hush\nb: 2\n"
+    assert Redaction().text(said) == f"a: 1\npassword: |\n  {GONE}\nb: 2\n"
 
 
 def test_names_are_replaced_alike_everywhere_and_whole() -> None:
