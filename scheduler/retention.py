@@ -15,11 +15,6 @@ from scheduler.store import (
 
 DAY_S = 86_400
 
-LEAST_DECISIONS_DAYS = 400
-"""A year and its closing can always be explained and made again. The database holds to it, whatever is set."""
-
-LEAST_NODE_EVENTS_DAYS = 90
-
 How = Literal["stays", "part", "delete", "with its row"]
 """Nothing removes it; a month goes whole; rows are deleted; what it belongs to takes it along."""
 

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from dure.kube import TAINT_KEY
-from scheduler import retention
 from scheduler.addressed import Addressed
 from scheduler.compiled import CompiledFolder
 from scheduler.kube.clusters import DESCRIPTION, Clusters
 from scheduler.kube.desired import CLOSED_NETWORKS, KILL_MARGIN_S
+from scheduler.least_kept import LEAST_DECISIONS_DAYS, LEAST_NODE_EVENTS_DAYS
 from scheduler.traces import DESCRIPTION as TRACES
 from scheduler.traces import PATTERN as COLLECTOR
 from scheduler.webhooks.addresses import Networks, split
@@ -74,12 +74,12 @@ class Settings(Addressed):
     )
     keep_decisions_days: int | None = Field(
         default=None,
-        ge=retention.LEAST_DECISIONS_DAYS,
+        ge=LEAST_DECISIONS_DAYS,
         description="decisions older than this go, and with them what makes them again; where it is not set they are kept for ever",
     )
     keep_node_events_days: int = Field(
         default=730,
-        ge=retention.LEAST_NODE_EVENTS_DAYS,
+        ge=LEAST_NODE_EVENTS_DAYS,
         description="what happened on nodes longer ago than this goes: XIDs, changes of health, proofs that GPUs were empty",
     )
     wake_s: float = Field(default=1.0, gt=0, le=5, description="the longest the loop sleeps, in seconds")

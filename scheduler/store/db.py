@@ -234,7 +234,7 @@ def _away_is_unavailable() -> Iterator[None]:
     except _AWAY as error:
         raise Unavailable(AWAY, retry_after_s=2) from error
     except DBAPIError as error:
-        if f'role "{APP_ROLE}" does not exist' in str(error.orig):
+        if isinstance(error.orig, pg.UndefinedTable) or f'role "{APP_ROLE}" does not exist' in str(error.orig):
             raise Unavailable(NO_SCHEMA) from error
         if isinstance(error.orig, pg.DiskFull):
             raise Unavailable(FULL, retry_after_s=10) from error

@@ -66,7 +66,7 @@ def _row(happened: Happened, now: float) -> dict[str, Any]:
         "node": happened.node,
         "id": event.id,
         "told_at": event.at,
-        "at": min(max(0.0, event.at - happened.offset_s), now),
+        "at": float(min(max(0.0, event.at - happened.offset_s), now)),
         "boot": happened.boot,
         "kind": event.kind,
         "gpu": event.gpu or None,

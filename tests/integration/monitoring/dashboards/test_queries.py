@@ -26,8 +26,15 @@ NOT_MADE = {
 OF_THE_SCHEDULER = ("dure-companies", "dure-fleet", "dure-promises")
 
 
-@pytest.mark.parametrize("name", grafana.NAMES)
-def test_every_query_of_a_dashboard_has_data(loaded: Load, name: str) -> None:
+def test_every_query_has_data_and_nothing_is_told_of_what_is_away(loaded: Load) -> None:
+    """One after the other on one load, which takes a minute to be there: as one test it is made once, however many workers there are."""
+    for name in grafana.NAMES:
+        _every_query_has_data(loaded, name)
+    _while_the_scheduler_hangs_its_numbers_are_unknown_and_those_of_the_agents_are_there(loaded)
+    _while_the_database_is_away_nobody_leads_and_no_gpu_is_said_to_be_free(loaded)
+
+
+def _every_query_has_data(loaded: Load, name: str) -> None:
     found, prometheus = grafana.dashboard(name), loaded.prometheus
     offered = grafana.choices(found, prometheus, loaded.over)
     assert all(offered.values()), offered
@@ -60,7 +67,7 @@ def _has_data(loaded: Load, one: grafana.Asked, values: Mapping[str, str]) -> bo
     return grafana.has_data(loaded.prometheus, one, values, since=loaded.began, now=time.time())
 
 
-def test_while_the_scheduler_hangs_its_numbers_are_unknown_and_those_of_the_agents_are_there(loaded: Load) -> None:
+def _while_the_scheduler_hangs_its_numbers_are_unknown_and_those_of_the_agents_are_there(loaded: Load) -> None:
     stack = loaded.stack
     stack.signal("scheduler", signal.SIGSTOP)
     try:
@@ -72,7 +79,7 @@ def test_while_the_scheduler_hangs_its_numbers_are_unknown_and_those_of_the_agen
     stack.until(lambda: _live(loaded) == 2, "it leads again")
 
 
-def test_while_the_database_is_away_nobody_leads_and_no_gpu_is_said_to_be_free(loaded: Load) -> None:
+def _while_the_database_is_away_nobody_leads_and_no_gpu_is_said_to_be_free(loaded: Load) -> None:
     stack = loaded.stack
     stack.postgres.stop()
     try:
