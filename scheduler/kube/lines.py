@@ -47,6 +47,9 @@ NO_LINES = (
 )
 """What a kubelet says, in the place of lines and with status 200, when it has removed them."""
 
+BROKEN_OFF = b"rpc error: code = NotFound desc = an error occurred when try to find container "
+"""What a kubelet says behind the last line, when it removes a container whose lines it is sending."""
+
 Line = tuple[str, str]
 """A container: its pod's uid, and its name."""
 
@@ -68,6 +71,9 @@ class Tail:
         if self.total <= BYTES and self._held.startswith(NO_LINES) and not self._held.endswith(b"\n"):
             return None
         kept = self._held[-BYTES:]
+        last = kept[kept.rfind(b"\n") + 1 :]
+        if last.startswith(BROKEN_OFF):
+            kept = kept.removesuffix(last)
         if len(self._held) > BYTES and not self._held.startswith(b"\n"):
             beheaded, _, whole = kept.partition(b"\n")
             kept = whole or beheaded

@@ -275,3 +275,10 @@ def test_of_pods_that_are_gone_nothing_is_remembered(it: Doing) -> None:
     assert it.lines.read("acme") == {MAIN: Lines.KEPT}
     it.lines.only("acme", frozenset())
     assert it.lines.read("acme") == {}
+
+
+def test_what_a_kubelet_says_of_a_container_that_it_just_removed_is_no_line() -> None:
+    tail = Tail()
+    tail.add(b"began\nsaved\n")
+    tail.add(b'rpc error: code = NotFound desc = an error occurred when try to find container "5c65": not found')
+    assert tail.text == "began\nsaved\n"
