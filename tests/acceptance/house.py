@@ -28,9 +28,12 @@ class House:
     shared: Mapping[str, str]
     parts: dict[str, Child] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
+    begun: dict[str, tuple[str, str, Mapping[str, str]]] = field(default_factory=dict)
+    """How each was started."""
 
     def start(self, name: str, package: str, prefix: str, environ: Mapping[str, str]) -> None:
-        """A process by that name; one that was killed is started again where it was."""
+        """A process by that name."""
+        self.begun[name] = (package, prefix, environ)
         if name not in self.ports:
             (self.ports[name],) = daemons.free_ports(1)
         kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
@@ -38,6 +41,10 @@ class House:
         command = (*daemons.BOUND, sys.executable, "-m", package)
         self.parts[name] = Child(name, command, environ=said, folder=TREE, log=self.folder / f"{name}.log")
         self.parts[name].launch()
+
+    def again(self, name: str) -> None:
+        """One that was killed, where it was and as it was."""
+        self.start(name, *self.begun[name])
 
     def scheduler(self, name: str = "scheduler", **environ: str) -> None:
         self.start(name, "scheduler", "DURE_SCHEDULER_", {**self.shared, **environ})
