@@ -57,7 +57,7 @@ def test_it_serves_until_it_is_told_to_end_and_ends_cleanly(database_url: str, h
         until(lambda: answers(f"http://127.0.0.1:{port}/readyz"))
         assert answers(f"http://127.0.0.1:{port}/healthz")
         api.send_signal(how)
-        assert api.wait(20) == 0
+        assert api.wait(60) == 0
 
 
 def test_while_the_database_is_away_it_waits_and_can_be_told_to_end() -> None:
@@ -65,7 +65,7 @@ def test_while_the_database_is_away_it_waits_and_can_be_told_to_end() -> None:
         assert api.stderr is not None
         assert "database_away" in api.stderr.readline()
         api.terminate()
-        assert api.wait(20) == 0
+        assert api.wait(60) == 0
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,8 @@ def test_what_is_told_of_shares_are_parts_of_one(world: World) -> None:
     assert found.value("dure_share_entitled_ratio", ACME) == 0.5
 
 
-def test_a_scrape_is_one_transaction(world: World) -> None:
+def test_a_scrape_asks_whether_the_database_answers_and_reads_all_in_one_transaction(world: World) -> None:
     began: list[float] = []
     world.db.timed = began.append
     Scraped(world, now=T0).value("dure_leases", {**H100, "state": "active"})
-    assert len(began) == 1
+    assert len(began) == 2

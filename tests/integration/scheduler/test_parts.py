@@ -284,7 +284,7 @@ _CHANGE = """INSERT INTO pool_change (pool, generation, at, kind, subject, value
     VALUES ('h100', 1, now(), 'quota', 'acme', '{}');"""
 _BEFORE = f"""
 INSERT INTO node (name, state, enrolled_at, rack, island) VALUES ('n1', 'ok', now(), '', '');
-INSERT INTO decision (id, at, kind, lease, company, pool, generation, policy_version, code, detail, numbers, elsewhere)
+INSERT INTO decision (id, at, kind, lease, company, pool, generation, policy_version, outcome, code, detail, numbers, elsewhere)
     VALUES ('dec_1', now(), 'ask', 'lea_1', 'acme', 'h100', 1, '1', 'scheduled', 'starts_now', '', '{{}}', '[]');
 {_CHANGE}
 {_CHANGE}
