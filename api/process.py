@@ -13,9 +13,10 @@ import uvicorn
 from api.app import create_app
 from api.metrics import Metrics
 from api.pulse import Pulse
+from api.repeating import Repeating
 from api.server import Server
 from api.settings import ApiSettings
-from api.tls import Certificate, Renewing, Unusable
+from api.tls import LOOK_S, Certificate, Unusable
 from dure.environment import SettingError
 from dure.errors import Unavailable
 from scheduler import traces
@@ -124,7 +125,7 @@ def _renewed(
     assert configured.ssl is not None
     certificate.serve(configured.ssl)
     metrics.registry.register(certificate)
-    return Renewing(certificate.look)
+    return Repeating("certificate", certificate.look, every_s=LOOK_S)
 
 
 def config(

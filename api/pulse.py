@@ -2,12 +2,9 @@
 that it is there.
 """
 
-from threading import Event, Thread
-from types import TracebackType
-from typing import Self
-
 import structlog
 
+from api.repeating import Repeating
 from dure.errors import Unavailable
 from scheduler.clock import DatabaseClock
 from scheduler.presence import EVERY_S, Presence
@@ -19,26 +16,16 @@ log = structlog.get_logger()
 BEAT_S = 2.0
 
 
-class Pulse:
+class Pulse(Repeating):
     """A thread between `with` and its end. A database that is away is waited for."""
 
     def __init__(self, db: Database, clock: DatabaseClock) -> None:
+        super().__init__("pulse", self._try, every_s=BEAT_S)
         self._db = db
         self._clock = clock
         self._presence = Presence("api", db, clock)
         self._say_at = 0.0
-        self._stop = Event()
-        self._thread = Thread(target=self._run, name="pulse", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
+        self._away = False
 
     def beat(self) -> None:
         """One beat. Raises Unavailable."""
@@ -49,17 +36,13 @@ class Pulse:
             self._presence.say()
             self._say_at = self._clock.now() + EVERY_S
 
-    def _run(self) -> None:
-        away = False
-        while True:
-            try:
-                self.beat()
-                away = False
-            except Unavailable as error:
-                if not away:
-                    log.warning("the database is away", action="database_away", detail=error.detail)
-                away = True
-            except Exception:
-                log.exception("a beat failed", action="beat_failed")
-            if self._stop.wait(BEAT_S):
-                return
+    def _try(self) -> None:
+        try:
+            self.beat()
+            self._away = False
+        except Unavailable as error:
+            if not self._away:
+                log.warning("the database is away", action="database_away", detail=error.detail)
+            self._away = True
+        except Exception:
+            log.exception("a beat failed", action="beat_failed")

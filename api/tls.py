@@ -2,11 +2,8 @@
 
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from threading import Event, Thread
-from types import TracebackType
-from typing import Self
 
 import structlog
 from prometheus_client.core import Metric
@@ -68,29 +65,6 @@ class Certificate(Collector):
 
     def _stamp(self) -> tuple[tuple[int, ...] | None, ...]:
         return tuple(_changed(path) for path in (self._certificate, self._key))
-
-
-class Renewing:
-    """Looks at the files of a certificate from time to time, on a thread of its own, until it is left."""
-
-    def __init__(self, look: Callable[[], object], *, every_s: float = LOOK_S) -> None:
-        self._look, self._every_s = look, every_s
-        self._stop = Event()
-        self._thread = Thread(target=self._run, name="certificate", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._every_s):
-            self._look()
 
 
 def _checked(certificate: Path, key: Path) -> None:

@@ -1,5 +1,8 @@
 """What is counted and written down now and then, of leases, companies and pools: jobs of the leader's."""
 
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
 import structlog
 
 from scheduler.core.fragmentation import Mix
@@ -10,6 +13,8 @@ from scheduler.store.leader import fence
 from scheduler.turns import counts, mix
 
 log = structlog.get_logger()
+
+R = TypeVar("R")
 
 
 def count_leases(db: Database, loop: Loop, now: float) -> int:
@@ -28,17 +33,7 @@ def count_uses(db: Database, loop: Loop, now: float) -> list[str]:
 
     The pools that were counted.
     """
-    epoch, found = loop.epoch, list[str]()
-    if epoch is None:
-        return found
-    with db.snapshot() as session:
-        pools = [pool.pool for pool in due.pools(session, now=now)]
-    for pool in pools:
-        with db.begin() as session:
-            fence(session, epoch)
-            if counts.count(session, loop.service.books, pool, now=now) is not None:
-                found.append(pool)
-    return found
+    return [pool for pool, _ in _pool_by_pool(db, loop, now, counts.count)]
 
 
 def renew_mixes(db: Database, loop: Loop, now: float) -> dict[str, Mix]:
@@ -46,19 +41,26 @@ def renew_mixes(db: Database, loop: Loop, now: float) -> dict[str, Mix]:
 
     The mixes that changed, by pool.
     """
-    epoch, found = loop.epoch, dict[str, Mix]()
+    found = dict[str, Mix]()
+    for pool, renewed in _pool_by_pool(db, loop, now, mix.renew):
+        found[pool] = renewed
+        log.info("the mix of asks was renewed", action="mix_renew", pool=pool, weights=dict(renewed.weights))
+    return found
+
+
+def _pool_by_pool(db: Database, loop: Loop, now: float, work: Callable[..., R | None]) -> Iterator[tuple[str, R]]:
+    """What the work gave, a transaction a pool; nothing of those where there was nothing to do, or where another leads."""
+    epoch = loop.epoch
     if epoch is None:
-        return found
+        return
     with db.snapshot() as session:
         pools = [pool.pool for pool in due.pools(session, now=now)]
     for pool in pools:
         with db.begin() as session:
             fence(session, epoch)
-            renewed = mix.renew(session, loop.service.books, pool, now=now)
-        if renewed is not None:
-            found[pool] = renewed
-            log.info("the mix of asks was renewed", action="mix_renew", pool=pool, weights=dict(renewed.weights))
-    return found
+            given = work(session, loop.service.books, pool, now=now)
+        if given is not None:
+            yield pool, given
 
 
 def write_books(db: Database, loop: Loop, now: float) -> dict[str, int]:

@@ -1,5 +1,8 @@
 """Housekeeping, all of it, in APScheduler. What time does to leases is the loop's."""
 
+from collections.abc import Callable
+from functools import partial
+
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from scheduler import counted, forgetting, measuring, monthly
@@ -10,6 +13,9 @@ from scheduler.metrics import Measured
 from scheduler.presence import EVERY_S, Loops, Presence
 from scheduler.retention import FOR_EVER, Keep
 from scheduler.store.db import Database
+
+Work = Callable[[Database, Loop, float], object]
+"""What looks by itself whether we lead; it is given the time."""
 
 LOOKED_S = 10
 """So often it is looked whether the database is to be measured, and the ledger verified: who takes the lead soon does."""
@@ -32,67 +38,31 @@ def schedule(
     jobs = BackgroundScheduler(
         timezone="UTC", job_defaults={"misfire_grace_time": None, "max_instances": 1, "coalesce": True}
     )
+
+    def led(work: Work, name: str, *, jitter: int | None = None, **interval: int) -> None:
+        jobs.add_job(lambda: work(db, loop, clock.now()), "interval", id=name, jitter=jitter, **interval)
+
     jobs.add_job(clock.resync, "interval", id="clock_resync", seconds=10, jitter=1)
-    jobs.add_job(
-        lambda: forgetting.forget_answers(db, loop, clock.now()),
-        "interval",
-        id="forget_idempotent_answers",
-        minutes=10,
-        jitter=30,
-    )
-    jobs.add_job(
-        lambda: forgetting.forget_offers(db, loop, clock.now()), "interval", id="forget_offers", minutes=10, jitter=30
-    )
-    jobs.add_job(
-        lambda: forgetting.forget_deliveries(db, loop, clock.now()),
-        "interval",
-        id="forget_deliveries",
-        minutes=60,
-        jitter=300,
-    )
-    jobs.add_job(
-        lambda: counted.count_leases(db, loop, clock.now()), "interval", id="count_leases", minutes=1, jitter=5
-    )
-    jobs.add_job(
-        lambda: forgetting.forget_use(db, loop, clock.now()), "interval", id="forget_use", minutes=60, jitter=300
-    )
-    jobs.add_job(lambda: counted.renew_mixes(db, loop, clock.now()), "interval", id="renew_mixes", minutes=5, jitter=30)
-    jobs.add_job(lambda: counted.count_uses(db, loop, clock.now()), "interval", id="count_uses", seconds=60, jitter=5)
-    jobs.add_job(
-        lambda: forgetting.forget_pods(db, loop, clock.now()), "interval", id="forget_pods", minutes=60, jitter=300
-    )
-    jobs.add_job(
-        lambda: forgetting.forget_node_events(db, loop, clock.now(), keep.node_events_s),
-        "interval",
-        id="forget_node_events",
-        minutes=60,
-        jitter=300,
-    )
-    jobs.add_job(
-        lambda: forgetting.forget_violations(db, loop, clock.now()),
-        "interval",
-        id="forget_violations",
-        minutes=60,
-        jitter=300,
-    )
-    jobs.add_job(
-        lambda: measuring.measure_database(db, loop, seldom, clock.now()),
-        "interval",
-        id="measure_database",
-        seconds=LOOKED_S,
-    )
+    led(forgetting.forget_answers, "forget_idempotent_answers", minutes=10, jitter=30)
+    led(forgetting.forget_offers, "forget_offers", minutes=10, jitter=30)
+    led(forgetting.forget_deliveries, "forget_deliveries", minutes=60, jitter=300)
+    led(counted.count_leases, "count_leases", minutes=1, jitter=5)
+    led(forgetting.forget_use, "forget_use", minutes=60, jitter=300)
+    led(counted.renew_mixes, "renew_mixes", minutes=5, jitter=30)
+    led(counted.count_uses, "count_uses", seconds=60, jitter=5)
+    led(forgetting.forget_pods, "forget_pods", minutes=60, jitter=300)
+    node_events = partial(forgetting.forget_node_events, kept_s=keep.node_events_s)
+    led(node_events, "forget_node_events", minutes=60, jitter=300)
+    led(forgetting.forget_violations, "forget_violations", minutes=60, jitter=300)
+    led(partial(measuring.measure_database, measured=seldom), "measure_database", seconds=LOOKED_S)
     checks = LedgerChecks(db, loop, clock.now, every_s=verified_s)
     # Two, as the second looks that it is one too many and says nothing of it, where APScheduler would warn each time.
     jobs.add_job(checks.look, "interval", id="verify_ledger", seconds=min(LOOKED_S, verified_s), max_instances=2)
     presence = Presence("scheduler", db, clock, lambda: loops(loop))
     jobs.add_job(presence.say, "interval", id="say_presence", seconds=EVERY_S)
-    jobs.add_job(lambda: monthly.make_parts(db, loop, clock.now()), "interval", id="make_parts", minutes=60, jitter=300)
-    jobs.add_job(
-        lambda: monthly.forget_parts(db, loop, clock.now(), keep), "interval", id="forget_parts", minutes=60, jitter=300
-    )
-    jobs.add_job(
-        lambda: counted.write_books(db, loop, clock.now()), "interval", id="write_books", minutes=10, jitter=60
-    )
+    led(monthly.make_parts, "make_parts", minutes=60, jitter=300)
+    led(partial(monthly.forget_parts, keep=keep), "forget_parts", minutes=60, jitter=300)
+    led(counted.write_books, "write_books", minutes=10, jitter=60)
     jobs.start()
     return jobs
 

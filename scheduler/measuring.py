@@ -9,7 +9,7 @@ MEASURED_S = 60
 """So often the files of the database are looked at."""
 
 
-def measure_database(db: Database, loop: Loop, measured: Measured, now: float) -> bool:
+def measure_database(db: Database, loop: Loop, now: float, measured: Measured) -> bool:
     """Looks how large the database is, where that was not done for a minute; only the leader does. Whether it did."""
     if not loop.leads:
         measured.forget()

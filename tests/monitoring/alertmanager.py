@@ -1,11 +1,9 @@
 """A real Alertmanager that tells a test's webhook of every alert as it comes and goes."""
 
 import json
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import yaml
 
 from tests.cluster import daemons
 from tests.monitoring.prometheus import READY_S, found, ready
+from tests.posted import posted
 
 
 @dataclass(kw_only=True)
@@ -34,7 +33,10 @@ def alertmanager(folder: Path, *, inhibit: Sequence[dict[str, Any]] = ()) -> Ite
     folder.mkdir(parents=True, exist_ok=True)
     (port,) = daemons.free_ports(1)
     running = Alertmanager(address=f"127.0.0.1:{port}")
-    with _webhook(running) as url, httpx.Client(base_url=f"http://{running.address}", trust_env=False) as http:
+    with (
+        posted(lambda body, _: running.told.extend(json.loads(body)["alerts"])) as url,
+        httpx.Client(base_url=f"http://{running.address}", trust_env=False) as http,
+    ):
         config = folder / "alertmanager.yml"
         config.write_text(yaml.safe_dump({**_config(url), "inhibit_rules": list(inhibit)}))
         command = [
@@ -67,26 +69,3 @@ def _config(url: str) -> dict[str, Any]:
         "route": route,
         "receivers": [{"name": "test", "webhook_configs": [hook]}],
     }
-
-
-@contextmanager
-def _webhook(running: Alertmanager) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            running.told.extend(body["alerts"])
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:
-            """A test says what it was told."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

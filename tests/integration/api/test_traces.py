@@ -4,10 +4,8 @@ import gzip
 import json
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import AbstractContextManager
+from email.message import Message
 from typing import Any
 
 import httpx
@@ -19,38 +17,23 @@ from scheduler.actor import Actor
 from scheduler.store import joining, pools, quotas, tokens
 from scheduler.store.db import Database
 from tests.integration.api.test_process import answers, free_port, process, until
+from tests.posted import posted
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 ADMIN = Actor(role=wire.Role.ADMIN, token="tok_admin")
 NOW = 1_700_000_000.0
 
 
-@contextmanager
-def collector(spans: list[Any]) -> Iterator[str]:
+def collector(spans: list[Any]) -> AbstractContextManager[str]:
     """A collector of OTLP over HTTP, which keeps the spans."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            if self.headers.get("content-encoding") == "gzip":
-                body = gzip.decompress(body)
-            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                spans.extend(span for scope in resource.scope_spans for span in scope.spans)
-            self.send_response(200)
-            self.end_headers()
+    def take(body: bytes, headers: Message) -> None:
+        if headers.get("content-encoding") == "gzip":
+            body = gzip.decompress(body)
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            spans.extend(span for scope in resource.scope_spans for span in scope.spans)
 
-        def log_message(self, format: str, *args: object) -> None:
-            """The spans are what it says."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return posted(take)
 
 
 def founded(database: Database) -> str:

@@ -37,7 +37,7 @@ class Seen:
         world, loop = self._turning.world, self._turning.loop
         self._turning.clock.at = now
         return (
-            measuring.measure_database(world.db, loop, self.measured, now),
+            measuring.measure_database(world.db, loop, now, self.measured),
             self.checks.look(),
         )
 
