@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -39,7 +40,7 @@ def schedule(
         timezone="UTC", job_defaults={"misfire_grace_time": None, "max_instances": 1, "coalesce": True}
     )
 
-    def led(work: Work, name: str, *, jitter: int | None = None, **interval: int) -> None:
+    def led(work: Work, name: str, *, jitter: int | None = None, **interval: Any) -> None:
         jobs.add_job(lambda: work(db, loop, clock.now()), "interval", id=name, jitter=jitter, **interval)
 
     jobs.add_job(clock.resync, "interval", id="clock_resync", seconds=10, jitter=1)

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psycopg
 
 from scheduler.store.db import SCHEMA_HEAD
 
@@ -44,6 +46,44 @@ def later(folder: Path, migrations: Mapping[str, str]) -> Path:
     db = TREE / "scheduler/store/db.py"
     (folder / "scheduler/store/db.py").write_text(db.read_text().replace(SCHEMA_HEAD, newest))
     return folder
+
+
+def expand(*lines: str) -> str:
+    """A migration that only adds: the lines of its `upgrade`."""
+    return _step("expand", lines)
+
+
+def contract(*lines: str) -> str:
+    """One that takes something away."""
+    return _step("contract", lines)
+
+
+def sql(statement: str) -> str:
+    """The line that sends it."""
+    return f"op.execute({statement!r})"
+
+
+def _step(step: str, lines: Sequence[str]) -> str:
+    return f'\nstep = "{step}"\n\n\ndef upgrade() -> None:\n' + "".join(f"    {line}\n" for line in lines)
+
+
+INDEXES = expand('indexes.build("ix_lease_colour", "lease", ["colour"])')
+TAKES_AWAY = contract(sql("ALTER TABLE lease DROP COLUMN colour"))
+
+
+Ask = Callable[[str], Any]
+
+
+@contextmanager
+def asking(url: str) -> Iterator[Ask]:
+    """The first value that a database answers, or None; as its owner, each in a transaction of its own."""
+    with psycopg.connect(url, autocommit=True) as connection:
+
+        def one(statement: str) -> Any:
+            row = connection.execute(statement.encode()).fetchone()
+            return row and row[0]
+
+        yield one
 
 
 Done = subprocess.CompletedProcess[str]

@@ -15,45 +15,19 @@ pytestmark = pytest.mark.timeout(900)
 
 POOL = "h100-80gb"
 
-ADDS = """
-step = "expand"
-
-
-def upgrade() -> None:
-    op.execute("ALTER TABLE lease ADD COLUMN colour text")
-    op.execute("ALTER TABLE node ADD COLUMN colour text NOT NULL DEFAULT 'grey'")
-    op.execute("CREATE TABLE wish (id text PRIMARY KEY, lease text REFERENCES lease (id))")
-"""
-INDEXES = """
-step = "expand"
-
-
-def upgrade() -> None:
-    indexes.build("ix_lease_colour", "lease", ["colour"])
-"""
-FAILS = """
-step = "expand"
-
-
-def upgrade() -> None:
-    op.execute("ALTER TABLE wish ADD COLUMN at timestamptz")
-    op.execute("SELECT 1 / 0")
-"""
-HANGS = """
-step = "expand"
-
-
-def upgrade() -> None:
-    op.execute("ALTER TABLE wish ADD COLUMN at timestamptz")
-    op.execute("SELECT pg_sleep(600)")
-"""
-TAKES_AWAY = """
-step = "contract"
-
-
-def upgrade() -> None:
-    op.execute("ALTER TABLE lease DROP COLUMN colour")
-"""
+ADDS = releases.expand(
+    releases.sql("ALTER TABLE lease ADD COLUMN colour text"),
+    releases.sql("ALTER TABLE node ADD COLUMN colour text NOT NULL DEFAULT 'grey'"),
+    releases.sql("CREATE TABLE wish (id text PRIMARY KEY, lease text REFERENCES lease (id))"),
+)
+FAILS = releases.expand(
+    releases.sql("ALTER TABLE wish ADD COLUMN at timestamptz"),
+    releases.sql("SELECT 1 / 0"),
+)
+HANGS = releases.expand(
+    releases.sql("ALTER TABLE wish ADD COLUMN at timestamptz"),
+    releases.sql("SELECT pg_sleep(600)"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -151,13 +125,13 @@ def test_asks_go_on_while_migrations_fail_are_killed_and_succeed_and_stop_once_o
         stack.postgres.stop()  # and the server with what was left of it
         stack.postgres.start()
         stack.until(lambda: is_ready(stack), "it is ready again")
-        tree = releases.later(later, {"later_1": ADDS, "later_2": INDEXES})
+        tree = releases.later(later, {"later_1": ADDS, "later_2": releases.INDEXES})
         assert releases.migrate(tree, url).returncode == 0
         assert is_ready(stack)
         lives_a_life(stack, client)
         stack.until_again("scheduler", not_pid=stack.kill("scheduler"))
         lives_a_life(stack, client)
-        tree = releases.later(later, {"later_1": ADDS, "later_2": INDEXES, "later_3": TAKES_AWAY})
+        tree = releases.later(later, {"later_1": ADDS, "later_2": releases.INDEXES, "later_3": releases.TAKES_AWAY})
         assert releases.migrate(tree, url).returncode == 0
     answer = httpx.get(f"{stack.server}/readyz")
     assert (answer.status_code, "run a newer release" in answer.json()["detail"]) == (503, True)

@@ -1,55 +1,34 @@
 """Indexes are built beside those who write, and what a broken build left is built again. Real migrations do it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
 from tests import releases
-from tests.releases import until
+from tests.releases import Ask, until
 
-BUILDS = """
-step = "expand"
-
-
-def upgrade() -> None:
-    indexes.build("ix_audit_colour", "audit", ["action", "(lower(actor))"], where="seq > 0")
-"""
-UNIQUE = """
-step = "expand"
-
-
-def upgrade() -> None:
-    indexes.build("ix_audit_colour", "audit", ["action"], unique=True)
-"""
-DROPS = """
-step = "contract"
-
-
-def upgrade() -> None:
-    indexes.drop("ix_audit_colour")
-"""
+BUILDS = releases.expand(
+    'indexes.build("ix_audit_colour", "audit", ["action", "(lower(actor))"], where="seq > 0")',
+)
+UNIQUE = releases.expand(
+    'indexes.build("ix_audit_colour", "audit", ["action"], unique=True)',
+)
+DROPS = releases.contract(
+    'indexes.drop("ix_audit_colour")',
+)
 
 BUILDING = "SELECT 1 FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting%'"
 VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('ix_audit_colour')"
 NUMBER = "SELECT to_regclass('ix_audit_colour')::oid"
 WRITE = "INSERT INTO audit (at, actor, action, subject) VALUES (now(), 'somebody', 'test', 'x') RETURNING seq"
 
-Ask = Callable[[str], Any]
-
 
 @pytest.fixture
 def ask(any_database_url: str) -> Iterator[Ask]:
-    """The first value that the database answers, or None; each in a transaction of its own."""
-    with psycopg.connect(any_database_url, autocommit=True) as connection:
-
-        def one(sql: str) -> Any:
-            row = connection.execute(sql.encode()).fetchone()
-            return row and row[0]
-
-        yield one
+    with releases.asking(any_database_url) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

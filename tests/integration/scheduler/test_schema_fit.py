@@ -1,9 +1,8 @@
 """Which code a database takes, as migrations of later releases come and go wrong: real processes of `migrate`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -13,46 +12,20 @@ from dure.errors import Unavailable
 from scheduler.store import migrate
 from scheduler.store.db import SCHEMA_HEAD, Database
 from tests import releases
-from tests.releases import until
+from tests.releases import Ask, until
 
-ADDS = """
-step = "expand"
-
-
-def upgrade() -> None:
-    op.execute("ALTER TABLE lease ADD COLUMN colour text")
-    op.execute("CREATE TABLE wish (id text PRIMARY KEY)")
-"""
-INDEXES = """
-step = "expand"
-
-
-def upgrade() -> None:
-    indexes.build("ix_lease_colour", "lease", ["colour"])
-"""
-FAILS = """
-step = "expand"
-
-
-def upgrade() -> None:
-    op.execute("CREATE TABLE half (id text PRIMARY KEY)")
-    op.execute("SELECT 1 / 0")
-"""
-HANGS = """
-step = "expand"
-
-
-def upgrade() -> None:
-    op.execute("CREATE TABLE half (id text PRIMARY KEY)")
-    op.execute("SELECT pg_sleep(600)")
-"""
-TAKES_AWAY = """
-step = "contract"
-
-
-def upgrade() -> None:
-    op.execute("ALTER TABLE lease DROP COLUMN colour")
-"""
+ADDS = releases.expand(
+    releases.sql("ALTER TABLE lease ADD COLUMN colour text"),
+    releases.sql("CREATE TABLE wish (id text PRIMARY KEY)"),
+)
+FAILS = releases.expand(
+    releases.sql("CREATE TABLE half (id text PRIMARY KEY)"),
+    releases.sql("SELECT 1 / 0"),
+)
+HANGS = releases.expand(
+    releases.sql("CREATE TABLE half (id text PRIMARY KEY)"),
+    releases.sql("SELECT pg_sleep(600)"),
+)
 SAYS_NOTHING = """
 
 def upgrade() -> None:
@@ -60,8 +33,6 @@ def upgrade() -> None:
 """
 
 END = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
-
-Ask = Callable[[str], Any]
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +43,8 @@ def later(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ask(database_url: str) -> Iterator[Ask]:
-    """The first value that the database answers, or None; as its owner."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
-
-        def one(sql: str) -> Any:
-            row = connection.execute(sql.encode()).fetchone()
-            return row and row[0]
-
-        yield one
+    with releases.asking(database_url) as found:
+        yield found
 
 
 def refused(url: str) -> str | None:
@@ -96,7 +61,7 @@ def test_this_release_runs_on_what_later_ones_added_and_its_migrate_does_nothing
     later: Path, database_url: str, ask: Ask
 ) -> None:
     assert refused(database_url) is None
-    tree = releases.later(later, {"later_1": ADDS, "later_2": INDEXES})
+    tree = releases.later(later, {"later_1": ADDS, "later_2": releases.INDEXES})
     assert releases.migrate(tree, database_url).returncode == 0
     assert ask("SELECT version_num FROM schema_version") == "later_2"
     assert refused(database_url) is None
@@ -107,7 +72,7 @@ def test_this_release_runs_on_what_later_ones_added_and_its_migrate_does_nothing
 def test_this_release_says_what_to_do_where_a_later_one_took_something_away(
     later: Path, database_url: str, ask: Ask
 ) -> None:
-    tree = releases.later(later, {"later_1": ADDS, "later_2": TAKES_AWAY})
+    tree = releases.later(later, {"later_1": ADDS, "later_2": releases.TAKES_AWAY})
     assert releases.migrate(tree, database_url).returncode == 0
     said = refused(database_url)
     assert said is not None
@@ -118,7 +83,7 @@ def test_this_release_says_what_to_do_where_a_later_one_took_something_away(
     # Nor does the release before this one take it for its own.
     assert ask("SELECT version_num FROM alembic_version") == "later_2"
     # One that has the migration goes on.
-    tree = releases.later(later, {"later_1": ADDS, "later_2": TAKES_AWAY, "later_3": SAYS_NOTHING})
+    tree = releases.later(later, {"later_1": ADDS, "later_2": releases.TAKES_AWAY, "later_3": SAYS_NOTHING})
     assert releases.migrate(tree, database_url).returncode == 0
 
 
@@ -156,7 +121,7 @@ def test_a_migration_that_fails_leaves_what_was_before_it_and_the_next_goes_on_f
     assert ask("SELECT version_num FROM schema_version") == "later_1"
     assert (ask("SELECT to_regclass('wish')"), ask("SELECT to_regclass('half')")) == ("wish", None)
     assert refused(database_url) is None
-    mended = releases.later(later, {"later_1": ADDS, "later_2": INDEXES})
+    mended = releases.later(later, {"later_1": ADDS, "later_2": releases.INDEXES})
     assert releases.migrate(mended, database_url).returncode == 0
     assert ask("SELECT version_num FROM schema_version") == "later_2"
 
@@ -179,12 +144,12 @@ def test_a_migration_that_is_killed_leaves_what_was_before_it_and_its_lock_to_th
     assert ask("SELECT version_num FROM schema_version") == "later_1"
     assert ask("SELECT to_regclass('half')") is None
     assert refused(database_url) is None
-    mended = releases.later(later, {"later_1": ADDS, "later_2": INDEXES})
+    mended = releases.later(later, {"later_1": ADDS, "later_2": releases.INDEXES})
     assert releases.migrate(mended, database_url).returncode == 0
 
 
 def test_migrations_that_are_started_at_once_wait_for_each_other(later: Path, database_url: str, ask: Ask) -> None:
-    tree = releases.later(later, {"later_1": ADDS, "later_2": INDEXES})
+    tree = releases.later(later, {"later_1": ADDS, "later_2": releases.INDEXES})
     with releases.migrating(tree, database_url) as one, releases.migrating(tree, database_url) as other:
         assert [one.done().returncode, other.done().returncode] == [0, 0]
     assert ask("SELECT count(*) FROM schema_fit WHERE revision LIKE 'later%'") == 2
