@@ -32,7 +32,8 @@ def upgrade() -> None:
     op.execute("CREATE TABLE quiet (id text PRIMARY KEY)")
 """
 
-END = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
+# Waited for: one that was only told to end is still seen to sleep.
+END = "SELECT count(pg_terminate_backend(pid, 60000)) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
 
 
 @pytest.fixture(scope="module")
