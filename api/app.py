@@ -66,7 +66,7 @@ def create_app(
     """
 
     metrics = Metrics()
-    db.timed = metrics.transaction
+    db.timed, service.planned = metrics.transaction, metrics.planned
     feed = Feed(db, clock, metrics)
     vouching = Vouching(db, clock, reviews or Reviews(()), enrols=enroll_by_cluster)
     intake = Intake(db, clock, metrics, vouching)

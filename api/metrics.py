@@ -11,8 +11,8 @@ from prometheus_client.exposition import choose_encoder
 
 from api import series
 from dure import wire
-from scheduler.metrics import decisions
 from scheduler.metrics.database import TRANSACTION
+from scheduler.metrics.decisions import DecisionCounters
 from scheduler.metrics.rows import counting, measuring, showing
 
 Exemplar = dict[str, str]
@@ -31,10 +31,8 @@ class Metrics:
             counting(series.REQUESTS, self.registry),
             measuring(series.SECONDS, self.registry),
         )
-        self._decisions, self._took = (
-            counting(decisions.DECIDED, self.registry),
-            measuring(decisions.TOOK, self.registry),
-        )
+        self._decisions = DecisionCounters(self.registry)
+        self.planned = self._decisions.planned
         self._transactions = measuring(TRANSACTION, self.registry)
         self._streams, self._ended = (
             showing(series.STREAMS, self.registry),
@@ -56,9 +54,9 @@ class Metrics:
     def decided(self, lease: wire.Lease, *, took_s: float, exemplar: Exemplar) -> None:
         """A decision that was committed."""
         decision = lease.decision
-        self._decisions.labels(lease.pool, decision.outcome, decision.code).inc()
+        self._decisions.decided(lease.pool, decision.outcome, decision.code)
         refers = exemplar if decision.id is None else {**exemplar, "decision": decision.id}
-        self._took.labels(lease.pool).observe(took_s, refers)
+        self._decisions.took.labels(lease.pool).observe(took_s, refers)
 
     def transaction(self, took_s: float) -> None:
         self._transactions.observe(took_s)

@@ -10,7 +10,7 @@ from dure.errors import Unavailable
 from dure.wire import Role
 from scheduler.actor import Actor
 from scheduler.loop import Loop
-from scheduler.store import ledger_verified, snapshot, sums
+from scheduler.store import ledger_verified, pools, sums
 from scheduler.store.db import Database, ran_out
 
 log = structlog.get_logger()
@@ -78,9 +78,9 @@ class LedgerChecks:
     def _verify(self, now: float) -> bool:
         """False where another leads meanwhile. A snapshot for each pool: while there is one, nothing is tidied up in any table that was changed since it began."""
         with self._db.snapshot() as session:
-            pools = snapshot.pools(session)
-        found = [self._of(pool) for pool in pools if self._loop.leads]
-        if len(found) < len(pools):
+            names = pools.names(session)
+        found = [self._of(pool) for pool in names if self._loop.leads]
+        if len(found) < len(names):
             return False
         with self._db.begin() as session:
             ledger_verified.note(session, found, now=now)

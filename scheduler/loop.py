@@ -47,6 +47,7 @@ class Loop:
         self._turned = turned
         self.db, self.clock, self.counters, self.wake_s = db, clock, counters, wake_s
         self.service = Service(Books(), clock.now)
+        self.service.planned = counters.planned
         self.lead: Lead | None = None
         self.leading = starts.Leading(since=0.0, away="scheduler_away")
         self._asked_again: dict[str, tuple[int, float]] = {}
@@ -263,7 +264,6 @@ class Loop:
         if not changed:
             return False
         plan = self._committed(lambda session: self.service.replan(session, pool.pool, now=now, queue=queue))
-        self.counters.planned(pool.pool, plan)
         for lease in plan.pulled:
             log.info("queued ask promised", action="queue_promise", lease=lease)
         for move in plan.moves:

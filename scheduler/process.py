@@ -54,11 +54,10 @@ def run(settings: Settings) -> None:
         clock.now,
         lambda: loop.leads,
         measured=measured,
-        pools=counters.of_pools,
         answers=counters.answers,
         reader=reader,
     )
-    # In this order what is counted of pools is there, at 0, in the scrape that finds the pools.
+    # In this order who leads is told as the database answered in this scrape.
     registry.register(fleet)
     registry.register(counted)
     counters.watch_clock(lambda: clock.step_s)

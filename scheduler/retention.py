@@ -166,6 +166,7 @@ TABLES = (
             "receiving",
             "schema_fit",
             "server_life",
+            "promise_count",
             "share",
             "share_group",
             "token",

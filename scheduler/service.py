@@ -27,7 +27,7 @@ from scheduler.expectations import Expectations
 from scheduler.ids import new_id
 from scheduler.store import audit, bulk, changes, companies, due, edges, generation, leases, plans, records
 from scheduler.store.books import Books
-from scheduler.store.db import Session
+from scheduler.store.db import Session, on_commit
 from scheduler.store.plans import Answer
 from scheduler.store.tables import Lease
 from scheduler.store.times import to_wire
@@ -57,6 +57,8 @@ class Service:
 
     def __init__(self, books: Books, clock: Callable[[], float] = lambda: 0.0) -> None:
         self.books, self.clock = books, clock
+        self.planned: Callable[[str, Plan], None] = lambda *_: None
+        """Told of every pool that was planned again, once that is committed."""
         self.expectations = Expectations(books)
         self.elsewhere = Elsewhere(books)
         self.what_ifs = WhatIfs(books)
@@ -178,6 +180,7 @@ class Service:
             return plan
         newer = generation.bump(session, pool) if found.moves_anything else number
         planned.write(session, pool, found, decided_at=number, number=newer, now=now)
+        on_commit(session, lambda: self.planned(pool, plan))
         if found.moves_anything:
             self.books.keep_on_commit(session, pool, newer, plan.book)
             edges.notify(session, pool)

@@ -19,18 +19,18 @@ from deploy.dashboards.lines import lines, shades
 from deploy.dashboards.links import to
 from deploy.dashboards.page import Section, page
 from deploy.dashboards.panels import bars, heat, live, number
-from deploy.dashboards.series import counted, state
+from deploy.dashboards.series import counted, pace, rise, state
 from deploy.dashboards.told import or_nothing, or_zero, quantile
 
 POOL = 'pool=~"$pool"'
 STARTS, ENDS = "dure_lease_start_lateness_seconds", "dure_lease_end_lateness_seconds"
 FORECASTS = "dure_forecast_error_seconds"
-DUE, BROKEN = f"dure_promises_due_total{{{POOL}}}", f"dure_promises_broken_total{{{POOL}}}"
+DUE, BROKEN = "dure_promises_due_total", "dure_promises_broken_total"
 RATE = "$__rate_interval"
 
 
 def made() -> Dashboard:
-    kept = f"1 - sum(increase({BROKEN}[$__range])) / (sum(increase({DUE}[$__range])) > 0)"
+    kept = f"1 - sum({rise(BROKEN, POOL)}) / (sum({rise(DUE, POOL)}) > 0)"
     return page(
         "dure-promises",
         "Whether leases start when it was promised, and whether they will.",
@@ -47,7 +47,7 @@ def made() -> Dashboard:
             number(
                 "Broken",
                 "Promised starts of the time looked at that came late, slipped, or never came.",
-                f"sum(increase({BROKEN}[$__range]))",
+                f"sum({rise(BROKEN, POOL)})",
                 TIMES,
                 steps=ANY_IS_BAD,
             ),
@@ -108,8 +108,8 @@ def _lateness() -> Section:
                 "Promises that came due",
                 "Promised starts that came due, and those of them that were broken.",
                 [
-                    Query(f"sum(rate({DUE}[{RATE}]))", "came due"),
-                    Query(f"sum(rate({BROKEN}[{RATE}]))", "broken"),
+                    Query(f"sum({pace(DUE, POOL)})", "came due"),
+                    Query(f"sum({pace(BROKEN, POOL)})", "broken"),
                 ],
                 A_SECOND,
             ),
@@ -157,9 +157,12 @@ def _ahead() -> Section:
 
 def _changes() -> Section:
     def by_cause(counter: str) -> list[Query]:
-        return [Query(or_zero(f"sum by (cause) ({counted(counter, POOL)})", label="cause"), "{{cause}}")]
+        return [Query(or_zero(f"sum by (cause) ({rise(counter, POOL)}) > 0", label="cause"), "{{cause}}")]
 
-    cut = (("preempted", "dure_leases_preempted_total"), ("never started", "dure_leases_never_started_total"))
+    cut = (
+        ("preempted", counted("dure_leases_preempted_total", POOL)),
+        ("never started", rise("dure_leases_never_started_total", POOL)),
+    )
     return Section(
         "Changes",
         [
@@ -186,7 +189,7 @@ def _changes() -> Section:
             bars(
                 "Leases cut short",
                 "Spot leases that were preempted, and leases that never started, in the time looked at.",
-                [Query(or_zero(f"sum({counted(counter, POOL)})"), name) for name, counter in cut],
+                [Query(or_zero(f"sum({amount})"), name) for name, amount in cut],
                 LEASES,
             ),
         ],

@@ -57,6 +57,11 @@ STATE: Mapping[str, tuple[str, ...]] = {
 """Gauges."""
 
 TOTALS: Mapping[str, tuple[str, ...]] = {
+    "dure_promises_due_total": ("pool",),
+    "dure_promises_broken_total": ("pool",),
+    "dure_promises_slipped_total": ("pool", "cause"),
+    "dure_leases_moved_total": ("pool", "cause"),
+    "dure_leases_never_started_total": ("pool",),
     "dure_lease_gpu_seconds_total": (*PAIR, "kind"),
     "dure_lease_energy_joules_total": PAIR,
 }

@@ -56,7 +56,7 @@ OF_SCHEDULER = """\
 ## The scheduler (`:8471/metrics`)
 
 Fleet, lease and ledger series come from the leading one alone, out of one transaction a scrape that changes nothing. What is counted as it happens
-(lateness, promises, decisions, actions) each process counts from its start on: who led before stands still, so rates are right across a
+(lateness, decisions, actions) each process counts from its start on: who led before stands still, so rates are right across a
 change of who leads, with `sum` over all of them.
 """
 

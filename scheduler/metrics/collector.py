@@ -1,13 +1,13 @@
 """The state of the fleet, collected from one database snapshot at scrape time, so that no series outlives what it speaks of."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from dure.errors import Unavailable
-from scheduler.metrics import calendar, companies, database, fleet, leases
+from scheduler.metrics import calendar, companies, database, fleet, leases, promises
 from scheduler.metrics.database import Measured
 from scheduler.metrics.reading import Reader
 from scheduler.metrics.rows import alone
@@ -20,7 +20,7 @@ Used = Mapping[tuple[str, str, str], int]
 
 class FleetCollector(Collector):
     """Fleet, lease and ledger series, while `leads()` says so; and always whether the database answers: while it does not, nobody
-    leads. Every scrape tells `pools` which there are, whoever leads, and `answers` whether the database did.
+    leads. Every scrape tells `answers` whether the database did.
     """
 
     def __init__(
@@ -30,12 +30,11 @@ class FleetCollector(Collector):
         leads: Callable[[], bool],
         *,
         measured: Measured | None = None,
-        pools: Callable[[Iterable[str]], None] = lambda _: None,
         answers: Callable[[bool], None] = lambda _: None,
         reader: Reader | None = None,
     ) -> None:
         self._reader, self._now, self._leads = reader or Reader(db), now, leads
-        self._measured, self._pools, self._answers = measured or Measured(), pools, answers
+        self._measured, self._answers = measured or Measured(), answers
         self._told: dict[tuple[str, str, str], int] = {}
 
     def collect(self) -> Iterator[Metric]:
@@ -54,11 +53,9 @@ class FleetCollector(Collector):
         """None where another leads. Raises Unavailable."""
         if not self._leads():
             self._told = {}
-            self._pools(self._reader.read(snapshot.pools, check=True))
+            self._reader.read(lambda _: None, check=True)
             return None
-        found = self._reader.read(lambda session: snapshot.read(session, now=self._now()))
-        self._pools(found.pools)
-        return found
+        return self._reader.read(lambda session: snapshot.read(session, now=self._now()))
 
     def _grown(self, found: FleetSnapshot) -> FleetSnapshot:
         """A counter does not fall: where something turns out to be lost, or not to be, it stands until the other catches up."""
@@ -71,5 +68,6 @@ def families(found: FleetSnapshot, measured: Measured, now: float) -> Iterator[M
     yield from fleet.families(found.fleet, now)
     yield from calendar.families(found.calendar)
     yield from companies.families(found.companies)
+    yield from promises.families(found.promises)
     yield from leases.families(found.leases)
     yield from database.families(found.connections, found.verified, measured)

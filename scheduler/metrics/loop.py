@@ -1,15 +1,14 @@
 """The scheduler's loop: who leads, how late and how long its turns are, and what it counts as it goes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from prometheus_client import CollectorRegistry
 
-from dure.wire import Outcome
 from scheduler.core.replan import Plan
-from scheduler.metrics import decisions
 from scheduler.metrics.database import TRANSACTION
-from scheduler.metrics.promises import PromiseCounters
+from scheduler.metrics.decisions import DecisionCounters
+from scheduler.metrics.promises import StartCounters
 from scheduler.metrics.rows import counter, counting, gauge, histogram, measuring, showing
 from scheduler.turns.starts import Started
 from scheduler.turns.stops import Stopped
@@ -42,8 +41,7 @@ class Counters:
     """What the loop counts as it goes."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._promises = PromiseCounters(registry)
-        self._decisions, self._took = counting(decisions.DECIDED, registry), measuring(decisions.TOOK, registry)
+        self._starts, self._decisions = StartCounters(registry), DecisionCounters(registry)
         self._turn, self._lag = measuring(TURN, registry), measuring(LAG, registry)
         self._transactions = measuring(TRANSACTION, registry)
         self._end_lateness = measuring(END_LATENESS, registry)
@@ -59,10 +57,6 @@ class Counters:
 
     def watch_clock(self, step_s: Callable[[], float]) -> None:
         self._step.set_function(step_s)
-
-    def of_pools(self, pools: Iterable[str]) -> None:
-        """Also of pools in which nothing has happened yet promises are counted."""
-        self._promises.of_pools(pools)
 
     def transaction(self, took_s: float) -> None:
         self._transactions.observe(took_s)
@@ -83,7 +77,7 @@ class Counters:
         self._turn.observe(took_s)
 
     def started(self, lease: Started) -> None:
-        self._promises.started(lease)
+        self._starts.started(lease)
 
     def stopped(self, lease: Stopped) -> None:
         self._end_lateness.labels(lease.pool).observe(lease.late_s)
@@ -93,9 +87,7 @@ class Counters:
 
     def looks(self, pool: str) -> AbstractContextManager[object]:
         """Around a look whether the pool's plan should change, and the change."""
-        return self._took.labels(pool).time()
+        return self._decisions.took.labels(pool).time()
 
     def planned(self, pool: str, plan: Plan) -> None:
-        for promise in plan.pulled.values():
-            self._decisions.labels(pool, Outcome.SCHEDULED.value, promise.code.value).inc()
-        self._promises.planned(pool, plan)
+        self._decisions.planned(pool, plan)

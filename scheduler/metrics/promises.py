@@ -1,28 +1,29 @@
-"""Promises: how many came due, how many were broken, and how late starts and estimates were. Counted as it happens.
+"""Promises: how many came due, how many were broken, and how late starts and estimates were.
 
-A promise that slips is broken there and then, and the later one that is given for it is another. What is spot is promised nothing.
+What became of promises is counted in the database (`scheduler.core.kept`), so that the same is told whoever leads and whoever planned; how
+late starts were is counted by each process as it happens.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
 
-from scheduler.core.model import State
-from scheduler.core.replan import Plan
-from scheduler.metrics.rows import counter, counting, histogram, measuring
+from scheduler.core.kept import Happened
+from scheduler.metrics.rows import Row, counter, family, histogram, measuring
 from scheduler.turns.starts import Started
 
 DUE = counter(
     "dure_promises_due_total",
     "promises",
-    "promised starts that came due, those that slipped before included; from 0 for every pool",
+    "promised starts that came due, those that slipped before included",
     ("pool",),
     "pools",
 )
 BROKEN = counter(
     "dure_promises_broken_total",
     "promises",
-    "of them, those that started more than a second late, slipped, or never started; from 0 for every pool",
+    "of them, those that started more than a second late, slipped, or never started",
     ("pool",),
     "pools",
 )
@@ -60,48 +61,32 @@ FORECAST = histogram(
     buckets=FORECAST_S,
 )
 
-ROWS = (DUE, BROKEN, SLIPPED, MOVED, NEVER, START_LATENESS, FORECAST)
+COUNTED: Mapping[Happened, Row] = {
+    Happened.DUE: DUE,
+    Happened.BROKEN: BROKEN,
+    Happened.SLIPPED: SLIPPED,
+    Happened.MOVED: MOVED,
+    Happened.NEVER: NEVER,
+}
+ROWS = (*COUNTED.values(), START_LATENESS, FORECAST)
 
-LATE_S = 1.0
 
-
-class PromiseCounters:
-    """One a process."""
+class StartCounters:
+    """What a process counts of starts: how far they were from their promises, and from what was expected. One a process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._due, self._broken = counting(DUE, registry), counting(BROKEN, registry)
-        self._slips, self._moves = counting(SLIPPED, registry), counting(MOVED, registry)
-        self._missed = counting(NEVER, registry)
         self._lateness, self._forecast = measuring(START_LATENESS, registry), measuring(FORECAST, registry)
-
-    def of_pools(self, pools: Iterable[str]) -> None:
-        """Begins at 0 with pools that nothing was counted of yet, before anything is: what rises from nothing rises unseen."""
-        for pool in pools:
-            self._due.labels(pool)
-            self._broken.labels(pool)
 
     def started(self, lease: Started) -> None:
         """A start came due: it was had, or passed in vain, or it slips."""
-        if lease.never:
-            self._missed.labels(lease.pool).inc()
-        elif lease.slipped_because is not None:
-            self._slips.labels(lease.pool, lease.slipped_because.value).inc()
-        else:
-            self._lateness.labels(lease.pool).observe(lease.late_s)
-            if lease.unexpected_s is not None:
-                self._forecast.labels(lease.pool).observe(lease.unexpected_s)
-        if not lease.spot:
-            kept = not lease.never and lease.slipped_because is None and lease.late_s <= LATE_S
-            self._came_due(lease.pool, kept=kept)
+        if lease.never or lease.slipped_because is not None:
+            return
+        self._lateness.labels(lease.pool).observe(lease.late_s)
+        if lease.unexpected_s is not None:
+            self._forecast.labels(lease.pool).observe(lease.unexpected_s)
 
-    def planned(self, pool: str, plan: Plan) -> None:
-        for move in plan.moves:
-            self._moves.labels(pool, move.cause.value).inc()
-            if move.slipped_s or move.after.state is State.QUEUED:
-                self._slips.labels(pool, move.cause.value).inc()
-                if not move.before.is_spot:
-                    self._came_due(pool, kept=False)
 
-    def _came_due(self, pool: str, *, kept: bool) -> None:
-        self._due.labels(pool).inc()
-        self._broken.labels(pool).inc(0 if kept else 1)
+def families(found: Mapping[Happened, Mapping[tuple[str, ...], int]]) -> Iterator[Metric]:
+    """What became of promises since the database was made."""
+    for kind, row in COUNTED.items():
+        yield family(row, found[kind].items())

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import NamedTuple
 
-from sqlalchemy import event
 from sqlmodel import Session, col, select
 
 from dure.wire import HORIZON_S
@@ -13,6 +12,7 @@ from scheduler.core.codec import Item
 from scheduler.core.lease import given_back
 from scheduler.core.model import Instant, Lease, LeaseId, Node, NodeId, Policy
 from scheduler.store import allocations, changes, drains, generation, leases, lives, mixes, quotas, shares, tables, uses
+from scheduler.store.db import on_commit
 from scheduler.store.leases import BOOKED
 from scheduler.store.tables import Drain as TableDrain
 from scheduler.store.tables import Node as TableNode
@@ -83,7 +83,7 @@ class Books:
     def keep_on_commit(self, session: Session, pool: str, number: int, book: Book) -> None:
         """The same once the session's transaction is committed, and not at all if it is not."""
         held = Held(number, book, lives.noted(session.connection()))
-        event.listen(session, "after_commit", lambda _: self.keep(pool, held), once=True)
+        on_commit(session, lambda: self.keep(pool, held))
 
     def with_items(self, session: Session, pool: str, book: Book, items: Sequence[Item], now: Instant) -> Book:
         """The book once these, which are in the tables by now, are changed.

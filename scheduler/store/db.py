@@ -22,7 +22,7 @@ from scheduler.store import lives, schema
 from scheduler.store.address import Address
 from scheduler.store.schema import NO_SCHEMA
 
-__all__ = ["APP_ROLE", "EDGE_CHANNEL", "Database", "Session", "engine_url"]
+__all__ = ["APP_ROLE", "EDGE_CHANNEL", "Database", "Session", "engine_url", "on_commit"]
 
 APP_ROLE = "dure_app"
 """The role of the processes, as opposed to that of the migrations."""
@@ -35,7 +35,7 @@ FULL = (
     "the database has no room left on its disk, so nothing can be written; make room, and what is tried again is taken"
 )
 
-SCHEMA_HEAD = "20261130_parts"
+SCHEMA_HEAD = "20261130_promise_count"
 """The newest migration that this code knows; `check` asks the database whether it fits."""
 
 IDLE_IN_TRANSACTION_S = 8
@@ -63,6 +63,11 @@ _AWAY = (pg.OperationalError, pg.InterfaceError)
 def engine_url(url: str) -> URL:
     """A libpq-style `postgresql://` URL as SQLAlchemy and psycopg want it."""
     return make_url(url).set(drivername="postgresql+psycopg")
+
+
+def on_commit(session: Session, call: Callable[[], None]) -> None:
+    """Calls it once the session's transaction is committed, and not at all if it is not."""
+    event.listen(session, "after_commit", lambda _: call(), once=True)
 
 
 class Database:

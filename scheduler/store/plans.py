@@ -10,13 +10,14 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from dure import wire
+from scheduler.core import kept as kept_promises
 from scheduler.core.book import Book
 from scheduler.core.model import Ask, Cause, Code, CompanyId, Gang, Instant, Lease, LeaseId, Placement, Shape, State
 from scheduler.core.quota import Quota
 from scheduler.core.record import REPLAN, Record
 from scheduler.core.replan import Move
 from scheduler.ids import new_id
-from scheduler.store import bulk, changes, commitments, records
+from scheduler.store import bulk, changes, commitments, promise_counts, records
 from scheduler.store.audit import REQUEST_ID
 from scheduler.store.commitments import Change
 from scheduler.store.records import Said
@@ -183,6 +184,7 @@ def write_moves(
         (LeaseEvent, [_moved(move, decision, at, (losses or {}).get(move.after.id, {})) for move in moves]),
         changes.rows(pool, number, after, at=at),
     )
+    promise_counts.add(session, pool, kept_promises.of_moves(moves))
     broken = [move for move in moves if move.slipped_s or move.after.state is State.QUEUED]
     for cause in {move.cause for move in broken}:
         late = [move.after.id for move in broken if move.cause is cause]

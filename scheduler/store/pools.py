@@ -80,8 +80,8 @@ def _nothing_is_booked(session: Session, name: str, cluster: str) -> None:
         )
 
 
-def names(session: Session, limit: int) -> list[str]:
-    """The names of the first pools, in order."""
+def names(session: Session, limit: int | None = None) -> list[str]:
+    """The names of the first pools, or of all, in order."""
     return list(session.exec(select(Pool.name).order_by(col(Pool.name)).limit(limit)))
 
 

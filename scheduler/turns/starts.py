@@ -6,10 +6,11 @@ to the earliest start that is left, and so does its promise, with the cause.
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from scheduler.core import record, sentences
+from scheduler.core import kept, record, sentences
 from scheduler.core.book import Book, Draft
 from scheduler.core.lease import advance
 from scheduler.core.model import Cause, Instant, NodeId, State
@@ -17,7 +18,7 @@ from scheduler.core.model import Lease as CoreLease
 from scheduler.core.preemption import cut
 from scheduler.core.replan import Move, as_moves
 from scheduler.core.starting import slip, spare
-from scheduler.store import allocations, commitments, due, generation, gpus, leases, plans, records
+from scheduler.store import allocations, commitments, due, generation, gpus, leases, plans, promise_counts, records
 from scheduler.store.books import Books
 from scheduler.store.commitments import Over
 from scheduler.store.db import Session
@@ -40,6 +41,13 @@ class Started:
     spot: bool = False
     company: str | None = None
     unexpected_s: float | None = None
+
+    @property
+    def counts(self) -> kept.Counts:
+        """What became of a promise by it; a slip is counted as the move that it is."""
+        if self.slipped_because is not None:
+            return Counter()
+        return kept.of_start(self.late_s, never=self.never, spot=self.spot)
 
     @property
     def action(self) -> str:
@@ -68,6 +76,7 @@ def start_due(
     started = [lease for row, core in found if (lease := turn.take(row, core)) is not None]
     turn.close()
     session.flush()
+    promise_counts.add(session, pool, kept.all_of(one.counts for one in started))
     return started, found[-1][0].id if len(found) == due.BATCH else None
 
 
@@ -147,11 +156,11 @@ class _Turn:
         """
         moves = [move, *cut_]
         given = {NodeId(node): len(free) for node, free in sorted(self.free.items())}
-        kept = record.of_start(self.book, moves, given, Instant(math.ceil(self.now)), begin)
+        recorded = record.of_start(self.book, moves, given, Instant(math.ceil(self.now)), begin)
         said = Said(code="slipped" if begin is not None else "spare", detail=sentences.start(move), numbers={})
         decided_at = self.decided_at if self.number is None else self.number
         head = plans.write_decision(
-            self.session, self.book, kept, said, pool=self.pool, decided_at=decided_at, at=self.now
+            self.session, self.book, recorded, said, pool=self.pool, decided_at=decided_at, at=self.now
         )
         self.number = generation.bump(self.session, self.pool)
         losses = {} if node is None else {move.after.id: {"node": node}}

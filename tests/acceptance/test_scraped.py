@@ -71,7 +71,10 @@ def test_every_process_exposes_what_its_table_says(running: Stack) -> None:
         assert value(running, "dure_promises_due_total", {"pool": POOL}) == 1
         assert value(running, "dure_lease_gpu_seconds_total", {**ACME, "kind": "leased"}) == 1
         running.until_again("scheduler", not_pid=running.kill("scheduler"))
-        assert value(running, "dure_promises_due_total", {"pool": POOL}) == 0, "counted from the start of who counts"
+        assert value(running, "dure_lease_start_lateness_seconds_count", {"pool": POOL}) is None, (
+            "counted from its start"
+        )
+        assert value(running, "dure_promises_due_total", {"pool": POOL}) == 1, "read, and no less"
         assert value(running, "dure_lease_gpu_seconds_total", {**ACME, "kind": "leased"}) == 1, "read, and no less"
         ended(running, acme, "second")
-        assert value(running, "dure_promises_due_total", {"pool": POOL}) == 1
+        assert value(running, "dure_promises_due_total", {"pool": POOL}) == 2

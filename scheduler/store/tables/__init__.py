@@ -28,7 +28,16 @@ from scheduler.store.tables.leases import (
 from scheduler.store.tables.offers import Offer
 from scheduler.store.tables.policies import PolicyVersion
 from scheduler.store.tables.processes import Leader, LedgerVerified, Process, Receiving, SchemaFit, ServerLife
-from scheduler.store.tables.records import Account, Audit, Decision, LeaseEvent, LedgerEntry, PoolBook, PoolChange
+from scheduler.store.tables.records import (
+    Account,
+    Audit,
+    Decision,
+    LeaseEvent,
+    LedgerEntry,
+    PoolBook,
+    PoolChange,
+    PromiseCount,
+)
 from scheduler.store.tables.shares import Share, ShareGroup
 from scheduler.store.tables.webhooks import Webhook, WebhookCursor, WebhookDelivery
 
@@ -67,6 +76,7 @@ __all__ = [
     "PoolChange",
     "PoolNode",
     "Process",
+    "PromiseCount",
     "Quota",
     "Receiving",
     "SchemaFit",

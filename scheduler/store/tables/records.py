@@ -240,6 +240,17 @@ class PoolChange(SQLModel, table=True):
     value: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
 
 
+class PromiseCount(SQLModel, table=True):
+    """How often something became of a pool's promises, as `scheduler.core.kept` counts them; by cause where it has one, else that is empty."""
+
+    __tablename__: str = "promise_count"
+
+    pool: str = Field(sa_column=Column(Text, ForeignKey("pool.name"), primary_key=True))
+    kind: str = Field(sa_column=key_column())
+    cause: str = Field(sa_column=key_column())
+    count: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
 class PoolBook(SQLModel, table=True):
     """Append-only: what a pool's book had at a generation, so that its log is read from there.
 

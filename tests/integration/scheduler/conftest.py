@@ -12,9 +12,10 @@ from dure import wire
 from dure.errors import DureError
 from scheduler import amend, endings, renewing
 from scheduler.actor import Actor
+from scheduler.core.kept import Happened
 from scheduler.core.model import Instant
 from scheduler.service import Service
-from scheduler.store import joining, leases, nodes, pools, quotas, reports
+from scheduler.store import joining, leases, nodes, pools, promise_counts, quotas, reports
 from scheduler.store.books import Books, fresh
 from scheduler.store.db import Database
 from scheduler.store.tables import Account
@@ -208,6 +209,11 @@ class World:
         with self.db.snapshot() as session:
             page = leases.events(session, lease.id, actor=ADMIN, after=None, limit=100)
         return [(event.event, event.cause) for event in page.items]
+
+    def promises(self, happened: Happened) -> Mapping[tuple[str, ...], int]:
+        """How often that became of the promises of pools."""
+        with self.db.snapshot() as session:
+            return promise_counts.read(session, pools.names(session))[happened]
 
     def detail(self, lease: wire.Lease, event: str) -> Mapping[str, int | str | None]:
         """Of the newest event of that kind."""

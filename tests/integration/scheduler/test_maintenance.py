@@ -9,6 +9,7 @@ import pytest
 from dure import wire
 from dure.errors import BeyondHorizon, InvalidRequest, TooMany, UnknownNode
 from scheduler import explanations, labels, maintenance
+from scheduler.core.kept import Happened
 from scheduler.core.words import time as rfc
 from scheduler.service import Service
 from scheduler.store import audit, calendars, fleet, nodes, pools, quotas
@@ -117,6 +118,24 @@ def test_a_drain_that_is_over_is_not_there_any_more(world: World) -> None:
     with world.db.begin() as session:
         maintenance.resume(world.service, session, "n1", actor=ADMIN, now=T0 + 5)
     assert not drain(world, now=T0 + 10, start=T0 + HOUR).already
+
+
+def test_what_slips_by_a_drain_is_counted_once_and_not_at_all_where_it_is_not_committed(database: Database) -> None:
+    world = World(database).found(nodes_=("n1",), gpus=8)
+    world.ask(8, start=to_wire(T0 + HOUR), duration_s=HOUR)
+    body = wire.DrainNode(start=to_wire(T0 + HOUR), duration_s=2 * HOUR)
+    with world.db.begin() as session:
+        maintenance.drain(world.service, session, "n1", body, actor=ADMIN, now=T0)
+        session.rollback()
+    assert world.promises(Happened.BROKEN) == {("h100",): 0}
+    drain(world, start=T0 + HOUR, duration_s=2 * HOUR)
+    world.turn(T0 + 1)
+    assert world.promises(Happened.BROKEN) == world.promises(Happened.DUE) == {("h100",): 1}
+    slipped = {key: count for key, count in world.promises(Happened.SLIPPED).items() if count}
+    assert slipped == {("h100", "drain"): 1}
+    world.turn(T0 + 3 * HOUR)
+    assert world.promises(Happened.DUE) == {("h100",): 2}, "the later promise is another, and was kept"
+    assert world.promises(Happened.BROKEN) == {("h100",): 1}
 
 
 def test_what_finds_no_other_place_slips_with_its_cause(database: Database) -> None:

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from dure.errors import Unavailable
 from scheduler.metrics import Counters, FleetCollector, reading
 from scheduler.metrics.reading import Reader
-from scheduler.store import snapshot
+from scheduler.store import pools
 from scheduler.webhooks.metrics import WebhookCollector
 from tests.cluster.daemons import until
 from tests.integration.scheduler.conftest import T0, World
@@ -77,15 +77,15 @@ def test_while_it_hangs_a_scrape_says_so_and_nothing_of_the_fleet_and_afterwards
 
 def test_while_one_look_hangs_the_next_is_refused_at_once(embedded: Server, world: World) -> None:
     reader = Reader(world.db)
-    assert list(reader.read(snapshot.pools)) == ["h100"]
+    assert list(reader.read(pools.names)) == ["h100"]
     with standing_still(embedded) as resume:
         with pytest.raises(Unavailable, match="did not answer within 2 s"):
-            reader.read(snapshot.pools)
+            reader.read(pools.names)
         with pytest.raises(Unavailable, match="others wait"):
-            reader.read(snapshot.pools)
+            reader.read(pools.names)
         resume()
     until(lambda: not readers(), (), within_s=60, what="the look that hung")
-    assert list(reader.read(snapshot.pools, check=True)) == ["h100"]
+    assert list(reader.read(pools.names, check=True)) == ["h100"]
 
 
 def test_a_look_that_hangs_halfway_is_given_up_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,6 +94,6 @@ def test_a_look_that_hangs_halfway_is_given_up_too(world: World, monkeypatch: py
     with pytest.raises(Unavailable, match="did not answer within"):
         reader.read(lambda _: end.wait())
     with pytest.raises(Unavailable, match="others wait"):
-        reader.read(snapshot.pools)
+        reader.read(pools.names)
     end.set()
     until(lambda: not readers(), (), within_s=60, what="the look that hung")

@@ -13,6 +13,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from deploy.dashboards import choices, links, series, variables
 from deploy.dashboards.every import written
+from scheduler.metrics import promises
 from scheduler.metrics.rows import Row
 from scheduler.metrics.table import TABLE
 
@@ -33,6 +34,7 @@ COUNTED_IN_THE_DATABASE = {
     "dure_lease_gpu_seconds_total",
     "dure_lease_energy_joules_total",
     "dure_violations_found_total",
+    *(row.name for row in promises.COUNTED.values()),
 }
 GLOBAL = {
     row.name: row

@@ -1,5 +1,6 @@
 """Who is in the load of the dashboards' tests, and what they ask for: a lease of every state, a refusal, and all that companies have."""
 
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,8 @@ LONG_S = 1800
 QUOTAS = {"board-a": 6, "board-b": 6, "board-c": 8, "board-d": 4}
 BUDGET = wire.Budget(gpu_seconds=360_000, period="month")
 A_SHORT_S = 8
+LEFT_S = 2
+"""Time in which a scheduler is stopped before a start is due."""
 FREE = 8
 """GPUs that are there to be leased."""
 SICK = "board-node-3"
@@ -39,6 +42,8 @@ def played(
         running.until(lambda: watching.value(busy), "the lease that is released has worked")
         clients["board-b"].release(over)
         admin.drain(SICK, wire.DrainNode(duration_s=LONG_S))
+        _slips(admin)
+        _never_starts(running, admin, clients["board-d"])
         running.until(lambda: admin.lease(over).state is wire.LeaseState.ENDED, "the lease has ended")
         yield over
 
@@ -60,6 +65,25 @@ def _preempted(running: Stack, admin: Client, client: Client) -> None:
     """Spot that runs, and has to make way for what is asked for next."""
     spot = client.ask(_body(2, LONG_S, tier="spot", name="makes way")).id
     running.until(lambda: admin.lease(spot).state is wire.LeaseState.ACTIVE, "spot runs")
+
+
+def _slips(admin: Client) -> None:
+    """What is booked moves to the other node, and then has none."""
+    begin = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2 * LONG_S - 60)
+    for node in ("board-node-1", "board-node-2"):
+        admin.drain(node, wire.DrainNode(start=begin, duration_s=LONG_S))
+
+
+def _never_starts(running: Stack, admin: Client, client: Client) -> None:
+    """Nobody leads for the whole of its box."""
+    start = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=LEFT_S)
+    lease = client.ask(_body(1, 1, start=start, start_by=start, name="never starts"))
+    running.signal("scheduler", signal.SIGSTOP)
+    try:
+        running.until(lambda: datetime.now(UTC) > start + timedelta(seconds=2), "its box has passed")
+    finally:
+        running.signal("scheduler", signal.SIGCONT)
+    running.until(lambda: admin.lease(lease.id).state is wire.LeaseState.ENDED, "it is over")
 
 
 def _pools() -> Mapping[str, str]:

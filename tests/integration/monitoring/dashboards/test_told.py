@@ -156,9 +156,9 @@ def test_the_pace_of_what_the_database_counts_is_that_of_one_leader(tmp_path: Pa
 def test_what_a_process_counts_is_an_amount_of_the_time_that_is_looked_at(
     tmp_path: Path, values: str, want: int
 ) -> None:
-    slipped = {'dure_promises_slipped_total{instance="a", cause="drain"}': values}
-    query = counted("dure_promises_slipped_total").replace("$__range", "4m")
-    _holds(tmp_path, slipped, f"round(sum({query}))", want)
+    preempted = {'dure_leases_preempted_total{instance="a", pool="p"}': values}
+    query = counted("dure_leases_preempted_total").replace("$__range", "4m")
+    _holds(tmp_path, preempted, f"round(sum({query}))", want)
 
 
 def _by_both(series: str, value: float) -> dict[str, float]:

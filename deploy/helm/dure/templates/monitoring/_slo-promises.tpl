@@ -6,12 +6,12 @@
 {{- $_ := set $given "objective" .promises.objective }}
 {{- $_ := set $given "least" .promises.leastBroken }}
 {{- $_ := set $given "summary" "{{ $value | humanizePercentage }} of the promises of pool {{ $labels.pool }} were broken in $long" }}
-{{- $_ := set $given "description" (printf "At this pace pool {{ $labels.pool }} will not keep %v %% of its promises this month, and it goes on: {{ $value | humanizePercentage }} were broken in the last $long. First see what capacity was lost (\"dure status\", DureNodeSilent, DureGpuUnhealthy) and the causes: sum by (cause) (increase(dure_promises_slipped_total{pool=\"{{ $labels.pool }}\"}[$long])) in Prometheus." .promises.objective) }}
+{{- $_ := set $given "description" (printf "At this pace pool {{ $labels.pool }} will not keep %v %% of its promises this month, and it goes on: {{ $value | humanizePercentage }} were broken in the last $long. First see what capacity was lost (\"dure status\", DureNodeSilent, DureGpuUnhealthy) and the causes: max by (cause) (delta(dure_promises_slipped_total{pool=\"{{ $labels.pool }}\"}[$long])) > 0 in Prometheus." .promises.objective) }}
 rules:
   - record: pool:dure_promises_due:rate5m
-    expr: sum by (pool) (rate(dure_promises_due_total[5m]))
+    expr: clamp_min(delta(pool:dure_promises_due:count[5m]), 0) / 300
   - record: pool:dure_promises_broken:rate5m
-    expr: sum by (pool) (rate(dure_promises_broken_total[5m]))
+    expr: clamp_min(delta(pool:dure_promises_broken:count[5m]), 0) / 300
   {{- include "dure.rules.ratios" $given | nindent 2 }}
   {{- include "dure.rules.burns" $given | nindent 2 }}
 {{- end }}
