@@ -51,6 +51,9 @@ class _Handler(logging.StreamHandler[TextIO]):
 
 
 def _ended(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        log.warning("told to end by SIGINT", extra={"action": "interrupted"})
+        return
     _uncaught("the process ends by an exception that nobody caught", (kind, error, trace), "main")
 
 

@@ -1,6 +1,7 @@
 """What libraries, warnings and exceptions say in a process of ours: programs that make them say it, after `begin`."""
 
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -72,6 +73,11 @@ SAID = {
         line={"action": "uncaught", "in_thread": "main", "level": "critical"},
         status=1,
         exception="LookupError: gone",
+    ),
+    "somebody presses Ctrl-C": Said(
+        program="import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(60)",
+        line={"action": "interrupted", "level": "warning"},
+        status=-signal.SIGINT,
     ),
     "nobody catches it in a thread": Said(
         program=(
