@@ -13,11 +13,11 @@ SHARED = frozenset({*addressed.SHARED, "webhook_networks", "compiled_folder", "t
 
 def main() -> int:
     """The exit status: 0 when told to end, 1 where it cannot listen, 2 for settings that are wrong."""
+    logs.configure()
     try:
         settings = environment.read(ApiSettings, os.environ, prefix="DURE_API_", shared=SHARED)
         with compiled.kept_in(settings.compiled_folder, os.environ):
             from api import process
-        logs.configure()
         return process.run(settings)
     except SettingError as error:
         print(f"api: {error}", file=sys.stderr)

@@ -2,7 +2,12 @@
 
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import Future
 from contextlib import contextmanager
+from threading import Thread
+from typing import TypeVar
+
+R = TypeVar("R")
 
 LEAST_S = 0.1
 
@@ -28,3 +33,29 @@ class Patience:
             yield
         finally:
             self.left_s -= self._monotonic() - began
+
+
+class Late(Exception):
+    """What was waited for took longer; the text says how long that was."""
+
+
+def within(seconds: float, work: Callable[[], R]) -> R:
+    """What `work` gives or raises, on a thread of its own: a limit for a read does not end what comes a byte at a time.
+
+    Raises Late where it takes longer. Then it is left to end by itself, at the latest with the process.
+    """
+    found: Future[R] = Future()
+    Thread(target=_done, args=(work, found), name="within", daemon=True).start()
+    try:
+        return found.result(seconds)
+    except TimeoutError:
+        if found.done():
+            raise
+        raise Late(f"it took longer than {seconds:.3g} s and was given up") from None
+
+
+def _done(work: Callable[[], R], found: Future[R]) -> None:
+    try:
+        found.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+        found.set_exception(error)

@@ -1,5 +1,6 @@
 """What leaves the house is without secrets and without what people wrote in their own words. Pure."""
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -23,10 +24,25 @@ _ID = re.compile(r"(tok|lea|dec|whk|evt)_[0-9a-z]{1,40}")
 """Ours, by which nobody gets in anywhere."""
 
 
-class Redaction:
-    """`known` are secrets that are known to be some; `names` are put in the place of what they are given for."""
+_HOST = re.compile(r"(?<=://)([^\s\"'<>/?#@]*@)?(?!\[redacted\])(\[[0-9A-Fa-f:.%\w]*\]|[^\s\"'<>/?#:@,;()\\`]+)")
+"""Of an address in a text, behind who the user is."""
 
-    def __init__(self, known: Iterable[str] = (), names: Mapping[str, str] | None = None) -> None:
+_AUTHORITY = re.compile(r"^(?:[a-zA-Z][\w+.-]*:/+)?([^/?#\s]*).*$", re.DOTALL)
+"""Of what somebody gave as an address, be it one or not."""
+
+ELSEWHERE = "elsewhere"
+"""In the place of a host that has no name of its own."""
+
+
+class Redaction:
+    """`known` are secrets that are known to be some; `names` are put in the place of what they are given for. If one is to be
+    `anonymous`, hosts of all other addresses are gone as well.
+    """
+
+    def __init__(
+        self, known: Iterable[str] = (), names: Mapping[str, str] | None = None, *, anonymous: bool = False
+    ) -> None:
+        self._anonymous = anonymous
         self._known = sorted({one for one in known if one}, key=len, reverse=True)
         self._names = dict(names or {})
         longest = sorted(map(re.escape, self._names), key=len, reverse=True)
@@ -37,7 +53,9 @@ class Redaction:
         for secret in self._known:
             said = said.replace(secret, GONE)
         said = without(said)
-        return said if self._named is None else self._named.sub(lambda found: self._names[found[1]], said)
+        if self._named is not None:
+            said = self._named.sub(lambda found: self._names[found[1]], said)
+        return _HOST.sub(self._host, said) if self._anonymous else said
 
     def value(self, said: Any) -> Any:
         """Of JSON, whose field names are looked at too."""
@@ -54,6 +72,9 @@ class Redaction:
 
     def json(self, said: Any) -> str:
         return json.dumps(self.value(said), indent=1, ensure_ascii=False) + "\n"
+
+    def _host(self, found: re.Match[str]) -> str:
+        return found[0] if found[2] in self._names.values() else f"{found[1] or ''}{ELSEWHERE}"
 
     def _field(self, name: str, value: Any) -> Any:
         if value is None or isinstance(value, (bool, int, float)):
@@ -82,3 +103,15 @@ class Redaction:
 def numbered(kind: str, found: Iterable[str]) -> dict[str, str]:
     """The same names for the same things, whatever they are called: `company-1`, `company-2`."""
     return {name: f"{kind}-{number}" for number, name in enumerate(sorted(set(found)), 1)}
+
+
+def hosts(address: str) -> set[str]:
+    """As what the host of an address may stand in a text: as it was given, in small letters, and as DNS is asked for it. Of what is
+    no address, all of it.
+    """
+    at = _AUTHORITY.sub(r"\1", address).rpartition("@")[2]
+    given = at[1:].partition("]")[0] if at.startswith("[") else at.partition(":")[0]
+    found = {given, given.lower()}
+    with contextlib.suppress(UnicodeError):
+        found.add(given.encode("idna").decode())
+    return found - {""} or {address}

@@ -6,11 +6,17 @@ import sys
 
 import orjson
 import structlog
+from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_logger_name
+from structlog.typing import EventDict, WrappedLogger
+
+from dure import log_lines
+
+OURS = "dure."
+"""How the loggers of those of our own modules begin that log without structlog."""
 
 
 def configure() -> None:
-    """For a whole process, before its first line."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    """For a whole process, before its first line. What others than Dure say is told from warnings on."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -23,6 +29,33 @@ def configure() -> None:
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
+    log_lines.begin(_foreign(), logging.WARNING)
+
+
+def _foreign() -> logging.Formatter:
+    """For what comes by the standard library: of libraries, and of `dure`."""
+    return ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.contextvars.merge_contextvars,
+            _named,
+            add_logger_name,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+        ],
+        # In ASCII, as the encoding of stderr is not known here.
+        processors=[ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer()],
+    )
+
+
+_extra = ExtraAdder()
+
+
+def _named(logger: WrappedLogger, method: str, line: EventDict) -> EventDict:
+    """With its action: a library's `extra` is its own affair, and has no say in that."""
+    said = _extra(logger, method, line) if line["_record"].name.startswith(OURS) else line
+    said.setdefault("action", log_lines.LIBRARY)
+    return said
 
 
 def _dumps(line: dict[str, object], **_: object) -> bytes:

@@ -25,12 +25,21 @@ EVENTS_READ = 20_000
 """They come oldest first, and the newest are wanted: of a day with more than that the rest is missing."""
 
 
+PART_S = 60.0
+"""So long one file is waited for, however it comes."""
+DOCTOR_S = 180.0
+"""The same for what doctor finds, which also waits for kubectl."""
+ALL_S = 300.0
+"""And for all of them together."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What one file holds: JSON, or text."""
+    """What one file holds: JSON, or text. `within_s` is what it may take."""
 
     name: str
     look: "Callable[[], Found]"
+    within_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,56 +50,51 @@ class Found:
 
 def here(terminal: Terminal) -> Iterator[Look]:
     """Of this machine and its settings; the API is not asked."""
-    yield Look(name="versions.json", look=lambda: Found(value=_versions()))
-    yield Look(name="settings.json", look=lambda: Found(value=_settings(terminal)))
+    yield _look("versions.json", lambda: Found(value=_versions()))
+    yield _look("settings.json", lambda: Found(value=_settings(terminal)))
 
 
-def of_api(terminal: Terminal, client: "Client") -> Iterator[Look]:
+def doctor(examined: "Callable[[], BaseModel]") -> Look:
+    return Look(name="doctor.json", look=lambda: Found(value=examined().model_dump()), within_s=DOCTOR_S)
+
+
+def of_api(terminal: Terminal) -> Iterator[Look]:
     """Of what the API says, in the order in which one reads it."""
-    yield Look(name="checkup.json", look=lambda: _one(client.checkup()))
-    yield Look(name="openapi.json", look=lambda: Found(value=_openapi(client)))
-    yield Look(name="pools.json", look=lambda: _several(client.pools()))
-    yield Look(name="nodes.json", look=lambda: _several(client.nodes()))
-    yield Look(name="clusters.json", look=lambda: _several(client.clusters()))
-    yield Look(name="policy.json", look=lambda: _one(client.policy()))
-    yield Look(name="quotas.json", look=lambda: _several(client.all_quotas()))
-    yield Look(name="leases.json", look=lambda: _several(client.leases(), _lease))
-    yield Look(name="decisions.json", look=lambda: _several(client.leases(), _decision))
-    yield Look(name="events.json", look=lambda: _events(terminal, client))
-    yield Look(name="violations.json", look=lambda: _several(client.violations(open=True)))
+    asked: dict[str, Callable[[Client], Found]] = {
+        "checkup": lambda client: _one(client.checkup()),
+        "openapi": lambda client: Found(value=_openapi(client)),
+        "pools": lambda client: _several(client.pools()),
+        "nodes": lambda client: _several(client.nodes()),
+        "clusters": lambda client: _several(client.clusters()),
+        "policy": lambda client: _one(client.policy()),
+        "quotas": lambda client: _several(client.all_quotas()),
+        "leases": lambda client: _several(client.leases(), _lease),
+        "decisions": lambda client: _several(client.leases(), _decision),
+        "events": lambda client: _events(terminal, client),
+        "violations": lambda client: _several(client.violations(open=True)),
+    }
+    for name, ask in asked.items():
+        yield _look(f"{name}.json", _by_its_own_client(terminal, ask))
 
 
 def metrics(terminal: Terminal, name: str, address: str) -> Look:
     from dure import scrape
 
-    return Look(name=name, look=lambda: Found(value=scrape.scrape(address, terminal.outside.transport)))
+    return _look(name, lambda: Found(value=scrape.scrape(address, terminal.outside.transport)))
 
 
-def names(client: "Client") -> dict[str, str]:
-    """What companies, nodes, the server and the processes' machines are called, and what is put in the place of that. Raises
-    DureError.
-    """
-    from urllib.parse import urlsplit
-
-    from dure.redaction import numbered
-
-    host = urlsplit(client.server).hostname or ""
-    companies = numbered("company", (one.name for one in client.companies()))
-    machines = numbered("host", _machines(client))
-    return {**machines, host: "server", **numbered("node", (one.name for one in client.nodes())), **companies}
+def _look(name: str, look: "Callable[[], Found]") -> Look:
+    return Look(name=name, look=look, within_s=PART_S)
 
 
-def _machines(client: "Client") -> "Iterator[str]":
-    """Those of API and schedulers, which call themselves HOST:PID. Who may not see them has none of them in the bundle."""
-    from dure.errors import DureError
+def _by_its_own_client(terminal: Terminal, ask: "Callable[[Client], Found]") -> "Callable[[], Found]":
+    """What is late still has its client when the next is asked."""
 
-    try:
-        found = client.checkup().processes
-    except DureError as error:
-        if error.status not in (403, 404):
-            raise
-        return
-    yield from (one.name.rpartition(":")[0] for one in found if ":" in one.name)
+    def look() -> Found:
+        with terminal.client(retries=1) as client:
+            return ask(client)
+
+    return look
 
 
 def _one(found: "BaseModel") -> Found:

@@ -15,8 +15,12 @@ from dure.cli.terminal import BadUsage, Terminal
 
 if TYPE_CHECKING:
     from dure.bundle import File
-    from dure.cli.bundled import Look
+    from dure.cli.bundled import Found, Look
+    from dure.patience import Patience
     from dure.redaction import Redaction
+
+
+ANONYMOUS = "companies, nodes, machines of processes and the hosts of addresses have other names"
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +43,8 @@ def support_bundle(
     anonymous: Annotated[
         bool,
         typer.Option(
-            "--anonymous", help="Put numbers in the place of companies', nodes' and machines' names, and the server's."
+            "--anonymous",
+            help="Put other names in the place of companies', nodes' and machines' names, and of the hosts of addresses.",
         ),
     ] = False,
 ) -> None:
@@ -60,7 +65,7 @@ def support_bundle(
     _checked(path)
     wanted = operators.Chosen(kubeconfig=kubeconfig, context=context)
     files = list(_files(terminal, scheduler, wanted, anonymous=anonymous))
-    notes = ["companies, nodes, the server and the machines of processes have numbers for names"] if anonymous else []
+    notes = [ANONYMOUS] if anonymous else []
     data = bundle.packed(files, made_at=at, version=version("dure"), notes=notes)
     _write(path, data)
     made = shown.Bundle(
@@ -95,41 +100,54 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _files(terminal: Terminal, scheduler: str | None, wanted: operators.Chosen, *, anonymous: bool) -> "Iterator[File]":
-    """Each look, without what may not leave."""
+    """Each look, without what may not leave. Raises ConfigError and DureError where names are to be replaced and cannot be had."""
+    from dure.cli import anonymous as unnamed
     from dure.cli import bundled
     from dure.cli.doctor import Wanted, examined
     from dure.config import ConfigError
 
     cluster = Wanted(kubeconfig=wanted.kubeconfig, context=wanted.context)
-    doctor = bundled.Look(
-        name="doctor.json", look=lambda: bundled.Found(value=examined(terminal, cluster, scheduler).model_dump())
-    )
+    looks = [*bundled.here(terminal), bundled.doctor(lambda: examined(terminal, cluster, scheduler))]
+    names = unnamed.names(terminal, scheduler, wanted) if anonymous else {}
+    clean = _redaction(terminal, names, anonymous=anonymous)
     try:
-        client = terminal.client(retries=1)
+        server, _ = terminal.context.required()
     except ConfigError as error:
-        clean = _redaction(terminal, {})
-        yield from _looked([*bundled.here(terminal), doctor], clean)
+        yield from _looked(terminal, looks, clean)
         yield _missing("api", clean.text(str(error)))
         return
-    with client:
-        clean = _redaction(terminal, bundled.names(client) if anonymous else {})
-        metrics = [bundled.metrics(terminal, "metrics-api.txt", client.server)]
-        if scheduler is not None:
-            metrics.append(bundled.metrics(terminal, "metrics-scheduler.txt", scheduler))
-        yield from _looked([*bundled.here(terminal), doctor, *bundled.of_api(terminal, client), *metrics], clean)
+    looks += [*bundled.of_api(terminal), bundled.metrics(terminal, "metrics-api.txt", server)]
+    if scheduler is not None:
+        looks.append(bundled.metrics(terminal, "metrics-scheduler.txt", scheduler))
+    yield from _looked(terminal, looks, clean)
 
 
-def _looked(looks: "Iterable[Look]", clean: "Redaction") -> "Iterator[File]":
-    """What one look raises is that file's, and stops no other."""
+def _looked(terminal: Terminal, looks: "Iterable[Look]", clean: "Redaction") -> "Iterator[File]":
+    """What one look raises is that file's, and stops no other; nor does one that takes too long."""
     from dure.bundle import File
+    from dure.cli import bundled
+    from dure.patience import Late, Patience
 
+    patience = Patience(bundled.ALL_S, monotonic=terminal.outside.monotonic)
     for one in looks:
         try:
-            found = one.look()
+            found = _in_time(one, patience)
             text = clean.text(found.value) if isinstance(found.value, str) else clean.json(found.value)
             yield File(name=one.name, text=text, notes=found.notes)
+        except Late as late:
+            yield _missing(one.name, str(late))
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever helps wants to see it
             yield _missing(one.name, clean.text(f"{type(error).__name__}: {error}"))
+
+
+def _in_time(look: "Look", patience: "Patience") -> "Found":
+    """Raises Late, and what the look raises."""
+    from dure.patience import Late, within
+
+    if patience.is_over:
+        raise Late(f"it was not looked at, as all before it took {patience.within_s:.3g} s")
+    with patience.waiting():
+        return within(min(look.within_s, patience.left_s), look.look)
 
 
 def _missing(name: str, why: str) -> "File":
@@ -138,11 +156,11 @@ def _missing(name: str, why: str) -> "File":
     return File(name=name, missing=why)
 
 
-def _redaction(terminal: Terminal, names: dict[str, str]) -> "Redaction":
+def _redaction(terminal: Terminal, names: dict[str, str], *, anonymous: bool) -> "Redaction":
     """Whatever this command was told that may be a secret is one."""
     from dure.redaction import SECRET_KEYS, Redaction
 
     environ = terminal.outside.environ
     known = {value for name, value in environ.items() if SECRET_KEYS.search(name) and len(value) > 3}
     token = terminal.context.token
-    return Redaction([*known, *([token] if token else [])], names)
+    return Redaction([*known, *([token] if token else [])], names, anonymous=anonymous)

@@ -1,5 +1,6 @@
 """`python -m api` as it is really run: settings, probes, the database's absence, and its end."""
 
+import json
 import os
 import signal
 import socket
@@ -94,4 +95,20 @@ def test_a_port_that_is_taken_ends_it_at_once(database_url: str) -> None:
         with process(DURE_DATABASE_URL=database_url, DURE_API_PORT=str(port)) as api:
             _, told = api.communicate(timeout=120)
     assert api.returncode == 1
-    assert "address already in use" in told
+    [line] = [one for one in map(json.loads, told.splitlines()) if one["action"] == "library"]
+    assert line["logger"] == "uvicorn.error"
+    assert "address already in use" in line["event"]
+
+
+def test_rubbish_in_place_of_a_request_is_a_line_of_the_log_as_all_others_are(database_url: str) -> None:
+    port = free_port()
+    with process(DURE_DATABASE_URL=database_url, DURE_API_PORT=str(port)) as api:
+        until(lambda: answers(f"http://127.0.0.1:{port}/readyz"))
+        with socket.create_connection(("127.0.0.1", port)) as sent:
+            sent.sendall(b"\x16\x03\x01 rubbish\r\n\r\n")
+            assert sent.recv(1000).startswith(b"HTTP/1.1 400")
+        api.terminate()
+        _, told = api.communicate(timeout=120)
+    lines = [json.loads(line) for line in told.splitlines()]
+    assert [line["action"] for line in lines] == ["up", "library", "down"]
+    assert (lines[1]["logger"], lines[1]["event"]) == ("uvicorn.error", "Invalid HTTP request received.")

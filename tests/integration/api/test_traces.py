@@ -64,7 +64,7 @@ def asked(database: Database, **environ: str) -> tuple[httpx.Response, list[dict
         )
         api.terminate()
         assert api.stderr is not None
-        lines = [json.loads(line) for line in api.stderr.read().splitlines() if line.startswith("{")]
+        lines = [json.loads(line) for line in api.stderr.read().splitlines()]
     return answer, lines
 
 
@@ -96,9 +96,11 @@ def test_without_a_collector_the_log_still_says_the_callers_trace(database: Data
     assert (line["request_id"], line["trace_id"]) == ("mine-1", TRACE)
 
 
-def test_a_collector_that_is_away_delays_nobody(database: Database) -> None:
-    answer, _ = asked(database, DURE_TRACES=f"http://127.0.0.1:{free_port()}")
+def test_a_collector_that_is_away_delays_nobody_and_is_told_in_lines_of_the_log(database: Database) -> None:
+    answer, lines = asked(database, DURE_TRACES=f"http://127.0.0.1:{free_port()}")
     assert answer.json()["decision"]["code"]
+    told = [line for line in lines if line["action"] == "library"]
+    assert {line["logger"].partition(".")[0] for line in told} == {"opentelemetry"}
 
 
 @pytest.mark.parametrize("package", ["api", "scheduler"])

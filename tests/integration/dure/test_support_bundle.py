@@ -15,10 +15,12 @@ import pytest
 from typer.testing import Result
 
 from dure import wire
+from dure.cli import bundled
 from dure.cli.terminal import Outside
 from scheduler.store import join_tokens, webhooks
 from scheduler.store.tables import Process
 from tests import commandline
+from tests.dripping import dripping
 from tests.integration.api.conftest import Site
 from tests.integration.scheduler.conftest import ADMIN, T0
 from tests.unit.dure.fake_kubectl import installed
@@ -142,7 +144,7 @@ def test_an_anonymous_one_has_no_names_of_companies_and_nodes(site: Site, plante
         for name in ("vm:18897", "vm:18898", "other.example:7"):
             seen = {"version": "0.1.0", "started_at": T0, "seen_at": T0, "leads": name == "vm:18897", "turned_at": T0}
             session.add(Process(name=name, kind="scheduler", step_s=0.0, **seen))
-    made = bundle("--anonymous")
+    made = bundle("--anonymous", "--scheduler", "http://127.0.0.2:1")
     files = made.files
     processes = {one["name"] for one in json.loads(files["checkup.json"])["processes"]}
     assert processes == {"host-2:18897", "host-2:18898", "host-1:7"}
@@ -152,8 +154,47 @@ def test_an_anonymous_one_has_no_names_of_companies_and_nodes(site: Site, plante
     [lease] = json.loads(files["leases.json"])
     assert lease["company"] == "company-1"
     assert [one["name"] for one in json.loads(files["nodes.json"])] == ["node-1", "node-2"]
-    for name in ("acme", "globex", '"n1"', "127.0.0.1"):
+    for name in ("acme", "globex", '"n1"', "127.0.0.1", "127.0.0.2", "k8s.example.org"):
         assert [file for file, text in files.items() if name in text] == [], name
+    [missing] = made.manifest["missing"]
+    assert (missing["name"], "http://scheduler:1 cannot be reached" in missing["why"]) == (
+        "metrics-scheduler.txt",
+        True,
+    )
     assert made.manifest["notes"] == [
-        "companies, nodes, the server and the machines of processes have numbers for names"
+        "companies, nodes, machines of processes and the hosts of addresses have other names"
     ]
+
+
+def test_a_server_that_drips_holds_no_part_for_longer_than_it_may_take(
+    planted: list[str], bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundled, "PART_S", 0.3)
+    monkeypatch.setattr(bundled, "DOCTOR_S", 0.3)
+    with dripping() as server:
+        made = bundle("--scheduler", server, server=server)
+    why = {one["name"]: one["why"] for one in made.manifest["missing"]}
+    assert why["metrics-scheduler.txt"] == why["leases.json"] == "it took longer than 0.3 s and was given up"
+    assert {"checkup.json", "doctor.json", "metrics-api.txt"} <= set(why)
+
+
+def test_all_parts_together_have_a_time_as_well(
+    planted: list[str], bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundled, "ALL_S", 0.0)
+    made = bundle()
+    assert {one["why"] for one in made.manifest["missing"]} == {"it was not looked at, as all before it took 0 s"}
+    assert list(made.files) == ["manifest.json"]
+
+
+def test_names_that_a_server_drips_are_not_waited_for_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundled, "PART_S", 0.3)
+    file = tmp_path / "made.tar.gz"
+    with dripping() as server:
+        environ = {"HOME": str(tmp_path), "PATH": "", "DURE_SERVER": server, "DURE_TOKEN": "dure_x"}
+        result = commandline.run(("support-bundle", str(file), "--anonymous"), Outside(environ=environ))
+    assert "does not say which names there are: it took longer than 0.3 s" in result.output
+    assert result.exit_code != 0
+    assert not file.exists()

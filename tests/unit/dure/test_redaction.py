@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dure.redaction import GONE, Redaction, numbered
+from dure.redaction import GONE, Redaction, hosts, numbered
 
 TOKEN = "dure_-XmFhiv-txMirPfJQDBeyBmU0dGXVwdPr7HldQeNqCs"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
@@ -155,3 +155,36 @@ def test_names_are_replaced_alike_everywhere_and_whole() -> None:
     )
     assert clean.text("acmeology at company") == "acmeology at company-3"
     assert clean.value({"company": "acme", "nodes": ["gpu-1"]}) == {"company-3": "company-1", "nodes": ["node-1"]}
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("https://Ops.Example.org:8471/metrics", {"Ops.Example.org", "ops.example.org"}),
+        ("http://me:pw@ops:1", {"ops"}),
+        ("ops.example.org:8471", {"ops.example.org"}),
+        ("http://[fe80::A]:1/x", {"fe80::A", "fe80::a"}),
+        ("http://b\u00fccher.example", {"b\u00fccher.example", "xn--bcher-kva.example"}),
+        ("http://[", {"http://["}),
+        ("http:/ops.example.org", {"ops.example.org"}),
+        ("http:///ops.example.org/x", {"ops.example.org"}),
+    ],
+)
+def test_a_host_is_known_as_whatever_it_may_stand_in_a_text(address: str, found: set[str]) -> None:
+    assert hosts(address) == found
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("https://k8s.example.org:6443/api", f"https://elsewhere:6443/{GONE}"),
+        ("at http://10.0.0.1, refused", "at http://elsewhere, refused"),
+        ("postgresql://me:hush@db.example.org/dure", f"postgresql://{GONE}@elsewhere/dure"),
+        ("tcp://[fe80::1]:80", "tcp://elsewhere:80"),
+        ("http://sched.example.org:8471/metrics", "http://scheduler:8471/metrics"),
+        ("no address: k8s", "no address: k8s"),
+    ],
+)
+def test_an_anonymous_text_has_no_host_in_its_addresses_but_what_is_put_for_one(said: str, left: str) -> None:
+    assert Redaction(names={"sched.example.org": "scheduler"}, anonymous=True).text(said) == left
+    assert "elsewhere" not in Redaction().text(said)

@@ -1,0 +1,75 @@
+"""dure support-bundle --anonymous: no host of an address that was given is in it, however it was written."""
+
+import io
+import tarfile
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.unit.dure.answers import SERVER, Api, a_checkup, page
+from tests.unit.dure.conftest import Run
+from tests.unit.dure.fake_kubectl import Kubectl
+
+KUBERNETES = "k8s.example.org"
+
+
+def bundled(path: Path) -> str:
+    """All that is in it."""
+    with tarfile.open(fileobj=io.BytesIO(path.read_bytes())) as tar:
+        return "\n".join(found.read().decode() for one in tar if (found := tar.extractfile(one)))
+
+
+@pytest.fixture
+def there(api: Api, kubectl: Kubectl) -> Kubectl:
+    """An API that has nothing, and a kubectl that reaches no cluster and says which."""
+    api.on("GET", "/v1/companies", page()).on("GET", "/v1/nodes", page()).on("GET", "/v1/checkup", a_checkup())
+    api.on("GET", "/metrics", httpx.ConnectError("nobody is there"))
+    config = {"clusters": [{"cluster": {"server": f"https://{KUBERNETES}:6443"}}]}
+    kubectl.on("config view --minify", config)
+    return kubectl.on("version", f"The connection to the server {KUBERNETES}:6443 was refused", code=1)
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        "http://ops.example.org:8471",
+        "http://Ops.Example.Org/metrics",
+        "ops.example.org:8471",
+        "http:/ops.example.org",
+        "http://[",
+    ],
+)
+def test_no_host_that_was_given_is_in_it(run: Run, there: Kubectl, tmp_path: Path, scheduler: str) -> None:
+    file = tmp_path / "made.tar.gz"
+    result = run("support-bundle", str(file), "--anonymous", "--scheduler", scheduler)
+    assert result.exit_code == 0, result.output
+    said = bundled(file)
+    for host in ("ops.example.org", "Ops.Example.Org", httpx.URL(SERVER).host, KUBERNETES):
+        assert host not in said, said
+    assert "metrics-scheduler.txt" in said
+
+
+def test_what_kubectl_says_of_its_cluster_has_another_name_in_its_place(
+    run: Run, there: Kubectl, tmp_path: Path
+) -> None:
+    file = tmp_path / "made.tar.gz"
+    assert run("support-bundle", str(file), "--anonymous").exit_code == 0
+    assert "the server kubernetes:6443 was refused" in bundled(file)
+
+
+def test_without_anonymous_they_stay(run: Run, there: Kubectl, tmp_path: Path) -> None:
+    file = tmp_path / "made.tar.gz"
+    assert run("support-bundle", str(file), "--scheduler", "http://ops.example.org:8471").exit_code == 0
+    said = bundled(file)
+    assert "ops.example.org" in said, said
+    assert KUBERNETES in said, said
+
+
+def test_where_nobody_can_be_asked_for_names_nothing_is_written(
+    run: Run, there: Kubectl, environ: dict[str, str], tmp_path: Path
+) -> None:
+    del environ["DURE_TOKEN"]
+    file = tmp_path / "made.tar.gz"
+    assert run("support-bundle", str(file), "--anonymous").exit_code != 0
+    assert not file.exists()
