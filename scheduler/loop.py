@@ -5,7 +5,7 @@
 
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -171,13 +171,11 @@ class Loop:
             idle = idling.due(session, now=self.clock.now())
         for pool in absent:
             for one in self._looked(pool, attendance.look):
-                log.info(
-                    "nothing ran on a lease, or something does now", action="attendance", lease=one.lease, step=one.step
-                )
+                log.info("nothing ran on a lease, or something does", action="attendance", **_named(one), step=one.step)
         for pool in idle:
             for one in self._looked(pool, idling.look):
                 if one.step in (idling.Step.WARN, idling.Step.GIVE_BACK):
-                    log.info("a lease hardly uses its GPUs", action="idling", lease=one.lease, step=one.step)
+                    log.info("a lease hardly uses its GPUs", action="idling", **_named(one), step=one.step)
 
     def _looked(self, pool: str, look: Callable[[Session, str, float], list[R]]) -> list[R]:
         """One pool whose lock somebody holds for too long does not stop the others; it is looked at again next turn."""
@@ -234,7 +232,7 @@ class Loop:
 
     def _expire(self, pool: str) -> None:
         for lease in self._committed(lambda session: queue.expire(session, pool, now=self.clock.now())):
-            log.info("queued ask expired", action="queue_expire", lease=lease)
+            log.info("queued ask expired", action="queue_expire", lease=lease.id, company=lease.company)
 
     def _renew(self, pool: str) -> None:
         if self.clock.stepped:  # an end is not moved by a clock that nobody trusts
@@ -265,7 +263,8 @@ class Loop:
             return False
         plan = self._committed(lambda session: self.service.replan(session, pool.pool, now=now, queue=queue))
         for lease in plan.pulled:
-            log.info("queued ask promised", action="queue_promise", lease=lease)
+            company = plan.book.leases[lease].company
+            log.info("queued ask promised", action="queue_promise", lease=lease, company=company)
         for move in plan.moves:
             write = log.warning if move.slipped_s else log.info
             write(
@@ -284,7 +283,7 @@ class Loop:
         while more:
             told, more = self._committed(lambda session: warnings.warn(session, now=self.clock.now()))
             for lease in told:
-                log.info("a lease's start or end was told", action="lease_warn", lease=lease)
+                log.info("a lease's start or end was told", action="lease_warn", **_named(lease))
 
     def _quarantine(self) -> None:
         for gpu in self._committed(lambda session: stops.quarantine_unproved(session, now=self.clock.now())):
@@ -319,6 +318,16 @@ class Loop:
             return work(session)
 
 
-def _named(one: starts.Started | stops.Stopped | renewals.Renewed) -> dict[str, str | None]:
+class Named(Protocol):
+    """What a turn tells of a lease."""
+
+    @property
+    def lease(self) -> str: ...
+
+    @property
+    def company(self) -> str | None: ...
+
+
+def _named(one: Named) -> dict[str, str | None]:
     """By what a line in the log is found."""
     return {"lease": one.lease, "company": one.company}

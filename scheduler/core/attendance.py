@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scheduler.core.model import Instant, LeaseId
+from scheduler.core.model import CompanyId, Instant, LeaseId
 
 UNSEEN_MS = 60_000
 """So much of the time that a lease had a GPU may be missing from what its agent saw: reports come late."""
@@ -38,6 +38,7 @@ class Watched:
     """
 
     lease: LeaseId
+    company: CompanyId
     started_at: Instant
     after_s: int
     gpus: tuple[Gpu, ...]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from scheduler.core.attendance import UNSEEN_MS
-from scheduler.core.model import PPM, Instant, LeaseId
+from scheduler.core.model import PPM, CompanyId, Instant, LeaseId
 
 STRETCH_S = 300
 """How long a stretch is: long enough for reports to come late, short enough that whoever begins to compute is seen."""
@@ -33,6 +33,7 @@ class Watched:
     """
 
     lease: LeaseId
+    company: CompanyId
     after_s: int
     below_ppm: int
     gpus: tuple[Gpu, ...]

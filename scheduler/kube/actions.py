@@ -68,6 +68,8 @@ class Delete:
     why: str
     at: int | None = None
     gone_by: float | None = None
+    lease: str | None = None
+    """The lease that it was let in to, for logs."""
 
     def left_s(self, now: float) -> int:
         """The grace that it has, asked for now."""

@@ -222,12 +222,12 @@ def _told(pod: Pod, end: float, context: Context, why: str, at: int | None = Non
     if pod.is_over or (pod.deleted_at is not None and pod.deleted_at <= end + SOON_S):
         return
     grace_s = left_s(end, context.now)
-    yield Delete(path=pod.path, uid=pod.uid, grace_s=grace_s, why=why, at=at, gone_by=end)
+    yield Delete(path=pod.path, uid=pod.uid, lease=pod.placed, grace_s=grace_s, why=why, at=at, gone_by=end)
 
 
 def _hurried(pod: Pod, why: str, at: int) -> Iterator[Action]:
     if not pod.is_over and not _is_cut(pod):
-        yield Delete(path=pod.path, uid=pod.uid, grace_s=1, why=why, at=at)
+        yield Delete(path=pod.path, uid=pod.uid, lease=pod.placed, grace_s=1, why=why, at=at)
 
 
 def _is_cut(pod: Pod) -> bool:
@@ -240,7 +240,7 @@ def _is_cut(pod: Pod) -> bool:
 def _gone(pod: Pod, context: Context, why: str, at: int | None) -> Iterator[Action]:
     """What is over of itself stays to be looked at, unless it was deleted and something holds it."""
     if not pod.is_over and not _is_cut(pod):
-        yield Delete(path=pod.path, uid=pod.uid, grace_s=1, why=why, at=at)
+        yield Delete(path=pod.path, uid=pod.uid, lease=pod.placed, grace_s=1, why=why, at=at)
     elif pod.deleted_at is not None and (pod.is_over or pod.deleted_at + SOON_S <= context.now):
         yield from _freed(pod, context, why, at)
 
@@ -249,7 +249,7 @@ def _freed(pod: Pod, context: Context, why: str, at: int | None) -> Iterator[Act
     """Whatever holds the object of a pod whose time is up."""
     is_lost = pod.node is not None and pod.node not in context.nodes
     if is_lost and pod.deletion_grace_s != 0:
-        yield Delete(path=pod.path, uid=pod.uid, grace_s=0, why=f"{why}, and its node is gone", at=at)
+        yield Delete(path=pod.path, uid=pod.uid, lease=pod.placed, grace_s=0, why=f"{why}, and its node is gone", at=at)
     elif (kept := _kept(pod, context.now)) != pod.finalizers:
         change: Json = {"op": "replace", "value": [*kept]} if kept else {"op": "remove"}
         operations = (*_same(pod), {**change, "path": "/metadata/finalizers"})

@@ -245,6 +245,7 @@ class Tenure:
     def _done(self, done: Done) -> None:
         self._site.counters.did(self._site.name, done)
         if isinstance(done.action, Delete) and done.failure is None:
-            log.info("a pod is ended", action="pod_end", cluster=self._site.name, what=describe(done.action))
+            whose = {"lease": done.action.lease, "company": owner(done.action.path)}
+            log.info("a pod is ended", action="pod_end", cluster=self._site.name, **whose, what=describe(done.action))
         if done.failure is not None or done.is_outdated:
             self._site.attention.changed(owner(done.action.path))

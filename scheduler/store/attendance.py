@@ -7,7 +7,7 @@ from sqlalchemy import Row, text
 from sqlmodel import Session
 
 from scheduler.core.attendance import Gpu, Watched
-from scheduler.core.model import Instant, LeaseId
+from scheduler.core.model import CompanyId, Instant, LeaseId
 from scheduler.store.lost_gpus import NOT_LOST
 from scheduler.store.tables import Attendance
 
@@ -23,10 +23,10 @@ _POOLS = text(f"SELECT DISTINCT l.pool {_WATCHED} ORDER BY l.pool")
 _GPUS = text(
     f"""
     WITH w AS (
-        SELECT l.id, l.started_at, t.kept_at, t.told_at, p.no_show_after_s, p.empty_memory_bytes
+        SELECT l.id, l.company, l.started_at, t.kept_at, t.told_at, p.no_show_after_s, p.empty_memory_bytes
         {_WATCHED} AND l.pool = :pool
     )
-    SELECT w.id, extract(epoch FROM w.started_at)::bigint AS started_at, extract(epoch FROM w.kept_at)::bigint AS kept_at,
+    SELECT w.id, w.company, extract(epoch FROM w.started_at)::bigint AS started_at, extract(epoch FROM w.kept_at)::bigint AS kept_at,
         extract(epoch FROM w.told_at)::bigint AS told_at, w.no_show_after_s, w.empty_memory_bytes,
         greatest(0, extract(epoch FROM to_timestamp(:now) - greatest(a.opened_at, w.started_at)) * 1000)::bigint AS held_ms,
         coalesce(u.sampled_ms, 0)::bigint AS sampled_ms, coalesce(u.busy_ms, 0)::bigint AS busy_ms,
@@ -99,6 +99,7 @@ def _watched(rows: list[Row[Any]]) -> Watched:
     first = rows[0]
     return Watched(
         lease=LeaseId(first.id),
+        company=CompanyId(first.company),
         started_at=Instant(first.started_at),
         after_s=first.no_show_after_s,
         kept_at=None if first.kept_at is None else Instant(first.kept_at),

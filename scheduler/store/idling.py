@@ -8,7 +8,7 @@ from sqlalchemy import Row, text
 from sqlmodel import Session
 
 from scheduler.core.idling import STRETCH_S, Gpu, Watched
-from scheduler.core.model import Instant, LeaseId, Purpose
+from scheduler.core.model import CompanyId, Instant, LeaseId, Purpose
 from scheduler.store.lost_gpus import NOT_LOST
 from scheduler.store.tables import Lease, Pool
 
@@ -26,10 +26,10 @@ _POOLS = text(f"SELECT DISTINCT l.pool {_WATCHED} ORDER BY l.pool")
 _GPUS = text(
     f"""
     WITH w AS (
-        SELECT l.id, {_AFTER} AS after_s, {_BELOW} AS below_ppm, t.idle_seen_at, t.idle_since, t.idle_told_at
+        SELECT l.id, l.company, {_AFTER} AS after_s, {_BELOW} AS below_ppm, t.idle_seen_at, t.idle_since, t.idle_told_at
         {_WATCHED} AND l.pool = :pool
     )
-    SELECT w.id, w.after_s, w.below_ppm, extract(epoch FROM w.idle_seen_at)::bigint AS seen_at,
+    SELECT w.id, w.company, w.after_s, w.below_ppm, extract(epoch FROM w.idle_seen_at)::bigint AS seen_at,
         extract(epoch FROM w.idle_since)::bigint AS since, extract(epoch FROM w.idle_told_at)::bigint AS told_at,
         a.id AS allocation, u.sampled_ms, u.busy_ms, s.sampled_ms AS sampled_ms_before, s.busy_ms AS busy_ms_before
     FROM w JOIN allocation a ON a.lease = w.id AND a.ended_at IS NULL AND {NOT_LOST}
@@ -110,6 +110,7 @@ def _watched(rows: list[Row[Any]]) -> Watched:
     first = rows[0]
     return Watched(
         lease=LeaseId(first.id),
+        company=CompanyId(first.company),
         after_s=first.after_s,
         below_ppm=first.below_ppm,
         gpus=tuple(_gpu(row) for row in rows),

@@ -17,6 +17,7 @@ class Looked:
     """A lease about which something was done."""
 
     lease: str
+    company: str
     step: Step
 
 
@@ -38,7 +39,7 @@ def look(session: Session, pool: str, now: float) -> list[Looked]:
         elif what is Step.GIVE_BACK:
             give_back(session, watched.lease, Cause.NO_SHOW, {"after_s": watched.after_s}, now)
     session.flush()
-    return [Looked(lease=watched.lease, step=what) for watched, what in steps]
+    return [Looked(lease=watched.lease, company=watched.company, step=what) for watched, what in steps]
 
 
 def give_back(session: Session, lease_id: str, cause: Cause, detail: records.Detail, now: float) -> None:

@@ -18,6 +18,7 @@ class Looked:
     """A lease that was looked at, and what was done about it."""
 
     lease: str
+    company: str
     step: Step
 
 
@@ -39,7 +40,7 @@ def look(session: Session, pool: str, now: float) -> list[Looked]:
         elif what is Step.GIVE_BACK:
             attendance.give_back(session, one.lease, Cause.IDLE, _seen(one, at), now)
     session.flush()
-    return [Looked(lease=one.lease, step=what) for one, what in found]
+    return [Looked(lease=one.lease, company=one.company, step=what) for one, what in found]
 
 
 def _noted(watched: Watched, what: Step, now: Instant) -> idling.Noted:

@@ -20,7 +20,7 @@ LEAD = 900
 
 def warn(world: World, now: float) -> list[str]:
     with world.db.begin() as session:
-        return warnings.warn(session, now=now)[0]
+        return [one.lease for one in warnings.warn(session, now=now)[0]]
 
 
 def told(world: World, lease: wire.Lease) -> list[str]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.core.attendance import UNSEEN_MS, Gpu, Presence, Step, Watched, presence, step
-from scheduler.core.model import Instant, LeaseId
+from scheduler.core.model import CompanyId, Instant, LeaseId
 
 EMPTY = Gpu(
     held_ms=600_000, sampled_ms=590_000, busy_ms=0, heard=True, processes=0, memory_bytes=100, empty_bytes=1 << 30
@@ -18,6 +18,7 @@ T0 = Instant(1000)
 def a_lease(*gpus: Gpu, kept_at: int | None = None, told_at: int | None = None) -> Watched:
     return Watched(
         lease=LeaseId("lea_1"),
+        company=CompanyId("acme"),
         started_at=T0,
         after_s=600,
         gpus=gpus or (EMPTY,),
@@ -94,7 +95,14 @@ def test_no_lease_is_given_back_unless_all_of_it_is_known_to_be_empty_and_it_was
     seen: list[Gpu], after_s: int, told: int | None, later: int
 ) -> None:
     told_at = None if told is None else Instant(T0 + told)
-    lease = Watched(lease=LeaseId("lea_1"), started_at=T0, after_s=after_s, gpus=tuple(seen), told_at=told_at)
+    lease = Watched(
+        lease=LeaseId("lea_1"),
+        company=CompanyId("acme"),
+        started_at=T0,
+        after_s=after_s,
+        gpus=tuple(seen),
+        told_at=told_at,
+    )
     now = Instant(T0 + later)
     if step(lease, now) is Step.GIVE_BACK:
         assert seen

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from scheduler.core.attendance import UNSEEN_MS
 from scheduler.core.idling import STRETCH_S, Gpu, Step, Watched, step, utilization_ppm
-from scheduler.core.model import Instant, LeaseId
+from scheduler.core.model import CompanyId, Instant, LeaseId
 
 T0 = Instant(10_000)
 SEEN_MS = STRETCH_S * 1000
@@ -21,6 +21,7 @@ BUSY = replace(IDLE, busy_ms=IDLE.busy_ms + SEEN_MS)
 def a_lease(*gpus: Gpu, since: int | None = T0 - 7000, told_at: int | None = None, seen: int = STRETCH_S) -> Watched:
     return Watched(
         lease=LeaseId("lea_1"),
+        company=CompanyId("acme"),
         after_s=7200,
         below_ppm=50_000,
         gpus=gpus or (IDLE,),
@@ -103,6 +104,7 @@ def test_no_lease_is_given_back_unless_all_of_it_was_seen_to_be_idle_and_it_was_
     now = Instant(30_000)
     lease = Watched(
         lease=LeaseId("lea_1"),
+        company=CompanyId("acme"),
         after_s=after_s,
         below_ppm=below_ppm,
         gpus=tuple(seen),

@@ -43,8 +43,8 @@ def played(
         clients["board-b"].release(over)
         admin.drain(SICK, wire.DrainNode(duration_s=LONG_S))
         _slips(admin)
-        _never_starts(running, admin, clients["board-d"])
         running.until(lambda: admin.lease(over).state is wire.LeaseState.ENDED, "the lease has ended")
+        _never_starts(running, admin, clients["board-d"])
         yield over
 
 
@@ -76,6 +76,7 @@ def _slips(admin: Client) -> None:
 
 def _never_starts(running: Stack, admin: Client, client: Client) -> None:
     """Nobody leads for the whole of its box."""
+    running.until(lambda: _free(admin) > 0, "a GPU is free")
     start = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=LEFT_S)
     lease = client.ask(_body(1, 1, start=start, start_by=start, name="never starts"))
     running.signal("scheduler", signal.SIGSTOP)
