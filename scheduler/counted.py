@@ -73,5 +73,5 @@ def write_books(db: Database, loop: Loop, now: float) -> dict[str, int]:
     for pool in grown:
         with db.begin() as session:
             found[pool] = pool_books.write(session, pool, now=now)
-            fence(session, epoch)  # last, as the fence holds off the next leader, and a long log takes minutes to write down
+            fence(session, epoch)  # last: it holds off the next leader, and a long log takes minutes to write down
     return found
