@@ -89,7 +89,7 @@ def deaf() -> Iterator[Deaf]:
 
 def test_a_lease_is_whole_after_all_of_the_api_was_away_and_one_whose_agent_died_meanwhile_is_not(deaf: Deaf) -> None:
     deaf.house.kill("api")
-    deaf.until_missed(6)  # of the pauses after a failure the longest counts, which is the next one
+    deaf.until_missed(6)  # an agent that doubled its pauses would not come for 16 s now
     deaf.house.again("api")
     deaf.until_heard()
     assert deaf.told() == ["lease.scheduled", "lease.active"]
