@@ -65,12 +65,13 @@ def _pool_by_pool(db: Database, loop: Loop, now: float, work: Callable[..., R | 
 
 def write_books(db: Database, loop: Loop, now: float) -> dict[str, int]:
     """Writes down the books of pools whose logs have grown; only the leader does. Their generations, by pool."""
-    if not loop.leads:
-        return {}
+    epoch, found = loop.epoch, dict[str, int]()
+    if epoch is None:
+        return found
     with db.snapshot() as session:
         grown = pool_books.due(session)
-    found = dict[str, int]()
     for pool in grown:
         with db.begin() as session:
             found[pool] = pool_books.write(session, pool, now=now)
+            fence(session, epoch)  # last: it holds off the next leader, and a long log takes minutes to write down
     return found

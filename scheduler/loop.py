@@ -293,7 +293,7 @@ class Loop:
 
     def _silence(self) -> None:
         """A transaction for each node, so that pools are locked in one order whatever else locks them."""
-        for node in self._committed(lambda session: due.silent(session, now=self.clock.now())):
+        for node in self._committed(due.silent):
             if self._committed(self._marked_silent(node)):
                 log.warning("a node is silent", action="node_silent", node=node)
 

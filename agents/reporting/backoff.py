@@ -11,7 +11,10 @@ LONGEST_RETRY_AFTER_S = 600.0
 
 
 class Backoff:
-    """Doubles from a second, or from the interval where that is shorter, up to a minute."""
+    """Doubles from a second up to the interval, and a minute at most.
+
+    No longer than the interval, as three of them without a report are a silent node to an allocator that is back.
+    """
 
     def __init__(self, interval_s: float, *, chance: random.Random) -> None:
         self._interval_s = interval_s
@@ -26,7 +29,7 @@ class Backoff:
 
     def failed(self, retry_after_s: float | None = None) -> float:
         """The seconds to wait after a failure that passes by itself; never less than the server asked for."""
-        longest = min(LONGEST_S, min(FIRST_S, self._interval_s) * 2.0 ** min(self._failures, 32))
+        longest = min(LONGEST_S, self._interval_s, FIRST_S * 2.0 ** min(self._failures, 32))
         self._failures += 1
         return max(longest * self._chance.uniform(0.5, 1.0), min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S))
 

@@ -44,8 +44,16 @@ IDLE_IN_TRANSACTION_S = 8
 LOOK_S = 1.0
 """So often a file is looked at for whether it names another database."""
 
-KEEPALIVES = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
-"""A peer that the network lost is noticed in about ten seconds."""
+KEEPALIVES = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""A peer that the network lost is noticed in about ten seconds; the last of it is for a statement that was under way, which is sent
+again for a quarter of an hour else, while no keepalive is.
+"""
 
 _CONNECT_TIMEOUT_S = 3
 _CLOCK = text("SELECT extract(epoch FROM clock_timestamp())::float8")

@@ -12,6 +12,7 @@ from sqlmodel import col, func, select
 from scheduler.core import model
 from scheduler.store import leases, receiving
 from scheduler.store.db import Session
+from scheduler.store.heard import BACK_WITHIN_S
 from scheduler.store.tables import Allocation, Decision, Gpu, Lease, Node, Pool, Violation
 
 RENEWED_AGAIN_S = 60
@@ -258,11 +259,13 @@ def proved(session: Session) -> list[str]:
     return list(session.exec(select(Gpu.uuid).where(col(Gpu.quarantined), free).order_by(col(Gpu.uuid))).all())
 
 
-def silent(session: Session, *, now: float) -> list[str]:
-    """Nodes that should have reported by now. Time in which nobody could receive reports is not their silence."""
-    since = receiving.since(session, now=now)
-    if since is None:
-        return []
-    heard = func.greatest(func.extract("epoch", col(Node.last_report_at)), since)
-    query = select(Node.name).where(col(Node.state) == "ok", heard + col(Node.silent_after_s) < now)
+def silent(session: Session) -> list[str]:
+    """Nodes that should have reported by now. Time in which nobody could receive reports is not their silence, and those that were
+    heard before it, not after, have the time to come back.
+    """
+    heard = receiving.stretch(session)
+    last, after_s = func.extract("epoch", col(Node.last_report_at)), col(Node.silent_after_s)
+    back_by = heard.since + func.greatest(after_s, BACK_WITHIN_S)
+    late = (last + after_s < heard.until) & ((last >= heard.since) | (back_by < heard.until))
+    query = select(Node.name).where(col(Node.state) == "ok", late)
     return list(session.exec(query.order_by(col(Node.name))).all())

@@ -20,6 +20,10 @@ SILENT_INTERVALS = 3
 SILENT_AT_LEAST_S = 5
 """A node is silent after three of its own intervals, and not before five seconds."""
 
+BACK_WITHIN_S = 20
+"""Not before so long once reports can be received again: an agent may wait ten seconds for an answer of before that will not come,
+and then as long as it is asked to."""
+
 
 class Heard(NamedTuple):
     """A node as it was heard before; times are Unix seconds."""
@@ -112,6 +116,11 @@ def write(session: Session, said: Sequence[Said], *, now: float) -> None:
     session.connection().execute(_WRITE, {**values, "now": now})
 
 
+def silent_after_s(interval_s: float) -> int:
+    """How long a node that reports so often is not silent yet."""
+    return max(SILENT_AT_LEAST_S, math.ceil(SILENT_INTERVALS * interval_s))
+
+
 def offset_s(report: Report, now: float) -> float:
     """How far the node's own clock is ahead of ours, by when it says that it sent the report."""
     return report.sent_at - now
@@ -121,7 +130,7 @@ def _row(said: Said, now: float) -> dict[str, Any]:
     report = said.report
     return {
         "name": said.node,
-        "silent_after_s": max(SILENT_AT_LEAST_S, math.ceil(SILENT_INTERVALS * report.interval_s)),
+        "silent_after_s": silent_after_s(report.interval_s),
         "boot": report.boot,
         "host_boot": report.host_boot or None,
         "seq": report.seq,

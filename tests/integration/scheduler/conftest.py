@@ -15,7 +15,7 @@ from scheduler.actor import Actor
 from scheduler.core.kept import Happened
 from scheduler.core.model import Instant
 from scheduler.service import Service
-from scheduler.store import joining, leases, nodes, pools, promise_counts, quotas, reports
+from scheduler.store import joining, leases, nodes, pools, promise_counts, quotas, receiving, reports
 from scheduler.store.books import Books, fresh
 from scheduler.store.db import Database
 from scheduler.store.tables import Account
@@ -86,6 +86,12 @@ class World:
         for node in nodes_:
             self.report(node, now=at, gpus=gpus)
         return self
+
+    def listens(self, since: float, until: float) -> None:
+        """An API replica says every two seconds that it takes reports, and `until` is the last time."""
+        with self.db.begin() as session:
+            for at in (*range(int(since), int(until), 2), until):
+                receiving.beat(session, now=at)
 
     def report(
         self,

@@ -15,7 +15,7 @@ from scheduler.clock import DatabaseClock
 from scheduler.loop import Loop
 from scheduler.metrics import Counters
 from scheduler.service import Service
-from scheduler.store import due, generation, nodes, pools, receiving, reports, usage
+from scheduler.store import due, generation, nodes, pools, reports, usage
 from scheduler.store.books import Books
 from scheduler.store.db import Database
 from scheduler.turns import silence, stops
@@ -165,11 +165,7 @@ def test_a_dead_host_enrolled_under_a_new_name_brings_its_gpus(world: World) -> 
     same = [(f"GPU-n1-{at}", PRODUCT) for at in range(8)]
     with pytest.raises(GpuClaimed, match="n1"):
         _report(world, "n3", 1, same, T0 + 1)
-    with world.db.begin() as session:
-        receiving.beat(session, now=T0)
-    with world.db.begin() as session:
-        receiving.beat(session, now=T0 + 5)
-        receiving.beat(session, now=T0 + 10)
+    world.listens(T0, T0 + 11)
     with world.db.begin() as session:
         assert silence.mark(session, "n1", now=T0 + 11)
     _report(world, "n3", 2, same, T0 + 12)
@@ -295,13 +291,9 @@ def test_a_pool_that_somebody_holds_does_not_stop_the_others(world: World) -> No
 
 
 def test_a_silent_node_is_asked_for_once_more_under_its_pools_locks(world: World) -> None:
-    with world.db.begin() as session:
-        receiving.beat(session, now=T0)
-    with world.db.begin() as session:
-        receiving.beat(session, now=T0 + 5)
-        receiving.beat(session, now=T0 + 10)
+    world.listens(T0, T0 + 11)
     with world.db.snapshot() as session:
-        assert due.silent(session, now=T0 + 11) == ["n1", "n2"]
+        assert due.silent(session) == ["n1", "n2"]
     world.report("n1", now=T0 + 11)
     with world.db.begin() as session:
         assert not silence.mark(session, "n1", now=T0 + 11)

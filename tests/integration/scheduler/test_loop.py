@@ -199,14 +199,8 @@ def test_a_loop_that_was_stopped_while_another_took_over_writes_nothing(turning:
 
 
 def test_a_silent_node_is_noticed_by_the_loop(turning: Turning) -> None:
-    from scheduler.store import receiving
-
     turning.world.ask(8)
-    with turning.world.db.begin() as session:
-        receiving.beat(session, now=T0)
-    with turning.world.db.begin() as session:
-        receiving.beat(session, now=T0 + 5)
-        receiving.beat(session, now=T0 + 10)
+    turning.world.listens(T0, T0 + 11)
     turning.tick(T0 + 11)
     assert turning.world.gpus() == {"unknown": 16}
 

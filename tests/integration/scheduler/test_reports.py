@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from dure import wire
 from dure.errors import GpuClaimed, InvalidRequest, StaleReport, UnknownNode
-from scheduler.store import due, nodes, receiving
+from scheduler.store import due, heard, nodes
 from scheduler.turns import silence
 from tests.integration.scheduler.conftest import DAY, T0, World
 
@@ -23,11 +23,14 @@ def _node(world: World, name: str, now: float = T0) -> wire.Node:
 
 
 def _silence(world: World, now: float, *, receiving_since: float = T0) -> list[str]:
+    world.listens(receiving_since, now)
     with world.db.begin() as session:
-        receiving.beat(session, now=receiving_since)
-        receiving.beat(session, now=max(now - 1, receiving_since))
-    with world.db.begin() as session:
-        return [node for node in due.silent(session, now=now) if silence.mark(session, node, now=now)]
+        return [node for node in due.silent(session) if silence.mark(session, node, now=now)]
+
+
+def _found_silent(world: World) -> list[str]:
+    with world.db.snapshot() as session:
+        return due.silent(session)
 
 
 def test_a_report_that_changes_nothing_does_not_touch_the_pool(world: World) -> None:
@@ -169,9 +172,37 @@ def test_a_silent_node_gets_no_new_starts_and_is_taken_back_when_it_speaks(world
     assert world.gpus()["leased"] == 8
 
 
-def test_silence_is_not_counted_while_nobody_could_receive(world: World) -> None:
-    assert _silence(world, T0 + 31, receiving_since=T0 + 30) == []
-    assert _silence(world, T0 + 37, receiving_since=T0 + 30) == ["n1", "n2"]
+def test_silence_is_not_counted_while_nobody_could_receive_and_a_dead_agent_is_noticed_soon_after(world: World) -> None:
+    lease = world.ask(16)
+    world.turn(T0)
+    back = T0 + 90
+    assert _silence(world, back + heard.BACK_WITHIN_S, receiving_since=back) == []
+    world.report("n1", now=back + heard.BACK_WITHIN_S)
+    assert _silence(world, back + heard.BACK_WITHIN_S + 1, receiving_since=back) == ["n2"]
+    assert world.lease(lease).degraded
+
+
+def test_a_node_that_was_heard_after_the_outage_is_silent_after_three_intervals_as_ever(world: World) -> None:
+    back = T0 + 90
+    world.report("n1", now=back + 1)
+    assert _silence(world, back + 7, receiving_since=back) == []
+    assert _silence(world, back + 8, receiving_since=back) == ["n1"]
+
+
+def test_silence_ends_where_we_know_of_no_time_any_more_in_which_we_could_hear(world: World) -> None:
+    """All replicas were taken away a moment before the node would have been silent, and nothing says since when."""
+    world.listens(T0, T0 + 6)
+    assert _found_silent(world) == []
+    world.listens(T0 + 30, T0 + 32)
+    assert _found_silent(world) == []
+
+
+def test_a_node_with_a_long_interval_has_three_of_them_from_when_it_could_be_heard(world: World) -> None:
+    for node in ("n1", "n2"):
+        world.report(node, now=T0 + 1, interval_s=10)
+    back = T0 + 90
+    assert _silence(world, back + 30, receiving_since=back) == []
+    assert _silence(world, back + 31, receiving_since=back) == ["n1", "n2"]
 
 
 def test_a_node_of_a_product_that_no_pool_names_is_shown_as_unpooled(world: World) -> None:

@@ -1,4 +1,5 @@
 import random
+from collections.abc import Sequence
 
 import pytest
 
@@ -17,14 +18,20 @@ def test_regular_reports_are_spread_around_the_interval() -> None:
     assert 10.5 < max(found) <= 11
 
 
-def test_failures_wait_longer_and_longer_up_to_a_minute() -> None:
-    backoff = _backoff()
+@pytest.mark.parametrize(
+    ("interval_s", "longest_s"),
+    [
+        pytest.param(10, [1, 2, 4, 8, 10, 10], id="up to the interval"),
+        pytest.param(300, [1, 2, 4, 8, 16, 32, 60, 60], id="up to a minute"),
+        pytest.param(0.5, [0.5, 0.5], id="where the interval is less than a second"),
+    ],
+)
+def test_failures_wait_longer_and_longer(interval_s: float, longest_s: Sequence[float]) -> None:
+    backoff = _backoff(interval_s)
     found = [backoff.failed() for _ in range(40)]
 
-    assert all(
-        longest / 2 <= wait <= longest for wait, longest in zip(found, [1, 2, 4, 8, 16, 32, 60, 60], strict=False)
-    )
-    assert all(30 <= wait <= 60 for wait in found[6:])
+    assert all(longest / 2 <= wait <= longest for wait, longest in zip(found, longest_s, strict=False))
+    assert all(longest_s[-1] / 2 <= wait <= longest_s[-1] for wait in found[len(longest_s) :])
 
 
 def test_a_success_starts_it_again() -> None:
