@@ -44,7 +44,8 @@ AGENT_SIZES: Sizes = {"gpus": NODE_GPUS}
 BEGIN = """\
 # Metrics
 
-All names begin with `dure_`, units are base units, labels are who something is and never a changing value. State is collected at scrape time, so no
+All names but those of processes (`process_*`) begin with `dure_`, units are base units, and labels are who something is, never a value that changes: but for
+the `state` of `dure_lease_info`, which is a series for as long as the lease is in it. State is collected at scrape time, so no
 series outlives what it speaks of. A value that is not known has no series: unknown is never zero.
 
 This page is made from the code by `python -m docs.made.metrics`, out of the rows that the metrics themselves are made of. *Series* is how many a

@@ -56,7 +56,7 @@ def test_schedulers_and_agents_are_reached_by_prometheus_alone(component: str, p
 @pytest.mark.parametrize(
     ("component", "reached"),
     [
-        ("api", {5432, 443, 6443}),
+        ("api", {5432, 443, 6443, 80}),
         ("scheduler", {5432, 443, 6443, 80}),
         ("migration", {5432}),
         ("agent", {8470}),
@@ -64,6 +64,12 @@ def test_schedulers_and_agents_are_reached_by_prometheus_alone(component: str, p
 )
 def test_each_reaches_what_it_needs(component: str, reached: set[int]):
     assert _ports(_policy(rendered(ON), component)["egress"]) == NAMES | {("TCP", port) for port in reached}
+
+
+@pytest.mark.parametrize("component", ["api", "scheduler"])
+def test_webhooks_are_reached_by_what_delivers_them_and_by_what_tries_them(component: str):
+    objects = rendered(ON, "--set=networkPolicies.webhookPorts={8443}")
+    assert ("TCP", 8443) in _ports(_policy(objects, component)["egress"])
 
 
 def test_a_bundled_database_is_reached_by_dure_alone_and_reaches_nothing():
