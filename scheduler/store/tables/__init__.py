@@ -30,6 +30,7 @@ from scheduler.store.tables.policies import PolicyVersion
 from scheduler.store.tables.processes import Leader, LedgerVerified, Process, Receiving, SchemaFit, ServerLife
 from scheduler.store.tables.records import Account, Audit, Decision, LeaseEvent, LedgerEntry, PoolBook, PoolChange
 from scheduler.store.tables.shares import Share, ShareGroup
+from scheduler.store.tables.totals import LeasesOver, UseTotal
 from scheduler.store.tables.webhooks import Webhook, WebhookCursor, WebhookDelivery
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "LeaseDay",
     "LeaseEvent",
     "LeaseSpan",
+    "LeasesOver",
     "LedgerEntry",
     "LedgerVerified",
     "Node",
@@ -74,6 +76,7 @@ __all__ = [
     "Share",
     "ShareGroup",
     "Token",
+    "UseTotal",
     "Violation",
     "ViolationCount",
     "Webhook",
