@@ -38,7 +38,7 @@ READ = text(
 LEASES = f"""
 INSERT INTO lease SELECT (jsonb_populate_record(NULL::lease, to_jsonb(l) || jsonb_build_object('id', 'lea_' || %(batch)s || n, 'state', s.state,
     'ended_at', CASE s.state WHEN 'ended' THEN l.ended_at END, 'end_cause', CASE s.state WHEN 'ended' THEN l.end_cause END))).*
-FROM lease l, generate_series(1, 1000) n, LATERAL (SELECT CASE n %% 4 WHEN 0 THEN 'refused' ELSE 'ended' END AS state) s
+FROM lease l, generate_series(1, 2000) n, LATERAL (SELECT CASE n %% 4 WHEN 0 THEN 'refused' ELSE 'ended' END AS state) s
 WHERE l.id = %(lease)s;
 
 INSERT INTO allocation SELECT (jsonb_populate_record(NULL::allocation, to_jsonb(a) || jsonb_build_object('id', 'alo_' || l.id, 'lease', l.id))).*
@@ -50,16 +50,16 @@ WHERE l.state = 'ended' AND starts_with(l.id, 'lea_' || %(batch)s);
 
 INSERT INTO violation (id, node, gpu, kind, who, pool, began_at, seen_at, ended_at, done, found_by, evidence)
 SELECT 'vio_' || %(batch)s || n, 'n1', 'GPU-n1-0', 'process', n, 'h100', to_timestamp({T0}), to_timestamp({T0}), to_timestamp({T0}),
-    'observed', 'agent', '{{}}' FROM generate_series(1, 1000) n;
+    'observed', 'agent', '{{}}' FROM generate_series(1, 2000) n;
 
 INSERT INTO drain (id, node, starts_at, ends_at, created_at)
 SELECT 'dra_' || %(batch)s || n, 'n1', to_timestamp({T0}), to_timestamp({T0} + 1), to_timestamp({T0}) FROM generate_series(1, 500) n;
 
 INSERT INTO account (company, pool, period, period_ends, target, void, seq, granted, available, committed, spent, expired)
 SELECT 'globex', 'h100', to_timestamp({T0} - %(batch)s * 5000 - n * 2), to_timestamp({T0} - %(batch)s * 5000 - n * 2 + 1),
-    1, false, 1, 1, 0, 0, 1, 0 FROM generate_series(1, 1000) n;
+    1, false, 1, 1, 0, 0, 1, 0 FROM generate_series(1, 2000) n;
 """
-"""A thousand more of a lease that is over, as many violations and periods of a budget, and drains."""
+"""Two thousand more of a lease that is over, as many violations and periods of a budget, and drains."""
 
 LOST = """
 INSERT INTO allocation_loss (allocation, since, until, wrong)
