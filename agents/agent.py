@@ -84,7 +84,7 @@ class Agent:
         """Works until `stop`; false if a thread died. Raises OSError if the port is taken."""
         routes = {
             "/metrics": exporter.route(self._collector),
-            "/healthz": lambda: probes.text(200, "ok"),
+            "/healthz": lambda _: probes.text(200, "ok"),
             "/readyz": self._readyz,
         }
         served = self._served(routes)
@@ -158,7 +158,7 @@ class Agent:
         thread.start()
         return thread
 
-    def _readyz(self) -> Answer:
+    def _readyz(self, _: str) -> Answer:
         """Ready: the GPUs answer, and the newest report was taken."""
         silent_s = self._sampler.silent_s
         if self._sampler.newest is None:

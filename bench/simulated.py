@@ -74,7 +74,8 @@ def measure(*, seconds: float) -> Result:
 def _scraped(scenario: Scenario) -> Callable[[], Any]:
     sampler = Sampler(SimulatedDriver(scenario, node="node-1"), sample_s=1e6, stages=[Judging()])
     sampler.step()
-    return exporter.route(AgentCollector(sampler, _Idle(), node="node-1", version="0"))
+    page = exporter.route(AgentCollector(sampler, _Idle(), node="node-1", version="0"))
+    return lambda: page("")
 
 
 def _by_the_library(page: str) -> Callable[[], bytes]:

@@ -31,7 +31,8 @@ class Answer:
     body: bytes
 
 
-Route = Callable[[], Answer]
+Route = Callable[[str], Answer]
+"""What a path answers to who accepts that: the `Accept` header as it came, empty where there was none."""
 
 
 def text(status: int, sentence: str) -> Answer:
@@ -89,10 +90,13 @@ def _handler(routes: Mapping[str, Route]) -> type[BaseHTTPRequestHandler]:
         sys_version = ""
 
         def do_GET(self) -> None:
-            self._send(_answer(routes, self.path), with_body=True)
+            self._send(self._answer(), with_body=True)
 
         def do_HEAD(self) -> None:
-            self._send(_answer(routes, self.path), with_body=False)
+            self._send(self._answer(), with_body=False)
+
+        def _answer(self) -> Answer:
+            return _answer(routes, self.path, ",".join(self.headers.get_all("Accept", ())))
 
         def _send(self, answer: Answer, *, with_body: bool) -> None:
             self.send_response(answer.status)
@@ -114,12 +118,12 @@ def _handler(routes: Mapping[str, Route]) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _answer(routes: Mapping[str, Route], target: str) -> Answer:
+def _answer(routes: Mapping[str, Route], target: str, accepts: str) -> Answer:
     route = routes.get(target.partition("?")[0])
     if route is None:
         return text(404, f"nothing is here; try {', '.join(sorted(routes))}")
     try:
-        return route()
+        return route(accepts)
     except Exception as error:
         log.exception("a probe failed", extra={"action": "probe.failed", "path": target})
         return text(500, type(error).__name__)

@@ -7,7 +7,7 @@ import structlog
 
 from scheduler.core.fragmentation import Mix
 from scheduler.loop import Loop
-from scheduler.store import counting, due, pool_books
+from scheduler.store import counting, due, pool_books, totals
 from scheduler.store.db import Database
 from scheduler.store.leader import fence
 from scheduler.turns import counts, mix
@@ -26,6 +26,24 @@ def count_leases(db: Database, loop: Loop, now: float) -> int:
             found = counting.count(session, now=now)
         counted, more = counted + found, found == counting.AT_ONCE
     return counted
+
+
+def tell_totals(db: Database, loop: Loop, now: float) -> bool:
+    """Brings what metrics tell of use up to now; only the leader does. Whether it did."""
+    if not loop.leads:
+        return False
+    with db.begin() as session:
+        totals.tell(session, now=now)
+    return True
+
+
+def fold_totals(db: Database, loop: Loop) -> bool:
+    """Puts together how many leases are over; only the leader does. Whether it did."""
+    if not loop.leads:
+        return False
+    with db.begin() as session:
+        totals.fold(session)
+    return True
 
 
 def count_uses(db: Database, loop: Loop, now: float) -> list[str]:

@@ -11,6 +11,7 @@ from scheduler.clock import DatabaseClock
 from scheduler.ledger_checks import VERIFIED_S, LedgerChecks
 from scheduler.loop import Loop
 from scheduler.metrics import Measured
+from scheduler.metrics.companies import TOLD_S
 from scheduler.presence import EVERY_S, Loops, Presence
 from scheduler.retention import FOR_EVER, Keep
 from scheduler.store.db import Database
@@ -48,6 +49,9 @@ def schedule(
     led(forgetting.forget_offers, "forget_offers", minutes=10, jitter=30)
     led(forgetting.forget_deliveries, "forget_deliveries", minutes=60, jitter=300)
     led(counted.count_leases, "count_leases", minutes=1, jitter=5)
+    led(counted.tell_totals, "tell_totals", seconds=TOLD_S)
+    fold = partial(counted.fold_totals, db, loop)
+    jobs.add_job(fold, "interval", id="fold_totals", minutes=10, jitter=60)
     led(forgetting.forget_use, "forget_use", minutes=60, jitter=300)
     led(counted.renew_mixes, "renew_mixes", minutes=5, jitter=30)
     led(counted.count_uses, "count_uses", seconds=60, jitter=5)

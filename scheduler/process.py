@@ -6,8 +6,7 @@ import time
 from contextlib import ExitStack
 
 import structlog
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client import CollectorRegistry
 
 from dure import probes
 from dure.errors import Unavailable
@@ -19,7 +18,7 @@ from scheduler.kube.metrics import KubeCollector, KubeCounters
 from scheduler.kube.reconciler import Reconciler, look
 from scheduler.kube.roll import Roll
 from scheduler.loop import Loop
-from scheduler.metrics import Counters, FleetCollector, Measured
+from scheduler.metrics import Counters, FleetCollector, Measured, page
 from scheduler.metrics.reading import ANSWERS_S, Reader
 from scheduler.settings import Settings
 from scheduler.store.db import Database
@@ -124,10 +123,7 @@ def _routes(
 ) -> dict[str, probes.Route]:
     looks = Bounded()
 
-    def metrics() -> probes.Answer:
-        return probes.Answer(status=200, content_type=CONTENT_TYPE_LATEST, body=generate_latest(registry))
-
-    def ready() -> probes.Answer:
+    def ready(_: str) -> probes.Answer:
         """A standby is ready when the database answers; a leader also when its loop turns."""
         try:
             looks.within(ANSWERS_S, db.check)
@@ -136,4 +132,4 @@ def _routes(
         stalled = loop.leads and counters.last_turn and clock.now() - counters.last_turn > STALLED_S
         return probes.text(503, "the loop is stalled") if stalled else probes.text(200, "ready")
 
-    return {"/metrics": metrics, "/healthz": lambda: probes.text(200, "alive"), "/readyz": ready}
+    return {"/metrics": page.route(registry), "/healthz": lambda _: probes.text(200, "alive"), "/readyz": ready}

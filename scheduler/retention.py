@@ -71,6 +71,8 @@ TABLES = (
     _stays("lease_event", "leases", "a lease's steps, and the order in which they are told"),
     _stays("audit", "changes by people and programs", "who did it"),
     _stays("policy_version", "changes of policy", "which rules held"),
+    _stays("use_total", "companies and pools", "what metrics tell, which no scrape could add up from all leases"),
+    _stays("leases_over", "leases, folded every 10 minutes", "how many there ever were, for the same reason"),
     # What explains it and makes it again: for ever, or as long as is set.
     Kept(
         table="decision",

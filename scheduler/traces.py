@@ -76,6 +76,16 @@ def span(
         yield found
 
 
+def current() -> str | None:
+    """The id of the trace of the span under way; None without a collector, and outside of all spans."""
+    if not _tracers:
+        return None
+    from opentelemetry.trace import get_current_span
+
+    context = get_current_span().get_span_context()
+    return f"{context.trace_id:032x}" if context.is_valid else None
+
+
 def trace_of(traceparent: str | None) -> str | None:
     """The id of the trace that a caller says it is in; None where it says none, or nonsense."""
     found = TRACEPARENT.fullmatch(traceparent or "")

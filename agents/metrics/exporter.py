@@ -15,7 +15,7 @@ from agents.metrics.xids import XidCounts
 from agents.reporting.uplink import OUTCOMES, Outcome
 from agents.sampler import Sampler
 from agents.snapshot import GpuSnapshot, Sample
-from dure.probes import Answer
+from dure.probes import Answer, Route
 
 
 class Told(Protocol):
@@ -132,9 +132,9 @@ class AgentCollector:
         return exposition.family(one.name, one.kind, one.about, rows)
 
 
-def route(collector: AgentCollector) -> Callable[[], Answer]:
-    """What `/metrics` answers."""
-    return lambda: Answer(status=200, content_type=exposition.CONTENT_TYPE, body=collector.text().encode())
+def route(collector: AgentCollector) -> Route:
+    """What `/metrics` answers, whatever is accepted."""
+    return lambda _: Answer(status=200, content_type=exposition.CONTENT_TYPE, body=collector.text().encode())
 
 
 Named = list[tuple[GpuSnapshot, str]]

@@ -58,7 +58,11 @@ OF_SCHEDULER = """\
 
 Fleet, lease and ledger series come from the leading one alone, out of one transaction a scrape that changes nothing. What is counted as it happens
 (lateness, decisions, actions) each process counts from its start on: who led before stands still, so rates are right across a
-change of who leads, with `sum` over all of them.
+change of who leads, with `sum` over all of them. What became of promises is counted in the database; what leases used is added up every 30 s. Both
+are the same whoever leads, and never fall.
+
+To who accepts OpenMetrics, as Prometheus does, `dure_decision_duration_seconds` has exemplars where
+[traces are sent](operations.md): the `trace_id` of the turn in which the pool was looked at.
 """
 
 OF_API = """\

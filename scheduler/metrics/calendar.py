@@ -7,7 +7,9 @@ from prometheus_client.core import Metric
 from scheduler.metrics.rows import by_one, family, gauge
 from scheduler.store.snapshot.calendar import Calendar
 
-LEASES = gauge("dure_leases", "leases", "leases and asks by state", ("pool", "state"), "8 pools")
+LEASES = gauge(
+    "dure_leases", "leases", "leases and asks by state, those that ever were included", ("pool", "state"), "8 pools"
+)
 OVERDUE = gauge(
     "dure_leases_overdue",
     "leases",

@@ -1,7 +1,6 @@
 """The state of the fleet, collected from one database snapshot at scrape time, so that no series outlives what it speaks of."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
@@ -14,8 +13,6 @@ from scheduler.metrics.rows import alone
 from scheduler.store import snapshot
 from scheduler.store.db import Database
 from scheduler.store.snapshot import FleetSnapshot
-
-Used = Mapping[tuple[str, str, str], int]
 
 
 class FleetCollector(Collector):
@@ -35,7 +32,6 @@ class FleetCollector(Collector):
     ) -> None:
         self._reader, self._now, self._leads = reader or Reader(db), now, leads
         self._measured, self._answers = measured or Measured(), answers
-        self._told: dict[tuple[str, str, str], int] = {}
 
     def collect(self) -> Iterator[Metric]:
         try:
@@ -47,20 +43,14 @@ class FleetCollector(Collector):
         self._answers(True)
         yield alone(database.UP, 1)
         if found is not None:
-            yield from families(self._grown(found), self._measured, self._now())
+            yield from families(found, self._measured, self._now())
 
     def _read(self) -> FleetSnapshot | None:
         """None where another leads. Raises Unavailable."""
         if not self._leads():
-            self._told = {}
             self._reader.read(lambda _: None, check=True)
             return None
         return self._reader.read(lambda session: snapshot.read(session, now=self._now()))
-
-    def _grown(self, found: FleetSnapshot) -> FleetSnapshot:
-        """A counter does not fall: where something turns out to be lost, or not to be, it stands until the other catches up."""
-        self._told = {key: max(value, self._told.get(key, 0)) for key, value in found.companies.used.items()}
-        return replace(found, companies=replace(found.companies, used=self._told))
 
 
 def families(found: FleetSnapshot, measured: Measured, now: float) -> Iterator[Metric]:

@@ -9,6 +9,9 @@ from scheduler.store.snapshot.companies import Budget, Companies, Pair
 
 OF = ("company", "pool")
 
+TOLD_S = 30
+"""So often what was used is added up, for every scrape until the next time."""
+
 GPUS = gauge(
     "dure_company_gpus",
     "GPUs",
@@ -32,12 +35,17 @@ USED = counter(
     "dure_lease_gpu_seconds_total",
     "GPU-seconds",
     "GPU-seconds: `leased`, of them `busy` (utilisation times time) and `idle` (the rest of the time that was measured), and `lost` by us;"
-    " leased less busy and idle is what nobody measured. What turns out later to have been lost makes `leased` stand, not fall",
+    " leased less busy and idle is what nobody measured. What turns out later to have been lost makes `leased` stand, not fall. Of"
+    f" {TOLD_S} s ago at most, whoever leads: it is added up that often, of leases that are over once for all",
     (*OF, "kind"),
     "4 pairs",
 )
 ENERGY = counter(
-    "dure_lease_energy_joules_total", "joules", "energy that leases drew, where any was told of", OF, "pairs"
+    "dure_lease_energy_joules_total",
+    "joules",
+    f"energy that leases drew, where any was told of; of {TOLD_S} s ago at most",
+    OF,
+    "pairs",
 )
 COMMITTED = gauge(
     "dure_ledger_committed_gpu_seconds",

@@ -1,10 +1,12 @@
 """The scheduler's loop: who leads, how late and how long its turns are, and what it counts as it goes."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
 
 from prometheus_client import CollectorRegistry
 
+from scheduler import traces
 from scheduler.core.replan import Plan
 from scheduler.metrics.database import TRANSACTION
 from scheduler.metrics.decisions import DecisionCounters
@@ -85,9 +87,16 @@ class Counters:
             self._preempted.labels(lease.pool).inc()
             self._at_risk.labels(lease.pool).inc(lease.preempted_gpu_seconds)
 
-    def looks(self, pool: str) -> AbstractContextManager[object]:
-        """Around a look whether the pool's plan should change, and the change."""
-        return self._decisions.took.labels(pool).time()
+    @contextmanager
+    def looks(self, pool: str) -> Iterator[None]:
+        """Around a look whether the pool's plan should change, and the change; it refers to the trace that it is in."""
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            trace_id = traces.current()
+            exemplar = None if trace_id is None else {"trace_id": trace_id}
+            self._decisions.took.labels(pool).observe(perf_counter() - began, exemplar)
 
     def planned(self, pool: str, plan: Plan) -> None:
         self._decisions.planned(pool, plan)

@@ -14,7 +14,7 @@ ANSWERS_S = 2.0
 """A database that says nothing for this long does not answer."""
 
 READS_S = 5.0
-"""What one that answers may take for a whole snapshot: a fleet of 10,000 GPUs with all of its history takes 1.5 s."""
+"""What one that answers may take for a whole snapshot, which has no more rows for more history."""
 
 
 class Reader:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import NamedTuple
 
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from dure.wire import HORIZON_S
@@ -13,7 +14,6 @@ from scheduler.core.lease import given_back
 from scheduler.core.model import Instant, Lease, LeaseId, Node, NodeId, Policy
 from scheduler.store import allocations, changes, drains, generation, leases, lives, mixes, quotas, shares, tables, uses
 from scheduler.store.db import on_commit
-from scheduler.store.leases import BOOKED
 from scheduler.store.tables import Drain as TableDrain
 from scheduler.store.tables import Node as TableNode
 from scheduler.store.tables import Pool, PoolNode
@@ -141,10 +141,7 @@ def policy(pool: Pool) -> Policy:
 
 def loaded(session: Session, pool: Pool, now: Instant) -> Book:
     """The book as the tables say it."""
-    blocks = col(tables.Lease.state).in_((*BOOKED, "ended")) & (col(tables.Lease.stops_at) > now - pool.gap_s)
-    live = col(tables.Lease.state).in_(BOOKED)
-    rows = session.exec(select(tables.Lease).where(col(tables.Lease.pool) == pool.name, blocks | live)).all()
-    booked = _core(session, rows)
+    booked = _core(session, session.exec(select(tables.Lease).where(*_blocking(pool, now))).all())
     nodes = session.exec(
         select(PoolNode, TableNode)
         .join(TableNode, col(TableNode.name) == col(PoolNode.node))
@@ -164,6 +161,13 @@ def loaded(session: Session, pool: Pool, now: Instant) -> Book:
         mixes.newest(session, pool.name),
         fair=[*shares.items(session, pool.name), uses.newest(session, pool.name)],
     )
+
+
+def _blocking(pool: Pool, now: Instant) -> tuple[ColumnElement[bool], ...]:
+    """Leases that are booked, and those that are over and in their gap; said apart, as each has an index of its own."""
+    state = col(tables.Lease.state)
+    in_gap = (state == "ended") & (col(tables.Lease.stops_at) > now - pool.gap_s)
+    return col(tables.Lease.pool) == pool.name, (state == "scheduled") | state.in_(("active", "ending")) | in_gap
 
 
 def node(row: PoolNode, machine: TableNode) -> Node:

@@ -62,8 +62,9 @@ def ahead_of(
 
 def open_of(session: Session, nodes: Iterable[str], *, now: float) -> list[Drain]:
     """Drains of these nodes that are not over, the first to start first. One that was lifted before it began is."""
-    query = select(Drain).where(col(Drain.node).in_(list(nodes))).order_by(col(Drain.starts_at), col(Drain.id))
-    return [row for row in session.exec(query) if row.ends_at > max(row.starts_at, int(now))]
+    not_over = (col(Drain.node).in_(list(nodes)), col(Drain.ends_at) > int(now))
+    query = select(Drain).where(*not_over).order_by(col(Drain.starts_at), col(Drain.id))
+    return [row for row in session.exec(query) if row.ends_at > row.starts_at]
 
 
 def wires(session: Session, nodes: Iterable[str], *, now: float) -> dict[str, list[wire.Drain]]:

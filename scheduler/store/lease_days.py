@@ -16,7 +16,7 @@ from dure.wire import HORIZON_S
 from scheduler import days
 from scheduler.days import Day
 from scheduler.store import programme
-from scheduler.store.lost_gpus import LOST
+from scheduler.store.lost_gpus import LOST_TO_BOXES
 from scheduler.store.tables import Pool
 
 _FURTHEST_S = 2 * HORIZON_S
@@ -161,7 +161,7 @@ _WRITTEN = """
 
 
 def _with(which: str, last: str) -> str:
-    return f"WITH {LOST}, {_DAYS}, {_BOXES.format(which=which)}, {_PARTS}, lease_days AS ({last})"
+    return f"WITH {_DAYS}, {_BOXES.format(which=which)}, {LOST_TO_BOXES}, {_PARTS}, lease_days AS ({last})"
 
 
 WHOLE_DAYS = _with("l.counted_at IS NULL", f"{_WRITTEN} UNION ALL {_WORKED_OUT}")
@@ -183,6 +183,9 @@ WHOLE_DAYS_OF_SOME = _with(
     f"l.counted_at IS NULL AND l.id {_SOME}", f"{_WRITTEN} AND k.lease {_SOME} UNION ALL {_WORKED_OUT}"
 )
 """The same over whole days, of `:leases` alone."""
+
+UNWRITTEN_DAYS = _with("l.counted_at IS NULL", _WORKED_OUT)
+"""The same of leases that are not counted: those that run, and those that were over just now."""
 
 UNWRITTEN_DAYS_OF_SOME = _with(f"l.counted_at IS NULL AND l.id {_SOME}", _WORKED_OUT)
 """The same of those of `:leases` that are not counted."""

@@ -19,22 +19,27 @@ from scheduler.store import records
 from scheduler.store.tables import Allocation, AllocationLoss, Lease
 from scheduler.store.times import to_wire
 
-LOST = """
+_LOST = """
     lost AS MATERIALIZED (
         SELECT a.lease, a.id AS allocation, x.since, coalesce(x.until, 'infinity') AS until, false AS whole
-        FROM allocation_loss x JOIN allocation a ON a.id = x.allocation JOIN lease l ON l.id = a.lease WHERE l.nodes IS NULL
+        FROM {of} allocation_loss x ON x.allocation = a.id JOIN lease l ON l.id = a.lease WHERE l.nodes IS NULL
         UNION ALL
         SELECT g.lease, NULL, lower(u.together), coalesce(upper(u.together), 'infinity'), true
         FROM (
             SELECT a.lease, range_agg(tstzrange(x.since, x.until)) AS lost
-            FROM allocation_loss x JOIN allocation a ON a.id = x.allocation JOIN lease l ON l.id = a.lease
+            FROM {of} allocation_loss x ON x.allocation = a.id JOIN lease l ON l.id = a.lease
             WHERE l.nodes IS NOT NULL GROUP BY a.lease
         ) g CROSS JOIN LATERAL unnest(g.lost) AS u (together)
     )
 """
+
+LOST = _LOST.format(of="allocation a JOIN")
 """For queries: a lease was without one GPU, that of its `allocation`, or, as a gang, without the whole of it, over
 `[since, until)`.
 """
+
+LOST_TO_BOXES = _LOST.format(of="box JOIN allocation a ON a.lease = box.id JOIN")
+"""The same of the leases that `box` has by `id`, which the query says before."""
 
 NOT_LOST = """
     NOT EXISTS (SELECT FROM allocation_loss x WHERE x.allocation = a.id AND x.until IS NULL AND x.wrong <> 'node_unknown')

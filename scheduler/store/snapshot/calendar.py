@@ -1,12 +1,13 @@
 """What leases there are, what starts and ends next, how much room promises have, and what waits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import text
 from sqlmodel import Session, col, func, select
 
 from dure.wire import LeaseState
+from scheduler.store import totals
 from scheduler.store.snapshot.open_leases import OPEN
 from scheduler.store.tables import Allocation, AllocationLoss, Lease
 
@@ -37,6 +38,8 @@ _STANDING = text(
     FROM pool p LEFT JOIN open_lease l ON l.pool = p.name GROUP BY p.name
     """
 )
+
+_OPENED = text(f"WITH {OPEN} SELECT pool, state, count(*) AS leases FROM open_lease GROUP BY pool, state")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +90,10 @@ def read(session: Session, pools: Sequence[str], *, now: float) -> Calendar:
 
 
 def _leases(session: Session, pools: Sequence[str]) -> dict[tuple[str, str], int]:
-    query = select(Lease.pool, Lease.state, func.count()).group_by(col(Lease.pool), col(Lease.state))
-    found: Mapping[tuple[str, str], int] = {(pool, state): count for pool, state, count in session.exec(query)}
-    return {**{(pool, state.value): 0 for pool in pools for state in LeaseState}, **found}
+    """Those that are open are counted, and of those that are over it is known how many there are."""
+    none = {(pool, state.value): 0 for pool in pools for state in LeaseState}
+    opened = {(row.pool, row.state): row.leases for row in session.connection().execute(_OPENED)}
+    return none | opened | totals.over(session)
 
 
 def _overdue(session: Session, pools: Sequence[str], now: float) -> dict[str, int]:

@@ -2,24 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from sqlalchemy import text
 from sqlmodel import Session, col, func, select
 
-from dure.wire import Role
-from scheduler import days
-from scheduler.actor import Actor
 from scheduler.core.shares import Uses
-from scheduler.store import programme, usage, uses
+from scheduler.store import totals, uses
 from scheduler.store.snapshot.open_leases import OPEN
 from scheduler.store.tables import Account, Quota
-from scheduler.store.times import to_wire
 
 Pair = tuple[str, str]
 """Company and pool."""
-
-_OBSERVER = Actor(role=Role.ADMIN, token="metrics")
 
 _GPUS = text(
     f"""
@@ -64,13 +57,13 @@ class Companies:
 def read(session: Session, pools: Sequence[str], *, now: float) -> Companies:
     """As of the session's snapshot."""
     quotas = {(row.company, row.pool): row.gpus for row in session.exec(select(Quota))}
-    used, joules = _used(session, now)
+    used, joules = _used(session)
     counted = {pool: uses.newest(session, pool) for pool in pools}
     return Companies(
         gpus=_gpus(session, quotas),
         quotas=quotas,
-        committed=_committed(session),
-        budgets=_budgets(session, now),
+        committed=dict.fromkeys(quotas, 0) | _committed(session),
+        budgets=_budgets(session, pools, now),
         used=used,
         joules=joules,
         used_ratio=_parts(counted, "used"),
@@ -97,17 +90,18 @@ def _parts(counted: Mapping[str, Uses], field: str) -> dict[Pair, float]:
 
 
 def _committed(session: Session) -> dict[Pair, int]:
-    """Over all periods."""
-    query = select(Account.company, Account.pool, func.sum(col(Account.committed))).group_by(
-        col(Account.company), col(Account.pool)
+    """Over all periods, of those who have any."""
+    query = (
+        select(Account.company, Account.pool, func.sum(col(Account.committed)))
+        .where(col(Account.committed) > 0)
+        .group_by(col(Account.company), col(Account.pool))
     )
     return {(company, pool): int(committed) for company, pool, committed in session.exec(query)}
 
 
-def _budgets(session: Session, now: float) -> dict[Pair, Budget]:
-    query = select(Account).where(
-        ~col(Account.void), col(Account.period) <= int(now), col(Account.period_ends) > int(now)
-    )
+def _budgets(session: Session, pools: Sequence[str], now: float) -> dict[Pair, Budget]:
+    present = (col(Account.period) <= int(now), col(Account.period_ends) > int(now))
+    query = select(Account).where(col(Account.pool).in_(pools), ~col(Account.void), *present)
     return {
         (row.company, row.pool): Budget(
             gpu_seconds=row.target or 0, spent=row.spent, committed=row.committed, ends_at=float(row.period_ends or 0)
@@ -116,18 +110,8 @@ def _budgets(session: Session, now: float) -> dict[Pair, Budget]:
     }
 
 
-def _used(session: Session, now: float) -> tuple[dict[tuple[str, str, str], int], dict[Pair, int]]:
-    """GPU-seconds and joules since the programme began."""
-    began, ends = datetime.fromtimestamp(0, UTC), days.midnights(now, programme.zone(session))[2]
-    shown = usage.show(session, actor=_OBSERVER, company=None, since=began, until=to_wire(ends), now=now)
-    seconds = {
-        (row.company, row.pool, kind): value
-        for row in shown.rows
-        for kind, value in (
-            ("leased", row.leased_gpu_seconds),
-            ("busy", row.busy_gpu_seconds),
-            ("idle", row.idle_gpu_seconds),
-            ("lost", row.lost_gpu_seconds),
-        )
-    }
-    return seconds, {(row.company, row.pool): row.energy_joules for row in shown.rows if row.energy_joules is not None}
+def _used(session: Session) -> tuple[dict[tuple[str, str, str], int], dict[Pair, int]]:
+    """GPU-seconds and joules since the programme began, as they were last told."""
+    told = totals.told(session)
+    joules = {(company, pool): value for (company, pool, kind), value in told.items() if kind == "joules"}
+    return {key: value for key, value in told.items() if key[2] != "joules"}, joules

@@ -39,6 +39,7 @@ from scheduler.store.tables.records import (
     PromiseCount,
 )
 from scheduler.store.tables.shares import Share, ShareGroup
+from scheduler.store.tables.totals import LeasesOver, UseTotal
 from scheduler.store.tables.webhooks import Webhook, WebhookCursor, WebhookDelivery
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "LeaseDay",
     "LeaseEvent",
     "LeaseSpan",
+    "LeasesOver",
     "LedgerEntry",
     "LedgerVerified",
     "Node",
@@ -84,6 +86,7 @@ __all__ = [
     "Share",
     "ShareGroup",
     "Token",
+    "UseTotal",
     "Violation",
     "ViolationCount",
     "Webhook",

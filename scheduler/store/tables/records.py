@@ -104,6 +104,7 @@ class Account(SQLModel, table=True):
             postgresql_where=text("period IS NOT NULL AND available > 0"),
         ),
         Index("ix_account_ends", "pool", "period_ends", postgresql_where=text("period IS NOT NULL")),
+        Index("ix_account_committed", "company", "pool", postgresql_where=text("committed > 0")),
         *_balance_checks(),
     )
 

@@ -13,7 +13,7 @@ from scheduler.core.replan import Plan
 from scheduler.loop import Loop
 from scheduler.metrics import Counters
 from scheduler.service import Service
-from scheduler.store import counting, idempotency
+from scheduler.store import counting, idempotency, totals
 from scheduler.store.db import Database
 from scheduler.store.leader import Deposed, Lead
 from scheduler.turns.starts import Leading
@@ -212,6 +212,8 @@ def test_housekeeping_drops_no_late_run_and_is_the_leaders(turning: Turning) -> 
     assert set(found.values()) == {None}
     assert set(found) == {
         "clock_resync",
+        "fold_totals",
+        "tell_totals",
         "forget_idempotent_answers",
         "forget_offers",
         "forget_pods",
@@ -241,6 +243,19 @@ def test_answers_are_forgotten_after_a_day_by_the_leader_alone(turning: Turning)
     assert forgetting.forget_answers(turning.world.db, turning.loop, later) == 0
     turning.loop.lead = lead
     assert forgetting.forget_answers(turning.world.db, turning.loop, later) == 1
+
+
+def test_totals_are_told_and_folded_by_the_leader_alone(turning: Turning) -> None:
+    turning.world.ask(8)
+    turning.world.turn(T0)
+    lead, turning.loop.lead = turning.loop.lead, None
+    assert not counted.tell_totals(turning.world.db, turning.loop, T0 + 50)
+    assert not counted.fold_totals(turning.world.db, turning.loop)
+    turning.loop.lead = lead
+    assert counted.tell_totals(turning.world.db, turning.loop, T0 + 50)
+    assert counted.fold_totals(turning.world.db, turning.loop)
+    with turning.world.db.snapshot() as session:
+        assert totals.told(session)["acme", "h100", "leased"] == 400
 
 
 def test_leases_are_counted_and_what_agents_said_of_them_forgotten_by_the_leader_alone(turning: Turning) -> None:

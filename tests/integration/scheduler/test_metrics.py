@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry
 
 from dure import wire
 from scheduler.metrics import Counters, FleetCollector
-from scheduler.store import clusters, fleet, pools
+from scheduler.store import clusters, fleet, pools, totals
 from scheduler.store.db import Database
 from scheduler.turns.starts import Started
 from tests.integration.scheduler.conftest import ADMIN, DAY, T0, World
@@ -17,7 +17,14 @@ ACME = {"company": "acme", "pool": "h100"}
 def _registry(world: World, *, leads: bool = True, now: float = T0 + 50) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(FleetCollector(world.db, lambda: now, lambda: leads))
+    tell(world, now=now)
     return registry
+
+
+def tell(world: World, *, now: float) -> None:
+    """As the leader's job does."""
+    with world.db.begin() as session:
+        totals.tell(session, now=now)
 
 
 def test_the_fleet_its_leases_and_its_ledger_are_told(world: World) -> None:
@@ -100,6 +107,7 @@ def test_a_lease_without_some_of_its_gpus_is_told_and_no_counter_falls(world: Wo
     registry.register(FleetCollector(world.db, lambda: at[0], lambda: True))
 
     def told(kind: str) -> float | None:
+        tell(world, now=at[0])
         return registry.get_sample_value("dure_lease_gpu_seconds_total", {**ACME, "kind": kind})
 
     assert (told("leased"), told("lost")) == (400, 0)

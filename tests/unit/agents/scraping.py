@@ -30,7 +30,7 @@ class Scrape:
 
 
 def scrape(collector: AgentCollector) -> Scrape:
-    answer = exporter.route(collector)()
+    answer = exporter.route(collector)("")
     assert answer.status == 200
     assert answer.content_type.startswith("text/plain")
     return Scrape(answer.body.decode())

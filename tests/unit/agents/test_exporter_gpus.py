@@ -132,10 +132,10 @@ def test_the_series_of_a_pod_go_with_it(clock: Hand) -> None:
         now=clock.wall,
     )
     sampler.step()
-    before = exporter.route(a_collector(sampler, clock))().body
+    before = exporter.route(a_collector(sampler, clock))("").body
     there.clear()
     sampler.step()
-    after = exporter.route(a_collector(sampler, clock))().body
+    after = exporter.route(a_collector(sampler, clock))("").body
 
     assert (b"train-0" in before, b"train-0" in after) == (True, False)
 

@@ -11,22 +11,27 @@ from dure.probes import Answer, Probes
 from tests.cluster.daemons import until
 
 
-def _metrics() -> Answer:
+def _metrics(_: str) -> Answer:
     return Answer(status=200, content_type="text/plain; version=0.0.4", body=b"dure_up 1\n")
 
 
-def _long() -> Answer:
+def _long(_: str) -> Answer:
     """More than any socket's buffers take, so that it is still written to a client that went away."""
     return Answer(status=200, content_type=probes.TEXT, body=bytes(64 << 20))
 
 
-def _broken() -> Answer:
+def _broken(_: str) -> Answer:
     raise LookupError("secret detail")
 
 
 @pytest.fixture
 def served() -> Iterator[Probes]:
-    routes = {"/metrics": _metrics, "/readyz": lambda: probes.text(503, "not yet"), "/broken": _broken, "/long": _long}
+    routes = {
+        "/metrics": _metrics,
+        "/readyz": lambda _: probes.text(503, "not yet"),
+        "/broken": _broken,
+        "/long": _long,
+    }
     found = probes.serve(0, host="127.0.0.1", routes=routes)
     yield found
     found.close()
@@ -65,6 +70,19 @@ def test_it_answers(served: Probes, path: str, want: tuple[int, str, bytes]) -> 
     assert _ask(served.port, "GET", path) == want
 
 
+@pytest.mark.parametrize(
+    ("sent", "want"), [({"Accept": "application/openmetrics-text"}, b"application/openmetrics-text"), ({}, b"")]
+)
+def test_a_route_is_given_what_is_accepted(sent: dict[str, str], want: bytes) -> None:
+    routes = {"/said": lambda accepts: Answer(status=200, content_type=probes.TEXT, body=accepts.encode())}
+    served = probes.serve(0, host="127.0.0.1", routes=routes)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=5)
+    connection.request("GET", "/said", headers=sent)
+    assert connection.getresponse().read() == want
+    connection.close()
+    served.close()
+
+
 def test_head_has_the_length_and_no_body(served: Probes) -> None:
     assert _ask(served.port, "HEAD", "/metrics") == (200, "text/plain; version=0.0.4", b"")
 
@@ -89,7 +107,7 @@ def test_a_closed_server_frees_its_port() -> None:
     first = probes.serve(0, host="127.0.0.1", routes={})
     first.close()
 
-    second = probes.serve(first.port, host="127.0.0.1", routes={"/healthz": lambda: probes.text(200, "ok")})
+    second = probes.serve(first.port, host="127.0.0.1", routes={"/healthz": lambda _: probes.text(200, "ok")})
 
     assert _ask(second.port, "GET", "/healthz")[2] == b"ok\n"
     second.close()

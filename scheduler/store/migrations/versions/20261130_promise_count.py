@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261130_promise_count"
-down_revision = "20261130_parts"
+down_revision = "20261130_committed"
 branch_labels = None
 depends_on = None
 step = "expand"
