@@ -76,15 +76,22 @@ def _slips(admin: Client) -> None:
 
 def _never_starts(running: Stack, admin: Client, client: Client) -> None:
     """Nobody leads for the whole of its box."""
-    running.until(lambda: _free(admin) > 0, "a GPU is free")
-    start = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=LEFT_S)
-    lease = client.ask(_body(1, 1, start=start, start_by=start, name="never starts"))
+    asked: list[wire.Lease] = []
+
+    def booked() -> bool:
+        start = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=LEFT_S)
+        asked.append(client.ask(_body(1, 1, start=start, queue=False, name="never starts")))
+        return asked[-1].state is wire.LeaseState.SCHEDULED
+
+    running.until(booked, "a GPU is free for it")
     running.signal("scheduler", signal.SIGSTOP)
     try:
-        running.until(lambda: datetime.now(UTC) > start + timedelta(seconds=2), "its box has passed")
+        over = asked[-1].ends_at
+        assert over is not None
+        running.until(lambda: datetime.now(UTC) > over + timedelta(seconds=1), "its box has passed")
     finally:
         running.signal("scheduler", signal.SIGCONT)
-    running.until(lambda: admin.lease(lease.id).state is wire.LeaseState.ENDED, "it is over")
+    running.until(lambda: admin.lease(asked[-1].id).state is wire.LeaseState.ENDED, "it is over")
 
 
 def _pools() -> Mapping[str, str]:
