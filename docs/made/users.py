@@ -1,4 +1,4 @@
-"""Who uses a metric: the chart's dashboards, alerts and recording rules, read as text, so that nothing has to be rendered."""
+"""Who uses a metric: the chart's dashboards, and what its alerts and recording rules ask, read as text, so that nothing has to be rendered."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,9 @@ _PARTS = "(?:_bucket|_sum|_count)?"
 _DEFINED = re.compile(r"^\{\{-? ?define ", re.MULTILINE)
 _RULE = re.compile(r"^\s*-\s*(?:alert|record):\s*([A-Za-z][\w:]*)\s*$", re.MULTILINE)
 _GIVEN = re.compile(r'"alert" "(\w+)"')
-"""An alert whose rule is a template that is given its name: all of what gives it is its text."""
+"""An alert whose rule is a template that is given its name: what gives it is its text, but for what a person is told."""
+_ASKED = re.compile(r"^\s*expr:(.*?)(?=^\s*(?:for|labels|keep_firing_for|annotations):|\Z)", re.MULTILINE | re.DOTALL)
+_TOLD = re.compile(r'^.*"(?:summary|description)" .*$', re.MULTILINE)
 
 
 def dashboards(chart: Path = CHART) -> dict[str, str]:
@@ -48,6 +50,6 @@ def _rules(text: str) -> Iterator[tuple[str, str]]:
     found = list(_RULE.finditer(text))
     ends = (*(one.start() for one in found[1:]), len(text))
     for rule, end in zip(found, ends, strict=False):
-        yield rule.group(1), text[rule.end() : end]
+        yield rule.group(1), " ".join(_ASKED.findall(text[rule.end() : end]))
     for given in _GIVEN.finditer(text):
-        yield given.group(1), text
+        yield given.group(1), _TOLD.sub("", text)

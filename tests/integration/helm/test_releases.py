@@ -125,7 +125,7 @@ def _hooks(release: Release, pods: str, query: dict[str, str]) -> list[str]:
 def _is_upgraded(release: Release) -> None:
     """By `helm upgrade` alone: each workload is changed, and none is made anew."""
     before = {name: release.workload(name)["metadata"]["uid"] for name in WORKLOADS}
-    release.upgrade()
+    release.upgrade("--reset-then-reuse-values", "--set", "image.tag=0.2.0")
     assert release.migrations() == {"dure-migration-2"}
     _run(release)
     assert {name: release.workload(name)["metadata"]["uid"] for name in WORKLOADS} == before

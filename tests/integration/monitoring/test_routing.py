@@ -15,6 +15,7 @@ from tests.monitoring.prometheus import found
 from tests.monitoring.rules import alerts_of, prometheus_rule
 
 PAGE = Path("docs/operations.md")
+COMPOSE = Path("deploy/docker/alertmanager/alertmanager.yml")
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,14 @@ def test_alertmanager_takes_it_and_sends_by_severity(example: str, tmp_path: Pat
     for severity, receiver in receivers.items():
         labels = ("alertname=DureNodeSilent", f"severity={severity}")
         assert amtool("config", "routes", "test", f"--config.file={config}", *labels).strip() == receiver
+
+
+def test_compose_routes_and_keeps_quiet_as_the_page_says(example: str) -> None:
+    said, shipped = yaml.safe_load(example), yaml.safe_load(COMPOSE.read_text())
+    assert {part: shipped[part] for part in ("route", "inhibit_rules")} == {
+        part: said[part] for part in ("route", "inhibit_rules")
+    }
+    assert [one["name"] for one in shipped["receivers"]] == [one["name"] for one in said["receivers"]]
 
 
 @pytest.mark.parametrize(

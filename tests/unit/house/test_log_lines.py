@@ -9,6 +9,7 @@ import pytest
 
 TREE = Path(__file__).resolve().parents[3]
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
+ABOUT = "about"
 WORD = re.compile(r"[a-z]+(_[a-z]+)*(\.[a-z]+(_[a-z]+)*)?")
 
 
@@ -58,7 +59,30 @@ def test_an_action_is_one_word_in_lower_case(package: str) -> None:
     assert [(where, word) for where, word in sorted(said) if not WORD.fullmatch(str(word))] == []
 
 
-def test_every_line_of_an_agent_has_more_than_its_sentence() -> None:
+def test_every_line_of_an_agent_has_its_action() -> None:
     found = list(_calls("agents"))
     assert len(found) > 10
-    assert [where for where, call in found if not any(one.arg == "extra" for one in call.keywords)] == []
+    assert [where for where, call in found if not _is_named(call)] == []
+
+
+def _is_named(call: ast.Call) -> bool:
+    """By a word that is said there, or in a variable that only has words (`about`)."""
+    extras = [one.value for one in call.keywords if one.arg == "extra"]
+    return any(_has_action(one) or (isinstance(one, ast.Name) and one.id == ABOUT) for one in extras)
+
+
+def _has_action(extra: ast.expr) -> bool:
+    return isinstance(extra, ast.Dict) and any(
+        isinstance(key, ast.Constant) and key.value == "action" for key in extra.keys
+    )
+
+
+def test_what_agents_lines_are_about_begins_with_its_action() -> None:
+    made = [
+        (f"{path.relative_to(TREE)}:{node.lineno}", node.value)
+        for path in sorted((TREE / "agents").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Assign) and any(isinstance(to, ast.Name) and to.id == ABOUT for to in node.targets)
+    ]
+    assert made
+    assert [where for where, value in made if not _has_action(value)] == []
