@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import psycopg
 
@@ -61,8 +62,7 @@ class Takeovers:
     def stop(self) -> None:
         """In the midst of ending a lease, and lets it go on once another leads: it can end nothing."""
         leader, epoch = self.who(), self._epoch()
-        stop = lambda: self.house.signal(leader, signal.SIGSTOP)  # noqa: E731
-        go_on = lambda: self.house.signal(leader, signal.SIGCONT)  # noqa: E731
+        stop, go_on = (partial(self.house.signal, leader, how) for how in (signal.SIGSTOP, signal.SIGCONT))
         self._taken_over(leader, "stopped", self._while_it_ends_a_lease(leader, stop, go_on))
         go_on()
         self._is_refused(leader, epoch)
