@@ -100,8 +100,8 @@ class Card:
         for profile, place in identity.instances(layout):
             uuid = identity.instance_uuid(self.uuid, profile, place)
             memory = gibibytes(profile) * GIB
-            about = {"uuid": uuid, "product": f"{scenario.product} MIG {profile}", "memory_total_bytes": memory}
-            told = same | about | {"parent": self.uuid, "mig_profile": profile, "mig_instance": place}
+            own = {"uuid": uuid, "product": f"{scenario.product} MIG {profile}", "memory_total_bytes": memory}
+            told = same | own | {"parent": self.uuid, "mig_profile": profile, "mig_instance": place}
             at_rest = rest.of_instance(scenario, self.product)
             yield Unit(uuid, told, at_rest, memory, min(memory, idle * memory // whole))
 

@@ -1,5 +1,6 @@
 """The real processes of Dure, each started by itself and as often as a test wants: replicas of the API, schedulers, agents."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -101,6 +103,12 @@ class House:
             return None
         lines = (line.rpartition(" ") for line in said.splitlines() if not line.startswith("#"))
         return next((float(value) for found, _, value in lines if found == series), None)
+
+    def said(self, name: str, action: str) -> list[dict[str, Any]]:
+        """The lines of its log with that word, oldest first, also of those of its name that were killed."""
+        # Killed in the midst of a line it leaves a piece of one.
+        lines = [line for line in self.parts[name].log.read_bytes().splitlines() if line.endswith(b"}")]
+        return [found for line in lines if (found := json.loads(line)).get("action") == action]
 
     def logs(self) -> str:
         """What all of them said."""

@@ -25,9 +25,12 @@ class Prometheus:
         self.url = f"http://127.0.0.1:{port}"
         self.http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
 
-    def again(self) -> None:
-        """Killed by SIGKILL and started again on what it had written."""
+    def kill(self) -> None:
+        """SIGKILL; `again` starts it on what it had written."""
         daemons.kill(self.child)
+
+    def again(self) -> None:
+        """One that was killed. Raises NotReady."""
         self.child.launch()
         self.until_ready()
 
