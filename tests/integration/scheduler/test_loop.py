@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -231,6 +232,27 @@ def test_housekeeping_drops_no_late_run_and_is_the_leaders(turning: Turning) -> 
         "forget_parts",
         "write_books",
     }
+
+
+def test_a_job_that_the_database_is_away_for_is_a_line_and_no_fault(
+    turning: Turning, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = Database("postgresql://nobody@127.0.0.1:1/nothing")
+    housekeeping = jobs.schedule(gone, turning.clock, turning.loop)  # type: ignore[arg-type]
+    said_job = housekeeping.get_job("say_presence")
+    assert said_job is not None
+    said_job.modify(next_run_time=datetime.now(UTC))
+    said: list[str] = []
+
+    def told() -> bool:
+        said.append(capsys.readouterr().out)
+        return "job_put_off" in "".join(said)
+
+    until(told, [], within_s=60, what="it is said")
+    housekeeping.shutdown(wait=True)
+    gone.close()
+    assert "say_presence" in "".join(said)
+    assert caplog.records == []
 
 
 def test_answers_are_forgotten_after_a_day_by_the_leader_alone(turning: Turning) -> None:
