@@ -133,6 +133,8 @@ class Pool(Wire):
     """Counts the decisions and changes of this pool."""
     nodes: int
     gpus: dict[GpuState, int]
+    free_draining: int = 0
+    """So many of the free ones are on nodes that are out of service now: nothing starts on them."""
     queued: int
     """Asks waiting in the queue."""
 

@@ -143,7 +143,10 @@ def test_nothing_of_a_policy_holds_where_one_pool_refuses_it(world: World) -> No
         put(world, body)
     assert (live(world).version, live(world).pools["a100"].slack_ppm) == (3, 50_000)
     with world.db.snapshot() as session:
-        assert (pools.get(session, "a100").slack_ppm, pools.get(session, "h100").gap_s) == (50_000, GAP_S)
+        assert (pools.get(session, "a100", now=T0).slack_ppm, pools.get(session, "h100", now=T0).gap_s) == (
+            50_000,
+            GAP_S,
+        )
 
 
 def test_a_pool_that_is_added_and_one_that_is_changed_are_versions_of_the_same_history(world: World) -> None:
