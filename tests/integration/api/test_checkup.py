@@ -72,9 +72,11 @@ def test_a_house_in_order_is_told_with_numbers(site: Site) -> None:
     assert not found.database.archiving
     assert (found.agents and found.agents.nodes, found.agents and found.agents.reporting) == (2, 2)
     assert [(one.name, one.leads) for one in found.processes] == [("one:7", True), ("two:7", False)]
-    for check in ("database", "migrations", "clock", "scheduler", "pools", "GPUs", "leases", "webhooks", "tokens"):
+    for check in ("database", "migrations", "clock", "scheduler", "GPUs", "leases", "webhooks", "tokens"):
         assert [one.ok for one in of(found, check)] in ([True], [True, True]), said(found, check)
     assert "one:7 leads" in said(found, "scheduler")
+    assert [one.essential for one in of(found, "pools")] == [False]
+    assert "enforced by nobody, as they name no cluster: h100:" in said(found, "pools")
 
 
 def test_admins_and_operators_may_ask_and_nobody_else(site: Site) -> None:
