@@ -300,10 +300,28 @@ def away(site: Site) -> Iterator[None]:
 def test_while_the_database_is_away_that_is_a_finding_and_nothing_else_is_said(site: Site) -> None:
     with away(site):
         found = checkup(site)
-        assert site.get("admin", "/v1/pools").status_code == 503
+        plain, keyed = (
+            site.get("admin", "/v1/pools"),
+            site.post("admin", "/v1/nodes", json={"name": "n9"}, headers={"Idempotency-Key": "k"}),
+        )
+        assert code(plain) == code(keyed) == (503, "unavailable")
+        assert ["Idempotency-Key" in one.json()["detail"] for one in (plain, keyed)] == [False, True]
         assert code(site.get(None, "/v1/checkup")) == (401, "token_missing")
     assert [(one.check, one.ok) for one in found.findings] == [("database", False), ("everything else", None)]
     assert (found.processes, found.agents, found.ledger) == ([], None, None)
+
+
+def test_a_database_that_was_just_killed_is_away_though_it_answers_again(site: Site) -> None:
+    assert checkup(site).database is not None
+    with psycopg.connect(site.world.db.url, autocommit=True) as owner:
+        owner.execute(
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    found = checkup(site)
+    assert [(one.check, one.ok) for one in found.findings] == [("database", False), ("everything else", None)]
+    assert "see whether PostgreSQL runs, and DURE_DATABASE_URL" in said(found, "database")
+    assert checkup(site).database is not None
 
 
 def test_a_process_says_that_it_is_there_and_is_forgotten_after_a_day(any_database: Database) -> None:
