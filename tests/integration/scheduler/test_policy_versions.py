@@ -164,7 +164,7 @@ def test_a_pool_that_is_added_and_one_that_is_changed_are_versions_of_the_same_h
     assert {one.where: one.after for one in added.changes}["pools.a100.slack_ppm"] == 3
     assert {one.before for one in added.changes} == {None}
     with world.db.snapshot() as session:
-        numbers = {name: pools.get(session, name).policy_number for name in ("a100", "h100")}
+        numbers = {name: pools.get(session, name, now=T0).policy_number for name in ("a100", "h100")}
     assert numbers == {"a100": 3, "h100": 4}, "each promises by the version that changed something for it"
 
 
