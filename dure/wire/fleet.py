@@ -37,6 +37,7 @@ class GpuState(StrEnum):
     """Where a GPU stands now; each GPU is in exactly one of these."""
 
     FREE = "free"
+    """Also on a node that is out of service; its pool's `free_draining` counts those."""
     LEASED = "leased"
     CLEANING = "cleaning"
     """Its lease is over, its gap is running, and it is not proved empty yet."""
