@@ -21,12 +21,8 @@ COME_AGAIN_S = 5
 """Others are told so who ask while as many are looking as may."""
 
 
-class _NotFit(Exception):
-    """The database does not answer, or `differs`: it has a schema that is not this API's."""
-
-    def __init__(self, why: str, *, differs: bool) -> None:
-        self.why, self.differs = why, differs
-        super().__init__(why)
+class _UnlikeSchema(Exception):
+    """The database has a schema that is not this API's; the text says what to do."""
 
 
 def checkup(call: Call) -> wire.Checkup:
@@ -41,8 +37,8 @@ def checkup(call: Call) -> wire.Checkup:
         raise Unavailable(
             "others are looking how Dure is already; ask again shortly", retry_after_s=COME_AGAIN_S
         ) from None
-    except _NotFit as error:
-        return answer.away(error.why, schema_differs=error.differs, version=of, now=now)
+    except _UnlikeSchema as error:
+        return answer.away(str(error), schema_differs=True, version=of, now=now)
     except Unavailable as error:
         return answer.away(error.detail, schema_differs=False, version=of, now=now)
     return answer.whole(found, schema=SCHEMA_HEAD, version=of, now=call.parts.clock.now())
@@ -55,18 +51,9 @@ def _house(call: Call) -> House:
 
 
 def _check(db: Database) -> None:
-    try:
-        db.check()
-    except Unavailable as error:
-        raise _NotFit(error.detail, differs=_answers(db)) from error
-
-
-def _answers(db: Database) -> bool:
-    try:
-        db.clock(time.monotonic)
-    except Unavailable:
-        return False
-    return True
+    refusal = db.refusal()
+    if refusal is not None:
+        raise _UnlikeSchema(refusal)
 
 
 def _looked(at: Admitted, clock: Clock) -> House:

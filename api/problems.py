@@ -10,6 +10,7 @@ from starlette.routing import compile_path
 
 from api import answers, fields
 from api.answers import PROBLEM
+from api.idempotency import HEADER
 from dure.errors import DureError, InvalidRequest, Malformed, MethodNotAllowed, NotFound, TooLarge, Unavailable
 
 log = structlog.get_logger()
@@ -43,7 +44,16 @@ async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, DureError)
     if isinstance(error, Unavailable):
         log.warning("unavailable", action="unavailable", detail=error.detail)
+        error = _with_its_key(error, request)
     return response(error, _id(request))
+
+
+def _with_its_key(error: Unavailable, request: Request) -> Unavailable:
+    """Whoever sent a key, and is to try again, is told that it is good for that."""
+    if error.retry_after_s is None or HEADER not in request.headers:
+        return error
+    said = f"{error.detail}; with the same {HEADER} it is done once, whatever became of this request"
+    return Unavailable(said, retry_after_s=error.retry_after_s)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -18,11 +18,12 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """`notes` say what of it was left out. Where it could not be had, `missing` says why."""
+    """`notes` say what of it was left out. Where it could not be had, `missing` says why, and `refused` that the token did not let us."""
 
     name: str
     text: str = ""
     missing: str | None = None
+    refused: bool = False
     notes: Sequence[str] = field(default=())
 
     @property

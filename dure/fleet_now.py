@@ -87,7 +87,7 @@ def pools(found: Top, now: datetime) -> list[PoolNow]:
         PoolNow(
             name=pool.name,
             gpus=sum(pool.gpus.values()),
-            free=pool.gpus.get(GpuState.FREE, 0),
+            free=startable(pool),
             held=pool.gpus.get(GpuState.LEASED, 0),
             cleaning=pool.gpus.get(GpuState.CLEANING, 0),
             sick=sum(pool.gpus.get(state, 0) for state in SICK),
@@ -105,6 +105,16 @@ def _draining(nodes: Iterable[wire.Node], now: datetime) -> Mapping[str, int]:
             if gpu.pool is not None:
                 found[gpu.pool] = found.get(gpu.pool, 0) + 1
     return found
+
+
+def startable(pool: wire.Pool) -> int:
+    """GPUs that a lease could start on now: the free ones of nodes that are in service."""
+    return pool.gpus.get(GpuState.FREE, 0) - pool.free_draining
+
+
+def free_on(node: wire.Node, now: datetime) -> int:
+    """The same of a node."""
+    return 0 if is_drained(node, now) else sum(gpu.state is GpuState.FREE for gpu in node.gpus)
 
 
 def is_drained(node: wire.Node, now: datetime) -> bool:
@@ -169,7 +179,7 @@ def _node(found: wire.Node, now: datetime) -> NodeNow:
         state=found.state,
         drained=is_drained(found, now),
         gpus=len(found.gpus),
-        free=sum(gpu.state is GpuState.FREE for gpu in found.gpus),
+        free=free_on(found, now),
         held=sum(gpu.state is GpuState.LEASED for gpu in found.gpus),
         sick=sum(gpu.state in SICK for gpu in found.gpus),
         busy_percent=_mean([gpu.utilization_percent for gpu in found.gpus if gpu.utilization_percent is not None]),

@@ -27,6 +27,10 @@ NO_KUBELET = re.compile(r":10250\b|no preferred addresses found")
 """The API server's words for a kubelet that it does not reach, or that has no address at all."""
 
 
+BESIDE = re.compile(r"Warning: |[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ [\w.-]+:\d+\] ")
+"""The API server's advice, and lines of kubectl's own log as Kubernetes' programs write it."""
+
+
 class Missing(Exception):
     """There is no kubectl on the PATH."""
 
@@ -75,7 +79,7 @@ class Kubectl:
         except OSError as error:
             raise Failed(f"kubectl cannot be run: {error}") from None
         if done.returncode:
-            said = _without_warnings(done.stderr.strip()) or f"it ended with {done.returncode}"
+            said = _its_own_words(done.stderr.strip()) or f"it ended with {done.returncode}"
             raise Failed(f"kubectl {' '.join(arguments[:3])}: {said}")
         return done.stdout
 
@@ -215,7 +219,7 @@ def _items(found: Json) -> Sequence[Json]:
     return cast("list[Json]", found["items"]) if is_list else [found]
 
 
-def _without_warnings(said: str) -> str:
-    """Why it failed, without what the API server advises beside it."""
-    others = [line for line in said.splitlines() if not line.startswith("Warning: ")]
+def _its_own_words(said: str) -> str:
+    """Why it failed, without what the API server advises beside it, and without the log of kubectl's own tries."""
+    others = [line for line in said.splitlines() if BESIDE.match(line) is None]
     return "\n".join(others) or said

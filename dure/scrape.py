@@ -17,6 +17,20 @@ _EXPIRY = re.compile(
 )
 
 
+_LEADER = re.compile(r"^dure_leader[ {]", re.MULTILINE | re.ASCII)
+"""Every scheduler says whether it leads, and nothing else does."""
+
+
+def scheduler(address: str, transport: httpx.BaseTransport | None = None) -> str:
+    """The same of a scheduler. Raises Unreachable, also where something else answers."""
+    found = scrape(address, transport)
+    if _LEADER.search(found) is None:
+        raise Unreachable(
+            f"{address} answers, and is no scheduler: its own address is in DURE_SCHEDULER_HOST and DURE_SCHEDULER_PORT"
+        )
+    return found
+
+
 def scrape(address: str, transport: httpx.BaseTransport | None = None) -> str:
     """What `/metrics` of a process says; `address` is its own, or that of its metrics. Raises Unreachable."""
     try:

@@ -25,19 +25,23 @@ from scheduler.touched import touched
 MOST = 100
 """Drains of one node that are planned at once: far more than anybody plans, and far fewer than the calendar can count."""
 
+AGAIN_S = 60
+"""A drain from now on that is said again within so long is the one that is there, though it would end that much later."""
+
 
 def drain(
     service: Service, session: Session, node: str, body: wire.DrainNode, *, actor: Actor, now: float
 ) -> wire.Drained:
     """Takes the node out of service. What is scheduled on it then goes elsewhere; what runs goes on to its end.
 
-    Where a drain for that reason takes all of that time already, that one is answered and nothing is done.
+    Where a drain for that reason takes all of that time already, or this one was said less than a minute ago, that one is answered
+    and nothing is done.
     Raises UnknownNode, InvalidRequest, BeyondHorizon, TooMany.
     """
     nodes.row(session, node)
     window = _window(body, now)
     touched = fleet.hold_pools_of(session, node)
-    there = _there(session, node, window, body.reason, now)
+    there = _there(session, node, body, now)
     if there is not None:
         return _already(service, session, there, now)
     row = drains.add(session, node, starts_at=window.start, ends_at=window.stop, reason=body.reason, now=now)
@@ -54,7 +58,7 @@ def preview_drain(service: Service, session: Session, node: str, body: wire.Drai
     """What `drain` would do; nothing is changed. Raises what it raises."""
     nodes.row(session, node)
     window = _window(body, now)
-    there = _there(session, node, window, body.reason, now)
+    there = _there(session, node, body, now)
     if there is not None:
         return _already(service, session, there, now)
     row = tables.Drain(
@@ -120,19 +124,26 @@ def _window(body: wire.DrainNode, now: float) -> range:
     return range(start, start + body.duration_s)
 
 
-def _there(session: Session, node: str, window: range, reason: str | None, now: float) -> tables.Drain | None:
-    """A drain of the node that takes all of that time, for that reason if one is said: another one would change nothing.
+def _there(session: Session, node: str, body: wire.DrainNode, now: float) -> tables.Drain | None:
+    """A drain of the node that takes all of that time, for that reason if one is said, or that is this one said before: another one
+    would change nothing, or nothing that is meant.
 
     Raises TooMany where there is none, and no room for another.
     """
-    found = drains.open_of(session, [node], now=now)
+    window, found = _window(body, now), drains.open_of(session, [node], now=now)
     for row in found:
-        if row.starts_at <= window.start and window.stop <= row.ends_at and reason in (None, row.reason):
+        whole = row.starts_at <= window.start and window.stop <= row.ends_at and body.reason in (None, row.reason)
+        if whole or _is_again(row, body, window):
             return row
     if len(found) >= MOST:
         said = f"{MOST} drains of node {node} are planned, which is the most; `dure node resume {node}` ends them all"
         raise TooMany(said, numbers={"most": MOST})
     return None
+
+
+def _is_again(row: tables.Drain, body: wire.DrainNode, window: range) -> bool:
+    same = (row.ends_at - row.starts_at, row.reason) == (body.duration_s, body.reason)
+    return body.start is None and same and 0 <= window.start - row.starts_at <= AGAIN_S
 
 
 def _already(service: Service, session: Session, row: tables.Drain, now: float) -> wire.Drained:

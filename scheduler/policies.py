@@ -97,7 +97,7 @@ def change_policy(
             session, actor=actor, action=wire.AuditAction.POOL_POLICY, subject=pool, at=now, before=before, after=said
         )
         session.flush()
-    return pools.get(session, pool)
+    return pools.get(session, pool, now=now)
 
 
 def _changed(found: wire.PoolPolicy, said: Mapping[str, Any]) -> wire.PoolPolicy:

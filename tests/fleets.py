@@ -2,14 +2,17 @@
 
 from itertools import product
 
-from dure.wire import GpuState, LeaseState
+from dure.wire import LeaseState
+from scheduler.core.kept import Happened
+from scheduler.core.model import Cause
 from scheduler.metrics import Measured
 from scheduler.store import tables
+from scheduler.store.promise_counts import OF_CAUSES
 from scheduler.store.snapshot import FleetSnapshot
 from scheduler.store.snapshot.calendar import WITHIN_S, Calendar, Queue
 from scheduler.store.snapshot.companies import Budget, Companies
 from scheduler.store.snapshot.database import DatabaseSize
-from scheduler.store.snapshot.fleet import NODE_STATES, Fleet
+from scheduler.store.snapshot.fleet import GPU_STATES, NODE_STATES, Fleet
 from scheduler.store.snapshot.leases import MOST_LEASES, Leases, OneLease
 from scheduler.store.violation_counts import Counts
 
@@ -23,11 +26,11 @@ def a_snapshot(*, gpus: int, nodes: int, companies: int, pools: int) -> FleetSna
     names = tuple(f"pool-{number}" for number in range(pools))
     whose = tuple(f"company-{number:04}" for number in range(companies))
     return FleetSnapshot(
-        pools=names,
         fleet=_fleet(names, nodes),
         calendar=_calendar(names),
         companies=_companies(whose, names),
         leases=_leases(gpus, whose, names),
+        promises={kind: dict.fromkeys(_promises(kind, names), 9) for kind in Happened},
         connections=dict.fromkeys(
             (
                 "active",
@@ -44,6 +47,10 @@ def a_snapshot(*, gpus: int, nodes: int, companies: int, pools: int) -> FleetSna
     )
 
 
+def _promises(kind: Happened, names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    return list(product(names, Cause)) if kind in OF_CAUSES else [(name,) for name in names]
+
+
 def measured() -> Measured:
     """What a job found of it."""
     found = Measured()
@@ -54,11 +61,10 @@ def measured() -> Measured:
 
 
 def _fleet(names: tuple[str, ...], nodes: int) -> Fleet:
-    states = [state.value for state in GpuState if state is not GpuState.UNPOOLED]
     kinds: Counts = dict.fromkeys(product((*names, "") if names else (), ("process", "pod")), 1)
     nowhere = {("", state): 1 for state in NODE_STATES} if names else {}
     return Fleet(
-        gpus=dict.fromkeys(product(names, states), 100) | ({("", "unpooled"): 1} if names else {}),
+        gpus=dict.fromkeys(product(names, GPU_STATES), 100) | ({("", "unpooled"): 1} if names else {}),
         nodes=dict.fromkeys(product(names, NODE_STATES), 10) | nowhere,
         unproved=dict.fromkeys(names, 1),
         heard={f"node-{number:04}": AT + number / 7 for number in range(nodes)},

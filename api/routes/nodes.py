@@ -79,7 +79,7 @@ def list_node_events(node: wire.NodeName, call: StaffReads, limit: Limit = 50, c
 def drain_node(node: wire.NodeName, body: wire.DrainNode, call: OperatorWrites, dry_run: DryRun = False) -> Response:
     """For admins. What is scheduled on it then is placed elsewhere at once, later only where nothing else is left; what
     runs goes on to its end. The answer says whom it touches. A drain over a time that one takes already, for the same
-    reason or with none said, is that one (`already`).
+    reason or with none said, is that one (`already`), and so is the same again from now on within a minute.
     """
     if dry_run:
         return call.read(lambda at: maintenance.preview_drain(at.service, at.session, node, body, now=at.now))

@@ -59,10 +59,10 @@ def change_pool(pool: wire.PoolName, body: wire.PoolChange, call: AdminWrites) -
 @router.get("", response_model=wire.Page[wire.Pool], summary="List pools")
 def list_pools(call: PersonReads, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """By name, each with its GPUs by state."""
-    return call.read(lambda at: pools.page(at.session, after=after(cursor), limit=limit))
+    return call.read(lambda at: pools.page(at.session, after=after(cursor), limit=limit, now=at.now))
 
 
 @router.get("/{pool}", response_model=wire.Pool, summary="Show a pool", openapi_extra=own(UnknownPool))
 def show_pool(pool: wire.PoolName, call: PersonReads) -> Response:
     """Its GPUs by state, and how many asks wait."""
-    return call.read(lambda at: pools.get(at.session, pool))
+    return call.read(lambda at: pools.get(at.session, pool, now=at.now))

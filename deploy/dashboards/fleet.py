@@ -27,7 +27,7 @@ from deploy.dashboards.told import or_nothing, or_zero
 
 POOL = 'pool=~"$pool"'
 DRAINING = f'{POOL}, state="draining"'
-GPU_STATES = ("free", "leased", "cleaning", "quarantined", "unhealthy", "unknown", "unpooled")
+GPU_STATES = ("free", "draining", "leased", "cleaning", "quarantined", "unhealthy", "unknown", "unpooled")
 NODE_STATES = ("ok", "draining", "enrolled", "unknown")
 
 
@@ -90,6 +90,7 @@ def _gpus_section() -> Section:
         Column(title=title, expression=_gpus(what, by="pool"), unit=GPUS, steps=steps)
         for title, what, steps in (
             ("Free", "free", ((None, GREEN),)),
+            ("Draining", "draining", PLAIN),
             ("Held", "leased", PLAIN),
             ("Being emptied", "cleaning", PLAIN),
             ("Quarantined", "quarantined", ANY_IS_BAD),

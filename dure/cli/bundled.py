@@ -77,10 +77,16 @@ def of_api(terminal: Terminal) -> Iterator[Look]:
         yield _look(f"{name}.json", _by_its_own_client(terminal, ask))
 
 
-def metrics(terminal: Terminal, name: str, address: str) -> Look:
+def api_metrics(terminal: Terminal, address: str) -> Look:
     from dure import scrape
 
-    return _look(name, lambda: Found(value=scrape.scrape(address, terminal.outside.transport)))
+    return _look("metrics-api.txt", lambda: Found(value=scrape.scrape(address, terminal.outside.transport)))
+
+
+def scheduler_metrics(terminal: Terminal, address: str) -> Look:
+    from dure import scrape
+
+    return _look("metrics-scheduler.txt", lambda: Found(value=scrape.scheduler(address, terminal.outside.transport)))
 
 
 def _look(name: str, look: "Callable[[], Found]") -> Look:

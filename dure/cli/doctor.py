@@ -102,4 +102,4 @@ def examined(terminal: Terminal, wanted: Wanted, scheduler: str | None, only: On
     there = [] if only is Only.API else doctor_cluster.findings(terminal, wanted, service)
     # What the API says of pools is also seen beside the cluster.
     findings = list(dict.fromkeys([*service.findings, *there]))
-    return Doctor(fit=doctoring.is_fit(findings), findings=findings)
+    return Doctor(fit=doctoring.is_fit(findings), enforces=service.enforces, findings=findings)

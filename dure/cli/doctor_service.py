@@ -67,7 +67,9 @@ def _refused(server: str, error: "DureError") -> "Finding":
     from dure.wire import Finding
 
     match error.status:
-        case 401 | 403:
+        case 403:
+            return reached.unread("API", f"{server} does not let you look: {error}")
+        case 401:
             return reached.unread("API", f"{server} does not let you look: {error}; an admin's or operator's token may")
         case 404:
             return reached.unread("API", f"{server} is older than this dure and cannot say how it is: upgrade it")
@@ -116,7 +118,7 @@ def _scheduler(terminal: Terminal, address: str | None) -> "list[Finding]":
     if address is None:
         return []
     try:
-        ends = scrape.certificate_ends(scrape.scrape(address, terminal.outside.transport))
+        ends = scrape.certificate_ends(scrape.scheduler(address, terminal.outside.transport))
     except Unreachable as error:
         return [Finding(check="scheduler", ok=False, said=f"its metrics: {error}")]
     told = Finding(check="scheduler", ok=True, said=f"its metrics are at {address}")

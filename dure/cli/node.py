@@ -112,7 +112,8 @@ def drain(
 ) -> None:
     """Take a node out of service for a while.
 
-    What is scheduled on it then goes elsewhere at once; what runs goes on to its end. Said again it changes nothing.
+    What is scheduled on it then goes elsewhere at once; what runs goes on to its end. Said again within a
+    minute, or for a time in which the node is out of service for that reason anyway, it changes nothing.
     """
     from dure import wire
     from dure.render import maintenance

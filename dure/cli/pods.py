@@ -34,8 +34,10 @@ def pods(
     from dure import wire
     from dure.render import kube
 
-    if (lease is None) == (company is None):
-        raise BadUsage("LEASE", "say a lease, or --company COMPANY, and not both")
+    if lease is None and company is None:
+        raise BadUsage("LEASE", "say whose: a lease, or --company COMPANY for all that a company has")
+    if lease is not None and company is not None:
+        raise BadUsage("LEASE", "say a lease or --company COMPANY, and not both")
     limits.maybe("--company", company, limits.COMPANY)
     with terminal.client() as client:
         lease_id = None if lease is None else lease_said.id_of(client, lease)

@@ -22,8 +22,8 @@ def status(terminal: Terminal) -> None:
     """Show the whole house on one screen.
 
     Which version answers, who leads, the database, how many agents report and what needs somebody, for admins and operators;
-    then all pools, what is free now, and what starts and what ends next. Waits for the API for 10 s in all. Exits 6 where the
-    database gives no answer.
+    then all pools, what is free now, nodes that are out of service, and what starts and what ends next. Waits for the API for 10 s
+    in all. Exits 6 where the database gives no answer.
     """
     from dure.render import status as render
 

@@ -73,6 +73,7 @@ def support_bundle(
         size_bytes=len(data),
         files=[one.name for one in files if one.missing is None],
         missing={one.name: one.missing for one in files if one.missing is not None},
+        refused=[one.name for one in files if one.refused],
     )
     terminal.show(made, lambda _: shown.bundle(made))
 
@@ -116,9 +117,9 @@ def _files(terminal: Terminal, scheduler: str | None, wanted: operators.Chosen, 
         yield from _looked(terminal, looks, clean)
         yield _missing("api", clean.text(str(error)))
         return
-    looks += [*bundled.of_api(terminal), bundled.metrics(terminal, "metrics-api.txt", server)]
+    looks += [*bundled.of_api(terminal), bundled.api_metrics(terminal, server)]
     if scheduler is not None:
-        looks.append(bundled.metrics(terminal, "metrics-scheduler.txt", scheduler))
+        looks.append(bundled.scheduler_metrics(terminal, scheduler))
     yield from _looked(terminal, looks, clean)
 
 
@@ -137,7 +138,7 @@ def _looked(terminal: Terminal, looks: "Iterable[Look]", clean: "Redaction") -> 
         except Late as late:
             yield _missing(one.name, str(late))
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever helps wants to see it
-            yield _missing(one.name, clean.text(f"{type(error).__name__}: {error}"))
+            yield _missing(one.name, clean.text(f"{type(error).__name__}: {error}"), refused=_refuses_the_token(error))
 
 
 def _in_time(look: "Look", patience: "Patience") -> "Found":
@@ -150,10 +151,16 @@ def _in_time(look: "Look", patience: "Patience") -> "Found":
         return within(min(look.within_s, patience.left_s), look.look)
 
 
-def _missing(name: str, why: str) -> "File":
+def _missing(name: str, why: str, *, refused: bool = False) -> "File":
     from dure.bundle import File
 
-    return File(name=name, missing=why)
+    return File(name=name, missing=why, refused=refused)
+
+
+def _refuses_the_token(error: Exception) -> bool:
+    from dure.errors import DureError
+
+    return isinstance(error, DureError) and error.status == 401
 
 
 def _redaction(terminal: Terminal, names: dict[str, str], *, anonymous: bool) -> "Redaction":

@@ -9,9 +9,12 @@ from dure.render.view import facts
 
 
 class Doctor(BaseModel):
-    """Everything that was looked at, in that order; `fit` is null where it cannot be said."""
+    """Everything that was looked at, in that order; `fit` is null where it cannot be said. `enforces` says whether pools name a
+    cluster, and is null where nobody said.
+    """
 
     fit: bool | None
+    enforces: bool | None = None
     findings: list[Finding]
 
 
@@ -37,6 +40,7 @@ def _head(found: Doctor) -> str:
         return f"cannot say whether all is well: {unseen} could not be looked at"
     wrong = sum(one.ok is False and one.essential for one in found.findings)
     aside = sum(one.ok is False and not one.essential for one in found.findings)
-    head = "fit to grant and enforce leases" if found.fit else f"{wrong} of what was looked at is wrong"
+    fit_to = "grant leases, which nobody enforces" if found.enforces is False else "grant and enforce leases"
+    head = f"fit to {fit_to}" if found.fit else f"{wrong} of what was looked at is wrong"
     head += f"; {aside} to look at when there is time" if aside else ""
     return head + (f"; {unseen} could not be looked at" if unseen else "")

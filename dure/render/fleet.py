@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dure import times, wire
+from dure import fleet_now, times, wire
 from dure.render import shares
 from dure.render.maintenance import out, planned, shortly
 from dure.render.view import View, facts, table, timed
@@ -29,7 +29,7 @@ def pools(found: Iterable[wire.Pool], view: View) -> RenderableType:
             (
                 pool.name,
                 str(sum(pool.gpus.values())),
-                str(pool.gpus.get(wire.GpuState.FREE, 0)),
+                str(fleet_now.startable(pool)),
                 str(pool.gpus.get(wire.GpuState.LEASED, 0)),
                 others(pool) or view.none,
                 str(pool.nodes),
@@ -101,7 +101,8 @@ def unserved(found: wire.Pool) -> str:
 
 
 def pool(found: wire.Pool, view: View) -> RenderableType:
-    gpus = ", ".join(f"{count} {state}" for state, count in found.gpus.items() if count) or "none"
+    gpus = said([(fleet_now.startable(found), "free"), (found.gpus.get(wire.GpuState.LEASED, 0), "leased")])
+    gpus = ", ".join(part for part in (gpus, others(found)) if part) or "none"
     return facts(
         [
             ("pool", found.name),
@@ -142,7 +143,14 @@ def _empty(found: wire.Pool) -> str:
 def others(pool: wire.Pool) -> str:
     """The GPUs that are neither free nor leased, by state."""
     shown = (wire.GpuState.FREE, wire.GpuState.LEASED)
-    return ", ".join(f"{count} {state}" for state, count in pool.gpus.items() if count and state not in shown)
+    return said(
+        [(pool.free_draining, "draining"), *((n, str(state)) for state, n in pool.gpus.items() if state not in shown)]
+    )
+
+
+def said(found: Iterable[tuple[int, str]]) -> str:
+    """`2 free, 1 leased`: what there is none of is left out."""
+    return ", ".join(f"{count} {word}" for count, word in found if count)
 
 
 def nodes(found: Iterable[wire.Node], view: View) -> RenderableType:
@@ -156,7 +164,7 @@ def nodes(found: Iterable[wire.Node], view: View) -> RenderableType:
                 node.name,
                 str(node.state),
                 str(len(node.gpus)),
-                str(sum(gpu.state is wire.GpuState.FREE for gpu in node.gpus)),
+                str(fleet_now.free_on(node, view.now)),
                 ", ".join(sorted({gpu.pool for gpu in node.gpus if gpu.pool})) or view.none,
                 "/".join(label for label in (node.rack, node.island) if label) or view.none,
                 ", ".join(shortly(drain, view) for drain in node.drains) or view.none,

@@ -7,12 +7,12 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dure import wire
-from dure.render import checkups, fleet
+from dure.render import checkups, fleet, maintenance
 from dure.render.calendars import booking
-from dure.render.view import View, table
+from dure.render.view import View, facts, table
 
 SHOWN = 5
-"""How many starts and ends."""
+"""How many starts and ends, and drains of nodes."""
 
 
 class Status(wire.Wire):
@@ -32,9 +32,21 @@ def status(found: Status, server: str, view: View) -> RenderableType:
         *house,
         fleet.pools(found.pools, view),
         Text(),
+        *_drains(found.calendars, view),
         *edges(found.calendars, view),
         view.caption(),
     )
+
+
+def _drains(calendars: Sequence[wire.Calendar], view: View) -> list[RenderableType]:
+    """Nodes that are out of service, or will be, each drain once; a node may give GPUs to several pools."""
+    there = {one.id: one for calendar in calendars for node in calendar.nodes for one in node.drains}
+    found = sorted(there.values(), key=lambda one: (one.starts_at, one.node, one.id))
+    if not found:
+        return []
+    more = f" (of {len(found)})" if len(found) > SHOWN else ""
+    rows = [(one.node, f"{maintenance.out(one, view)} {maintenance.planned(one, view)}") for one in found[:SHOWN]]
+    return [Text(f"out of service{more}", style="bold"), facts(rows), Text()]
 
 
 def edges(calendars: Sequence[wire.Calendar], view: View) -> list[RenderableType]:

@@ -37,6 +37,7 @@ class GpuState(StrEnum):
     """Where a GPU stands now; each GPU is in exactly one of these."""
 
     FREE = "free"
+    """Also on a node that is out of service; its pool's `free_draining` counts those."""
     LEASED = "leased"
     CLEANING = "cleaning"
     """Its lease is over, its gap is running, and it is not proved empty yet."""
@@ -133,6 +134,8 @@ class Pool(Wire):
     """Counts the decisions and changes of this pool."""
     nodes: int
     gpus: dict[GpuState, int]
+    free_draining: int = 0
+    """So many of the free ones are on nodes that are out of service now: nothing starts on them."""
     queued: int
     """Asks waiting in the queue."""
 

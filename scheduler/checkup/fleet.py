@@ -101,6 +101,11 @@ def pools(found: Sequence[Pool]) -> list[wire.Finding]:
         for one in found
         if not one.served
     ]
+    if alone := [one.name for one in found if one.cluster is None]:
+        said = f"enforced by nobody, as they name no cluster: {names(alone)}"
+        made.append(
+            worth_knowing("pools", f"{said}: dure pool enforce POOL --cluster NAME, where one is to enforce them")
+        )
     if empty := [one.name for one in found if not one.gpus]:
         said = f"without a GPU: {names(empty)}: no agent shows one of the pool's product"
         made.append(worth_knowing("pools", f"{said}; dure node show NODE says what it has"))

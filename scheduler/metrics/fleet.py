@@ -10,9 +10,10 @@ from scheduler.store.snapshot.fleet import Fleet
 GPUS = gauge(
     "dure_gpus",
     "GPUs",
-    "GPUs; each is in one of free, leased, cleaning, quarantined, unhealthy, unknown, or unpooled, which has no pool",
+    "GPUs; each is in one of free, draining (it would be free, and its node is out of service), leased, cleaning, quarantined, unhealthy,"
+    " unknown, or unpooled, which has no pool",
     ("pool", "state"),
-    "6 pools + 1",
+    "7 pools + 1",
 )
 NODES = gauge(
     "dure_nodes",

@@ -30,7 +30,7 @@ APP_ROLE = "dure_app"
 EDGE_CHANNEL = "dure_edge"
 """NOTIFY channel: something changed that the loop may want to act on at once."""
 
-AWAY = "the database cannot be reached or is busy; try again shortly, with the same Idempotency-Key if you sent one"
+AWAY = "the database cannot be reached or is busy; try again shortly"
 FULL = (
     "the database has no room left on its disk, so nothing can be written; make room, and what is tried again is taken"
 )
@@ -214,10 +214,19 @@ class Database:
 
         It may be newer than the code, as it is while an upgrade is rolled out, or back.
         """
-        with self.snapshot() as session:
-            refusal = schema.standing(session.connection(), SCHEMA_HEAD).refusal
+        refusal = self.refusal()
         if refusal is not None:
             raise Unavailable(refusal)
+
+    def refusal(self) -> str | None:
+        """What to do about a schema that has not all that this code uses; None where it has. Raises Unavailable like `begin`."""
+        try:
+            with self.snapshot() as session:
+                return schema.standing(session.connection(), SCHEMA_HEAD).refusal
+        except Unavailable as error:
+            if error.detail == NO_SCHEMA:
+                return NO_SCHEMA
+            raise
 
     def close(self) -> None:
         """Ends what takes long, too: a process that is to stop does not wait for it."""

@@ -67,6 +67,12 @@ def open_of(session: Session, nodes: Iterable[str], *, now: float) -> list[Drain
     return [row for row in session.exec(query) if row.ends_at > row.starts_at]
 
 
+def out_of_service(session: Session, *, now: float) -> set[str]:
+    """The nodes that a drain takes now."""
+    at = int(now)
+    return set(session.exec(select(Drain.node).where(col(Drain.starts_at) <= at, col(Drain.ends_at) > at)))
+
+
 def wires(session: Session, nodes: Iterable[str], *, now: float) -> dict[str, list[wire.Drain]]:
     """The same as people see them, by node."""
     rows = open_of(session, nodes, now=now)

@@ -11,10 +11,12 @@ from scheduler.store.tables import Allocation, Gpu, Node, Pool
 
 _COUNTS = text(
     """
-    SELECT g.pool, a.gpu IS NOT NULL AS held, a.ended_at IS NOT NULL AS over, g.quarantined, g.health, n.state AS node_state,
+    SELECT g.pool, g.node IN (SELECT node FROM drain WHERE starts_at <= to_timestamp(:now) AND ends_at > to_timestamp(:now))
+            AS draining,
+        a.gpu IS NOT NULL AS held, a.ended_at IS NOT NULL AS over, g.quarantined, g.health, n.state AS node_state,
         count(*) AS gpus
     FROM gpu g JOIN node n ON n.name = g.node LEFT JOIN allocation a ON a.gpu = g.uuid AND a.closed_at IS NULL
-    WHERE g.present GROUP BY 1, 2, 3, 4, 5, 6
+    WHERE g.present GROUP BY 1, 2, 3, 4, 5, 6, 7
     """
 )
 
@@ -37,11 +39,18 @@ def states(
     return [(gpu, _state(gpu, at_node, lease, ended), lease) for gpu, at_node, lease, ended in session.exec(query)]
 
 
-def counts(session: Session) -> list[tuple[str | None, GpuState, int]]:
-    """How many present GPUs of each pool, or of none, are in a state; one may be said in several parts."""
+def counts(session: Session, *, now: float) -> list[tuple[str | None, GpuState, bool, int]]:
+    """How many present GPUs of each pool, or of none, are in a state, and whether their nodes are out of service; one may be
+    said in several parts.
+    """
     return [
-        (row.pool, _which(row.pool, row.held, row.over, row.quarantined, row.health, row.node_state), row.gpus)
-        for row in session.connection().execute(_COUNTS)
+        (
+            row.pool,
+            _which(row.pool, row.held, row.over, row.quarantined, row.health, row.node_state),
+            row.draining,
+            row.gpus,
+        )
+        for row in session.connection().execute(_COUNTS, {"now": int(now)})
     ]
 
 

@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from psycopg import errors as pg
 from sqlalchemy import create_engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from dure.errors import Unavailable
 from scheduler.store import restored, schema
@@ -21,6 +21,12 @@ log = structlog.get_logger()
 
 TRIES = 120
 """Each waits at most a second for a table that is in use, and pauses about one."""
+
+FAILED = "the database cannot be migrated; what was before the migration that failed stands"
+UNREACHED = (
+    "the database cannot be reached, so nothing was migrated; see whether PostgreSQL runs, and DURE_DATABASE_URL (or what is in "
+    "DURE_DATABASE_URL_FILE)"
+)
 
 _IN_USE = (pg.LockNotAvailable, pg.DeadlockDetected)
 
@@ -44,8 +50,13 @@ def upgrade(url: str) -> None:
             _upgrade(url)
         restored.settle(url)
     except DBAPIError as error:
-        said = "the database cannot be migrated; what was before the migration that failed stands"
+        said = UNREACHED if _is_unreached(error) else FAILED
         raise Unavailable(f"{said}: {str(error.orig).strip()}") from error
+
+
+def _is_unreached(error: DBAPIError) -> bool:
+    """Whether no connection was made, so that nothing was begun."""
+    return isinstance(error, OperationalError) and error.statement is None and not error.connection_invalidated
 
 
 def standing(url: str) -> Standing:

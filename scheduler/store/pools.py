@@ -9,7 +9,7 @@ from dure import wire
 from dure.errors import AlreadyExists, TooMany, WrongState
 from dure.wire.policies import MAX_POOLS, differences
 from scheduler.actor import Actor
-from scheduler.store import audit, books, changes, clusters, fleet, floors, generation, gpus, pages, policies
+from scheduler.store import audit, books, changes, clusters, drains, fleet, floors, generation, gpus, pages, policies
 from scheduler.store.tables import Lease, Pool, PoolNode
 from scheduler.store.times import to_wire
 
@@ -36,7 +36,7 @@ def add(session: Session, body: wire.PoolCreate, *, actor: Actor, now: float) ->
     audit.record(
         session, actor=actor, action=wire.AuditAction.POOL_ADD, subject=body.name, at=now, after=body.model_dump()
     )
-    return _wire(session, row)
+    return _wire(session, row, now)
 
 
 def _joined(live: wire.Policy, body: wire.PoolCreate) -> wire.PolicyPut:
@@ -66,7 +66,7 @@ def change(session: Session, name: str, body: wire.PoolChange, *, actor: Actor, 
     audit.record(
         session, actor=actor, action=wire.AuditAction.POOL_CHANGE, subject=name, at=now, before=before, after=after
     )
-    return _wire(session, found)
+    return _wire(session, found, now)
 
 
 def _nothing_is_booked(session: Session, name: str, cluster: str) -> None:
@@ -93,20 +93,21 @@ def row(session: Session, name: str) -> Pool:
     return found
 
 
-def get(session: Session, name: str) -> wire.Pool:
+def get(session: Session, name: str, *, now: float) -> wire.Pool:
     """Raises UnknownPool."""
-    return _wire(session, row(session, name))
+    return _wire(session, row(session, name), now)
 
 
-def page(session: Session, *, after: str | None, limit: int) -> wire.Page[wire.Pool]:
+def page(session: Session, *, after: str | None, limit: int, now: float) -> wire.Page[wire.Pool]:
     """By name."""
     query = select(Pool).where(col(Pool.name) > (after or "")).order_by(col(Pool.name)).limit(limit + 1)
     rows = session.exec(query).all()
-    return pages.page(rows, limit, wire=lambda found: _wire(session, found), key=lambda found: found.name)
+    return pages.page(rows, limit, wire=lambda found: _wire(session, found, now), key=lambda found: found.name)
 
 
-def _wire(session: Session, found: Pool) -> wire.Pool:
-    states = Counter(state for _, state, _ in gpus.states(session, pool=found.name))
+def _wire(session: Session, found: Pool, now: float) -> wire.Pool:
+    present = gpus.states(session, pool=found.name)
+    states, out = Counter(state for _, state, _ in present), drains.out_of_service(session, now=now)
     nodes = session.exec(
         select(func.count()).select_from(PoolNode).where(col(PoolNode.pool) == found.name, col(PoolNode.nominal) > 0)
     ).one()
@@ -150,6 +151,7 @@ def _wire(session: Session, found: Pool) -> wire.Pool:
         generation=found.generation,
         nodes=nodes,
         gpus={state: states[state] for state in wire.GpuState if state is not wire.GpuState.UNPOOLED},
+        free_draining=sum(state is wire.GpuState.FREE and gpu.node in out for gpu, state, _ in present),
         queued=queued,
     )
 

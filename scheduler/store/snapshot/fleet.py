@@ -13,6 +13,7 @@ from scheduler.store.tables import Node
 from scheduler.store.violation_counts import Counts
 
 DRAINING = "draining"
+GPU_STATES = (*(state.value for state in GpuState if state is not GpuState.UNPOOLED), DRAINING)
 NODE_STATES = (*(state.value for state in NodeState), DRAINING)
 
 ByPool = dict[tuple[str, str], int]
@@ -62,7 +63,7 @@ def read(session: Session, pools: Sequence[str], *, now: float) -> Fleet:
     """As of the session's snapshot."""
     present, ever = violation_counts.counts(session, pools)
     return Fleet(
-        gpus=_gpus(session, pools),
+        gpus=_gpus(session, pools, now),
         nodes=_nodes(session, pools, now),
         unproved=dict.fromkeys(pools, 0) | {row.pool: row.gpus for row in session.connection().execute(_UNPROVED)},
         heard=_heard(session),
@@ -72,11 +73,12 @@ def read(session: Session, pools: Sequence[str], *, now: float) -> Fleet:
     )
 
 
-def _gpus(session: Session, pools: Sequence[str]) -> ByPool:
+def _gpus(session: Session, pools: Sequence[str], now: float) -> ByPool:
+    """Free is what a lease could start on."""
     found = Counter[tuple[str, str]]()
-    for pool, state, count in gpus.counts(session):
-        found[pool or "", state.value] += count
-    return {(pool, state.value): 0 for pool in pools for state in GpuState if state != "unpooled"} | found
+    for pool, state, draining, count in gpus.counts(session, now=now):
+        found[pool or "", DRAINING if draining and state is GpuState.FREE else state.value] += count
+    return {(pool, state): 0 for pool in pools for state in GPU_STATES} | found
 
 
 def _nodes(session: Session, pools: Sequence[str], now: float) -> ByPool:

@@ -72,9 +72,11 @@ def test_a_house_in_order_is_told_with_numbers(site: Site) -> None:
     assert not found.database.archiving
     assert (found.agents and found.agents.nodes, found.agents and found.agents.reporting) == (2, 2)
     assert [(one.name, one.leads) for one in found.processes] == [("one:7", True), ("two:7", False)]
-    for check in ("database", "migrations", "clock", "scheduler", "pools", "GPUs", "leases", "webhooks", "tokens"):
+    for check in ("database", "migrations", "clock", "scheduler", "GPUs", "leases", "webhooks", "tokens"):
         assert [one.ok for one in of(found, check)] in ([True], [True, True]), said(found, check)
     assert "one:7 leads" in said(found, "scheduler")
+    assert [one.essential for one in of(found, "pools")] == [False]
+    assert "enforced by nobody, as they name no cluster: h100:" in said(found, "pools")
 
 
 def test_admins_and_operators_may_ask_and_nobody_else(site: Site) -> None:
@@ -298,10 +300,28 @@ def away(site: Site) -> Iterator[None]:
 def test_while_the_database_is_away_that_is_a_finding_and_nothing_else_is_said(site: Site) -> None:
     with away(site):
         found = checkup(site)
-        assert site.get("admin", "/v1/pools").status_code == 503
+        plain, keyed = (
+            site.get("admin", "/v1/pools"),
+            site.post("admin", "/v1/nodes", json={"name": "n9"}, headers={"Idempotency-Key": "k"}),
+        )
+        assert code(plain) == code(keyed) == (503, "unavailable")
+        assert ["Idempotency-Key" in one.json()["detail"] for one in (plain, keyed)] == [False, True]
         assert code(site.get(None, "/v1/checkup")) == (401, "token_missing")
     assert [(one.check, one.ok) for one in found.findings] == [("database", False), ("everything else", None)]
     assert (found.processes, found.agents, found.ledger) == ([], None, None)
+
+
+def test_a_database_that_was_just_killed_is_away_though_it_answers_again(site: Site) -> None:
+    assert checkup(site).database is not None
+    with psycopg.connect(site.world.db.url, autocommit=True) as owner:
+        owner.execute(
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    found = checkup(site)
+    assert [(one.check, one.ok) for one in found.findings] == [("database", False), ("everything else", None)]
+    assert "see whether PostgreSQL runs, and DURE_DATABASE_URL" in said(found, "database")
+    assert checkup(site).database is not None
 
 
 def test_a_process_says_that_it_is_there_and_is_forgotten_after_a_day(any_database: Database) -> None:

@@ -302,7 +302,11 @@ class Stand:
 
     def gpus_by_state(self) -> dict[str, int]:
         with self.db.snapshot() as session:
-            return {state.value: count for state, count in pools.get(session, "h100").gpus.items() if count}
+            return {
+                state.value: count
+                for state, count in pools.get(session, "h100", now=self.clock.now()).gpus.items()
+                if count
+            }
 
     def close(self) -> None:
         self._over.set()

@@ -256,7 +256,7 @@ class World:
 
     def gpus(self) -> dict[str, int]:
         with self.db.snapshot() as session:
-            return {state.value: count for state, count in pools.get(session, "h100").gpus.items() if count}
+            return {state.value: count for state, count in pools.get(session, "h100", now=T0).gpus.items() if count}
 
 
 def founded(url: str) -> None:

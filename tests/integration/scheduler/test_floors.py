@@ -56,4 +56,4 @@ def test_a_pool_shows_its_limit_beside_it(world: World) -> None:
     told(world, "n1", 1, 500)
     told(world, "n2", 1, 300)
     with world.db.snapshot() as session:
-        assert pools.get(session, "h100").seen_empty_bytes == 500 * MIB
+        assert pools.get(session, "h100", now=T0).seen_empty_bytes == 500 * MIB

@@ -250,10 +250,10 @@ def test_the_calendar_sees_nothing_of_it(node: World) -> None:
     lease = started(node, 1)
     runs(node, lease)
     with node.db.snapshot() as session:
-        before = pools.get(session, "h100").generation
+        before = pools.get(session, "h100", now=T0).generation
     node.report("n1", now=T0 + 1, holders=[a_holder(5)])
     with node.db.snapshot() as session:
-        assert pools.get(session, "h100").generation == before
+        assert pools.get(session, "h100", now=T0).generation == before
     assert node.gpus() == {"free": 7, "leased": 1}
 
 

@@ -113,6 +113,35 @@ def test_a_drain_is_there_already_where_one_takes_all_of_its_time_for_its_reason
     assert len(empty_from(world, "n1", now=T0)) == (1 if already else 2)
 
 
+@pytest.mark.parametrize(
+    ("later_s", "duration_s", "already"),
+    [
+        pytest.param(1, HOUR, True, id="at once"),
+        pytest.param(60, HOUR, True, id="within a minute"),
+        pytest.param(61, HOUR, False, id="later, when more time may be meant"),
+        pytest.param(1, HOUR + 30, False, id="for longer"),
+    ],
+)
+def test_the_same_drain_from_now_on_said_again_shortly_after_touches_no_promise(
+    world: World, later_s: int, duration_s: int, already: bool
+) -> None:
+    promised = [world.ask(8, start=to_wire(T0 + 2), duration_s=2 * HOUR) for _ in range(2)]
+    first = drain(world, promised[0].placement[0].node)
+    before = [world.lease(one) for one in promised]
+    again = drain(world, first.drains[0].node, now=T0 + later_s, duration_s=duration_s)
+    assert again.already == already
+    assert (again.drains == first.drains) == already
+    assert ([world.lease(one) for one in promised] == before) == already
+    assert audited(world) == (1 if already else 2)
+
+
+def test_the_same_drain_for_another_reason_is_another_one(world: World) -> None:
+    drain(world)
+    body = wire.DrainNode(duration_s=HOUR, reason="a fan")
+    with world.db.begin() as session:
+        assert not maintenance.drain(world.service, session, "n1", body, actor=ADMIN, now=T0 + 1).already
+
+
 def test_a_drain_that_is_over_is_not_there_any_more(world: World) -> None:
     drain(world, start=T0 + HOUR)
     with world.db.begin() as session:

@@ -4,7 +4,7 @@ import pytest
 
 from scheduler.core.model import CompanyId, Instant
 from scheduler.core.shares import Use, Uses
-from scheduler.store import changes, fleet, generation
+from scheduler.store import changes, fleet, generation, pools
 from scheduler.store.snapshot import leases
 from tests.integration.scheduler.conftest import GAP_S, T0, World
 from tests.integration.scheduler.test_maintenance import drain
@@ -26,6 +26,19 @@ def test_a_node_out_of_service_is_draining_whatever_else_it_is(world: World) -> 
         fleet.set_silent(session, "n2", now=T0 + 20)
     assert nodes(world, now=T0 + 20) == {"unknown": 1, "draining": 1}
     assert nodes(world, now=T0 + 100) == {"unknown": 2}
+
+
+def test_free_gpus_of_a_node_out_of_service_are_draining_and_a_lease_on_it_holds_what_it_holds(world: World) -> None:
+    lease = world.ask(3)
+    world.turn(T0)
+    drain(world, lease.placement[0].node, now=T0 + 1, start=T0 + 10, duration_s=90)
+    for now, free, draining in ((T0 + 9, 13, 0), (T0 + 10, 8, 5), (T0 + 100, 13, 0)):
+        told = Scraped(world, now=now).all("dure_gpus")
+        found = {state: count for (pool, state), count in told.items() if pool == "h100"}
+        assert (found["free"], found["draining"], found["leased"], sum(found.values())) == (free, draining, 3, 16)
+        with world.db.snapshot() as session:
+            shown = pools.get(session, "h100", now=now)
+        assert (sum(shown.gpus.values()), shown.free_draining) == (16, draining)
 
 
 def test_gpus_that_were_not_proved_empty_in_time_are_told_until_they_are(world: World) -> None:

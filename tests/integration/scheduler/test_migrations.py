@@ -152,7 +152,7 @@ def test_what_pools_have_is_the_first_version_of_the_policy(any_empty_url: str) 
                 reserve_over_s=3,
             )
         }
-        assert pools.get(session, "h100").policy_number == 1
+        assert pools.get(session, "h100", now=1_800_003_000).policy_number == 1
 
 
 LEDGER = """

@@ -30,7 +30,7 @@ def label(world: World, node: str, **said: str) -> wire.Node:
 
 def policy(world: World) -> dict[str, Any]:
     with world.db.snapshot() as session:
-        return pools.get(session, "h100").model_dump(include=set(wire.PolicyChange.model_fields))
+        return pools.get(session, "h100", now=T0).model_dump(include=set(wire.PolicyChange.model_fields))
 
 
 def test_a_policy_is_changed_and_promises_stay(world: World) -> None:

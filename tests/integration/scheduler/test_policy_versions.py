@@ -143,7 +143,10 @@ def test_nothing_of_a_policy_holds_where_one_pool_refuses_it(world: World) -> No
         put(world, body)
     assert (live(world).version, live(world).pools["a100"].slack_ppm) == (3, 50_000)
     with world.db.snapshot() as session:
-        assert (pools.get(session, "a100").slack_ppm, pools.get(session, "h100").gap_s) == (50_000, GAP_S)
+        assert (pools.get(session, "a100", now=T0).slack_ppm, pools.get(session, "h100", now=T0).gap_s) == (
+            50_000,
+            GAP_S,
+        )
 
 
 def test_a_pool_that_is_added_and_one_that_is_changed_are_versions_of_the_same_history(world: World) -> None:
@@ -161,7 +164,7 @@ def test_a_pool_that_is_added_and_one_that_is_changed_are_versions_of_the_same_h
     assert {one.where: one.after for one in added.changes}["pools.a100.slack_ppm"] == 3
     assert {one.before for one in added.changes} == {None}
     with world.db.snapshot() as session:
-        numbers = {name: pools.get(session, name).policy_number for name in ("a100", "h100")}
+        numbers = {name: pools.get(session, name, now=T0).policy_number for name in ("a100", "h100")}
     assert numbers == {"a100": 3, "h100": 4}, "each promises by the version that changed something for it"
 
 

@@ -177,3 +177,14 @@ def test_a_migration_gives_up_a_table_that_is_in_use_and_tries_again_so_that_nob
 
 def _count(session: Session) -> int:
     return session.connection().exec_driver_sql("SELECT count(*) FROM lease").scalar_one()
+
+
+@pytest.mark.parametrize("away", ["a dead port", "another name"])
+def test_a_database_that_cannot_be_reached_is_no_migration_that_failed(database_url: str, away: str) -> None:
+    base, _, name = database_url.partition("?")[0].rpartition("/")
+    url = "postgresql://nobody@127.0.0.1:1/nothing" if away == "a dead port" else f"{base}/not-{name}"
+    done = releases.migrate(Path.cwd(), url)
+    assert done.returncode == 1
+    assert "scheduler: the database cannot be reached, so nothing was migrated" in done.stderr
+    assert "DURE_DATABASE_URL" in done.stderr
+    assert "that failed" not in done.stderr

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from dure import fleet_now, wire
-from tests.unit.dure.answers import NOW, a_booking, a_calendar, a_gpu, a_node
+from tests.unit.dure.answers import NOW, a_booking, a_calendar, a_gpu, a_node, a_pool
 from tests.unit.dure.tops import a_drain, a_top
 
 
@@ -11,6 +11,14 @@ def test_a_pools_gpus_are_counted_by_where_they_are_and_those_of_drained_nodes_b
     [found] = fleet_now.pools(a_top(), NOW)
     assert (found.gpus, found.free, found.held, found.sick, found.draining, found.queued) == (16, 7, 8, 1, 3, 2)
     assert [one.draining for one in fleet_now.pools(a_top(), NOW + timedelta(hours=2))] == [0]
+
+
+def test_what_is_on_a_node_out_of_service_is_not_free() -> None:
+    [found] = fleet_now.pools(a_top(pools=[a_pool(free_draining=3)]), NOW)
+    assert (found.free, found.draining) == (4, 3)
+    assert {one.name: one.free for one in fleet_now.nodes(a_top(), NOW)} == {"gpu-01": 0, "gpu-02": 0}
+    later = fleet_now.nodes(a_top(), NOW + timedelta(hours=2))
+    assert {one.name: one.free for one in later} == {"gpu-01": 0, "gpu-02": 3}
 
 
 def test_who_does_not_see_nodes_is_not_told_that_none_drains() -> None:

@@ -83,6 +83,18 @@ def test_advice_beside_a_failure_is_left_out(tmp_path: Path) -> None:
         found.text("apply")
 
 
+def test_the_log_of_its_tries_is_left_out(tmp_path: Path) -> None:
+    tried = (
+        'E1130 18:40:00.123456    4711 memcache.go:265] "Unhandled Error" err="couldn\'t get current server API group list: '
+        'Get \\"http://localhost:8080/api?timeout=32s\\": dial tcp 127.0.0.1:8080: connect: connection refused"'
+    )
+    refused = "The connection to the server localhost:8080 was refused - did you specify the right host or port?"
+    installed(tmp_path).on("get", "\n".join([*[tried] * 5, refused]), code=1)
+    with pytest.raises(Failed) as failed:
+        Kubectl({"PATH": str(tmp_path)}).text("get", "node", "n1")
+    assert str(failed.value) == f"kubectl get node n1: {refused}"
+
+
 def test_a_kubelet_that_does_not_answer_is_given_up_after_some_tries(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,6 +29,7 @@ from tests.unit.dure.conftest import Run
 from tests.unit.dure.fake_kubectl import Kubectl, a_list
 from tests.unit.dure.kube_objects import a_key, a_namespace, a_node, an_own_namespace, called, the_chart
 
+WRONG_ROLE = "only admin and operator tokens may do this"
 FORBIDDEN = "Error from server (Forbidden): you may not"
 
 
@@ -303,6 +304,7 @@ def test_without_a_kubectl_everything_else_is_looked_at(api: Api, run: Run, envi
     assert result.exit_code == 0, result.output
     words = " ".join(result.stdout.split())
     assert "no cluster was looked at: kubectl is not on your PATH" in words
+    assert "fit to grant leases, which nobody enforces; 2 could not be looked at" in words
     assert "ok database: it is so" in words
     api.on("GET", "/v1/pools", page(a_pool("h100", cluster="main")))
     assert run("doctor").exit_code == 9, "its leases are to be enforced, and nobody looked whether they are"
@@ -329,7 +331,7 @@ def test_what_the_api_finds_wrong_makes_it_unfit_and_what_is_worth_a_look_does_n
 @pytest.mark.parametrize(
     ("said", "ok", "words"),
     [
-        (problem("forbidden", 403), None, "does not let you look"),
+        (problem("forbidden", 403, detail=WRONG_ROLE), None, f"does not let you look: {WRONG_ROLE}"),
         (problem("token_invalid", 401), None, "an admin's or operator's token may"),
         (problem("not_found", 404), None, "is older than this dure"),
         (httpx.ConnectError("refused"), False, "cannot be reached (refused)"),
@@ -346,6 +348,7 @@ def test_an_api_that_says_nothing_is_told_with_why_and_the_cluster_is_looked_at(
     found = json.loads(result.stdout)["findings"]
     [one] = [one for one in found if one["check"] == "API"]
     assert (one["ok"], words in one["said"]) == (ok, True), one
+    assert one["said"].count("operator") <= 1, one
     assert [one["ok"] for one in found if one["check"] == "version"] == [True]
 
 
@@ -398,7 +401,7 @@ def test_this_machines_clock_is_compared_with_the_apis(api: Api, run: Run, there
 def test_a_scheduler_that_is_named_is_looked_at_by_its_metrics(api: Api, run: Run, there: Kubectl) -> None:
     fit(there)
     ends = (NOW + timedelta(days=3)).timestamp()
-    series = f'dure_certificate_expiry_timestamp_seconds{{certificate="cluster/main"}} {ends}\n'
+    series = f'dure_leader 0.0\ndure_certificate_expiry_timestamp_seconds{{certificate="cluster/main"}} {ends}\n'
     api.on("GET", "/metrics", httpx.Response(200, text=series))
     result = run("doctor", "--scheduler", "http://scheduler.test:8471")
     assert result.exit_code == 9
@@ -407,6 +410,15 @@ def test_a_scheduler_that_is_named_is_looked_at_by_its_metrics(api: Api, run: Ru
     assert [(request.url.path, "authorization" in request.headers) for request in asked] == [("/metrics", False)]
     api.on("GET", "/metrics", httpx.ConnectError("refused"))
     assert "scheduler: its metrics: http" in run("doctor", "--scheduler", "http://scheduler.test:8471").stdout
+
+
+def test_metrics_of_something_else_than_a_scheduler_are_wrong(api: Api, run: Run, there: Kubectl) -> None:
+    fit(there)
+    api.on("GET", "/metrics", httpx.Response(200, text="dure_api_requests_total 7\n"))
+    result = run("doctor", "--scheduler", "http://api.test", "--json")
+    assert result.exit_code == 9
+    [one] = [one for one in json.loads(result.stdout)["findings"] if one["check"] == "scheduler"]
+    assert (one["ok"], "http://api.test answers, and is no scheduler" in one["said"]) == (False, True)
 
 
 def test_what_is_looked_at_alone_is_one_of_two(run: Run) -> None:

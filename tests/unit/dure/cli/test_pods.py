@@ -25,7 +25,10 @@ def test_a_leases_pods_are_listed_with_how_they_ended(api: Api, run: Run) -> Non
 
 
 def test_pods_are_of_a_lease_or_of_a_company(api: Api, run: Run) -> None:
-    assert run("pods").exit_code == run("pods", LEASE, "--company", "acme").exit_code == 2
+    neither, both = run("pods"), run("pods", LEASE, "--company", "acme")
+    assert neither.exit_code == both.exit_code == 2
+    assert ("say whose" in neither.stderr, "not both" in neither.stderr) == (True, False)
+    assert "a lease or --company COMPANY, and not both" in both.stderr
     assert api.seen == []
 
 

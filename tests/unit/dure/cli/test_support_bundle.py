@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.unit.dure.answers import SERVER, Api, a_checkup, page
+from tests.unit.dure.answers import SERVER, Api, a_checkup, page, problem
 from tests.unit.dure.conftest import Run
 from tests.unit.dure.fake_kubectl import Kubectl
 
@@ -64,6 +64,30 @@ def test_without_anonymous_they_stay(run: Run, there: Kubectl, tmp_path: Path) -
     said = bundled(file)
     assert "ops.example.org" in said, said
     assert KUBERNETES in said, said
+
+
+def test_a_token_that_is_refused_is_said_once_and_last(run: Run, api: Api, kubectl: Kubectl, tmp_path: Path) -> None:
+    said = "this token is not known here"
+    for name in ("checkup", "pools", "nodes", "clusters", "policy", "quotas", "leases", "events", "violations"):
+        api.on("GET", f"/v1/{name}", problem("token_invalid", 401, detail=said))
+    result = run("support-bundle", str(tmp_path / "made.tar.gz"))
+    assert result.exit_code == 0, result.output
+    words = " ".join(result.stdout.split())
+    assert said not in words
+    assert (
+        "refused the API refused the token, so the bundle is nearly empty (checkup.json, pools.json, nodes.json"
+        in words
+    )
+    assert words.endswith("with an admin's or operator's token in DURE_TOKEN")
+    assert said in bundled(tmp_path / "made.tar.gz"), "the manifest says why, of each"
+
+
+def test_metrics_of_something_else_are_not_the_schedulers(run: Run, api: Api, there: Kubectl, tmp_path: Path) -> None:
+    file = tmp_path / "made.tar.gz"
+    api.on("GET", "/metrics", httpx.Response(200, text="dure_api_requests_total 7\n"))
+    result = run("support-bundle", str(file), "--scheduler", SERVER)
+    assert "not metrics-scheduler.txt" in result.stdout
+    assert bundled(file).count("dure_api_requests_total 7") == 1
 
 
 def test_where_nobody_can_be_asked_for_names_nothing_is_written(

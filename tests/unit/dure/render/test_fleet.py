@@ -8,12 +8,23 @@ from dure import wire
 from dure.render import fleet
 from tests.unit.dure.answers import a_gpu, a_node, a_pool, in_s
 from tests.unit.dure.screen import SEOUL, text
+from tests.unit.dure.tops import a_drain
 
 
 def test_a_pool_is_a_line_with_what_is_free_now() -> None:
     shown = text(fleet.pools([a_pool()], SEOUL)).splitlines()
     assert shown[0].split() == ["POOL", "GPUS", "FREE", "LEASED", "OTHER", "NODES", "QUEUED", "PRODUCT"]
     assert shown[1].split()[:7] == ["h100-80gb", "16", "7", "8", "1", "unhealthy", "2"]
+
+
+def test_free_is_what_a_lease_could_start_on_and_not_what_is_on_a_node_out_of_service() -> None:
+    out = a_pool(free_draining=4)
+    assert text(fleet.pools([out], SEOUL)).splitlines()[1].split()[:7] == [
+        *("h100-80gb", "16", "3", "8", "4", "draining,", "1")
+    ]
+    assert "3 free, 8 leased, 4 draining, 1 unhealthy (on 2 nodes)" in text(fleet.pool(out, SEOUL))
+    drained = a_node(drains=[a_drain()])
+    assert text(fleet.nodes([drained], SEOUL)).splitlines()[1].split()[:4] == ["gpu-01", "ok", "2", "0"]
 
 
 def test_one_pool_says_its_rules() -> None:

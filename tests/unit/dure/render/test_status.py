@@ -8,8 +8,18 @@ from rich.console import Console
 from dure import wire
 from dure.render.status import Status, status
 from dure.render.view import View
-from tests.unit.dure.answers import a_booking, a_calendar, a_checkup, a_finding, a_pool, a_process, in_s
+from tests.unit.dure.answers import (
+    a_booking,
+    a_calendar,
+    a_checkup,
+    a_finding,
+    a_node_calendar,
+    a_pool,
+    a_process,
+    in_s,
+)
 from tests.unit.dure.screen import SEOUL, text
+from tests.unit.dure.tops import a_drain
 
 
 def screen(pools: list[wire.Pool], calendars: list[wire.Calendar], view: View = SEOUL, **more: wire.Checkup) -> str:
@@ -31,6 +41,17 @@ def test_of_many_the_next_few_are_shown() -> None:
     assert "ends next (of 9 in 24h)" in shown
     assert "lea_5" in shown
     assert "lea_6" not in shown
+
+
+def test_nodes_that_are_out_of_service_or_will_be_are_named_once() -> None:
+    steps = [wire.FreeStep(at=in_s(0), free=0)]
+    planned = a_drain().model_copy(update={"id": "drn_2", "starts_at": in_s(7200), "ends_at": in_s(9000)})
+    node = a_node_calendar("gpu-02", steps).model_copy(update={"drains": [planned, a_drain()]})
+    both = [a_calendar(nodes=[node]), a_calendar(pool="a100", nodes=[node])]
+    shown = screen([a_pool(), a_pool("a100")], both).splitlines()
+    at = shown.index("out of service")
+    assert [line.split()[:2] for line in shown[at + 1 : at + 4]] == [["gpu-02", "drained"], ["gpu-02", "drains"], []]
+    assert "out of service" not in screen([a_pool()], [a_calendar()])
 
 
 def test_a_narrow_screen_keeps_ids_whole() -> None:

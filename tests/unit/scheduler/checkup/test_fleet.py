@@ -23,7 +23,7 @@ AGENT = Agent(
     has_token=True,
     joins_by=None,
 )
-POOL = Pool(name="h100", cluster=None, served=True, nodes=2, gpus=16, above={})
+POOL = Pool(name="h100", cluster="main", served=True, nodes=2, gpus=16, above={})
 
 
 def agents(*found: Agent) -> list[str]:
@@ -80,6 +80,12 @@ def test_a_pool_that_nobody_serves_is_wrong_and_an_empty_one_worth_a_look() -> N
     assert [(one.ok, one.essential, one.check) for one in fleet.pools([empty])] == [(False, False, "pools")]
     assert [one.ok for one in fleet.pools([POOL])] == [True]
     assert [one.ok for one in fleet.pools([])] == [None]
+
+
+def test_pools_that_name_no_cluster_are_enforced_by_nobody_which_is_worth_a_look() -> None:
+    [found] = fleet.pools([POOL, replace(POOL, name="a100", cluster=None)])
+    assert (found.ok, found.essential) == (False, False)
+    assert found.said.startswith("enforced by nobody, as they name no cluster: a100: dure pool enforce")
 
 
 def test_gpus_are_counted_by_node_the_worst_first() -> None:

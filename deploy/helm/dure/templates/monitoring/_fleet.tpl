@@ -36,7 +36,7 @@ rules:
       description: >-
         {{`{{ $value }} GPU(s) of {{ $labels.node }} must not be used: a lease that has one is degraded and gets its time back, and nothing new is
         granted on them. First read why and what is to be done: "dure node show {{ $labels.node }}"; most need a reset or a
-        reboot, which "dure node drain {{ $labels.node }}" makes room for.`}}
+        reboot, which "dure node drain {{ $labels.node }} --for 4h" makes room for.`}}
   - alert: DureGpuNotEmpty
     expr: max by (pool) (dure_gpus_unproved) > 0
     for: {{ .gpuNotEmpty.for }}
