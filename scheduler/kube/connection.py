@@ -6,8 +6,9 @@ world has changed, what is away is tried again.
 
 import json
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from ssl import SSLCertVerificationError
 from threading import Lock
 from typing import Any
 from urllib.parse import urlencode
@@ -44,6 +45,10 @@ class Away(Exception):
         super().__init__(why)
 
 
+class Stranger(Away):
+    """Who answered has a certificate that our credentials do not vouch for; nothing was sent to it."""
+
+
 class Refused(Exception):
     """The API server said no: `status` is of HTTP, `reason` its own word for it, such as `Conflict`."""
 
@@ -56,8 +61,8 @@ class Connection:
     """Calls to one cluster, from any thread. Paths are the API's own, such as `/api/v1/namespaces`."""
 
     def __init__(self, address: ClusterAddress, *, timeout_s: float = 10.0) -> None:
-        """Reads the credentials; nothing is sent yet. Where the API server does not know them any more they are read again, as
-        they may have been rotated. Raises Misconfigured.
+        """Reads the credentials; nothing is sent yet. Where the API server does not know them any more, or they do not know it,
+        they are read again, as they may have been rotated. Raises Misconfigured.
         """
         self.name, self._timeout_s = address.name, timeout_s
         self._address, self._lock = address, Lock()
@@ -155,22 +160,23 @@ class Connection:
 
     def _send(self, method: str, path: str, **said: Any) -> urllib3.BaseHTTPResponse:
         client = self._client
-        response = self._sent(client, method, path, **said)
-        again = self._read_again(client) if response.status == 401 else None
-        if again is None:
-            return response
-        response.close()
+        try:
+            response = self._sent(client, method, path, **said)
+            if response.status != 401 or (again := self._read_again(client)) is None:
+                return response
+            response.close()
+        except Stranger:
+            if (again := self._read_again(client)) is None:
+                raise
         return self._sent(again, method, path, **said)
 
     def _read_again(self, refused: ApiClient) -> ApiClient | None:
         """By the credentials as they are now; None where they cannot be read. What is under way by others goes on."""
-        with self._lock:
+        with self._lock, suppress(Misconfigured):
             if self._client is refused:
-                try:
-                    self._client = _client(self._address)
-                except Misconfigured:
-                    return None
+                self._client = _client(self._address)
             return self._client
+        return None
 
     def _sent(
         self,
@@ -205,9 +211,8 @@ class Connection:
 
 
 def _timeout(said: float | tuple[float, float]) -> urllib3.Timeout:
-    if isinstance(said, tuple):
-        return urllib3.Timeout(connect=said[0], read=said[1])
-    return urllib3.Timeout(connect=said, read=said)
+    connect, read = said if isinstance(said, tuple) else (said, said)
+    return urllib3.Timeout(connect=connect, read=read)
 
 
 def _events(response: urllib3.BaseHTTPResponse) -> Iterator[Json]:
@@ -268,7 +273,8 @@ def _away() -> Iterator[None]:
     try:
         yield
     except (urllib3.exceptions.HTTPError, OSError, ApiException) as error:
-        raise Away(f"the API server does not answer: {error}") from error
+        is_stranger = any(isinstance(why, SSLCertVerificationError) for why in error.args)
+        raise (Stranger if is_stranger else Away)(f"the API server does not answer: {error}") from error
 
 
 def _client(address: ClusterAddress) -> ApiClient:
@@ -277,8 +283,7 @@ def _client(address: ClusterAddress) -> ApiClient:
     where = "this process's own pod" if address.kubeconfig is None else address.kubeconfig
     try:
         if address.kubeconfig is None:
-            own = InClusterConfigLoader(str(address.account / "token"), str(address.account / "ca.crt"))
-            own.load_and_set(found)
+            InClusterConfigLoader(str(address.account / "token"), str(address.account / "ca.crt")).load_and_set(found)
         else:
             config.load_kube_config(
                 config_file=address.kubeconfig,
