@@ -1,4 +1,4 @@
-"""An API server whose certificate is another authority's one day: it is known again by the credentials as they are then."""
+"""Certificates that are others one day, the API server's and our own: a kubeconfig is read as it is then."""
 
 import base64
 import json
@@ -6,6 +6,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import pytest
 
 from scheduler.kube.clusters import ClusterAddress
 from scheduler.kube.connection import Away, Connection
-from tests.cluster.certificates import HOST, Authority
+from scheduler.kube.credentials import Credentials
+from scheduler.metrics.certificates import ends
+from tests.cluster.certificates import HOST, Authority, Pair
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -46,13 +49,19 @@ def serving(context: ssl.SSLContext) -> Iterator[int]:
         thread.join(10)
 
 
-def trusting(path: Path, port: int, authority: Authority) -> None:
-    """A kubeconfig that says so."""
-    data = base64.b64encode(authority.crt.read_bytes()).decode()
-    server = {"server": f"https://{HOST}:{port}", "certificate-authority-data": data}
+def base64_of(pem: bytes) -> str:
+    return base64.b64encode(pem).decode()
+
+
+def trusting(path: Path, port: int, authority: Authority, pair: Pair | None = None) -> None:
+    """A kubeconfig that says so, and that we come with the pair, or with a token."""
+    user = {"token": "secret"}
+    if pair is not None:
+        user = {"client-certificate-data": base64_of(pair.crt), "client-key-data": base64_of(pair.key)}
+    server = {"server": f"https://{HOST}:{port}", "certificate-authority-data": base64_of(authority.crt.read_bytes())}
     said = {
         "clusters": [{"name": "c", "cluster": server}],
-        "users": [{"name": "u", "user": {"token": "secret"}}],
+        "users": [{"name": "u", "user": user}],
         "contexts": [{"name": "k", "context": {"cluster": "c", "user": "u"}}],
         "current-context": "k",
     }
@@ -76,5 +85,19 @@ def test_an_api_server_of_another_authority_is_away_until_the_kubeconfig_says_th
                 connection.get("/api")
         trusting(path, port, other)
         assert connection.get("/api") == {"kind": "Pod"}
-        assert connection.authority == other.crt.read_bytes()
+        assert connection.credentials.authority == other.crt.read_bytes()
         connection.close()
+
+
+def test_a_certificate_of_ours_that_was_renewed_is_told_of_though_the_one_of_before_works_still(tmp_path: Path) -> None:
+    authority, path = Authority(tmp_path, "one"), tmp_path / "kubeconfig"
+    first, second = (authority.client("dure", life=timedelta(days=days)) for days in (1, 30))
+    trusting(path, 1, authority, first)
+    found = Credentials(ClusterAddress(name="main", kubeconfig=str(path)))
+    assert found.certificate_ends() == ends(first.crt)
+    path.write_text("{")
+    assert found.certificate_ends() == ends(first.crt), "half of a file is none"
+    trusting(path, 1, authority, second)
+    assert found.certificate_ends() == ends(second.crt)
+    path.unlink()
+    assert found.certificate_ends() == ends(second.crt)
