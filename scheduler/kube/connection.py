@@ -1,4 +1,4 @@
-"""One cluster's API server: the only place where the official client is used. What it answers is JSON as it comes.
+"""One cluster's API server, by the official client's connections. What it answers is JSON as it comes.
 
 Refusals and absences are two errors, since what is to be done differs: what is refused is looked at again once the
 world has changed, what is away is tried again.
@@ -7,33 +7,23 @@ world has changed, what is away is tried again.
 import json
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from threading import Lock
+from ssl import SSLCertVerificationError
 from typing import Any
 from urllib.parse import urlencode
 
 import urllib3
-from kubernetes import config
-from kubernetes.client import ApiClient, Configuration
+from kubernetes.client import ApiClient
 from kubernetes.client.exceptions import ApiException
-from kubernetes.config.incluster_config import InClusterConfigLoader
 
 from dure.kube import MANAGER
 from scheduler.kube.clusters import ClusterAddress
-from scheduler.metrics.certificates import ends
+from scheduler.kube.credentials import Credentials
 
 Json = dict[str, Any]
 
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
-
-AT_ONCE = 240
-"""Connections that are kept open; as many calls run at a time."""
-
-
-class Misconfigured(Exception):
-    """The credentials of a cluster cannot be read; the text says which and why."""
 
 
 class Away(Exception):
@@ -42,6 +32,10 @@ class Away(Exception):
     def __init__(self, why: str, retry_after_s: float | None = None) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(why)
+
+
+class Stranger(Away):
+    """Who answered has a certificate that our credentials do not vouch for; nothing was sent to it."""
 
 
 class Refused(Exception):
@@ -56,38 +50,11 @@ class Connection:
     """Calls to one cluster, from any thread. Paths are the API's own, such as `/api/v1/namespaces`."""
 
     def __init__(self, address: ClusterAddress, *, timeout_s: float = 10.0) -> None:
-        """Reads the credentials; nothing is sent yet. Where the API server does not know them any more they are read again, as
-        they may have been rotated. Raises Misconfigured.
+        """Reads the credentials; nothing is sent yet. They are read again as they change, and where the API server does not know
+        them any more, or they do not know it. Raises Misconfigured.
         """
         self.name, self._timeout_s = address.name, timeout_s
-        self._address, self._lock = address, Lock()
-        self._client = _client(address)
-
-    @property
-    def server(self) -> str:
-        """The API server's address, as the kubeconfig has it."""
-        return self._client.configuration.host
-
-    @property
-    def authority(self) -> bytes | None:
-        """The certificate that the API server is known by, PEM; None where the system's own are used."""
-        configuration = self._client.configuration
-        if configuration.ca_cert_data:
-            data = configuration.ca_cert_data
-            return data.encode() if isinstance(data, str) else data
-        path = configuration.ssl_ca_cert
-        if not path:
-            return None
-        with open(path, "rb") as file:  # noqa: PTH123 - a path of the client's, which may be a file of its own making
-            return file.read()
-
-    def certificate_ends(self) -> float | None:
-        """When our own certificate ends, in Unix seconds; None where we are known by a token, or it cannot be read."""
-        path = self._client.configuration.cert_file
-        try:
-            return None if not path else ends(Path(path).read_bytes())
-        except (OSError, ValueError):
-            return None
+        self.credentials = Credentials(address)
 
     def get(self, path: str, **query: Any) -> Json:
         """Raises Refused, Away."""
@@ -129,7 +96,7 @@ class Connection:
             yield from response.stream(65_536, decode_content=True)
 
     def close(self) -> None:
-        self._client.close()
+        self.credentials.close()
 
     @contextmanager
     def _opened(self, path: str, silence_s: float, query: Mapping[str, Any]) -> Iterator[urllib3.BaseHTTPResponse]:
@@ -154,23 +121,16 @@ class Connection:
         return body
 
     def _send(self, method: str, path: str, **said: Any) -> urllib3.BaseHTTPResponse:
-        client = self._client
-        response = self._sent(client, method, path, **said)
-        again = self._read_again(client) if response.status == 401 else None
-        if again is None:
-            return response
-        response.close()
+        client = self.credentials.client
+        try:
+            response = self._sent(client, method, path, **said)
+            if response.status != 401 or (again := self.credentials.instead_of(client)) is None:
+                return response
+            response.close()
+        except Stranger:
+            if (again := self.credentials.instead_of(client)) is None:
+                raise
         return self._sent(again, method, path, **said)
-
-    def _read_again(self, refused: ApiClient) -> ApiClient | None:
-        """By the credentials as they are now; None where they cannot be read. What is under way by others goes on."""
-        with self._lock:
-            if self._client is refused:
-                try:
-                    self._client = _client(self._address)
-                except Misconfigured:
-                    return None
-            return self._client
 
     def _sent(
         self,
@@ -205,9 +165,8 @@ class Connection:
 
 
 def _timeout(said: float | tuple[float, float]) -> urllib3.Timeout:
-    if isinstance(said, tuple):
-        return urllib3.Timeout(connect=said[0], read=said[1])
-    return urllib3.Timeout(connect=said, read=said)
+    connect, read = said if isinstance(said, tuple) else (said, said)
+    return urllib3.Timeout(connect=connect, read=read)
 
 
 def _events(response: urllib3.BaseHTTPResponse) -> Iterator[Json]:
@@ -268,27 +227,5 @@ def _away() -> Iterator[None]:
     try:
         yield
     except (urllib3.exceptions.HTTPError, OSError, ApiException) as error:
-        raise Away(f"the API server does not answer: {error}") from error
-
-
-def _client(address: ClusterAddress) -> ApiClient:
-    """By its credentials as they are now. Raises Misconfigured."""
-    found = Configuration()
-    where = "this process's own pod" if address.kubeconfig is None else address.kubeconfig
-    try:
-        if address.kubeconfig is None:
-            own = InClusterConfigLoader(str(address.account / "token"), str(address.account / "ca.crt"))
-            own.load_and_set(found)
-        else:
-            config.load_kube_config(
-                config_file=address.kubeconfig,
-                context=address.context,
-                client_configuration=found,
-                persist_config=False,
-            )
-    # A file that is no YAML, or has another shape than the client expects, comes as almost any exception.
-    except Exception as error:
-        why = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise Misconfigured(f"cluster {address.name}: {where} cannot be used ({why})") from error
-    found.connection_pool_maxsize = AT_ONCE
-    return ApiClient(found)
+        is_stranger = any(isinstance(why, SSLCertVerificationError) for why in error.args)
+        raise (Stranger if is_stranger else Away)(f"the API server does not answer: {error}") from error

@@ -68,7 +68,7 @@ class Keys:
 
     def server(self, cluster: str) -> Server:
         """Nothing is sent for it. Raises UnknownCluster, ClusterRefused."""
-        found = self._door(cluster).connection()
+        found = self._door(cluster).connection().credentials
         try:
             authority = found.authority
         except OSError as error:
@@ -119,7 +119,8 @@ class _Door:
     def connection(self) -> "Connection":
         """Raises ClusterRefused."""
         # The client is slow to import, and many an API is told of no cluster.
-        from scheduler.kube.connection import Connection, Misconfigured
+        from scheduler.kube.connection import Connection
+        from scheduler.kube.credentials import Misconfigured
 
         with self._lock:
             if self._open is None:

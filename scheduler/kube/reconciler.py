@@ -16,7 +16,8 @@ from scheduler.clock import DatabaseClock
 from scheduler.kube.attention import Attention
 from scheduler.kube.clusters import ClusterAddress
 from scheduler.kube.condition import Condition
-from scheduler.kube.connection import Away, Misconfigured, Refused
+from scheduler.kube.connection import Away, Refused
+from scheduler.kube.credentials import Misconfigured
 from scheduler.kube.desired import Terms
 from scheduler.kube.metrics import KubeCounters
 from scheduler.kube.report import State

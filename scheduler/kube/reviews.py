@@ -160,7 +160,8 @@ class _Door:
 
     def _asked(self, token: str, agent: str) -> Verdict:
         # The client is slow to import, and many an API is told of no cluster.
-        from scheduler.kube.connection import Away, Misconfigured, Refused
+        from scheduler.kube.connection import Away, Refused
+        from scheduler.kube.credentials import Misconfigured
 
         name = self.address.name
         try:

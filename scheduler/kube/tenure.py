@@ -132,7 +132,7 @@ class Tenure:
             placed=self._sightings.placed,
             troubled=sum(one.steps.trouble is not None for one in attended),
             strays=len(past_s),
-            certificate_ends=self._connection.certificate_ends(),
+            certificate_ends=self._connection.credentials.certificate_ends(),
         )
 
     def _late_s(self, now: float) -> Iterator[float]:

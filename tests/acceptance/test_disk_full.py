@@ -1,33 +1,42 @@
-"""A disk that fills: what is written is refused whole, what is read is answered, and with room it all goes on by itself."""
+"""A disk that fills: what is written is refused whole, and with room it all goes on by itself.
+
+As Compose, the chart and `make up` have it, all of PostgreSQL is on one volume. As long as its log of changes has files to go
+on in, what is read is answered; at the end of the last one it dies, and is started again by whoever runs it.
+"""
 
 import contextlib
 import os
 import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from deploy.local.postgres import Embedded
 from dure import wire
 from dure.client import Client
 from tests import servers
-from tests.acceptance.stack import Stack
-from tests.servers import QUICK
+from tests.acceptance.stack import TREE, Stack
 
 pytestmark = pytest.mark.timeout(600)
 
 POOL = "h100-80gb"
+GPUS = 4
 ROOM = "224m"
-OPTIONS = {**QUICK, "max_wal_size": "64MB", "min_wal_size": "48MB", "checkpoint_timeout": "30min"}
-"""The log of changes has its files before the disk fills, as on a disk of its own: else PostgreSQL stops, and is started again
-by whoever runs it once there is room.
-"""
 MOST_ASKS = 600
+SPARE = 2
+"""Files of 16 MiB that the log of changes has to go on in: more than so many asks fill."""
+LOGS = """DO $$ BEGIN
+    FOR _ IN 1..200 LOOP PERFORM pg_logical_emit_message(false, '', repeat('x', 1 << 20)); END LOOP;
+END $$"""
+"""200 MiB of changes: more than all files that PostgreSQL keeps to go on in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,23 +55,6 @@ class Disk:
 
     def empty(self) -> None:
         (self.folder / "filler").unlink()
-
-
-@pytest.fixture(scope="module")
-def disk() -> Iterator[tuple[Stack, Disk]]:
-    """A running Dure whose database is on it."""
-    if os.geteuid():
-        pytest.skip("only root mounts a file system")
-    with ExitStack() as left:
-        folder = left.enter_context(servers.folder("full"))
-        on = folder / "postgres"
-        on.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOM},mode=711", "dure-test", str(on)], check=True)
-        left.callback(subprocess.run, ["umount", "-l", str(on)], check=True)
-        stack = left.enter_context(Stack(folder, nodes=1, gpus=4))
-        stack.postgres = Embedded(on, options=OPTIONS, log=folder / "postgres.log")
-        stack.start()
-        yield stack, Disk(folder=on)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,29 +81,95 @@ class Asking:
         raise AssertionError(f"{MOST_ASKS} asks were written on a disk that is full")
 
 
-def test_a_disk_that_fills_refuses_writes_whole_and_with_room_everything_goes_on(disk: tuple[Stack, Disk]) -> None:
-    stack, on = disk
-    with stack.client() as admin, httpx.Client(base_url=stack.server, timeout=30) as http:
-        asking = _founded(stack, admin, http)
-        running = admin.lease(asking.taken["runs"])
-        assert running.state is wire.LeaseState.ACTIVE
-        on.fill()
-        key, refused = asking.until_refused()
-        _says_that_it_is_tried_again(refused)
-        for _ in range(3):
-            again = asking.ask(key)
-            assert again.status_code in (201, 503), again.text
-        known = {lease.id for lease in admin.leases()}
-        assert set(asking.taken.values()) <= known, "what was answered is there, and is read while the disk is full"
-        on.empty()
-        stack.until(lambda: asking.ask(key).status_code == 201, "asks are taken again")
-        assert asking.ask(key).json()["id"] == asking.taken[key], "the same key is the same lease"
-        _is_whole(admin, asking)
-        _goes_on(stack, admin, running)
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """A running Dure with a pool and a company, on PostgreSQL's own settings, and a supervisor that starts again what dies."""
+
+    stack: Stack
+    disk: Disk
+    admin: Client
+    asking: Asking
+
+    @property
+    def url(self) -> str:
+        return Embedded(self.disk.folder).url("dure")
+
+    @property
+    def supervisor_said(self) -> str:
+        return self.stack.output.read_text()
+
+    @property
+    def postgres_said(self) -> str:
+        return (self.stack.data / "logs" / "postgres.log").read_text()
+
+    def booked(self) -> wire.Lease:
+        """With leases on every GPU and one that waits for its start; one of those that run."""
+        for _ in range(GPUS + 1):
+            assert self.asking.ask(str(uuid.uuid4())).status_code == 201
+        self.stack.until(lambda: len(self.active()) == GPUS, "leases run on all GPUs")
+        return self.active()[0]
+
+    def active(self) -> list[wire.Lease]:
+        return [lease for lease in self.admin.leases() if lease.state is wire.LeaseState.ACTIVE]
+
+    def promises(self) -> dict[str, datetime | None]:
+        """By lease: the start that it was promised."""
+        return {lease.id: lease.promised_start for lease in self.admin.leases()}
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Scene]:
+    """That of both tests, as each leaves it whole."""
+    if os.geteuid():
+        pytest.skip("only root mounts a file system")
+    with ExitStack() as left:
+        folder = left.enter_context(servers.folder("full"))
+        on = folder / "data" / "postgres"
+        on.mkdir(parents=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOM},mode=711", "dure-test", str(on)], check=True)
+        left.callback(subprocess.run, ["umount", "-l", str(on)], check=True)
+        stack = left.enter_context(Stack(folder, nodes=1, gpus=GPUS, embedded=True))
+        stack.start()
+        admin = left.enter_context(stack.client())
+        http = left.enter_context(httpx.Client(base_url=stack.server, timeout=30))
+        yield Scene(stack=stack, disk=Disk(folder=on), admin=admin, asking=_founded(stack, admin, http))
+
+
+def test_a_disk_that_fills_refuses_writes_whole_and_with_room_everything_goes_on(scene: Scene) -> None:
+    asking, admin, running = scene.asking, scene.admin, scene.booked()
+    _log_has_spare_files(scene.url)
+    scene.disk.fill()
+    key, refused = asking.until_refused()
+    _says(refused, "no room left on its disk")
+    for _ in range(3):
+        again = asking.ask(key)
+        assert again.status_code in (201, 503), again.text
+    known = {lease.id for lease in admin.leases()}
+    assert set(asking.taken.values()) <= known, "what was answered is there, and is read while the disk is full"
+    scene.disk.empty()
+    _goes_on(scene, key, running)
+    assert "PANIC" not in scene.postgres_said
+
+
+def test_a_disk_that_postgresql_dies_of_breaks_no_promise_and_with_room_it_is_started_again(scene: Scene) -> None:
+    running, promised = scene.booked(), scene.promises()
+    began = len(scene.supervisor_said)
+    scene.disk.fill()
+    _logs_until_it_dies(scene.url)
+    assert "PANIC" in scene.postgres_said
+    again = lambda: scene.supervisor_said.count("again in", began)  # noqa: E731
+    scene.stack.until(lambda: again() > 1, "it is started in vain")
+    key, refused = scene.asking.until_refused()
+    for answer in (refused, scene.asking.http.get("/v1/leases"), scene.asking.http.get("/readyz")):
+        _says(answer, "try again shortly, with the same Idempotency-Key")
+    scene.disk.empty()
+    _goes_on(scene, key, running)
+    assert {lease: start for lease, start in scene.promises().items() if lease in promised} == promised
+    _holds_together(scene.url)
 
 
 def _founded(stack: Stack, admin: Client, http: httpx.Client) -> Asking:
-    """A pool, a company and a lease of an hour that runs."""
+    """A pool and a company, on a node that is heard."""
     stack.until(lambda: len(list(admin.nodes())) == 1, "the node reports")
     admin.add_pool(wire.PoolCreate(name=POOL, product="NVIDIA H100 80GB HBM3", gap_s=2, grace_s=1))
     admin.add_company(wire.CompanyCreate(name="acme"))
@@ -119,33 +177,63 @@ def _founded(stack: Stack, admin: Client, http: httpx.Client) -> Asking:
     token = admin.issue_token(wire.TokenIssue(role=wire.Role.COMPANY, company="acme")).secret
     http.headers["Authorization"] = f"Bearer {token}"
     asking = Asking(http=http, taken={})
-    stack.until(lambda: asking.ask("runs").status_code == 201, "an ask is taken")
-    stack.until(lambda: admin.lease(asking.taken["runs"]).state is wire.LeaseState.ACTIVE, "it runs")
+    stack.until(lambda: asking.ask("first").status_code == 201, "an ask is taken")
     return asking
 
 
-def _says_that_it_is_tried_again(refused: httpx.Response) -> None:
+def _log_has_spare_files(url: str) -> None:
+    """As after some hours of work: what a checkpoint needs no more is kept, to be written again."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for _ in range(2 * SPARE):
+            connection.execute("SELECT pg_logical_emit_message(false, 'dure-test', 'x')")
+            connection.execute("SELECT pg_switch_wal()")
+        connection.execute("CHECKPOINT")
+        spare = "SELECT count(*) FROM pg_ls_waldir() WHERE name > pg_walfile_name(pg_current_wal_lsn())"
+        (found,) = connection.execute(spare).fetchone() or (0,)
+    assert found >= SPARE
+
+
+def _logs_until_it_dies(url: str) -> None:
+    """As all that is written does in time: the log comes to the end of its last file, and there is no room for another."""
+    with psycopg.connect(url, autocommit=True) as connection, pytest.raises(psycopg.OperationalError):
+        connection.execute(LOGS)
+
+
+def _says(refused: httpx.Response, what: str) -> None:
+    """That, and that it is to be tried again."""
     assert refused.status_code == 503, refused.text
     assert int(refused.headers["Retry-After"]) >= 1
     assert refused.json()["code"] == "unavailable"
-    assert "no room left on its disk" in refused.json()["detail"]
+    assert what in refused.json()["detail"]
 
 
-def _is_whole(admin: Client, asking: Asking) -> None:
-    """No lease that nobody was promised, none that was lost, and a ledger that adds up."""
+def _goes_on(scene: Scene, key: str, running: wire.Lease) -> None:
+    """What was refused is taken now, once; no lease is there that nobody was promised, none was lost, and the ledger adds up."""
+    asking, admin = scene.asking, scene.admin
+    scene.stack.until(lambda: asking.ask(key).status_code == 201, "asks are taken again")
+    assert asking.ask(key).json()["id"] == asking.taken[key], "the same key is the same lease"
     assert {lease.id for lease in admin.leases()} == set(asking.taken.values())
     assert not admin.verify_ledger().faults
+    assert admin.lease(running.id).state is wire.LeaseState.ACTIVE
+    _ends_and_starts(scene.stack, admin, running)
 
 
-def _goes_on(stack: Stack, admin: Client, running: wire.Lease) -> None:
+def _ends_and_starts(stack: Stack, admin: Client, running: wire.Lease) -> None:
     """The loop ends what is given back and starts what waits; the agent tells what it saw meanwhile."""
     admin.release(running.id)
     stack.until(lambda: admin.lease(running.id).state is wire.LeaseState.ENDED, "a lease ends")
     stack.until(lambda: all(gpu.proved_empty_at for gpu in admin.lease(running.id).gpus), "its GPU is proved empty")
     stack.until(
-        lambda: sum(lease.state is wire.LeaseState.ACTIVE for lease in admin.leases()) == 4,
+        lambda: sum(lease.state is wire.LeaseState.ACTIVE for lease in admin.leases()) == GPUS,
         "what waits starts in its place",
     )
     [used] = [row for row in stack.dure("report", "--by", "lease")["rows"] if row["lease"] == running.id]
     seen = used["busy_gpu_seconds"] + used["idle_gpu_seconds"]
     assert seen >= used["leased_gpu_seconds"] - 3, f"of {used['leased_gpu_seconds']} s the agent saw {seen}"
+
+
+def _holds_together(url: str) -> None:
+    """As an operator makes sure of it."""
+    command, environ = [sys.executable, "-m", "scheduler", "verify"], {**os.environ, "DURE_DATABASE_URL": url}
+    said = subprocess.run(command, cwd=TREE, env=environ, capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stdout + said.stderr

@@ -64,17 +64,18 @@ def test_every_process_exposes_what_its_table_says(running: Stack) -> None:
         told = {"lease": first.id, "kind": "charged"}
         running.until(lambda: value(running, "dure_lease_receipt_gpu_seconds", told) == 1, "its receipt is told")
         running.until(lambda: value(running, "dure_ledger_faults", {}) == 0, "the ledger was verified")
+        leased = {**ACME, "kind": "leased"}
+        running.until(lambda: value(running, "dure_lease_gpu_seconds_total", leased) == 1, "it is in the sum")
         of_the_table(scraped(running.metrics["scheduler"]), scheduler.TABLE)
         of_the_table(scraped(running.metrics["api"]), api.TABLE)
         of_the_table(scraped(running.agent_metrics[0]), agents.TABLE)
 
         assert value(running, "dure_promises_due_total", {"pool": POOL}) == 1
-        assert value(running, "dure_lease_gpu_seconds_total", {**ACME, "kind": "leased"}) == 1
         running.until_again("scheduler", not_pid=running.kill("scheduler"))
         assert value(running, "dure_lease_start_lateness_seconds_count", {"pool": POOL}) is None, (
             "counted from its start"
         )
         assert value(running, "dure_promises_due_total", {"pool": POOL}) == 1, "read, and no less"
-        assert value(running, "dure_lease_gpu_seconds_total", {**ACME, "kind": "leased"}) == 1, "read, and no less"
+        assert value(running, "dure_lease_gpu_seconds_total", leased) == 1, "read, and no less"
         ended(running, acme, "second")
         assert value(running, "dure_promises_due_total", {"pool": POOL}) == 2

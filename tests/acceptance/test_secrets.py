@@ -21,36 +21,11 @@ from dure import wire
 from dure.client import Client
 from scheduler.store.db import APP_ROLE
 from tests.acceptance.house import House
+from tests.acceptance.mounted import Secrets
 from tests.cluster.certificates import HOST, Authority
 from tests.servers import Server
 
 PRODUCT = "NVIDIA H100 80GB HBM3"
-
-
-@dataclass(frozen=True)
-class Secrets:
-    """Files that are replaced all at once, as a kubelet does with those of a mounted Secret: behind a link that is swapped."""
-
-    folder: Path
-
-    def write(self, **files: bytes | str) -> None:
-        """What is not said stays."""
-        before = {path.name: path.read_bytes() for path in self.now.iterdir()} if self.now.exists() else {}
-        made = self.folder / f"v{len(list(self.folder.iterdir()))}"
-        made.mkdir()
-        for name, content in {**before, **files}.items():
-            (made / name).write_bytes(content.encode() if isinstance(content, str) else content)
-        link = self.folder / "next"
-        link.symlink_to(made.name)
-        link.replace(self.now)
-
-    @property
-    def now(self) -> Path:
-        return self.folder / "now"
-
-    @property
-    def trusted(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=self.now / "ca")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +33,10 @@ class Scene:
     house: House
     secrets: Secrets
     database: str
+
+    @property
+    def trusted(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self.secrets.now / "ca")
 
     @property
     def server(self) -> str:
@@ -69,7 +48,7 @@ class Scene:
 
     def answers(self) -> bool:
         try:
-            return httpx.get(f"{self.server}/readyz", verify=self.secrets.trusted, trust_env=False).status_code == 200
+            return httpx.get(f"{self.server}/readyz", verify=self.trusted, trust_env=False).status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -77,7 +56,7 @@ class Scene:
         """The number of the certificate that a new connection is shown."""
         with (
             socket.create_connection((HOST, self.house.ports["api"])) as plain,
-            self.secrets.trusted.wrap_socket(plain, server_hostname=HOST) as secure,
+            self.trusted.wrap_socket(plain, server_hostname=HOST) as secure,
         ):
             shown = secure.getpeercert(binary_form=True)
         assert shown is not None

@@ -46,9 +46,9 @@ class Authority:
         names = [x509.DNSName("localhost"), x509.DNSName(name), x509.IPAddress(ipaddress.ip_address(HOST))]
         return self._signed(_subject(name), ExtendedKeyUsageOID.SERVER_AUTH, names, life)
 
-    def client(self, user: str, groups: Iterable[str] = ()) -> Pair:
-        """For a user of Kubernetes in these groups."""
-        return self._signed(_subject(user, groups), ExtendedKeyUsageOID.CLIENT_AUTH, [], LIFE)
+    def client(self, user: str, groups: Iterable[str] = (), *, life: datetime.timedelta = LIFE) -> Pair:
+        """For a user of Kubernetes in these groups, that ends after `life`."""
+        return self._signed(_subject(user, groups), ExtendedKeyUsageOID.CLIENT_AUTH, [], life)
 
     def _signed(
         self,

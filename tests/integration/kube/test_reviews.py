@@ -2,10 +2,16 @@
 
 import base64
 import json
+import os
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -56,6 +62,28 @@ class Vouched:
         body = {**body, "gpus": [{**gpu, "uuid": f"GPU-{self.node}-{gpu['index']}"} for gpu in body["gpus"]]}
         return self.site.post("agent", f"/v1/nodes/{node or self.node}/reports", json=body)
 
+    def heard(self) -> float | None:
+        """When its node last reported."""
+        answer = self.site.get("admin", f"/v1/nodes/{self.node}")
+        said = answer.json().get("last_report_at") if answer.status_code == 200 else None
+        return None if said is None else datetime.fromisoformat(said).timestamp()
+
+    def delete(self, pod: dict[str, Any]) -> None:
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod['name']}"
+        self.cluster.api.delete(path, params={"gracePeriodSeconds": 0}).raise_for_status()
+
+    def vouches(self, token: str) -> bool:
+        """The cluster itself."""
+        spec = {"token": token, "audiences": [AUDIENCE]}
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": spec}
+        answer = self.cluster.api.post("/apis/authentication.k8s.io/v1/tokenreviews", json=body)
+        return answer.raise_for_status().json()["status"].get("authenticated", False)
+
+    def refuses(self, token: str) -> bool:
+        """The API, whatever is said by it."""
+        self.site.secrets["agent"] = token
+        return code(self.site.post("agent", f"/v1/nodes/{self.node}/reports", json={})) == (401, "token_invalid")
+
 
 def account(cluster: Cluster, name: str) -> None:
     """As the chart makes it, whoever comes first."""
@@ -79,7 +107,7 @@ def at(database: Database, charted: Cluster, reviews: Reviews) -> Iterator[Vouch
         account(charted, one)
     nodes.add(charted, [nodes.node(name)])
     with opened(World(database).found(), reviews=reviews) as site:
-        site.clock.at = time.time()
+        site.clock.at = int(time.time())
         yield Vouched(site=site, cluster=charted, node=name)
     nodes.remove(charted, [name])
 
@@ -130,8 +158,7 @@ def test_the_token_of_a_pod_that_is_gone_is_refused_a_minute_later(at: Vouched) 
     pod = at.pod()
     token = at.token(pod)
     assert at.report(token).status_code == 200
-    path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod['name']}"
-    at.cluster.api.delete(path, params={"gracePeriodSeconds": 0}).raise_for_status()
+    at.delete(pod)
     at.site.clock.at += 61
 
     def refused() -> bool:
@@ -139,6 +166,57 @@ def test_the_token_of_a_pod_that_is_gone_is_refused_a_minute_later(at: Vouched) 
         return at.report(token).status_code == 401
 
     until(refused, "the token to be dead")
+
+
+def test_an_agent_whose_token_was_replaced_goes_on_through_its_lease_and_is_not_started_again(
+    at: Vouched, tmp_path: Path
+) -> None:
+    world, clock, file = at.site.world, at.site.clock, tmp_path / "token"
+    first, second = at.pod(), at.pod()
+    before = _projected(file, at.token(first))
+    with _agent(at, file, tmp_path) as agent:
+        until(lambda: at.heard() == clock.at, "the agent's first report")
+        for node in ("n1", "n2"):
+            at.site.post("admin", f"/v1/nodes/{node}/drain", json={"duration_s": 3600}).raise_for_status()
+        lease = world.ask(8, now=clock.at)
+        clock.at += 2
+        world.turn(clock.at)
+        assert world.lease(lease).state == "active"
+        _projected(file, at.token(second))
+        at.delete(first)
+        until(lambda: not at.vouches(before), "the cluster to know the first token no more")
+        clock.at += 61
+        assert at.refuses(before)
+        until(lambda: at.heard() == clock.at, "a report by the second")
+        assert world.lease(lease).state == "active"
+        clock.at += lease.duration_s
+        world.turn(clock.at)
+        until(lambda: all(gpu.proved_empty_at for gpu in world.lease(lease).gpus), "its GPUs to be proved empty")
+        assert (world.lease(lease).state, agent.poll()) == ("ended", None)
+
+
+def _projected(file: Path, token: str) -> str:
+    """As a kubelet writes it: in one piece."""
+    draft = file.with_name("draft")
+    draft.write_text(token)
+    draft.replace(file)
+    return token
+
+
+@contextmanager
+def _agent(at: Vouched, token: Path, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The real process, which runs as in the first pod."""
+    said = {"SERVER": at.site.url, "NODE": at.node, "DRIVER": "simulated", "PORT": "0", "INTERVAL_S": "0.2"}
+    said |= {"TOKEN_FILE": str(token), "STATE": str(folder / "state")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DURE_")}
+    environ = inherited | {f"DURE_AGENT_{name}": value for name, value in said.items()}
+    with (folder / "agent.log").open("wb") as log:
+        agent = subprocess.Popen([sys.executable, "-m", "agents"], env=environ, stderr=log)
+    try:
+        yield agent
+    finally:
+        agent.terminate()
+        agent.wait(60)
 
 
 def forged(token: str, node: str) -> str:

@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 from deploy.demo import cast
@@ -10,6 +10,7 @@ from deploy.demo import cluster as demo
 from deploy.demo.play import Play
 from dure import wire
 from dure.client import Client
+from dure.errors import NoStartInWindow
 from tests.acceptance.stack import Stack
 from tests.monitoring.prometheus import Prometheus
 from tests.receiver import receiver
@@ -80,8 +81,9 @@ def _never_starts(running: Stack, admin: Client, client: Client) -> None:
 
     def booked() -> bool:
         start = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=LEFT_S)
-        asked.append(client.ask(_body(1, 1, start=start, queue=False, name="never starts")))
-        return asked[-1].state is wire.LeaseState.SCHEDULED
+        with suppress(NoStartInWindow):
+            asked.append(client.ask(_body(1, 1, start=start, queue=False, name="never starts")))
+        return bool(asked)
 
     running.until(booked, "a GPU is free for it")
     running.signal("scheduler", signal.SIGSTOP)
