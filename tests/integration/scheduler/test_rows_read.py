@@ -74,7 +74,7 @@ LOOKS: dict[str, Callable[[Session], object]] = {
     "what was used": lambda session: totals.tell(session, now=LATE + 50),
     "the checkup's fleet": lambda session: checked_fleet.fleet(session, now=LATE + 50),
     "the checkup's house": lambda session: (checked_house.heard(session), checked_house.ledger(session)),
-    "pools": lambda session: pools.page(session, after=None, limit=10),
+    "pools": lambda session: pools.page(session, after=None, limit=10, now=LATE + 50),
     "a calendar": lambda session: calendars.show(
         session, "h100", since=CALENDAR[0], until=CALENDAR[1], actor=ADMIN, now=LATE
     ),
