@@ -75,7 +75,7 @@ SAID = {
         exception="LookupError: gone",
     ),
     "somebody presses Ctrl-C": Said(
-        program="import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(60)",
+        program="import os, signal, time; signal.signal(signal.SIGINT, signal.default_int_handler); os.kill(os.getpid(), signal.SIGINT); time.sleep(60)",
         line={"action": "interrupted", "level": "warning"},
         status=-signal.SIGINT,
     ),

@@ -161,7 +161,8 @@ def test_a_disk_that_postgresql_dies_of_breaks_no_promise_and_with_room_it_is_st
     scene.stack.until(lambda: again() > 1, "it is started in vain")
     key, refused = scene.asking.until_refused()
     for answer in (refused, scene.asking.http.get("/v1/leases"), scene.asking.http.get("/readyz")):
-        _says(answer, "try again shortly, with the same Idempotency-Key")
+        _says(answer, "try again shortly")
+    _says(refused, "with the same Idempotency-Key it is done once")
     scene.disk.empty()
     _goes_on(scene, key, running)
     assert {lease: start for lease, start in scene.promises().items() if lease in promised} == promised

@@ -157,9 +157,9 @@ def test_prometheus_takes_its_configuration_with_the_rules(config: str) -> None:
 def test_alertmanager_takes_its_configuration_and_pages_for_what_pages() -> None:
     config = FOLDER / "alertmanager" / "alertmanager.yml"
     subprocess.run([found("amtool"), "check-config", config], check=True, capture_output=True)
-    for severity in ("page", "ticket"):
+    for severity, receiver in (("page", "pager"), ("ticket", "tickets")):
         routed = [found("amtool"), "config", "routes", "test", f"--config.file={config}", f"severity={severity}"]
-        assert subprocess.run(routed, check=True, capture_output=True, text=True).stdout.strip() == severity
+        assert subprocess.run(routed, check=True, capture_output=True, text=True).stdout.strip() == receiver
 
 
 def test_by_https_prometheus_scrapes_what_it_scrapes_without() -> None:

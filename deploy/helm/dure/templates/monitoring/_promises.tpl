@@ -1,12 +1,7 @@
-{{- /* Leases, and what is counted of them. Of promises the leader tells all that ever was: who tells it is forgotten, and while nobody does it
-stands, so that what was broken meanwhile is a rise as well. A database that was restored tells less, which is no rise: hence delta. */ -}}
+{{- /* Leases, and what is counted of them. */ -}}
 {{- define "dure.rules.promises" -}}
 {{- with .Values.alerts -}}
 rules:
-  - record: pool:dure_promises_due:count
-    expr: max by (pool) (dure_promises_due_total) or last_over_time(pool:dure_promises_due:count[1h])
-  - record: pool:dure_promises_broken:count
-    expr: max by (pool) (dure_promises_broken_total) or last_over_time(pool:dure_promises_broken:count[1h])
   - alert: DurePromiseSlipped
     expr: delta(pool:dure_promises_broken:count[{{ .promiseSlipped.within }}]) > 0
     labels: {severity: ticket}

@@ -1,4 +1,5 @@
-{{- /* How many promises are kept. */ -}}
+{{- /* How many promises are kept. The leader tells all that ever came due: who tells it is forgotten, and while nobody does it stands, so that
+what was broken meanwhile is a rise as well. A database that was restored tells less, which is no rise: hence delta. */ -}}
 {{- define "dure.rules.promises-slo" -}}
 {{- with .Values.alerts.slo -}}
 {{- $given := dict "slo" . "interval" $.Values.alerts.interval "all" "pool:dure_promises_due" "bad" "pool:dure_promises_broken" }}
@@ -8,6 +9,10 @@
 {{- $_ := set $given "summary" "{{ $value | humanizePercentage }} of the promises of pool {{ $labels.pool }} were broken in $long" }}
 {{- $_ := set $given "description" (printf "At this pace pool {{ $labels.pool }} will not keep %v %% of its promises this month, and it goes on: {{ $value | humanizePercentage }} were broken in the last $long. First see what capacity was lost (\"dure status\", DureNodeSilent, DureGpuUnhealthy) and the causes: max by (cause) (delta(dure_promises_slipped_total{pool=\"{{ $labels.pool }}\"}[$long])) > 0 in Prometheus." .promises.objective) }}
 rules:
+  - record: pool:dure_promises_due:count
+    expr: max by (pool) (dure_promises_due_total) or last_over_time(pool:dure_promises_due:count[1h])
+  - record: pool:dure_promises_broken:count
+    expr: max by (pool) (dure_promises_broken_total) or last_over_time(pool:dure_promises_broken:count[1h])
   - record: pool:dure_promises_due:rate5m
     expr: clamp_min(delta(pool:dure_promises_due:count[5m]), 0) / 300
   - record: pool:dure_promises_broken:rate5m
