@@ -66,7 +66,7 @@ def create_app(
     """
 
     metrics = Metrics()
-    db.timed, service.planned = metrics.transaction, metrics.planned
+    db.timed, service.tell_plan = metrics.transaction, metrics.of_plan
     feed = Feed(db, clock, metrics)
     vouching = Vouching(db, clock, reviews or Reviews(()), enrols=enroll_by_cluster)
     intake = Intake(db, clock, metrics, vouching)

@@ -32,7 +32,7 @@ class Metrics:
             measuring(series.SECONDS, self.registry),
         )
         self._decisions = DecisionCounters(self.registry)
-        self.planned = self._decisions.planned
+        self.of_plan = self._decisions.of_plan
         self._transactions = measuring(TRANSACTION, self.registry)
         self._streams, self._ended = (
             showing(series.STREAMS, self.registry),

@@ -8,7 +8,7 @@ import structlog
 from scheduler.core.fragmentation import Mix
 from scheduler.loop import Loop
 from scheduler.store import counting, due, pool_books, totals
-from scheduler.store.db import Database
+from scheduler.store.db import Database, Session
 from scheduler.store.leader import fence
 from scheduler.turns import counts, mix
 
@@ -30,19 +30,23 @@ def count_leases(db: Database, loop: Loop, now: float) -> int:
 
 def tell_totals(db: Database, loop: Loop, now: float) -> bool:
     """Brings what metrics tell of use up to now; only the leader does. Whether it did."""
-    if not loop.leads:
-        return False
-    with db.begin() as session:
-        totals.tell(session, now=now)
-    return True
+    return _once(db, loop, lambda session: totals.tell(session, now=now))
 
 
-def fold_totals(db: Database, loop: Loop) -> bool:
-    """Puts together how many leases are over; only the leader does. Whether it did."""
-    if not loop.leads:
+def fold_totals(db: Database, loop: Loop, now: float) -> bool:
+    """Puts together how many leases are over, whatever the time is; only the leader does. Whether it did."""
+    del now
+    return _once(db, loop, totals.fold)
+
+
+def _once(db: Database, loop: Loop, work: Callable[[Session], None]) -> bool:
+    """In one transaction; False where another leads."""
+    epoch = loop.epoch
+    if epoch is None:
         return False
     with db.begin() as session:
-        totals.fold(session)
+        work(session)
+        fence(session, epoch)  # last: it holds off the next leader
     return True
 
 

@@ -58,7 +58,7 @@ def schedule(
     led(forgetting.forget_deliveries, "forget_deliveries", minutes=60, jitter=300)
     led(counted.count_leases, "count_leases", minutes=1, jitter=5)
     led(counted.tell_totals, "tell_totals", seconds=TOLD_S)
-    every(partial(counted.fold_totals, db, loop), "fold_totals", minutes=10, jitter=60)
+    led(counted.fold_totals, "fold_totals", minutes=10, jitter=60)
     led(forgetting.forget_use, "forget_use", minutes=60, jitter=300)
     led(counted.renew_mixes, "renew_mixes", minutes=5, jitter=30)
     led(counted.count_uses, "count_uses", seconds=60, jitter=5)

@@ -47,7 +47,7 @@ class Loop:
         self._turned = turned
         self.db, self.clock, self.counters, self.wake_s = db, clock, counters, wake_s
         self.service = Service(Books(), clock.now)
-        self.service.planned = counters.planned
+        self.service.tell_plan = counters.of_plan
         self.lead: Lead | None = None
         self.leading = starts.Leading(since=0.0, away="scheduler_away")
         self._asked_again: dict[str, tuple[int, float]] = {}
@@ -155,11 +155,11 @@ class Loop:
             self._expire(pool.pool)
         if pool.renewals:
             self._renew(pool.pool)
-        planned = False
+        replanned = False
         if pool.queued or pool.movable:
             with self.counters.looks(pool.pool):
-                planned = self._plan(pool)
-        if pool.starts or planned:
+                replanned = self._plan(pool)
+        if pool.starts or replanned:
             self._starts(pool.pool)
 
     def _attend(self) -> None:
@@ -261,20 +261,7 @@ class Loop:
             self._asked_again[pool.pool] = (pool.generation, again_at)
         if not changed:
             return False
-        plan = self._committed(lambda session: self.service.replan(session, pool.pool, now=now, queue=queue))
-        for lease in plan.pulled:
-            company = plan.book.leases[lease].company
-            log.info("queued ask promised", action="queue_promise", lease=lease, company=company)
-        for move in plan.moves:
-            write = log.warning if move.slipped_s else log.info
-            write(
-                "a lease was moved",
-                action="lease_move",
-                lease=move.after.id,
-                company=move.after.company,
-                cause=move.cause,
-                slip_s=move.slipped_s,
-            )
+        self._committed(lambda session: self.service.replan(session, pool.pool, now=now, queue=queue))
         return True
 
     def _warn(self) -> None:
@@ -325,9 +312,9 @@ class Named(Protocol):
     def lease(self) -> str: ...
 
     @property
-    def company(self) -> str | None: ...
+    def company(self) -> str: ...
 
 
-def _named(one: Named) -> dict[str, str | None]:
+def _named(one: Named) -> dict[str, str]:
     """By what a line in the log is found."""
     return {"lease": one.lease, "company": one.company}

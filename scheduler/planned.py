@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import structlog
+
 from dure import wire
 from scheduler.core import record, sentences
 from scheduler.core.book import Book
@@ -15,6 +17,8 @@ from scheduler.store import due, losses, plans, records
 from scheduler.store.db import Session
 from scheduler.store.plans import Answer
 from scheduler.store.records import Said
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,24 @@ class Planned:
     @property
     def says_anything(self) -> bool:
         return self.moves_anything or bool(self.otherwise)
+
+
+def tell(plan: Plan) -> None:
+    """In the log, once it is committed."""
+    for lease in plan.pulled:
+        company = plan.book.leases[lease].company
+        log.info("queued ask promised", action="queue_promise", lease=lease, company=company)
+    for move in plan.moves:
+        write = log.warning if move.breaks_promise else log.info
+        write(
+            "a lease was moved",
+            action="lease_move",
+            lease=move.after.id,
+            company=move.after.company,
+            state=move.after.state,
+            cause=move.cause,
+            slip_s=move.slipped_s,
+        )
 
 
 def told_otherwise(session: Session, plan: Plan) -> tuple[LeaseId, ...]:

@@ -57,8 +57,8 @@ class Service:
 
     def __init__(self, books: Books, clock: Callable[[], float] = lambda: 0.0) -> None:
         self.books, self.clock = books, clock
-        self.planned: Callable[[str, Plan], None] = lambda *_: None
-        """Told of every pool that was planned again, once that is committed."""
+        self.tell_plan: Callable[[str, Plan], None] = lambda *_: None
+        """Told of each plan that was written, and of which pool, once it is committed."""
         self.expectations = Expectations(books)
         self.elsewhere = Elsewhere(books)
         self.what_ifs = WhatIfs(books)
@@ -180,11 +180,15 @@ class Service:
             return plan
         newer = generation.bump(session, pool) if found.moves_anything else number
         planned.write(session, pool, found, decided_at=number, number=newer, now=now)
-        on_commit(session, lambda: self.planned(pool, plan))
+        on_commit(session, lambda: self._tell(pool, plan))
         if found.moves_anything:
             self.books.keep_on_commit(session, pool, newer, plan.book)
             edges.notify(session, pool)
         return plan
+
+    def _tell(self, pool: str, plan: Plan) -> None:
+        planned.tell(plan)
+        self.tell_plan(pool, plan)
 
     def change(self, session: Session, pool: str, items: Sequence[Item], *, now: float) -> None:
         """Changes `items` of the pool's book, which leave the plan as it is. Raises UnknownPool."""

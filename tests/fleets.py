@@ -3,11 +3,10 @@
 from itertools import product
 
 from dure.wire import LeaseState
-from scheduler.core.kept import Happened
 from scheduler.core.model import Cause
+from scheduler.core.promises import Happened
 from scheduler.metrics import Measured
 from scheduler.store import tables
-from scheduler.store.promise_counts import OF_CAUSES
 from scheduler.store.snapshot import FleetSnapshot
 from scheduler.store.snapshot.calendar import WITHIN_S, Calendar, Queue
 from scheduler.store.snapshot.companies import Budget, Companies
@@ -48,7 +47,7 @@ def a_snapshot(*, gpus: int, nodes: int, companies: int, pools: int) -> FleetSna
 
 
 def _promises(kind: Happened, names: tuple[str, ...]) -> list[tuple[str, ...]]:
-    return list(product(names, Cause)) if kind in OF_CAUSES else [(name,) for name in names]
+    return list(product(names, Cause)) if kind.has_cause else [(name,) for name in names]
 
 
 def measured() -> Measured:

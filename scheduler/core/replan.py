@@ -42,6 +42,11 @@ class Move:
             return 0
         return max(0, self.after.promised_start - self.before.promised_start)
 
+    @property
+    def breaks_promise(self) -> bool:
+        """Whether its promise gets later by it, or is lost. What is spot was promised nothing."""
+        return not self.after.is_spot and (self.slipped_s > 0 or self.after.state is State.QUEUED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:

@@ -30,12 +30,13 @@ class Credentials:
 
     @property
     def client(self) -> ApiClient:
-        """By the file as it is now, if it can be used; else as it was."""
+        """By the file as it is now, if it can be used; else as it was: one that cannot is tried again once it has changed."""
         seen = _stamp(self._address)
         if seen != self._seen:
             with self._lock, suppress(Misconfigured):
-                self._client = _client(self._address)
-                self._seen = seen
+                if seen != self._seen:
+                    self._seen = seen
+                    self._client = _client(self._address)
         return self._client
 
     def instead_of(self, failed: ApiClient) -> ApiClient | None:

@@ -37,7 +37,7 @@ class DecisionCounters:
     def decided(self, pool: str, outcome: Outcome, code: str) -> None:
         self._decided.labels(pool, outcome.value, code).inc()
 
-    def planned(self, pool: str, plan: Plan) -> None:
+    def of_plan(self, pool: str, plan: Plan) -> None:
         """A plan that was committed: what it took out of the queue was decided."""
         for promise in plan.pulled.values():
             self.decided(pool, Outcome.SCHEDULED, promise.code.value)

@@ -98,5 +98,5 @@ class Counters:
             exemplar = None if trace_id is None else {"trace_id": trace_id}
             self._decisions.took.labels(pool).observe(perf_counter() - began, exemplar)
 
-    def planned(self, pool: str, plan: Plan) -> None:
-        self._decisions.planned(pool, plan)
+    def of_plan(self, pool: str, plan: Plan) -> None:
+        self._decisions.of_plan(pool, plan)

@@ -1,6 +1,6 @@
 """Promises: how many came due, how many were broken, and how late starts and estimates were.
 
-What became of promises is counted in the database (`scheduler.core.kept`), so that the same is told whoever leads and whoever planned; how
+What became of promises is counted in the database (`scheduler.core.promises`), so that the same is told whoever leads and whoever planned; how
 late starts were is counted by each process as it happens.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
-from scheduler.core.kept import Happened
+from scheduler.core.promises import Happened
 from scheduler.metrics.rows import Row, counter, family, histogram, measuring
 from scheduler.turns.starts import Started
 

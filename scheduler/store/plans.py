@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from dure import wire
-from scheduler.core import kept as kept_promises
+from scheduler.core import promises
 from scheduler.core.book import Book
 from scheduler.core.model import Ask, Cause, Code, CompanyId, Gang, Instant, Lease, LeaseId, Placement, Shape, State
 from scheduler.core.quota import Quota
@@ -184,8 +184,8 @@ def write_moves(
         (LeaseEvent, [_moved(move, decision, at, (losses or {}).get(move.after.id, {})) for move in moves]),
         changes.rows(pool, number, after, at=at),
     )
-    promise_counts.add(session, pool, kept_promises.of_moves(moves))
-    broken = [move for move in moves if move.slipped_s or move.after.state is State.QUEUED]
+    promise_counts.add(session, pool, promises.of_moves(moves))
+    broken = [move for move in moves if move.breaks_promise]
     for cause in {move.cause for move in broken}:
         late = [move.after.id for move in broken if move.cause is cause]
         session.connection().execute(_LATE, {"cause": cause.value, "leases": late})

@@ -5,11 +5,9 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import text
 from sqlmodel import Session, select
 
-from scheduler.core.kept import Counts, Happened
 from scheduler.core.model import Cause
+from scheduler.core.promises import Counts, Happened
 from scheduler.store.tables import PromiseCount
-
-OF_CAUSES = (Happened.SLIPPED, Happened.MOVED)
 
 _ADD = text(
     """
@@ -38,7 +36,7 @@ def read(session: Session, pools: Sequence[str]) -> Mapping[Happened, Mapping[tu
         kind: {
             (pool, cause) if cause else (pool,): found.get((kind.value, pool, cause), 0)
             for pool in pools
-            for cause in (Cause if kind in OF_CAUSES else [""])
+            for cause in (Cause if kind.has_cause else [""])
         }
         for kind in Happened
     }

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from scheduler.core import kept, record, sentences
+from scheduler.core import promises, record, sentences
 from scheduler.core.book import Book, Draft
 from scheduler.core.lease import advance
 from scheduler.core.model import Cause, Instant, NodeId, State
@@ -34,20 +34,20 @@ class Started:
     """
 
     lease: str
+    company: str
     pool: str
     late_s: float
     never: bool = False
     slipped_because: Cause | None = None
     spot: bool = False
-    company: str | None = None
     unexpected_s: float | None = None
 
     @property
-    def counts(self) -> kept.Counts:
+    def counts(self) -> promises.Counts:
         """What became of a promise by it; a slip is counted as the move that it is."""
         if self.slipped_because is not None:
             return Counter()
-        return kept.of_start(self.late_s, never=self.never, spot=self.spot)
+        return promises.of_start(self.late_s, never=self.never, spot=self.spot)
 
     @property
     def action(self) -> str:
@@ -76,7 +76,7 @@ def start_due(
     started = [lease for row, core in found if (lease := turn.take(row, core)) is not None]
     turn.close()
     session.flush()
-    promise_counts.add(session, pool, kept.all_of(one.counts for one in started))
+    promise_counts.add(session, pool, promises.all_of(one.counts for one in started))
     return started, found[-1][0].id if len(found) == due.BATCH else None
 
 
@@ -193,7 +193,9 @@ class _Turn:
         leases.change(self.session, row, active, generation=self._generation(), at=self.now)
         self.book = self.book.put_lease(active)
         late_s = max(0.0, self.now - (row.promised_start or 0))
-        if late_s < 1:
+        if (
+            late_s < 1
+        ):  # from a whole second on it is refunded, and that has a cause, though the promise is kept within one
             if row.late_cause is not None and not records.slipped(self.session, row.id):
                 row.late_cause = None
         elif row.late_cause is None:

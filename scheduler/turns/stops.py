@@ -20,11 +20,11 @@ class Stopped:
     """A lease that ended, and how long after its end."""
 
     lease: str
+    company: str
     pool: str
     late_s: float
     preempted_gpu_seconds: int | None = None
     """What it had run, if it was preempted."""
-    company: str | None = None
 
 
 def begin_ending(session: Session, pool: str, *, now: float) -> bool:

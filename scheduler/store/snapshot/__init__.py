@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
-from scheduler.core.kept import Happened
+from scheduler.core.promises import Happened
 from scheduler.store import ledger_verified, pools, promise_counts
 from scheduler.store.snapshot import calendar, companies, database, fleet, leases
 from scheduler.store.snapshot.calendar import Calendar

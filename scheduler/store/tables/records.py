@@ -242,7 +242,7 @@ class PoolChange(SQLModel, table=True):
 
 
 class PromiseCount(SQLModel, table=True):
-    """How often something became of a pool's promises, as `scheduler.core.kept` counts them; by cause where it has one, else that is empty."""
+    """How often something became of a pool's promises, as `scheduler.core.promises` counts them; by cause where it has one, else that is empty."""
 
     __tablename__: str = "promise_count"
 

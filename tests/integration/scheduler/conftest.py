@@ -12,8 +12,8 @@ from dure import wire
 from dure.errors import DureError
 from scheduler import amend, endings, renewing
 from scheduler.actor import Actor
-from scheduler.core.kept import Happened
 from scheduler.core.model import Instant
+from scheduler.core.promises import Happened
 from scheduler.service import Service
 from scheduler.store import joining, leases, nodes, pools, promise_counts, quotas, receiving, reports
 from scheduler.store.books import Books, fresh

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from scheduler import counted, forgetting, jobs, traces
-from scheduler.core.kept import Happened
+from scheduler.core.promises import Happened
 from scheduler.core.replan import Plan
 from scheduler.loop import Loop
 from scheduler.metrics import Counters
@@ -272,10 +272,10 @@ def test_totals_are_told_and_folded_by_the_leader_alone(turning: Turning) -> Non
     turning.world.turn(T0)
     lead, turning.loop.lead = turning.loop.lead, None
     assert not counted.tell_totals(turning.world.db, turning.loop, T0 + 50)
-    assert not counted.fold_totals(turning.world.db, turning.loop)
+    assert not counted.fold_totals(turning.world.db, turning.loop, T0)
     turning.loop.lead = lead
     assert counted.tell_totals(turning.world.db, turning.loop, T0 + 50)
-    assert counted.fold_totals(turning.world.db, turning.loop)
+    assert counted.fold_totals(turning.world.db, turning.loop, T0)
     with turning.world.db.snapshot() as session:
         assert totals.told(session)["acme", "h100", "leased"] == 400
 

@@ -9,7 +9,7 @@ import pytest
 from dure import wire
 from dure.errors import BeyondHorizon, InvalidRequest, TooMany, UnknownNode
 from scheduler import explanations, labels, maintenance
-from scheduler.core.kept import Happened
+from scheduler.core.promises import Happened
 from scheduler.core.words import time as rfc
 from scheduler.service import Service
 from scheduler.store import audit, calendars, fleet, nodes, pools, quotas

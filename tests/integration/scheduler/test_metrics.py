@@ -139,5 +139,5 @@ def test_an_absent_database_is_told_rather_than_breaking_the_scrape(leads: bool)
 
 def test_lateness_is_counted_as_it_happens() -> None:
     registry = CollectorRegistry()
-    Counters(registry).started(Started(lease="lea_1", pool="h100", late_s=0.3))
+    Counters(registry).started(Started(lease="lea_1", company="acme", pool="h100", late_s=0.3))
     assert registry.get_sample_value("dure_lease_start_lateness_seconds_sum", {"pool": "h100"}) == 0.3

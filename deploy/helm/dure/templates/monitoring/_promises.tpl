@@ -1,17 +1,7 @@
-{{- /* Leases, and what is counted of them. */ -}}
+{{- /* Leases past their end, and the ledger. */ -}}
 {{- define "dure.rules.promises" -}}
 {{- with .Values.alerts -}}
 rules:
-  - alert: DurePromiseSlipped
-    expr: delta(pool:dure_promises_broken:count[{{ .promiseSlipped.within }}]) > 0
-    labels: {severity: ticket}
-    annotations:
-      summary: >-
-        {{`{{ $value | printf "%.0f" }} promise(s) broken in pool {{ $labels.pool }}`}}
-      description: >-
-        {{`In the last `}}{{ .promiseSlipped.within }}{{` {{ $value | printf "%.0f" }} lease(s) of {{ $labels.pool }} did not start when they were promised to. First read the cause:
-        "dure lease list" shows what started late, "dure lease explain LEASE" why. Capacity that was lost (a silent node, a sick GPU) has
-        its own alert; if there is none, look at the scheduler.`}}
   - alert: DureLeaseOverdue
     expr: max by (pool) (dure_leases_overdue) > 0
     for: {{ .leaseOverdue.for }}

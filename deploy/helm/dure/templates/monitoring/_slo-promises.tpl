@@ -1,4 +1,4 @@
-{{- /* How many promises are kept. The leader tells all that ever came due: who tells it is forgotten, and while nobody does it stands, so that
+{{- /* Promises that were broken, and how many are kept. The leader tells all that ever came due: who tells it is forgotten, and while nobody does it stands, so that
 what was broken meanwhile is a rise as well. A database that was restored tells less, which is no rise: hence delta. */ -}}
 {{- define "dure.rules.promises-slo" -}}
 {{- with .Values.alerts.slo -}}
@@ -13,6 +13,16 @@ rules:
     expr: max by (pool) (dure_promises_due_total) or last_over_time(pool:dure_promises_due:count[1h])
   - record: pool:dure_promises_broken:count
     expr: max by (pool) (dure_promises_broken_total) or last_over_time(pool:dure_promises_broken:count[1h])
+  - alert: DurePromiseSlipped
+    expr: delta(pool:dure_promises_broken:count[{{ $.Values.alerts.promiseSlipped.within }}]) > 0
+    labels: {severity: ticket}
+    annotations:
+      summary: >-
+        {{`{{ $value | printf "%.0f" }} promise(s) broken in pool {{ $labels.pool }}`}}
+      description: >-
+        {{`In the last `}}{{ $.Values.alerts.promiseSlipped.within }}{{` {{ $value | printf "%.0f" }} lease(s) of {{ $labels.pool }} did not start when they were promised to. First read the cause:
+        "dure lease list" shows what started late, "dure lease explain LEASE" why. Capacity that was lost (a silent node, a sick GPU) has
+        its own alert; if there is none, look at the scheduler.`}}
   - record: pool:dure_promises_due:rate5m
     expr: clamp_min(delta(pool:dure_promises_due:count[5m]), 0) / 300
   - record: pool:dure_promises_broken:rate5m

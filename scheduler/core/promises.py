@@ -15,13 +15,18 @@ LATE_S = 1.0
 
 
 class Happened(StrEnum):
-    """What is counted; of slips and moves also by their cause."""
+    """What is counted."""
 
     DUE = "due"
     BROKEN = "broken"
     NEVER = "never_started"
     SLIPPED = "slipped"
     MOVED = "moved"
+
+    @property
+    def has_cause(self) -> bool:
+        """Whether it is counted by its cause."""
+        return self in (Happened.SLIPPED, Happened.MOVED)
 
 
 Counts = Counter[tuple[Happened, Cause | None]]
@@ -47,12 +52,9 @@ def all_of(counts: Iterable[Counts]) -> Counts:
 
 
 def _of_move(move: Move) -> Counts:
-    lost = move.after.state is State.QUEUED
-    if move.after.is_spot:
-        return Counter([(Happened.MOVED, move.cause)] if lost else [])
-    moved: Counts = Counter([(Happened.MOVED, move.cause)])
-    slips = lost or move.slipped_s > 0
-    return moved + Counter([(Happened.SLIPPED, move.cause)]) + _due(kept=False) if slips else moved
+    stays = move.after.is_spot and move.after.state is not State.QUEUED
+    moved: Counts = Counter([] if stays else [(Happened.MOVED, move.cause)])
+    return moved + Counter([(Happened.SLIPPED, move.cause)]) + _due(kept=False) if move.breaks_promise else moved
 
 
 def _due(*, kept: bool) -> Counts:

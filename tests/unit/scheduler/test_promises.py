@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler.core.kept import Counts, Happened, all_of, of_moves, of_start
 from scheduler.core.model import Cause, Instant, Lease, State, Tier
+from scheduler.core.promises import Counts, Happened, all_of, of_moves, of_start
 from scheduler.core.replan import Move
 from scheduler.turns.starts import Started
 from tests.builders import a_lease
@@ -33,7 +33,10 @@ def test_a_promise_that_comes_due_is_kept_or_broken(
 
 
 def test_a_start_that_slips_is_counted_as_the_move_that_it_is() -> None:
-    assert Started(lease="l", pool="h100", late_s=300, slipped_because=Cause.GPU_UNHEALTHY).counts == Counter()
+    assert (
+        Started(lease="l", company="acme", pool="h100", late_s=300, slipped_because=Cause.GPU_UNHEALTHY).counts
+        == Counter()
+    )
 
 
 LATER = {"promised_start": Instant(500), "starts_at": Instant(500), "ends_at": Instant(600)}
