@@ -29,7 +29,7 @@ _HEAD = """\
 Written by `python -m docs.made.settings > docs/settings.md` from the code itself; a test keeps it so.
 
 Every process is told by its environment, reads it once as it starts, and says what is wrong by its name: a variable that begins with `DURE_` and
-is nobody's setting is an error, so a misspelled one is not overlooked. Files that settings name (a database's URL, certificates, tokens) are
+is nobody's setting is an error (for `dure`, in each command that asks the API), so a misspelled one is not overlooked. Files that settings name (a database's URL, certificates, tokens) are
 read again while a process runs, where the meaning says so.
 
 A process that is not named here for a variable ignores it. `compile` is `python -m scheduler compile`; `dure` is the command line, whose

@@ -28,7 +28,8 @@ APART_S = 2.0
 STEP_S = 5.0
 """As `scheduler.clock` has it: beyond that no lease is ended."""
 
-VERIFIED_WITHIN_S = 2 * 86_400.0
+VERIFIED_WITHIN_S = 4 * 3600.0
+"""As the alert DureLedgerUnverified has it."""
 
 
 def findings(found: House, *, schema: str, version: str, now: float) -> list[wire.Finding]:

@@ -70,7 +70,7 @@ def _checked(night: Night) -> Findings:
 def _another_led_as_soon_as_is_promised_and_nobody_else_did(night: Night) -> None:
     took_s = night.takeovers.took_s
     assert took_s.keys() == WITHIN_S.keys()
-    assert {why: took for why, took in took_s.items() if took > SLOWER * WITHIN_S[why]} == {}
+    assert {why: took for why, took in took_s.items() if took > SLOWER[why] * WITHIN_S[why]} == {}
     wrote = writers.noted(night.takeovers.url, SCHEDULERS)
     took = night.takeovers.epochs()
     assert len(wrote) > len(WITHIN_S)

@@ -88,6 +88,8 @@ def test_the_release_before_runs_on_the_new_schema_and_leases_outlive_the_change
     with stack.client() as client:
         running = asked(client, key="once")
         stack.until(lambda: client.lease(running.id).state == wire.LeaseState.ACTIVE, "it runs")
+        held = [gpu.uuid for gpu in client.lease(running.id).gpus]
+        assert held
         assert releases.migrate(TREE, url).returncode == 0
         assert is_ready(stack)
         lives_a_life(stack, client)
@@ -99,7 +101,7 @@ def test_the_release_before_runs_on_the_new_schema_and_leases_outlive_the_change
             lives_a_life(stack, client)
             found = client.lease(running.id)
             assert found.state == wire.LeaseState.ACTIVE
-            assert (found.ends_at, found.gpus) == (running.ends_at, client.lease(running.id).gpus)
+            assert (found.ends_at, [gpu.uuid for gpu in found.gpus]) == (running.ends_at, held)
             assert asked(client, key="once").id == running.id
         client.release(running.id)
         stack.until(lambda: client.lease(running.id).state == wire.LeaseState.ENDED, "it is over")
