@@ -15,12 +15,14 @@ Made from the code by `python -m docs.made.logs > docs/logs.md`; a test keeps it
 Every process writes its log to stderr, an object of JSON a line. `action` says in one word what happened. **Words stay the same over
 releases**, so alert on them, count them, and search for them; sentences (`event`) are for people and may change, and fields may be added.
 
-Every line has `action`, `event`, `level` and `timestamp` (ISO 8601, UTC). Beside these:
+    {"timestamp": "2026-11-30T20:01:31.591+00:00", "level": "info", "action": "sample.first", "event": "8 GPUs, driver simulated", "logger": "agents.sampler", "gpus": 8, "sees_processes": true}
+
+Every line has `action`, `event`, `level` and `timestamp` (ISO 8601, UTC), in any order. Beside these:
 
 - What the API says while it serves a request has `request_id`, the answer's `X-Request-Id`, and `trace_id` where [traces](operations.md#watch) are sent.
 - `lease`, `company`, `pool`, `node` and `gpu` are names and ids as `dure` prints them.
 - `exception` is a traceback.
-- An agent's lines have `logger`, and so do those of libraries.
+- `logger` is the module that speaks: with an agent's lines, with libraries' and with those of [every process](#every-process).
 
 The API and the scheduler write what is of level `info` and above, agents from [`DURE_AGENT_LOG_LEVEL`](settings.md) on. `…` stands for what only
 the line itself knows. A word with two sentences is the same happening in two places. Not every line has every field.
