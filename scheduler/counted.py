@@ -7,7 +7,7 @@ import structlog
 
 from scheduler.core.fragmentation import Mix
 from scheduler.loop import Loop
-from scheduler.store import counting, due, pool_books, totals
+from scheduler.store import counting, due, metric_totals, pool_books
 from scheduler.store.db import Database
 from scheduler.store.leader import fence
 from scheduler.turns import counts, mix
@@ -33,7 +33,7 @@ def tell_totals(db: Database, loop: Loop, now: float) -> bool:
     if not loop.leads:
         return False
     with db.begin() as session:
-        totals.tell(session, now=now)
+        metric_totals.tell(session, now=now)
     return True
 
 
@@ -42,7 +42,7 @@ def fold_totals(db: Database, loop: Loop) -> bool:
     if not loop.leads:
         return False
     with db.begin() as session:
-        totals.fold(session)
+        metric_totals.fold(session)
     return True
 
 
