@@ -51,9 +51,9 @@ def _house(call: Call) -> House:
 
 
 def _check(db: Database) -> None:
-    refusal = db.refusal()
-    if refusal is not None:
-        raise _UnlikeSchema(refusal)
+    misfit = db.schema_misfit()
+    if misfit is not None:
+        raise _UnlikeSchema(misfit)
 
 
 def _looked(at: Admitted, clock: Clock) -> House:

@@ -49,9 +49,9 @@ def within(seconds: float, work: Callable[[], R]) -> R:
     try:
         return found.result(seconds)
     except TimeoutError:
-        if found.done():
-            raise
-        raise Late(f"it took longer than {seconds:.3g} s and was given up") from None
+        if not found.done():
+            raise Late(f"it took longer than {seconds:.3g} s and was given up") from None
+    return found.result()  # the TimeoutError is the work's own, or the work ended as it came
 
 
 def _done(work: Callable[[], R], found: Future[R]) -> None:

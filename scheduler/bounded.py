@@ -1,10 +1,10 @@
 """Work that may hang, waited for no longer than it is worth: a database that stands still answers nothing for ever."""
 
 from collections.abc import Callable
-from concurrent.futures import Future
-from threading import BoundedSemaphore, Lock, Thread
+from threading import BoundedSemaphore, Event, Lock
 from typing import TypeVar
 
+from dure import patience
 from dure.errors import Unavailable
 
 R = TypeVar("R")
@@ -23,7 +23,8 @@ class Bounded:
         """What hangs holds one of `at_once` until it ends, and no more than these of the process's connections."""
         self._at_once, self._free = at_once, BoundedSemaphore(at_once)
         self._lock = Lock()
-        self._given_up: list[Future[object]] = []
+        self._given_up: list[Event] = []
+        """Set once what was given up has ended."""
 
     def within(self, seconds: float, work: Callable[[], R], *, waits: bool = True) -> R:
         """What `work` gives or raises. Raises Unavailable where that takes longer, and it is left to end by itself; while as many as
@@ -33,25 +34,23 @@ class Bounded:
             if not waits:
                 raise Crowded
             raise Unavailable("others wait for the database already, and it does not answer them")
-        found: Future[R] = Future()
-        Thread(target=self._run, args=(work, found), name="bounded", daemon=True).start()
+        ended = Event()
         try:
-            return found.result(seconds)
-        except TimeoutError:
+            return patience.within(seconds, lambda: self._run(work, ended))
+        except patience.Late:
             with self._lock:
-                self._given_up.append(found)  # pyright: ignore[reportArgumentType] - of what it is does not matter here
+                self._given_up.append(ended)
             raise Unavailable(f"the database did not answer within {seconds:g} s") from None
 
     def _hang(self) -> bool:
         """Whether all there may be at once was given up and has not ended."""
         with self._lock:
-            self._given_up = [one for one in self._given_up if not one.done()]
+            self._given_up = [one for one in self._given_up if not one.is_set()]
             return len(self._given_up) >= self._at_once
 
-    def _run(self, work: Callable[[], R], found: Future[R]) -> None:
+    def _run(self, work: Callable[[], R], ended: Event) -> R:
         try:
-            found.set_result(work())
-        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
-            found.set_exception(error)
+            return work()
         finally:
+            ended.set()
             self._free.release()

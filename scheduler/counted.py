@@ -7,7 +7,7 @@ import structlog
 
 from scheduler.core.fragmentation import Mix
 from scheduler.loop import Loop
-from scheduler.store import counting, due, pool_books, totals
+from scheduler.store import counting, due, metric_totals, pool_books
 from scheduler.store.db import Database, Session
 from scheduler.store.leader import fence
 from scheduler.turns import counts, mix
@@ -30,13 +30,13 @@ def count_leases(db: Database, loop: Loop, now: float) -> int:
 
 def tell_totals(db: Database, loop: Loop, now: float) -> bool:
     """Brings what metrics tell of use up to now; only the leader does. Whether it did."""
-    return _once(db, loop, lambda session: totals.tell(session, now=now))
+    return _once(db, loop, lambda session: metric_totals.tell(session, now=now))
 
 
 def fold_totals(db: Database, loop: Loop, now: float) -> bool:
     """Puts together how many leases are over, whatever the time is; only the leader does. Whether it did."""
     del now
-    return _once(db, loop, totals.fold)
+    return _once(db, loop, metric_totals.fold)
 
 
 def _once(db: Database, loop: Loop, work: Callable[[Session], None]) -> bool:

@@ -9,12 +9,13 @@ from typing import Any
 from dure import wire
 from dure.errors import WrongState
 from scheduler.actor import Actor
+from scheduler.core import promises
 from scheduler.core.charge import box, charge
 from scheduler.core.lease import advance
 from scheduler.core.model import Cause, Instant, State
 from scheduler.core.model import Lease as CoreLease
 from scheduler.service import Service, locked_lease
-from scheduler.store import audit, commitments, edges, generation, leases, lost_gpus, records
+from scheduler.store import audit, commitments, edges, generation, leases, lost_gpus, promise_counts, records
 from scheduler.store.commitments import Change
 from scheduler.store.db import Session
 from scheduler.store.tables import Lease
@@ -113,6 +114,8 @@ def withdraw(
     leases.change(session, row, cancelled, generation=generation.bump(session, row.pool), at=now)
     if lease.state is State.SCHEDULED:
         commitments.post(session, [Change(before=lease, after=cancelled, cause=cause)], at=now)
+        late_s = 0.0 if lease.promised_start is None else now - lease.promised_start
+        promise_counts.add(session, row.pool, promises.of_withdrawal(late_s, spot=lease.is_spot))
     records.event(session, row, "cancelled", at=now, cause=cause, detail=detail)
     edges.notify(session, row.pool)
 

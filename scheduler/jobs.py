@@ -13,11 +13,11 @@ from scheduler.clock import DatabaseClock
 from scheduler.ledger_checks import VERIFIED_S, LedgerChecks
 from scheduler.loop import Loop
 from scheduler.metrics import Measured
-from scheduler.metrics.companies import TOLD_S
 from scheduler.presence import EVERY_S, Loops, Presence
 from scheduler.retention import FOR_EVER, Keep
 from scheduler.store.db import Database
 from scheduler.store.leader import Deposed
+from scheduler.store.metric_totals import TOLD_S
 
 log = structlog.get_logger()
 

@@ -102,34 +102,34 @@ def _write(path: Path, data: bytes) -> None:
 
 def _files(terminal: Terminal, scheduler: str | None, wanted: operators.Chosen, *, anonymous: bool) -> "Iterator[File]":
     """Each look, without what may not leave. Raises ConfigError and DureError where names are to be replaced and cannot be had."""
-    from dure.cli import anonymous as unnamed
-    from dure.cli import bundled
+    from dure.cli import bundled, unnamed
     from dure.cli.doctor import Wanted, examined
     from dure.config import ConfigError
+    from dure.patience import Patience
 
+    patience = Patience(bundled.ALL_S, monotonic=terminal.outside.monotonic)
     cluster = Wanted(kubeconfig=wanted.kubeconfig, context=wanted.context)
     looks = [*bundled.here(terminal), bundled.doctor(lambda: examined(terminal, cluster, scheduler))]
-    names = unnamed.names(terminal, scheduler, wanted) if anonymous else {}
+    with patience.waiting():
+        names = unnamed.names(terminal, scheduler, wanted) if anonymous else {}
     clean = _redaction(terminal, names, anonymous=anonymous)
     try:
         server, _ = terminal.context.required()
     except ConfigError as error:
-        yield from _looked(terminal, looks, clean)
+        yield from _looked(looks, clean, patience)
         yield _missing("api", clean.text(str(error)))
         return
     looks += [*bundled.of_api(terminal), bundled.api_metrics(terminal, server)]
     if scheduler is not None:
         looks.append(bundled.scheduler_metrics(terminal, scheduler))
-    yield from _looked(terminal, looks, clean)
+    yield from _looked(looks, clean, patience)
 
 
-def _looked(terminal: Terminal, looks: "Iterable[Look]", clean: "Redaction") -> "Iterator[File]":
+def _looked(looks: "Iterable[Look]", clean: "Redaction", patience: "Patience") -> "Iterator[File]":
     """What one look raises is that file's, and stops no other; nor does one that takes too long."""
     from dure.bundle import File
-    from dure.cli import bundled
-    from dure.patience import Late, Patience
+    from dure.patience import Late
 
-    patience = Patience(bundled.ALL_S, monotonic=terminal.outside.monotonic)
     for one in looks:
         try:
             found = _in_time(one, patience)

@@ -38,6 +38,11 @@ def of_start(late_s: float, *, never: bool, spot: bool) -> Counts:
     return found if spot else found + _due(kept=not never and late_s <= LATE_S)
 
 
+def of_withdrawal(late_s: float, *, spot: bool) -> Counts:
+    """A promise that is taken back so many seconds after its start: what nobody came to have any more had been broken."""
+    return Counter() if spot or late_s <= LATE_S else _due(kept=False)
+
+
 def of_moves(moves: Iterable[Move]) -> Counts:
     """Leases that were given another slot or none. Spot that is told to stop earlier keeps its slot till then."""
     return all_of(map(_of_move, moves))

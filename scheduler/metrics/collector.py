@@ -48,7 +48,7 @@ class FleetCollector(Collector):
     def _read(self) -> FleetSnapshot | None:
         """None where another leads. Raises Unavailable."""
         if not self._leads():
-            self._reader.read(lambda _: None, check=True)
+            self._reader.check()
             return None
         return self._reader.read(lambda session: snapshot.read(session, now=self._now()))
 

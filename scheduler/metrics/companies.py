@@ -5,12 +5,10 @@ from collections.abc import Iterator, Mapping
 from prometheus_client.core import Metric
 
 from scheduler.metrics.rows import counter, family, gauge
+from scheduler.store.metric_totals import TOLD_S
 from scheduler.store.snapshot.companies import Budget, Companies, Pair
 
 OF = ("company", "pool")
-
-TOLD_S = 30
-"""So often what was used is added up, for every scrape until the next time."""
 
 GPUS = gauge(
     "dure_company_gpus",

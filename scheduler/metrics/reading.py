@@ -25,10 +25,15 @@ class Reader:
     def __init__(self, db: Database) -> None:
         self._db, self._bounded, self._turn = db, Bounded(at_once=1), Lock()
 
-    def read(self, work: Callable[[Session], R], *, check: bool = False) -> R:
-        """What `work` finds in one snapshot; with `check` the database's schema has to fit too. Raises Unavailable."""
+    def check(self) -> None:
+        """That the database answers, and its schema fits. Raises Unavailable."""
         with self._turn:
-            self._bounded.within(ANSWERS_S, self._db.check if check else self._answers)
+            self._bounded.within(ANSWERS_S, self._db.check)
+
+    def read(self, work: Callable[[Session], R]) -> R:
+        """What `work` finds in one snapshot. Raises Unavailable."""
+        with self._turn:
+            self._bounded.within(ANSWERS_S, self._answers)
             return self._bounded.within(READS_S, lambda: self._look(work))
 
     def _answers(self) -> None:

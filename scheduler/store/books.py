@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, or_, text
 from sqlmodel import Session, col, select
 
 from dure.wire import HORIZON_S
@@ -165,9 +165,8 @@ def loaded(session: Session, pool: Pool, now: Instant) -> Book:
 
 def _blocking(pool: Pool, now: Instant) -> tuple[ColumnElement[bool], ...]:
     """Leases that are booked, and those that are over and in their gap; said apart, as each has an index of its own."""
-    state = col(tables.Lease.state)
-    in_gap = (state == "ended") & (col(tables.Lease.stops_at) > now - pool.gap_s)
-    return col(tables.Lease.pool) == pool.name, (state == "scheduled") | state.in_(("active", "ending")) | in_gap
+    in_gap = (col(tables.Lease.state) == "ended") & (col(tables.Lease.stops_at) > now - pool.gap_s)
+    return col(tables.Lease.pool) == pool.name, or_(*map(text, leases.BOOKED_BY_INDEX), in_gap)
 
 
 def node(row: PoolNode, machine: TableNode) -> Node:

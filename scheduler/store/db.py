@@ -20,7 +20,7 @@ from sqlmodel import Session
 from dure.errors import Unavailable
 from scheduler.store import lives, schema
 from scheduler.store.address import Address
-from scheduler.store.schema import NO_SCHEMA
+from scheduler.store.schema import NoSchema
 
 __all__ = ["APP_ROLE", "EDGE_CHANNEL", "Database", "Session", "engine_url", "on_commit"]
 
@@ -214,19 +214,17 @@ class Database:
 
         It may be newer than the code, as it is while an upgrade is rolled out, or back.
         """
-        refusal = self.refusal()
-        if refusal is not None:
-            raise Unavailable(refusal)
+        misfit = self.schema_misfit()
+        if misfit is not None:
+            raise Unavailable(misfit)
 
-    def refusal(self) -> str | None:
+    def schema_misfit(self) -> str | None:
         """What to do about a schema that has not all that this code uses; None where it has. Raises Unavailable like `begin`."""
         try:
             with self.snapshot() as session:
                 return schema.standing(session.connection(), SCHEMA_HEAD).refusal
-        except Unavailable as error:
-            if error.detail == NO_SCHEMA:
-                return NO_SCHEMA
-            raise
+        except NoSchema as error:
+            return error.detail
 
     def close(self) -> None:
         """Ends what takes long, too: a process that is to stop does not wait for it."""
@@ -257,7 +255,7 @@ def _away_is_unavailable() -> Iterator[None]:
         raise Unavailable(AWAY, retry_after_s=2) from error
     except DBAPIError as error:
         if isinstance(error.orig, pg.UndefinedTable) or f'role "{APP_ROLE}" does not exist' in str(error.orig):
-            raise Unavailable(NO_SCHEMA) from error
+            raise NoSchema from error
         if isinstance(error.orig, pg.DiskFull):
             raise Unavailable(FULL, retry_after_s=10) from error
         if error.connection_invalidated or _is_away(error):

@@ -11,6 +11,9 @@ from scheduler.ids import new_id
 from scheduler.store.tables import Allocation, Drain, Lease, PlacementRow, Pool
 from scheduler.store.times import to_wire
 
+DRAINED_NOW = "SELECT node FROM drain WHERE starts_at <= to_timestamp(:now) AND ends_at > to_timestamp(:now)"
+"""The nodes that a drain takes now, for a query that says `:now` in whole Unix seconds."""
+
 
 def add(session: Session, node: str, *, starts_at: int, ends_at: int, reason: str | None, now: float) -> Drain:
     """A new drain of a node, in the caller's transaction."""
@@ -65,12 +68,6 @@ def open_of(session: Session, nodes: Iterable[str], *, now: float) -> list[Drain
     not_over = (col(Drain.node).in_(list(nodes)), col(Drain.ends_at) > int(now))
     query = select(Drain).where(*not_over).order_by(col(Drain.starts_at), col(Drain.id))
     return [row for row in session.exec(query) if row.ends_at > row.starts_at]
-
-
-def out_of_service(session: Session, *, now: float) -> set[str]:
-    """The nodes that a drain takes now."""
-    at = int(now)
-    return set(session.exec(select(Drain.node).where(col(Drain.starts_at) <= at, col(Drain.ends_at) > at)))
 
 
 def wires(session: Session, nodes: Iterable[str], *, now: float) -> dict[str, list[wire.Drain]]:

@@ -1,48 +1,45 @@
 """Where each GPU stands now: free, leased, cleaning, quarantined, unhealthy, unknown or unpooled."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from dure.wire import GpuState
+from scheduler.store.drains import DRAINED_NOW
 from scheduler.store.tables import Allocation, Gpu, Node, Pool
 
 _COUNTS = text(
-    """
-    SELECT g.pool, g.node IN (SELECT node FROM drain WHERE starts_at <= to_timestamp(:now) AND ends_at > to_timestamp(:now))
-            AS draining,
+    f"""
+    SELECT g.pool, g.node IN ({DRAINED_NOW}) AS draining,
         a.gpu IS NOT NULL AS held, a.ended_at IS NOT NULL AS over, g.quarantined, g.health, n.state AS node_state,
         count(*) AS gpus
     FROM gpu g JOIN node n ON n.name = g.node LEFT JOIN allocation a ON a.gpu = g.uuid AND a.closed_at IS NULL
-    WHERE g.present GROUP BY 1, 2, 3, 4, 5, 6, 7
+    WHERE g.present AND (CAST(:pools AS text[]) IS NULL OR g.pool = ANY(:pools)) GROUP BY 1, 2, 3, 4, 5, 6, 7
     """
 )
 
 
-def states(
-    session: Session, *, pool: str | None = None, node: str | None = None
-) -> list[tuple[Gpu, GpuState, str | None]]:
-    """Every present GPU with its state and the lease that holds it, by node and index."""
+def states(session: Session, *, node: str) -> list[tuple[Gpu, GpuState, str | None]]:
+    """Every present GPU of the node with its state and the lease that holds it, by index."""
     query = (
         select(Gpu, Node.state, Allocation.lease, Allocation.ended_at)
         .join(Node, col(Node.name) == col(Gpu.node))
         .outerjoin(Allocation, (col(Allocation.gpu) == col(Gpu.uuid)) & col(Allocation.closed_at).is_(None))
-        .where(col(Gpu.present))
-        .order_by(col(Gpu.node), col(Gpu.index))
+        .where(col(Gpu.present), col(Gpu.node) == node)
+        .order_by(col(Gpu.index))
     )
-    if pool is not None:
-        query = query.where(col(Gpu.pool) == pool)
-    if node is not None:
-        query = query.where(col(Gpu.node) == node)
     return [(gpu, _state(gpu, at_node, lease, ended), lease) for gpu, at_node, lease, ended in session.exec(query)]
 
 
-def counts(session: Session, *, now: float) -> list[tuple[str | None, GpuState, bool, int]]:
-    """How many present GPUs of each pool, or of none, are in a state, and whether their nodes are out of service; one may be
-    said in several parts.
+def counts(
+    session: Session, pools: Collection[str] | None = None, *, now: float
+) -> list[tuple[str | None, GpuState, bool, int]]:
+    """How many present GPUs of each of the pools are in a state, and whether their nodes are out of service; of all pools, and of
+    none, where they are not said. One may be said in several parts.
     """
+    asked = {"now": int(now), "pools": None if pools is None else list(pools)}
     return [
         (
             row.pool,
@@ -50,7 +47,7 @@ def counts(session: Session, *, now: float) -> list[tuple[str | None, GpuState, 
             row.draining,
             row.gpus,
         )
-        for row in session.connection().execute(_COUNTS, {"now": int(now)})
+        for row in session.connection().execute(_COUNTS, asked)
     ]
 
 

@@ -29,7 +29,7 @@ class Keyed:
 def of_lease(session: Session, lease_id: str, *, actor: Actor) -> Keyed:
     """One that is scheduled or runs. Raises UnknownLease, WrongState, NotEnforced."""
     found = leases.row(session, lease_id, actor=actor)
-    if found.state not in ("scheduled", "active", "ending"):
+    if found.state not in leases.BOOKED:
         raise WrongState(f"lease {lease_id} is {found.state}, so there is no key to it; `dure ask` for a new one")
     return _keyed(session, found)
 

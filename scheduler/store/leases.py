@@ -20,6 +20,11 @@ from scheduler.store.times import to_wire
 BOOKED = tuple(sorted(state.value for state in HOLDING))
 """States in which a lease counts against its company's quota."""
 
+BOOKED_BY_INDEX = ("state = 'scheduled'", "state IN ('active', 'ending')")
+"""The same as conditions on rows of `lease`, one for each index that has them: a partial index serves only states that are written out
+as its own are.
+"""
+
 
 def to_core(row: Lease, placement: model.Placement, history: tuple[model.Span, ...] = ()) -> model.Lease:
     """The lease as decisions see it."""

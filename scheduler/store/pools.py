@@ -1,6 +1,8 @@
 """Pools: interchangeable GPUs of one product."""
 
 from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter
 from sqlmodel import Session, col, func, select
@@ -9,11 +11,18 @@ from dure import wire
 from dure.errors import AlreadyExists, TooMany, WrongState
 from dure.wire.policies import MAX_POOLS, differences
 from scheduler.actor import Actor
-from scheduler.store import audit, books, changes, clusters, drains, fleet, floors, generation, gpus, pages, policies
+from scheduler.store import audit, books, changes, clusters, fleet, floors, generation, gpus, pages, policies
+from scheduler.store.leases import BOOKED
 from scheduler.store.tables import Lease, Pool, PoolNode
 from scheduler.store.times import to_wire
 
-BOOKED = ("scheduled", "active", "ending")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gpus:
+    """A pool's GPUs by state, and in `draining` those of them that are on nodes out of service."""
+
+    states: Counter[wire.GpuState] = field(default_factory=Counter)
+    draining: Counter[wire.GpuState] = field(default_factory=Counter)
 
 
 def add(session: Session, body: wire.PoolCreate, *, actor: Actor, now: float) -> wire.Pool:
@@ -36,7 +45,7 @@ def add(session: Session, body: wire.PoolCreate, *, actor: Actor, now: float) ->
     audit.record(
         session, actor=actor, action=wire.AuditAction.POOL_ADD, subject=body.name, at=now, after=body.model_dump()
     )
-    return _wire(session, row, now)
+    return _shown(session, row, now)
 
 
 def _joined(live: wire.Policy, body: wire.PoolCreate) -> wire.PolicyPut:
@@ -66,7 +75,7 @@ def change(session: Session, name: str, body: wire.PoolChange, *, actor: Actor, 
     audit.record(
         session, actor=actor, action=wire.AuditAction.POOL_CHANGE, subject=name, at=now, before=before, after=after
     )
-    return _wire(session, found, now)
+    return _shown(session, found, now)
 
 
 def _nothing_is_booked(session: Session, name: str, cluster: str) -> None:
@@ -95,19 +104,34 @@ def row(session: Session, name: str) -> Pool:
 
 def get(session: Session, name: str, *, now: float) -> wire.Pool:
     """Raises UnknownPool."""
-    return _wire(session, row(session, name), now)
+    return _shown(session, row(session, name), now)
 
 
 def page(session: Session, *, after: str | None, limit: int, now: float) -> wire.Page[wire.Pool]:
     """By name."""
     query = select(Pool).where(col(Pool.name) > (after or "")).order_by(col(Pool.name)).limit(limit + 1)
     rows = session.exec(query).all()
-    return pages.page(rows, limit, wire=lambda found: _wire(session, found, now), key=lambda found: found.name)
+    present = _gpus(session, [found.name for found in rows[:limit]], now)
+    return pages.page(
+        rows, limit, wire=lambda found: _wire(session, found, present[found.name]), key=lambda found: found.name
+    )
 
 
-def _wire(session: Session, found: Pool, now: float) -> wire.Pool:
-    present = gpus.states(session, pool=found.name)
-    states, out = Counter(state for _, state, _ in present), drains.out_of_service(session, now=now)
+def _shown(session: Session, found: Pool, now: float) -> wire.Pool:
+    return _wire(session, found, _gpus(session, [found.name], now)[found.name])
+
+
+def _gpus(session: Session, asked: Collection[str], now: float) -> dict[str, _Gpus]:
+    """By pool, of each of them."""
+    found = {name: _Gpus() for name in asked}
+    for pool, state, draining, count in gpus.counts(session, asked, now=now):
+        if pool is not None:
+            found[pool].states[state] += count
+            found[pool].draining[state] += count if draining else 0
+    return found
+
+
+def _wire(session: Session, found: Pool, present: _Gpus) -> wire.Pool:
     nodes = session.exec(
         select(func.count()).select_from(PoolNode).where(col(PoolNode.pool) == found.name, col(PoolNode.nominal) > 0)
     ).one()
@@ -150,8 +174,8 @@ def _wire(session: Session, found: Pool, now: float) -> wire.Pool:
         created_at=to_wire(found.created_at),
         generation=found.generation,
         nodes=nodes,
-        gpus={state: states[state] for state in wire.GpuState if state is not wire.GpuState.UNPOOLED},
-        free_draining=sum(state is wire.GpuState.FREE and gpu.node in out for gpu, state, _ in present),
+        gpus={state: present.states[state] for state in wire.GpuState if state is not wire.GpuState.UNPOOLED},
+        free_draining=present.draining[wire.GpuState.FREE],
         queued=queued,
     )
 

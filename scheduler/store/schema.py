@@ -12,6 +12,8 @@ from typing import Literal
 
 from sqlalchemy import Connection, text
 
+from dure.errors import Unavailable
+
 VERSION_TABLE = "schema_version"
 """Alembic's own."""
 
@@ -21,6 +23,17 @@ BEFORE_FIT = "alembic_version"
 Step = Literal["expand", "contract"]
 
 NO_SCHEMA = "the database has no schema yet; run `python -m scheduler migrate`"
+
+
+class NoSchema(Unavailable):
+    """The database has no schema yet."""
+
+    def __init__(self) -> None:
+        super().__init__(NO_SCHEMA)
+
+    @classmethod
+    def title(cls) -> str:
+        return Unavailable.title()  # of the code, which is the same
 
 
 class Fit(StrEnum):

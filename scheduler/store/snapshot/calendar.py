@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlmodel import Session, col, func, select
 
 from dure.wire import LeaseState
-from scheduler.store import totals
+from scheduler.store import metric_totals
 from scheduler.store.snapshot.open_leases import OPEN
 from scheduler.store.tables import Allocation, AllocationLoss, Lease
 
@@ -93,7 +93,7 @@ def _leases(session: Session, pools: Sequence[str]) -> dict[tuple[str, str], int
     """Those that are open are counted, and of those that are over it is known how many there are."""
     none = {(pool, state.value): 0 for pool in pools for state in LeaseState}
     opened = {(row.pool, row.state): row.leases for row in session.connection().execute(_OPENED)}
-    return none | opened | totals.over(session)
+    return none | opened | metric_totals.over(session)
 
 
 def _overdue(session: Session, pools: Sequence[str], now: float) -> dict[str, int]:

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlmodel import Session, col, func, select
 
 from scheduler.core.shares import Uses
-from scheduler.store import totals, uses
+from scheduler.store import metric_totals, uses
 from scheduler.store.snapshot.open_leases import OPEN
 from scheduler.store.tables import Account, Quota
 
@@ -57,15 +57,15 @@ class Companies:
 def read(session: Session, pools: Sequence[str], *, now: float) -> Companies:
     """As of the session's snapshot."""
     quotas = {(row.company, row.pool): row.gpus for row in session.exec(select(Quota))}
-    used, joules = _used(session)
+    told = metric_totals.told(session)
     counted = {pool: uses.newest(session, pool) for pool in pools}
     return Companies(
         gpus=_gpus(session, quotas),
         quotas=quotas,
         committed=dict.fromkeys(quotas, 0) | _committed(session),
         budgets=_budgets(session, pools, now),
-        used=used,
-        joules=joules,
+        used=told.gpu_seconds,
+        joules=told.joules,
         used_ratio=_parts(counted, "used"),
         entitled_ratio=_parts(counted, "entitled"),
     )
@@ -108,10 +108,3 @@ def _budgets(session: Session, pools: Sequence[str], now: float) -> dict[Pair, B
         )
         for row in session.exec(query)
     }
-
-
-def _used(session: Session) -> tuple[dict[tuple[str, str, str], int], dict[Pair, int]]:
-    """GPU-seconds and joules since the programme began, as they were last told."""
-    told = totals.told(session)
-    joules = {(company, pool): value for (company, pool, kind), value in told.items() if kind == "joules"}
-    return {key: value for key, value in told.items() if key[2] != "joules"}, joules

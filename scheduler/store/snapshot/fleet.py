@@ -9,6 +9,7 @@ from sqlmodel import Session, col, func, select
 
 from dure.wire import GpuState, NodeState
 from scheduler.store import clusters, gpus, violation_counts
+from scheduler.store.drains import DRAINED_NOW
 from scheduler.store.tables import Node
 from scheduler.store.violation_counts import Counts
 
@@ -20,11 +21,9 @@ ByPool = dict[tuple[str, str], int]
 """Counts by pool, which is empty where there is none, and something else."""
 
 _NODES = text(
-    """
+    f"""
     SELECT coalesce(g.pool, '') AS pool,
-        CASE WHEN EXISTS (SELECT FROM drain d WHERE d.node = n.name
-                AND d.starts_at <= to_timestamp(:now) AND d.ends_at > to_timestamp(:now))
-            THEN 'draining' ELSE n.state END AS state,
+        CASE WHEN n.name IN ({DRAINED_NOW}) THEN 'draining' ELSE n.state END AS state,
         count(*) AS nodes
     FROM node n LEFT JOIN (SELECT DISTINCT node, pool FROM gpu WHERE present) g ON g.node = n.name
     GROUP BY 1, 2

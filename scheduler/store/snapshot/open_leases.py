@@ -1,12 +1,12 @@
 """The leases that are not over, as queries read them: each of the three ways to be open by its own index."""
 
+from scheduler.store.leases import BOOKED_BY_INDEX
+
 _COLUMNS = "id, company, pool, tier, purpose, state, total_gpus, asked_at, promised_start, starts_at, started_at, stops_at, ended_at"
 
-_OPEN = f"""
-    SELECT {_COLUMNS} FROM lease WHERE state = 'queued'
-    UNION ALL SELECT {_COLUMNS} FROM lease WHERE state = 'scheduled'
-    UNION ALL SELECT {_COLUMNS} FROM lease WHERE state IN ('active', 'ending')
-"""
+_OPEN = " UNION ALL ".join(
+    f"SELECT {_COLUMNS} FROM lease WHERE {states}" for states in ("state = 'queued'", *BOOKED_BY_INDEX)
+)
 
 OPEN = f"open_lease AS MATERIALIZED ({_OPEN})"
 """Begins a query that reads `open_lease`: of queued, scheduled, active and ending ones what metrics tell."""

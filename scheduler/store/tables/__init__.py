@@ -25,6 +25,7 @@ from scheduler.store.tables.leases import (
     LeaseSpan,
     PlacementRow,
 )
+from scheduler.store.tables.metric_totals import LeasesOver, UseTotal
 from scheduler.store.tables.offers import Offer
 from scheduler.store.tables.policies import PolicyVersion
 from scheduler.store.tables.processes import Leader, LedgerVerified, Process, Receiving, SchemaFit, ServerLife
@@ -39,7 +40,6 @@ from scheduler.store.tables.records import (
     PromiseCount,
 )
 from scheduler.store.tables.shares import Share, ShareGroup
-from scheduler.store.tables.totals import LeasesOver, UseTotal
 from scheduler.store.tables.webhooks import Webhook, WebhookCursor, WebhookDelivery
 
 __all__ = [

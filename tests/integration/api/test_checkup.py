@@ -255,7 +255,7 @@ def frozen(site: Site) -> Iterator[None]:
 def ended() -> None:
     """What was waited for no longer has ended by itself."""
     for thread in threading.enumerate():
-        if thread.name == "bounded":
+        if thread.name == "within":
             thread.join(60)
 
 

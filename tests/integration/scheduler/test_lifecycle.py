@@ -4,7 +4,9 @@ import pytest
 from sqlalchemy import text
 
 from dure.errors import UnknownLease, WrongState
+from scheduler.core.promises import Happened
 from scheduler.store import leases
+from scheduler.store.times import to_wire
 from tests.integration.scheduler.conftest import GAP_S, GRACE_S, T0, World, company
 
 
@@ -185,6 +187,13 @@ def test_only_an_active_lease_is_released(world: World, state: str) -> None:
         world.turn(T0 + 100)
     with pytest.raises(WrongState, match=state):
         world.release(lease, now=T0 + 101)
+
+
+def test_a_promise_that_is_cancelled_once_its_start_was_missed_was_broken(world: World) -> None:
+    missed, ahead = world.ask(8), world.ask(8, start=to_wire(T0 + 3600))
+    for lease in (missed, ahead):
+        world.cancel(lease, now=T0 + 60)
+    assert world.promises(Happened.DUE) == world.promises(Happened.BROKEN) == {("h100",): 1}
 
 
 def test_only_what_has_not_started_is_cancelled(world: World) -> None:

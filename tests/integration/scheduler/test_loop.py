@@ -14,7 +14,7 @@ from scheduler.core.replan import Plan
 from scheduler.loop import Loop
 from scheduler.metrics import Counters
 from scheduler.service import Service
-from scheduler.store import counting, idempotency, totals
+from scheduler.store import counting, idempotency, metric_totals
 from scheduler.store.db import Database
 from scheduler.store.leader import Deposed, Lead
 from scheduler.turns.starts import Leading
@@ -277,7 +277,7 @@ def test_totals_are_told_and_folded_by_the_leader_alone(turning: Turning) -> Non
     assert counted.tell_totals(turning.world.db, turning.loop, T0 + 50)
     assert counted.fold_totals(turning.world.db, turning.loop, T0)
     with turning.world.db.snapshot() as session:
-        assert totals.told(session)["acme", "h100", "leased"] == 400
+        assert metric_totals.told(session).gpu_seconds["acme", "h100", "leased"] == 400
 
 
 def test_leases_are_counted_and_what_agents_said_of_them_forgotten_by_the_leader_alone(turning: Turning) -> None:

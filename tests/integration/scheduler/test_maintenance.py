@@ -61,6 +61,20 @@ def both_pools(world: World, node: str) -> None:
     world.report(node, now=T0, products={PRODUCT: 4, "NVIDIA A100": 4})
 
 
+def test_each_pool_of_a_page_has_its_own_gpus_and_those_of_them_that_are_out_of_service(world: World) -> None:
+    both_pools(world, "n3")
+    drain(world, "n3", start=T0 + 10)
+    with world.db.snapshot() as session:
+        shown = pools.page(session, after=None, limit=1, now=T0 + 10).items
+        shown += pools.page(session, after="a100", limit=1, now=T0 + 10).items
+        assert pools.page(session, after=None, limit=2, now=T0 + 10).items == shown
+        assert [pools.get(session, one.name, now=T0 + 10) for one in shown] == shown
+    assert [(one.name, sum(one.gpus.values()), one.gpus[wire.GpuState.FREE], one.free_draining) for one in shown] == [
+        ("a100", 4, 4, 4),
+        ("h100", 20, 20, 4),
+    ]
+
+
 def test_what_is_scheduled_goes_to_other_nodes_at_the_same_start(world: World) -> None:
     lease = world.ask(8, start=to_wire(T0 + HOUR), duration_s=HOUR)
     on = lease.placement[0].node

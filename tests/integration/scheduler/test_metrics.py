@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry
 
 from dure import wire
 from scheduler.metrics import Counters, FleetCollector
-from scheduler.store import clusters, fleet, pools, totals
+from scheduler.store import clusters, fleet, metric_totals, pools
 from scheduler.store.db import Database
 from scheduler.turns.starts import Started
 from tests.integration.scheduler.conftest import ADMIN, DAY, T0, World
@@ -24,7 +24,7 @@ def _registry(world: World, *, leads: bool = True, now: float = T0 + 50) -> Coll
 def tell(world: World, *, now: float) -> None:
     """As the leader's job does."""
     with world.db.begin() as session:
-        totals.tell(session, now=now)
+        metric_totals.tell(session, now=now)
 
 
 def test_the_fleet_its_leases_and_its_ledger_are_told(world: World) -> None:

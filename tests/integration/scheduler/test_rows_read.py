@@ -9,15 +9,17 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from dure import wire
+from scheduler.core.model import Instant
 from scheduler.store import (
+    books,
     calendars,
     checked_fleet,
     checked_house,
     counting,
     deliveries,
+    metric_totals,
     pools,
     snapshot,
-    totals,
     violation_counts,
 )
 from scheduler.store.db import Database
@@ -71,9 +73,10 @@ CALENDAR = (datetime.fromtimestamp(LATE, UTC), datetime.fromtimestamp(LATE, UTC)
 LOOKS: dict[str, Callable[[Session], object]] = {
     "a scrape": lambda session: snapshot.read(session, now=LATE + 50),
     "a scrape of webhooks": lambda session: deliveries.standing(session, now=LATE + 50),
-    "what was used": lambda session: totals.tell(session, now=LATE + 50),
+    "what was used": lambda session: metric_totals.tell(session, now=LATE + 50),
     "the checkup's fleet": lambda session: checked_fleet.fleet(session, now=LATE + 50),
     "the checkup's house": lambda session: (checked_house.heard(session), checked_house.ledger(session)),
+    "a pool's book": lambda session: books.fresh(session, "h100", Instant(LATE + 50)),
     "pools": lambda session: pools.page(session, after=None, limit=10, now=LATE + 50),
     "a calendar": lambda session: calendars.show(
         session, "h100", since=CALENDAR[0], until=CALENDAR[1], actor=ADMIN, now=LATE
@@ -90,8 +93,8 @@ def _add(db: Database, lease: wire.Lease, batch: int) -> None:
         cursor.execute(LOST.encode(), of)
         cursor.execute("ALTER TABLE allocation_loss ENABLE TRIGGER USER")
     with db.begin() as session:
-        totals.fold(session)
-        totals.tell(session, now=LATE)
+        metric_totals.fold(session)
+        metric_totals.tell(session, now=LATE)
         violation_counts.forget(session, now=LATE)
     with psycopg.connect(db.url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")

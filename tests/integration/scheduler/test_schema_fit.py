@@ -10,7 +10,7 @@ import pytest
 from sqlmodel import Session
 
 from dure.errors import Unavailable
-from scheduler.store import migrate
+from scheduler.store import db, migrate, schema
 from scheduler.store.db import SCHEMA_HEAD, Database
 from tests import releases
 from tests.releases import Ask, until
@@ -51,9 +51,9 @@ def ask(database_url: str) -> Iterator[Ask]:
 
 def refused(url: str) -> str | None:
     """What this release's processes say of the database."""
-    with closing(Database(url, pool_size=1)) as db:
+    with closing(Database(url, pool_size=1)) as opened:
         try:
-            db.check()
+            opened.check()
         except Unavailable as error:
             return error.detail
     return None
@@ -95,6 +95,21 @@ def test_a_migration_that_does_not_say_that_it_only_adds_is_taken_to_take_away(
     assert releases.migrate(releases.later(later, {"later_1": SAYS_NOTHING}), database_url).returncode == 0
     assert "run a newer release" in (refused(database_url) or "")
     assert ask("SELECT string_agg(revision, ' ') FROM schema_fit WHERE fits") == "later_1"
+
+
+def test_a_database_without_a_schema_is_told_apart_from_one_that_is_away(
+    any_empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert refused(any_empty_url) == schema.NO_SCHEMA
+    monkeypatch.setattr(db, "APP_ROLE", "dure_nobody")  # as in a server that no migration ever ran in
+    with closing(Database(any_empty_url, pool_size=1)) as fresh:
+        assert fresh.schema_misfit() == schema.NO_SCHEMA
+        with pytest.raises(schema.NoSchema) as raised, fresh.begin() as session:
+            session.connection()
+    assert raised.value.problem().title == Unavailable.title()
+    nowhere = Database("postgresql://nobody@127.0.0.1:1/nothing", pool_size=1)
+    with closing(nowhere), pytest.raises(Unavailable, match="cannot be reached"):
+        nowhere.schema_misfit()
 
 
 def test_a_database_that_lacks_a_migration_is_refused_until_it_is_migrated(

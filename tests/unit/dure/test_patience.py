@@ -1,9 +1,11 @@
 """Work that is waited for no longer than it may take."""
 
+from concurrent.futures import Future
 from threading import Event
 
 import pytest
 
+from dure import patience
 from dure.patience import Late, within
 
 
@@ -21,3 +23,15 @@ def test_what_takes_longer_is_late_and_left_to_itself() -> None:
     with pytest.raises(Late, match=r"it took longer than 0.05 s and was given up"):
         within(0.05, goes_on.wait)
     goes_on.set()
+
+
+def test_what_ends_as_it_is_given_up_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    class EndsThen(Future[int]):
+        def result(self, timeout: float | None = None) -> int:
+            found = super().result()
+            if timeout is not None:
+                raise TimeoutError
+            return found
+
+    monkeypatch.setattr(patience, "Future", EndsThen)
+    assert within(0.05, lambda: 7) == 7

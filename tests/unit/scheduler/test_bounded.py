@@ -11,7 +11,7 @@ from tests.cluster.daemons import until
 
 
 def ended() -> bool:
-    return not any(thread.name == "bounded" for thread in threading.enumerate())
+    return not any(thread.name == "within" for thread in threading.enumerate())
 
 
 def test_what_hangs_holds_so_many_threads_at_most_and_more_is_refused_without_waiting() -> None:

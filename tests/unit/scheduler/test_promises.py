@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from scheduler.core.model import Cause, Instant, Lease, State, Tier
-from scheduler.core.promises import Counts, Happened, all_of, of_moves, of_start
+from scheduler.core.promises import Counts, Happened, all_of, of_moves, of_start, of_withdrawal
 from scheduler.core.replan import Move
 from scheduler.turns.starts import Started
 from tests.builders import a_lease
@@ -30,6 +30,21 @@ def test_a_promise_that_comes_due_is_kept_or_broken(
     late_s: float, never: bool, spot: bool, counted: list[object]
 ) -> None:
     assert of_start(late_s, never=never, spot=spot) == Counter(counted)
+
+
+@pytest.mark.parametrize(
+    ("late_s", "spot", "counted"),
+    [
+        pytest.param(-600.0, False, [], id="one that is not due is no promise that came due"),
+        pytest.param(0.5, False, [], id="nor one whose start would still keep it"),
+        pytest.param(60.0, False, [DUE, BROKEN], id="one that is late was broken"),
+        pytest.param(60.0, True, [], id="spot was promised nothing"),
+    ],
+)
+def test_a_promise_that_is_taken_back_was_broken_if_it_was_late(
+    late_s: float, spot: bool, counted: list[object]
+) -> None:
+    assert of_withdrawal(late_s, spot=spot) == Counter(counted)
 
 
 def test_a_start_that_slips_is_counted_as_the_move_that_it_is() -> None:

@@ -7,7 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.unit.dure.answers import SERVER, Api, a_checkup, page, problem
+from dure.cli.bundled import ALL_S
+from dure.cli.terminal import Outside
+from tests import commandline
+from tests.unit.dure.answers import NOW, SERVER, Api, a_checkup, answer, page, problem
 from tests.unit.dure.conftest import Run
 from tests.unit.dure.fake_kubectl import Kubectl
 
@@ -56,6 +59,23 @@ def test_what_kubectl_says_of_its_cluster_has_another_name_in_its_place(
     file = tmp_path / "made.tar.gz"
     assert run("support-bundle", str(file), "--anonymous").exit_code == 0
     assert "the server kubernetes:6443 was refused" in bundled(file)
+
+
+def test_names_are_waited_for_within_the_bundles_own_time(
+    api: Api, environ: dict[str, str], there: Kubectl, tmp_path: Path
+) -> None:
+    at = [0.0]
+
+    def slow(_: httpx.Request) -> httpx.Response:
+        at[0] += ALL_S
+        return answer(page())
+
+    api.on("GET", "/v1/companies", slow)
+    outside = Outside(environ=environ, now=lambda: NOW, sleep=api.slept.append, monotonic=lambda: at[0], transport=api)
+    file = tmp_path / "made.tar.gz"
+    assert commandline.run(("support-bundle", str(file), "--anonymous"), outside).exit_code == 0
+    assert bundled(file).count("it was not looked at, as all before it took 300 s") > 10
+    assert "/v1/pools" not in [request.url.path for request in api.seen]
 
 
 def test_without_anonymous_they_stay(run: Run, there: Kubectl, tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from sqlmodel import select
 
 from scheduler import days
 from scheduler.metrics import FleetCollector
-from scheduler.store import counting, fleet, migrate, programme, totals, usage
+from scheduler.store import counting, fleet, metric_totals, migrate, programme, usage
 from scheduler.store.db import Database
+from scheduler.store.metric_totals import Told
 from scheduler.store.tables import Lease, LeasesOver
 from scheduler.store.times import to_wire
 from tests import databases
@@ -31,19 +32,19 @@ OVER = ("refused", "cancelled", "expired", "ended")
 ACME = {"company": "acme", "pool": "h100"}
 
 
-def _told(world: World, *, now: float) -> dict[tuple[str, str, str], int]:
+def _told(world: World, *, now: float) -> Told:
     tell(world, now=now)
     with world.db.snapshot() as session:
-        return totals.told(session)
+        return metric_totals.told(session)
 
 
-def _whole(world: World, *, now: float) -> dict[tuple[str, str, str], int]:
+def _whole(world: World, *, now: float) -> Told:
     """The same added up from every lease that there ever was."""
     with world.db.snapshot() as session:
         until = to_wire(days.midnights(now, programme.zone(session))[2])
         began = datetime.fromtimestamp(0, UTC)
         rows = usage.show(session, actor=ADMIN, company=None, since=began, until=until, now=now).rows
-    return {
+    gpu_seconds = {
         (row.company, row.pool, kind): value
         for row in rows
         for kind, value in (
@@ -51,23 +52,25 @@ def _whole(world: World, *, now: float) -> dict[tuple[str, str, str], int]:
             ("busy", row.busy_gpu_seconds),
             ("idle", row.idle_gpu_seconds),
             ("lost", row.lost_gpu_seconds),
-            ("joules", row.energy_joules),
         )
         if value is not None
     }
+    return Told(
+        gpu_seconds, {(row.company, row.pool): row.energy_joules for row in rows if row.energy_joules is not None}
+    )
 
 
 def _over(world: World) -> tuple[dict[str, int], dict[str, int]]:
     """By what is kept, and counted one by one."""
     with world.db.snapshot() as session:
         states = Counter(session.exec(select(Lease.state)).all())
-        kept = {state: leases for (_, state), leases in totals.over(session).items()}
+        kept = {state: leases for (_, state), leases in metric_totals.over(session).items()}
     return kept, {state: states[state] for state in OVER if states[state]}
 
 
 def _fold(world: World) -> None:
     with world.db.begin() as session:
-        totals.fold(session)
+        metric_totals.fold(session)
 
 
 def _rows(world: World) -> int:
@@ -109,9 +112,9 @@ def test_leases_that_are_counted_just_over_and_running_are_in_it_once(world: Wor
     world.turn(late + 1000)
     told = _told(world, now=late + 2000)
     assert told == _whole(world, now=late + 2000)
-    assert told["acme", "h100", "leased"] == 2 * 100 + 4 * 1000
-    assert told["globex", "h100", "leased"] == 8 * 2000
-    assert told["acme", "h100", "busy"] == 0
+    assert told.gpu_seconds["acme", "h100", "leased"] == 2 * 100 + 4 * 1000
+    assert told.gpu_seconds["globex", "h100", "leased"] == 8 * 2000
+    assert told.gpu_seconds["acme", "h100", "busy"] == 0
 
 
 def test_how_many_leases_are_over_is_known_of_every_end_and_after_they_are_folded(world: World) -> None:
@@ -137,7 +140,7 @@ def test_what_is_over_while_it_is_folded_and_who_folds_at_once_count_once(world:
     world.ask(17)
     world.ask(17)
     with world.db.begin() as first:
-        totals.fold(first)
+        metric_totals.fold(first)
         world.ask(17)
         assert _over(world)[0] == {"refused": 3}
     _fold(world)
@@ -161,7 +164,7 @@ def test_what_is_told_does_not_fall_whoever_leads_next(world: World) -> None:
     assert (scraped("leased"), scraped("lost")) == (400, 0)
     with world.db.begin() as session:
         fleet.set_silent(session, node, now=T0 + 50)
-    assert _whole(world, now=T0 + 50)["acme", "h100", "leased"] == 0
+    assert _whole(world, now=T0 + 50).gpu_seconds["acme", "h100", "leased"] == 0
     tell(world, now=T0 + 50)
     assert (scraped("leased"), scraped("lost")) == (400, 400)
     tell(world, now=T0 + 40)
@@ -197,7 +200,7 @@ def test_what_was_over_before_it_was_added_up_is_added_once_also_where_others_wr
         connection.execute(COUNTED, {"id": "lea_4", "joules": 5})
         migrate.upgrade(any_empty_url)
     with closing(Database(any_empty_url)) as db, db.snapshot() as session:
-        assert totals.over(session) == {("h100", "ended"): 3}
+        assert metric_totals.over(session) == {("h100", "ended"): 3}
         counted = session.connection().execute(text("SELECT kind, counted FROM use_total"))
         assert {row.kind: row.counted for row in counted} == {
             "leased": 270,
@@ -206,4 +209,4 @@ def test_what_was_over_before_it_was_added_up_is_added_once_also_where_others_wr
             "idle": 120,
             "joules": 12,
         }
-        assert totals.told(session) == {}, "what runs is not in it yet"
+        assert metric_totals.told(session) == ({}, {}), "what runs is not in it yet"

@@ -1,11 +1,16 @@
 """Sums over all leases that there ever were, for metrics: what is over is added up once, by triggers, and never read again."""
 
+from typing import NamedTuple
+
 from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler import days
 from scheduler.store import programme
 from scheduler.store.lease_days import UNWRITTEN_DAYS, stretch
+
+TOLD_S = 30
+"""So often what was used is added up, for every scrape until the next time."""
 
 _OVER = text("SELECT pool, state, sum(leases)::bigint AS leases FROM leases_over GROUP BY pool, state")
 
@@ -38,6 +43,13 @@ _TELL = text(
 _TOLD = text("SELECT company, pool, kind, told FROM use_total WHERE told IS NOT NULL")
 
 
+class Told(NamedTuple):
+    """By company and pool, and GPU-seconds also by kind: `leased`, `busy`, `idle` and `lost`. Joules where any were told of."""
+
+    gpu_seconds: dict[tuple[str, str, str], int]
+    joules: dict[tuple[str, str], int]
+
+
 def over(session: Session) -> dict[tuple[str, str], int]:
     """How many leases are over, by pool and state; nothing of those that none is in."""
     return {(row.pool, row.state): row.leases for row in session.connection().execute(_OVER)}
@@ -57,6 +69,12 @@ def tell(session: Session, *, now: float) -> None:
     session.connection().execute(_TELL, values)
 
 
-def told(session: Session) -> dict[tuple[str, str, str], int]:
-    """By company, pool and kind: GPU-seconds `leased`, `busy`, `idle` and `lost`, and `joules`, as they were last told."""
-    return {(row.company, row.pool, row.kind): row.told for row in session.connection().execute(_TOLD)}
+def told(session: Session) -> Told:
+    """Since the programme began, as it was last told."""
+    found = Told({}, {})
+    for row in session.connection().execute(_TOLD):
+        if row.kind == "joules":
+            found.joules[row.company, row.pool] = row.told
+        else:
+            found.gpu_seconds[row.company, row.pool, row.kind] = row.told
+    return found
