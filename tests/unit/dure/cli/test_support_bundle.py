@@ -58,6 +58,15 @@ def test_what_kubectl_says_of_its_cluster_has_another_name_in_its_place(
     assert "the server kubernetes:6443 was refused" in bundled(file)
 
 
+def test_the_home_folder_has_nobodys_name(run: Run, there: Kubectl, tmp_path: Path, environ: dict[str, str]) -> None:
+    home = environ["HOME"] = str(tmp_path / "home" / "ada")
+    for words, is_told in (((), True), (("--anonymous",), False)):
+        file = tmp_path / f"made-{is_told}.tar.gz"
+        assert run("support-bundle", str(file), *words).exit_code == 0
+        assert (f'"{home}/.config/dure/config.toml"' in bundled(file), "ada" in bundled(file)) == (is_told, is_told)
+    assert '"~/.config/dure/config.toml"' in bundled(file)
+
+
 def test_without_anonymous_they_stay(run: Run, there: Kubectl, tmp_path: Path) -> None:
     file = tmp_path / "made.tar.gz"
     assert run("support-bundle", str(file), "--scheduler", "http://ops.example.org:8471").exit_code == 0
