@@ -7,12 +7,12 @@ import platform
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.exposition import choose_encoder
 
 from api import series
 from dure import wire
 from scheduler.metrics.database import TRANSACTION
 from scheduler.metrics.decisions import DecisionCounters
+from scheduler.metrics.page import written
 from scheduler.metrics.rows import counting, measuring, showing
 
 Exemplar = dict[str, str]
@@ -79,5 +79,4 @@ class Metrics:
 
     def render(self, accepts: str) -> tuple[bytes, str]:
         """In the format that is accepted, and what that is called: OpenMetrics has exemplars, Prometheus' text has none."""
-        write, content_type = choose_encoder(accepts)
-        return write(self.registry), content_type
+        return written(self.registry, accepts)

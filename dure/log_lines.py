@@ -33,6 +33,13 @@ def begin(formatter: logging.Formatter, level: int | str) -> None:
 class _Handler(logging.StreamHandler[TextIO]):
     """To stderr. What cannot be put into a line, as its arguments do not fit its words, is told by a line as well."""
 
+    def emit(self, record: logging.LogRecord) -> None:
+        """What is too deep for a line is no reason for its caller to fail."""
+        try:
+            super().emit(record)
+        except RecursionError:
+            self.handleError(record)
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name for it
         said = logging.LogRecord(
             record.name,

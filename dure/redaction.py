@@ -35,26 +35,34 @@ ELSEWHERE = "elsewhere"
 
 
 class Redaction:
-    """`known` are secrets that are known to be some; `names` are put in the place of what they are given for. If one is to be
-    `anonymous`, hosts of all other addresses are gone as well.
+    """`known` are secrets that are known to be some; `names` are put in the place of what they are given for, in whatever case it
+    stands. If one is to be `anonymous`, hosts of all other addresses are gone as well. A `home` folder is `~`.
     """
 
     def __init__(
-        self, known: Iterable[str] = (), names: Mapping[str, str] | None = None, *, anonymous: bool = False
+        self,
+        known: Iterable[str] = (),
+        names: Mapping[str, str] | None = None,
+        *,
+        anonymous: bool = False,
+        home: str | None = None,
     ) -> None:
         self._anonymous = anonymous
         self._known = sorted({one for one in known if one}, key=len, reverse=True)
         self._names = dict(names or {})
-        longest = sorted(map(re.escape, self._names), key=len, reverse=True)
-        self._named = re.compile(rf"(?<![A-Za-z0-9])({'|'.join(longest)})(?![A-Za-z0-9])") if longest else None
+        self._longest = sorted(self._names, key=len, reverse=True)
+        self._named = _any_of(self._longest)
+        self._home = _any_of([home.rstrip("/")] if home and home.startswith("/") and home.strip("/") else [])
 
     def text(self, said: str) -> str:
         """Of any text: logs, metrics, sentences of errors."""
         for secret in self._known:
             said = said.replace(secret, GONE)
         said = without(said)
+        if self._home is not None:
+            said = self._home.sub("~", said)
         if self._named is not None:
-            said = self._named.sub(lambda found: self._names[found[1]], said)
+            said = self._named.sub(self._name, said)
         return _HOST.sub(self._host, said) if self._anonymous else said
 
     def value(self, said: Any) -> Any:
@@ -72,6 +80,10 @@ class Redaction:
 
     def json(self, said: Any) -> str:
         return json.dumps(self.value(said), indent=1, ensure_ascii=False) + "\n"
+
+    def _name(self, found: re.Match[str]) -> str:
+        """Of two that differ in nothing but case each has its own; by its group, as what case is differs between languages."""
+        return self._names.get(found[0]) or self._names[self._longest[(found.lastindex or 1) - 1]]
 
     def _host(self, found: re.Match[str]) -> str:
         return found[0] if found[2] in self._names.values() else f"{found[1] or ''}{ELSEWHERE}"
@@ -98,6 +110,12 @@ class Redaction:
                 return {self.text(name): self._address(one) for name, one in cast("dict[str, Any]", value).items()}
             case _:
                 return value
+
+
+def _any_of(words: list[str]) -> re.Pattern[str] | None:
+    """Any of them, whole; each is a group."""
+    either = "|".join(f"({re.escape(word)})" for word in words)
+    return re.compile(rf"(?<![A-Za-z0-9])(?:{either})(?![A-Za-z0-9])", re.IGNORECASE) if words else None
 
 
 def numbered(kind: str, found: Iterable[str]) -> dict[str, str]:

@@ -3,6 +3,9 @@
 import json
 import logging
 import sys
+from contextlib import suppress
+from threading import Lock
+from typing import BinaryIO
 
 import orjson
 import structlog
@@ -17,6 +20,7 @@ OURS = "dure."
 
 def configure() -> None:
     """For a whole process, before its first line. What others than Dure say is told from warnings on."""
+    lines = _Lines(sys.stderr and sys.stderr.buffer)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -26,10 +30,26 @@ def configure() -> None:
             structlog.processors.JSONRenderer(serializer=_dumps),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
     log_lines.begin(_foreign(), logging.WARNING)
+
+
+class _Lines:
+    """To stderr, if there is one. A line that cannot be written, as a disk is full or nobody reads any more, ends nobody."""
+
+    def __init__(self, stderr: BinaryIO | None) -> None:
+        self._stderr, self._lock = stderr, Lock()
+
+    def msg(self, line: bytes) -> None:
+        if self._stderr is None:
+            return
+        with self._lock, suppress(OSError, ValueError):
+            self._stderr.write(line + b"\n")
+            self._stderr.flush()
+
+    debug = info = warning = error = critical = exception = msg
 
 
 def _foreign() -> logging.Formatter:
@@ -63,4 +83,13 @@ def _dumps(line: dict[str, object], **_: object) -> bytes:
     try:
         return orjson.dumps(line, default=repr)
     except orjson.JSONEncodeError:
-        return json.dumps(line, default=repr).encode()
+        return json.dumps({name: _sayable(value) for name, value in line.items()}, default=repr).encode()
+
+
+def _sayable(value: object) -> object:
+    """Itself, if JSON can hold it. What refers to itself, is too deep or fails in its own `__repr__` raises almost anything."""
+    try:
+        json.dumps(value, default=repr)
+    except Exception:  # noqa: BLE001 - a line costs its caller nothing
+        return f"a {type(value).__name__} that cannot be told"
+    return value

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 
@@ -105,6 +106,33 @@ SAID = {
         line={"action": "library", "event": "the only line"},
     ),
 }
+
+
+LOST = {
+    "a disk is full": "exec 2>/dev/full",
+    "a file is at its limit": "ulimit -f 0; exec 2>lost",
+    "nobody reads": "exec 2> >(exec true); wait $!",
+    "it is closed": "exec 2>&-",
+}
+"""How a process comes to a stderr that takes nothing, in bash."""
+
+
+def check_lost(begin: str, says: str, lost: str, folder: Path) -> None:
+    """That a process which begins its log so goes on behind what it says, a library and an exception too."""
+    program = (
+        f"{begin}\nfor _ in range(2_000):\n    {says}\n"
+        "import logging; logging.getLogger('x').error('a library')\n"
+        "import threading; one = threading.Thread(target=lambda: 1 / 0); one.start(); one.join()\n"
+        "import os; os.write(1, b'on')"
+    )
+    done = subprocess.run(
+        ["bash", "-c", f'{lost}; exec "$@"', "bash", sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        cwd=folder,
+        env={"PYTHONPATH": str(Path(__file__).parents[1])},
+        check=False,
+    )
+    assert done.stdout == b"on"
 
 
 def check(begin: str, said: Said) -> None:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from dure.redaction import Redaction
 
 
-ANONYMOUS = "companies, nodes, machines of processes and the hosts of addresses have other names"
+ANONYMOUS = (
+    "companies, nodes, machines of processes and the hosts of addresses have other names, and the home folder is ~"
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -170,4 +172,5 @@ def _redaction(terminal: Terminal, names: dict[str, str], *, anonymous: bool) ->
     environ = terminal.outside.environ
     known = {value for name, value in environ.items() if SECRET_KEYS.search(name) and len(value) > 3}
     token = terminal.context.token
-    return Redaction([*known, *([token] if token else [])], names, anonymous=anonymous)
+    home = str(Path(environ.get("HOME") or "~").expanduser()) if anonymous else None
+    return Redaction([*known, *([token] if token else [])], names, anonymous=anonymous, home=home)

@@ -162,7 +162,7 @@ def test_an_anonymous_one_has_no_names_of_companies_and_nodes(site: Site, plante
         True,
     )
     assert made.manifest["notes"] == [
-        "companies, nodes, machines of processes and the hosts of addresses have other names"
+        "companies, nodes, machines of processes and the hosts of addresses have other names, and the home folder is ~"
     ]
 
 

@@ -3,6 +3,7 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,11 @@ def root(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
     yield root
     logging.captureWarnings(False)
     root.setLevel(before)
+
+
+class Mute:
+    def __str__(self) -> str:
+        raise LookupError("no")
 
 
 def _lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -70,3 +76,26 @@ def test_quiet_levels_are_left_out(root: logging.Logger, capsys: pytest.CaptureF
 @pytest.mark.parametrize("said", foreign_lines.SAID.values(), ids=foreign_lines.SAID)
 def test_what_is_not_said_by_the_agent_is_one_json_object_as_well(said: foreign_lines.Said) -> None:
     foreign_lines.check("from agents import logs; logs.start('INFO')", said)
+
+
+@pytest.mark.parametrize("lost", foreign_lines.LOST.values(), ids=foreign_lines.LOST)
+def test_an_agent_whose_lines_cannot_be_written_works_on(lost: str, tmp_path: Path) -> None:
+    says = "import logging; logging.getLogger('agents.x').error('told', extra={'action': 'told'})"
+    foreign_lines.check_lost("from agents import logs; logs.start('INFO')", says, lost, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "value", ["deep", "itself", "{(1, 2): 3}", "Mute()"], ids=["too deep", "of itself", "by pairs", "mute"]
+)
+def test_what_no_json_can_hold_costs_its_caller_nothing_and_is_told(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str], value: str
+) -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    itself: list[object] = []
+    itself.append(itself)
+    logs.start("INFO")
+    given = {"deep": deep, "itself": itself, "{(1, 2): 3}": {(1, 2): 3}, "Mute()": Mute()}[value]
+    logging.getLogger("agents.x").info("told", extra={"action": "told", "given": given})
+    assert [line["event"] for line in _lines(capsys)] == ["a line cannot be written: 'told'"]

@@ -1,10 +1,21 @@
 """What a replica counts."""
 
+import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.metrics import Metrics
 from dure import wire
+from scheduler.metrics import page
 from tests.unit.api.builders import a_lease
+
+ODD = [
+    "application/openmetrics-text;version=abc",
+    "application/openmetrics-text; version=1..0",
+    "text/plain;version=\u00b2",
+    "text/plain; version=.",
+]
+"""What is asked for in a version that is none."""
 
 
 def samples(metrics: Metrics) -> dict[str, float]:
@@ -33,3 +44,11 @@ def test_two_apps_count_apart() -> None:
 
 def test_it_says_what_runs() -> None:
     assert [value for name, value in samples(Metrics()).items() if name.startswith("dure_build_info")] == [1]
+
+
+@pytest.mark.parametrize("accepts", ODD)
+def test_who_asks_for_a_version_that_is_none_has_the_text_that_everybody_reads(accepts: str) -> None:
+    metrics = Metrics()
+    assert metrics.render(accepts)[1] == metrics.render("")[1]
+    answer = page.route(CollectorRegistry())
+    assert answer(accepts) == answer("")

@@ -157,6 +157,27 @@ def test_names_are_replaced_alike_everywhere_and_whole() -> None:
     assert clean.value({"company": "acme", "nodes": ["gpu-1"]}) == {"company-3": "company-1", "nodes": ["node-1"]}
 
 
+def test_names_are_replaced_in_whatever_case_they_stand() -> None:
+    names = numbered("company", ["acme"]) | numbered("node", ["GPU-1"]) | {"b\u00fccher.de": "server", "k\u0131s": "x"}
+    clean = Redaction(names=names)
+    assert clean.text("ACME_LABS on gpu-1, Gpu-1, B\u00dcCHER.DE, KIS, K\u0130S, \u212aIS") == (
+        "company-1_LABS on node-1, node-1, server, x, x, x"
+    )
+    assert Redaction(names={"acme": "company-1", "Acme": "company-2"}).text("Acme acme") == "company-2 company-1"
+
+
+@pytest.mark.parametrize("home", ["/root", "/home/ada", "/home/ada/", "/Users/Ada L\u00f6we"])
+def test_a_home_folder_is_no_more_than_that(home: str) -> None:
+    clean = Redaction(home=home)
+    at = home.rstrip("/")
+    assert clean.text(f"{at}/.config, {at}, '{at}'; {at}er and /ch{at}") == f"~/.config, ~, '~'; {at}er and /ch{at}"
+
+
+@pytest.mark.parametrize("home", ["", "/", "~", "relative"])
+def test_what_is_no_home_folder_of_anybody_takes_nothing_away(home: str) -> None:
+    assert Redaction(home=home).text("/root/.config relative ~/x") == "/root/.config relative ~/x"
+
+
 @pytest.mark.parametrize(
     ("address", "found"),
     [

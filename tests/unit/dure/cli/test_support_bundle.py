@@ -78,6 +78,15 @@ def test_names_are_waited_for_within_the_bundles_own_time(
     assert "/v1/pools" not in [request.url.path for request in api.seen]
 
 
+def test_the_home_folder_has_nobodys_name(run: Run, there: Kubectl, tmp_path: Path, environ: dict[str, str]) -> None:
+    home = environ["HOME"] = str(tmp_path / "home" / "ada")
+    for words, is_told in (((), True), (("--anonymous",), False)):
+        file = tmp_path / f"made-{is_told}.tar.gz"
+        assert run("support-bundle", str(file), *words).exit_code == 0
+        assert (f'"{home}/.config/dure/config.toml"' in bundled(file), "ada" in bundled(file)) == (is_told, is_told)
+    assert '"~/.config/dure/config.toml"' in bundled(file)
+
+
 def test_without_anonymous_they_stay(run: Run, there: Kubectl, tmp_path: Path) -> None:
     file = tmp_path / "made.tar.gz"
     assert run("support-bundle", str(file), "--scheduler", "http://ops.example.org:8471").exit_code == 0
