@@ -62,6 +62,8 @@ def _looked(at: Admitted, clock: Clock) -> House:
         processes=checked_house.heard(at.session),
         ledger=checked_house.ledger(at.session),
         fleet=checked_fleet.fleet(at.session, now=at.now),
-        receiving_since=receiving.since(at.session, now=at.now),
+        receiving_since=receiving.since(
+            at.session, now=clock.databases() if isinstance(clock, DatabaseClock) else at.now
+        ),
         machine_offset_s=time.time() - clock.now() if isinstance(clock, DatabaseClock) else None,
     )

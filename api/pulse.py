@@ -31,7 +31,7 @@ class Pulse(Repeating):
         """One beat. Raises Unavailable."""
         self._clock.resync()
         with self._db.begin() as session:
-            receiving.beat(session, now=self._clock.now())
+            receiving.beat(session, now=self._clock.databases())
         if self._clock.now() >= self._say_at:
             self._presence.say()
             self._say_at = self._clock.now() + EVERY_S

@@ -46,6 +46,10 @@ class DatabaseClock:
     def now(self) -> float:
         return time.monotonic() + self._offset
 
+    def databases(self) -> float:
+        """PostgreSQL's own time by the last reading, steps and all: for what processes whose clocks may disagree say together."""
+        return self.now() + self.step_s
+
     def resync(self) -> None:
         """Reads PostgreSQL's clock again. Raises Unavailable."""
         least, most = self._measured()

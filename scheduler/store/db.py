@@ -35,7 +35,7 @@ FULL = (
     "the database has no room left on its disk, so nothing can be written; make room, and what is tried again is taken"
 )
 
-SCHEMA_HEAD = "20261130_promise_count"
+SCHEMA_HEAD = "20261130_listened"
 """The newest migration that this code knows; `check` asks the database whether it fits."""
 
 IDLE_IN_TRANSACTION_S = 8

@@ -260,12 +260,16 @@ def proved(session: Session) -> list[str]:
 
 
 def silent(session: Session) -> list[str]:
-    """Nodes that should have reported by now. Time in which nobody could receive reports is not their silence, and those that were
-    heard before it, not after, have the time to come back.
+    """Nodes that should have reported by now. Silence is counted in the time that replicas listened, whatever the clocks say; who
+    was heard just now by them is not silent either, as a replica of the release before notes that alone. A node that was heard
+    before the newest break, not after, has the time to come back: in one stretch, or once in all of its silence.
     """
     heard = receiving.stretch(session)
     last, after_s = func.extract("epoch", col(Node.last_report_at)), col(Node.silent_after_s)
-    back_by = heard.since + func.greatest(after_s, BACK_WITHIN_S)
-    late = (last + after_s < heard.until) & ((last >= heard.since) | (back_by < heard.until))
+    silence_s = heard.listened_s - col(Node.listened_s)
+    had_time = (heard.until - heard.since > func.greatest(after_s, BACK_WITHIN_S)) | (
+        silence_s > after_s + BACK_WITHIN_S
+    )
+    late = (silence_s > after_s) & (func.abs(heard.until - last) > after_s) & ((last >= heard.since) | had_time)
     query = select(Node.name).where(col(Node.state) == "ok", late)
     return list(session.exec(query.order_by(col(Node.name))).all())

@@ -15,13 +15,14 @@ from sqlmodel import Session
 from dure.errors import SecondAgent, StaleReport, UnknownNode
 from scheduler.core.folding import Gpus
 from scheduler.core.reported import Report
+from scheduler.store.receiving import LISTENED
 
 SILENT_INTERVALS = 3
 SILENT_AT_LEAST_S = 5
 """A node is silent after three of its own intervals, and not before five seconds."""
 
 BACK_WITHIN_S = 20
-"""Not before so long once reports can be received again: an agent may wait ten seconds for an answer of before that will not come,
+"""Not before so long once reports can be received again, and not again at each break of one silence: an agent may wait ten seconds for an answer of before that will not come,
 and then as long as it is asked to."""
 
 
@@ -55,8 +56,8 @@ _READ = text(_ROWS)
 _LOCKED = text(f"{_ROWS} ORDER BY name FOR NO KEY UPDATE")
 
 _WRITE = text(
-    """
-    UPDATE node SET last_report_at = to_timestamp(:now), silent_after_s = r.silent_after_s, seq = r.seq,
+    f"""
+    UPDATE node SET last_report_at = to_timestamp(:now), listened_s = {LISTENED}, silent_after_s = r.silent_after_s, seq = r.seq,
         boot_before = CASE WHEN node.boot = r.boot THEN node.boot_before ELSE node.boot END, boot = r.boot,
         host_boot = coalesce(r.host_boot, node.host_boot), clock_offset_s = r.clock_offset_s,
         agent_version = r.agent_version,

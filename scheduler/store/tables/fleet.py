@@ -104,6 +104,8 @@ class Node(SQLModel, table=True):
     state: str = Field(default="enrolled", sa_column=text_column())
     enrolled_at: int = Field(sa_column=at_column())
     last_report_at: float | None = Field(default=None, sa_column=Column(ExactEpoch, nullable=True, index=True))
+    listened_s: float = Field(default=0, sa_column=Column(Double, nullable=False, server_default=text("0")))
+    """How long API replicas had listened in all when it last reported."""
     silent_after_s: int | None = Field(default=None, sa_column=int_column(null=True))
     boot: str | None = Field(default=None, sa_column=text_column(null=True))
     boot_before: str | None = Field(default=None, sa_column=text_column(null=True))

@@ -22,13 +22,14 @@ class Leader(SQLModel, table=True):
 
 
 class Receiving(SQLModel, table=True):
-    """One row: since when API replicas have been there to take reports, and when one last said so."""
+    """One row: since when API replicas have been there to take reports, when one last said so, and for how long they were in all."""
 
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
 
     id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     since: float = Field(sa_column=Column(ExactEpoch, nullable=False))
     alive_at: float = Field(sa_column=Column(ExactEpoch, nullable=False))
+    listened_s: float = Field(default=0, sa_column=Column(Double, nullable=False, server_default=text("0")))
 
 
 class Process(SQLModel, table=True):

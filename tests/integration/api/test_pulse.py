@@ -27,6 +27,22 @@ def test_a_beat_says_that_reports_can_be_received(database: Database, clock: Dat
     assert since(database, clock.now() + receiving.AWAY_AFTER_S + 1) is None
 
 
+def test_nobody_is_said_to_take_reports_by_a_beat_of_a_clock_that_was_ahead(
+    database: Database, clock: DatabaseClock
+) -> None:
+    Pulse(database, clock).beat()
+    assert since(database, clock.now() - 600) is None
+
+
+def test_beats_are_told_in_the_databases_time_also_after_its_clock_jumped(
+    database: Database, clock: DatabaseClock
+) -> None:
+    clock._offset -= 600
+    Pulse(database, clock).beat()
+    assert since(database, clock.now() + 600) is not None
+    assert since(database, clock.databases()) is not None
+
+
 def test_it_beats_from_its_beginning_and_not_after_its_end(database: Database, clock: DatabaseClock) -> None:
     def alive_at() -> float:
         with database.snapshot() as session:

@@ -51,6 +51,7 @@ class World:
     service: Service = field(default_factory=lambda: Service(Books()))
     seq: int = 0
     pool: str = "h100"
+    listened_until: float = 0
 
     def found(
         self,
@@ -88,10 +89,14 @@ class World:
         return self
 
     def listens(self, since: float, until: float) -> None:
-        """An API replica says every two seconds that it takes reports, and `until` is the last time."""
+        """An API replica says every two seconds that it takes reports, and `until` is the last time; it goes on where it said so
+        after `since` before.
+        """
+        since = max(since, self.listened_until)
         with self.db.begin() as session:
             for at in (*range(int(since), int(until), 2), until):
                 receiving.beat(session, now=at)
+        self.listened_until = until
 
     def report(
         self,

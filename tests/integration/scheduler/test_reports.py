@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from dure import wire
 from dure.errors import GpuClaimed, InvalidRequest, StaleReport, UnknownNode
-from scheduler.store import due, heard, nodes
+from scheduler.store import due, heard, nodes, receiving
 from scheduler.turns import silence
 from tests.integration.scheduler.conftest import DAY, T0, World
 
@@ -184,6 +184,7 @@ def test_silence_is_not_counted_while_nobody_could_receive_and_a_dead_agent_is_n
 
 def test_a_node_that_was_heard_after_the_outage_is_silent_after_three_intervals_as_ever(world: World) -> None:
     back = T0 + 90
+    world.listens(back, back)
     world.report("n1", now=back + 1)
     assert _silence(world, back + 7, receiving_since=back) == []
     assert _silence(world, back + 8, receiving_since=back) == ["n1"]
@@ -194,6 +195,64 @@ def test_silence_ends_where_we_know_of_no_time_any_more_in_which_we_could_hear(w
     world.listens(T0, T0 + 6)
     assert _found_silent(world) == []
     world.listens(T0 + 30, T0 + 32)
+    assert _found_silent(world) == []
+
+
+def _hear(world: World, now: float, *nodes_: str) -> None:
+    """An API replica says that it takes reports, and these nodes report to it."""
+    with world.db.begin() as session:
+        receiving.beat(session, now=now)
+    for node in nodes_:
+        world.report(node, now=now)
+
+
+def test_a_clock_that_goes_back_makes_no_node_silent_that_reports_and_hides_none_that_is_dead(world: World) -> None:
+    for at in range(60, 70, 2):
+        _hear(world, T0 + at, "n1", "n2")
+    for at in range(0, 22, 2):
+        _hear(world, T0 + at, "n1")
+        assert "n1" not in _found_silent(world)
+    assert _found_silent(world) == ["n2"]
+
+
+def test_one_beat_of_a_clock_that_is_ahead_stops_no_silence_and_makes_none(world: World) -> None:
+    for at in range(0, 6, 2):
+        _hear(world, T0 + at, "n1", "n2")
+    _hear(world, T0 + 600)
+    assert _found_silent(world) == []
+    for at in range(6, 30, 2):
+        _hear(world, T0 + at, "n1")
+        assert "n1" not in _found_silent(world)
+    assert _found_silent(world) == ["n2"]
+
+
+def test_a_beat_that_waited_for_the_database_begins_no_new_stretch_and_counts_no_time_twice(world: World) -> None:
+    for at in (0, 2, 4, 1, 3, 4, 6):
+        _hear(world, T0 + at)
+    with world.db.snapshot() as session:
+        assert receiving.stretch(session) == receiving.Stretch(T0, T0 + 6, 6)
+
+
+def test_a_dead_node_is_noticed_though_the_api_is_held_again_and_again_and_those_that_report_are_not(
+    world: World,
+) -> None:
+    """4.2 s in every 16.2 s nobody can be heard: the 26 s that the node has are over three such times later."""
+    for at in range(0, 14, 2):
+        _hear(world, T0 + at, "n1", "n2")
+    noticed: list[float] = []
+    for at in [T0 + turn * 16.2 + at for turn in range(1, 4) for at in range(0, 14, 2)]:
+        _hear(world, at, "n1")
+        silent = _found_silent(world)
+        assert "n1" not in silent
+        noticed += [at] if "n2" in silent else []
+    assert 26 < noticed[0] - (T0 + 12) < 26 + 3 * 4.2 + 2.1
+
+
+def test_a_report_by_way_of_a_replica_of_the_release_before_is_a_report(world: World) -> None:
+    """It does not note how long replicas had listened."""
+    world.listens(T0, T0 + 40)
+    with world.db.begin() as session:
+        session.connection().execute(text("UPDATE node SET last_report_at = to_timestamp(:at)"), {"at": T0 + 39})
     assert _found_silent(world) == []
 
 
