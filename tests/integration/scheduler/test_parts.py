@@ -59,6 +59,24 @@ def months(url: str, first: datetime, count: int) -> None:
                 assert connection.execute("SELECT part_make(%s, %s)", [parent, month]).fetchone() == (True,)
 
 
+def first_until(url: str, end: datetime) -> set[str]:
+    """The first parts end then, as if parts had been made months before; their names."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        names = dict(connection.execute("SELECT parent, part FROM parts() WHERE begins IS NULL").fetchall())
+        for parent, part in names.items():
+            [[bound]] = connection.execute("SELECT part_from(%s, %s)", [parent, end])
+            names[parent] = f"{parent}_until_{end:%Y_%m}"
+            of = {"parent": sql.Identifier(parent), "part": sql.Identifier(part), "bound": sql.SQL(bound)}
+            of["named"] = sql.Identifier(names[parent])
+            for statement in (
+                "ALTER TABLE {parent} DETACH PARTITION {part}",
+                "ALTER TABLE {part} RENAME TO {named}",
+                "ALTER TABLE {parent} ATTACH PARTITION {named} FOR VALUES FROM (MINVALUE) TO ({bound})",
+            ):
+                connection.execute(sql.SQL(statement).format(**of))
+    return set(names.values())
+
+
 @pytest.fixture
 def aged(any_database_url: str) -> Iterator[World]:
     """A world that began in January 2025."""
@@ -201,6 +219,20 @@ def test_in_which_group_a_company_was_stays_when_its_log_goes(aged: World) -> No
         kinds = set(left.scalars())
     assert "share" in kinds
     assert "lease" not in kinds
+
+
+def test_the_first_part_with_all_that_was_before_goes_whole_as_the_others_do(any_database_url: str) -> None:
+    first = first_until(any_database_url, datetime(2025, 2, 1, tzinfo=UTC))
+    with databases.opened(any_database_url) as db:
+        world = World(db, seq=2).found(at=PAST)
+        decision = over(world, PAST).decision.id
+        assert decision is not None
+        for at in (PAST, LATER):
+            with db.begin() as session:
+                pool_books.write(session, "h100", now=at)
+        assert set(forget(world, LATER)) >= first
+        with pytest.raises(UnknownDecision):
+            replay(world, decision)
 
 
 def test_events_of_nodes_whose_clock_was_slow_stay_with_their_month(aged: World) -> None:
