@@ -10,6 +10,7 @@ import httpx
 import pytest
 import yaml
 
+from tests.cluster.daemons import until
 from tests.monitoring.alertmanager import Alertmanager, alertmanager
 from tests.monitoring.prometheus import found
 from tests.monitoring.rules import alerts_of, prometheus_rule
@@ -75,6 +76,13 @@ def test_the_cause_is_told_and_what_it_brings_with_it_is_not(
     with httpx.Client(base_url=f"http://{inhibiting.address}/api/v2", trust_env=False) as http:
         wanted = {cause} | kept_quiet | told
         _fire(http, [{**one, "case": cause} for one in shipped if one["alertname"] in wanted])
+        # What causes it is known a moment after it was told.
+        until(
+            lambda: kept_quiet <= {name for name, is_quiet in _inhibited(http, cause).items() if is_quiet},
+            [],
+            within_s=30,
+            what="quiet",
+        )
         quiet = _inhibited(http, cause)
     assert {name for name, is_quiet in quiet.items() if is_quiet} == kept_quiet
     assert quiet.keys() == wanted
