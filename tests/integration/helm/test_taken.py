@@ -1,7 +1,9 @@
 """A real API server takes every object of every value file by its own strict validation, and judges its pods."""
 
+import shlex
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,6 +12,7 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.daemons import until
 from tests.integration.helm import rendering
 
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "recovery.md"
 DRY = ("--server-side", "--dry-run=server", "--validate=strict", "--force-conflicts", "--filename=-")
 SYSTEM, AGENTS = "strict-system", "strict-agents"
 
@@ -63,3 +66,20 @@ def test_only_the_agent_is_refused_where_pods_have_to_be_restricted(own: Cluster
 def _free(spec: dict) -> dict:
     """Without its account, which is not there yet."""
     return {key: value for key, value in spec.items() if key != "serviceAccountName"}
+
+
+def test_the_pod_that_settles_a_restored_database_is_let_in_and_is_a_migration_to_network_policies(own: Cluster):
+    """As docs/recovery.md has it, but that it does not wait for what the pod says."""
+    until(
+        lambda: own.api.get("/api/v1/namespaces/dure-system/serviceaccounts/default").is_success,
+        [],
+        within_s=60,
+        what="the namespace",
+    )
+    (line,) = (one.strip() for one in PAGE.read_text().splitlines() if "run dure-restored" in one)
+    words = [word for word in shlex.split(line)[1:] if word not in ("--rm", "--stdin")]
+    at = words.index("--")
+    pod = yaml.safe_load(own.kubectl(*words[:at], "--dry-run=server", "--output=yaml", *words[at:]))
+    migration = rendering.of("default")["Job", "dure-migration-1"]["spec"]["template"]["metadata"]["labels"]
+    shown = ("app.kubernetes.io/instance", "app.kubernetes.io/component")
+    assert {name: pod["metadata"]["labels"][name] for name in shown} == {name: migration[name] for name in shown}
