@@ -1,10 +1,11 @@
 """A server of a test's own that takes what is posted to it, whatever the path."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.serving import serving
 
 
 @contextmanager
@@ -21,11 +22,5 @@ def posted(take: Callable[[bytes, Message], None]) -> Iterator[str]:
             """A test says what it was told."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -11,6 +11,8 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
+from tests.serving import serving
+
 LOOPBACK = "127.0.0.0/8"
 
 
@@ -92,13 +94,9 @@ def receiver(host: str = "127.0.0.1", port: int = 0, *, tls: bool = False) -> It
         context.load_cert_chain(CERTIFICATE)
         server.socket = context.wrap_socket(server.socket, server_side=True)
     found.port = server.server_port
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield found
-    finally:
-        if found.hold is not None:
-            found.hold.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(server):
+        try:
+            yield found
+        finally:
+            if found.hold is not None:
+                found.hold.set()

@@ -80,6 +80,19 @@ class Server:
             connection.execute(statement)
 
 
+@contextmanager
+def migrated(folder: Path) -> Iterator[Embedded]:
+    """A running PostgreSQL of a test's own, which it may do anything to, with the database `dure` at head; it is stopped afterwards."""
+    postgres = Embedded(folder / "postgres", options=QUICK)
+    try:
+        postgres.start()
+        postgres.create("dure")
+        _migrate(postgres.url("dure"))
+        yield postgres
+    finally:
+        postgres.stop()
+
+
 def _migrate(url: str) -> None:
     # Here and not above: tests without a database import no store.
     from scheduler.store import migrate

@@ -16,7 +16,6 @@ from deploy.demo.play import Play
 from deploy.local.postgres import Embedded
 from dure import kube, wire
 from dure.client import Client
-from scheduler.store import migrate
 from tests import servers
 from tests.acceptance import writers
 from tests.acceptance.house import House
@@ -159,12 +158,8 @@ def a_night(cluster: Cluster) -> Iterator[Night]:
     """Before anybody asks for anything. The chart is in the cluster."""
     with ExitStack() as left:
         folder = left.enter_context(servers.folder("night"))
-        postgres = Embedded(folder / "postgres", options=servers.QUICK)
-        left.callback(postgres.stop)
-        postgres.start()
-        postgres.create("dure")
+        postgres = left.enter_context(servers.migrated(folder))
         url = postgres.url("dure")
-        migrate.upgrade(url)
         writers.note(url)
         proxy = left.enter_context(Proxy(cluster))
         ways = {name: left.enter_context(Way(url, name)) for name in SCHEDULERS}

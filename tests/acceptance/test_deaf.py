@@ -13,7 +13,6 @@ from deploy.local.postgres import Embedded
 from dure import wire
 from dure.client import Client
 from dure.errors import DureError
-from scheduler.store import migrate
 from tests import servers
 from tests.acceptance.house import House
 
@@ -72,11 +71,7 @@ def _leased(house: House, admin: Client, server: str) -> str:
 def deaf() -> Iterator[Deaf]:
     with ExitStack() as left:
         folder = left.enter_context(servers.folder("deaf"))
-        postgres = Embedded(folder / "postgres", options=servers.QUICK)
-        left.callback(postgres.stop)
-        postgres.start()
-        postgres.create("dure")
-        migrate.upgrade(postgres.url("dure"))
+        postgres = left.enter_context(servers.migrated(folder))
         house = House(folder=folder, shared={"DURE_DATABASE_URL": postgres.url("dure")})
         left.callback(house.close)
         house.scheduler()

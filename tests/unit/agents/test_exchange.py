@@ -1,7 +1,6 @@
 """The one small request that agents join and renew with, over real HTTP."""
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from agents.identity import exchange
+from tests.serving import serving
 
 
 @dataclass
@@ -46,12 +46,8 @@ def server() -> Iterator[Answering]:
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     found.port = httpd.server_port
-    thread = threading.Thread(target=httpd.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield found
-    httpd.shutdown()
-    httpd.server_close()
-    thread.join()
+    with serving(httpd, every_s=0.02):
+        yield found
 
 
 def test_it_goes_with_the_token_to_the_path_below_the_servers_own(server: Answering) -> None:

@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+from tests.serving import serving
 
 PROBE = Path(__file__).resolve().parents[4] / "deploy" / "docker" / "probe.py"
 NOBODY = {"DURE_API_PORT": "1", "DURE_SCHEDULER_PORT": "1", "DURE_AGENT_PORT": "1"}
@@ -31,12 +32,8 @@ class Half(BaseHTTPRequestHandler):
 @pytest.fixture
 def port() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Half)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield str(server.server_port)
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield str(server.server_port)
 
 
 def asked(*words: str, **environ: str) -> "subprocess.CompletedProcess[str]":

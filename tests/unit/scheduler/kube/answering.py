@@ -1,7 +1,6 @@
 """Something that listens where an API server should be: a real HTTP server that answers what a test says, byte for byte."""
 
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 
 from scheduler.kube.clusters import ClusterAddress
 from scheduler.kube.connection import Connection
+from tests.serving import serving
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,18 +48,14 @@ def listening(folder: Path) -> Iterator[tuple[Listener, Connection]]:
     listener = Listener()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(listener))
     listener.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
     connection = Connection(
         ClusterAddress(name="main", kubeconfig=str(kubeconfig(folder, listener.port))), timeout_s=10
     )
-    try:
-        yield listener, connection
-    finally:
-        connection.close()
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
+    with serving(server, every_s=0.01):
+        try:
+            yield listener, connection
+        finally:
+            connection.close()
 
 
 def kubeconfig(folder: Path, port: int, **user: str) -> Path:

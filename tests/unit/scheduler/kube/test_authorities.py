@@ -3,7 +3,6 @@
 import base64
 import json
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,6 +16,7 @@ from scheduler.kube.connection import Away, Connection
 from scheduler.kube.credentials import Credentials
 from scheduler.metrics.certificates import ends
 from tests.cluster.certificates import HOST, Authority, Pair
+from tests.serving import serving
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -35,18 +35,12 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(context: ssl.SSLContext) -> Iterator[int]:
+def served(context: ssl.SSLContext) -> Iterator[int]:
     """Its port. What `context` shows may change meanwhile."""
     server = Server((HOST, 0), Answers)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with serving(server, every_s=0.01):
         yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
 
 
 def base64_of(pem: bytes) -> str:
@@ -74,7 +68,7 @@ def test_an_api_server_of_another_authority_is_away_until_the_kubeconfig_says_th
     one, other, path = Authority(tmp_path, "one"), Authority(tmp_path, "other"), tmp_path / "kubeconfig"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*one.server("api").write(tmp_path, "first"))
-    with serving(context) as port:
+    with served(context) as port:
         trusting(path, port, one)
         connection = Connection(ClusterAddress(name="main", kubeconfig=str(path)))
         assert connection.get("/api") == {"kind": "Pod"}
