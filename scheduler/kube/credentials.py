@@ -43,9 +43,10 @@ class Credentials:
         seen = _stamp(self._address)
         if seen != self._seen:
             with self._lock:
+                # Who sees the change meanwhile waits for it to be read, and reads it no second time.
                 if seen != self._seen:
-                    self._seen = seen
                     self._read_again()
+                    self._seen = seen
         return self._client
 
     def instead_of(self, failed: ApiClient) -> ApiClient | None:

@@ -2,9 +2,9 @@
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -42,10 +42,12 @@ class Scene:
         """Plays, hurts in the middle, and waits until everything is over and proved empty. Late are those of this time."""
         self.play.released = None
         before = set(self.play.promised)
-        harm = threading.Timer(HURT_AT_S, hurt)
-        harm.start()
-        self.play.run(_jobs(), patience_s=PATIENCE_S)
-        harm.join()
+        with ThreadPoolExecutor(1) as aside:
+            harm = aside.submit(_later, hurt)
+            try:
+                self.play.run(_jobs(), patience_s=PATIENCE_S)
+            finally:
+                harm.result()
         self.until_empty()
         found = self._checked()
         assert len(self.play.promised.keys() - before) >= 20
@@ -63,6 +65,11 @@ class Scene:
         usage = self.admin.usage(since=datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1))
         quotas = {(company, POOL): QUOTA for company in self.play.clients}
         return check(self.play.promised, list(self.admin.leases()), usage, quotas)
+
+
+def _later(hurt: Callable[[], None]) -> None:
+    time.sleep(HURT_AT_S)
+    hurt()
 
 
 def _jobs() -> list[trace.Job]:

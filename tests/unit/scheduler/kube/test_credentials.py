@@ -1,13 +1,14 @@
 """A kubeconfig is read again as it changes: once, whoever is the first to see it."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 from typing import Any
 
 import pytest
 from kubernetes import config
+from kubernetes.client import ApiClient
 from structlog.testing import capture_logs
 
 from scheduler.kube.clusters import ClusterAddress
@@ -47,6 +48,26 @@ def test_threads_that_see_a_changed_kubeconfig_at_once_share_one_client(path: Pa
     with ThreadPoolExecutor(THREADS) as threads:
         assert len(set(threads.map(look, range(THREADS)))) == 1
     assert len(reads) == 2
+    found.close()
+
+
+def test_who_asks_while_a_changed_kubeconfig_is_read_waits_for_what_it_says(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, load = Credentials(ClusterAddress(name="main", kubeconfig=str(path))), config.load_kube_config
+    path.write_text(path.read_text().replace("first", "another"))
+    with ThreadPoolExecutor(1) as other:
+        asked: list[Future[ApiClient]] = []
+
+        def slow(**options: Any) -> None:
+            asked.append(other.submit(lambda: found.client))
+            with pytest.raises(TimeoutError):
+                asked[0].result(0.2)
+            load(**options)
+
+        monkeypatch.setattr(config, "load_kube_config", slow)
+        assert found.client is asked[0].result(30)
+    assert len(asked) == 1
     found.close()
 
 
