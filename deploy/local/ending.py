@@ -37,7 +37,9 @@ def _gone_within(process: psutil.Process, seconds: float) -> bool:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """False for a zombie too: it has ended, whoever should have asked about it."""
+    """False for a zombie too, which has ended, whoever should have asked about it: once the last of its threads has, which still
+    held its ports.
+    """
     with contextlib.suppress(psutil.NoSuchProcess):
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return process.is_running() and (process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1)
     return False

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import psutil
 
-from deploy.local import leftovers, readiness
+from deploy.local import ending, leftovers, readiness
 from deploy.local.postgres import Embedded, tail
 from dure.client import Client
 from tests.servers import QUICK
@@ -155,7 +155,7 @@ class Stack:
         pid = self.pids()[name]
         process = psutil.Process(pid)
         process.kill()
-        self.until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, f"{name} is dead")
+        self.until(lambda: not ending.is_alive(process), f"{name} is dead")
         return pid
 
     def until_again(self, name: str, *, not_pid: int, within_s: float = 120.0) -> None:
