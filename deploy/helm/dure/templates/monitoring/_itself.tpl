@@ -47,7 +47,7 @@ rules:
       description: >-
         {{`The two differ by {{ $value | printf "%.0f" }} s, so one of them jumped. No lease is ended until they agree, and nobody's time is cut short. First see on
         the database's host and the scheduler's which clock is right (chronyc tracking); when PostgreSQL's is, restart the
-        schedulers.`}}
+        schedulers and the API's replicas.`}}
   - alert: DureWebhooksUnsent
     expr: max(dure_webhook_unsent_age_seconds) > {{ int64 .webhooksUnsent.aboveSeconds }}
     for: {{ .webhooksUnsent.for }}
