@@ -232,6 +232,7 @@ class Stand:
     def make(self, *objects: Mapping[str, Any], who: str | None = None) -> None:
         """By the company's own key, once its quota counts all that it has booked."""
         soon(lambda: self.quota(who) == str(self.booked(who or self.acme)), "the quota of what is booked")
+        soon(lambda: self.has_key(who=who), "the company's key")
         with self.tenant(who) as client:
             for body in objects:
                 client.post(collection(body, self.namespace(who)), json=body).raise_for_status()
