@@ -118,6 +118,7 @@ def write(service: Service, session: Session, case: Case, change: Change, event:
         made_way=made_way,
         cleaned=change.cleaned,
         decision=_decided(session, case, change),
+        replaced=(change.given_back, change.added) if event == "replaced" else None,
     )
     amendments.write(session, case.row, found, number=number, at=case.now)
     service.books.keep_on_commit(session, case.row.pool, number, change.book)

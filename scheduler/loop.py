@@ -19,7 +19,7 @@ from scheduler.store import due, generation
 from scheduler.store.books import Books
 from scheduler.store.db import Database, Session
 from scheduler.store.leader import Deposed, Lead, fence
-from scheduler.turns import attendance, budgets, idling, queue, renewals, silence, starts, stops, warnings
+from scheduler.turns import attendance, budgets, healing, idling, queue, renewals, silence, starts, stops, warnings
 
 R = TypeVar("R")
 log = structlog.get_logger()
@@ -52,6 +52,7 @@ class Loop:
         self.leading = starts.Leading(since=0.0, away="scheduler_away")
         self._asked_again: dict[str, tuple[int, float]] = {}
         """By pool: at which generation its queue was decided, and when that is done again even if that stays."""
+        self._healed_at = 0.0
         self._away = "scheduler_away"
         self._stop = threading.Event()
 
@@ -143,6 +144,7 @@ class Loop:
                 self._apart(pool, lambda found: self._ends(found.pool))
         self._quarantine()
         self._silence()
+        self._heal()
         self._attend()
         for pool in self._due():
             self._apart(pool, self._plan_and_starts)
@@ -161,6 +163,20 @@ class Loop:
                 replanned = self._plan(pool)
         if pool.starts or replanned:
             self._starts(pool.pool)
+
+    def _heal(self) -> None:
+        """Spares for what leases lost that run; looked for now and then, without a lock where there are none."""
+        now = self.clock.now()
+        if now < self._healed_at + healing.EVERY_S:
+            return
+        self._healed_at = now
+        with self.db.snapshot() as session:
+            found = healing.due(session, self.service, now=now)
+        for pool in found:
+            for one in self._looked(
+                pool, lambda session, pool, now: healing.look(session, self.service, pool, now=now)
+            ):
+                log.info("a lease has spares for what it lost", action="lease_heal", **_named(one), gpus=one.gpus)
 
     def _attend(self) -> None:
         """Looked for every turn, without a lock where nothing is to be done."""

@@ -56,19 +56,19 @@ def smaller(case: Case, size: int) -> Change | Declined:
 def _decided(case: Case, size: int, ready: Ready) -> Change | Declined:
     """Less than it has is not decided but given back, where the lease may have it."""
     lease, less = case.lease, size < size_of(case.lease.shape)
-    given = {} if less or not _runs(lease) else _given(case, ready)
+    there = {} if less or not _runs(lease) else given(case, ready)
     bounds = Bounds(least=case.row.min_size or 1, most=case.row.max_size)
-    found = resize(case.book, lease.id, size, case.at, given, bounds, case.rivals)
+    found = resize(case.book, lease.id, size, case.at, there, bounds, case.rivals)
     if less and isinstance(found, Resized):
         return Change(lease=found.lease, book=found.book, given_back=found.changed, cleaned=found.cleaned)
-    kept = record.of_resize(case.book, lease.id, size, case.at, found, ready=given, bounds=bounds, rivals=case.rivals)
+    kept = record.of_resize(case.book, lease.id, size, case.at, found, ready=there, bounds=bounds, rivals=case.rivals)
     if not isinstance(found, Resized):
         return refusals.resize(case, found, size, kept)
     said = Said(code="resized", detail=sentences.growth(lease, found.lease), numbers={"gpus": found.lease.gpus})
     return Change(lease=found.lease, book=found.book, moves=found.moves, added=found.changed, decision=(kept, said))
 
 
-def _given(case: Case, ready: Ready) -> Mapping[NodeId, int]:
+def given(case: Case, ready: Ready) -> Mapping[NodeId, int]:
     """Of what nodes can give at this moment, that which is less than the calendar has."""
     return short(case.book, case.lease, {NodeId(node): len(found) for node, found in ready.items()}, case.at)
 

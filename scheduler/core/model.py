@@ -100,6 +100,8 @@ class Cause(StrEnum):
     SHRUNK = "shrunk"
     RESIZED = "resized"
     RENEWED = "renewed"
+    REPLACED = "replaced"
+    """It lost GPUs while it ran, and has spares for them."""
 
 
 class Purpose(StrEnum):

@@ -12,6 +12,7 @@ from scheduler.core.codec import Json
 from scheduler.core.decide import Decided
 from scheduler.core.extend import Extended, NotExtended, Obstacle
 from scheduler.core.growth import NotGrown, TooSmall, Way
+from scheduler.core.healing import Healed
 from scheduler.core.lines import Queue
 from scheduler.core.model import Ask, Cause, Instant, Lease, LeaseId, Promise, Queued, State, Verdict
 from scheduler.core.replan import Move, Plan, as_moves
@@ -79,6 +80,15 @@ def resized(book: Book, found: Resized | NotGrown | TooSmall, lease_id: LeaseId)
         case NotGrown():
             said: Json = {"in_the_way": found.obstacle, "largest": found.largest}
             return _refused(lease, code="resize_refused", **said, **({} if found.way is None else _way(found.way)))
+
+
+def healed(book: Book, found: Healed | None, lease_id: LeaseId) -> Json:
+    """The lease with its spares, and what it gave back for which; no move where there are none."""
+    if found is None:
+        return {"moves": []}
+    move = Move(before=book.leases[lease_id], after=found.lease, cause=Cause.REPLACED)
+    spares: Json = {"given_back": _placement(found.given_back), "added": _placement(found.added)}
+    return {"moves": [encode_move(move) | spares]}
 
 
 def _refused(lease: Lease, **why: Any) -> Json:

@@ -155,6 +155,16 @@ def _kept(plane: Plane, shape: Shape, placement: Placement, start: int, end: int
     return tuple(sorted(stay.items()))
 
 
+def rest_on(
+    plane: Plane, free: _Rows, shape: Shape, gpus: int, box: _Box, stay: Mapping[NodeId, int], purpose: Purpose
+) -> Placement:
+    """Where the other `gpus` of a shape go whose shares on `stay` stay: where each node, in the order of the rows, has `free`
+    over the box. Raises ValueError where they have no place.
+    """
+    rest = _missing(plane, free, shape, gpus, box, stay, purpose)
+    return tuple((plane.names[row], count) for row, count in sorted(rest.items()))
+
+
 def _missing(
     plane: Plane, free: _Rows, shape: Shape, gpus: int, box: _Box, stay: Mapping[NodeId, int], purpose: Purpose
 ) -> dict[int, int]:

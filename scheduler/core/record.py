@@ -19,6 +19,7 @@ from scheduler.core.codec import Json, text
 from scheduler.core.decide import Decided, decide
 from scheduler.core.extend import Extended, NotExtended, closed_at, extend
 from scheduler.core.growth import Bounds, NotGrown, TooSmall, resize
+from scheduler.core.healing import Healed, heal
 from scheduler.core.model import Ask, Cause, CompanyId, Instant, Lease, LeaseId, NodeId, Policy, PoolId, Purpose, Tier
 from scheduler.core.outcomes import Asks, Queue
 from scheduler.core.replan import Move, Plan, as_moves, replan
@@ -30,6 +31,7 @@ REPLAN = "replan"
 START = "start"
 EXTEND = "extend"
 RESIZE = "resize"
+HEAL = "heal"
 
 FORMAT = b"dure decision 1\n"
 """What a digest of inputs begins with, so that another form of them never has the same."""
@@ -109,6 +111,20 @@ def of_resize(
     return _record(RESIZE, book, now, inputs, outcomes.resized(book, found, lease_id))
 
 
+def of_heal(
+    book: Book,
+    lease_id: LeaseId,
+    lost: Mapping[NodeId, int],
+    now: Instant,
+    found: Healed,
+    *,
+    ready: Mapping[NodeId, int],
+) -> Record:
+    """That of a running lease which lost so many GPUs on each node, where nodes could really give only so many."""
+    inputs: Json = {"lease": lease_id, "lost": dict(lost), "ready": dict(ready)}
+    return _record(HEAL, book, now, inputs, outcomes.healed(book, found, lease_id))
+
+
 def _rivals(rivals: Rivals | None) -> Json:
     return {} if rivals is None else {"rivals": sorted(rivals)}
 
@@ -186,12 +202,18 @@ def _resize_again(book: Book, inputs: Json, now: Instant) -> Json:
     return outcomes.resized(book, found, lease_id)
 
 
+def _heal_again(book: Book, inputs: Json, now: Instant) -> Json:
+    lease_id = LeaseId(inputs["lease"])
+    return outcomes.healed(book, heal(book, lease_id, inputs["lost"], now, inputs["ready"]), lease_id)
+
+
 AGAIN: Mapping[str, Callable[[Book, Json, Instant], Json]] = {
     ASK: _asks_again,
     REPLAN: _replan_again,
     START: _start_again,
     EXTEND: _extend_again,
     RESIZE: _resize_again,
+    HEAL: _heal_again,
 }
 
 

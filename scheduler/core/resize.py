@@ -64,10 +64,15 @@ def shrink(book: Book, lease_id: LeaseId, size: int, now: Instant) -> Resized:
     freed = tuple((node, gpus - left.get(node, 0)) for node, gpus in lease.placement if gpus > left.get(node, 0))
     if lease.state is not State.ACTIVE:
         return Resized(lease=after, book=book.put_lease(after), changed=freed)
-    cleaned = given_back(lease, freed, sized_since(after))
-    if (earlier := book.leases.get(cleaned.id)) is not None:  # in the same second
-        cleaned = given_back(lease, _together(earlier.placement, freed), sized_since(after))
+    cleaned = cleaning(book, lease, freed, sized_since(after))
     return Resized(lease=after, book=book.put_leases([after, cleaned]), changed=freed, cleaned=cleaned)
+
+
+def cleaning(book: Book, lease: Lease, freed: Placement, at: Instant) -> Lease:
+    """What is to stand in the book for GPUs that a running lease gives back at that instant, with others of the same second."""
+    cleaned = given_back(lease, freed, at)
+    earlier = book.leases.get(cleaned.id)
+    return cleaned if earlier is None else given_back(lease, together(earlier.placement, freed), at)
 
 
 def grow(
@@ -139,7 +144,7 @@ def _more_of_running(
 ) -> Resized | NotResized:
     draft = Draft(book)
     start, end = resized_at(lease, now), (lease.stops_at or 0) + draft.policy.gap_s
-    free = _free(draft, lease, now)
+    free = free_beside(draft, lease, now)
     for node, gpus in (ready or {}).items():
         free[draft.rows[node]] = min(gpus, free[draft.rows[node]])
     has = size_of(lease.shape)
@@ -154,7 +159,7 @@ def _more_of_running(
     if size > has + more:
         return NotResized(obstacle=obstacle, largest=has + more)
     added = place_on(draft, free, resized(lease.shape, size - has), (start, end), lease.purpose, lease.placement)
-    after = sized(lease, resized(lease.shape, size), _together(lease.placement, added), now)
+    after = sized(lease, resized(lease.shape, size), together(lease.placement, added), now)
     return Resized(lease=after, book=book.put_lease(after), changed=added)
 
 
@@ -163,7 +168,7 @@ def short(book: Book, lease: Lease, ready: Mapping[NodeId, int], now: Instant) -
 
     Whoever is due there and has not started yet comes first.
     """
-    free, due = _free(book, lease, now), _due(book, now)
+    free, due = free_beside(book, lease, now), _due(book, now)
     given = {node: max(0, ready.get(node, 0) - due[node]) for node in book.rows}
     return {node: gpus for node, gpus in given.items() if gpus < free[book.rows[node]]}
 
@@ -177,7 +182,8 @@ def _due(book: Book, now: Instant) -> Counter[NodeId]:
     return found
 
 
-def _free(plane: Plane, lease: Lease, now: Instant) -> NDArray[np.int64]:
+def free_beside(plane: Plane, lease: Lease, now: Instant) -> NDArray[np.int64]:
+    """What each node has beside everybody's slots, the lease's own among them, from now until its end and the gap after it."""
     end = (lease.stops_at or 0) + plane.policy.gap_s
     return np.maximum(free_over(plane, resized_at(lease, now), end), 0)
 
@@ -232,7 +238,8 @@ def _ahead(draft: Draft, lease: Lease, start: int, now: Instant, unit: int) -> d
     return {"walk_in": draft.limits.least(AHEAD, max(start, soon), stop) // unit}
 
 
-def _together(placement: Placement, added: Placement) -> Placement:
+def together(placement: Placement, added: Placement) -> Placement:
+    """Both as one placement."""
     found = dict(placement)
     for node, gpus in added:
         found[node] = found.get(node, 0) + gpus

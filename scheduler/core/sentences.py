@@ -108,6 +108,11 @@ def growth(before: Lease, after: Lease) -> str:
     return f"A lease grew from {counted(before.gpus, 'GPU')} to {after.gpus}, beside everybody else's slots; nobody was moved."
 
 
+def healing(gpus: int) -> str:
+    """One sentence about a lease that got spares while it ran."""
+    return f"A lease that runs got {counted(gpus, 'other GPU')} for what it lost, beside everybody else's slots; nobody was moved."
+
+
 def elsewhere(options: Iterable[Option]) -> str:
     """Where else an ask would be granted, for a person; empty where nowhere."""
     found = [option for option in options if isinstance(option.verdict, Promise)]
@@ -182,6 +187,10 @@ HAPPENED: Mapping[str, Callable[[str | None, Detail], str]] = {
     ),
     "healed": lambda cause, detail: (
         f"It had all of its GPUs again: {_BACK.get(cause or '', _plain(cause)).format(**detail)}."
+    ),
+    "replaced": lambda _, detail: (
+        f"It got other GPUs for those that it lost: {detail.get('added')} instead of {detail.get('given_back')}; what ran on those "
+        "is to begin anew."
     ),
     "drain_notice": lambda _, detail: (
         f"Its company was told that node {detail.get('node')} is out of service from {detail.get('starts_at')} to "

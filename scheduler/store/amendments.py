@@ -10,19 +10,19 @@ from typing import Literal
 from sqlmodel import Session
 
 from scheduler.core.charge import box
-from scheduler.core.model import Lease
+from scheduler.core.model import Lease, Placement
 from scheduler.core.replan import Move
 from scheduler.store import bulk, changes, commitments, leases, plans, records
 from scheduler.store.commitments import Change
 from scheduler.store.tables import Lease as Row
 from scheduler.store.tables import LeaseSpan
 
-Event = Literal["extended", "renewed", "shrunk", "resized"]
+Event = Literal["extended", "renewed", "shrunk", "resized", "replaced"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amendment:
-    """`cleaned` stands in the book for the GPUs that a running lease gave back."""
+    """`cleaned` stands in the book for the GPUs that a running lease gave back; `replaced` is which it gave back for which."""
 
     event: Event
     before: Lease
@@ -30,6 +30,7 @@ class Amendment:
     made_way: Sequence[Move] = ()
     cleaned: Lease | None = None
     decision: str | None = None
+    replaced: tuple[Placement, Placement] | None = None
 
     @property
     def gpu_seconds(self) -> int:
@@ -74,6 +75,9 @@ def _detail(found: Amendment) -> records.Detail:
         detail |= {"gpus_before": before.gpus, "gpus": after.gpus}
     if before.placement != after.placement:
         detail |= {"placement_before": plans.nodes(before.placement), "placement": plans.nodes(after.placement)}
+    if found.replaced is not None:
+        given_back, added = found.replaced
+        detail |= {"given_back": plans.nodes(given_back), "added": plans.nodes(added)}
     if found.made_way:
         detail["made_way"] = len(found.made_way)
     return detail

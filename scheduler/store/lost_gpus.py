@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 from dure import wire
 from scheduler.core.charge import Stretch
 from scheduler.core.lost import Lost, Wrong, judge
-from scheduler.core.model import Instant
+from scheduler.core.model import Instant, LeaseId, NodeId
 from scheduler.store import records
 from scheduler.store.tables import Allocation, AllocationLoss, Lease
 from scheduler.store.times import to_wire
@@ -110,6 +110,16 @@ _STILL = text(
 )
 
 
+_KNOWN = text(
+    """
+    SELECT l.pool, a.lease, a.node, count(*) AS gpus
+    FROM allocation_loss x JOIN allocation a ON a.id = x.allocation JOIN lease l ON l.id = a.lease
+    WHERE x.until IS NULL AND x.wrong IN ('gpu_gone', 'gpu_unhealthy') AND a.ended_at IS NULL AND l.state = 'active'
+    GROUP BY l.pool, a.lease, a.node ORDER BY l.pool, a.lease, a.node
+    """
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _News:
     """What changed of one lease on one node: how many GPUs more it is without, and why."""
@@ -141,6 +151,16 @@ def end(session: Session, of: Sequence[str]) -> None:
     """Of GPUs that these leases do not hold any more, nothing more is lost to them."""
     for statement in (_NOT_BEGUN, _END):
         session.connection().execute(statement, {"leases": list(of)})
+
+
+def lacking(session: Session) -> dict[str, dict[LeaseId, dict[NodeId, int]]]:
+    """How many GPUs of each node running leases are without, by pool and lease: not those whose node is only silent, on which
+    their pods may go on.
+    """
+    found: dict[str, dict[LeaseId, dict[NodeId, int]]] = {}
+    for row in session.connection().execute(_KNOWN):
+        found.setdefault(row.pool, {}).setdefault(LeaseId(row.lease), {})[NodeId(row.node)] = row.gpus
+    return found
 
 
 def stretches(session: Session, found: Collection[str]) -> Mapping[str, list[Stretch]]:

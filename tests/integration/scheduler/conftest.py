@@ -19,7 +19,7 @@ from scheduler.store import joining, leases, nodes, pools, promise_counts, quota
 from scheduler.store.books import Books, fresh
 from scheduler.store.db import Database
 from scheduler.store.tables import Account
-from scheduler.turns import attendance, budgets, idling, queue, renewals, starts, stops
+from scheduler.turns import attendance, budgets, healing, idling, queue, renewals, starts, stops
 from tests import databases
 from tests.servers import Server
 
@@ -196,6 +196,9 @@ class World:
         with self.db.begin() as session:
             stops.quarantine_unproved(session, now=now)
             stops.lift_proved(session, now=now)
+        with self.db.begin() as session:
+            for pool in healing.due(session, self.service, now=now):
+                healing.look(session, self.service, pool, now=now)
         with self.db.begin() as session:
             for pool in attendance.due(session, now=now):
                 attendance.look(session, pool, now)
