@@ -11,6 +11,15 @@ KILL_MARGIN_S = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """A pod of a lease which its kubelet gave a GPU that the lease gave back at that instant."""
+
+    node: str
+    pod: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseNow:
     """A lease that is scheduled or holds GPUs. Instants are Unix seconds."""
 
@@ -28,6 +37,7 @@ class LeaseNow:
     """From when on it is not extended any more; None where that is for ever open."""
     placement: Mapping[str, int]
     """GPUs by node."""
+    left: tuple[Left, ...] = ()
     all_at_once: bool = False
 
     @property

@@ -131,7 +131,7 @@ def _lease(pod: Pod, context: Context) -> LeaseNow | None:
 
 
 def _surplus(seen: Seen, context: Context) -> frozenset[str]:
-    """The newest pods on nodes where a lease has fewer GPUs than its pods hold, or none: it was made smaller."""
+    """Pods on GPUs that their lease gave back, and the newest on nodes where it has fewer GPUs than its pods hold, or none."""
     left = {(lease.id, node): gpus for lease in context.leases.values() for node, gpus in lease.placement.items()}
     found: set[str] = set()
     for pod in sorted(seen.pods, key=lambda one: (one.created_at, one.uid)):
@@ -139,12 +139,20 @@ def _surplus(seen: Seen, context: Context) -> frozenset[str]:
         if lease is None:
             continue
         place = (lease.id, str(sits(pod, context.nodes.values())))
+        if _has_left(pod, lease, place[1]):
+            found.add(pod.uid)
+            continue
         room = left.get(place, 0) - pod.of(lease.resource)
         if room < 0:
             found.add(pod.uid)
         else:
             left[place] = room
     return frozenset(found)
+
+
+def _has_left(pod: Pod, lease: LeaseNow, node: str) -> bool:
+    """Not another of its name, which was made since."""
+    return any((one.node, one.pod) == (node, pod.name) and pod.created_at <= one.at for one in lease.left)
 
 
 def _offends(pod: Pod, offenders: Collection[Offender]) -> bool:

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlmodel import Session, col, delete, select
 
 from scheduler.core.model import LeaseId
-from scheduler.kube.desired import CompanyNow, Desired, LeaseNow, Offender
+from scheduler.kube.desired import CompanyNow, Desired, LeaseNow, Left, Offender
 from scheduler.store import bulk
 from scheduler.store.tables import Lease, Pod
 
@@ -64,6 +64,17 @@ _LEASES = text(
     """
 )
 
+_LEFT = text(
+    """
+    SELECT a.lease, a.node, h.pod, extract(epoch FROM a.ended_at)::bigint AS at
+    FROM allocation a JOIN lease l ON l.id = a.lease JOIN pool p ON p.name = l.pool JOIN node_holders k ON k.node = a.node
+    CROSS JOIN LATERAL jsonb_to_recordset(k.holders) AS h (gpu text, pod text)
+    WHERE a.closed_at IS NULL AND a.given_back AND h.gpu = a.gpu AND l.state IN ('active', 'ending') AND p.cluster = :cluster
+    ORDER BY a.id
+    """
+)
+"""By the newest that kubelets told."""
+
 _NODES = text(
     """
     SELECT n.pool, array_agg(n.node) FROM pool_node n JOIN pool p ON p.name = n.pool
@@ -89,8 +100,11 @@ def desired(session: Session, cluster: str, *, least_grace_s: int) -> Desired:
     named = text("SELECT name, resource FROM pool WHERE cluster = :cluster ORDER BY name")
     pools = {str(name): str(resource) for name, resource in connection.execute(named, {"cluster": cluster})}
     leases: dict[str, list[LeaseNow]] = {}
+    left: dict[str, list[Left]] = {}
+    for row in connection.execute(_LEFT, {"cluster": cluster}):
+        left.setdefault(row.lease, []).append(Left(node=row.node, pod=row.pod, at=row.at))
     for row in connection.execute(_LEASES, {"cluster": cluster, "least_grace_s": least_grace_s}).mappings():
-        leases.setdefault(row["company"], []).append(_lease(dict(row)))
+        leases.setdefault(row["company"], []).append(_lease(dict(row), left.get(row["id"], ())))
     offenders: dict[str, list[Offender]] = {}
     for row in connection.execute(_OFFENDERS, {"cluster": cluster}).mappings():
         offender = {name: value for name, value in row.items() if name != "company"}
@@ -122,10 +136,11 @@ def never_extended(session: Session, pool: str) -> frozenset[LeaseId]:
     return frozenset(LeaseId(id_) for id_ in session.exec(query))
 
 
-def _lease(said: dict[Any, Any]) -> LeaseNow:
+def _lease(said: dict[Any, Any], left: Sequence[Left]) -> LeaseNow:
     found = {name: value for name, value in said.items() if name not in ("state", "open", "closes_at", "is_cut")}
     holds = said["state"] in ("active", "ending")
-    return LeaseNow(**{**found, "placement": said["placement"] or {}}, holds=holds, closes_at=_closes_at(said))
+    more = {"placement": said["placement"] or {}, "left": tuple(left)}
+    return LeaseNow(**{**found, **more}, holds=holds, closes_at=_closes_at(said))
 
 
 def _closes_at(said: dict[Any, Any]) -> int:

@@ -16,7 +16,7 @@ from scheduler.core.healing import Healed, heal
 from scheduler.core.lease import resized_at
 from scheduler.core.model import Instant, LeaseId, NodeId, State
 from scheduler.service import Service
-from scheduler.store import allocations, generation, leases, lost_gpus
+from scheduler.store import allocations, leases, lost_gpus
 from scheduler.store.db import Session
 from scheduler.store.records import Said
 
@@ -46,8 +46,11 @@ def due(session: Session, service: Service, *, now: float) -> list[str]:
 
 
 def look(session: Session, service: Service, pool: str, *, now: float) -> list[Given]:
-    """Gives what spares there are in one pool, to whoever asked first. The caller fences and commits."""
-    generation.lock(session, pool)
+    """Gives what spares there are in one pool, to whoever asked first. The caller fences and commits.
+
+    Promises come first: whoever is still to start on what is lost has its other place before.
+    """
+    service.replan(session, pool, now=now, queue=False)
     found = lost_gpus.lacking(session).get(pool, {})
     done = [_heal(session, service, pool, lease, lost, now) for lease, lost in found.items()]
     return [one for one in done if one is not None]

@@ -12,6 +12,7 @@ from scheduler.core.codec import Item
 from scheduler.core.decide import decide
 from scheduler.core.extend import Extended, extend
 from scheduler.core.growth import Bounds, resize
+from scheduler.core.healing import heal
 from scheduler.core.model import Cause, Drain, Instant, Lease, LeaseId, Node, NodeId, Purpose
 from scheduler.core.quota import Quota
 from scheduler.core.resize import Resized
@@ -19,6 +20,7 @@ from scheduler.core.shapes import size_of
 from tests.builders import a_policy
 from tests.effort import examples
 from tests.property.test_extend import extendable
+from tests.property.test_healing import running
 from tests.property.world import HORIZON_S, QUOTAS, Asks, Step, World, asks, histories
 
 RULES = st.sampled_from(["late-slots", "earliest-slot", "only-earlier"])
@@ -124,6 +126,21 @@ def test_a_resize_granted_or_not_is_made_again(
     again = record.again(record.RESIZE, rebuilt(world), record.loads(kept.inputs))
     assert again == kept.result
     assert ("refused" in record.loads(again)) == (not isinstance(found, Resized))
+
+
+@settings(max_examples=examples(300), deadline=None)
+@given(histories, st.integers(0, 9), st.integers(1, 4), st.data())
+def test_spares_are_found_again(history: list[Step], which: int, gpus: int, data: st.DataObject) -> None:
+    world = lived(history, "late-slots")
+    lease = running(world, which)
+    if lease is None:
+        return
+    lost = {data.draw(st.sampled_from([node for node, _ in lease.placement])): gpus}
+    ready = data.draw(st.sampled_from([{}, {NodeId("n1"): 1}]))
+    found = heal(world.book, lease.id, lost, world.now, ready)
+    if found is not None:
+        kept = record.of_heal(world.book, lease.id, lost, world.now, found, ready=ready)
+        assert record.again(record.HEAL, rebuilt(world), record.loads(kept.inputs)) == kept.result
 
 
 @settings(max_examples=examples(300), deadline=None)

@@ -72,6 +72,8 @@ class Stand:
         """Nodes whose agents say nothing."""
         self.busy: set[str] = set()
         """GPUs on which their agents see a process."""
+        self.sick: set[str] = set()
+        """GPUs that their agents call unhealthy."""
         self._seq = 0
         self._over = threading.Event()
         self.terms = Terms(warning_s=900)
@@ -99,7 +101,7 @@ class Stand:
                 uuid=f"GPU-{node}-{index}",
                 index=index,
                 product=product,
-                health="ok",
+                health="unhealthy" if f"GPU-{node}-{index}" in self.sick else "ok",
                 memory_used_bytes=0,
                 processes=1 if f"GPU-{node}-{index}" in self.busy else 0,
             )

@@ -206,6 +206,23 @@ def test_what_a_lease_gives_back_is_taken_from_its_newest_pod(acme: Stand) -> No
     soon(lambda: acme.running() == {"older"}, "the newer to go")
 
 
+def test_a_gang_that_lost_a_gpu_goes_on_with_another_node_and_the_pod_on_the_old_one_is_ended(acme: Stand) -> None:
+    lease = acme.ask(shape={"nodes": 1, "gpus_per_node": 8}, duration_s=120)
+    acme.make(pod("first", 8))
+    soon(lambda: acme.running() == {"first"}, "the pod to run")
+    node = acme.lease(lease).placement[0].node
+    acme.sick.add(f"GPU-{node}-3")
+    soon(lambda: acme.lease(lease).placement[0].node != node, "a spare node")
+    assert not acme.lease(lease).degraded
+    soon(lambda: not acme.running(), "the pod on the old node to end")
+    assert acme.told("first")["LeaseEnding"]
+    acme.make(pod("second", 8))
+    soon(lambda: acme.running() == {"second"}, "the next pod to run")
+    assert (
+        acme.pods()["second"]["spec"]["nodeSelector"]["kubernetes.io/hostname"] == acme.lease(lease).placement[0].node
+    )
+
+
 def test_a_pod_past_the_gate_that_no_lease_explains_is_ended(acme: Stand) -> None:
     acme.ask(8, start_in_s=3600, duration_s=60)
     soon(lambda: acme.quota() == "8", "the quota of what is booked")

@@ -109,6 +109,20 @@ def test_a_scheduled_lease_keeps_its_start_and_its_place(world: World) -> None:
     assert world.lease(promised).promised_start == to_wire(T0 + 50)
 
 
+def test_whoever_is_still_to_start_on_what_is_lost_comes_first(world: World) -> None:
+    lease = started(world, 4)
+    node = node_of(world, lease)
+    beside = started(world, 4, purpose="inference")
+    assert node_of(world, beside) != node
+    promised = world.ask(4, duration_s=LENGTH_S, now=T0, start=to_wire(T0 + 50))
+    assert placed(world, promised) == {node: 4}
+    world.report(node, now=T0 + 20, sick=(0, 1, 2, 3, 4))
+    world.turn(T0 + 25)
+    assert placed(world, promised) == placed(world, beside)
+    assert world.lease(promised).promised_start == to_wire(T0 + 50)
+    assert world.lease(lease).degraded
+
+
 def test_what_it_gave_back_is_shown_empty_or_quarantined(world: World) -> None:
     lease = started(world)
     node = node_of(world, lease)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
 from dure import wire
-from scheduler.kube.desired import Offender
+from scheduler.kube.desired import Left, Offender
 from scheduler.kube.reconcile import Steps
 from scheduler.kube.sightings import Sightings
 from scheduler.store import adding, enforced, fleet, pools, violations
@@ -332,3 +332,22 @@ def test_a_gpu_that_a_start_takes_is_not_swapped_in_under_it(node: World) -> Non
         )
     thread.join(20)
     assert held(answers[0]) == {"0": lease.id, "5": lease.id}, "the lease has it already"
+
+
+def test_the_cluster_is_told_which_pods_are_on_gpus_that_their_lease_gave_back(node: World) -> None:
+    lease = started(node, 4)
+    for gpu in range(4):
+        runs(node, lease, f"p{gpu}")
+    holders = [a_holder(gpu, f"p{gpu}") for gpu in range(4)]
+    node.report("n1", now=T0 + 10, sick=(1,), holders=holders)
+    node.turn(T0 + 20)
+    assert [gpu.uuid for gpu in node.lease(lease).gpus if gpu.given_back_at] == ["GPU-n1-1"]
+    assert left(node) == [Left(node="n1", pod="p1", at=T0 + 20)]
+    node.report("n1", now=T0 + 30, sick=(1,), holders=[one for one in holders if one["pod"] != "p1"])
+    assert left(node) == []
+
+
+def left(world: World) -> list[Left]:
+    with world.db.snapshot() as session:
+        found = enforced.desired(session, "main", least_grace_s=1)
+    return [left for lease in found.companies["acme"].leases for left in lease.left]

@@ -13,8 +13,8 @@ PAGE = TREE / "docs" / "events.md"
 ASKED = {"scheduled", "queued", "refused"}
 """What an ask becomes is its event too."""
 
-AMENDED = {"extended", "shrunk", "resized", "renewed"}
-"""Why a lease has another end or size is its event too."""
+AMENDED = {"extended", "shrunk", "resized", "renewed", "replaced"}
+"""Why a lease has another end or size, or other GPUs, is its event too."""
 
 WRITES = {"event": 2, "event_row": 1, "company_event": 2}
 """Which argument of each function that writes one is its event."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from scheduler.kube.actions import Action, Delete, Follow, Keep, Patch, Tell
-from scheduler.kube.desired import LeaseNow, Offender, Terms
+from scheduler.kube.desired import LeaseNow, Left, Offender, Terms
 from scheduler.kube.ending import COUNTED_BY, COUNTED_S, Context, ahead, ends, frees, instants
 from scheduler.kube.observed import Lines, Pod, Seen
 from tests.unit.scheduler.kube.builders import (
@@ -173,6 +173,20 @@ def test_the_newest_pods_of_a_lease_that_became_smaller_are_told_to_end() -> Non
     older, newer = a_placed_pod("old", 4, created_at=10), a_placed_pod(gpus=4, created_at=20)
     assert deletes(newer, 500.0, a_lease(placement={"n1": 4}), beside=(older,)) == [(30, None)]
     assert deletes(newer, 500.0, a_lease(), beside=(older,)) == []
+
+
+def test_a_pod_on_a_gpu_that_was_given_back_is_told_to_end_and_no_newer_one_in_its_place() -> None:
+    sick, well = a_placed_pod("old", 4, created_at=10), a_placed_pod(gpus=4, created_at=20)
+    lease = a_lease(placement={"n1": 4, "n2": 4}, left=(Left(node="n1", pod="old", at=400),))
+    assert deletes(sick, 500.0, lease, beside=(well,)) == [(30, None)]
+    assert deletes(well, 500.0, lease, beside=(sick,)) == []
+
+
+def test_a_pod_of_the_same_name_that_was_made_since_or_is_elsewhere_is_another() -> None:
+    lease = a_lease(left=(Left(node="n1", pod="p", at=400),))
+    assert deletes(a_placed_pod(created_at=401), 500.0, lease) == []
+    lease = a_lease(placement={"n1": 4, "n2": 4}, left=(Left(node="n2", pod="p", at=400),))
+    assert deletes(a_placed_pod(created_at=10), 500.0, lease) == []
 
 
 def test_pods_on_a_node_that_was_given_back_are_told_to_end() -> None:
