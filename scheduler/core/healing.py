@@ -50,11 +50,11 @@ def heal(
         return None
     held = dict(lease.placement)
     stay = {node: left for node, gpus in held.items() if (left := gpus - found.given_back.get(node, 0))}
-    added = tuple(found.here.items())
+    added = tuple(sorted(found.here.items()))
     if found.elsewhere:
         box = (start, stop + book.policy.gap_s)
         added = together(added, rest_on(draft, found.free, lease.shape, found.elsewhere, box, stay, lease.purpose))
-    freed = tuple(found.given_back.items())
+    freed = tuple(sorted(found.given_back.items()))
     after = replace(lease, placement=together(tuple(stay.items()), added))
     cleaned = cleaning(book, lease, freed, start)
     return Healed(lease=after, book=book.put_leases([after, cleaned]), given_back=freed, added=added, cleaned=cleaned)
@@ -78,7 +78,8 @@ def _spares(draft: Draft, lease: Lease, lost: Mapping[NodeId, int], free: NDArra
     if isinstance(lease.shape, Gang):
         beside[[draft.rows[node] for node in held]] = 0
         return _of_gang(held, lacks, here, beside)
-    beside[[draft.rows[node] for node in lacks]] = 0
+    for node, gpus in here.items():
+        beside[draft.rows[node]] -= gpus
     return _of_total(lacks, here, beside)
 
 

@@ -1,16 +1,17 @@
 """Allocations: the concrete GPUs that leases hold, one row a GPU, live until the GPU is proved empty."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import update
 from sqlmodel import col, func, select
 
+from scheduler.core.lost import Wrong
 from scheduler.core.model import Cause, NodeId, Placement
 from scheduler.ids import new_id
 from scheduler.store import lost_gpus
 from scheduler.store.db import Session
-from scheduler.store.tables import Allocation, AllocationLoss, Gpu, Lease, Node
+from scheduler.store.tables import Allocation, AllocationLoss, Gpu, Lease, Node, NodeHolders
 
 
 def start(session: Session, lease: str, gpus: Iterable[tuple[str, str]], *, now: float) -> None:
@@ -33,14 +34,15 @@ def end(session: Session, leases: Sequence[str], *, now: float) -> None:
 
 
 def give_back(session: Session, lease: str, placement: Placement, *, at: int) -> None:
-    """Takes so many GPUs of each node from a running lease: those that are lost to it, then those on which the newest report
-    shows nobody, before others.
+    """Takes so many GPUs of each node from a running lease: those that are known to be lost to it, those that are presumed so,
+    those that no pod was given, and those on which the newest report shows nobody, before others.
     """
     for node, gpus in placement:
         query = (
-            select(Allocation, Node.reading, AllocationLoss.since)
+            select(Allocation, Node.reading, NodeHolders.holders, AllocationLoss.wrong)
             .join(Node, col(Node.name) == col(Allocation.node))
             .join(Gpu, col(Gpu.uuid) == col(Allocation.gpu))
+            .outerjoin(NodeHolders, col(NodeHolders.node) == col(Allocation.node))
             .outerjoin(
                 AllocationLoss,
                 (col(AllocationLoss.allocation) == col(Allocation.id)) & col(AllocationLoss.until).is_(None),
@@ -49,14 +51,27 @@ def give_back(session: Session, lease: str, placement: Placement, *, at: int) ->
             .order_by(col(Gpu.index).desc())
         )
         held = [
-            (lost is None, processes(reading or [], allocation.gpu), allocation)
-            for allocation, reading, lost in session.exec(query)
+            (
+                _KEPT.get(wrong, 0),
+                _has_pod(holders, allocation.gpu),
+                processes(reading or [], allocation.gpu),
+                allocation,
+            )
+            for allocation, reading, holders, wrong in session.exec(query)
         ]
-        for _, _, allocation in sorted(held, key=lambda one: one[:2])[:gpus]:
+        for *_, allocation in sorted(held, key=lambda one: one[:3])[:gpus]:
             allocation.ended_at, allocation.given_back = at, True
             session.add(allocation)
     session.flush()
     lost_gpus.end(session, [lease])
+
+
+_KEPT: Mapping[str | None, int] = {None: 2, Wrong.NODE_UNKNOWN: 1}
+"""What is given back last, by what is wrong with it."""
+
+
+def _has_pod(holders: Sequence[Mapping[str, Any]] | None, gpu: str) -> bool:
+    return any(one["gpu"] == gpu for one in holders or ())
 
 
 def given_back(session: Session, pool: str, since: int) -> dict[str, dict[int, Placement]]:

@@ -45,7 +45,8 @@ def write(session: Session, row: Row, found: Amendment, *, number: int, at: floa
         setattr(row, name, value)
     row.duration_s, row.generation = after.duration_s, number
     row.resized_at = after.history[-1].ends_at if after.history else None
-    row.renewal_refused_at = None
+    if found.replaced is None:  # by which nothing is in a renewal's way that was not
+        row.renewal_refused_at = None
     leases.write_back(session, row, after)
     session.flush()
     if after.placement != found.before.placement:

@@ -23,6 +23,9 @@ _VERSION = text(
         (SELECT count(*) FROM company), (SELECT count(closed_at) FROM company), (SELECT max(closed_at) FROM company),
         (SELECT sum(hashtext(name)::bigint) FROM company WHERE pod_security <> 'baseline'),
         (SELECT sum(hashtext(id || seen_at)::bigint) FROM violation WHERE ended_at IS NULL AND company IS NOT NULL),
+        (SELECT sum(hashtext(a.id || h.pod)::bigint) FROM allocation a JOIN node_holders k ON k.node = a.node
+            CROSS JOIN LATERAL jsonb_to_recordset(k.holders) AS h (gpu text, pod text)
+            WHERE a.closed_at IS NULL AND a.given_back AND h.gpu = a.gpu),
         (SELECT epoch FROM leader WHERE id = 1)
     """
 )

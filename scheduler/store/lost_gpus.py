@@ -113,9 +113,13 @@ _STILL = text(
 _KNOWN = text(
     """
     SELECT l.pool, a.lease, a.node, count(*) AS gpus
-    FROM allocation_loss x JOIN allocation a ON a.id = x.allocation JOIN lease l ON l.id = a.lease
-    WHERE x.until IS NULL AND x.wrong IN ('gpu_gone', 'gpu_unhealthy') AND a.ended_at IS NULL AND l.state = 'active'
-    GROUP BY l.pool, a.lease, a.node ORDER BY l.pool, a.lease, a.node
+    FROM allocation_loss x JOIN allocation a ON a.id = x.allocation JOIN lease l ON l.id = a.lease JOIN node n ON n.name = a.node
+    WHERE x.until IS NULL AND x.wrong IN ('gpu_gone', 'gpu_unhealthy') AND a.ended_at IS NULL AND l.state = 'active' AND n.state = 'ok'
+        AND (l.nodes IS NULL OR NOT EXISTS (
+            SELECT FROM allocation_loss y JOIN allocation b ON b.id = y.allocation
+            WHERE b.lease = l.id AND y.until IS NULL AND y.wrong = 'node_unknown'
+        ))
+    GROUP BY l.pool, l.tier, a.lease, a.node ORDER BY l.pool, l.tier = 'spot', a.lease, a.node
     """
 )
 
@@ -154,8 +158,8 @@ def end(session: Session, of: Sequence[str]) -> None:
 
 
 def lacking(session: Session) -> dict[str, dict[LeaseId, dict[NodeId, int]]]:
-    """How many GPUs of each node running leases are without, by pool and lease: not those whose node is only silent, on which
-    their pods may go on.
+    """How many GPUs of each node running leases are without, by pool and lease, what is reserved first: not those of a node that
+    is silent, on which their pods may go on, nor of a gang that waits for one.
     """
     found: dict[str, dict[LeaseId, dict[NodeId, int]]] = {}
     for row in session.connection().execute(_KNOWN):

@@ -347,6 +347,32 @@ def test_the_cluster_is_told_which_pods_are_on_gpus_that_their_lease_gave_back(n
     assert left(node) == []
 
 
+def test_it_is_told_too_once_a_kubelet_tells_later(node: World) -> None:
+    lease = started(node, 4)
+    node.report("n1", now=T0 + 10, sick=(1,))
+    node.turn(T0 + 20)
+    runs(node, lease, "late")
+    before = version(node)
+    node.report("n1", now=T0 + 22, sick=(1,), holders=[a_holder(1, "late")])
+    assert left(node) == [Left(node="n1", pod="late", at=T0 + 20)]
+    assert version(node) != before
+
+
+def test_a_gpu_that_no_pod_was_given_is_given_back_first(node: World) -> None:
+    lease = started(node, 4)
+    for gpu in (1, 2, 3):
+        runs(node, lease, f"p{gpu}")
+    node.report("n1", now=T0 + 10, holders=[a_holder(gpu, f"p{gpu}") for gpu in (1, 2, 3)])
+    node.shrink(lease, now=T0 + 12, gpus=3)
+    assert [gpu.uuid for gpu in node.lease(lease).gpus if gpu.given_back_at] == ["GPU-n1-0"]
+    assert left(node) == []
+
+
+def version(world: World) -> tuple[object, ...]:
+    with world.db.snapshot() as session:
+        return enforced.version(session)
+
+
 def left(world: World) -> list[Left]:
     with world.db.snapshot() as session:
         found = enforced.desired(session, "main", least_grace_s=1)
