@@ -41,7 +41,7 @@ class Loop:
         self.service.tell_plan = counters.of_plan
         self.lead: Lead | None = None
         self.leading = starts.Leading(since=0.0, away="scheduler_away")
-        self._work = Turn(db, clock, counters, self.service, lambda: self.epoch)
+        self._work = Turn(db, clock, counters, self.service, lambda: self.epoch, lambda: self.leading)
         self._away = "scheduler_away"
         self._stop = threading.Event()
 
@@ -128,4 +128,4 @@ class Loop:
 
     def tick(self) -> None:
         """One turn of everything."""
-        self._work.tick(self.leading)
+        self._work.tick()

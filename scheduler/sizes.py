@@ -8,7 +8,7 @@ from scheduler import refusals
 from scheduler.case import Case, Change
 from scheduler.core import record, sentences
 from scheduler.core.growth import Bounds, resize
-from scheduler.core.lease import sized_since
+from scheduler.core.lease import resized_at
 from scheduler.core.model import Gang, Lease, NodeId, State
 from scheduler.core.resize import Resized, short
 from scheduler.core.shapes import size_of
@@ -81,16 +81,16 @@ def ready(session: Session, case: Case) -> Ready:
 
 
 def take(session: Session, case: Case, change: Change, ready: Ready) -> None:
-    """Gives a running lease the GPUs by which it grows."""
+    """Gives a running lease the GPUs by which it grows, or that are its spares."""
     if _runs(case.lease):
         taken = [(node, gpu) for node, count in change.added for gpu in ready[node][:count]]
-        allocations.start(session, case.row.id, taken, now=sized_since(change.lease))
+        allocations.start(session, case.row.id, taken, now=resized_at(case.lease, case.at))
 
 
 def give_back(session: Session, case: Case, change: Change) -> None:
-    """Takes from a running lease the GPUs by which it shrinks; their agents show them empty, as after any lease."""
+    """Takes from a running lease the GPUs by which it shrinks, or that it lost; their agents show them empty, as after any lease."""
     if _runs(case.lease):
-        allocations.give_back(session, case.row.id, change.given_back, at=sized_since(change.lease))
+        allocations.give_back(session, case.row.id, change.given_back, at=resized_at(case.lease, case.at))
 
 
 def _runs(lease: Lease) -> bool:

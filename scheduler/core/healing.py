@@ -42,10 +42,7 @@ def heal(
     start, stop = resized_at(lease, now), lease.stops_at or 0
     if stop - start <= book.policy.gap_s:
         return None
-    free = free_beside(draft, lease, now)
-    for node, gpus in (ready or {}).items():
-        free[draft.rows[node]] = min(gpus, free[draft.rows[node]])
-    found = _spares(draft, lease, lost, free)
+    found = _spares(draft, lease, lost, free_beside(draft, lease, now, ready))
     if found is None or not found.given_back:
         return None
     held = dict(lease.placement)

@@ -144,9 +144,7 @@ def _more_of_running(
 ) -> Resized | NotResized:
     draft = Draft(book)
     start, end = resized_at(lease, now), (lease.stops_at or 0) + draft.policy.gap_s
-    free = free_beside(draft, lease, now)
-    for node, gpus in (ready or {}).items():
-        free[draft.rows[node]] = min(gpus, free[draft.rows[node]])
+    free = free_beside(draft, lease, now, ready)
     has = size_of(lease.shape)
     unit = lease.gpus // has
     if isinstance(lease.shape, Gang):
@@ -182,10 +180,17 @@ def _due(book: Book, now: Instant) -> Counter[NodeId]:
     return found
 
 
-def free_beside(plane: Plane, lease: Lease, now: Instant) -> NDArray[np.int64]:
-    """What each node has beside everybody's slots, the lease's own among them, from now until its end and the gap after it."""
+def free_beside(
+    plane: Plane, lease: Lease, now: Instant, ready: Mapping[NodeId, int] | None = None
+) -> NDArray[np.int64]:
+    """What each node has beside everybody's slots, the lease's own among them, from now until its end and the gap after it; no
+    more than is `ready` on it, where that is said.
+    """
     end = (lease.stops_at or 0) + plane.policy.gap_s
-    return np.maximum(free_over(plane, resized_at(lease, now), end), 0)
+    free = np.maximum(free_over(plane, resized_at(lease, now), end), 0)
+    for node, gpus in (ready or {}).items():
+        free[plane.rows[node]] = min(gpus, free[plane.rows[node]])
+    return free
 
 
 def _more_of_scheduled(

@@ -17,15 +17,19 @@ KEPT_S = 7 * 86_400
 SETTLES_S = 12
 """So long after extending has closed every extension that was in time is committed: a pod's deadline cannot be taken back."""
 
+_HAS_LEFT = """
+    allocation a JOIN node_holders k ON k.node = a.node AND a.closed_at IS NULL AND a.given_back
+    JOIN LATERAL jsonb_to_recordset(k.holders) AS h (gpu text, pod text) ON h.gpu = a.gpu
+"""
+"""For queries: the pods `h` that have the GPU of an allocation `a` which their lease gave back, by the newest that kubelets told."""
+
 _VERSION = text(
-    """
+    f"""
     SELECT (SELECT coalesce(sum(generation), 0) FROM pool), (SELECT count(*) FROM pool WHERE cluster IS NOT NULL),
         (SELECT count(*) FROM company), (SELECT count(closed_at) FROM company), (SELECT max(closed_at) FROM company),
         (SELECT sum(hashtext(name)::bigint) FROM company WHERE pod_security <> 'baseline'),
         (SELECT sum(hashtext(id || seen_at)::bigint) FROM violation WHERE ended_at IS NULL AND company IS NOT NULL),
-        (SELECT sum(hashtext(a.id || h.pod)::bigint) FROM allocation a JOIN node_holders k ON k.node = a.node
-            CROSS JOIN LATERAL jsonb_to_recordset(k.holders) AS h (gpu text, pod text)
-            WHERE a.closed_at IS NULL AND a.given_back AND h.gpu = a.gpu),
+        (SELECT sum(hashtext(a.id || h.pod)::bigint) FROM {_HAS_LEFT}),
         (SELECT epoch FROM leader WHERE id = 1)
     """
 )
@@ -68,15 +72,13 @@ _LEASES = text(
 )
 
 _LEFT = text(
-    """
+    f"""
     SELECT a.lease, a.node, h.pod, extract(epoch FROM a.ended_at)::bigint AS at
-    FROM allocation a JOIN lease l ON l.id = a.lease JOIN pool p ON p.name = l.pool JOIN node_holders k ON k.node = a.node
-    CROSS JOIN LATERAL jsonb_to_recordset(k.holders) AS h (gpu text, pod text)
-    WHERE a.closed_at IS NULL AND a.given_back AND h.gpu = a.gpu AND l.state IN ('active', 'ending') AND p.cluster = :cluster
+    FROM {_HAS_LEFT} JOIN lease l ON l.id = a.lease JOIN pool p ON p.name = l.pool
+    WHERE l.state IN ('active', 'ending') AND p.cluster = :cluster
     ORDER BY a.id
     """
 )
-"""By the newest that kubelets told."""
 
 _NODES = text(
     """

@@ -13,10 +13,9 @@ from scheduler.case import Case, Change
 from scheduler.core import record, sentences
 from scheduler.core.book import Book
 from scheduler.core.healing import Healed, heal
-from scheduler.core.lease import resized_at
 from scheduler.core.model import Instant, LeaseId, NodeId, State
 from scheduler.service import Service
-from scheduler.store import allocations, leases, lost_gpus
+from scheduler.store import leases, lost_gpus
 from scheduler.store.db import Session
 from scheduler.store.records import Said
 
@@ -67,7 +66,6 @@ def _heal(session: Session, service: Service, pool: str, lease: LeaseId, lost: L
     if found is None:
         return None
     count = sum(share for _, share in found.added)
-    kept = record.of_heal(book, lease, lost, case.at, found, ready=given)
     said = Said(code="replaced", detail=sentences.healing(count), numbers={"gpus": count})
     change = Change(
         lease=found.lease,
@@ -75,12 +73,10 @@ def _heal(session: Session, service: Service, pool: str, lease: LeaseId, lost: L
         added=found.added,
         given_back=found.given_back,
         cleaned=found.cleaned,
-        decision=(kept, said),
+        decision=(record.of_heal(book, lease, lost, case.at, found, ready=given), said),
     )
-    at = resized_at(case.lease, case.at)
-    allocations.give_back(session, lease, found.given_back, at=at)
-    taken = [(node, gpu) for node, share in found.added for gpu in ready[node][:share]]
-    allocations.start(session, lease, taken, now=at)
+    sizes.give_back(session, case, change)
+    sizes.take(session, case, change, ready)
     cases.write(service, session, case, change, "replaced")
     return Given(lease=lease, company=case.row.company, gpus=count)
 

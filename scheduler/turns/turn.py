@@ -36,9 +36,10 @@ class Turn:
         counters: Counters,
         service: Service,
         epoch: Callable[[], int | None],
+        leading: Callable[[], starts.Leading],
     ) -> None:
-        self._db, self._clock, self._counters, self._service, self._epoch = db, clock, counters, service, epoch
-        self._leading = starts.Leading(since=0.0, away="scheduler_away")
+        self._db, self._clock, self._counters, self._service = db, clock, counters, service
+        self._epoch, self._leading = epoch, leading
         self._asked_again: dict[str, tuple[int, float]] = {}
         """By pool: at which generation its queue was decided, and when that is done again even if that stays."""
         self._healed_at = 0.0
@@ -47,9 +48,8 @@ class Turn:
         """Another led meanwhile: what was decided here last says nothing."""
         self._asked_again.clear()
 
-    def tick(self, leading: starts.Leading) -> None:
+    def tick(self) -> None:
         """Everything that is due now: ends before starts, so that what one gives the other can take."""
-        self._leading = leading
         for pool in self._due():
             if pool.endings or pool.stops:
                 self._apart(pool, lambda found: self._ends(found.pool))
@@ -150,7 +150,7 @@ class Turn:
 
     def _start_batch(self, pool: str, after: str) -> Callable[[Session], tuple[list[starts.Started], str | None]]:
         return lambda session: starts.start_due(
-            session, self._service.books, pool, now=self._clock.now(), lead=self._leading, after=after
+            session, self._service.books, pool, now=self._clock.now(), lead=self._leading(), after=after
         )
 
     def _close_budgets(self, pool: str) -> None:
