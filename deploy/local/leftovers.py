@@ -5,6 +5,7 @@ A pid alone proves nothing: it is ours only if it also began when we wrote and r
 
 import json
 import signal
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,8 +15,10 @@ import psutil
 from deploy.local import ending
 from deploy.local.trouble import CannotStart
 
-SAME_START_S = 5.0
-"""A start time is read from the boot time, which a step of the clock moves a little."""
+SAME_START_S = 1.5
+"""The kernel says its boot in whole seconds, and may say the next one when the clock is set by less."""
+
+LOOK_S = 0.001
 
 STOPS = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 10.0))
 
@@ -27,7 +30,7 @@ class Running:
     name: str
     pid: int
     began: float
-    """Unix seconds, as the kernel has it."""
+    """Seconds after the machine's boot, which no step of the clock moves."""
     command: tuple[str, ...]
 
 
@@ -45,9 +48,20 @@ def running(name: str, pid: int) -> Running | None:
     """The process as it is now, or None when it is gone."""
     try:
         process = psutil.Process(pid)
-        return Running(name=name, pid=pid, began=process.create_time(), command=tuple(process.cmdline()))
+        return Running(name=name, pid=pid, began=_began(process), command=_command(process))
     except psutil.NoSuchProcess:
         return None
+
+
+def _began(process: psutil.Process) -> float:
+    return process.create_time() - psutil.boot_time()
+
+
+def _command(process: psutil.Process) -> tuple[str, ...]:
+    # A child that was only just started has for a moment given up our command and not yet got its own.
+    while not (command := process.cmdline()):
+        time.sleep(LOOK_S)
+    return tuple(command)
 
 
 def write(path: Path, record: Record) -> None:
@@ -86,7 +100,7 @@ def end(parts: Sequence[Running]) -> list[Running]:
 def _ours(part: Running) -> psutil.Process | None:
     try:
         process = psutil.Process(part.pid)
-        same = abs(process.create_time() - part.began) < SAME_START_S and tuple(process.cmdline()) == part.command
+        same = abs(_began(process) - part.began) < SAME_START_S and tuple(process.cmdline()) == part.command
     except psutil.Error:
         return None
     return process if same and ending.is_alive(process) else None

@@ -4,10 +4,11 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import httpx
 import pytest
@@ -44,10 +45,9 @@ class Scene:
         before = set(self.play.promised)
         with ThreadPoolExecutor(1) as aside:
             harm = aside.submit(_later, hurt)
-            try:
-                self.play.run(_jobs(), patience_s=PATIENCE_S)
-            finally:
-                harm.result()
+            self.play.tell = partial(_told, harm)
+            self.play.run(_jobs(), patience_s=PATIENCE_S)
+            harm.result()
         self.until_empty()
         found = self._checked()
         assert len(self.play.promised.keys() - before) >= 20
@@ -65,6 +65,13 @@ class Scene:
         usage = self.admin.usage(since=datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1))
         quotas = {(company, POOL): QUOTA for company in self.play.clients}
         return check(self.play.promised, list(self.admin.leases()), usage, quotas)
+
+
+def _told(harm: Future[None], line: str) -> None:
+    print(line)
+    if harm.done():
+        # A harm that failed is why the rest does: it ends the play, and says so first.
+        harm.result()
 
 
 def _later(hurt: Callable[[], None]) -> None:

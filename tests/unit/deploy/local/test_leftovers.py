@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from deploy.local import leftovers
@@ -24,6 +25,25 @@ def test_a_process_that_is_the_one_we_wrote_is_ended(sleeper: subprocess.Popen[b
     assert found is not None
     assert leftovers.end([found]) == [found]
     assert sleeper.wait() is not None
+
+
+def test_a_process_that_was_started_this_moment_is_written_with_its_own_command(
+    sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cmdline, looks = psutil.Process.cmdline, iter([[]])
+    monkeypatch.setattr(psutil.Process, "cmdline", lambda process: next(looks, cmdline(process)))
+    found = leftovers.running("api", sleeper.pid)
+    assert found is not None
+    assert found.command == ("sleep", "60")
+
+
+def test_a_step_of_the_clock_hides_nobody(sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = leftovers.running("api", sleeper.pid)
+    assert found is not None
+    create_time, boot_time = psutil.Process.create_time, psutil.boot_time
+    monkeypatch.setattr(psutil, "boot_time", lambda: boot_time() + 3600)
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: create_time(process) + 3600)
+    assert leftovers.end([found]) == [found]
 
 
 @pytest.mark.parametrize(
