@@ -127,7 +127,7 @@ def test_a_second_up_on_the_same_data_is_refused_and_the_first_goes_on(shared: S
     before = shared.pids()
     first = leftovers.read(shared.data / "running.json")
     second = shared.launch()
-    assert second.wait(30) == 1
+    assert second.wait(120) == 1
     assert first is not None
     assert f"process {first.supervisor} already runs Dure on {shared.data}" in shared.output.read_text()
     assert shared.pids() == before
@@ -174,7 +174,7 @@ def test_a_taken_port_is_named_before_anything_starts(stack: Stack, folder: Path
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", port))
         taken.listen()
-        assert stack.launch().wait(30) == 1
+        assert stack.launch().wait(120) == 1
     said = stack.output.read_text()
     assert re.search(rf"port {port} is taken by .* \(process {os.getpid()}\): .*DURE_LOCAL_API_PORT", said)
     assert processes_of(folder) == []

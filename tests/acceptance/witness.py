@@ -115,7 +115,7 @@ def watched(cluster: Cluster, node: RealNode, folder: Path) -> Iterator[Witness]
             yield witness
     finally:
         witness.close()
-        thread.join(10)
+        thread.join(60)
         kill(child)
 
 

@@ -102,7 +102,7 @@ def kubelet(cluster: Cluster, nodes: Sequence[str]) -> Iterator[Kubelet]:
             found.hangs.set()
         server.shutdown()
         server.server_close()
-        thread.join(10)
+        thread.join(60)
 
 
 def _handler(kubelet: Kubelet) -> type[BaseHTTPRequestHandler]:

@@ -39,7 +39,7 @@ ADMIN = Actor(role=wire.Role.ADMIN, token="tok_admin")
 PRODUCT = "NVIDIA H100 80GB HBM3"
 GAP_S, MARGIN_S = 4, KILL_MARGIN_S
 GRACE_S = MARGIN_S + 1
-WITHIN_S = 30.0
+WITHIN_S = 60.0
 REPORT_S = 0.5
 
 
@@ -332,7 +332,7 @@ class Running:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
         self.loop.stop()
-        self._thread.join(10)
+        self._thread.join(60)
 
     def value(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(name, labels) or 0.0
@@ -398,7 +398,7 @@ def reporting(made: Stand, **policy: Any) -> Iterator[None]:
     finally:
         made.close()
         if thread.is_alive():
-            thread.join(5)
+            thread.join(60)
         with chart.break_glass(made.cluster) as operator:
             for who in (made.acme, made.globex):
                 operator.delete(f"/api/v1/namespaces/{made.namespace(who)}")

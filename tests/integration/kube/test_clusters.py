@@ -127,7 +127,7 @@ def test_a_simulated_pod_ends_at_once_and_a_stubborn_one_takes_its_grace_or_what
     until(lambda: gone(cluster, quick))
     assert not gone(cluster, slow)
     cluster.api.request("DELETE", slow, json={"gracePeriodSeconds": 1}).raise_for_status()
-    until(lambda: gone(cluster, slow), within_s=20)
+    until(lambda: gone(cluster, slow))
 
 
 def test_a_user_has_the_rights_of_his_groups_and_no_others(cluster):

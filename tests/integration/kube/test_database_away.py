@@ -64,7 +64,7 @@ def test_what_is_due_while_postgresql_is_away_is_a_metric_with_an_age_and_done_w
         # What a kubelet goes by, and simulated nodes do not.
         assert seconds(found["status"]["startTime"]) + found["spec"]["activeDeadlineSeconds"] <= end - MARGIN_S
         assert "deletionTimestamp" not in found["metadata"]
-        soon(lambda: not made.running(), "it to be ended", within_s=10)
+        soon(lambda: not made.running(), "it to be ended")
         soon(lambda: made.lease(lease).state == "ended", "its lease to end")
         soon(lambda: running.value("dure_kube_undone", cluster="main") == 0, "nothing to be undone")
         soon(lambda: running.value("dure_cluster_up", cluster="main") == 1, "the cluster to be well")

@@ -139,7 +139,7 @@ def test_the_end_comes_by_its_steps_and_leaves_nothing(acme: Stand) -> None:
     soon(lambda: "deletionTimestamp" in acme.pods()["stubborn"]["metadata"], "the first step")
     assert acme.clock.now() >= end - GRACE_S
     soon(lambda: acme.lease(lease).state == "ended", "the lease to end")
-    soon(lambda: not _unfinished(acme), "nothing of it to be left", within_s=5)
+    soon(lambda: not _unfinished(acme), "nothing of it to be left")
     soon(lambda: all("spec" in one and one["spec"].get("schedulingGates") for one in acme.pods().values()), "the gate")
 
 
@@ -153,7 +153,7 @@ def test_an_extension_moves_the_end_of_what_runs_and_a_release_ends_it_at_once(a
         "the new end on it",
     )
     acme.release(lease)
-    soon(lambda: not acme.pods(), "the pod to be gone", within_s=8)
+    soon(lambda: not acme.pods(), "the pod to be gone")
 
 
 def test_a_pod_whose_lease_was_extended_runs_past_the_old_end_and_not_past_the_new_one(acme: Stand) -> None:

@@ -73,11 +73,11 @@ def _while_the_pool_is_held(world: World, blocked: Callable[[], object], meanwhi
         with world.db.begin() as session:
             generation.lock(session, "h100")
             held.set()
-            go.wait(10)
+            go.wait(60)
 
     threads = [threading.Thread(target=hold), threading.Thread(target=blocked)]
     threads[0].start()
-    assert held.wait(5)
+    assert held.wait(60)
     threads[1].start()
     time.sleep(0.5)
     other = threading.Thread(target=meanwhile)
@@ -85,7 +85,7 @@ def _while_the_pool_is_held(world: World, blocked: Callable[[], object], meanwhi
     time.sleep(0.5)
     go.set()
     for thread in (*threads, other):
-        thread.join(20)
+        thread.join(60)
 
 
 def test_a_gpu_proved_empty_while_its_quarantine_waits_is_given_back(world: World) -> None:
@@ -203,7 +203,7 @@ def test_two_nodes_that_first_report_one_gpu_at_once_do_not_both_have_it(world: 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert len(refused) == 1
     assert _rows(world, "SELECT sum(capacity)::int FROM pool_node WHERE node IN ('na', 'nb')") == [(1,)]
 
@@ -272,12 +272,12 @@ def test_a_pool_that_somebody_holds_does_not_stop_the_others(world: World) -> No
         with world.db.begin() as session:
             generation.lock(session, "h100")
             held.set()
-            go.wait(7)
+            go.wait(60)
 
     threads = [threading.Thread(target=hold), threading.Thread(target=loop.run)]
     for thread in threads:
         thread.start()
-        assert held.wait(5)
+        assert held.wait(60)
     until = time.monotonic() + 6
     while world.lease(lease).state != "active" and time.monotonic() < until:
         time.sleep(0.1)
@@ -285,7 +285,7 @@ def test_a_pool_that_somebody_holds_does_not_stop_the_others(world: World) -> No
     loop.stop()
     go.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     quick.close()
     assert state == "active"
 

@@ -330,7 +330,7 @@ def test_a_gpu_that_a_start_takes_is_not_swapped_in_under_it(node: World) -> Non
                 " SELECT 'alo_new', lease, 'GPU-n1-5', node, opened_at, false FROM allocation"
             )
         )
-    thread.join(20)
+    thread.join(60)
     assert held(answers[0]) == {"0": lease.id, "5": lease.id}, "the lease has it already"
 
 

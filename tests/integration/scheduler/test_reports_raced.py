@@ -28,7 +28,7 @@ def _while_the_pools_are_locked(world: World, work: Callable[[], Any], pool: str
         thread.start()
         until(lambda: _waiting(world) > 0)
         yield session
-    thread.join(20)
+    thread.join(60)
 
 
 def _waiting(world: World) -> int:
@@ -79,7 +79,7 @@ def test_changes_and_other_reports_of_the_same_nodes_never_wait_for_each_other(
     monkeypatch.setattr(intake, "_change_fleet", slow)
     batch = [(node, whole(node, seq=1, gpu1=SICK)) for node in order]
     assert [one.seq for one in replica.take(batch, alone=True)] == [1, 1]
-    threads[0].join(20)
+    threads[0].join(60)
     assert [type(one).__name__ for one in taken] == ["ChangesFleet"] * 2
 
 

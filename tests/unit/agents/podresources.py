@@ -104,4 +104,4 @@ def saying(path: Path, said: bytes, *, holds: bool = False) -> Iterator[None]:
         finally:
             over.set()
             listening.shutdown(socket.SHUT_RDWR)
-            thread.join(10)
+            thread.join(60)

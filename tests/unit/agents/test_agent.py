@@ -38,7 +38,7 @@ class Running:
 
     def end(self) -> bool | None:
         self.agent.stop()
-        self.thread.join(20)
+        self.thread.join(60)
         assert not self.thread.is_alive()
         return self.well
 
@@ -56,7 +56,7 @@ def _until(allocator: Allocator, true: Callable[[], bool]) -> None:
         if true():
             return
         allocator.came.clear()
-        assert allocator.came.wait(20)
+        assert allocator.came.wait(60)
     raise AssertionError(f"not true after {TRIES} reports")
 
 
@@ -109,7 +109,7 @@ def test_an_agent_whose_thread_dies_ends_and_says_so(
 ) -> None:
     driver = ScriptedDriver([a_gpu()], during=[lambda: 1 / 0])
     running = Running(driver, allocator, token)
-    running.thread.join(20)
+    running.thread.join(60)
 
     assert running.well is False
     assert [record.__dict__["action"] for record in caplog.records if record.levelname == "CRITICAL"] == ["agent.died"]
@@ -117,9 +117,9 @@ def test_an_agent_whose_thread_dies_ends_and_says_so(
 
 def test_an_agent_whose_driver_hangs_can_still_be_stopped(allocator: Allocator, token: Path) -> None:
     hung, entered = threading.Event(), threading.Event()
-    driver = ScriptedDriver([a_gpu()], during=[lambda: (entered.set(), hung.wait(20))])
+    driver = ScriptedDriver([a_gpu()], during=[lambda: (entered.set(), hung.wait(60))])
     running = Running(driver, allocator, token)
-    assert entered.wait(20)
+    assert entered.wait(60)
 
     assert running.end() is True
     hung.set()
@@ -146,15 +146,15 @@ def test_what_the_driver_tells_of_is_reported_without_waiting_for_the_next_sampl
     agent = Agent(settings, driver, node="node-1", credential=Credential(token), version="0.1.0", leave_s=5)
     thread = threading.Thread(target=agent.run, daemon=True)
     thread.start()
-    assert allocator.came.wait(20)
+    assert allocator.came.wait(60)
     allocator.came.clear()
     driver.says([a_gpu(health="unhealthy", last_xid=79, lost="lost")])
     driver.rings.set()
 
-    assert allocator.came.wait(20)
+    assert allocator.came.wait(60)
     assert allocator.reports[-1].gpus[0].health == "unhealthy"
     agent.stop()
-    thread.join(20)
+    thread.join(60)
 
 
 def test_what_an_agent_had_not_told_is_told_by_the_next_one(allocator: Allocator, token: Path, tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_what_an_agent_had_not_told_is_told_by_the_next_one(allocator: Allocator
             _until(allocator, each)
             allocator.replies = [Reply(503)] * 10_000
         agent.stop()
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
         return agent
 

@@ -233,19 +233,19 @@ def test_a_report_that_takes_its_time_is_not_sent_by_two_threads_at_once(connect
         def step(self) -> float:
             steps.append(1)
             entered.set()
-            leave.wait(20)
+            leave.wait(60)
             return 1.0
 
     nodes[0].reporter = Slow()  # pyright: ignore[reportAttributeAccessIssue]
     fleet.turn()
     thread = threading.Thread(target=fleet.report, daemon=True)
     thread.start()
-    assert entered.wait(20)
+    assert entered.wait(60)
     clock.advance(1)
     fleet.turn()
     waits = nodes[0].waits
     leave.set()
-    thread.join(20)
+    thread.join(60)
     clock.advance(1)
     fleet.turn()
     fleet.report()
@@ -278,9 +278,9 @@ def test_all_nodes_report_until_it_is_stopped(connection: Connections, token: Pa
     thread.start()
     while len({path for path, _ in allocator.requests}) < 5:
         allocator.came.clear()
-        assert allocator.came.wait(20)
+        assert allocator.came.wait(60)
     stop.set()
-    thread.join(20)
+    thread.join(60)
 
     assert not thread.is_alive()
     assert sorted({path for path, _ in allocator.requests}) == [f"/v1/nodes/node-{at}/reports" for at in range(1, 6)]

@@ -454,10 +454,10 @@ def test_the_thread_wakes_for_news_and_sends_the_last_totals_when_it_is_told_to_
     thread = threading.Thread(target=reporter.run, args=(stop,), daemon=True)
     thread.start()
     sampler.step()
-    assert allocator.came.wait(10)
+    assert allocator.came.wait(60)
     stop.set()
     reporter.wake()
-    thread.join(10)
+    thread.join(60)
 
     assert not thread.is_alive()
     assert [report.seq for report in allocator.reports] == [1, 2]

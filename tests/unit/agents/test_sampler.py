@@ -202,16 +202,16 @@ def test_a_hung_call_keeps_nobody_else_waiting(clock: Hand) -> None:
     driver = ScriptedDriver([a_gpu()])
     sampler = Sampler(driver, sample_s=1, monotonic=clock.monotonic, now=clock.wall)
     sampler.step()
-    driver.during = [lambda: (entered.set(), hung.wait(10))]
+    driver.during = [lambda: (entered.set(), hung.wait(60))]
     thread = threading.Thread(target=sampler.step, daemon=True)
     thread.start()
-    assert entered.wait(10)
+    assert entered.wait(60)
     clock.advance(30)
 
     sampler.follow(allocations(an_allocation()))
     view = sampler.view()
     hung.set()
-    thread.join(10)
+    thread.join(60)
 
     assert view is not None
     assert view.snapshot.gpus[0].health == "suspect"
@@ -225,15 +225,15 @@ def test_the_thread_samples_at_once_when_allocations_change_and_ends_when_told()
     stop = threading.Event()
     thread = threading.Thread(target=sampler.run, args=(stop,), daemon=True)
     thread.start()
-    assert taken.wait(10)
+    assert taken.wait(60)
     taken.clear()
 
     sampler.follow(allocations(an_allocation(ended=True)))
 
-    assert taken.wait(10)
+    assert taken.wait(60)
     stop.set()
     sampler.wake()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 

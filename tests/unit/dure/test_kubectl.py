@@ -122,6 +122,6 @@ def test_what_ends_us_ends_it_too(tmp_path: Path) -> None:
         assert ours.stdout is not None
         started = psutil.Process(int(ours.stdout.readline()))
         ours.terminate()
-        assert ours.wait(30) == 128 + signal.SIGTERM
+        assert ours.wait(120) == 128 + signal.SIGTERM
     gone, _ = psutil.wait_procs([started], timeout=30)
     assert gone == [started]

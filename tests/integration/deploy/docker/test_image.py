@@ -234,7 +234,7 @@ def _runs(running: Running, process: str, port: int, **settings: str) -> Iterato
             yield
         finally:
             started.terminate()
-            ended = started.wait(30)
+            ended = started.wait(120)
         log.seek(0)
         assert ended == 0, log.read()
 

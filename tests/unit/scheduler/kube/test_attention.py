@@ -45,7 +45,7 @@ def test_whoever_waits_is_woken_by_any_change() -> None:
         waiter = threading.Thread(target=it.wait, args=(60,))
         waiter.start()
         change()
-        waiter.join(10)
+        waiter.join(60)
         assert not waiter.is_alive()
 
 

@@ -42,7 +42,7 @@ def test_threads_that_see_a_changed_kubeconfig_at_once_share_one_client(path: Pa
     path.write_text(path.read_text().replace("first", "another"))
 
     def look(_: int) -> int:
-        at_once.wait(30)
+        at_once.wait(60)
         return id(found.client)
 
     with ThreadPoolExecutor(THREADS) as threads:
