@@ -24,4 +24,4 @@ def _kept(url: str) -> "Database":
     # Here and not above: tests without a database import no store.
     from scheduler.store.db import Database
 
-    return Database(url, idle_s=300)  # however busy the machine is
+    return Database(url, idle_s=300, lock_timeout_s=60)  # however busy the machine is

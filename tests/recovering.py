@@ -5,10 +5,12 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import psutil
 import psycopg
 
 from deploy.local.engine import Engine
@@ -89,7 +91,12 @@ class Recovering:
         """The server dies, and its disk is gone."""
         pid = self.postgres.pid
         assert pid is not None
+        workers = psutil.Process(pid).children(recursive=True)
         os.kill(pid, signal.SIGKILL)
+        for one in workers:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(workers, timeout=60)
         until(lambda: self.postgres.exited() is not None, "PostgreSQL is dead")
         shutil.rmtree(self.postgres.folder / "data")
 

@@ -19,7 +19,7 @@ from dure import wire
 from dure.client import Client
 
 PATIENCE_S = 100.0
-PROVED_S = 20.0
+PROVED_S = 100.0
 SHOWN = (
     "dure_gpus{",
     "dure_leases{",

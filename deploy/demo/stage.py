@@ -14,7 +14,7 @@ from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[2]
 UP_S = 240.0
-DOWN_S = 60.0
+DOWN_S = 240.0
 GREETING = "Dure is running"
 
 
@@ -90,7 +90,7 @@ def _await_greeting(process: subprocess.Popen[bytes], log: Path) -> None:
 
 def _free_ports(count: int) -> list[int]:
     """Consecutive ones, all free a moment ago."""
-    for first in range(20_000 + os.getpid() % 8_000, 60_000, count):
+    for first in range(28_000 + os.getpid() % 4_000, 60_000, count):
         wanted = range(first, first + count)
         with ExitStack() as stack:
             try:

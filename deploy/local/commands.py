@@ -1,5 +1,6 @@
 """Commands that run once and end, such as migrations and the CLI, given up at once when the supervisor is told to end."""
 
+import contextlib
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -51,7 +52,8 @@ def _wait(process: subprocess.Popen[bytes], ending: Event) -> int:
     while (status := process.poll()) is None:
         if ending.wait(POLL_S):
             process.terminate()
-            process.wait(10)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
             raise Ended
         if time.monotonic() > deadline:
             return -1

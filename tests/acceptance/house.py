@@ -15,6 +15,7 @@ import httpx
 from deploy.local.children import Child
 from deploy.local.postgres import tail
 from dure.client import Client
+from tests import ports
 from tests.cluster import daemons
 from tests.cluster.certificates import HOST
 
@@ -37,7 +38,7 @@ class House:
         """A process by that name."""
         self.begun[name] = (package, prefix, environ)
         if name not in self.ports:
-            (self.ports[name],) = daemons.free_ports(1)
+            (self.ports[name],) = ports.free(1)
         kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
         said = {**kept, **environ, f"{prefix}PORT": str(self.ports[name])}
         command = (*daemons.BOUND, sys.executable, "-m", package)

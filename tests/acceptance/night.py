@@ -103,6 +103,7 @@ class Night:
     def kill_prometheus(self) -> None:
         """It was away while leases started and ended, and their promises are counted all the same once it is back."""
         due = "max(dure_promises_due_total)"
+        self.until_seen(due, "promises to be told")
         before = self.seen.value(due)
         assert before is not None
         self.seen.kill()

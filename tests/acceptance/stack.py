@@ -4,11 +4,10 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,14 +17,11 @@ import psutil
 from deploy.local import ending, leftovers, readiness
 from deploy.local.postgres import Embedded, tail
 from dure.client import Client
+from tests import ports
 from tests.servers import QUICK
 
 TREE = Path(__file__).resolve().parents[2]
 DURE = Path(sys.executable).with_name("dure")
-
-FIRST_PORT = 20_000
-"""Below what the kernel gives to clients, so that only other tests are in the way."""
-PORTS_A_WORKER = 400
 
 
 class Stack:
@@ -51,7 +47,7 @@ class Stack:
         self.data = folder / "data"
         self.output = folder / "up.log"
         self.postgres = Embedded(folder / "postgres", options=QUICK)
-        first = free_ports(nodes + 2)
+        first = ports.in_a_row(nodes + 2)
         self.server = f"http://127.0.0.1:{first}"
         self._ports = (first, first + 1)
         self.metrics = {"scheduler": f"http://127.0.0.1:{first + 1}/metrics", "api": f"{self.server}/metrics"}
@@ -178,29 +174,3 @@ class Stack:
         """The ends of all logs, for a failed test."""
         files = [self.output, *sorted((self.data / "logs").glob("*.log")), self.postgres.log]
         return "\n".join(f"--- {file.name}\n{tail(file, 25)}" for file in files)
-
-
-def free_ports(count: int) -> int:
-    """The first of `count` ports in a row that nobody listens on, in this pytest worker's own range."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    start = FIRST_PORT + worker * PORTS_A_WORKER
-    for first in _rotated(range(start, start + PORTS_A_WORKER - count, count)):
-        if all(_free(port) for port in range(first, first + count)):
-            return first
-    raise AssertionError(f"no {count} free ports from {start} on")
-
-
-def _rotated(candidates: range) -> Iterator[int]:
-    # Two runs of the tests at once begin at different places.
-    offset = os.getpid() % len(candidates)
-    yield from [*candidates[offset:], *candidates[:offset]]
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

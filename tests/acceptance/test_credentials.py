@@ -173,7 +173,9 @@ def _company(scene: Scene, admin: Client) -> str:
 def _another_token_of_the_agent(scene: Scene, admin: Client) -> None:
     before = scene.secrets.read("agent")
     scene.secrets.write(agent=admin.enroll_node(wire.NodeEnroll(name=scene.node), renew=True).secret)
-    answer = httpx.get(f"{scene.server}/v1/nodes", headers={"Authorization": f"Bearer {before}"}, trust_env=False)
+    answer = httpx.get(
+        f"{scene.server}/v1/nodes", headers={"Authorization": f"Bearer {before}"}, trust_env=False, timeout=120
+    )
     assert (answer.status_code, answer.json()["code"]) == (401, "token_revoked")
     renewed = datetime.datetime.now(datetime.UTC)
     scene.house.until(lambda: (admin.node(scene.node).last_report_at or renewed) > renewed, "a report by the other")
@@ -198,7 +200,7 @@ def _another_certificate_of_the_scheduler(scene: Scene, acme: Client) -> None:
     scene.secrets.write(scheduler=certificate)
     scene.house.until(lambda: scene.is_refused(before), "the certificate to be refused")
     scene.makes(acme, "after")
-    assert scene.shown() == ends
+    scene.house.until(lambda: scene.shown() == ends, "when it ends to be told")
 
 
 def _ends(scene: Scene, admin: Client, lease: wire.Lease) -> None:

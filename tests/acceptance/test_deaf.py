@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 import httpx
@@ -59,7 +59,7 @@ def _leased(house: House, admin: Client, server: str) -> str:
     admin.add_pool(wire.PoolCreate(name=POOL, product=PRODUCT, gap_s=2, grace_s=1))
     admin.add_company(wire.CompanyCreate(name="acme"))
     admin.set_quota("acme", POOL, wire.QuotaSet(gpus=8))
-    house.agent(NODE, admin.make_join_token(NODE, wire.JoinTokenIssue()).secret, server)
+    house.agent(NODE, admin.make_join_token(NODE, wire.JoinTokenIssue()).secret, server, DURE_AGENT_INTERVAL_S="4")
     house.until(lambda: house.nodes_report(admin, 1), "the node's first report")
     body = wire.Ask(company="acme", pool=POOL, shape=wire.Shape(gpus=4), duration_s=3600, notice_s=0)
     lease = admin.ask(body)
@@ -84,7 +84,7 @@ def deaf() -> Iterator[Deaf]:
 
 def test_a_lease_is_whole_after_all_of_the_api_was_away_and_one_whose_agent_died_meanwhile_is_not(deaf: Deaf) -> None:
     deaf.house.kill("api")
-    deaf.until_missed(6)  # an agent that doubled its pauses would not come for 16 s now
+    deaf.until_missed(3)  # an agent that doubled its pauses would not come for 16 s now
     deaf.house.again("api")
     deaf.until_heard()
     assert deaf.told() == ["lease.scheduled", "lease.active"]
@@ -98,13 +98,16 @@ def test_a_lease_is_whole_after_all_of_the_api_was_away_and_one_whose_agent_died
 def test_a_lease_is_whole_after_the_database_hung(deaf: Deaf) -> None:
     assert deaf.postgres.pid is not None
     server = psutil.Process(deaf.postgres.pid)
+    server.send_signal(signal.SIGSTOP)  # from now on it has no more children
     hung = [server, *server.children(recursive=True)]
-    for process in hung:
-        process.send_signal(signal.SIGSTOP)
     try:
+        for process in hung:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGSTOP)
         deaf.until_missed(2)
     finally:
         for process in hung:
-            process.send_signal(signal.SIGCONT)
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGCONT)
     deaf.until_heard()
     assert deaf.told() == ["lease.scheduled", "lease.active"]

@@ -12,6 +12,7 @@ from deploy.demo import cast, trace
 from dure import kube
 from tests.cluster import binaries, nodes
 from tests.cluster.cluster import Cluster
+from tests.integration.kube.stand import soon
 
 TREE = Path(__file__).resolve().parents[2]
 
@@ -34,5 +35,8 @@ def test_pods_of_the_demo_keep_to_their_leases(with_nodes: Cluster) -> None:
     assert done.stdout.startswith("Leases are ENFORCED by the Kubernetes v")
     for said in ("at the gate", "2 pods of", "on node-1, node-2", "none before its start or after its end"):
         assert said in done.stdout
-    there = {found["metadata"]["name"] for found in with_nodes.get("/api/v1/namespaces")["items"]}
-    assert there.isdisjoint(map(kube.namespace, trace.quotas()))
+    soon(lambda: _namespaces(with_nodes).isdisjoint(map(kube.namespace, trace.quotas())), "nothing to be left", 180)
+
+
+def _namespaces(cluster: Cluster) -> set[str]:
+    return {found["metadata"]["name"] for found in cluster.get("/api/v1/namespaces")["items"]}

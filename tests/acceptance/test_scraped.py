@@ -1,6 +1,7 @@
 """What the running processes expose is what their tables say, by name, kind and labels, also once the one that leads is another."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import httpx
 import pytest
@@ -46,8 +47,8 @@ def value(stack: Stack, name: str, labels: dict[str, str]) -> float | None:
 
 
 def ended(stack: Stack, acme: Client, name: str) -> wire.Lease:
-    """A lease that ran for a second, with its receipt."""
-    lease = acme.ask(wire.Ask(pool=POOL, shape=wire.Shape(gpus=1), duration_s=1, notice_s=0, name=name))
+    """A lease that ran for a few seconds, with its receipt."""
+    lease = acme.ask(wire.Ask(pool=POOL, shape=wire.Shape(gpus=1), duration_s=10, notice_s=0, name=name))
     stack.until(lambda: acme.lease(lease.id).state == wire.LeaseState.ENDED, f"{name} is over")
     return acme.lease(lease.id)
 
@@ -61,21 +62,28 @@ def test_every_process_exposes_what_its_table_says(running: Stack) -> None:
         running.until(lambda: admin.pool(POOL).gpus.get(wire.GpuState.FREE) == 8, "all GPUs are free")
     with running.client(secret) as acme:
         first = ended(running, acme, "first")
+        assert first.stops_at is not None
+        assert first.starts_at is not None
+        assert first.started_at is not None
+        had_s = (first.stops_at - max(first.started_at, first.starts_at)).total_seconds()
+        assert had_s > 0
         told = {"lease": first.id, "kind": "charged"}
-        running.until(lambda: value(running, "dure_lease_receipt_gpu_seconds", told) == 1, "its receipt is told")
+        running.until(lambda: value(running, "dure_lease_receipt_gpu_seconds", told) == had_s, "its receipt is told")
         running.until(lambda: value(running, "dure_ledger_faults", {}) == 0, "the ledger was verified")
         leased = {**ACME, "kind": "leased"}
-        running.until(lambda: value(running, "dure_lease_gpu_seconds_total", leased) == 1, "it is in the sum")
+        running.until(lambda: value(running, "dure_lease_gpu_seconds_total", leased) == had_s, "it is in the sum")
         of_the_table(scraped(running.metrics["scheduler"]), scheduler.TABLE)
         of_the_table(scraped(running.metrics["api"]), api.TABLE)
         of_the_table(scraped(running.agent_metrics[0]), agents.TABLE)
 
         assert value(running, "dure_promises_due_total", {"pool": POOL}) == 1
         running.until_again("scheduler", not_pid=running.kill("scheduler"))
+        promised = partial(value, running, "dure_promises_due_total", {"pool": POOL})
+        running.until(lambda: promised() is not None, "it leads")
         assert value(running, "dure_lease_start_lateness_seconds_count", {"pool": POOL}) is None, (
             "counted from its start"
         )
-        assert value(running, "dure_promises_due_total", {"pool": POOL}) == 1, "read, and no less"
-        assert value(running, "dure_lease_gpu_seconds_total", leased) == 1, "read, and no less"
+        assert promised() == 1, "read, and no less"
+        assert value(running, "dure_lease_gpu_seconds_total", leased) == had_s, "read, and no less"
         ended(running, acme, "second")
-        assert value(running, "dure_promises_due_total", {"pool": POOL}) == 2
+        running.until(lambda: promised() == 2, "it is counted on")

@@ -48,7 +48,9 @@ class Scene:
 
     def answers(self) -> bool:
         try:
-            return httpx.get(f"{self.server}/readyz", verify=self.trusted, trust_env=False).status_code == 200
+            return (
+                httpx.get(f"{self.server}/readyz", verify=self.trusted, trust_env=False, timeout=120).status_code == 200
+            )
         except httpx.HTTPError:
             return False
 
@@ -150,7 +152,7 @@ def _another_authority(scene: Scene) -> None:
     scene.secrets.write(crt=pair.crt, key=pair.key)
     scene.house.until(lambda: scene.served() == number, "the other certificate")
     scene.secrets.write(ca=other.crt.read_bytes())
-    assert scene.answers()
+    scene.house.until(scene.answers, "the API to answer")
 
 
 def _heard_anew(scene: Scene, admin: Client) -> None:

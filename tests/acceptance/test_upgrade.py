@@ -72,7 +72,13 @@ def lives_a_life(stack: Stack, client: Client) -> None:
 
 
 def is_ready(stack: Stack) -> bool:
-    return all(httpx.get(f"{one.removesuffix('/metrics')}/readyz").status_code == 200 for one in stack.metrics.values())
+    try:
+        return all(
+            httpx.get(f"{one.removesuffix('/metrics')}/readyz", timeout=120).status_code == 200
+            for one in stack.metrics.values()
+        )
+    except httpx.HTTPError:
+        return False
 
 
 def change_to(stack: Stack, tree: Path) -> None:
@@ -91,7 +97,7 @@ def test_the_release_before_runs_on_the_new_schema_and_leases_outlive_the_change
         held = [gpu.uuid for gpu in client.lease(running.id).gpus]
         assert held
         assert releases.migrate(TREE, url).returncode == 0
-        assert is_ready(stack)
+        stack.until(lambda: is_ready(stack), "it is ready")
         lives_a_life(stack, client)
         stack.until_again("scheduler", not_pid=stack.kill("scheduler"))
         lives_a_life(stack, client)
@@ -116,26 +122,26 @@ def test_asks_go_on_while_migrations_fail_are_killed_and_succeed_and_stop_once_o
     with stack.client() as client:
         tree = releases.later(later, {"later_1": ADDS, "later_2": FAILS})
         assert "division by zero" in releases.migrate(tree, url).stderr
-        assert is_ready(stack)
+        stack.until(lambda: is_ready(stack), "it is ready")
         lives_a_life(stack, client)
         tree = releases.later(later, {"later_1": ADDS, "later_2": HANGS})
         with releases.migrating(tree, url) as migration:
             stack.until(lambda: "pg_sleep" in _running(stack), "it is in the middle")
             lives_a_life(stack, client)
             migration.kill()
-        assert is_ready(stack)
+        stack.until(lambda: is_ready(stack), "it is ready")
         stack.postgres.stop()  # and the server with what was left of it
         stack.postgres.start()
         stack.until(lambda: is_ready(stack), "it is ready again")
         tree = releases.later(later, {"later_1": ADDS, "later_2": releases.INDEXES})
         assert releases.migrate(tree, url).returncode == 0
-        assert is_ready(stack)
+        stack.until(lambda: is_ready(stack), "it is ready")
         lives_a_life(stack, client)
         stack.until_again("scheduler", not_pid=stack.kill("scheduler"))
         lives_a_life(stack, client)
         tree = releases.later(later, {"later_1": ADDS, "later_2": releases.INDEXES, "later_3": releases.TAKES_AWAY})
         assert releases.migrate(tree, url).returncode == 0
-    answer = httpx.get(f"{stack.server}/readyz")
+    answer = httpx.get(f"{stack.server}/readyz", timeout=120)
     assert (answer.status_code, "run a newer release" in answer.json()["detail"]) == (503, True)
 
 

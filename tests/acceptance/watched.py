@@ -32,7 +32,7 @@ SECONDS: dict[str, Any] = {
     "violation": AT_ONCE,
     "promiseSlipped": {"within": "10s"},
     "leaseOverdue": {"for": "2s"},
-    "loopStalled": {"aboveSeconds": 5, "for": "1s"},
+    "loopStalled": {"aboveSeconds": 5, "for": "5s"},
     "databaseAway": AT_ONCE,
     "apiAway": {"for": "1s"},
     "certificateEnding": {"ticketSeconds": 3600, "pageSeconds": 60, **AT_ONCE},

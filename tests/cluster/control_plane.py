@@ -9,6 +9,7 @@ import httpx
 import yaml
 
 from deploy.local.children import Child
+from tests import ports
 from tests.cluster import binaries, daemons, kwok
 from tests.cluster.certificates import HOST, Authority, signing_key
 from tests.cluster.cluster import ADMINS, Cluster
@@ -39,7 +40,7 @@ class ControlPlane:
             binaries.find(name)
         self.folder = folder
         self._audit, self._flags = audit, tuple(apiserver)
-        self._etcd, self._peers, self._port, *self._others = daemons.free_ports(6)
+        self._etcd, self._peers, self._port, *self._others = ports.free(6)
         self._parts: dict[str, Child] = {}
         self.cluster = Cluster(folder, f"https://{HOST}:{self._port}")
 

@@ -2,15 +2,13 @@
 
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import suppress
 from pathlib import Path
 
 from deploy.local.children import Child
 from deploy.local.postgres import tail
-from tests.cluster.certificates import HOST
 
 BOUND = ("setpriv", "--pdeathsig", "KILL", "--")
 """The kernel's watch is over the thread that starts a daemon: it has to be one that stays, such as the main thread."""
@@ -32,8 +30,9 @@ def start(name: str, command: Sequence[str | Path], *, folder: Path, environ: Ma
 
 def kill(child: Child) -> None:
     """At once: nothing that a test cluster would save is worth the wait."""
-    if child.pid:
-        os.killpg(child.pid, signal.SIGKILL)
+    if (pid := child.pid) is not None:
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
     child.stop()
 
 
@@ -49,9 +48,3 @@ def until(ready: Callable[[], bool], parts: Iterable[Child], *, within_s: float,
             logs = "\n".join(f"{child.name}:\n{tail(child.log, 5)}" for child in parts)
             raise NotReady(f"{what} took more than {within_s:.0f} s:\n{logs}")
         time.sleep(LOOK_S)
-
-
-def free_ports(count: int) -> list[int]:
-    """Held together, so that they differ."""
-    with ExitStack() as left:
-        return [left.enter_context(socket.create_server((HOST, 0))).getsockname()[1] for _ in range(count)]

@@ -15,7 +15,7 @@ from tests.cluster import kubelet_api
 
 MESSAGES = kubelet_api.messages("v1beta1", kubelet_api.DEVICE_PLUGIN)
 RESOURCES = kubelet_api.messages("v1", kubelet_api.POD_RESOURCES)
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 class DevicePlugin:

@@ -81,7 +81,7 @@ def enclosure(folder: Path) -> Iterator[Enclosure]:
     (folder / "kubelet").mkdir()
     first = daemons.start("enclosure", [*UNSHARE, "sh", "-euc", FIRST, "sh", folder, *TUNED], folder=folder)
     try:
-        daemons.until((folder / "enclosed").exists, [first], within_s=10, what="the enclosure")
+        daemons.until((folder / "enclosed").exists, [first], within_s=60, what="the enclosure")
         yield Enclosure(folder, psutil.Process(first.pid).children()[0].pid)
     finally:
         daemons.kill(first)

@@ -3,6 +3,7 @@
 Tokens go through as they are. Who comes with a certificate is announced to the API server by the front proxy's headers.
 """
 
+import http.client
 import socket
 import ssl
 import threading
@@ -88,7 +89,11 @@ class Proxy:
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError), self._context.wrap_socket(connection, server_side=True) as opened:
+        with (
+            connection,
+            suppress(OSError, http.client.HTTPException),
+            self._context.wrap_socket(connection, server_side=True) as opened,
+        ):
             relay = Relay(opened, self._cluster.url, self._upstream, self.faults)
             with self._lock:
                 self._open.add(relay)

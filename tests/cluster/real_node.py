@@ -8,6 +8,7 @@ from typing import Any
 
 from deploy.local.children import Child
 from dure import kube
+from tests import ports
 from tests.cluster import binaries, cgroups, daemons, enclosure, images, node_files, nodes
 from tests.cluster.certificates import HOST
 from tests.cluster.cluster import Cluster
@@ -66,7 +67,7 @@ def real_node(
     with ExitStack() as stack:
         group = stack.enter_context(cgroups.group(cluster.folder.name))
         inside = stack.enter_context(enclosure.enclosure(node.folder))
-        (port,) = daemons.free_ports(1)
+        (port,) = ports.free(1)
         node_files.write(node.folder, cluster, name, group=group, port=port)
         containerd = _containerd(node, inside)
         stack.callback(nodes.remove, cluster, [name])

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import yaml
 
+from tests import ports
 from tests.cluster import daemons
 from tests.monitoring.prometheus import READY_S, found, ready
 from tests.posted import posted
@@ -31,11 +32,11 @@ class Alertmanager:
 def alertmanager(folder: Path, *, inhibit: Sequence[dict[str, Any]] = ()) -> Iterator[Alertmanager]:
     """It groups nothing and waits for nothing, so that a test hears of each alert at once; `inhibit` are its `inhibit_rules`."""
     folder.mkdir(parents=True, exist_ok=True)
-    (port,) = daemons.free_ports(1)
+    (port,) = ports.free(1)
     running = Alertmanager(address=f"127.0.0.1:{port}")
     with (
         posted(lambda body, _: running.told.extend(json.loads(body)["alerts"])) as url,
-        httpx.Client(base_url=f"http://{running.address}", trust_env=False) as http,
+        httpx.Client(base_url=f"http://{running.address}", trust_env=False, timeout=120) as http,
     ):
         config = folder / "alertmanager.yml"
         config.write_text(yaml.safe_dump({**_config(url), "inhibit_rules": list(inhibit)}))

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from deploy.local.children import Child
+from tests import ports
 from tests.cluster import daemons
 
 READY_S = 60.0
@@ -87,7 +88,7 @@ def prometheus(
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "prometheus.yml"
     config.write_text(yaml.safe_dump(_config(jobs, rules, alertmanager, interval, authorities or {})))
-    (port,) = daemons.free_ports(1)
+    (port,) = ports.free(1)
     command = [
         found("prometheus"),
         f"--config.file={config}",

@@ -68,7 +68,9 @@ class Story:
         """Sends it, keeps it as an example, and answers what was answered."""
         headers = {} if who is None else {"Authorization": f"Bearer {self.secrets[who]}"}
         headers["X-Request-Id"] = f"req_{len(self.told):020}"
-        answer = httpx.request(method, self.url + path, json=body, headers=headers, trust_env=False, verify=False)
+        answer = httpx.request(
+            method, self.url + path, json=body, headers=headers, trust_env=False, timeout=120, verify=False
+        )
         found = answer.json()
         shown = _masked(found)
         exchange = {"name": name, "request": _masked(body), "status": answer.status_code, "answer": shown}
@@ -93,6 +95,7 @@ class Story:
             json={"name": "globex"},
             headers=self._bearer("admin"),
             trust_env=False,
+            timeout=120,
             verify=False,
         ).raise_for_status()
         quota = {"gpus": 4}
@@ -501,7 +504,7 @@ class Story:
 
     def _end_of_tokens(self) -> None:
         tokens = httpx.get(
-            f"{self.url}/v1/tokens", headers=self._bearer("admin"), trust_env=False, verify=False
+            f"{self.url}/v1/tokens", headers=self._bearer("admin"), trust_env=False, timeout=120, verify=False
         ).json()["items"]
         mine = next(found["id"] for found in tokens if found["company"] == "acme")
         adjusted = {"company": "acme", "pool": "h100-80gb", "gpu_seconds": 7200}
@@ -583,7 +586,9 @@ class Story:
         return {"Authorization": f"Bearer {self.secrets[who]}"}
 
     def _lease(self, name: str) -> str:
-        answer = httpx.get(f"{self.url}/v1/leases", headers=self._bearer("admin"), trust_env=False, verify=False)
+        answer = httpx.get(
+            f"{self.url}/v1/leases", headers=self._bearer("admin"), trust_env=False, timeout=120, verify=False
+        )
         return next(found["id"] for found in answer.json()["items"] if found["name"] == name)
 
 

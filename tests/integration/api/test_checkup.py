@@ -84,7 +84,7 @@ def test_admins_and_operators_may_ask_and_nobody_else(site: Site) -> None:
     for who in ("auditor", "acme", "n1"):
         assert code(site.get(who, "/v1/checkup")) == (403, "forbidden")
     assert code(site.get(None, "/v1/checkup")) == (401, "token_missing")
-    wrong = httpx.get(f"{site.url}/v1/checkup", headers={"Authorization": "Bearer no"}, trust_env=False)
+    wrong = httpx.get(f"{site.url}/v1/checkup", headers={"Authorization": "Bearer no"}, trust_env=False, timeout=120)
     assert code(wrong) == (401, "token_invalid")
 
 
@@ -263,6 +263,7 @@ def test_a_database_that_hangs_is_told_within_seconds(site: Site, monkeypatch: p
     monkeypatch.setattr(checking, "LONGEST_S", 0.3)
     with frozen(site):
         assert "the database did not answer within 0.3 s" in said(checkup(site), "database")
+    monkeypatch.undo()
     assert checkup(site).database is not None
 
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -282,5 +282,7 @@ def test_tokens_that_are_made_up_keep_nobody_else_waiting(embedded: Server, monk
         assert all(one.headers["retry-after"] for one in answers)
         assert site.get("admin", "/v1/pools").status_code == 200
         assert report(site, "mine").status_code == 200
+        # Who found no room is answered by now, and nobody else.
+        assert wait(again, 60, FIRST_COMPLETED).done
         go_on.set()
         assert {code(one.result(60)) for one in again} == {(503, "cluster_away"), (401, "token_invalid")}

@@ -21,8 +21,9 @@ from scheduler.clock import DatabaseClock
 from scheduler.service import Service
 from scheduler.store.books import Books
 from scheduler.store.db import Database
+from tests import ports
 from tests.integration.api.conftest import token
-from tests.integration.api.test_process import answers, free_port, process, until
+from tests.integration.api.test_process import answers, process, until
 from tests.integration.scheduler.conftest import GAP_S, World
 from tests.served import served
 
@@ -108,7 +109,7 @@ def _held(admin: psycopg.Connection, stage: str) -> Iterator[None]:
 def scene(database: Database) -> Iterator[Scene]:
     world = World(database).found(nodes_=("n1",), gpus=8, at=int(time.time()))
     secrets = {who: token(database, role="company", company=who) for who in ("acme", "globex")}
-    app, port = create_app(database, DatabaseClock(database), Service(Books())), free_port()
+    app, port = create_app(database, DatabaseClock(database), Service(Books())), ports.free(1)[0]
     with (
         process(DURE_DATABASE_URL=database.url, DURE_API_PORT=str(port)) as victim,
         served(app) as other,

@@ -1,6 +1,7 @@
 """Keys to clusters over HTTP: who gets which, until when, and what is said where there is none."""
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,7 +23,8 @@ from tests.kube_server import TOKEN, KubeServer, kube_server
 
 
 @pytest.fixture
-def there(tmp_path: Path) -> Iterator[KubeServer]:
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeServer]:
+    monkeypatch.setattr(making, "TIMEOUT_S", 60)
     with kube_server(lambda: T0, tmp_path) as found:
         yield found
 
@@ -190,6 +192,7 @@ def test_a_cluster_that_hangs_keeps_nobody_from_the_keys_of_another(there: KubeS
         hanging = [threads.submit(keys.make, "main", "acme", "dure-company", 600) for _ in range(making.AT_ONCE)]
         while len(there.asked) < making.AT_ONCE:
             assert not any(one.done() for one in hanging)
+            time.sleep(0.01)
         with pytest.raises(ClusterAway, match="too many keys"):
             keys.make("main", "acme", "dure-company", 600)
         assert keys.make("edge", "acme", "dure-company", 600).token == TOKEN
@@ -250,6 +253,7 @@ def test_whose_token_is_revoked_while_the_cluster_hangs_is_given_no_key(site: Si
         asked = thread.submit(site.post, "acme", "/v1/companies/acme/kube-token")
         while not there.asked:
             assert not asked.done()
+            time.sleep(0.01)
         mine = next(one for one in site.get("admin", "/v1/tokens").json()["items"] if one["company"] == "acme")
         site.send("admin", "DELETE", f"/v1/tokens/{mine['id']}")
         there.hangs.set()

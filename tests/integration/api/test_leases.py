@@ -139,7 +139,7 @@ def test_a_decision_that_was_committed_is_counted_once(site: Site) -> None:
         site.ask("acme", 1, key="k1")
     site.ask("acme", 17)
     site.ask("acme", 1, dry_run=True)
-    series = httpx.get(f"{site.url}/metrics", trust_env=False, verify=False).text
+    series = httpx.get(f"{site.url}/metrics", trust_env=False, timeout=120, verify=False).text
     assert 'dure_decisions_total{code="starts_now",outcome="scheduled",pool="h100"} 1.0' in series
     assert 'dure_decisions_total{code="never_fits",outcome="refused",pool="h100"} 1.0' in series
     assert 'dure_api_requests_total{method="POST",route="/v1/leases",status="201"} 2.0' in series

@@ -14,14 +14,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import ports
+
 TREE = Path(__file__).resolve().parents[3]
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextmanager
@@ -46,14 +42,14 @@ def until(happened: Callable[[], bool], within_s: float = 120) -> None:
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(url, trust_env=False, verify=False).status_code == 200
+        return httpx.get(url, trust_env=False, timeout=120, verify=False).status_code == 200
     except httpx.TransportError:
         return False
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_it_serves_until_it_is_told_to_end_and_ends_cleanly(database_url: str, how: signal.Signals) -> None:
-    port = free_port()
+    port = ports.free(1)[0]
     with process(DURE_DATABASE_URL=database_url, DURE_API_PORT=str(port)) as api:
         until(lambda: answers(f"http://127.0.0.1:{port}/readyz"))
         assert answers(f"http://127.0.0.1:{port}/healthz")
@@ -62,7 +58,7 @@ def test_it_serves_until_it_is_told_to_end_and_ends_cleanly(database_url: str, h
 
 
 def test_while_the_database_is_away_it_waits_and_can_be_told_to_end() -> None:
-    with process(DURE_DATABASE_URL=NOWHERE, DURE_API_PORT=str(free_port())) as api:
+    with process(DURE_DATABASE_URL=NOWHERE, DURE_API_PORT=str(ports.free(1)[0])) as api:
         assert api.stderr is not None
         assert "database_away" in api.stderr.readline()
         api.terminate()
@@ -101,7 +97,7 @@ def test_a_port_that_is_taken_ends_it_at_once(database_url: str) -> None:
 
 
 def test_rubbish_in_place_of_a_request_is_a_line_of_the_log_as_all_others_are(database_url: str) -> None:
-    port = free_port()
+    port = ports.free(1)[0]
     with process(DURE_DATABASE_URL=database_url, DURE_API_PORT=str(port)) as api:
         until(lambda: answers(f"http://127.0.0.1:{port}/readyz"))
         with socket.create_connection(("127.0.0.1", port)) as sent:

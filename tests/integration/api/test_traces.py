@@ -16,7 +16,8 @@ from dure import wire
 from scheduler.actor import Actor
 from scheduler.store import joining, pools, quotas, tokens
 from scheduler.store.db import Database
-from tests.integration.api.test_process import answers, free_port, process, until
+from tests import ports
+from tests.integration.api.test_process import answers, process, until
 from tests.posted import posted
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -49,7 +50,7 @@ def founded(database: Database) -> str:
 
 def asked(database: Database, **environ: str) -> tuple[httpx.Response, list[dict[str, Any]]]:
     """One ask of a process that is then told to end: its answer, and the log."""
-    secret, port = founded(database), free_port()
+    secret, port = founded(database), ports.free(1)[0]
     with process(DURE_DATABASE_URL=database.url, DURE_API_PORT=str(port), **environ) as api:
         until(lambda: answers(f"http://127.0.0.1:{port}/readyz"))
         answer = httpx.post(
@@ -61,6 +62,7 @@ def asked(database: Database, **environ: str) -> tuple[httpx.Response, list[dict
             },
             json={"pool": "h100", "shape": {"gpus": 1}, "duration_s": 60},
             trust_env=False,
+            timeout=120,
         )
         api.terminate()
         assert api.stderr is not None
@@ -97,7 +99,7 @@ def test_without_a_collector_the_log_still_says_the_callers_trace(database: Data
 
 
 def test_a_collector_that_is_away_delays_nobody_and_is_told_in_lines_of_the_log(database: Database) -> None:
-    answer, lines = asked(database, DURE_TRACES=f"http://127.0.0.1:{free_port()}")
+    answer, lines = asked(database, DURE_TRACES=f"http://127.0.0.1:{ports.free(1)[0]}")
     assert answer.json()["decision"]["code"]
     told = [line for line in lines if line["action"] == "library"]
     assert {line["logger"].partition(".")[0] for line in told} == {"opentelemetry"}

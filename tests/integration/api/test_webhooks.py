@@ -9,6 +9,7 @@ import pytest
 
 from api.outward import AT_ONCE
 from scheduler.store import deliveries
+from scheduler.webhooks import sender
 from tests.integration.api.conftest import Site, code
 from tests.integration.scheduler.conftest import T0
 from tests.receiver import Receiver, receiver
@@ -95,7 +96,10 @@ def test_a_webhook_is_tried_at_once_and_the_answer_says_what_came_of_it(site: Si
     assert site.get("acme", "/v1/events").json()["items"] == []
 
 
-def test_trying_addresses_that_hang_leaves_room_for_all_other_requests(site: Site, there: Receiver) -> None:
+def test_trying_addresses_that_hang_leaves_room_for_all_other_requests(
+    site: Site, there: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "WHOLE_S", 60)
     hook = added(site, there.url)["webhook"]["id"]
     there.hold = threading.Event()
     with ThreadPoolExecutor(AT_ONCE) as threads:

@@ -80,7 +80,7 @@ class Terminal:
         while self.process.poll() is None:
             assert time.monotonic() < deadline, self.said
             self._read(0.1)
-        self._read(0)
+        self._read(0.5)
         return self.process.returncode
 
     def is_as_before(self) -> bool:

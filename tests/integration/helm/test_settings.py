@@ -84,7 +84,10 @@ def test_api_and_scheduler_start_beside_the_migration_and_are_ready_once_the_sch
 
     token = _run(_said(house), {**os.environ, **_given(house, "dure-scheduler")}).strip()
     answer = httpx.get(
-        f"http://{house.address('api')}/v1/tokens", headers={"Authorization": f"Bearer {token}"}, trust_env=False
+        f"http://{house.address('api')}/v1/tokens",
+        headers={"Authorization": f"Bearer {token}"},
+        trust_env=False,
+        timeout=120,
     )
     assert answer.json()["items"][0]["role"] == "admin"
     assert not (house.folder / "admin").exists(), "it is left nowhere"

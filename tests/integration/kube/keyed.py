@@ -22,6 +22,7 @@ from tests.integration.api.conftest import Site, opened, token
 from tests.integration.kube import companies
 from tests.integration.kube.chart import account
 from tests.integration.kube.chart import token as kube_token
+from tests.integration.kube.escapes.story import until
 from tests.integration.kube.tenants import shell
 from tests.integration.scheduler.conftest import ADMIN, T0, World
 
@@ -54,6 +55,14 @@ class Keyed:
         self.reconciler.post(path, json=body).raise_for_status()
         subject = {"kind": "ServiceAccount", "name": name, "namespace": self.namespace}
         companies.bind(self.reconciler, self.namespace, name, [subject], role=role).raise_for_status()
+        until(lambda: self._may_look(name), "its rights to be known")
+
+    def _may_look(self, name: str) -> bool:
+        """As the API server sees it, which hears of a binding a moment after it was made."""
+        attributes = {"namespace": self.namespace, "verb": "list", "resource": "pods"}
+        spec = {"user": f"system:serviceaccount:{self.namespace}:{name}", "resourceAttributes": attributes}
+        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        return self.cluster.api.post(path, json={"spec": spec}).raise_for_status().json()["status"]["allowed"]
 
     def end(self, lease: str) -> None:
         """As the reconciler takes it away: the binding first."""

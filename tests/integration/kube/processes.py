@@ -11,6 +11,7 @@ from deploy.local.children import Child
 from deploy.local.postgres import tail
 from scheduler.kube.clusters import ClusterAddress
 from scheduler.store.db import Database
+from tests import ports
 from tests.cluster import daemons
 from tests.cluster.certificates import HOST
 
@@ -22,7 +23,7 @@ class Process:
 
     def __init__(self, database: Database, address: ClusterAddress, folder: Path) -> None:
         """`folder` has its log."""
-        (port,) = daemons.free_ports(1)
+        (port,) = ports.free(1)
         self._metrics = f"http://{HOST}:{port}/metrics"
         settings = {
             "DURE_DATABASE_URL": database.url,

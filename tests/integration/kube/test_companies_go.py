@@ -10,7 +10,7 @@ from tests.integration.kube.stand import ADMIN, Stand, pod, soon, stand
 
 
 def test_a_lease_s_key_works_while_it_runs_and_dies_with_its_end(acme: Stand) -> None:
-    lease = acme.ask(8, duration_s=14)
+    lease = acme.ask(8, duration_s=30)
     soon(lambda: acme.has_key(kube.lease_account(lease.id)), "the lease's key")
     with acme.tenant(account=kube.lease_account(lease.id)) as key:
         path = f"/api/v1/namespaces/{acme.namespace()}/pods"

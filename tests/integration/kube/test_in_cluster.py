@@ -77,13 +77,13 @@ def test_a_scheduler_in_a_pod_enforces_leases_also_when_its_token_was_rotated(
         made.address = account.address
         with made.loop() as running:
             soon(made.has_key, "the company's namespace and key")
-            lease = made.ask(8, duration_s=60)
+            lease = made.ask(8, duration_s=600)
             made.make(pod("before", 1))
             soon(lambda: made.running() == {"before"}, "the pod to run")
             account.rotate()
             made.make(pod("after", 1))
             soon(lambda: made.running() == {"before", "after"}, "the pod of after it")
-            assert running.value("dure_cluster_up", cluster="main") == 1
+            soon(lambda: running.value("dure_cluster_up", cluster="main") == 1, "the cluster to be well")
             made.release(lease)
             soon(lambda: not made.pods() and made.lease(lease).state == "ended", "the end")
 
@@ -100,7 +100,8 @@ def test_an_api_in_a_pod_makes_keys_also_when_its_token_was_rotated(
                 happens()
             key = keys.make("main", made.acme, kube.COMPANY_KEY, 600)
             with charted.http(token=key.token) as company:
-                assert company.get(f"/api/v1/namespaces/{made.namespace()}/pods").is_success
+                path = f"/api/v1/namespaces/{made.namespace()}/pods"
+                soon(lambda company=company, path=path: company.get(path).is_success, "the key to work")
     server = keys.server("main")
     keys.close()
     assert (server.url, server.authority) == (charted.url, charted.authority.crt.read_text())

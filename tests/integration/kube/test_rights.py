@@ -89,7 +89,7 @@ def _a_review(made: Stand) -> None:
 
 
 def _a_lease(made: Stand) -> None:
-    lease = made.ask(8, duration_s=15)
+    lease = made.ask(8, duration_s=30)
     brief = pod("brief", 1)
     brief["metadata"]["annotations"] = {COMPLETES_AFTER: "0.1s"}
     made.make(pod("mine", 1), brief)

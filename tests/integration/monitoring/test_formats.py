@@ -112,12 +112,16 @@ def test_a_real_prometheus_reads_both(told: Page, tmp_path: Path) -> None:
     jobs = {"asked": [f"127.0.0.1:{asked.port}"], "plain": [f"127.0.0.1:{plain.port}"]}
     try:
         with prometheus(tmp_path, jobs, interval="2s") as running:
-            until(lambda: len(running.query(LOOKED)) == 2, [running.child], within_s=60, what="both to be scraped")
-            assert {one["health"] for one in running.targets()} == {"up"}, running.targets()
+            until(
+                lambda: len(running.query(LOOKED)) == 2 and {one["health"] for one in running.targets()} == {"up"},
+                [running.child],
+                within_s=60,
+                what="both to be scraped",
+            )
             assert given == {"application/openmetrics-text"}
             for job in jobs:
                 state = f'dure_leases{{job="{job}", pool="h100", state="active"}}'
-                assert running.value(state) == 1
+                until(lambda state=state: running.value(state) == 1, [running.child], within_s=60, what=state)
     finally:
         asked.close()
         plain.close()

@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def test_compose_routes_and_keeps_quiet_as_the_page_says(example: str) -> None:
 def test_the_cause_is_told_and_what_it_brings_with_it_is_not(
     inhibiting: Alertmanager, shipped: list[dict[str, str]], cause: str, kept_quiet: set[str], told: set[str]
 ) -> None:
-    with httpx.Client(base_url=f"http://{inhibiting.address}/api/v2", trust_env=False) as http:
+    with httpx.Client(base_url=f"http://{inhibiting.address}/api/v2", trust_env=False, timeout=120) as http:
         wanted = {cause} | kept_quiet | told
         _fire(http, [{**one, "case": cause} for one in shipped if one["alertname"] in wanted])
         # What causes it is known a moment after it was told.
@@ -91,7 +92,7 @@ def test_the_cause_is_told_and_what_it_brings_with_it_is_not(
 
 def test_what_pages_is_no_ticket_as_well(inhibiting: Alertmanager, shipped: list[dict[str, str]]) -> None:
     twice = ("DurePromisesBurning", "DureApiBurning", "DureCertificateEnding")
-    with httpx.Client(base_url=f"http://{inhibiting.address}/api/v2", trust_env=False) as http:
+    with httpx.Client(base_url=f"http://{inhibiting.address}/api/v2", trust_env=False, timeout=120) as http:
         _fire(http, [{**one, "case": "twice"} for one in shipped if one["alertname"] in twice])
 
         def told() -> list[tuple[str, bool]]:
@@ -112,7 +113,7 @@ def test_what_pages_is_no_ticket_as_well(inhibiting: Alertmanager, shipped: list
 def test_planned_work_is_silenced_by_its_label(inhibiting: Alertmanager, shipped: list[dict[str, str]]) -> None:
     said = next(one for one in re.findall(r"`(amtool silence .+?)`", PAGE.read_text()))
     silent = next(one for one in shipped if one["alertname"] == "DureNodeSilent")
-    with httpx.Client(base_url=f"http://{inhibiting.address}/api/v2", trust_env=False) as http:
+    with httpx.Client(base_url=f"http://{inhibiting.address}/api/v2", trust_env=False, timeout=120) as http:
         amtool(*shlex.split(said)[1:], f"--alertmanager.url=http://{inhibiting.address}", "--author=a test")
         _fire(http, [{**silent, "node": node} for node in ("node-7", "node-8")])
         found = {one["labels"]["node"]: one["status"]["silencedBy"] for one in http.get("/alerts").json()}
@@ -121,7 +122,9 @@ def test_planned_work_is_silenced_by_its_label(inhibiting: Alertmanager, shipped
 
 
 def _fire(http: httpx.Client, alerts: list[dict[str, str]]) -> None:
-    http.post("/alerts", json=[{"labels": labels} for labels in alerts]).raise_for_status()
+    # Without an end it would be over after a few seconds.
+    ends = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    http.post("/alerts", json=[{"labels": labels, "endsAt": ends} for labels in alerts]).raise_for_status()
 
 
 def _inhibited(http: httpx.Client, case: str) -> dict[str, bool]:

@@ -120,19 +120,19 @@ def test_a_ledger_that_could_not_be_verified_is_left_alone_for_as_long_as_one_th
 def test_a_check_that_runs_ends_with_its_process_and_is_not_begun_twice(
     turning: Turning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sums, "_POSTED", text("SELECT pg_sleep(60)"))
+    monkeypatch.setattr(sums, "_POSTED", text("SELECT pg_sleep(600)"))
     with closing(Database(turning.world.db.url, pool_size=2)) as db, ThreadPoolExecutor(1) as beside:
         checks = LedgerChecks(db, turning.loop, turning.clock.now)
         running = beside.submit(checks.look)
-        until(lambda: _sleeps(turning.world), (), within_s=20, what="the check")
+        until(lambda: _sleeps(turning.world), (), within_s=60, what="the check")
         assert not checks.look()
         db.close()
-        assert running.result(timeout=30) is False
+        assert running.result(timeout=120) is False
 
 
 def _sleeps(world: World) -> bool:
     with psycopg.connect(world.db.url) as owner:
-        asked = "SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'"
+        asked = "SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)' AND state = 'active'"
         return owner.execute(asked).fetchone() is not None
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, LiteralString
 
@@ -23,10 +23,25 @@ from tests import databases
 from tests.integration.scheduler.conftest import ADMIN, T0, World
 from tests.integration.scheduler.test_decisions import explain, replay
 
-PAST = int(datetime(2025, 1, 10, tzinfo=UTC).timestamp())
-"""Longer ago than the least that anything is kept, whenever this runs."""
+NOW = datetime.now(UTC)
 
-LATER = int(datetime(2025, 3, 20, tzinfo=UTC).timestamp())
+
+def month(number: int) -> datetime:
+    """So many months after FIRST."""
+    of_all = NOW.year * 12 + NOW.month - 1 - 20 + number
+    return datetime(of_all // 12, of_all % 12 + 1, 1, tzinfo=UTC)
+
+
+FIRST = month(0)
+"""Longer ago than the least that anything is kept, and not so long that no part is made for it, whenever this runs."""
+
+PAST = int((FIRST + timedelta(days=9)).timestamp())
+LATER = int((month(2) + timedelta(days=19)).timestamp())
+MISSING = int(NOW.timestamp()) + 300 * 86_400
+"""In a month that has no part yet."""
+
+ONE, TWO = f"{FIRST:%Y_%m}", f"{month(1):%Y_%m}"
+"""How parts of the first two months are called."""
 LEADS: Any = SimpleNamespace(leads=True)
 FOLLOWS: Any = SimpleNamespace(leads=False)
 
@@ -48,15 +63,14 @@ WRITTEN: Mapping[str, LiteralString] = {
 """A row of each table that is written now."""
 
 
-def months(url: str, first: datetime, count: int) -> None:
+def months(url: str, count: int) -> None:
     """Parts of so many months in place of the first part, as they are on a database that has run for years."""
     with psycopg.connect(url, autocommit=True) as connection:
         for parent in parts.PARENTS:
             [[until]] = connection.execute("SELECT part FROM parts() WHERE parent = %s AND begins IS NULL", [parent])
             connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(until)))
             for number in range(count):
-                month = first.replace(month=first.month + number)
-                assert connection.execute("SELECT part_make(%s, %s)", [parent, month]).fetchone() == (True,)
+                assert connection.execute("SELECT part_make(%s, %s)", [parent, month(number)]).fetchone() == (True,)
 
 
 def first_until(url: str, end: datetime) -> set[str]:
@@ -79,8 +93,8 @@ def first_until(url: str, end: datetime) -> set[str]:
 
 @pytest.fixture
 def aged(any_database_url: str) -> Iterator[World]:
-    """A world that began in January 2025."""
-    months(any_database_url, datetime(2025, 1, 1, tzinfo=UTC), 5)
+    """A world that began in the first month."""
+    months(any_database_url, 5)
     with databases.opened(any_database_url) as db:
         yield World(db, seq=2).found(at=PAST)
 
@@ -109,18 +123,16 @@ def rows(db: Database, table: str) -> int:
 
 
 def test_there_are_parts_for_the_next_months_and_the_leader_alone_makes_more(any_database: Database) -> None:
-    assert monthly.make_parts(any_database, LEADS, T0) == 0
-    much_later = T0 + 200 * 86_400
-    assert monthly.make_parts(any_database, FOLLOWS, much_later) == 0
-    assert monthly.make_parts(any_database, LEADS, much_later) == len(parts.PARENTS) * (parts.AHEAD + 1)
-    assert monthly.make_parts(any_database, LEADS, much_later) == 0
+    assert monthly.make_parts(any_database, LEADS, NOW.timestamp()) == 0
+    assert monthly.make_parts(any_database, FOLLOWS, MISSING) == 0
+    assert monthly.make_parts(any_database, LEADS, MISSING) == len(parts.PARENTS) * (parts.AHEAD + 1)
+    assert monthly.make_parts(any_database, LEADS, MISSING) == 0
 
 
 def test_what_is_written_while_a_part_is_missing_is_written_and_moves_into_it_later(any_world: World) -> None:
-    missing = T0 + 250 * 86_400
-    lease = over(any_world, missing)
+    lease = over(any_world, MISSING)
     rest = {parent: rows(any_world.db, parent) for parent in ("decision", "pool_change")}
-    assert monthly.make_parts(any_world.db, LEADS, missing) > 0
+    assert monthly.make_parts(any_world.db, LEADS, MISSING) > 0
     assert {parent: rows(any_world.db, parent) for parent in rest} == rest
     with psycopg.connect(any_world.db.url) as owner:
         for parent in rest:
@@ -140,10 +152,9 @@ def test_rows_of_these_weeks_that_are_in_no_part_are_told_of_each_table(aged: Wo
 
 
 def test_a_part_whose_making_is_interrupted_leaves_the_rest_as_it_was(any_world: World) -> None:
-    missing = T0 + 250 * 86_400
-    over(any_world, missing)
+    over(any_world, MISSING)
     before = rows(any_world.db, "decision_rest")
-    month = next(iter(parts.months(missing)))
+    month = next(iter(parts.months(MISSING)))
     with pytest.raises(RuntimeError, match="killed after True"):
         _make_and_die(any_world, month)
     assert rows(any_world.db, "decision_rest") == before > 0
@@ -167,7 +178,7 @@ def test_months_that_are_older_than_decisions_are_kept_go_whole_and_leases_and_l
         pool_books.write(session, "h100", now=PAST + 20 * 86_400)
     before = rows(aged.db, "lease_event"), rows(aged.db, "ledger_entry"), rows(aged.db, "audit")
     gone = forget(aged, PAST + 60 * 86_400)
-    assert {"decision_2025_01", "decision_2025_02", "node_event_2025_01", "pool_change_2025_01"} <= set(gone)
+    assert {f"decision_{ONE}", f"decision_{TWO}", f"node_event_{ONE}", f"pool_change_{ONE}"} <= set(gone)
     assert (rows(aged.db, "lease_event"), rows(aged.db, "ledger_entry"), rows(aged.db, "audit")) == before
     found = aged.lease(lease)
     assert (found.state, found.decision.code, found.decision.id) == ("ended", records.NOT_KEPT, lease.decision.id)
@@ -182,22 +193,22 @@ def test_months_that_are_older_than_decisions_are_kept_go_whole_and_leases_and_l
 def test_a_log_stays_until_a_book_was_written_after_it_and_then_later_decisions_come_out_the_same(aged: World) -> None:
     over(aged, PAST)
     end = PAST + 60 * 86_400
-    assert "pool_change_2025_01" not in forget(aged, end)
+    assert f"pool_change_{ONE}" not in forget(aged, end)
     with aged.db.begin() as session:
         pool_books.write(session, "h100", now=PAST + 10 * 86_400)
     later = over(aged, LATER)
     assert replay(aged, later.decision.id).generation > 0
-    assert "pool_change_2025_01" in forget(aged, end)
+    assert f"pool_change_{ONE}" in forget(aged, end)
     again = replay(aged, later.decision.id)
     assert again.decision == later.decision.id
 
 
 def test_what_an_open_lease_goes_by_stays_however_old_it_is(aged: World) -> None:
     lease = lived(aged, PAST, duration_s=50 * 86_400)
-    assert "decision_2025_01" not in forget(aged, LATER)
+    assert f"decision_{ONE}" not in forget(aged, LATER)
     assert aged.lease(lease).decision.code == lease.decision.code
     aged.turn(PAST + 50 * 86_400, led_since=PAST)
-    assert "decision_2025_01" in forget(aged, LATER)
+    assert f"decision_{ONE}" in forget(aged, LATER)
 
 
 def test_in_which_group_a_company_was_stays_when_its_log_goes(aged: World) -> None:
@@ -211,7 +222,7 @@ def test_in_which_group_a_company_was_stays_when_its_log_goes(aged: World) -> No
             {"at": PAST},
         )
         pool_books.write(session, "h100", now=PAST + 86_400)
-    assert "pool_change_2025_01" in forget(aged, LATER)
+    assert f"pool_change_{ONE}" in forget(aged, LATER)
     with aged.db.snapshot() as session:
         left = session.connection().execute(
             text("SELECT kind FROM pool_change WHERE at < to_timestamp(:at)"), {"at": LATER}
@@ -222,7 +233,7 @@ def test_in_which_group_a_company_was_stays_when_its_log_goes(aged: World) -> No
 
 
 def test_the_first_part_with_all_that_was_before_goes_whole_as_the_others_do(any_database_url: str) -> None:
-    first = first_until(any_database_url, datetime(2025, 2, 1, tzinfo=UTC))
+    first = first_until(any_database_url, month(1))
     with databases.opened(any_database_url) as db:
         world = World(db, seq=2).found(at=PAST)
         decision = over(world, PAST).decision.id
@@ -238,12 +249,12 @@ def test_the_first_part_with_all_that_was_before_goes_whole_as_the_others_do(any
 def test_events_of_nodes_whose_clock_was_slow_stay_with_their_month(aged: World) -> None:
     with aged.db.begin() as session:
         session.connection().execute(text(_SLOW), {"told_at": PAST, "at": LATER})
-    assert "node_event_2025_01" not in forget(aged, PAST + 60 * 86_400)
-    assert "node_event_2025_01" in forget(aged, LATER + 86_400)
+    assert f"node_event_{ONE}" not in forget(aged, PAST + 60 * 86_400)
+    assert f"node_event_{ONE}" in forget(aged, LATER + 86_400)
 
 
 @pytest.mark.parametrize(
-    "part", ["decision_rest", "lease", "nothing", "decision_2025_01'; --", "pool_change_2026_12", "pg_class"]
+    "part", ["decision_rest", "lease", "nothing", f"decision_{ONE}'; --", "pool_change_2026_12", "pg_class"]
 )
 def test_what_is_no_old_part_is_never_dropped(aged: World, part: str) -> None:
     with pytest.raises(DBAPIError, match="what must be kept"), aged.db.begin() as session:
@@ -260,8 +271,8 @@ def test_nothing_that_is_younger_than_the_least_is_dropped_whatever_is_asked(any
 
 @pytest.mark.parametrize(
     "statement",
-    ["DROP TABLE decision_2025_01", "TRUNCATE decision_2025_01", "DELETE FROM decision_2025_01", "DELETE FROM decision_rest",
-     "ALTER TABLE decision DETACH PARTITION decision_2025_01", "DELETE FROM pool_book", "UPDATE pool_book SET at = now()"],
+    [f"DROP TABLE decision_{ONE}", f"TRUNCATE decision_{ONE}", f"DELETE FROM decision_{ONE}", "DELETE FROM decision_rest",
+     f"ALTER TABLE decision DETACH PARTITION decision_{ONE}", "DELETE FROM pool_book", "UPDATE pool_book SET at = now()"],
 )  # fmt: skip
 def test_the_processes_remove_no_part_by_themselves(aged: World, statement: str) -> None:
     with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"), aged.db.begin() as session:
@@ -331,5 +342,5 @@ def test_nothing_unsaid_removes_a_part(aged: World, said: str) -> None:
     with psycopg.connect(aged.db.url, autocommit=True) as connection:
         connection.execute("SET ROLE dure_app")
         with pytest.raises(psycopg.errors.InvalidParameterValue):
-            connection.execute(f"SELECT part_drop{said}", ["decision_2025_01"] if "%s" in said else [])  # pyright: ignore[reportArgumentType]
+            connection.execute(f"SELECT part_drop{said}", [f"decision_{ONE}"] if "%s" in said else [])  # pyright: ignore[reportArgumentType]
         assert connection.execute("SELECT count(*) FROM decision").fetchone() == (1,)

@@ -148,10 +148,11 @@ def test_a_migration_that_is_killed_leaves_what_was_before_it_and_its_lock_to_th
 ) -> None:
     tree = releases.later(later, {"later_1": ADDS, "later_2": HANGS})
     hangs = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%try_advisory%' AND pid <> pg_backend_pid()"
     with releases.migrating(tree, database_url) as hung:
         until(lambda: ask(hangs), "it hangs")
         with releases.migrating(tree, database_url) as waits:
-            until(lambda: ask("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%try_advisory%'"), "another waits")
+            until(lambda: ask(waiting), "another waits")
             hung.kill()
             # The server notices that its client is gone once it has something to say.
             ask(END)

@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -41,7 +41,8 @@ def server(answer: bytes, *, drip_s: float = 0.0) -> Iterator[str]:
                 connection, _ = listening.accept()
             except OSError:
                 return
-            with connection:
+            # The client may have given up.
+            with connection, suppress(OSError):
                 connection.recv(65536)
                 for byte in answer if drip_s else ():
                     if over.wait(drip_s):

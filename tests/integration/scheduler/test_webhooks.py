@@ -23,6 +23,7 @@ from scheduler.webhooks import retries
 from scheduler.webhooks.courier import Courier
 from scheduler.webhooks.metrics import DeliveryCounters, WebhookCollector
 from scheduler.webhooks.sender import Sender
+from tests.cluster.daemons import until
 from tests.integration.scheduler.conftest import ADMIN, T0, World, company
 from tests.integration.scheduler.test_events import write
 from tests.integration.scheduler.test_loop import Hands
@@ -231,6 +232,7 @@ def test_one_address_that_hangs_holds_up_no_other(post: Post, there: Receiver) -
         post.courier.turn()
         assert post.courier.settle(20)
         assert (len(there.got), len(post.courier.busy)) == (1, 1)
+        until(lambda: len(slow.got) == 1, (), within_s=60, what="the one that hangs to be asked")
         post.world.ask(1)
         post.courier.turn()
         assert post.courier.settle(20)

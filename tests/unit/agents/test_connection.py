@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
@@ -184,7 +185,8 @@ def raw() -> Iterator[Callable[[Callable[[socket.socket], None]], int]]:
                     found, _ = listener.accept()
                 except OSError:
                     return
-                with found:
+                # The client may have given up.
+                with found, suppress(OSError):
                     work(found)
 
         threading.Thread(target=serve, daemon=True).start()

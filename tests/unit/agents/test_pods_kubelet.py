@@ -2,6 +2,7 @@
 
 import ctypes
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -41,6 +42,12 @@ WANT = (
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "kubelet.sock"
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is."""
+    monkeypatch.setattr(kubelet, "ask", partial(kubelet.ask, timeout_s=60))
 
 
 def encoded(pods: Pods) -> bytes:

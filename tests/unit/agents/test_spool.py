@@ -204,7 +204,7 @@ def test_a_real_kill_at_any_time_loses_at_most_what_was_just_being_written(tmp_p
     for boot, after in (("boot_1", 1), ("boot_2", 3), ("boot_3", 8), ("boot_4", 17), ("boot_5", 40)):
         seen[boot] = _killed(folder, boot, after)
     spool = Spool(folder, boot="boot_6", totals=list)
-    earlier, events = spool.untold.earlier(1000), spool.untold.events(1000)
+    earlier, events = spool.untold.earlier(1000), _all(spool)
     spool.close([])
 
     for boot, (least, most) in seen.items():

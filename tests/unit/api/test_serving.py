@@ -87,6 +87,6 @@ def test_a_client_that_leaves_while_it_sends_is_no_failure(plain: FastAPI) -> No
             connection.sendall(head.encode())
             connection.shutdown(socket.SHUT_RDWR)
         for _ in range(2):  # by the second one, everything about what came before is written
-            httpx.get(f"{url}/list", trust_env=False, verify=False)
+            httpx.get(f"{url}/list", trust_env=False, timeout=120, verify=False)
     assert 499 in [line["status"] for line in lines if line["action"] == "request"]
     assert not [line for line in lines if line["action"] == "request_failed"]

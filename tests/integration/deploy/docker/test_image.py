@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from deploy.local.postgres import Embedded
-from tests import servers
+from tests import ports, servers
 from tests.cluster import daemons
 from tests.images.replay import Replay
 
@@ -173,7 +173,7 @@ class Running:
 
 def _starts(image: Replay, folder: Path) -> None:
     """As compose.yaml has them: migrated, API and scheduler, what is enrolled by its script, and a simulated agent."""
-    api, scheduler, agent = daemons.free_ports(3)
+    api, scheduler, agent = ports.free(3)
     mounted = _mounted(image, folder)
     with _postgres(folder) as url, ExitStack() as ends:
         (mounted / "url").write_text(url)
@@ -242,7 +242,7 @@ def _runs(running: Running, process: str, port: int, **settings: str) -> Iterato
 def _ready(port: int, started: "subprocess.Popen[str]") -> bool:
     assert started.poll() is None, "it ended before it was ready"
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).status_code == 200
+        return httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False, timeout=120).status_code == 200
     except httpx.HTTPError:
         return False
 
@@ -250,7 +250,7 @@ def _ready(port: int, started: "subprocess.Popen[str]") -> bool:
 @contextmanager
 def _postgres(folder: Path) -> Iterator[str]:
     """One that listens on the loopback, as the image's user is not the one who may use its socket."""
-    (port,) = daemons.free_ports(1)
+    (port,) = ports.free(1)
     server = Embedded(
         folder / "postgres", options={**servers.QUICK, "listen_addresses": "127.0.0.1", "port": str(port)}
     )

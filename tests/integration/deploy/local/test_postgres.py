@@ -92,8 +92,10 @@ def test_a_second_owner_is_refused_and_the_first_one_keeps_running(server: Embed
 def test_a_server_whose_owner_was_killed_is_ended_by_the_next_start(folder: Path) -> None:
     child = os.fork()
     if child == 0:
-        Embedded(folder).start()
-        os._exit(0)
+        try:
+            Embedded(folder).start()
+        finally:
+            os._exit(0)
     os.waitpid(child, 0)
     left = int((folder / "data" / "postmaster.pid").read_text().split()[0])
     orphan = psutil.Process(left)

@@ -9,6 +9,7 @@ from pathlib import Path
 from deploy.local.children import Child
 from dure import wire
 from dure.client import Client
+from tests import ports
 from tests.acceptance.stack import TREE, Stack
 from tests.cluster import daemons
 
@@ -20,16 +21,16 @@ def agents(running: Stack, admin: Client, names: Sequence[str], scenario: str, f
     """Where each says its metrics, as `host:port`."""
     path = folder / "scenario.yaml"
     path.write_text(scenario)
-    ports = daemons.free_ports(len(names))
+    found = ports.free(len(names))
     with ExitStack() as stack:
-        for name, port in zip(names, ports, strict=True):
+        for name, port in zip(names, found, strict=True):
             token = folder / f"{name}.token"
             token.write_text(admin.enroll_node(wire.NodeEnroll(name=name)).secret)
             token.chmod(0o600)
             settings = {"SERVER": running.server, "NODE": name, "TOKEN_FILE": token, "STATE": folder / name}
             pace = {"HOST": HOST, "PORT": port, "INTERVAL_S": 0.5, "SAMPLE_S": 0.25}
             _start(stack, name, {**settings, **pace, "DRIVER": "simulated", "SCENARIO": path}, folder)
-        yield [f"{HOST}:{port}" for port in ports]
+        yield [f"{HOST}:{port}" for port in found]
 
 
 def _start(stack: ExitStack, name: str, settings: dict[str, object], folder: Path) -> None:

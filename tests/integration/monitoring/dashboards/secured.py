@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from deploy.local.children import Child
+from tests import ports
 from tests.acceptance.stack import TREE, Stack
 from tests.cluster import daemons
 from tests.monitoring.prometheus import Prometheus
@@ -20,7 +21,7 @@ JOB = "dure-api-tls"
 @contextmanager
 def secured(running: Stack, watching: Prometheus, folder: Path) -> Iterator[Child]:
     """It is scraped once it is ready, which nobody waits for here."""
-    (port,) = daemons.free_ports(1)
+    (port,) = ports.free(1)
     environ = {
         **os.environ,
         "DURE_DATABASE_URL": running.postgres.url("dure"),

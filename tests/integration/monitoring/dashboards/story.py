@@ -21,7 +21,7 @@ LONG_S = 1800
 QUOTAS = {"board-a": 6, "board-b": 6, "board-c": 8, "board-d": 4}
 BUDGET = wire.Budget(gpu_seconds=360_000, period="month")
 A_SHORT_S = 8
-LEFT_S = 2
+LEFT_S = 10
 """Time in which a scheduler is stopped before a start is due."""
 FREE = 8
 """GPUs that are there to be leased."""

@@ -65,7 +65,7 @@ def _while_the_scheduler_hangs_its_numbers_are_unknown_and_those_of_the_agents_a
     stack.signal("scheduler", signal.SIGSTOP)
     try:
         stack.until(lambda: _live(loaded) is None, "the first number says unknown")
-        assert loaded.prometheus.query("count(dure_agent_build_info)")[0]["value"][1] == "3"
+        stack.until(lambda: loaded.prometheus.value("count(dure_agent_build_info)") == 3, "all agents are scraped")
         assert [told for name in OF_THE_SCHEDULER for told in _still_told(loaded, name)] == []
     finally:
         stack.signal("scheduler", signal.SIGCONT)
@@ -77,7 +77,7 @@ def _while_the_database_is_away_nobody_leads_and_no_gpu_is_said_to_be_free(loade
     stack.postgres.stop()
     try:
         stack.until(lambda: _live(loaded) == 0, "the first number says that nobody leads")
-        assert loaded.prometheus.value("min(dure_database_up)") == 0
+        stack.until(lambda: loaded.prometheus.value("min(dure_database_up)") == 0, "the database is said to be away")
         assert [told for name in OF_THE_SCHEDULER for told in _still_told(loaded, name)] == []
     finally:
         stack.postgres.start()

