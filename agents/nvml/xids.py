@@ -66,7 +66,7 @@ class Xids:
         held, self._set = self._set, None
         if held is None:
             return True
-        if not self._waiting.acquire(timeout=2 * PIECE_S):
+        if not self._waiting.acquire(timeout=5 * PIECE_S):
             return False
         try:
             pynvml.nvmlEventSetFree(held)
