@@ -6,10 +6,9 @@ that nobody else takes one in between. The demo's begin where these end.
 
 import itertools
 import os
-import socket
 from collections.abc import Iterator
 
-HOST = "127.0.0.1"
+from deploy.local.ports import is_free
 
 ROWS, ROWS_A_WORKER = 20_000, 400
 SINGLE, SINGLE_A_WORKER = 24_000, 500
@@ -22,7 +21,7 @@ def free(count: int) -> list[int]:
     """So many that differ from each other, and from those that were chosen before for as long as there are others."""
     first = SINGLE + _worker() * SINGLE_A_WORKER
     candidates = (first + next(_chosen) % SINGLE_A_WORKER for _ in range(SINGLE_A_WORKER))
-    found = list(itertools.islice(filter(_is_free, candidates), count))
+    found = list(itertools.islice(filter(is_free, candidates), count))
     assert len(found) == count, f"no {count} free ports from {first} on"
     return found
 
@@ -31,7 +30,7 @@ def in_a_row(count: int) -> int:
     """The first of `count` that follow each other."""
     start = ROWS + _worker() * ROWS_A_WORKER
     for first in _rotated(range(start, start + ROWS_A_WORKER - count, count)):
-        if all(map(_is_free, range(first, first + count))):
+        if all(map(is_free, range(first, first + count))):
             return first
     raise AssertionError(f"no {count} free ports in a row from {start} on")
 
@@ -43,13 +42,3 @@ def _worker() -> int:
 def _rotated(candidates: range) -> Iterator[int]:
     offset = os.getpid() % len(candidates)
     yield from [*candidates[offset:], *candidates[:offset]]
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True

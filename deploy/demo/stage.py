@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -11,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from deploy.local.ports import is_free
 
 TREE = Path(__file__).resolve().parents[2]
 UP_S = 240.0
@@ -92,11 +93,6 @@ def _free_ports(count: int) -> list[int]:
     """Consecutive ones, all free a moment ago."""
     for first in range(28_000 + os.getpid() % 4_000, 60_000, count):
         wanted = range(first, first + count)
-        with ExitStack() as stack:
-            try:
-                for port in wanted:
-                    stack.enter_context(socket.create_server(("127.0.0.1", port)))
-            except OSError:
-                continue
+        if all(map(is_free, wanted)):
             return list(wanted)
     raise StageError(f"no {count} free ports in a row")

@@ -13,21 +13,23 @@ HOST = "127.0.0.1"
 def refuse_taken(ports: Mapping[int, str]) -> None:
     """Raises CannotStart that names every taken port, who has it as far as we can see, and the setting that moves it."""
     taken = [
-        f"port {port} is taken{_by_whom(port)}: end that, or set {name}" for port, name in ports.items() if _taken(port)
+        f"port {port} is taken{_by_whom(port)}: end that, or set {name}"
+        for port, name in ports.items()
+        if not is_free(port)
     ]
     if taken:
         raise CannotStart("; ".join(sorted(taken)))
 
 
-def _taken(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether nobody has it. As servers do: a port whose last connections are only winding down is free."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do: a port whose last connections are only winding down is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError:
-            return True
-    return False
+            return False
+    return True
 
 
 def _by_whom(port: int) -> str:

@@ -21,14 +21,16 @@ SYSTEM, AGENTS = "strict-system", "strict-agents"
 def strict(own: Cluster) -> Iterator[Cluster]:
     """With namespaces in which nothing is made for good."""
     for name in (SYSTEM, AGENTS):
-        made = {"metadata": {"name": name}}
-        is_made = lambda made=made: own.api.post("/api/v1/namespaces", json=made).is_success  # noqa: E731
-        until(is_made, [], within_s=60, what="the one before to be gone")
+        until(lambda name=name: _made(own, name), [], within_s=60, what="the one before to be gone")
         path = f"/api/v1/namespaces/{name}/serviceaccounts/default"
         until(lambda path=path: own.api.get(path).is_success, [], within_s=60, what="the namespace")
     yield own
     for name in (SYSTEM, AGENTS):
         own.api.delete(f"/api/v1/namespaces/{name}").raise_for_status()
+
+
+def _made(cluster: Cluster, namespace: str) -> bool:
+    return cluster.api.post("/api/v1/namespaces", json={"metadata": {"name": namespace}}).is_success
 
 
 @pytest.mark.parametrize("name", sorted(rendering.VALUE_FILES))
