@@ -1,12 +1,10 @@
 """Nobody hears the agents for a while, as all of the API is away or the database hangs: that is not their silence."""
 
-import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import httpx
-import psutil
 import pytest
 
 from deploy.local.postgres import Embedded
@@ -15,6 +13,7 @@ from dure.client import Client
 from dure.errors import DureError
 from tests import servers
 from tests.acceptance.house import House
+from tests.standing_still import standing_still
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -96,18 +95,7 @@ def test_a_lease_is_whole_after_all_of_the_api_was_away_and_one_whose_agent_died
 
 
 def test_a_lease_is_whole_after_the_database_hung(deaf: Deaf) -> None:
-    assert deaf.postgres.pid is not None
-    server = psutil.Process(deaf.postgres.pid)
-    server.send_signal(signal.SIGSTOP)  # from now on it has no more children
-    hung = [server, *server.children(recursive=True)]
-    try:
-        for process in hung:
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGSTOP)
+    with standing_still(deaf.postgres):
         deaf.until_missed(2)
-    finally:
-        for process in hung:
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGCONT)
     deaf.until_heard()
     assert deaf.told() == ["lease.scheduled", "lease.active"]

@@ -1,9 +1,8 @@
 """PostgreSQL is away, or hangs, while the end of what runs in a cluster is due: nothing is done, it is told, and done afterwards."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
-import psutil
 import pytest
 
 from deploy.local.postgres import Embedded
@@ -11,6 +10,7 @@ from tests import databases, servers
 from tests.cluster.cluster import Cluster
 from tests.cluster.proxy import Proxy
 from tests.integration.kube.stand import MARGIN_S, Stand, pod, seconds, soon, stand
+from tests.standing_still import standing_still
 
 
 @contextmanager
@@ -23,27 +23,9 @@ def stopped(postgres: Embedded) -> Iterator[None]:
         postgres.start()
 
 
-@contextmanager
-def hanging(postgres: Embedded) -> Iterator[None]:
-    """Connections stay, and are never answered."""
-    assert postgres.pid is not None
-    server = psutil.Process(postgres.pid)
-    server.suspend()  # from now on it has no more children
-    processes = [server, *server.children()]
-    for one in processes[1:]:
-        with suppress(psutil.NoSuchProcess):
-            one.suspend()
-    try:
-        yield
-    finally:
-        for one in processes:
-            with suppress(psutil.NoSuchProcess):
-                one.resume()
-
-
-@pytest.mark.parametrize("away", [stopped, hanging])
+@pytest.mark.parametrize("away", [stopped, standing_still])
 def test_what_is_due_while_postgresql_is_away_is_a_metric_with_an_age_and_done_when_it_is_back(
-    cluster: Cluster, away: Callable[[Embedded], AbstractContextManager[None]]
+    cluster: Cluster, away: Callable[[Embedded], AbstractContextManager[object]]
 ) -> None:
     with ExitStack() as stack:
         server = stack.enter_context(servers.server("outage"))

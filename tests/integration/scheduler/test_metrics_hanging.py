@@ -1,10 +1,8 @@
 """A scrape while the database hangs: all of its processes stand still, as on a machine whose disk does not answer."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 
-import psutil
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -16,20 +14,7 @@ from scheduler.webhooks.metrics import WebhookCollector
 from tests.cluster.daemons import until
 from tests.integration.scheduler.conftest import T0, World
 from tests.servers import Server
-
-
-@contextmanager
-def standing_still(server: Server) -> Iterator[Callable[[], None]]:
-    """Until what it gives is called, and no longer than this. A child that is made meanwhile has no parent that goes on."""
-    assert server.embedded.pid is not None
-    postmaster = psutil.Process(server.embedded.pid)
-    with ExitStack() as resumed:
-        postmaster.suspend()
-        resumed.callback(postmaster.resume)
-        for child in postmaster.children(recursive=True):
-            child.suspend()
-            resumed.callback(child.resume)
-        yield resumed.close
+from tests.standing_still import standing_still
 
 
 def readers() -> list[threading.Thread]:
@@ -63,7 +48,7 @@ def test_while_it_hangs_a_scrape_says_so_and_nothing_of_the_fleet_and_afterwards
     before = scraped()
     assert (before["dure_database_up"], before["dure_leader"]) == (1, 1)
     monkeypatch.setattr(reading, "ANSWERS_S", 0.3)
-    with standing_still(embedded) as resume:
+    with standing_still(embedded.embedded) as resume:
         for _ in range(5):
             found = scraped()
             assert (found["dure_database_up"], found["dure_leader"], fleet(found)) == (0, 0, set())
@@ -80,7 +65,7 @@ def test_while_one_look_hangs_the_next_is_refused_at_once(
 ) -> None:
     reader = Reader(world.db)
     assert list(reader.read(pools.names)) == ["h100"]
-    with standing_still(embedded) as resume, monkeypatch.context() as briefly:
+    with standing_still(embedded.embedded) as resume, monkeypatch.context() as briefly:
         briefly.setattr(reading, "ANSWERS_S", 0.3)
         with pytest.raises(Unavailable, match=r"did not answer within 0\.3 s"):
             reader.read(pools.names)
