@@ -82,8 +82,12 @@ def gated(tmp_path: Path, script: str = "true") -> str:
     return f"/bin/sh -c 'head -c 1 {tmp_path}/go >/dev/null; {script}'"
 
 
+def told(tmp_path: Path, word: str) -> str:
+    return f"echo {word} $DURE_GPU $CUDA_VISIBLE_DEVICES $DURE_ALLOCATION >> {tmp_path}/log"
+
+
 def logged(tmp_path: Path, word: str, status: int = 0) -> str:
-    return f"/bin/sh -c 'echo {word} $DURE_GPU $CUDA_VISIBLE_DEVICES $DURE_ALLOCATION >> {tmp_path}/log; exit {status}'"
+    return f"/bin/sh -c '{told(tmp_path, word)}; exit {status}'"
 
 
 def why(sample: Sample, allocation: str = "all_1") -> TOLD:
@@ -99,8 +103,9 @@ def test_without_commands_nothing_is_held_back(nodes: Any) -> None:
 
 
 def test_a_gpu_is_empty_once_it_was_scrubbed_and_checked_in_this_order(nodes: Any, tmp_path: Path) -> None:
-    node = nodes(scrub=logged(tmp_path, "scrub"), check=logged(tmp_path, "check"))
+    node = nodes(scrub=gated(tmp_path, told(tmp_path, "scrub")), check=logged(tmp_path, "check"))
     begun = why(node.sees(FREE, items=[OVER]))
+    node.opens()
     node.ends()
     noticed, after = why(node.sees(FREE, items=[OVER])), node.sees(FREE, items=[OVER])
 
