@@ -46,8 +46,10 @@ class Fleet:
         self.figures = self._fresh()
 
     def turn(self) -> float:
-        """Samples the nodes that are due and puts them into the line; the seconds until the next is."""
-        while self._due and self._due[0][0] <= self._monotonic():
+        """Samples the nodes that are due, each once, and puts them into the line; the seconds until the next is, less than 0 if late."""
+        # Those that become due meanwhile wait for the next turn: a fleet that is too slow can still be stopped.
+        began = self._monotonic()
+        while self._due and self._due[0][0] <= began:
             due, at = self._due[0]
             node = self._nodes[at]
             node.sample()

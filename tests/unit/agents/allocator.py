@@ -142,8 +142,8 @@ class Allocator(Books):
         report = Report.model_validate_json(plain)
         self.sent.append(report)
         known = self.known
-        is_known = known is not None and report.base == known.seq
-        self.reports.append(folded(known, report) if known is not None and is_known else report)
+        builds_on_it = known is not None and (report.boot, report.base) == (known.boot, known.seq)
+        self.reports.append(folded(known, report) if known is not None and builds_on_it else report)
         reply = self.replies.pop(0) if self.replies else self.take(report)
         self.came.set()
         return reply

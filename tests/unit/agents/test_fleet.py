@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -251,6 +252,25 @@ def test_a_report_that_takes_its_time_is_not_sent_by_two_threads_at_once(connect
     fleet.report()
 
     assert (waits, len(steps)) == (True, 2)
+
+
+def test_a_fleet_that_samples_slower_than_it_should_can_still_be_stopped(connection: Connections, token: Path) -> None:
+    clock = Hand()
+    nodes = _nodes(connection, token, 2)
+    fleet = _fleet(nodes, clock)
+    begun = Counter[str]()
+
+    def slow(node: FleetNode) -> None:
+        begun[node.name] += 1
+        clock.advance(3)
+        assert begun[node.name] < 9, "the turn does not end"
+
+    for node in nodes:
+        node.sampler.step = partial(slow, node)  # pyright: ignore[reportAttributeAccessIssue]
+    clock.advance(4)
+
+    assert fleet.turn() < 0
+    assert begun == {"node-1": 1, "node-2": 1}
 
 
 def test_a_report_that_breaks_is_told_and_the_others_go_on(
