@@ -8,7 +8,7 @@ import itertools
 import os
 from collections.abc import Iterator
 
-from deploy.local.ports import is_free
+from deploy.local.ports import first_free, is_free
 
 ROWS, ROWS_A_WORKER = 20_000, 400
 SINGLE, SINGLE_A_WORKER = 24_000, 500
@@ -29,10 +29,9 @@ def free(count: int) -> list[int]:
 def in_a_row(count: int) -> int:
     """The first of `count` that follow each other."""
     start = ROWS + _worker() * ROWS_A_WORKER
-    for first in _rotated(range(start, start + ROWS_A_WORKER - count, count)):
-        if all(map(is_free, range(first, first + count))):
-            return first
-    raise AssertionError(f"no {count} free ports in a row from {start} on")
+    first = first_free(_rotated(range(start, start + ROWS_A_WORKER - count, count)), count)
+    assert first is not None, f"no {count} free ports in a row from {start} on"
+    return first
 
 
 def _worker() -> int:

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.ports import is_free
+from deploy.local.ports import first_free
 
 TREE = Path(__file__).resolve().parents[2]
 UP_S = 240.0
@@ -91,8 +91,7 @@ def _await_greeting(process: subprocess.Popen[bytes], log: Path) -> None:
 
 def _free_ports(count: int) -> list[int]:
     """Consecutive ones, all free a moment ago."""
-    for first in range(28_000 + os.getpid() % 4_000, 60_000, count):
-        wanted = range(first, first + count)
-        if all(map(is_free, wanted)):
-            return list(wanted)
-    raise StageError(f"no {count} free ports in a row")
+    first = first_free(range(28_000 + os.getpid() % 4_000, 60_000, count), count)
+    if first is None:
+        raise StageError(f"no {count} free ports in a row")
+    return list(range(first, first + count))

@@ -1,7 +1,7 @@
 """Whether the ports we are about to use are free, asked before anything starts."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import psutil
 
@@ -19,6 +19,11 @@ def refuse_taken(ports: Mapping[int, str]) -> None:
     ]
     if taken:
         raise CannotStart("; ".join(sorted(taken)))
+
+
+def first_free(firsts: Iterable[int], count: int) -> int | None:
+    """The first of `firsts` from which on `count` ports in a row are free; None where there is none."""
+    return next((first for first in firsts if all(map(is_free, range(first, first + count)))), None)
 
 
 def is_free(port: int) -> bool:

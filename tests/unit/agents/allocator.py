@@ -79,9 +79,10 @@ class Books:
         if known is not None and known.boot == report.boot and report.seq < known.seq:
             return a_problem(409, "stale_report")
         if report.base is not None:
-            if known is None or known.boot != report.boot or report.base != known.seq:
+            base = self.base(report)
+            if base is None:
                 return self.answer(report, whole=True)
-            report = folded(known, report)
+            report = folded(base, report)
         self.known = report
         self._keep(report.boot, report.usage)
         for earlier in report.earlier:
@@ -90,6 +91,11 @@ class Books:
             if not self.events or event.id > self.events[-1].id:
                 self.events.append(event)
         return self.answer(report, earlier_taken=[earlier.boot for earlier in report.earlier])
+
+    def base(self, report: Report) -> Report | None:
+        """What it builds on, where that is what is known."""
+        known = self.known
+        return known if known is not None and (report.boot, report.base) == (known.boot, known.seq) else None
 
     def answer(self, report: Report, **changed: Any) -> Reply:
         said = {
@@ -141,9 +147,8 @@ class Allocator(Books):
         assert len(plain) <= MAX_BYTES
         report = Report.model_validate_json(plain)
         self.sent.append(report)
-        known = self.known
-        builds_on_it = known is not None and (report.boot, report.base) == (known.boot, known.seq)
-        self.reports.append(folded(known, report) if known is not None and builds_on_it else report)
+        base = self.base(report)
+        self.reports.append(report if base is None else folded(base, report))
         reply = self.replies.pop(0) if self.replies else self.take(report)
         self.came.set()
         return reply
