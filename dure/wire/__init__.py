@@ -24,8 +24,6 @@ from dure.wire.events import Event, EventData
 from dure.wire.fleet import (
     Booking,
     Calendar,
-    ClusterName,
-    ClusterState,
     Drain,
     Drained,
     DrainNode,
@@ -37,10 +35,6 @@ from dure.wire.fleet import (
     NodeEnroll,
     NodeLabels,
     NodeState,
-    PolicyChange,
-    Pool,
-    PoolChange,
-    PoolCreate,
     Touched,
     WalkInCalendar,
 )
@@ -76,6 +70,7 @@ from dure.wire.ledger import (
 from dure.wire.offers import Offer, OfferClaim, OfferReason, Offers, OfferSearch, OfferShare, PlacementClass, Unmet
 from dure.wire.policies import Policy, PolicyApplied, PolicyCompared, PolicyDifference, PolicyPut, PolicyVersion
 from dure.wire.policy import OnViolation, PoolPolicy, ProgrammePolicy, Rule
+from dure.wire.pools import ClusterName, ClusterState, PolicyChange, Pool, PoolChange, PoolCreate
 from dure.wire.problems import FieldError, Problem
 from dure.wire.quotas import (
     Beyond,

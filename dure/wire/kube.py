@@ -1,6 +1,6 @@
 """Clusters as Dure sees them: how they are reached, keys to them, and the pods in them."""
 
-from dure.wire.fleet import ClusterState
+from dure.wire.pools import ClusterState
 from dure.wire.values import CompanyName, Instant, Wire
 
 

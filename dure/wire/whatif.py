@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from dure.wire.fleet import PolicyChange
+from dure.wire.pools import PolicyChange
 from dure.wire.values import CompanyName, GpuCount, Instant, LeaseState, NodeName, PoolName, Wire
 
 
