@@ -17,7 +17,7 @@ from scheduler.core.model import Cause, Instant, Lease, Placement, State
 from scheduler.core.record import Record
 from scheduler.core.replan import as_moves, soonest
 from scheduler.service import Service, locked_lease
-from scheduler.store import amendments, drains, due, edges, generation, leases, plans, tables
+from scheduler.store import amendments, drains, due, edges, generation, leases, plans, shown_leases, tables
 from scheduler.store.amendments import Amendment, Event
 from scheduler.store.db import Session
 from scheduler.store.records import Said
@@ -155,19 +155,19 @@ def shown(session: Session, case: Case, change: Change, actor: Actor) -> wire.Am
     before, after = case.lease, change.lease
     assert before.ends_at is not None
     assert after.ends_at is not None
-    [lease] = leases.to_wires(session, [case.row], lambda _: {after.id: soonest(change.book, after, case.at)})
+    [lease] = shown_leases.to_wires(session, [case.row], lambda _: {after.id: soonest(change.book, after, case.at)})
     if after.ends_at < before.ends_at:  # who asks for an earlier end wants it to end
         lease = lease.model_copy(update={"renew": False, "renew_s": None})
     mine = [str(moved.id) for moved, _ in change.moves if actor.company in (None, moved.company)]
     policy = case.book.policy
     ahead = drains.ahead_of(session, [after], {after.pool: policy.gap_s}).get(after.id)
     return wire.Amended(
-        lease=leases.with_end(lease, after, policy.extension_closes_s, ahead),
+        lease=shown_leases.with_end(lease, after, policy.extension_closes_s, ahead),
         by_s=after.ends_at - before.ends_at,
         commit_gpu_seconds=box(after) - box(before),
         made_way=mine,
         others=len(change.moves) - len(mine),
         in_the_way=change.in_the_way,
-        added=leases.shares(change.added),
-        given_back=leases.shares(change.given_back),
+        added=shown_leases.shares(change.added),
+        given_back=shown_leases.shares(change.given_back),
     )

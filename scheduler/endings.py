@@ -15,7 +15,17 @@ from scheduler.core.lease import advance
 from scheduler.core.model import Cause, Instant, State
 from scheduler.core.model import Lease as CoreLease
 from scheduler.service import Service, locked_lease
-from scheduler.store import audit, commitments, edges, generation, leases, lost_gpus, promise_counts, records
+from scheduler.store import (
+    audit,
+    commitments,
+    edges,
+    generation,
+    leases,
+    lost_gpus,
+    promise_counts,
+    records,
+    shown_leases,
+)
 from scheduler.store.commitments import Change
 from scheduler.store.db import Session
 from scheduler.store.tables import Lease
@@ -44,7 +54,7 @@ def release(service: Service, session: Session, lease_id: str, *, actor: Actor, 
         after={"state": row.state, "cause": cause.value, **stopped},
     )
     session.flush()
-    return leases.to_wires(session, [row])[0]
+    return shown_leases.to_wires(session, [row])[0]
 
 
 def preview_release(session: Session, lease_id: str, *, actor: Actor, now: float) -> wire.EndPreview:
@@ -79,7 +89,7 @@ def cancel(session: Session, lease_id: str, *, actor: Actor, now: float) -> wire
         after={"state": row.state},
     )
     session.flush()
-    return leases.to_wires(session, [row])[0]
+    return shown_leases.to_wires(session, [row])[0]
 
 
 def preview_cancel(session: Session, lease_id: str, *, actor: Actor) -> wire.EndPreview:

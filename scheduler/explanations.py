@@ -9,9 +9,9 @@ from scheduler.actor import Actor
 from scheduler.core import record, sentences
 from scheduler.core.explain import placed
 from scheduler.core.model import NodeId, Purpose
-from scheduler.store import decisions, leases
+from scheduler.store import decisions, shown_leases
 from scheduler.store.db import Session
-from scheduler.store.leases import Expected
+from scheduler.store.shown_leases import Expected
 from scheduler.store.tables import Decision
 from scheduler.store.times import to_wire
 
@@ -24,10 +24,10 @@ CHANGES = frozenset({record.EXTEND, record.RESIZE})
 
 def explain(session: Session, lease: str, *, actor: Actor, expected: Expected) -> wire.Explanation:
     """The lease and its steps. Raises UnknownLease."""
-    found = leases.get(session, lease, actor=actor, expected=expected)
+    found = shown_leases.get(session, lease, actor=actor, expected=expected)
     about = decisions.of_lease(session, lease)
     said = {decision.id: decision.detail for decision in about}
-    events = leases.events(session, lease, actor=actor, after=None, limit=MOST_STEPS).items
+    events = shown_leases.events(session, lease, actor=actor, after=None, limit=MOST_STEPS).items
     told = [_step(event, said) for event in events]
     named = {step.decision for step in told}
     refused = [_refusal(one) for one in about if one.kind in CHANGES and one.id not in named]

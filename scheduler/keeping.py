@@ -5,7 +5,7 @@ from dure.errors import KeepsSpent, WrongState
 from scheduler.actor import Actor
 from scheduler.core.model import State
 from scheduler.service import Service, locked_lease
-from scheduler.store import attendance, audit, idling, leases, pools, records
+from scheduler.store import attendance, audit, idling, pools, records, shown_leases
 from scheduler.store.db import Session
 
 
@@ -48,7 +48,7 @@ def keep(service: Service, session: Session, lease_id: str, *, actor: Actor, now
         after={"kept": kept, "until": until},
     )
     session.flush()
-    return leases.to_wires(session, [row])[0]
+    return shown_leases.to_wires(session, [row])[0]
 
 
 def _nothing_to_keep(state: str, *, shown: bool) -> str:

@@ -13,8 +13,8 @@ from scheduler import searching
 from scheduler.actor import Actor
 from scheduler.core import words
 from scheduler.service import Service
-from scheduler.store import leases
 from scheduler.store import offers as stored
+from scheduler.store import shown_leases
 from scheduler.store.db import Session
 from scheduler.store.times import to_wire
 
@@ -33,7 +33,7 @@ def claim(
     """The lease that the offer becomes; claimed again it is the same lease. Raises UnknownOffer, InvalidRequest."""
     row = stored.locked(session, _row(session, offer, actor).id)
     if row.lease is not None:
-        return leases.get(session, row.lease, actor=actor)
+        return shown_leases.get(session, row.lease, actor=actor)
     wanted = _wanted(row, body)
     _, _, now = service.locked(session, wanted.pool, now)
     if now >= row.expires_at:

@@ -11,7 +11,7 @@ from scheduler.core.extend import EXTENDABLE, NotExtended, closed, closed_at, ex
 from scheduler.core.model import Instant, Lease, State
 from scheduler.refusals import Declined
 from scheduler.service import Service
-from scheduler.store import audit, leases, tables
+from scheduler.store import audit, shown_leases, tables
 from scheduler.store.db import Session
 
 
@@ -38,7 +38,7 @@ def renewing(
         after=body.model_dump(),
     )
     session.flush()
-    return leases.to_wires(session, [row], service.expectations.of(session, case.now))[0]
+    return shown_leases.to_wires(session, [row], service.expectations.of(session, case.now))[0]
 
 
 def _may_renew(case: Case) -> None:

@@ -25,7 +25,19 @@ from scheduler.core.replan import Plan, as_moves, replan
 from scheduler.elsewhere import Elsewhere
 from scheduler.expectations import Expectations
 from scheduler.ids import new_id
-from scheduler.store import audit, bulk, changes, companies, due, edges, generation, leases, plans, records
+from scheduler.store import (
+    audit,
+    bulk,
+    changes,
+    companies,
+    due,
+    edges,
+    generation,
+    leases,
+    plans,
+    records,
+    shown_leases,
+)
 from scheduler.store.books import Books
 from scheduler.store.db import Session, on_commit
 from scheduler.store.plans import Answer
@@ -127,7 +139,7 @@ class Service:
             edges.notify(session, pool)
         session.flush()
         shown = iter(
-            leases.to_wire_lease(found.lease, found.decision, terms=_terms(request.body, book), estimate=estimate)
+            shown_leases.to_wire_lease(found.lease, found.decision, terms=_terms(request.body, book), estimate=estimate)
             for found, (_, request, _), estimate in zip(answers, taken, expected, strict=True)
         )
         return [ask if isinstance(ask, DureError) else next(shown) for ask in parsed]
@@ -205,8 +217,8 @@ class Service:
         return number, book
 
 
-def _terms(body: wire.Ask, book: Book) -> leases.Terms:
-    return leases.Terms(
+def _terms(body: wire.Ask, book: Book) -> shown_leases.Terms:
+    return shown_leases.Terms(
         name=body.name,
         asked_s=body.duration_s,
         renews=body.renew,
@@ -292,11 +304,11 @@ def _quoted(
         )
     return wire.Quote(
         decision=decision,
-        shape=None if verdict.shape is None else leases.wire_shape(verdict.shape),
+        shape=None if verdict.shape is None else shown_leases.wire_shape(verdict.shape),
         promised_start=to_wire(verdict.promised),
         starts_at=to_wire(verdict.start),
         estimated_start=to_wire(expected),
         ends_at=to_wire(verdict.end),
         stops_at=to_wire(verdict.stop),
-        placement=leases.shares(verdict.placement),
+        placement=shown_leases.shares(verdict.placement),
     )

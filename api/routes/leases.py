@@ -35,7 +35,7 @@ from dure.errors import (
     WrongState,
 )
 from scheduler import amend, endings, explanations, keeping, renewing
-from scheduler.store import leases
+from scheduler.store import shown_leases
 
 router = APIRouter(prefix="/v1/leases", tags=["leases"], route_class=StrictRoute)
 
@@ -89,7 +89,9 @@ def list_leases(
 
     def work(at: Admitted) -> wire.Page[wire.Lease]:
         expected = at.service.expectations.of(at.session, at.now)
-        return leases.page(at.session, actor=at.actor, **filters, after=after(cursor), limit=limit, expected=expected)
+        return shown_leases.page(
+            at.session, actor=at.actor, **filters, after=after(cursor), limit=limit, expected=expected
+        )
 
     return call.read(work)
 
@@ -100,7 +102,7 @@ def show_lease(lease: wire.Id, call: PersonReads) -> Response:
 
     def work(at: Admitted) -> wire.Lease:
         expected = at.service.expectations.of(at.session, at.now)
-        return leases.get(at.session, lease, actor=at.actor, expected=expected)
+        return shown_leases.get(at.session, lease, actor=at.actor, expected=expected)
 
     return call.read(work)
 
@@ -234,7 +236,9 @@ def set_renewal(lease: wire.Id, body: wire.Renewal, call: PersonWrites) -> Respo
 )
 def list_lease_events(lease: wire.Id, call: PersonReads, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """Oldest first, each with its cause."""
-    return call.read(lambda at: leases.events(at.session, lease, actor=at.actor, after=after(cursor), limit=limit))
+    return call.read(
+        lambda at: shown_leases.events(at.session, lease, actor=at.actor, after=after(cursor), limit=limit)
+    )
 
 
 @router.get(

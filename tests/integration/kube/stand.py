@@ -27,7 +27,7 @@ from scheduler.kube.roll import Roll
 from scheduler.loop import Loop
 from scheduler.metrics import Counters
 from scheduler.service import Service
-from scheduler.store import clusters, companies, joining, leases, nodes, pools, quotas, reports
+from scheduler.store import clusters, companies, joining, nodes, pools, quotas, reports, shown_leases
 from scheduler.store.books import Books
 from scheduler.store.db import Database
 from scheduler.store.tables import Lease, Pod, PodLog
@@ -184,7 +184,7 @@ class Stand:
 
     def lease(self, lease: wire.Lease) -> wire.Lease:
         with self.db.snapshot() as session:
-            return leases.get(session, lease.id, actor=ADMIN)
+            return shown_leases.get(session, lease.id, actor=ADMIN)
 
     def starts(self, lease: wire.Lease) -> float:
         found = self.lease(lease).starts_at

@@ -15,7 +15,7 @@ from scheduler.actor import Actor
 from scheduler.core.model import Instant
 from scheduler.core.promises import Happened
 from scheduler.service import Service
-from scheduler.store import joining, leases, nodes, pools, promise_counts, quotas, receiving, reports
+from scheduler.store import joining, nodes, pools, promise_counts, quotas, receiving, reports, shown_leases
 from scheduler.store.books import Books, fresh
 from scheduler.store.db import Database
 from scheduler.store.tables import Account
@@ -217,11 +217,11 @@ class World:
 
     def lease(self, lease: wire.Lease) -> wire.Lease:
         with self.db.snapshot() as session:
-            return leases.get(session, lease.id, actor=ADMIN)
+            return shown_leases.get(session, lease.id, actor=ADMIN)
 
     def events(self, lease: wire.Lease) -> list[tuple[str, str | None]]:
         with self.db.snapshot() as session:
-            page = leases.events(session, lease.id, actor=ADMIN, after=None, limit=100)
+            page = shown_leases.events(session, lease.id, actor=ADMIN, after=None, limit=100)
         return [(event.event, event.cause) for event in page.items]
 
     def promises(self, happened: Happened) -> Mapping[tuple[str, ...], int]:
@@ -232,7 +232,7 @@ class World:
     def detail(self, lease: wire.Lease, event: str) -> Mapping[str, int | str | None]:
         """Of the newest event of that kind."""
         with self.db.snapshot() as session:
-            page = leases.events(session, lease.id, actor=ADMIN, after=None, limit=100)
+            page = shown_leases.events(session, lease.id, actor=ADMIN, after=None, limit=100)
         return [found.detail for found in page.items if found.event == event][-1]
 
     def set_quota(self, company: str, gpus: int, *, now: float, **more: object) -> wire.Quota:

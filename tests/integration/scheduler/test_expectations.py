@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from dure import wire
 from scheduler.desk import Desk
 from scheduler.service import Request, Service
-from scheduler.store import leases
+from scheduler.store import shown_leases
 from scheduler.store.books import Books
 from tests.integration.scheduler.conftest import ADMIN, GAP_S, T0, World, company
 
@@ -41,7 +41,7 @@ def test_a_replica_counts_who_queued_at_another_a_moment_ago(world: World) -> No
     first = world.ask(ALL, duration_s=FIRST_S)
     after_first = free + timedelta(seconds=FIRST_S + GAP_S)
     with world.db.snapshot() as session:
-        shown = leases.get(session, first.id, actor=ADMIN, expected=other.expectations.of(session, T0 + 1))
+        shown = shown_leases.get(session, first.id, actor=ADMIN, expected=other.expectations.of(session, T0 + 1))
         quote = other.quote(session, a_body(SECOND_S), actor=company("acme"), now=T0 + 1)
     assert (first.estimated_start, shown.estimated_start, quote.estimated_start) == (free, free, after_first)
     second = Desk(world.db, other, lambda: T0 + 1).ask(Request(body=a_body(SECOND_S), actor=company("acme")))

@@ -5,7 +5,7 @@ from sqlalchemy import text
 
 from dure.errors import UnknownLease, WrongState
 from scheduler.core.promises import Happened
-from scheduler.store import leases
+from scheduler.store import shown_leases
 from scheduler.store.times import to_wire
 from tests.integration.scheduler.conftest import GAP_S, GRACE_S, T0, World, company
 
@@ -206,7 +206,7 @@ def test_only_what_has_not_started_is_cancelled(world: World) -> None:
 def test_another_companys_lease_is_no_lease(world: World) -> None:
     lease = world.ask(8)
     with world.db.snapshot() as session, pytest.raises(UnknownLease):
-        leases.get(session, lease.id, actor=company("globex"))
+        shown_leases.get(session, lease.id, actor=company("globex"))
 
 
 def _rfc(instant: int) -> str:

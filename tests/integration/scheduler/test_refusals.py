@@ -11,7 +11,7 @@ from scheduler import amend
 from scheduler.actor import Actor
 from scheduler.core import record
 from scheduler.core.words import time as rfc
-from scheduler.store import leases
+from scheduler.store import shown_leases
 from scheduler.store.db import Database
 from scheduler.store.tables import Audit, Decision
 from scheduler.store.times import to_wire
@@ -225,7 +225,7 @@ def test_a_claim_that_lost_its_window_is_an_ask_that_was_refused(database: Datab
     assert (ask["id"], ask["start"], ask["duration_s"]) == (lost.lease, int(first.starts_at.timestamp()), HOUR)
     replay(world, found.id, ACME)
     with world.db.snapshot() as session:
-        mine = leases.get(session, lost.lease or "", actor=ACME)
+        mine = shown_leases.get(session, lost.lease or "", actor=ACME)
     assert [(step.event, step.decision) for step in explain(world, mine).steps] == [("refused", found.id)]
     assert isinstance(claim(world, lost.offers[0]), wire.Lease)
 

@@ -7,7 +7,7 @@ from dure.errors import TooLateToExtend, WrongState
 from scheduler import policies
 from scheduler.core.extend import closes_at
 from scheduler.core.words import time as rfc
-from scheduler.store import due, leases
+from scheduler.store import due, leases, shown_leases
 from scheduler.store.db import Database
 from scheduler.store.times import to_wire
 from tests.integration.scheduler.conftest import ADMIN, GAP_S, T0, World
@@ -80,7 +80,7 @@ def test_a_renewal_that_cannot_be_is_told_once_and_in_time(database: Database) -
         world.turn(T0 + HOUR - before_s)
     assert told(world, lease) == [("renewal_refused", "promise")]
     with world.db.snapshot() as session:
-        page = leases.events(session, lease.id, actor=ADMIN, after=None, limit=10)
+        page = shown_leases.events(session, lease.id, actor=ADMIN, after=None, limit=10)
     detail = next(event.detail for event in page.items if event.event == "renewal_refused")
     assert {name: value for name, value in detail.items() if name != "decision"} == {
         "in_the_way": "promise",
